@@ -1,0 +1,1 @@
+//! Pure functions on bytes that no crate does exactly as Redis does.

@@ -1,0 +1,2 @@
+//! The binary: argv and config file in, a running server out.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The operating system as safe functions; FFI lives here and only here.

@@ -1,0 +1,1 @@
+//! Data structures: no clock, no config, no replies, no key names.
