@@ -1,0 +1,358 @@
+//! One allocation per key: header, deadline, key and, where it fits, the value itself.
+//!
+//! ```text
+//!    0      1          2         3..5        5..8
+//!   +------+----------+---------+-----------+-------+----------+--------+------+-----+--------+
+//!   | kind | encoding | key len | value len | aging | deadline | keylen | word | key | inline |
+//!   | ..   | flags    | (u8)    | (u16)     | (u24) | (8)?     | (4)?   | (8)? |     | value  |
+//!   +------+----------+---------+-----------+-------+----------+--------+------+-----+--------+
+//!
+//!   byte 0   bits 0..4 kind      bits 4..6 layout of the value (inline, integer, heap)
+//!   byte 1   bits 0..4 encoding  bit 4 DEADLINE  bit 5 ARMED  bit 6 WIDE (u32 key length)
+//! ```
+//!
+//! `word` is there for integers and heap values, `deadline` for volatile keys, `keylen` for keys of
+//! 256 bytes and more. A 16-byte key with an integer takes 32 bytes, with a 32-byte string 56.
+//! Nothing is aligned beyond 8 bytes at the start, so fields are read and written unaligned.
+//!
+//! `EntryPtr` is the raw, copyable handle that table slots hold; `EntryRef` is what readers get.
+//! Only `types::entries` creates, moves and frees entries.
+#![allow(unsafe_code)]
+
+use crate::types::value::{Encoding, Heap, Kind, Value};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// Strings up to this many bytes live inside the entry.
+pub const INLINE_MAX: usize = 512;
+
+const HEADER: usize = 8;
+const LAYOUT_INLINE: u8 = 0;
+const LAYOUT_INT: u8 = 1;
+const LAYOUT_HEAP: u8 = 2;
+const DEADLINE: u8 = 1 << 4;
+const ARMED: u8 = 1 << 5;
+const WIDE: u8 = 1 << 6;
+
+/// A raw handle to an entry. Copyable, unchecked: `types::entries` keeps it alive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EntryPtr(pub(super) NonNull<u8>);
+
+// SAFETY: an entry has no tie to a thread; its owner `Entries` moves it as a whole.
+unsafe impl Send for EntryPtr {}
+
+/// A value on its way into an entry.
+pub enum NewValue<'a> {
+    Int(i64),
+    /// Bytes to be copied into the entry; at most `INLINE_MAX`.
+    Inline(&'a [u8], Encoding),
+    Heap(Box<Heap>, Encoding),
+}
+
+impl<'a> NewValue<'a> {
+    /// Bytes that this value takes inside an entry.
+    pub(super) fn inner_size(&self) -> usize {
+        match self {
+            NewValue::Int(_) | NewValue::Heap(..) => 8,
+            NewValue::Inline(bytes, _) => bytes.len(),
+        }
+    }
+}
+
+/// What the header of an entry says about its size.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub deadline: bool,
+    pub key_len: usize,
+    pub value_size: usize,
+}
+
+impl Shape {
+    #[inline]
+    pub fn size(self) -> usize {
+        HEADER
+            + if self.deadline { 8 } else { 0 }
+            + if self.key_len > 255 { 4 } else { 0 }
+            + self.key_len
+            + self.value_size
+    }
+}
+
+impl EntryPtr {
+    /// A handle to an entry that lives as long as `'a`.
+    ///
+    /// # Safety
+    /// The entry is initialised and is neither freed nor written to during `'a`.
+    #[inline(always)]
+    pub(super) unsafe fn as_ref<'a>(self) -> EntryRef<'a> {
+        EntryRef { at: self, life: PhantomData }
+    }
+
+    #[inline(always)]
+    fn byte(self, offset: usize) -> u8 {
+        // SAFETY: called with offsets inside the 8-byte header, which every entry has.
+        unsafe { self.0.add(offset).read() }
+    }
+
+    #[inline(always)]
+    fn word(self, offset: usize) -> u64 {
+        // SAFETY: callers pass the offset of a word that the header says is there.
+        unsafe { self.0.add(offset).cast::<u64>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn header(self) -> u64 {
+        self.word(0)
+    }
+
+    #[inline(always)]
+    fn layout(self) -> u8 {
+        (self.byte(0) >> 4) & 3
+    }
+
+    #[inline(always)]
+    fn flags(self) -> u8 {
+        self.byte(1)
+    }
+
+    /// (offset behind deadline and key length, key length)
+    #[inline(always)]
+    fn body(self) -> (usize, usize) {
+        let header = self.header().to_le();
+        let flags = (header >> 8) as u8;
+        let offset = HEADER + ((flags & DEADLINE) >> 1) as usize;
+        if flags & WIDE == 0 {
+            return (offset, (header >> 16) as usize & 0xff);
+        }
+        // SAFETY: WIDE says that a u32 stands here.
+        let len = unsafe { self.0.add(offset).cast::<u32>().read_unaligned() };
+        (offset + 4, len as usize)
+    }
+
+    #[inline(always)]
+    fn key_at(self) -> (usize, usize) {
+        let (offset, len) = self.body();
+        (offset + if self.layout() == LAYOUT_INLINE { 0 } else { 8 }, len)
+    }
+
+    pub(super) fn shape(self) -> Shape {
+        Shape {
+            deadline: self.flags() & DEADLINE != 0,
+            key_len: self.body().1,
+            value_size: if self.layout() == LAYOUT_INLINE { self.inline_len() } else { 8 },
+        }
+    }
+
+    #[inline(always)]
+    fn inline_len(self) -> usize {
+        (self.header().to_le() >> 24) as usize & 0xffff
+    }
+
+    fn set_byte(self, offset: usize, value: u8) {
+        // SAFETY: as `byte`; mutation is the caller's business, who holds the entry exclusively.
+        unsafe { self.0.add(offset).write(value) };
+    }
+
+    fn set_word(self, offset: usize, value: u64) {
+        // SAFETY: as `word`.
+        unsafe { self.0.add(offset).cast::<u64>().write_unaligned(value) };
+    }
+
+    pub(super) fn set_aging(self, aging: u32) {
+        let header = self.header().to_le() & ((1 << 40) - 1);
+        self.set_word(0, (header | (aging as u64) << 40).to_le());
+    }
+
+    pub(super) fn set_armed(self, armed: bool) {
+        let flags = self.flags() & !ARMED | if armed { ARMED } else { 0 };
+        self.set_byte(1, flags);
+    }
+
+    /// Overwrites the deadline of an entry that has room for one.
+    pub(super) fn set_deadline(self, deadline_ms: i64) {
+        debug_assert!(self.flags() & DEADLINE != 0);
+        self.set_word(HEADER, deadline_ms as u64);
+    }
+
+    /// Overwrites the integer of an entry that holds one.
+    pub(super) fn set_int(self, value: i64) {
+        debug_assert_eq!(self.layout(), LAYOUT_INT);
+        self.set_word(self.body().0, value as u64);
+    }
+
+    pub(super) fn set_encoding(self, encoding: Encoding) {
+        self.set_byte(1, self.flags() & 0xf0 | encoding as u8);
+    }
+
+    /// The heap value, for its exclusive owner.
+    ///
+    /// # Safety
+    /// Nobody else refers to the value during `'a`.
+    pub(super) unsafe fn heap_mut<'a>(self) -> Option<&'a mut Heap> {
+        // SAFETY: the word of a heap layout is a `Box<Heap>` made by `write_value`.
+        (self.layout() == LAYOUT_HEAP)
+            .then(|| unsafe { &mut *(self.word(self.body().0) as *mut Heap) })
+    }
+
+    /// The inline bytes, for their exclusive owner.
+    ///
+    /// # Safety
+    /// Nobody else refers to the value during `'a`.
+    pub(super) unsafe fn inline_mut<'a>(self) -> Option<&'a mut [u8]> {
+        if self.layout() != LAYOUT_INLINE {
+            return None;
+        }
+        let (offset, len) = self.key_at();
+        // SAFETY: an inline value of `inline_len` bytes follows the key.
+        Some(unsafe {
+            std::slice::from_raw_parts_mut(self.0.add(offset + len).as_ptr(), self.inline_len())
+        })
+    }
+
+    /// Takes the heap value out; the entry holds the integer 0 afterwards.
+    ///
+    /// # Safety
+    /// Nobody else refers to the value.
+    pub(super) unsafe fn take_heap(self) -> Option<Box<Heap>> {
+        if self.layout() != LAYOUT_HEAP {
+            return None;
+        }
+        let offset = self.body().0;
+        // SAFETY: see `heap_mut`; the layout changes to an integer, so the box is owned once.
+        let heap = unsafe { Box::from_raw(self.word(offset) as *mut Heap) };
+        self.set_byte(0, self.byte(0) & 0x0f | LAYOUT_INT << 4);
+        self.set_word(offset, 0);
+        Some(heap)
+    }
+
+    /// Initialises a block of at least `shape.size()` bytes with header, deadline and key.
+    ///
+    /// # Safety
+    /// The block is that large and exclusively the caller's; `write_value` follows.
+    pub(super) unsafe fn write_head(self, key: &[u8], deadline_ms: Option<i64>, aging: u32) {
+        let wide = key.len() > 255;
+        let mut flags = if wide { WIDE } else { 0 };
+        if let Some(deadline_ms) = deadline_ms {
+            flags |= DEADLINE;
+            self.set_word(HEADER, deadline_ms as u64);
+        }
+        let short = if wide { 0 } else { key.len() as u64 };
+        self.set_word(0, ((flags as u64) << 8 | short << 16 | (aging as u64) << 40).to_le());
+        if wide {
+            let offset = HEADER + if deadline_ms.is_some() { 8 } else { 0 };
+            // SAFETY: `Shape::size` counts these four bytes.
+            unsafe { self.0.add(offset).cast::<u32>().write_unaligned(key.len() as u32) };
+        }
+    }
+
+    /// Writes key and value of an entry whose head is written and whose block has the room.
+    ///
+    /// # Safety
+    /// As `write_head`; a heap value held before was taken out.
+    pub(super) unsafe fn write_value(self, key: &[u8], value: NewValue) {
+        let (layout, encoding, kind, inline_len) = match &value {
+            NewValue::Int(_) => (LAYOUT_INT, Encoding::Int, Kind::String, 0),
+            NewValue::Inline(bytes, encoding) => {
+                (LAYOUT_INLINE, *encoding, Kind::String, bytes.len())
+            }
+            NewValue::Heap(heap, encoding) => (LAYOUT_HEAP, *encoding, heap.kind(), 0),
+        };
+        let keep = self.header().to_le() & !(0xffff << 24 | 0x0fff);
+        let head = kind as u64 | (layout as u64) << 4 | (encoding as u64) << 8;
+        self.set_word(0, (keep & !0xf0 | head | (inline_len as u64) << 24).to_le());
+        let (word, _) = self.body();
+        let offset = word + if layout == LAYOUT_INLINE { 0 } else { 8 };
+        // The key moves first: on an overwrite in place it may stand where the word will.
+        // SAFETY: the shape of head, key and value was allocated; `copy` (not `copy_nonoverlapping`)
+        // because the key may be this same entry's.
+        unsafe {
+            self.0.add(offset).as_ptr().copy_from(key.as_ptr(), key.len());
+            if let NewValue::Inline(bytes, _) = &value {
+                self.0.add(offset + key.len()).as_ptr().copy_from(bytes.as_ptr(), bytes.len());
+            }
+        }
+        match value {
+            NewValue::Int(n) => self.set_word(word, n as u64),
+            NewValue::Heap(heap, _) => self.set_word(word, Box::into_raw(heap) as u64),
+            NewValue::Inline(..) => {}
+        }
+    }
+}
+
+/// A readable entry.
+#[derive(Clone, Copy)]
+pub struct EntryRef<'a> {
+    pub(super) at: EntryPtr,
+    life: PhantomData<&'a [u8]>,
+}
+
+impl<'a> EntryRef<'a> {
+    #[inline(always)]
+    pub fn key(self) -> &'a [u8] {
+        let (offset, len) = self.at.key_at();
+        // SAFETY: the key stands there; `as_ref` promised the lifetime.
+        unsafe { std::slice::from_raw_parts(self.at.0.add(offset).as_ptr(), len) }
+    }
+
+    #[inline]
+    pub fn kind(self) -> Kind {
+        Kind::from_bits(self.at.byte(0) & 0x0f)
+    }
+
+    pub fn encoding(self) -> Encoding {
+        Encoding::from_bits(self.at.flags() & 0x0f)
+    }
+
+    /// The moment this key expires, in Unix milliseconds.
+    #[inline(always)]
+    pub fn deadline_ms(self) -> Option<i64> {
+        (self.at.flags() & DEADLINE != 0).then(|| self.at.word(HEADER) as i64)
+    }
+
+    /// Whether the wheel holds an item that surfaces no later than the deadline.
+    pub fn is_armed(self) -> bool {
+        self.at.flags() & ARMED != 0
+    }
+
+    /// The LRU clock or LFU counter bits; `keyspace::aging` gives them meaning.
+    #[inline(always)]
+    pub fn aging(self) -> u32 {
+        (self.at.header().to_le() >> 40) as u32
+    }
+
+    #[inline(always)]
+    pub fn value(self) -> Value<'a> {
+        match self.at.layout() {
+            LAYOUT_INT => Value::Int(self.at.word(self.at.body().0) as i64),
+            LAYOUT_INLINE => {
+                let (offset, len) = self.at.key_at();
+                // SAFETY: an inline value of `inline_len` bytes follows the key.
+                Value::Text(unsafe {
+                    std::slice::from_raw_parts(
+                        self.at.0.add(offset + len).as_ptr(),
+                        self.at.inline_len(),
+                    )
+                })
+            }
+            _ => {
+                // SAFETY: the word of a heap layout is a live `Box<Heap>`.
+                let heap = unsafe { &*(self.at.word(self.at.body().0) as *const Heap) };
+                match heap {
+                    Heap::Text(text) => Value::Text(text.as_bytes()),
+                }
+            }
+        }
+    }
+
+    /// Bytes of the entry's own block, before rounding to a size class.
+    pub fn size(self) -> usize {
+        self.at.shape().size()
+    }
+
+    /// The value behind a pointer, if it is kept there.
+    pub fn heap(self) -> Option<&'a Heap> {
+        (self.at.layout() == LAYOUT_HEAP)
+            // SAFETY: as in `value`.
+            .then(|| unsafe { &*(self.at.word(self.at.body().0) as *const Heap) })
+    }
+}

@@ -1,0 +1,152 @@
+//! What a key can hold, as readers and writers of entries see it.
+//!
+//! Integers and short strings live inside their entry (`types::entry`); everything else is a
+//! `Heap` value behind one pointer. Every value is `Send`: the helper thread may drop it.
+
+use bytes::Bytes;
+
+/// The type of a value, as TYPE names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    String = 0,
+    List = 1,
+    Set = 2,
+    Zset = 3,
+    Hash = 4,
+    Stream = 5,
+}
+
+impl Kind {
+    #[inline(always)]
+    pub(super) fn from_bits(bits: u8) -> Kind {
+        match bits {
+            0 => Kind::String,
+            1 => Kind::List,
+            2 => Kind::Set,
+            3 => Kind::Zset,
+            4 => Kind::Hash,
+            _ => Kind::Stream,
+        }
+    }
+
+    /// The word that TYPE answers and that SCAN's TYPE option takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::Zset => "zset",
+            Kind::Hash => "hash",
+            Kind::Stream => "stream",
+        }
+    }
+}
+
+/// The encoding of a value, as OBJECT ENCODING names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Encoding {
+    Raw = 0,
+    Int = 1,
+    Embstr = 2,
+}
+
+impl Encoding {
+    pub(super) fn from_bits(bits: u8) -> Encoding {
+        match bits {
+            1 => Encoding::Int,
+            2 => Encoding::Embstr,
+            _ => Encoding::Raw,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Raw => "raw",
+            Encoding::Int => "int",
+            Encoding::Embstr => "embstr",
+        }
+    }
+}
+
+/// A value too large or too rich to live inside its entry.
+#[derive(Debug, Clone)]
+pub enum Heap {
+    Text(Text),
+}
+
+/// A long string. It may arrive as the very buffer it was read into, and be sent without a copy.
+#[derive(Debug, Clone)]
+pub enum Text {
+    /// Ours to grow.
+    Owned(Vec<u8>),
+    /// Shared with a request or with replies under way.
+    Shared(Bytes),
+}
+
+impl Text {
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Text::Owned(bytes) => bytes,
+            Text::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The bytes for changing: copied only if somebody still reads them.
+    pub fn to_mut(&mut self) -> &mut Vec<u8> {
+        if let Text::Shared(bytes) = self {
+            *self = Text::Owned(Vec::from(std::mem::take(bytes)));
+        }
+        match self {
+            Text::Owned(bytes) => bytes,
+            Text::Shared(_) => unreachable!("a shared text was just made owned"),
+        }
+    }
+
+    /// The bytes for sending, shared from now on.
+    pub fn share(&mut self) -> Bytes {
+        if let Text::Owned(bytes) = self {
+            *self = Text::Shared(Bytes::from(std::mem::take(bytes)));
+        }
+        match self {
+            Text::Shared(bytes) => bytes.clone(),
+            Text::Owned(_) => unreachable!("an owned text was just shared"),
+        }
+    }
+
+    /// Bytes allocated.
+    pub fn capacity(&self) -> usize {
+        match self {
+            Text::Owned(bytes) => bytes.capacity(),
+            Text::Shared(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl Heap {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Heap::Text(_) => Kind::String,
+        }
+    }
+
+    /// Bytes on the heap, the box included, before rounding by the allocator.
+    pub fn bytes(&self) -> usize {
+        size_of::<Heap>()
+            + match self {
+                Heap::Text(text) => text.capacity(),
+            }
+    }
+}
+
+/// A value as it is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    Int(i64),
+    Text(&'a [u8]),
+}
+
+const fn assert_send<T: Send>() {}
+const _: () = assert_send::<Heap>();

@@ -1,0 +1,303 @@
+//! The hierarchical timer wheel: 64 slots × 6 levels at one millisecond, then an overflow list.
+//!
+//! ```text
+//!   level 0   64 slots of 1 ms        level 3   64 slots of 4.4 min
+//!   level 1   64 slots of 64 ms       level 4   64 slots of 4.7 h
+//!   level 2   64 slots of 4.1 s       level 5   64 slots of 12.4 days   (2.2 years in all)
+//! ```
+//!
+//! An item lies at the level of the highest 6-bit digit in which its deadline differs from the
+//! wheel's time, so the earliest event is always in the lowest level that holds anything, and one
+//! bit scan finds it. When time enters a slot of an upper level its items move down; `step` moves
+//! one at a time, so a caller with a budget never waits for a million of them.
+//!
+//! Cancelling is lazy: items are checked when they surface. Time that goes backwards holds items
+//! back until it has caught up; a jump of more than a second re-sorts the wheel.
+//!
+//! Two uses: the server's timers, and the deadlines of keys (`keyspace::expiry`). After Varghese
+//! and Lauck, "Hashed and hierarchical timing wheels" (1987).
+
+const DIGIT: u32 = 6;
+const SLOTS: usize = 1 << DIGIT;
+const LEVELS: usize = 6;
+const HORIZON: u32 = DIGIT * LEVELS as u32;
+/// Steps back in time that are waited out rather than re-sorted.
+const REWIND_MS: u64 = 1_000;
+
+/// An item that knows (enough of) its deadline.
+pub trait Timed {
+    /// The item's deadline, given that it is not before `from`. It may be too early, never too
+    /// late: an item that surfaces early is armed again by whoever looks at it.
+    fn deadline_ms(&self, from_ms: u64) -> u64;
+}
+
+/// What a step of the wheel did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<T> {
+    /// This item's deadline has come.
+    Due(T),
+    /// An item moved down a level; there may be more to do.
+    Moved,
+    /// Nothing is due.
+    Idle,
+}
+
+/// Items in chunks: appending never copies what is there, and little room is wasted.
+#[derive(Debug)]
+struct Bag<T> {
+    chunks: Vec<Vec<T>>,
+    len: usize,
+}
+
+impl<T> Bag<T> {
+    const fn new() -> Self {
+        Bag { chunks: Vec::new(), len: 0 }
+    }
+
+    fn push(&mut self, item: T) {
+        let full = self.chunks.last().is_none_or(|chunk| chunk.len() == chunk.capacity());
+        if full {
+            self.chunks.push(Vec::with_capacity((self.len / 8).clamp(4, 512)));
+        }
+        self.chunks.last_mut().expect("just made").push(item);
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let chunk = self.chunks.last_mut()?;
+        let item = chunk.pop();
+        if chunk.is_empty() {
+            self.chunks.pop();
+        }
+        self.len -= item.is_some() as usize;
+        item
+    }
+
+    fn append(&mut self, other: Bag<T>) {
+        self.len += other.len;
+        self.chunks.extend(other.chunks);
+    }
+}
+
+/// See the head of this file.
+pub struct Wheel<T> {
+    now_ms: u64,
+    slots: Box<[[Bag<T>; SLOTS]; LEVELS]>,
+    /// Bit `s` of `occupied[l]`: slot `s` of level `l` holds something.
+    occupied: [u64; LEVELS],
+    overflow: Bag<T>,
+    /// Items on their way down.
+    falling: Bag<T>,
+    due: Bag<T>,
+    len: usize,
+}
+
+impl<T: Timed> Wheel<T> {
+    pub fn new(now_ms: u64) -> Self {
+        Wheel {
+            now_ms,
+            slots: Box::new(std::array::from_fn(|_| std::array::from_fn(|_| Bag::new()))),
+            occupied: [0; LEVELS],
+            overflow: Bag::new(),
+            falling: Bag::new(),
+            due: Bag::new(),
+            len: 0,
+        }
+    }
+
+    /// Items held, stale ones included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds an item that surfaces at `deadline_ms`; at the next step if that is past.
+    pub fn insert(&mut self, deadline_ms: u64, item: T) {
+        self.len += 1;
+        self.place(deadline_ms, item);
+    }
+
+    fn place(&mut self, deadline_ms: u64, item: T) {
+        if deadline_ms <= self.now_ms {
+            return self.due.push(item);
+        }
+        let differing = 63 - (deadline_ms ^ self.now_ms).leading_zeros();
+        let level = (differing / DIGIT) as usize;
+        if level >= LEVELS {
+            return self.overflow.push(item);
+        }
+        let slot = (deadline_ms >> (DIGIT * level as u32)) as usize % SLOTS;
+        self.occupied[level] |= 1 << slot;
+        self.slots[level][slot].push(item);
+    }
+
+    /// The moment of the next event, which is never later than the earliest deadline.
+    pub fn next_ms(&self) -> Option<u64> {
+        if self.due.len + self.falling.len > 0 {
+            return Some(self.now_ms);
+        }
+        for (level, &occupied) in self.occupied.iter().enumerate() {
+            if occupied != 0 {
+                let shift = DIGIT * level as u32;
+                let base = self.now_ms >> (shift + DIGIT) << (shift + DIGIT);
+                return Some(base + ((occupied.trailing_zeros() as u64) << shift));
+            }
+        }
+        (self.overflow.len > 0).then(|| ((self.now_ms >> HORIZON) + 1) << HORIZON)
+    }
+
+    /// Moves the wheel towards `now_ms` by one item.
+    pub fn step(&mut self, now_ms: u64) -> Step<T> {
+        if now_ms < self.now_ms {
+            if self.now_ms - now_ms <= REWIND_MS {
+                return Step::Idle;
+            }
+            self.lift_all();
+            self.now_ms = now_ms;
+        }
+        loop {
+            if let Some(item) = self.due.pop() {
+                self.len -= 1;
+                return Step::Due(item);
+            }
+            if let Some(item) = self.falling.pop() {
+                let deadline_ms = item.deadline_ms(self.now_ms);
+                self.place(deadline_ms, item);
+                return Step::Moved;
+            }
+            match self.next_ms() {
+                Some(event_ms) if event_ms <= now_ms => self.enter(event_ms),
+                _ => {
+                    // No slot is entered on the way, so every item keeps its level.
+                    self.now_ms = now_ms;
+                    return Step::Idle;
+                }
+            }
+        }
+    }
+
+    /// Takes the items of the slot that begins at `event_ms`.
+    fn enter(&mut self, event_ms: u64) {
+        self.now_ms = event_ms;
+        for level in 0..LEVELS {
+            let shift = DIGIT * level as u32;
+            let slot = (event_ms >> shift) as usize % SLOTS;
+            if self.occupied[level] & (1 << slot) != 0 && event_ms.trailing_zeros() >= shift {
+                self.occupied[level] &= !(1 << slot);
+                let bag = std::mem::replace(&mut self.slots[level][slot], Bag::new());
+                if level == 0 { self.due.append(bag) } else { self.falling.append(bag) }
+                return;
+            }
+        }
+        self.falling.append(std::mem::replace(&mut self.overflow, Bag::new()));
+    }
+
+    /// Takes everything out of the slots, to be placed again one by one.
+    fn lift_all(&mut self) {
+        for level in 0..LEVELS {
+            for slot in 0..SLOTS {
+                if self.occupied[level] & (1 << slot) != 0 {
+                    let bag = std::mem::replace(&mut self.slots[level][slot], Bag::new());
+                    self.falling.append(bag);
+                }
+            }
+            self.occupied[level] = 0;
+        }
+        self.falling.append(std::mem::replace(&mut self.overflow, Bag::new()));
+        self.falling.append(std::mem::replace(&mut self.due, Bag::new()));
+    }
+
+    /// Empties the wheel into a list, for whoever sorts out stale items.
+    pub fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {
+        self.lift_all();
+        self.len = 0;
+        let bag = std::mem::replace(&mut self.falling, Bag::new());
+        bag.chunks.into_iter().flatten()
+    }
+
+    /// Items at hand without advancing time, in no order: a sample for eviction.
+    pub fn nearest(&self) -> impl Iterator<Item = &T> {
+        self.due
+            .chunks
+            .iter()
+            .chain(self.slots.iter().flatten().flat_map(|bag| bag.chunks.iter()))
+            .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct At(u64);
+
+    impl Timed for At {
+        fn deadline_ms(&self, _: u64) -> u64 {
+            self.0
+        }
+    }
+
+    fn drain(wheel: &mut Wheel<At>, now_ms: u64) -> Vec<u64> {
+        let mut out = Vec::new();
+        loop {
+            match wheel.step(now_ms) {
+                Step::Due(at) => out.push(at.0),
+                Step::Moved => {}
+                Step::Idle => return out,
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_wheel_has_no_next_event_and_survives_any_jump() {
+        let mut wheel = Wheel::<At>::new(1_000);
+        assert_eq!(wheel.next_ms(), None);
+        assert_eq!(wheel.step(u64::MAX / 2), Step::Idle);
+    }
+
+    #[test]
+    fn time_that_goes_back_holds_items_and_then_releases_them() {
+        let mut wheel = Wheel::new(1_000_000);
+        wheel.insert(1_000_010, At(1_000_010));
+        assert!(drain(&mut wheel, 999_500).is_empty());
+        assert!(drain(&mut wheel, 10).is_empty());
+        assert_eq!(drain(&mut wheel, 1_000_010), [1_000_010]);
+    }
+
+    proptest! {
+        #[test]
+        fn surfaces_everything_on_time_and_in_order(
+            start in 0u64..1 << 41,
+            items in prop::collection::vec((0u32..40, any::<u64>()), 1..200),
+            hops in prop::collection::vec((0u32..38, any::<u64>()), 1..100),
+        ) {
+            let mut wheel = Wheel::new(start);
+            let mut waiting: Vec<u64> = Vec::new();
+            let mut now = start;
+            let mut items = items.into_iter();
+            for (bits, hop) in hops {
+                for (bits, ahead) in items.by_ref().take(5) {
+                    let deadline = now + (ahead & ((1 << bits) - 1));
+                    wheel.insert(deadline, At(deadline));
+                    waiting.push(deadline);
+                }
+                if let Some(next) = wheel.next_ms() {
+                    prop_assert!(next <= *waiting.iter().min().expect("held"));
+                }
+                now += hop & ((1 << bits) - 1);
+                let due = drain(&mut wheel, now);
+                prop_assert!(due.is_sorted());
+                waiting.sort();
+                let split = waiting.partition_point(|&d| d <= now);
+                let expected: Vec<u64> = waiting.drain(..split).collect();
+                prop_assert_eq!(due, expected);
+                prop_assert_eq!(wheel.len(), waiting.len());
+            }
+        }
+    }
+}
