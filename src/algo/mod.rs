@@ -1,1 +1,10 @@
 //! Pure functions on bytes that no crate does exactly as Redis does.
+
+pub mod glob;
+pub mod grisu;
+pub mod histogram;
+pub mod long_double;
+pub mod number;
+pub mod quoting;
+pub mod rng;
+pub mod units;
