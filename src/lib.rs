@@ -3,10 +3,17 @@
 //! One thread, one event loop, one timer wheel. The modules below stand in layer order: a module
 //! imports only what stands above it in this list (`tests/house.rs` checks that).
 
-// L0: the operating system, and pure functions on bytes.
+// L0: pure functions on bytes, and the operating system.
 pub mod algo;
 pub mod sys;
 // L1: data structures, the wire protocol.
+pub mod resp;
 pub mod types;
+// L2: the databases.
+pub mod keyspace;
+// L3: the model of a command.
+pub mod command;
+// L4: data commands.
+pub mod commands;
 // L5: subsystems.
 pub mod config;

@@ -41,7 +41,10 @@ pub fn bulk(out: &mut Vec<u8>, bytes: &[u8]) {
 /// A simple string or error line; line breaks inside would break the protocol and become spaces.
 pub fn line(out: &mut Vec<u8>, mark: u8, text: &[u8]) {
     out.push(mark);
-    out.extend(text.iter().map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
+    out.extend(
+        text.iter()
+            .map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }),
+    );
     out.extend_from_slice(b"\r\n");
 }
 

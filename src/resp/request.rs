@@ -85,7 +85,10 @@ impl<'q> Argv<'q> {
 
     /// The arguments from `index` on.
     pub fn from(&self, index: usize) -> Argv<'q> {
-        Argv { ranges: self.ranges.get(index..).unwrap_or_default(), ..*self }
+        Argv {
+            ranges: self.ranges.get(index..).unwrap_or_default(),
+            ..*self
+        }
     }
 
     /// A copy that outlives the query buffer: for MULTI queues and parked clients.
@@ -111,17 +114,27 @@ pub struct OwnedArgv {
 
 impl OwnedArgv {
     pub fn push(&mut self, arg: &[u8]) {
-        self.ranges.push(Range { start: self.buf.len() as u32, len: arg.len() as u32 });
+        self.ranges.push(Range {
+            start: self.buf.len() as u32,
+            len: arg.len() as u32,
+        });
         self.buf.extend_from_slice(arg);
     }
 
     fn push_big(&mut self, big: Bytes) {
-        self.ranges.push(Range { start: IN_BIGS, len: self.bigs.len() as u32 });
+        self.ranges.push(Range {
+            start: IN_BIGS,
+            len: self.bigs.len() as u32,
+        });
         self.bigs.push(big);
     }
 
     pub fn as_argv(&self) -> Argv<'_> {
-        Argv { buf: &self.buf, ranges: &self.ranges, bigs: &self.bigs }
+        Argv {
+            buf: &self.buf,
+            ranges: &self.ranges,
+            bigs: &self.bigs,
+        }
     }
 
     /// Bytes held, for memory accounting.
@@ -205,6 +218,8 @@ pub struct Query {
     first: usize,
     /// The length of the argument under way, once its `$` line was read.
     bulk: Option<usize>,
+    /// Where the empty requests before the first command end.
+    skipped: usize,
     /// A big argument being read, with its line end.
     big: Option<Vec<u8>>,
 }
@@ -212,7 +227,10 @@ pub struct Query {
 impl Query {
     /// A query whose buffer holds `bytes` before it grows.
     pub fn with_capacity(bytes: usize) -> Self {
-        Query { buf: Vec::with_capacity(bytes), ..Query::default() }
+        Query {
+            buf: Vec::with_capacity(bytes),
+            ..Query::default()
+        }
     }
 
     /// Nothing is buffered and nothing under way: the query can serve another client.
@@ -222,7 +240,10 @@ impl Query {
 
     /// Bytes not yet consumed by a command that ran.
     pub fn pending_bytes(&self) -> usize {
-        let ran = self.commands.get(self.next.wrapping_sub(1)).map_or(0, |c| c.end as usize);
+        let ran = self
+            .commands
+            .get(self.next.wrapping_sub(1))
+            .map_or(0, |c| c.end as usize);
         self.buf.len() - ran + self.big.as_ref().map_or(0, Vec::len)
     }
 
@@ -278,7 +299,11 @@ impl Query {
     pub fn peek(&self, ahead: usize) -> Option<Argv<'_>> {
         let command = self.commands.get(self.next + ahead)?;
         let ranges = &self.args[command.first as usize..][..command.argc as usize];
-        Some(Argv { buf: &self.buf, ranges, bigs: &self.bigs })
+        Some(Argv {
+            buf: &self.buf,
+            ranges,
+            bigs: &self.bigs,
+        })
     }
 
     /// Counts the next command as run.
@@ -288,11 +313,15 @@ impl Query {
 
     /// Drops what ran and makes room; recognised commands that did not run go back to being bytes.
     pub fn compact(&mut self) {
-        if self.next == 0 {
-            return;
-        }
-        let ran = self.commands[self.next - 1];
-        let (end, first) = (ran.end as usize, (ran.first + ran.argc) as usize);
+        let (end, first) = match self.next.checked_sub(1) {
+            Some(last) => {
+                let ran = self.commands[last];
+                (ran.end as usize, (ran.first + ran.argc) as usize)
+            }
+            None if self.commands.is_empty() && self.skipped > 0 => (self.skipped, 0),
+            None => return,
+        };
+        self.skipped = 0;
         let all_ran = self.next == self.commands.len();
         if all_ran && end == self.buf.len() && self.big.is_none() {
             self.buf.clear();
@@ -310,7 +339,12 @@ impl Query {
             command.end -= end as u32;
         }
         // Big arguments of commands that ran are let go; the others are numbered anew.
-        let bigs = self.args.iter().filter(|r| r.start == IN_BIGS).map(|r| r.len).min();
+        let bigs = self
+            .args
+            .iter()
+            .filter(|r| r.start == IN_BIGS)
+            .map(|r| r.len)
+            .min();
         let gone = bigs.map_or(self.bigs.len(), |n| n as usize);
         self.bigs.drain(..gone);
         for range in &mut self.args {
@@ -364,8 +398,7 @@ impl Query {
             // An empty request is skipped together with the command before it.
             last.end = self.at as u32;
         } else {
-            self.buf.drain(..self.at);
-            self.at = 0;
+            self.skipped = self.at;
         }
         self.first = self.args.len();
     }
@@ -374,7 +407,11 @@ impl Query {
     fn inline(&mut self) -> Result<bool, ProtocolError> {
         let rest = &self.buf[self.at..];
         let Some(len) = memchr::memchr(b'\n', rest) else {
-            return if rest.len() > LINE_MAX { Err(ProtocolError::BigInline) } else { Ok(false) };
+            return if rest.len() > LINE_MAX {
+                Err(ProtocolError::BigInline)
+            } else {
+                Ok(false)
+            };
         };
         let line = rest[..len].strip_suffix(b"\r").unwrap_or(&rest[..len]);
         let words = split_args(line).ok_or(ProtocolError::Quotes)?;
@@ -383,7 +420,10 @@ impl Query {
         let mut to = self.at;
         for word in &words {
             self.buf[to..to + word.len()].copy_from_slice(word);
-            self.args.push(Range { start: to as u32, len: word.len() as u32 });
+            self.args.push(Range {
+                start: to as u32,
+                len: word.len() as u32,
+            });
             to += word.len();
         }
         self.at += len + 1;
@@ -400,10 +440,17 @@ impl Query {
             return Ok(Some(((a - b'0') as i64, self.at + 4)));
         }
         if let [_, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] = rest {
-            return Ok(Some(((a - b'0') as i64 * 10 + (b - b'0') as i64, self.at + 5)));
+            return Ok(Some((
+                (a - b'0') as i64 * 10 + (b - b'0') as i64,
+                self.at + 5,
+            )));
         }
         let Some(end) = memchr::memchr(b'\r', rest) else {
-            return if rest.len() > LINE_MAX { Err(too_big) } else { Ok(None) };
+            return if rest.len() > LINE_MAX {
+                Err(too_big)
+            } else {
+                Ok(None)
+            };
         };
         if end + 2 > rest.len() {
             return Ok(None);
@@ -467,7 +514,10 @@ impl Query {
             }
         };
         if self.buf.len() - self.at >= len + 2 {
-            self.args.push(Range { start: self.at as u32, len: len as u32 });
+            self.args.push(Range {
+                start: self.at as u32,
+                len: len as u32,
+            });
             self.at += len + 2;
             self.bulk = None;
             return Ok(true);
@@ -490,7 +540,10 @@ impl Query {
         }
         let mut big = self.big.take().expect("just seen");
         big.truncate(len);
-        self.args.push(Range { start: IN_BIGS, len: self.bigs.len() as u32 });
+        self.args.push(Range {
+            start: IN_BIGS,
+            len: self.bigs.len() as u32,
+        });
         self.bigs.push(Bytes::from(big));
         self.bulk = None;
         self.missing -= 1;

@@ -52,7 +52,10 @@ struct Header {
     pages: [Page; PAGES],
 }
 
-const _: () = assert!(size_of::<Header>() <= PAGE, "the header fits the first page");
+const _: () = assert!(
+    size_of::<Header>() <= PAGE,
+    "the header fits the first page"
+);
 
 /// An allocator of small blocks; see the head of this file.
 pub struct Arena {
@@ -95,7 +98,11 @@ const fn class_size(class: usize) -> usize {
 /// What a block of `size` bytes really takes.
 #[inline]
 pub fn block_size(size: usize) -> usize {
-    if size <= BLOCK_MAX { class_size(class_of(size)) } else { size.next_multiple_of(16) }
+    if size <= BLOCK_MAX {
+        class_size(class_of(size))
+    } else {
+        size.next_multiple_of(16)
+    }
 }
 
 impl Default for Arena {
@@ -183,7 +190,10 @@ impl Arena {
         let number = (address & (CHUNK - 1)) / PAGE;
         let id = header.index * PAGES as u32 + number as u32;
         let page = &mut header.pages[number];
-        debug_assert_eq!(page.class as usize, class, "freed with the size it was allocated with");
+        debug_assert_eq!(
+            page.class as usize, class,
+            "freed with the size it was allocated with"
+        );
         let was_full = page.free == NO_BLOCK && page.fresh as usize + bytes > PAGE;
         // SAFETY: the block is ours again and at least eight bytes long.
         unsafe { block.cast::<u16>().write(page.free) };
@@ -210,12 +220,21 @@ impl Arena {
         let chunk = self.chunks[id as usize / PAGES].expect("a listed page is in a mapped chunk");
         let number = id as usize % PAGES;
         // SAFETY: the header is at the start of the chunk and the page inside it.
-        unsafe { (chunk.cast::<u8>().add(number * PAGE), &mut (*chunk.as_ptr()).pages[number]) }
+        unsafe {
+            (
+                chunk.cast::<u8>().add(number * PAGE),
+                &mut (*chunk.as_ptr()).pages[number],
+            )
+        }
     }
 
     /// Puts a page at the head of its class's list, or of the free pages.
     fn link(&mut self, id: u32, class: usize) {
-        let head = if class == FREE as usize { self.free_pages } else { self.room[class] };
+        let head = if class == FREE as usize {
+            self.free_pages
+        } else {
+            self.room[class]
+        };
         let page = self.page(id).1;
         (page.prev, page.next) = (NONE, head);
         if head != NONE {
@@ -252,7 +271,14 @@ impl Arena {
         let id = self.free_pages;
         self.unlink(id, FREE as usize);
         let page = self.page(id).1;
-        *page = Page { class: class as u8, used: 0, free: NO_BLOCK, fresh: 0, next: NONE, prev: NONE };
+        *page = Page {
+            class: class as u8,
+            used: 0,
+            free: NO_BLOCK,
+            fresh: 0,
+            next: NONE,
+            prev: NONE,
+        };
         let header = self.chunks[id as usize / PAGES].expect("a free page is in a mapped chunk");
         // SAFETY: the header of a mapped chunk; no other reference to it is alive here.
         let used = unsafe { &mut (*header.as_ptr()).used };
@@ -287,7 +313,11 @@ impl Arena {
 
     fn map(&mut self) {
         // A small keyspace should not cost 2 MiB at its first key.
-        let kind = if self.mapped == 0 { Pages::Small } else { Pages::Huge };
+        let kind = if self.mapped == 0 {
+            Pages::Small
+        } else {
+            Pages::Huge
+        };
         let chunk = pages::map_chunk(kind).cast::<Header>();
         let index = match self.chunks.iter().position(Option::is_none) {
             Some(hole) if self.mapped as usize != self.chunks.len() => hole,

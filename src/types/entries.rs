@@ -33,7 +33,9 @@ pub struct KeyHasher(ahash::RandomState);
 
 impl KeyHasher {
     pub fn new(seed: [u64; 4]) -> Self {
-        KeyHasher(ahash::RandomState::with_seeds(seed[0], seed[1], seed[2], seed[3]))
+        KeyHasher(ahash::RandomState::with_seeds(
+            seed[0], seed[1], seed[2], seed[3],
+        ))
     }
 
     #[inline(always)]
@@ -70,7 +72,11 @@ pub struct Entries {
 
 impl Entries {
     pub fn new(hasher: KeyHasher) -> Self {
-        Entries { table: Table::new(SegmentPool::Huge), arena: Arena::new(), hasher }
+        Entries {
+            table: Table::new(SegmentPool::Huge),
+            arena: Arena::new(),
+            hasher,
+        }
     }
 
     pub fn hasher(&self) -> &KeyHasher {
@@ -124,7 +130,9 @@ impl Entries {
     #[inline(always)]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<(Position, EntryRef<'_>)> {
         // SAFETY: the table holds live entries, and `self` is borrowed as long as the result.
-        let (at, entry) = self.table.find(hash, |entry| unsafe { entry.as_ref() }.key() == key)?;
+        let (at, entry) = self
+            .table
+            .find(hash, |entry| unsafe { entry.as_ref() }.key() == key)?;
         // SAFETY: as above.
         Some((at, unsafe { entry.as_ref() }))
     }
@@ -133,7 +141,9 @@ impl Entries {
     /// not the key. Only the tag and the low bits of the hash need to be right.
     pub fn find_by(&self, hash: u64, mut is: impl FnMut(EntryRef) -> bool) -> Option<Position> {
         // SAFETY: the table holds live entries.
-        self.table.find(hash, |entry| is(unsafe { entry.as_ref() })).map(|(at, _)| at)
+        self.table
+            .find(hash, |entry| is(unsafe { entry.as_ref() }))
+            .map(|(at, _)| at)
     }
 
     #[inline]
@@ -143,7 +153,9 @@ impl Entries {
     }
 
     fn at(&self, at: Position) -> EntryPtr {
-        self.table.get(at).expect("a position is used before the table changes")
+        self.table
+            .get(at)
+            .expect("a position is used before the table changes")
     }
 
     /// Adds a key that is not there.
@@ -186,7 +198,10 @@ impl Entries {
         // SAFETY: `&mut self`: nobody refers to the value.
         let remains = unsafe { entry.take_heap() };
         let old = entry.shape();
-        let new = Shape { value_size: value.inner_size(), ..old };
+        let new = Shape {
+            value_size: value.inner_size(),
+            ..old
+        };
         if let (NewValue::Int(n), Some(ValueMut::Int(_))) = (&value, self.value_mut(at)) {
             entry.set_int(*n);
             return remains;
@@ -289,13 +304,16 @@ impl Entries {
     pub fn scan(&self, cursor: u64, mut visit: impl FnMut(EntryRef)) -> u64 {
         self.table.prefetch_scan(cursor);
         // SAFETY: the table holds live entries.
-        self.table.scan(cursor, |entry| visit(unsafe { entry.as_ref() }))
+        self.table
+            .scan(cursor, |entry| visit(unsafe { entry.as_ref() }))
     }
 
     /// A fair random entry.
     pub fn pick(&self, random: impl FnMut() -> u64) -> Option<EntryRef<'_>> {
         // SAFETY: the table holds live entries, and `self` is borrowed as long as the result.
-        self.table.pick(random).map(|entry| unsafe { entry.as_ref() })
+        self.table
+            .pick(random)
+            .map(|entry| unsafe { entry.as_ref() })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
@@ -343,7 +361,10 @@ mod tests {
         match bytes.len() {
             len if as_int => NewValue::Int(len as i64),
             0..=512 => NewValue::Inline(bytes, Encoding::Embstr),
-            _ => NewValue::Heap(Box::new(Heap::Text(Text::Owned(bytes.to_vec()))), Encoding::Raw),
+            _ => NewValue::Heap(
+                Box::new(Heap::Text(Text::Owned(bytes.to_vec()))),
+                Encoding::Raw,
+            ),
         }
     }
 

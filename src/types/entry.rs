@@ -85,7 +85,10 @@ impl EntryPtr {
     /// The entry is initialised and is neither freed nor written to during `'a`.
     #[inline(always)]
     pub(super) unsafe fn as_ref<'a>(self) -> EntryRef<'a> {
-        EntryRef { at: self, life: PhantomData }
+        EntryRef {
+            at: self,
+            life: PhantomData,
+        }
     }
 
     #[inline(always)]
@@ -132,14 +135,21 @@ impl EntryPtr {
     #[inline(always)]
     fn key_at(self) -> (usize, usize) {
         let (offset, len) = self.body();
-        (offset + if self.layout() == LAYOUT_INLINE { 0 } else { 8 }, len)
+        (
+            offset + if self.layout() == LAYOUT_INLINE { 0 } else { 8 },
+            len,
+        )
     }
 
     pub(super) fn shape(self) -> Shape {
         Shape {
             deadline: self.flags() & DEADLINE != 0,
             key_len: self.body().1,
-            value_size: if self.layout() == LAYOUT_INLINE { self.inline_len() } else { 8 },
+            value_size: if self.layout() == LAYOUT_INLINE {
+                self.inline_len()
+            } else {
+                8
+            },
         }
     }
 
@@ -237,11 +247,19 @@ impl EntryPtr {
             self.set_word(HEADER, deadline_ms as u64);
         }
         let short = if wide { 0 } else { key.len() as u64 };
-        self.set_word(0, ((flags as u64) << 8 | short << 16 | (aging as u64) << 40).to_le());
+        self.set_word(
+            0,
+            ((flags as u64) << 8 | short << 16 | (aging as u64) << 40).to_le(),
+        );
         if wide {
             let offset = HEADER + if deadline_ms.is_some() { 8 } else { 0 };
             // SAFETY: `Shape::size` counts these four bytes.
-            unsafe { self.0.add(offset).cast::<u32>().write_unaligned(key.len() as u32) };
+            unsafe {
+                self.0
+                    .add(offset)
+                    .cast::<u32>()
+                    .write_unaligned(key.len() as u32)
+            };
         }
     }
 
@@ -266,9 +284,15 @@ impl EntryPtr {
         // SAFETY: the shape of head, key and value was allocated; `copy` (not `copy_nonoverlapping`)
         // because the key may be this same entry's.
         unsafe {
-            self.0.add(offset).as_ptr().copy_from(key.as_ptr(), key.len());
+            self.0
+                .add(offset)
+                .as_ptr()
+                .copy_from(key.as_ptr(), key.len());
             if let NewValue::Inline(bytes, _) = &value {
-                self.0.add(offset + key.len()).as_ptr().copy_from(bytes.as_ptr(), bytes.len());
+                self.0
+                    .add(offset + key.len())
+                    .as_ptr()
+                    .copy_from(bytes.as_ptr(), bytes.len());
             }
         }
         match value {

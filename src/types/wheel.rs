@@ -51,13 +51,20 @@ struct Bag<T> {
 
 impl<T> Bag<T> {
     const fn new() -> Self {
-        Bag { chunks: Vec::new(), len: 0 }
+        Bag {
+            chunks: Vec::new(),
+            len: 0,
+        }
     }
 
     fn push(&mut self, item: T) {
-        let full = self.chunks.last().is_none_or(|chunk| chunk.len() == chunk.capacity());
+        let full = self
+            .chunks
+            .last()
+            .is_none_or(|chunk| chunk.len() == chunk.capacity());
         if full {
-            self.chunks.push(Vec::with_capacity((self.len / 8).clamp(4, 512)));
+            self.chunks
+                .push(Vec::with_capacity((self.len / 8).clamp(4, 512)));
         }
         self.chunks.last_mut().expect("just made").push(item);
         self.len += 1;
@@ -188,11 +195,16 @@ impl<T: Timed> Wheel<T> {
             if self.occupied[level] & (1 << slot) != 0 && event_ms.trailing_zeros() >= shift {
                 self.occupied[level] &= !(1 << slot);
                 let bag = std::mem::replace(&mut self.slots[level][slot], Bag::new());
-                if level == 0 { self.due.append(bag) } else { self.falling.append(bag) }
+                if level == 0 {
+                    self.due.append(bag)
+                } else {
+                    self.falling.append(bag)
+                }
                 return;
             }
         }
-        self.falling.append(std::mem::replace(&mut self.overflow, Bag::new()));
+        self.falling
+            .append(std::mem::replace(&mut self.overflow, Bag::new()));
     }
 
     /// Takes everything out of the slots, to be placed again one by one.
@@ -206,8 +218,10 @@ impl<T: Timed> Wheel<T> {
             }
             self.occupied[level] = 0;
         }
-        self.falling.append(std::mem::replace(&mut self.overflow, Bag::new()));
-        self.falling.append(std::mem::replace(&mut self.due, Bag::new()));
+        self.falling
+            .append(std::mem::replace(&mut self.overflow, Bag::new()));
+        self.falling
+            .append(std::mem::replace(&mut self.due, Bag::new()));
     }
 
     /// Empties the wheel into a list, for whoever sorts out stale items.
@@ -223,7 +237,12 @@ impl<T: Timed> Wheel<T> {
         self.due
             .chunks
             .iter()
-            .chain(self.slots.iter().flatten().flat_map(|bag| bag.chunks.iter()))
+            .chain(
+                self.slots
+                    .iter()
+                    .flatten()
+                    .flat_map(|bag| bag.chunks.iter()),
+            )
             .flatten()
     }
 }

@@ -3,7 +3,10 @@
 use super::*;
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { max_bulk: 512 << 20, authenticated: true };
+const LIMITS: Limits = Limits {
+    max_bulk: 512 << 20,
+    authenticated: true,
+};
 
 fn encode(commands: &[Vec<Vec<u8>>]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -57,7 +60,13 @@ fn words(line: &str) -> Vec<Vec<u8>> {
 fn inline_commands_know_quotes_and_empty_lines() {
     let (out, error) = whole(b"\r\nSET a \"x y\\x41\"\r\n\n  \nGET a\n");
     assert_eq!(error, None);
-    assert_eq!(out, [vec![b"SET".to_vec(), b"a".to_vec(), b"x yA".to_vec()], words("GET a")]);
+    assert_eq!(
+        out,
+        [
+            vec![b"SET".to_vec(), b"a".to_vec(), b"x yA".to_vec()],
+            words("GET a")
+        ]
+    );
 }
 
 #[test]
@@ -89,10 +98,16 @@ fn errors_have_their_words_and_come_after_good_commands() {
 
 #[test]
 fn strangers_may_claim_little() {
-    let limits = Limits { authenticated: false, ..LIMITS };
+    let limits = Limits {
+        authenticated: false,
+        ..LIMITS
+    };
     let parse = |bytes: &'static [u8]| run(std::iter::once(bytes), limits).1;
     assert_eq!(parse(b"*11\r\n"), Some(ProtocolError::UnauthenticatedCount));
-    assert_eq!(parse(b"*1\r\n$16385\r\n"), Some(ProtocolError::UnauthenticatedBulk));
+    assert_eq!(
+        parse(b"*1\r\n$16385\r\n"),
+        Some(ProtocolError::UnauthenticatedBulk)
+    );
     assert_eq!(parse(b"*10\r\n$16384\r\n"), None);
 }
 
@@ -113,7 +128,10 @@ fn a_big_argument_gets_its_own_buffer() {
     assert!(argv.shared(1).is_none());
     query.pass();
     query.compact();
-    assert_eq!(query.peek(0).map(|argv| argv.at(0)), Some(b"PING".as_slice()));
+    assert_eq!(
+        query.peek(0).map(|argv| argv.at(0)),
+        Some(b"PING".as_slice())
+    );
 }
 
 proptest! {

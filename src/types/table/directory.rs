@@ -65,7 +65,11 @@ impl<T: Slot> Directory<T> {
     }
 
     pub fn bytes(&self, buckets: usize) -> usize {
-        let entries = if self.segments == 0 { 0 } else { 1usize << self.depth };
+        let entries = if self.segments == 0 {
+            0
+        } else {
+            1usize << self.depth
+        };
         self.segments * segment::layout(buckets).size() + entries * 8
     }
 
@@ -74,7 +78,11 @@ impl<T: Slot> Directory<T> {
         let level = (64 - index.leading_zeros()) as usize;
         let first = (1u64 << level) >> 1;
         // SAFETY: indexes are masked to `depth` bits and all levels up to `depth` exist.
-        unsafe { self.levels.get_unchecked(level).add((index - first) as usize) }
+        unsafe {
+            self.levels
+                .get_unchecked(level)
+                .add((index - first) as usize)
+        }
     }
 
     /// The segment that `hash` belongs to. There is at least one segment.
@@ -115,7 +123,10 @@ impl<T: Slot> Directory<T> {
         let entry = self.entry(pattern);
         // SAFETY: `pattern` is the canonical index of a live segment.
         let memory = unsafe { std::mem::replace(&mut *entry, null_mut()) };
-        self.blocks.free(NonNull::new(memory).expect("a canonical entry is set"), super::BUCKETS);
+        self.blocks.free(
+            NonNull::new(memory).expect("a canonical entry is set"),
+            super::BUCKETS,
+        );
         self.segments -= 1;
     }
 
@@ -187,7 +198,11 @@ fn blocks_per_chunk() -> u32 {
 
 impl Blocks {
     fn new(pool: Pool) -> Self {
-        Blocks { pool, chunks: Vec::new(), room: Vec::new() }
+        Blocks {
+            pool,
+            chunks: Vec::new(),
+            room: Vec::new(),
+        }
     }
 
     fn is_pooled(&self, buckets: usize) -> bool {
@@ -267,7 +282,11 @@ impl Blocks {
     }
 
     fn map(&mut self) -> NonNull<Chunk> {
-        let kind = if self.chunks.is_empty() { Pages::Small } else { Pages::Huge };
+        let kind = if self.chunks.is_empty() {
+            Pages::Small
+        } else {
+            Pages::Huge
+        };
         let chunk = pages::map_chunk(kind).cast::<Chunk>();
         self.chunks.push(chunk);
         self.room.push(chunk);

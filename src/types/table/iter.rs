@@ -13,7 +13,11 @@ pub struct Iter<'t, T: Slot> {
 
 impl<'t, T: Slot> Iter<'t, T> {
     pub(super) fn new(table: &'t Table<T>) -> Self {
-        Iter { table, index: 0, slot: 0 }
+        Iter {
+            table,
+            index: 0,
+            slot: 0,
+        }
     }
 }
 

@@ -29,8 +29,8 @@ mod segment;
 use crate::sys::pages::prefetch;
 use directory::{Directory, Pool};
 pub use iter::Iter;
-use segment::{SLOTS, Segment, home_of, tag_of};
 pub use segment::Slot;
+use segment::{SLOTS, Segment, home_of, tag_of};
 
 /// Buckets of a full-size segment: 608 slots. A split at 97 % leaves two segments at 48 %, so the
 /// load wanders between those, and a million items sit at 80 %.
@@ -65,7 +65,12 @@ pub struct Table<T: Slot> {
 impl<T: Slot> Table<T> {
     /// An empty table that has allocated nothing. `huge` segments come from huge pages.
     pub fn new(pool: Pool) -> Self {
-        Table { directory: Directory::new(pool), len: 0, buckets: 0, scratch: Vec::new() }
+        Table {
+            directory: Directory::new(pool),
+            len: 0,
+            buckets: 0,
+            scratch: Vec::new(),
+        }
     }
 
     #[inline]
@@ -128,18 +133,28 @@ impl<T: Slot> Table<T> {
         let segment = self.directory.segment(hash);
         let slot = segment.find(tag_of(hash), self.buckets, is)?;
         let item = segment.get(slot)?;
-        Some((Position { segment: hash, slot: slot as u32 }, item))
+        Some((
+            Position {
+                segment: hash,
+                slot: slot as u32,
+            },
+            item,
+        ))
     }
 
     pub fn get(&self, at: Position) -> Option<T> {
         let inside = self.len > 0 && (at.slot as usize) < self.buckets * SLOTS;
-        inside.then(|| self.directory.segment(at.segment).get(at.slot as usize)).flatten()
+        inside
+            .then(|| self.directory.segment(at.segment).get(at.slot as usize))
+            .flatten()
     }
 
     /// Puts another pointer in the place of the item at `at`; same key, same hash.
     pub fn replace(&mut self, at: Position, item: T) {
         debug_assert!(self.get(at).is_some(), "an item is replaced where one is");
-        self.directory.segment(at.segment).set(at.slot as usize, item);
+        self.directory
+            .segment(at.segment)
+            .set(at.slot as usize, item);
     }
 
     /// Adds an item that is not there yet.
@@ -147,7 +162,10 @@ impl<T: Slot> Table<T> {
         let segment = self.room_for(hash, hasher);
         self.len += 1;
         let slot = segment.insert(tag_of(hash), item, self.buckets);
-        Position { segment: hash, slot: slot as u32 }
+        Position {
+            segment: hash,
+            slot: slot as u32,
+        }
     }
 
     /// Takes out the item at `at`.
@@ -256,12 +274,15 @@ impl<T: Slot> Table<T> {
         let bit = 1 << (depth - 1);
         let pattern = segment.header().pattern;
         let buddy = self.directory.segment(pattern ^ bit);
-        if buddy.header().depth != depth
-            || buddy.header().count + segment.header().count > MERGE_AT
+        if buddy.header().depth != depth || buddy.header().count + segment.header().count > MERGE_AT
         {
             return;
         }
-        let (lower, upper) = if pattern & bit == 0 { (segment, buddy) } else { (buddy, segment) };
+        let (lower, upper) = if pattern & bit == 0 {
+            (segment, buddy)
+        } else {
+            (buddy, segment)
+        };
         let mut items = std::mem::take(&mut self.scratch);
         upper.drain(BUCKETS, &mut items);
         self.directory.remove(pattern | bit);

@@ -60,7 +60,11 @@ impl<T: Slot> Table<T> {
         // The next range begins where this segment's ends.
         let span = 1u64 << (BITS - now);
         let next = (place & !(span - 1)) + span;
-        if next >> BITS != 0 { 0 } else { next << (DEPTH_BITS + TAG_BITS) }
+        if next >> BITS != 0 {
+            0
+        } else {
+            next << (DEPTH_BITS + TAG_BITS)
+        }
     }
 
     /// An item picked by `random`, a source of uniform 64-bit numbers; every item is about as
@@ -92,7 +96,9 @@ impl<T: Slot> Table<T> {
                 continue;
             }
             let wanted = random() % count;
-            return (0..slots).filter_map(|slot| segment.get(slot)).nth(wanted as usize);
+            return (0..slots)
+                .filter_map(|slot| segment.get(slot))
+                .nth(wanted as usize);
         }
         self.iter().next()
     }
@@ -105,6 +111,8 @@ impl<T: Slot> Table<T> {
         let (place, _, tag) = parts(cursor);
         let segment = self.directory.segment(bits_at(place));
         let home = home_of(tag, self.buckets);
-        segment.visit_home(home, self.buckets, |item| prefetch(item.to_bits() as *const u8));
+        segment.visit_home(home, self.buckets, |item| {
+            prefetch(item.to_bits() as *const u8)
+        });
     }
 }

@@ -73,7 +73,10 @@ pub fn home_of(tag: u64, buckets: usize) -> usize {
 
 #[inline(always)]
 fn pack(tag: u64, bits: u64) -> u64 {
-    debug_assert!(bits != 0 && bits & !POINTER == 0, "slots hold 48-bit addresses");
+    debug_assert!(
+        bits != 0 && bits & !POINTER == 0,
+        "slots hold 48-bit addresses"
+    );
     tag << TAG_SHIFT | bits
 }
 
@@ -86,14 +89,26 @@ impl<T: Slot> Segment<T> {
     pub(super) fn init(memory: NonNull<u8>, depth: u32, pattern: u64) -> Self {
         let at = memory.cast::<Header>();
         // SAFETY: the memory is as large as the layout and ours alone.
-        unsafe { at.write(Header { count: 0, depth, pattern }) };
-        Segment { at, kind: PhantomData }
+        unsafe {
+            at.write(Header {
+                count: 0,
+                depth,
+                pattern,
+            })
+        };
+        Segment {
+            at,
+            kind: PhantomData,
+        }
     }
 
     /// The segment that `init` made in this memory.
     #[inline(always)]
     pub(super) fn from_memory(memory: NonNull<u8>) -> Self {
-        Segment { at: memory.cast(), kind: PhantomData }
+        Segment {
+            at: memory.cast(),
+            kind: PhantomData,
+        }
     }
 
     pub(super) fn memory(self) -> NonNull<u8> {
@@ -279,7 +294,9 @@ mod tests {
     #[test]
     fn homes_follow_the_order_of_tags() {
         for buckets in [1, 2, 13, 76] {
-            let homes: Vec<usize> = (0..1 << TAG_BITS).map(|tag| home_of(tag, buckets)).collect();
+            let homes: Vec<usize> = (0..1 << TAG_BITS)
+                .map(|tag| home_of(tag, buckets))
+                .collect();
             assert!(homes.is_sorted());
             assert_eq!(*homes.last().expect("there are tags"), buckets - 1);
         }

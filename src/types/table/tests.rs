@@ -57,11 +57,18 @@ fn finds_what_was_inserted_through_growth_and_shrinkage() {
         for n in 1..=100_000 {
             assert!(table.find(mix(n), |item| item.0 == n).is_some(), "{n}");
         }
-        assert_eq!(table.iter().map(|n| n.0).collect::<HashSet<_>>().len(), 100_000);
+        assert_eq!(
+            table.iter().map(|n| n.0).collect::<HashSet<_>>().len(),
+            100_000
+        );
         let grown = table.capacity();
         (1..=99_900).for_each(|n| del(&mut table, n));
         assert_eq!(table.len(), 100);
-        assert!(table.capacity() < grown / 20, "{} of {grown} slots left", table.capacity());
+        assert!(
+            table.capacity() < grown / 20,
+            "{} of {grown} slots left",
+            table.capacity()
+        );
         for n in 99_901..=100_000 {
             assert!(table.find(mix(n), |item| item.0 == n).is_some(), "{n}");
         }
@@ -90,10 +97,15 @@ fn picks_are_fair() {
             seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
             mix(seed)
         });
-        *seen.entry(item.expect("the table is not empty").0).or_default() += 1;
+        *seen
+            .entry(item.expect("the table is not empty").0)
+            .or_default() += 1;
     }
     assert_eq!(seen.len(), 3_000);
-    assert!(seen.values().all(|&n| (30..300).contains(&n)), "around 100 each");
+    assert!(
+        seen.values().all(|&n| (30..300).contains(&n)),
+        "around 100 each"
+    );
 }
 
 #[test]

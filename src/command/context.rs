@@ -1,0 +1,85 @@
+//! What a data command may touch: the keyspace, the effects it states, and nothing else.
+
+use super::args::Args;
+use super::effects::{Effects, Event, Propagate};
+use crate::algo::rng::Rng;
+use crate::keyspace::{DbIndex, DbMut, Keyspace, Tuning};
+use crate::resp::request::OwnedArgv;
+
+/// Who is calling, as far as a data command may know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Caller {
+    /// The id of the client; 0 for none.
+    pub id: u64,
+    /// The caller's commands were decided elsewhere: a primary, or the AOF.
+    pub must_obey: bool,
+}
+
+/// See the head of this file. One instant: `now_ms` does not move while a command runs.
+pub struct Cx<'s> {
+    pub keyspace: &'s mut Keyspace,
+    pub effects: &'s mut Effects,
+    pub tuning: &'s Tuning,
+    pub rng: &'s mut Rng,
+    pub db: DbIndex,
+    pub caller: Caller,
+}
+
+impl Cx<'_> {
+    /// The database the caller has selected.
+    #[inline(always)]
+    pub fn db(&mut self) -> DbMut<'_> {
+        self.keyspace.db(self.db)
+    }
+
+    #[inline(always)]
+    pub fn now_ms(&self) -> i64 {
+        self.keyspace.now_ms()
+    }
+
+    /// Tells the keyspace the hash of the first key, if the arguments carry it.
+    #[inline(always)]
+    pub fn hint(&mut self, args: &Args) {
+        if let Some((index, hash)) = args.first_key {
+            self.keyspace.hint(args.argv().at(index), hash);
+        }
+    }
+
+    /// A key of the caller's database changed: counts as dirty, and whoever listens is told.
+    #[inline(always)]
+    pub fn changed(&mut self, event: Event, key: &[u8]) {
+        self.changed_in(self.db, event, key);
+    }
+
+    #[inline(always)]
+    pub fn changed_in(&mut self, db: DbIndex, event: Event, key: &[u8]) {
+        self.effects.dirty += 1;
+        self.effects.note(db, key, Some(event));
+    }
+
+    /// An event that follows from a change already counted.
+    #[inline(always)]
+    pub fn also(&mut self, event: Event, key: &[u8]) {
+        self.effects.note(self.db, key, Some(event));
+    }
+
+    /// What the AOF and replicas get instead of the command itself.
+    pub fn propagate_as<A: AsRef<[u8]>>(&mut self, argv: impl IntoIterator<Item = A>) {
+        if !self
+            .effects
+            .interest
+            .has(super::effects::Interest::PROPAGATE)
+        {
+            return;
+        }
+        let argv: OwnedArgv = argv.into_iter().collect();
+        match &mut self.effects.propagate {
+            Propagate::Instead(list) => list.push(argv),
+            other => *other = Propagate::Instead(vec![argv]),
+        }
+    }
+
+    pub fn propagate_nothing(&mut self) {
+        self.effects.propagate = Propagate::Nothing;
+    }
+}

@@ -1,0 +1,116 @@
+//! What a command states about what it did. The server draws the conclusions (`server::unit`).
+//!
+//! Counting `dirty` always happens; everything else is kept only if somebody is interested, which
+//! is one test of a bit set.
+
+use crate::keyspace::DbIndex;
+use crate::resp::request::OwnedArgv;
+
+/// Who listens. The server sets these bits when the first listener comes and clears them after the
+/// last.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Interest(pub u8);
+
+impl Interest {
+    /// Keys that changed matter: WATCH, client-side caching, parked clients.
+    pub const KEYS: Interest = Interest(1);
+    /// Notifications about keys and events are configured.
+    pub const EVENTS: Interest = Interest(2);
+    /// Writes go on: to the AOF or to replicas.
+    pub const PROPAGATE: Interest = Interest(4);
+
+    #[inline(always)]
+    pub fn has(self, other: Interest) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// The class of a notification, as `notify-keyspace-events` writes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Class(pub u8);
+
+/// A keyspace event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    pub name: &'static str,
+    pub class: Class,
+}
+
+macro_rules! events {
+    ($($constant:ident = $name:literal, $class:literal;)*) => {
+        impl Event {
+            $(pub const $constant: Event = Event { name: $name, class: Class($class) };)*
+        }
+    };
+}
+
+events! {
+    SET = "set", b'$';
+    APPEND = "append", b'$';
+    SETRANGE = "setrange", b'$';
+    INCRBY = "incrby", b'$';
+    DECRBY = "decrby", b'$';
+    INCRBYFLOAT = "incrbyfloat", b'$';
+    SETBIT = "setbit", b'$';
+    NEW = "new", b'n';
+    OVERWRITTEN = "overwritten", b'o';
+    TYPE_CHANGED = "type_changed", b'c';
+    DEL = "del", b'g';
+    EXPIRE = "expire", b'g';
+    PERSIST = "persist", b'g';
+    RENAME_FROM = "rename_from", b'g';
+    RENAME_TO = "rename_to", b'g';
+    MOVE_FROM = "move_from", b'g';
+    MOVE_TO = "move_to", b'g';
+    COPY_TO = "copy_to", b'g';
+    EXPIRED = "expired", b'x';
+    EVICTED = "evicted", b'e';
+}
+
+/// A key that something happened to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Happened {
+    pub db: DbIndex,
+    pub key: Vec<u8>,
+    /// `None` where only the change matters, not its name.
+    pub event: Option<Event>,
+}
+
+/// What goes to the AOF and to replicas for a command.
+#[derive(Default)]
+pub enum Propagate {
+    /// The command as it came, if it changed anything.
+    #[default]
+    Verbatim,
+    /// Nothing, whatever it changed.
+    Nothing,
+    /// These instead.
+    Instead(Vec<OwnedArgv>),
+}
+
+/// Collected while a command runs, drained right after it.
+#[derive(Default)]
+pub struct Effects {
+    /// Changes since the start; a command that raises it has written.
+    pub dirty: u64,
+    pub interest: Interest,
+    pub happened: Vec<Happened>,
+    pub propagate: Propagate,
+}
+
+impl Effects {
+    /// Notes what happened to a key for those who are interested.
+    #[inline(always)]
+    pub fn note(&mut self, db: DbIndex, key: &[u8], event: Option<Event>) {
+        if self
+            .interest
+            .has(Interest(Interest::KEYS.0 | Interest::EVENTS.0))
+        {
+            self.happened.push(Happened {
+                db,
+                key: key.to_vec(),
+                event,
+            });
+        }
+    }
+}

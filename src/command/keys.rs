@@ -1,0 +1,239 @@
+//! Where the keys of a command stand among its arguments, and what is done to them.
+//!
+//! The notation is that of Redis's key specifications: where a group of keys begins (an index, or
+//! behind a keyword) and how the rest of it is found (a range, or a count that comes first).
+
+use crate::resp::request::Argv;
+
+/// What a command does with a key; names as COMMAND INFO and GETKEYSANDFLAGS print them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeyFlags(pub u16);
+
+macro_rules! key_flags {
+    ($($constant:ident = $bit:literal, $name:literal;)*) => {
+        $(pub const $constant: KeyFlags = KeyFlags(1 << $bit);)*
+        impl KeyFlags {
+            /// Every flag with its name, in the order COMMAND INFO prints them.
+            pub const NAMES: &[(KeyFlags, &str)] = &[$(($constant, $name),)*];
+        }
+    };
+}
+
+key_flags! {
+    RO = 0, "RO";
+    RW = 1, "RW";
+    OW = 2, "OW";
+    RM = 3, "RM";
+    ACCESS = 4, "access";
+    UPDATE = 5, "update";
+    INSERT = 6, "insert";
+    DELETE = 7, "delete";
+    NOT_KEY = 8, "not_key";
+    INCOMPLETE = 9, "incomplete";
+    VARIABLE_FLAGS = 10, "variable_flags";
+}
+
+impl KeyFlags {
+    pub const fn has(self, other: KeyFlags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// All these flags together, in a constant.
+pub const fn key_flags(flags: &[KeyFlags]) -> KeyFlags {
+    let mut sum = 0;
+    let mut i = 0;
+    while i < flags.len() {
+        sum |= flags[i].0;
+        i += 1;
+    }
+    KeyFlags(sum)
+}
+
+/// Where a group of keys begins.
+#[derive(Clone, Copy)]
+pub enum Begin {
+    Index(usize),
+    /// Behind this word, looked for from `from` on; backwards from the end if that is negative.
+    Keyword {
+        word: &'static str,
+        from: i32,
+    },
+    Unknown,
+}
+
+/// How the keys of a group are found.
+#[derive(Clone, Copy)]
+pub enum Find {
+    /// Up to `last`, counted from the first key (negative: from the end), every `step`th; only the
+    /// first 1/`limit` of what is left if `limit` is over 1.
+    Range {
+        last: i32,
+        step: usize,
+        limit: usize,
+    },
+    /// At `count` behind the beginning stands how many follow from `first` on.
+    Count {
+        count: usize,
+        first: usize,
+        step: usize,
+    },
+    Unknown,
+}
+
+/// One group of keys.
+#[derive(Clone, Copy)]
+pub struct KeySpec {
+    pub flags: KeyFlags,
+    pub begin: Begin,
+    pub find: Find,
+    pub notes: &'static str,
+}
+
+impl KeySpec {
+    /// The single key at `index`.
+    pub const fn at(index: usize, flags: &[KeyFlags]) -> KeySpec {
+        KeySpec::range(index, 0, 1, flags)
+    }
+
+    /// Keys from `index` on; `last` as in `Find::Range`.
+    pub const fn range(index: usize, last: i32, step: usize, flags: &[KeyFlags]) -> KeySpec {
+        KeySpec {
+            flags: key_flags(flags),
+            begin: Begin::Index(index),
+            find: Find::Range {
+                last,
+                step,
+                limit: 0,
+            },
+            notes: "",
+        }
+    }
+
+    /// A count at `index`, then that many keys.
+    pub const fn counted(index: usize, flags: &[KeyFlags]) -> KeySpec {
+        KeySpec {
+            flags: key_flags(flags),
+            begin: Begin::Index(index),
+            find: Find::Count {
+                count: 0,
+                first: 1,
+                step: 1,
+            },
+            notes: "",
+        }
+    }
+
+    pub const fn noting(self, notes: &'static str) -> KeySpec {
+        KeySpec { notes, ..self }
+    }
+
+    fn first(&self, argv: &Argv) -> Option<usize> {
+        match self.begin {
+            Begin::Index(index) => Some(index),
+            Begin::Keyword { word, from } if from >= 0 => (from as usize..argv.len())
+                .find(|&i| argv.at(i).eq_ignore_ascii_case(word.as_bytes()))
+                .map(|i| i + 1),
+            Begin::Keyword { word, from } => {
+                let start = argv.len().checked_sub(from.unsigned_abs() as usize)?;
+                (1..=start)
+                    .rev()
+                    .find(|&i| argv.at(i).eq_ignore_ascii_case(word.as_bytes()))
+                    .map(|i| i + 1)
+            }
+            Begin::Unknown => None,
+        }
+    }
+
+    /// The indexes of this group's keys in `argv`; `Err` if the arguments cannot be right.
+    fn positions(&self, argv: &Argv, out: &mut Vec<(usize, KeyFlags)>) -> Result<(), ()> {
+        let Some(first) = self.first(argv) else {
+            return Ok(());
+        };
+        if first >= argv.len() {
+            return Err(());
+        }
+        let (first, last, step) = match self.find {
+            Find::Range { last, step, limit } => {
+                let end = argv.len() - 1;
+                let last = match last {
+                    0.. => first + last as usize,
+                    _ if limit > 1 => first + (end + 1 - first) / limit - 1,
+                    _ => (end + 1)
+                        .checked_sub(last.unsigned_abs() as usize)
+                        .ok_or(())?,
+                };
+                (first, last, step)
+            }
+            Find::Count {
+                count,
+                first: skip,
+                step,
+            } => {
+                let number = crate::algo::number::parse_i64(argv.at(first + count)).ok_or(())?;
+                if number < 0 || number > argv.len() as i64 {
+                    return Err(());
+                }
+                if number == 0 {
+                    return Ok(());
+                }
+                (
+                    first + skip,
+                    first + skip + (number as usize - 1) * step,
+                    step,
+                )
+            }
+            Find::Unknown => return Ok(()),
+        };
+        if last >= argv.len() || last < first {
+            return Err(());
+        }
+        out.extend((first..=last).step_by(step).map(|i| (i, self.flags)));
+        Ok(())
+    }
+}
+
+/// The keys of a command with these arguments, and what is done to each. `Err` if the arguments do
+/// not fit the specification.
+pub fn find_keys(specs: &[KeySpec], argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, ()> {
+    let mut out = Vec::new();
+    for spec in specs {
+        if !spec.flags.has(NOT_KEY) {
+            spec.positions(argv, &mut out)?;
+        }
+    }
+    Ok(out)
+}
+
+/// (first, last, step) as the oldest form of COMMAND INFO has it; zeros where no range describes
+/// the keys from the start of the arguments.
+pub fn legacy_range(specs: &[KeySpec]) -> (i64, i64, i64) {
+    let mut result: Option<(i64, i64, i64)> = None;
+    let mut expected = 1;
+    for spec in specs {
+        let (
+            Begin::Index(index),
+            Find::Range {
+                last,
+                step,
+                limit: _,
+            },
+        ) = (spec.begin, spec.find)
+        else {
+            continue;
+        };
+        let last = if last >= 0 {
+            index as i64 + last as i64
+        } else {
+            last as i64
+        };
+        match &mut result {
+            None => result = Some((index as i64, last, step as i64)),
+            Some(range) if index as i64 == range.1 + 1 && step as i64 == range.2 => range.1 = last,
+            Some(_) => {}
+        }
+        expected += 1;
+    }
+    let _ = expected;
+    result.unwrap_or((0, 0, 0))
+}

@@ -1,0 +1,21 @@
+//! The model of a command: how it is declared, what it is given, what it may answer and state.
+
+pub mod args;
+pub mod context;
+pub mod effects;
+pub mod error;
+pub mod keys;
+pub mod reply;
+pub mod spec;
+pub mod usage;
+
+pub use args::Args;
+pub use context::Cx;
+pub use error::{CmdError, CmdResult};
+pub use reply::Reply;
+pub use spec::{Entry, Group, Spec};
+
+/// The function of a data command: it can reach the keyspace, and nothing of the server.
+pub type DataFn = for<'a> fn(&mut Cx<'_>, &mut Args<'a>, &mut Reply<'_>) -> CmdResult;
+/// A data command as it is declared.
+pub type DataCommand = Entry<DataFn>;

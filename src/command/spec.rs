@@ -1,0 +1,246 @@
+//! The declaration of a command. Everything the server says about a command derives from here:
+//! lookup and arity, COMMAND INFO/DOCS/LIST, ACL categories, key positions, gates, statistics.
+
+use super::keys::KeySpec;
+
+/// What a command does and where it may run; names as COMMAND INFO prints them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Flags(pub u32);
+
+macro_rules! flags {
+    ($($constant:ident = $bit:literal, $name:literal;)*) => {
+        $(pub const $constant: Flags = Flags(1 << $bit);)*
+        impl Flags {
+            /// Every flag with its name, in the order COMMAND INFO prints them.
+            pub const NAMES: &[(Flags, &str)] = &[$(($constant, $name),)*];
+        }
+    };
+}
+
+flags! {
+    WRITE = 0, "write";
+    READONLY = 1, "readonly";
+    DENYOOM = 2, "denyoom";
+    ADMIN = 4, "admin";
+    PUBSUB = 5, "pubsub";
+    NOSCRIPT = 6, "noscript";
+    BLOCKING = 7, "blocking";
+    LOADING = 8, "loading";
+    STALE = 9, "stale";
+    SKIP_MONITOR = 10, "skip_monitor";
+    SKIP_SLOWLOG = 11, "skip_slowlog";
+    ASKING = 12, "asking";
+    FAST = 13, "fast";
+    NO_AUTH = 14, "no_auth";
+    MAY_REPLICATE = 15, "may_replicate";
+    NO_MANDATORY_KEYS = 16, "no_mandatory_keys";
+    NO_ASYNC_LOADING = 17, "no_async_loading";
+    NO_MULTI = 18, "no_multi";
+    ALLOW_BUSY = 19, "allow_busy";
+    MOVABLEKEYS = 20, "movablekeys";
+}
+
+impl Flags {
+    pub const NONE: Flags = Flags(0);
+
+    #[inline(always)]
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets of flags.
+    pub const fn and(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+}
+
+impl std::ops::BitOr for Flags {
+    type Output = Flags;
+    fn bitor(self, other: Flags) -> Flags {
+        self.and(other)
+    }
+}
+
+/// All these flags together, in a constant.
+pub const fn all(flags: &[Flags]) -> Flags {
+    let mut sum = Flags::NONE;
+    let mut i = 0;
+    while i < flags.len() {
+        sum = sum.and(flags[i]);
+        i += 1;
+    }
+    sum
+}
+
+/// ACL categories in the order of COMMAND INFO.
+pub const CATEGORIES: [&str; 21] = [
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
+
+/// The family a command belongs to, as COMMAND DOCS names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Group {
+    Generic,
+    String,
+    List,
+    Set,
+    SortedSet,
+    Hash,
+    Stream,
+    Bitmap,
+    HyperLogLog,
+    Geo,
+    PubSub,
+    Transactions,
+    Connection,
+    Server,
+    Scripting,
+    Cluster,
+}
+
+impl Group {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Group::Generic => "generic",
+            Group::String => "string",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Hash => "hash",
+            Group::Stream => "stream",
+            Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
+            Group::Geo => "geo",
+            Group::PubSub => "pubsub",
+            Group::Transactions => "transactions",
+            Group::Connection => "connection",
+            Group::Server => "server",
+            Group::Scripting => "scripting",
+            Group::Cluster => "cluster",
+        }
+    }
+
+    /// The ACL category every command of the group is in.
+    const fn category(self) -> Option<&'static str> {
+        Some(match self {
+            Group::Generic => "keyspace",
+            Group::String => "string",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet => "sortedset",
+            Group::Hash => "hash",
+            Group::Stream => "stream",
+            Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
+            Group::Geo => "geo",
+            Group::PubSub => "pubsub",
+            Group::Transactions => "transaction",
+            Group::Connection => "connection",
+            Group::Scripting => "scripting",
+            Group::Server | Group::Cluster => return None,
+        })
+    }
+}
+
+/// How a command that is on its way out is marked in COMMAND DOCS.
+#[derive(Clone, Copy)]
+pub struct Deprecated {
+    pub since: &'static str,
+    pub replaced_by: &'static str,
+}
+
+/// See the head of this file.
+#[derive(Clone, Copy)]
+pub struct Spec {
+    /// Lower case; of a subcommand, without its container.
+    pub name: &'static str,
+    /// Arguments with the name; negative for "at least".
+    pub arity: i32,
+    pub flags: Flags,
+    pub group: Group,
+    /// ACL categories that do not follow from flags and group.
+    pub acl: &'static [&'static str],
+    pub keys: &'static [KeySpec],
+    /// For COMMAND DOCS: the arguments in the notation of `usage`.
+    pub usage: &'static str,
+    pub since: &'static str,
+    pub summary: &'static str,
+    pub complexity: &'static str,
+    pub tips: &'static [&'static str],
+    pub deprecated: Option<Deprecated>,
+    /// Marked `syscmd` in COMMAND DOCS: for servers, not for people.
+    pub internal: bool,
+}
+
+impl Spec {
+    pub const BASE: Spec = Spec {
+        name: "",
+        arity: -1,
+        flags: Flags::NONE,
+        group: Group::Generic,
+        acl: &[],
+        keys: &[],
+        usage: "",
+        since: "1.0.0",
+        summary: "",
+        complexity: "",
+        tips: &[],
+        deprecated: None,
+        internal: false,
+    };
+
+    pub fn accepts(&self, argc: usize) -> bool {
+        let argc = argc as i64;
+        let arity = self.arity as i64;
+        if arity >= 0 {
+            argc == arity
+        } else {
+            argc >= -arity
+        }
+    }
+
+    /// Whether the command is in an ACL category.
+    pub fn in_category(&self, category: &str) -> bool {
+        let f = self.flags;
+        let implied = match category {
+            "write" => f.has(WRITE),
+            // Scripts are no reads even where they are read only: their keys are declared apart.
+            "read" => f.has(READONLY) && self.group != Group::Scripting,
+            "admin" => f.has(ADMIN),
+            "dangerous" => f.has(ADMIN),
+            "pubsub" => f.has(PUBSUB),
+            "fast" => f.has(FAST),
+            "slow" => !f.has(FAST),
+            "blocking" => f.has(BLOCKING),
+            _ => false,
+        };
+        implied || self.group.category() == Some(category) || self.acl.contains(&category)
+    }
+}
+
+/// A command: its declaration, its function, and the same for its subcommands.
+pub struct Entry<F: 'static> {
+    pub spec: Spec,
+    pub run: F,
+    pub subcommands: &'static [Entry<F>],
+}

@@ -1,0 +1,83 @@
+//! INCR and its relatives: numbers kept as strings.
+
+use crate::algo::number::{NumberError, add_decimal};
+use crate::command::effects::Event;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::keyspace::string;
+use crate::types::entry::NewValue;
+
+fn add(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: i64, event: Event) -> CmdResult {
+    cx.hint(args);
+    let key = args.argv().at(1);
+    let mut db = cx.db();
+    let Some(found) = db.write(key) else {
+        db.add(key, NewValue::Int(by), None);
+        cx.changed(event, key);
+        cx.also(Event::NEW, key);
+        return reply.int(by);
+    };
+    let old = db.string_at(found)?.as_int().ok_or(CmdError::NotInteger)?;
+    let new = old.checked_add(by).ok_or(CmdError::Overflow)?;
+    if !db.set_int(found, new) {
+        db.replace(found, NewValue::Int(new));
+    }
+    cx.changed(event, key);
+    reply.int(new)
+}
+
+/// INCR key.
+pub(super) fn incr(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    add(cx, args, reply, 1, Event::INCRBY)
+}
+
+/// DECR key.
+pub(super) fn decr(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    add(cx, args, reply, -1, Event::DECRBY)
+}
+
+/// INCRBY key increment.
+pub(super) fn incrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    args.key();
+    let by = args.int()?;
+    add(cx, args, reply, by, Event::INCRBY)
+}
+
+/// DECRBY key decrement.
+pub(super) fn decrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    args.key();
+    let by = args.int()?;
+    let by = by
+        .checked_neg()
+        .ok_or(CmdError::Fixed("ERR decrement would overflow"))?;
+    add(cx, args, reply, by, Event::DECRBY)
+}
+
+/// INCRBYFLOAT key increment, with the digits of 80-bit arithmetic.
+pub(super) fn incrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, by) = (args.key(), args.bytes());
+    let mut db = cx.db();
+    let found = db.write(key);
+    let mut buffer = itoa::Buffer::new();
+    let old = match found {
+        Some(found) => db.string_at(found)?.as_bytes(&mut buffer),
+        None => b"0",
+    };
+    let sum = add_decimal(old, by).map_err(|error| match error {
+        NumberError::NotAFloat => CmdError::NotFloat,
+        NumberError::NanOrInfinity => CmdError::NotFinite,
+    })?;
+    let value = string::text(&sum);
+    match found {
+        Some(found) => db.replace(found, value),
+        None => {
+            db.add(key, value, None);
+        }
+    }
+    cx.changed(Event::INCRBYFLOAT, key);
+    if found.is_none() {
+        cx.also(Event::NEW, key);
+    }
+    cx.propagate_as([b"SET".as_slice(), key, &sum, b"KEEPTTL"]);
+    reply.bulk(&sum)
+}

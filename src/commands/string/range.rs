@@ -1,0 +1,131 @@
+//! APPEND, GETRANGE, SETRANGE, STRLEN: parts of strings.
+
+use crate::command::effects::Event;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::keyspace::string;
+
+/// APPEND key value.
+pub(super) fn append(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, tail) = (args.key(), args.bytes());
+    let max = cx.tuning.max_string;
+    let mut db = cx.db();
+    let len = match db.write(key) {
+        Some(found) => {
+            let old = db.string_at(found)?.len();
+            if old + tail.len() > max {
+                return Err(CmdError::TooLong);
+            }
+            db.append(found, tail)
+        }
+        None => {
+            db.add(key, string::encode(tail), None);
+            cx.also(Event::NEW, key);
+            tail.len()
+        }
+    };
+    cx.changed(Event::APPEND, key);
+    reply.int(len as i64)
+}
+
+/// STRLEN key.
+pub(super) fn strlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let len = cx.db().string(args.key())?.map_or(0, |value| value.len());
+    reply.int(len as i64)
+}
+
+/// SETRANGE key offset value. The string grows with zeros up to the offset.
+pub(super) fn setrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, offset, value) = (args.key(), args.int()?, args.bytes());
+    let Ok(offset) = usize::try_from(offset) else {
+        return Err(CmdError::Fixed("ERR offset is out of range"));
+    };
+    let max = cx.tuning.max_string;
+    let mut db = cx.db();
+    let found = db.write(key);
+    let old = match found {
+        Some(found) => db.string_at(found)?.len(),
+        None => 0,
+    };
+    if value.is_empty() {
+        return reply.int(old as i64);
+    }
+    let end = offset
+        .checked_add(value.len())
+        .filter(|&end| end <= max)
+        .ok_or(CmdError::TooLong)?;
+    let at = match found {
+        Some(found) => found,
+        None => db.add(key, string::raw(b""), None),
+    };
+    let len = db.change_bytes(at, end, |bytes| {
+        bytes[offset..end].copy_from_slice(value);
+        bytes.len()
+    });
+    if found.is_none() {
+        cx.also(Event::NEW, key);
+    }
+    cx.changed(Event::SETRANGE, key);
+    reply.int(len as i64)
+}
+
+/// The part of `text` from `start` to `end`, both included; negative indexes count from the end.
+fn slice_clamped(text: &[u8], start: i64, end: i64) -> &[u8] {
+    let len = text.len() as i64;
+    // As Redis does: a reversed pair of negative indexes is empty before they are clamped.
+    if start < 0 && end < 0 && start > end {
+        return b"";
+    }
+    let clamp = |n: i64| if n < 0 { (n + len).max(0) } else { n };
+    let (start, end) = (clamp(start), clamp(end).min(len - 1));
+    if len == 0 || start > end {
+        b""
+    } else {
+        &text[start as usize..=end as usize]
+    }
+}
+
+/// GETRANGE key start end. Out-of-range indexes are clamped; an empty slice is an empty string,
+/// never nil.
+pub(super) fn getrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, start, end) = (args.key(), args.int()?, args.int()?);
+    let mut db = cx.db();
+    let Some(text) = db.string(key)? else {
+        return reply.bulk(b"");
+    };
+    reply.bulk(slice_clamped(
+        text.as_bytes(&mut itoa::Buffer::new()),
+        start,
+        end,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slice_clamped;
+
+    #[test]
+    fn slices_clamp_like_redis() {
+        let cases: [(i64, i64, &[u8]); 7] = [
+            (0, -1, b"hello"),
+            (-3, -1, b"llo"),
+            (1, 1, b"e"),
+            (3, 1, b""),
+            (-1, -5, b""),
+            (-100, 2, b"hel"),
+            (5, i64::MAX, b""),
+        ];
+        for (start, end, expected) in cases {
+            assert_eq!(
+                slice_clamped(b"hello", start, end),
+                expected,
+                "{start} {end}"
+            );
+        }
+        assert_eq!(slice_clamped(b"", 0, -1), b"");
+        assert_eq!(slice_clamped(b"a", i64::MIN, i64::MAX), b"a");
+    }
+}

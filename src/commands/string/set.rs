@@ -1,0 +1,363 @@
+//! SET, GET and their relatives: whole strings in and out.
+
+use crate::command::effects::Event;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::keyspace::string::{self, StringRef};
+use crate::keyspace::{Deadline, Leave};
+use crate::types::entry::NewValue;
+
+/// The unit and the meaning of an expiry option.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands) enum Unit {
+    Seconds,
+    Milliseconds,
+    UnixSeconds,
+    UnixMilliseconds,
+}
+
+impl Unit {
+    /// The option that announces a number in this unit.
+    pub fn of_option(word: &[u8]) -> Option<Unit> {
+        Some(match word {
+            w if w.eq_ignore_ascii_case(b"EX") => Unit::Seconds,
+            w if w.eq_ignore_ascii_case(b"PX") => Unit::Milliseconds,
+            w if w.eq_ignore_ascii_case(b"EXAT") => Unit::UnixSeconds,
+            w if w.eq_ignore_ascii_case(b"PXAT") => Unit::UnixMilliseconds,
+            _ => return None,
+        })
+    }
+
+    /// The deadline that `argument` says, in Unix milliseconds. It must be positive and fit.
+    pub fn deadline_ms(
+        self,
+        argument: &[u8],
+        now_ms: i64,
+        command: &'static str,
+    ) -> Result<i64, CmdError> {
+        let n = crate::algo::number::parse_i64(argument).ok_or(CmdError::NotInteger)?;
+        let invalid = CmdError::InvalidExpire(command);
+        if n <= 0 {
+            return Err(invalid);
+        }
+        let ms = match self {
+            Unit::Seconds | Unit::UnixSeconds => n.checked_mul(1000),
+            Unit::Milliseconds | Unit::UnixMilliseconds => Some(n),
+        };
+        let ms = match self {
+            Unit::Seconds | Unit::Milliseconds => ms.and_then(|ms| ms.checked_add(now_ms)),
+            Unit::UnixSeconds | Unit::UnixMilliseconds => ms,
+        };
+        ms.ok_or(invalid)
+    }
+}
+
+/// When SET writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When<'a> {
+    Always,
+    Absent,
+    Present,
+    Equal(&'a [u8]),
+    Different(&'a [u8]),
+}
+
+/// The options of SET and GETEX, as they were said.
+struct Options<'a> {
+    when: When<'a>,
+    get: bool,
+    keep_ttl: bool,
+    persist: bool,
+    expiry: Option<(Unit, &'a [u8])>,
+}
+
+impl<'a> Options<'a> {
+    fn has_expiry(&self) -> bool {
+        self.keep_ttl || self.persist || self.expiry.is_some()
+    }
+
+    /// Parses what follows; `set` says which of the two commands asks.
+    fn parse(args: &mut Args<'a>, set: bool) -> Result<Options<'a>, CmdError> {
+        let mut o = Options {
+            when: When::Always,
+            get: false,
+            keep_ttl: false,
+            persist: false,
+            expiry: None,
+        };
+        while let Some(word) = args.option() {
+            let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+            let free = o.when == When::Always;
+            if set && is(b"NX") && (free || o.when == When::Absent) {
+                o.when = When::Absent;
+            } else if set && is(b"XX") && (free || o.when == When::Present) {
+                o.when = When::Present;
+            } else if set && is(b"IFEQ") && free && args.left() > 0 {
+                o.when = When::Equal(args.bytes());
+            } else if set && is(b"IFNE") && free && args.left() > 0 {
+                o.when = When::Different(args.bytes());
+            } else if set && is(b"GET") {
+                o.get = true;
+            } else if set && is(b"KEEPTTL") && o.expiry.is_none() {
+                o.keep_ttl = true;
+            } else if !set && is(b"PERSIST") && o.expiry.is_none() {
+                o.persist = true;
+            } else if let Some(unit) = Unit::of_option(word)
+                && args.left() > 0
+                && !o.has_expiry()
+            {
+                o.expiry = Some((unit, args.bytes()));
+            } else {
+                return Err(CmdError::Syntax);
+            }
+        }
+        Ok(o)
+    }
+}
+
+/// The value for the argument at `index`: a large one is kept as it came.
+fn value_of<'a>(args: &Args<'a>, index: usize) -> NewValue<'a> {
+    match args.shared(index) {
+        Some(bytes) => string::shared(bytes),
+        None => string::encode(args.argv().at(index)),
+    }
+}
+
+fn reply_string(value: Option<StringRef>, reply: &mut Reply) -> CmdResult {
+    match value {
+        Some(StringRef::Text(text)) => reply.bulk(text),
+        Some(StringRef::Int(n)) => reply.bulk_int(n),
+        None => reply.null(),
+    }
+}
+
+/// GET key.
+pub(super) fn get(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let value = cx.db().string(args.key())?.map(|value| match value {
+        StringRef::Text(text) => reply.bulk(text),
+        StringRef::Int(n) => reply.bulk_int(n),
+    });
+    value.unwrap_or_else(|| reply.null())
+}
+
+/// Writes a string and states what follows from it.
+fn store(cx: &mut Cx, key: &[u8], value: NewValue, deadline: Deadline) {
+    let existed = cx.db().set(key, value, deadline);
+    cx.changed(Event::SET, key);
+    if !existed {
+        cx.also(Event::NEW, key);
+    }
+    if let Deadline::At(_) = deadline {
+        cx.also(Event::EXPIRE, key);
+    }
+}
+
+/// SET key value [NX | XX | IFEQ value | IFNE value] [GET] [EX | PX | EXAT | PXAT n | KEEPTTL].
+pub(super) fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let value_at = args.position();
+    args.bytes();
+    if args.left() == 0 {
+        store(cx, key, value_of(args, value_at), Deadline::Clear);
+        return reply.ok();
+    }
+    let o = Options::parse(args, true)?;
+    let deadline = match o.expiry {
+        Some((unit, n)) => Deadline::At(unit.deadline_ms(n, cx.now_ms(), "set")?),
+        None if o.keep_ttl => Deadline::Keep,
+        None => Deadline::Clear,
+    };
+    let conditional = o.when != When::Always;
+    if o.get {
+        reply_string(cx.db().string(key)?, reply)?;
+    }
+    if conditional && !holds(cx, key, o.when)? {
+        return if o.get { Ok(()) } else { reply.null() };
+    }
+    store(cx, key, value_of(args, value_at), deadline);
+    if let Deadline::At(deadline_ms) = deadline {
+        propagate_pxat(cx, args, value_at, deadline_ms);
+    }
+    if o.get { Ok(()) } else { reply.ok() }
+}
+
+/// Whether SET's condition holds for what is at the key.
+fn holds(cx: &mut Cx, key: &[u8], when: When) -> Result<bool, CmdError> {
+    let mut db = cx.db();
+    let found = db.write(key);
+    let same = |expected: &[u8]| -> Result<bool, CmdError> {
+        let Some(found) = found else { return Ok(false) };
+        let mut buffer = itoa::Buffer::new();
+        Ok(db.string_at(found)?.as_bytes(&mut buffer) == expected)
+    };
+    Ok(match when {
+        When::Always => true,
+        When::Absent => found.is_none(),
+        When::Present => found.is_some(),
+        When::Equal(expected) => same(expected)?,
+        When::Different(expected) => !same(expected)?,
+    })
+}
+
+/// A relative deadline is propagated as the moment it meant.
+fn propagate_pxat(cx: &mut Cx, args: &Args, value_at: usize, deadline_ms: i64) {
+    let argv = args.argv();
+    let mut buffer = itoa::Buffer::new();
+    let deadline = buffer.format(deadline_ms).as_bytes();
+    cx.propagate_as([
+        b"SET".as_slice(),
+        argv.at(1),
+        argv.at(value_at),
+        b"PXAT",
+        deadline,
+    ]);
+}
+
+/// SETNX key value.
+pub(super) fn setnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    if cx.db().write(key).is_some() {
+        return reply.int(0);
+    }
+    store(cx, key, value_of(args, 2), Deadline::Clear);
+    reply.int(1)
+}
+
+fn set_for(
+    cx: &mut Cx,
+    args: &mut Args,
+    reply: &mut Reply,
+    unit: Unit,
+    name: &'static str,
+) -> CmdResult {
+    cx.hint(args);
+    let (key, ttl) = (args.key(), args.bytes());
+    let deadline_ms = unit.deadline_ms(ttl, cx.now_ms(), name)?;
+    store(cx, key, value_of(args, 3), Deadline::At(deadline_ms));
+    propagate_pxat(cx, args, 3, deadline_ms);
+    reply.ok()
+}
+
+/// SETEX key seconds value.
+pub(super) fn setex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    set_for(cx, args, reply, Unit::Seconds, "setex")
+}
+
+/// PSETEX key milliseconds value.
+pub(super) fn psetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    set_for(cx, args, reply, Unit::Milliseconds, "psetex")
+}
+
+/// GETSET key value.
+pub(super) fn getset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    reply_string(cx.db().string(key)?, reply)?;
+    store(cx, key, value_of(args, 2), Deadline::Clear);
+    cx.propagate_as([b"SET".as_slice(), key, args.argv().at(2)]);
+    Ok(())
+}
+
+/// GETDEL key.
+pub(super) fn getdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let mut db = cx.db();
+    let Some(found) = db.read(key) else {
+        return reply.null();
+    };
+    reply_string(Some(db.string_at(found)?), reply)?;
+    db.leave(found, Leave::Deleted);
+    cx.propagate_as([b"DEL".as_slice(), key]);
+    cx.changed(Event::DEL, key);
+    Ok(())
+}
+
+/// GETEX key [EX | PX | EXAT | PXAT n | PERSIST].
+pub(super) fn getex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let o = Options::parse(args, false)?;
+    let now_ms = cx.now_ms();
+    let mut db = cx.db();
+    let Some(found) = db.read(key) else {
+        return reply.null();
+    };
+    db.string_at(found)?;
+    let deadline_ms = match o.expiry {
+        Some((unit, n)) => Some(unit.deadline_ms(n, now_ms, "getex")?),
+        None => None,
+    };
+    reply_string(Some(db.string_at(found)?), reply)?;
+    match deadline_ms {
+        Some(deadline_ms) if deadline_ms <= now_ms && !cx.caller.must_obey => {
+            cx.db().leave(found, Leave::Deleted);
+            cx.propagate_as([b"DEL".as_slice(), key]);
+            cx.changed(Event::DEL, key);
+        }
+        Some(deadline_ms) => {
+            cx.db().set_deadline(found, deadline_ms);
+            let mut buffer = itoa::Buffer::new();
+            let deadline = buffer.format(deadline_ms).as_bytes();
+            cx.propagate_as([b"PEXPIREAT".as_slice(), key, deadline]);
+            cx.changed(Event::EXPIRE, key);
+        }
+        None if o.persist && cx.db().clear_deadline(found) => {
+            cx.propagate_as([b"PERSIST".as_slice(), key]);
+            cx.changed(Event::PERSIST, key);
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// MGET key [key ...]. What is no string reads as nil.
+pub(super) fn mget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let keys = args.rest();
+    reply.array(keys.len())?;
+    let mut ahead = cx.keyspace.ahead(cx.db, keys, 1);
+    while let Some(key) = ahead.next(cx.keyspace) {
+        match cx.db().string(key) {
+            Ok(value) => reply_string(value, reply)?,
+            Err(_) => reply.null()?,
+        }
+    }
+    Ok(())
+}
+
+/// MSET key value [key value ...].
+pub(super) fn mset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    if !args.left().is_multiple_of(2) {
+        return Err(CmdError::arity("mset"));
+    }
+    store_all(cx, args);
+    reply.ok()
+}
+
+fn store_all(cx: &mut Cx, args: &mut Args) {
+    let mut value_at = args.position() + 1;
+    let mut ahead = cx.keyspace.ahead(cx.db, args.rest(), 2);
+    while let Some(key) = ahead.next(cx.keyspace) {
+        store(cx, key, value_of(args, value_at), Deadline::Clear);
+        value_at += 2;
+    }
+}
+
+/// MSETNX key value [key value ...]: all or nothing.
+pub(super) fn msetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    if !args.left().is_multiple_of(2) {
+        return Err(CmdError::arity("msetnx"));
+    }
+    let taken = args
+        .rest()
+        .iter()
+        .step_by(2)
+        .any(|key| cx.db().write(key).is_some());
+    if taken {
+        return reply.int(0);
+    }
+    store_all(cx, args);
+    reply.int(1)
+}

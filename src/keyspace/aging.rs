@@ -1,0 +1,124 @@
+//! How recently and how often keys are used, in the 24 bits that an entry keeps for it.
+//!
+//! ```text
+//!   LRU   seconds of the server's clock, modulo 2^24 (194 days)
+//!   LFU   23        8 7       0
+//!         +----------+---------+
+//!         | minutes  | counter |     counter: logarithmic, Morris-style, decaying by the minute
+//!         +----------+---------+
+//! ```
+//!
+//! The counter's rules are those of Redis: it starts at 5, rises with probability
+//! 1 / ((counter - 5) * lfu-log-factor + 1) and falls by one every lfu-decay-time minutes.
+
+const BITS: u32 = (1 << 24) - 1;
+/// A new key's LFU counter, so that it is not the first to go.
+const LFU_START: u32 = 5;
+
+/// Which of the two meanings the bits have, and the LFU's parameters.
+#[derive(Clone, Debug)]
+pub struct Aging {
+    pub lfu: bool,
+    pub lfu_log_factor: u32,
+    pub lfu_decay_minutes: u32,
+    /// A small generator of its own: one step per hit, from a seed that is part of the server's.
+    pub dice: u64,
+}
+
+impl Default for Aging {
+    fn default() -> Self {
+        Aging {
+            lfu: false,
+            lfu_log_factor: 10,
+            lfu_decay_minutes: 1,
+            dice: 0x9e37_79b9_7f4a_7c15,
+        }
+    }
+}
+
+impl Aging {
+    /// The bits of a key that is made now.
+    #[inline(always)]
+    pub fn fresh(&self, now_ms: i64) -> u32 {
+        if self.lfu {
+            minutes(now_ms) << 8 | LFU_START
+        } else {
+            seconds(now_ms)
+        }
+    }
+
+    /// The bits of a key that is used now.
+    #[inline(always)]
+    pub fn touched(&mut self, bits: u32, now_ms: i64) -> u32 {
+        if !self.lfu {
+            return seconds(now_ms);
+        }
+        let counter = self.frequency(bits, now_ms);
+        minutes(now_ms) << 8 | self.raise(counter)
+    }
+
+    fn raise(&mut self, counter: u32) -> u32 {
+        if counter >= 255 {
+            return 255;
+        }
+        // xorshift64: quality is irrelevant, cost is not.
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        let base = counter.saturating_sub(LFU_START) as f64;
+        let chance = 1.0 / (base * self.lfu_log_factor as f64 + 1.0);
+        let roll = (self.dice >> 11) as f64 / (1u64 << 53) as f64;
+        counter + (roll < chance) as u32
+    }
+
+    /// The LFU counter after decay.
+    pub fn frequency(&self, bits: u32, now_ms: i64) -> u32 {
+        let counter = bits & 0xff;
+        if self.lfu_decay_minutes == 0 {
+            return counter;
+        }
+        let passed = minutes(now_ms).wrapping_sub(bits >> 8) & 0xffff;
+        counter.saturating_sub(passed / self.lfu_decay_minutes)
+    }
+
+    /// Seconds since the key was last used.
+    pub fn idle_seconds(&self, bits: u32, now_ms: i64) -> i64 {
+        (seconds(now_ms).wrapping_sub(bits) & BITS) as i64
+    }
+}
+
+#[inline(always)]
+fn seconds(now_ms: i64) -> u32 {
+    (now_ms / 1000) as u32 & BITS
+}
+
+fn minutes(now_ms: i64) -> u32 {
+    (now_ms / 60_000) as u32 & 0xffff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_time_survives_the_wrap_of_the_clock() {
+        let aging = Aging::default();
+        let bits = aging.fresh((BITS as i64 - 1) * 1000);
+        assert_eq!(aging.idle_seconds(bits, (BITS as i64 + 9) * 1000), 10);
+    }
+
+    #[test]
+    fn the_counter_rises_slowly_and_decays() {
+        let mut aging = Aging {
+            lfu: true,
+            ..Aging::default()
+        };
+        let mut bits = aging.fresh(0);
+        for _ in 0..1000 {
+            bits = aging.touched(bits, 0);
+        }
+        let counter = aging.frequency(bits, 0);
+        assert!((10..60).contains(&counter), "{counter}");
+        assert_eq!(aging.frequency(bits, 3 * 60_000), counter - 3);
+    }
+}

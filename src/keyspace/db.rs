@@ -1,0 +1,393 @@
+//! One database: lookups, writes, and the one door through which every key leaves.
+//!
+//! A deadline in the past hides a key from every lookup and, unless expired keys are held, removes
+//! it on the way. The wheel (`expiry`) removes it within milliseconds anyway; the check here is
+//! the authority.
+
+use super::expiry::{self, KeyTimer};
+use super::{DbIndex, Departed, Doomed, Shared};
+use crate::types::entries::{Entries, KeyHasher, Remains};
+use crate::types::entry::{EntryRef, NewValue};
+use crate::types::table::Position;
+use crate::types::value::{Encoding, Heap, Value};
+use crate::types::wheel::Wheel;
+
+/// Values with more bytes than this are dropped by the helper thread: returning a quarter of a
+/// megabyte to the system already costs tens of microseconds.
+const SLOW_TO_DROP: usize = 256 << 10;
+/// A database with more entries than this is dropped by the helper thread.
+const SLOW_TO_FLUSH: usize = 64;
+
+/// Why a key leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leave {
+    Expired,
+    Deleted,
+    Overwritten,
+    Flushed,
+    Evicted,
+}
+
+/// What happens to the deadline when a value is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deadline {
+    Clear,
+    Keep,
+    /// Unix milliseconds.
+    At(i64),
+}
+
+/// A key that a lookup found: good until the database changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    pub(super) at: Position,
+    pub(super) hash: u64,
+}
+
+/// A database's state; `DbMut` works on it.
+pub struct Db {
+    pub(super) entries: Entries,
+    pub(super) wheel: Option<Box<Wheel<KeyTimer>>>,
+    /// Keys with a deadline.
+    pub(super) volatile: usize,
+    /// Of the deadlines seen lately, how far ahead they are, for INFO's avg_ttl.
+    pub avg_ttl_ms: i64,
+}
+
+impl Db {
+    pub fn new(hasher: KeyHasher) -> Self {
+        Db {
+            entries: Entries::new(hasher),
+            wheel: None,
+            volatile: 0,
+            avg_ttl_ms: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Keys with a deadline.
+    pub fn volatile(&self) -> usize {
+        self.volatile
+    }
+
+    pub fn entries(&self) -> &Entries {
+        &self.entries
+    }
+
+    pub(super) fn into_entries(self) -> Entries {
+        self.entries
+    }
+
+    /// Items the wheel holds, stale ones included.
+    pub fn timers(&self) -> usize {
+        self.wheel.as_ref().map_or(0, |wheel| wheel.len())
+    }
+
+    pub(super) fn next_expiry_ms(&self) -> Option<i64> {
+        self.wheel.as_ref()?.next_ms().map(|ms| ms as i64)
+    }
+}
+
+/// A database in use; see the head of this file.
+pub struct DbMut<'k> {
+    pub(super) index: DbIndex,
+    pub(super) db: &'k mut Db,
+    pub(super) shared: &'k mut Shared,
+}
+
+impl<'k> DbMut<'k> {
+    pub fn index(&self) -> DbIndex {
+        self.index
+    }
+
+    pub fn len(&self) -> usize {
+        self.db.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.db.is_empty()
+    }
+
+    #[inline(always)]
+    fn hash(&self, key: &[u8]) -> u64 {
+        let (address, len, hash) = self.shared.hint;
+        if address == key.as_ptr() as usize && len == key.len() {
+            return hash;
+        }
+        self.db.entries.hasher().hash(key)
+    }
+
+    /// Whether a deadline has passed.
+    #[inline(always)]
+    fn is_past(&self, deadline_ms: i64) -> bool {
+        deadline_ms <= self.shared.now_ms
+    }
+
+    /// Finds a live key without counting it as used. An expired one leaves on the way.
+    #[inline(always)]
+    pub fn peek(&mut self, key: &[u8]) -> Option<Found> {
+        let hash = self.hash(key);
+        let (at, entry) = self.db.entries.find(hash, key)?;
+        match entry.deadline_ms() {
+            Some(deadline_ms) if self.is_past(deadline_ms) => {
+                self.expire(Found { at, hash });
+                None
+            }
+            _ => Some(Found { at, hash }),
+        }
+    }
+
+    #[cold]
+    fn expire(&mut self, found: Found) {
+        if !self.shared.hold_expired {
+            self.leave(found, Leave::Expired);
+        }
+    }
+
+    #[inline(always)]
+    fn touch(&mut self, found: Found) {
+        if self.shared.no_touch {
+            return;
+        }
+        let bits = self.get(found).aging();
+        let touched = self.shared.aging.touched(bits, self.shared.now_ms);
+        if touched != bits {
+            self.db.entries.set_aging(found.at, touched);
+        }
+    }
+
+    /// Counts a lookup for reading as a hit or a miss, and a hit as a use of the key.
+    #[inline(always)]
+    pub fn read(&mut self, key: &[u8]) -> Option<Found> {
+        let found = self.peek(key);
+        match found {
+            Some(found) => {
+                self.shared.stats.hits += 1;
+                self.touch(found);
+            }
+            None => self.shared.stats.misses += 1,
+        }
+        found
+    }
+
+    /// Finds a key for changing it: a use, but neither hit nor miss.
+    #[inline(always)]
+    pub fn write(&mut self, key: &[u8]) -> Option<Found> {
+        let found = self.peek(key)?;
+        self.touch(found);
+        Some(found)
+    }
+
+    /// The entry that was found.
+    #[inline(always)]
+    pub fn get(&self, found: Found) -> EntryRef<'_> {
+        self.db
+            .entries
+            .get(found.at)
+            .expect("found in this database, which has not changed since")
+    }
+
+    pub fn entries(&self) -> &Entries {
+        &self.db.entries
+    }
+
+    pub(super) fn entries_mut(&mut self) -> &mut Entries {
+        &mut self.db.entries
+    }
+
+    /// Adds a key that is not there.
+    pub fn add(&mut self, key: &[u8], value: NewValue, deadline_ms: Option<i64>) -> Found {
+        let hash = self.hash(key);
+        let aging = self.shared.aging.fresh(self.shared.now_ms);
+        let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
+        let found = Found { at, hash };
+        if let Some(deadline_ms) = deadline_ms {
+            self.db.volatile += 1;
+            expiry::arm(self, found, None, deadline_ms);
+        }
+        found
+    }
+
+    /// Overwrites the value of a found key; its deadline stays.
+    pub fn replace(&mut self, found: Found, value: NewValue) {
+        let remains = self.db.entries.set_value(found.at, value);
+        self.bury(remains);
+    }
+
+    /// Writes a key, whether it is there or not. Returns whether it was.
+    #[inline]
+    pub fn set(&mut self, key: &[u8], value: NewValue, deadline: Deadline) -> bool {
+        match self.peek(key) {
+            Some(found) => {
+                self.replace(found, value);
+                let aging = self.shared.aging.fresh(self.shared.now_ms);
+                if !self.shared.aging.lfu {
+                    self.db.entries.set_aging(found.at, aging);
+                }
+                match deadline {
+                    Deadline::Keep => {}
+                    Deadline::Clear => {
+                        self.clear_deadline(found);
+                    }
+                    Deadline::At(deadline_ms) => self.set_deadline(found, deadline_ms),
+                }
+                true
+            }
+            None => {
+                // Held though overdue: the write makes it anew.
+                if self.shared.hold_expired {
+                    self.drop_held(key);
+                }
+                let deadline_ms = match deadline {
+                    Deadline::At(deadline_ms) => Some(deadline_ms),
+                    Deadline::Clear | Deadline::Keep => None,
+                };
+                self.add(key, value, deadline_ms);
+                false
+            }
+        }
+    }
+
+    #[cold]
+    fn drop_held(&mut self, key: &[u8]) {
+        let hash = self.hash(key);
+        if let Some((at, _)) = self.db.entries.find(hash, key) {
+            self.leave(Found { at, hash }, Leave::Overwritten);
+        }
+    }
+
+    /// Gives a found key a deadline, in Unix milliseconds.
+    pub fn set_deadline(&mut self, found: Found, deadline_ms: i64) {
+        let old = self.get(found).deadline_ms();
+        self.db.volatile += old.is_none() as usize;
+        self.db.entries.set_deadline(found.at, Some(deadline_ms));
+        expiry::arm(self, found, old, deadline_ms);
+    }
+
+    /// Makes a found key permanent. Returns whether it was volatile.
+    #[inline]
+    pub fn clear_deadline(&mut self, found: Found) -> bool {
+        if self.get(found).deadline_ms().is_none() {
+            return false;
+        }
+        self.db.entries.set_deadline(found.at, None);
+        self.db.volatile -= 1;
+        true
+    }
+
+    /// Removes a found key: the one door through which keys leave one by one.
+    pub fn leave(&mut self, found: Found, why: Leave) {
+        let entry = self.get(found);
+        let volatile = entry.deadline_ms().is_some();
+        if why == Leave::Expired {
+            let key = entry.key().to_vec();
+            self.shared.departed.push(Departed {
+                db: self.index,
+                key,
+                why,
+            });
+            self.shared.stats.expired += 1;
+        }
+        self.db.volatile -= volatile as usize;
+        let remains = self.db.entries.remove(found.at);
+        if self.db.volatile == 0 && self.db.entries.is_empty() {
+            self.db.wheel = None;
+        }
+        self.bury(remains);
+    }
+
+    /// Removes a key by name. Returns whether it was there.
+    pub fn delete(&mut self, key: &[u8]) -> bool {
+        match self.peek(key) {
+            Some(found) => {
+                self.leave(found, Leave::Deleted);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Moves a key with its value and deadline to another name. The new name must be free.
+    pub fn rename(&mut self, found: Found, to: &[u8]) {
+        let (value, deadline_ms) = self.take(found);
+        self.add_taken(to, value, deadline_ms);
+    }
+
+    /// Puts a value that was taken or copied under a key that is not there.
+    pub fn add_taken(&mut self, key: &[u8], value: Taken, deadline_ms: Option<i64>) -> Found {
+        match value {
+            Taken::Int(n) => self.add(key, NewValue::Int(n), deadline_ms),
+            Taken::Inline(bytes, encoding) => {
+                self.add(key, NewValue::Inline(&bytes, encoding), deadline_ms)
+            }
+            Taken::Heap(heap, encoding) => {
+                self.add(key, NewValue::Heap(heap, encoding), deadline_ms)
+            }
+        }
+    }
+
+    /// Takes a key out with its value and deadline, to be put elsewhere.
+    pub fn take(&mut self, found: Found) -> (Taken, Option<i64>) {
+        let entry = self.get(found);
+        let deadline_ms = entry.deadline_ms();
+        let encoding = entry.encoding();
+        let taken = match (entry.heap(), entry.value()) {
+            (Some(_), _) => None,
+            (None, Value::Int(n)) => Some(Taken::Int(n)),
+            (None, Value::Text(text)) => Some(Taken::Inline(text.to_vec(), encoding)),
+        };
+        self.db.volatile -= deadline_ms.is_some() as usize;
+        let remains = self.db.entries.remove(found.at);
+        let taken = match (taken, remains) {
+            (Some(taken), _) => taken,
+            (None, Some(heap)) => Taken::Heap(heap, encoding),
+            (None, None) => Taken::Int(0),
+        };
+        (taken, deadline_ms)
+    }
+
+    /// A copy of a key's value.
+    pub fn copy(&self, found: Found) -> (Taken, Option<i64>) {
+        let entry = self.get(found);
+        let encoding = entry.encoding();
+        let taken = match (entry.heap(), entry.value()) {
+            (Some(heap), _) => Taken::Heap(Box::new(heap.clone()), encoding),
+            (None, Value::Int(n)) => Taken::Int(n),
+            (None, Value::Text(text)) => Taken::Inline(text.to_vec(), encoding),
+        };
+        (taken, entry.deadline_ms())
+    }
+
+    /// Drops what a key left, here if that is quick.
+    #[inline(always)]
+    fn bury(&mut self, remains: Remains) {
+        if let Some(heap) = remains {
+            self.bury_heap(heap);
+        }
+    }
+
+    fn bury_heap(&mut self, heap: Box<Heap>) {
+        if heap.bytes() > SLOW_TO_DROP {
+            self.shared.doomed.push(Doomed::Value(heap));
+        }
+    }
+}
+
+/// A value between two keys.
+pub enum Taken {
+    Int(i64),
+    Inline(Vec<u8>, Encoding),
+    Heap(Box<Heap>, Encoding),
+}
+
+/// Whether a flushed database is dropped by the helper thread.
+pub fn is_slow_to_drop(entries: &Entries) -> bool {
+    entries.len() > SLOW_TO_FLUSH
+}

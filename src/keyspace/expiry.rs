@@ -1,0 +1,242 @@
+//! Deadlines of keys: the wheel that remembers them, and their removal when they come.
+//!
+//! An entry holds its deadline; the wheel holds 8 bytes per volatile key: enough of the hash to
+//! find it and the low bits of the deadline. What surfaces is looked up and checked, so a stale
+//! item is harmless.
+//!
+//! ```text
+//!   63                     24 23              0
+//!   +------------------------+-----------------+
+//!   | hash: top 15, low 25   | deadline, low   |
+//!   +------------------------+-----------------+
+//! ```
+//!
+//! `ARMED` in an entry says that the wheel holds an item that surfaces no later than the deadline.
+//! Extending a deadline therefore inserts nothing: the item surfaces early and arms itself again.
+//! Shortening inserts one; when more than half of the items are stale, the wheel is rebuilt from
+//! those that match an entry, a slice at a time.
+
+use super::db::{DbMut, Found, Leave};
+use crate::types::wheel::{Step, Timed, Wheel};
+
+const DEADLINE_BITS: u32 = 24;
+const LOW_HASH_BITS: u32 = 25;
+/// Below this many items a wheel is not worth sorting out.
+const MIN_STALE: usize = 1024;
+
+/// What the wheel holds for a volatile key; see the head of this file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyTimer(u64);
+
+impl KeyTimer {
+    fn new(hash: u64, deadline_ms: i64) -> Self {
+        let low = hash & ((1 << LOW_HASH_BITS) - 1);
+        let hash = hash >> 49 << LOW_HASH_BITS | low;
+        KeyTimer(hash << DEADLINE_BITS | deadline_ms as u64 & ((1 << DEADLINE_BITS) - 1))
+    }
+
+    /// The bits of the hash that a table looks at, in their places.
+    fn hash(self) -> u64 {
+        let hash = self.0 >> DEADLINE_BITS;
+        hash >> LOW_HASH_BITS << 49 | hash & ((1 << LOW_HASH_BITS) - 1)
+    }
+
+    fn is_for(self, deadline_ms: i64) -> bool {
+        (self.0 ^ deadline_ms as u64) & ((1 << DEADLINE_BITS) - 1) == 0
+    }
+}
+
+impl Timed for KeyTimer {
+    /// The first moment from `from_ms` on with these low bits: exact up to 4.6 hours ahead.
+    fn deadline_ms(&self, from_ms: u64) -> u64 {
+        let low = self.0 & ((1 << DEADLINE_BITS) - 1);
+        from_ms + (low.wrapping_sub(from_ms) & ((1 << DEADLINE_BITS) - 1))
+    }
+}
+
+/// Sees to it that the wheel surfaces a key no later than its new deadline.
+pub(super) fn arm(db: &mut DbMut, found: Found, old_ms: Option<i64>, deadline_ms: i64) {
+    let armed = db.get(found).is_armed();
+    if armed && old_ms.is_some_and(|old_ms| old_ms <= deadline_ms) {
+        return;
+    }
+    if !armed {
+        db.entries_mut().set_armed(found.at, true);
+    }
+    insert(db, found.hash, deadline_ms);
+    if db.db.timers() > 2 * db.db.volatile + MIN_STALE {
+        sort_out(db);
+    }
+}
+
+fn insert(db: &mut DbMut, hash: u64, deadline_ms: i64) {
+    let now_ms = db.shared.now_ms.max(0) as u64;
+    let wheel = db
+        .db
+        .wheel
+        .get_or_insert_with(|| Box::new(Wheel::new(now_ms)));
+    wheel.insert(deadline_ms.max(0) as u64, KeyTimer::new(hash, deadline_ms));
+}
+
+/// Rebuilds the wheel from what still stands for a key.
+///
+/// It runs once per as many insertions as there are volatile keys, so its cost is spread; the walk
+/// itself visits each item once.
+fn sort_out(db: &mut DbMut) {
+    let Some(wheel) = &mut db.db.wheel else {
+        return;
+    };
+    let mut items: Vec<KeyTimer> = wheel.take_all().collect();
+    items.sort_unstable_by_key(|item| item.0);
+    items.dedup();
+    for item in items {
+        let entries = &db.db.entries;
+        let exact = |deadline_ms: Option<i64>| deadline_ms.is_some_and(|ms| item.is_for(ms));
+        if let Some(at) = entries.find_by(item.hash(), |entry| exact(entry.deadline_ms())) {
+            let deadline_ms = entries
+                .get(at)
+                .and_then(|e| e.deadline_ms())
+                .expect("just seen");
+            insert(db, item.hash(), deadline_ms);
+        } else if let Some(at) = entries.find_by(item.hash(), |entry| {
+            entry.deadline_ms().is_some() && entry.is_armed()
+        }) {
+            let deadline_ms = entries
+                .get(at)
+                .and_then(|e| e.deadline_ms())
+                .expect("just seen");
+            insert(db, item.hash(), deadline_ms);
+        }
+    }
+}
+
+/// What a slice of expiry came to.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Slice {
+    /// Nothing more is due now.
+    Done,
+    /// The budget ran out first.
+    More,
+}
+
+impl DbMut<'_> {
+    /// Removes keys whose deadline has come, until `go_on` says stop; it is asked every few items.
+    pub fn expire_due(&mut self, mut go_on: impl FnMut() -> bool) -> Slice {
+        /// Items between two questions: about 10 µs of removals.
+        const STRIDE: u32 = 64;
+        let mut steps = 0u32;
+        loop {
+            steps += 1;
+            if steps.is_multiple_of(STRIDE) && !go_on() {
+                self.shared.stats.expiry_cut_short += 1;
+                return Slice::More;
+            }
+            let now_ms = self.shared.now_ms;
+            let Some(wheel) = &mut self.db.wheel else {
+                return Slice::Done;
+            };
+            match wheel.step(now_ms.max(0) as u64) {
+                Step::Idle => return Slice::Done,
+                Step::Moved => {}
+                Step::Due(item) => self.surface(item),
+            }
+        }
+    }
+
+    /// Looks at the key an item stands for: it leaves, or is armed again.
+    fn surface(&mut self, item: KeyTimer) {
+        let now_ms = self.shared.now_ms;
+        let hash = item.hash();
+        let due = |deadline_ms: Option<i64>| deadline_ms.is_some_and(|ms| ms <= now_ms);
+        if let Some(at) = self
+            .db
+            .entries
+            .find_by(hash, |entry| due(entry.deadline_ms()))
+        {
+            return self.leave(Found { at, hash }, Leave::Expired);
+        }
+        // Not yet: the deadline was extended, or lies beyond what the item can say.
+        let armed = self.db.entries.find_by(hash, |entry| {
+            entry.deadline_ms().is_some() && entry.is_armed()
+        });
+        if let Some(at) = armed {
+            let deadline_ms = self
+                .db
+                .entries
+                .get(at)
+                .and_then(|entry| entry.deadline_ms());
+            insert(self, hash, deadline_ms.expect("just seen"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DbIndex, Keyspace};
+    use super::*;
+    use crate::algo::rng::Rng;
+    use crate::types::entry::NewValue;
+
+    fn keyspace() -> Keyspace {
+        Keyspace::new(1, Rng::new(7), 1_000_000)
+    }
+
+    #[test]
+    fn a_key_is_gone_at_its_deadline_and_not_before() {
+        let mut ks = keyspace();
+        for (n, ahead) in [1, 10, 1_000, 100_000_000, 40_000_000_000i64]
+            .into_iter()
+            .enumerate()
+        {
+            ks.db(DbIndex(0))
+                .add(&[n as u8], NewValue::Int(1), Some(1_000_000 + ahead));
+        }
+        for (left, ahead) in [(5, 0), (4, 1), (3, 10), (2, 1_000), (1, 100_000_000)] {
+            ks.set_now_ms(1_000_000 + ahead);
+            assert_eq!(ks.db(DbIndex(0)).expire_due(|| true), Slice::Done);
+            assert_eq!(ks.view(DbIndex(0)).len(), left, "after {ahead} ms");
+        }
+        ks.set_now_ms(1_000_000 + 40_000_000_000);
+        ks.db(DbIndex(0)).expire_due(|| true);
+        assert_eq!(
+            (ks.view(DbIndex(0)).len(), ks.view(DbIndex(0)).volatile()),
+            (0, 0)
+        );
+        assert_eq!(ks.shared.stats.expired, 5);
+    }
+
+    #[test]
+    fn a_million_refreshes_leave_no_garbage() {
+        let mut ks = keyspace();
+        let mut db = ks.db(DbIndex(0));
+        let found = db.add(b"key", NewValue::Int(1), Some(2_000_000));
+        for n in 0..1_000_000 {
+            // Up and down: extending and shortening in turn.
+            let deadline_ms = 3_000_000 + if n % 2 == 0 { n } else { -n };
+            db.set_deadline(found, deadline_ms);
+        }
+        assert!(
+            db.db.timers() <= 2 * MIN_STALE,
+            "{} items for one key",
+            db.db.timers()
+        );
+    }
+
+    #[test]
+    fn a_budget_is_kept() {
+        let mut ks = keyspace();
+        for n in 0..10_000u32 {
+            ks.db(DbIndex(0))
+                .add(&n.to_le_bytes(), NewValue::Int(1), Some(1_000_500));
+        }
+        ks.set_now_ms(1_000_500);
+        let mut asked = 0;
+        let slice = ks.db(DbIndex(0)).expire_due(|| {
+            asked += 1;
+            asked < 10
+        });
+        assert_eq!(slice, Slice::More);
+        assert!(ks.view(DbIndex(0)).len() > 9_000);
+        assert_eq!(ks.next_expiry_ms(), Some(1_000_500));
+    }
+}

@@ -1,0 +1,199 @@
+//! The keyspace: the databases, what they share, and every way a key comes and goes.
+//!
+//! `Keyspace` owns the databases; `DbMut` is one of them together with what all share (the time of
+//! the current unit, aging, counters, values on their way to being dropped). It imports only
+//! structures; who listens to changes is told by the commands (`command::effects`).
+
+pub mod aging;
+mod ahead;
+pub mod db;
+pub mod expiry;
+pub mod string;
+
+pub use ahead::Ahead;
+pub use db::{Db, DbMut, Deadline, Found, Leave};
+
+use crate::algo::rng::Rng;
+use crate::types::entries::{Entries, KeyHasher};
+use crate::types::value::Heap;
+use aging::Aging;
+
+/// The number of a database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default, PartialOrd, Ord)]
+pub struct DbIndex(pub u32);
+
+/// A value of another type than the command works on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WrongKind;
+
+/// What configuration says about values.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// The longest string a command may build (`proto-max-bulk-len`), in bytes.
+    pub max_string: usize,
+    /// Whether DEL and overwrites free on the helper thread regardless of size.
+    pub lazy_user_del: bool,
+    pub lazy_user_flush: bool,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning {
+            max_string: 512 << 20,
+            lazy_user_del: false,
+            lazy_user_flush: false,
+        }
+    }
+}
+
+/// Something that takes long to drop; the helper thread takes it.
+pub enum Doomed {
+    Value(Box<Heap>),
+    Entries(Box<Entries>),
+}
+
+/// A key that left without a command naming it: expired, evicted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Departed {
+    pub db: DbIndex,
+    pub key: Vec<u8>,
+    pub why: Leave,
+}
+
+/// Counters that INFO shows.
+#[derive(Default, Clone, Debug)]
+pub struct KeyStats {
+    pub hits: u64,
+    pub misses: u64,
+    pub expired: u64,
+    pub evicted: u64,
+    /// Active expiry gave up its slice with keys still due.
+    pub expiry_cut_short: u64,
+}
+
+/// What all databases share.
+pub struct Shared {
+    pub now_ms: i64,
+    pub aging: Aging,
+    pub stats: KeyStats,
+    /// Address, length and hash of a key that was hashed before its command ran.
+    hint: (usize, usize, u64),
+    /// Values too large to drop on the way.
+    pub doomed: Vec<Doomed>,
+    /// Keys that expired, for those who propagate and notify. Drained with the effects.
+    pub departed: Vec<Departed>,
+    /// Lookups of the current command leave no trace in LRU and LFU (CLIENT NO-TOUCH, TOUCH aside).
+    pub no_touch: bool,
+    /// Overdue keys are hidden but stay: a replica, a paused or loading server.
+    pub hold_expired: bool,
+}
+
+/// See the head of this file.
+pub struct Keyspace {
+    dbs: Vec<Db>,
+    pub shared: Shared,
+    hasher: KeyHasher,
+    pub rng: Rng,
+}
+
+impl Keyspace {
+    /// `databases` empty databases; the generator seeds the hash and every random pick.
+    pub fn new(databases: u32, mut rng: Rng, now_ms: i64) -> Self {
+        let hasher = KeyHasher::new(std::array::from_fn(|_| rng.next_u64()));
+        let shared = Shared {
+            now_ms,
+            aging: Aging::default(),
+            stats: KeyStats::default(),
+            hint: (0, 0, 0),
+            doomed: Vec::new(),
+            departed: Vec::new(),
+            no_touch: false,
+            hold_expired: false,
+        };
+        let dbs = (0..databases).map(|_| Db::new(hasher.clone())).collect();
+        Keyspace {
+            dbs,
+            shared,
+            hasher,
+            rng,
+        }
+    }
+
+    pub fn databases(&self) -> u32 {
+        self.dbs.len() as u32
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.shared.now_ms
+    }
+
+    /// Fixes the time for the commands that follow.
+    #[inline(always)]
+    pub fn set_now_ms(&mut self, now_ms: i64) {
+        self.shared.now_ms = now_ms;
+    }
+
+    #[inline(always)]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash(key)
+    }
+
+    /// The next lookup of these very bytes need not hash them again.
+    #[inline(always)]
+    pub fn hint(&mut self, key: &[u8], hash: u64) {
+        self.shared.hint = (key.as_ptr() as usize, key.len(), hash);
+    }
+
+    #[inline(always)]
+    pub fn db(&mut self, index: DbIndex) -> DbMut<'_> {
+        DbMut {
+            index,
+            db: &mut self.dbs[index.0 as usize],
+            shared: &mut self.shared,
+        }
+    }
+
+    #[inline(always)]
+    pub fn view(&self, index: DbIndex) -> &Db {
+        &self.dbs[index.0 as usize]
+    }
+
+    /// All databases with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (DbIndex, &Db)> {
+        self.dbs
+            .iter()
+            .enumerate()
+            .map(|(i, db)| (DbIndex(i as u32), db))
+    }
+
+    pub fn swap(&mut self, a: DbIndex, b: DbIndex) {
+        self.dbs.swap(a.0 as usize, b.0 as usize);
+    }
+
+    /// Empties a database and returns how many keys it had. The entries go to `doomed` at once.
+    pub fn flush(&mut self, index: DbIndex) -> usize {
+        let hasher = self.hasher.clone();
+        let db = std::mem::replace(&mut self.dbs[index.0 as usize], Db::new(hasher));
+        let len = db.len();
+        if len > 0 {
+            self.shared
+                .doomed
+                .push(Doomed::Entries(Box::new(db.into_entries())));
+        }
+        len
+    }
+
+    /// Keys in all databases.
+    pub fn len(&self) -> usize {
+        self.dbs.iter().map(Db::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The moment the next key may expire, in Unix milliseconds.
+    pub fn next_expiry_ms(&self) -> Option<i64> {
+        self.dbs.iter().filter_map(Db::next_expiry_ms).min()
+    }
+}
