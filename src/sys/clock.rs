@@ -242,6 +242,7 @@ mod tsc {
     }
 }
 
+// SAFETY: as the C library's own header declares it.
 unsafe extern "C" {
     fn tzset();
 }

@@ -142,6 +142,7 @@ impl Peak {
 }
 
 // The crate declares these only with a feature that pulls in another crate; the library has them.
+// SAFETY: as the C library's own header declares it.
 unsafe extern "C" {
     fn mi_collect(force: bool);
     fn mi_version() -> i32;
@@ -204,6 +205,7 @@ pub fn malloc_stats_text() -> String {
 mod tests {
     use super::*;
 
+    // SAFETY: as the C library's own header declares it.
     unsafe extern "C" {
         fn mi_good_size(size: usize) -> usize;
     }

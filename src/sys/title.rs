@@ -64,6 +64,7 @@ impl Title {
 
 /// Points every variable to a copy on the heap.
 fn relocate_environment() -> Option<()> {
+    // SAFETY: as the C library's own header declares it.
     unsafe extern "C" {
         static mut environ: *mut *mut libc::c_char;
     }
