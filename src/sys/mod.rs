@@ -1,2 +1,12 @@
 //! The operating system as safe functions; FFI lives here and only here.
 pub mod pages;
+
+pub mod clock;
+pub mod crash;
+pub mod file;
+pub mod memory;
+pub mod process;
+pub mod signal;
+pub mod supervisor;
+pub mod system_check;
+pub mod title;

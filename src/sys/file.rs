@@ -1,0 +1,103 @@
+//! Files that must survive a power cut: sync, and replace by rename.
+//!
+//! A new version of a file is written beside the old one, synced, and renamed over it; only when
+//! the directory is synced too does the new name last. Called by persistence and CONFIG REWRITE.
+#![allow(unsafe_code)]
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+/// Brings data and metadata to disk.
+pub fn fsync(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
+/// Brings data to disk, and of the metadata only what reading it back needs.
+pub fn fdatasync(file: &File) -> io::Result<()> {
+    file.sync_data()
+}
+
+/// The directory a file lies in; `.` for a bare name.
+pub fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Brings a directory's entries to disk. Filesystems that cannot say so are believed.
+pub fn fsync_directory(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EBADF | libc::EINVAL)) => Ok(()),
+        result => result,
+    }
+}
+
+/// Renames, and makes the new name last.
+pub fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    fsync_directory(&directory_of(to))
+}
+
+/// Replaces a file's content: afterwards it holds the old or the new bytes, never a mixture. An
+/// existing file keeps its permissions.
+pub fn replace_content(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = directory_of(path).join(name);
+    let written = (|| {
+        let mut file = File::create(&temporary)?;
+        file.write_all(content)?;
+        if let Ok(metadata) = fs::metadata(path) {
+            file.set_permissions(metadata.permissions())?;
+        }
+        fsync(&file)?;
+        rename_durably(&temporary, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Tells the kernel that these pages will not be read again soon, so they need not crowd out
+/// others. Only a hint: failure does not matter.
+pub fn drop_from_page_cache(file: &File, offset: u64, len: u64) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the descriptor is open for the duration of the call; the rest are numbers.
+    unsafe {
+        let (offset, len) = (offset as libc::off_t, len as libc::off_t);
+        libc::posix_fadvise(file.as_raw_fd(), offset, len, libc::POSIX_FADV_DONTNEED);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file.as_raw_fd(), offset, len);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacing_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("file.conf");
+        for content in [&b"old"[..], b"newer"] {
+            replace_content(&path, content).expect("the directory is writable");
+            assert_eq!(fs::read(&path).expect("it was written"), content);
+        }
+        assert_eq!(
+            fs::read_dir(directory.path()).expect("it is there").count(),
+            1
+        );
+        assert!(replace_content(&directory.path().join("no/such"), b"").is_err());
+        drop_from_page_cache(&File::open(&path).expect("it is there"), 0, 0);
+    }
+
+    #[test]
+    fn a_bare_name_lies_here() {
+        assert_eq!(directory_of(Path::new("dump.rdb")), Path::new("."));
+        assert_eq!(directory_of(Path::new("/a/b")), Path::new("/a"));
+    }
+}
