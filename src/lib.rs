@@ -10,3 +10,5 @@ pub mod sys;
 pub mod types;
 // L5: subsystems.
 pub mod config;
+// L7: how the process starts.
+pub mod cli;
