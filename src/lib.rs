@@ -17,3 +17,5 @@ pub mod command;
 pub mod commands;
 // L5: subsystems.
 pub mod config;
+// L7: how the process starts.
+pub mod cli;

@@ -1,1 +1,40 @@
 //! The directives of redis.conf: one table, the file grammar, CONFIG GET/SET/REWRITE.
+//!
+//! Every directive of Redis 8.2.3 and Valkey 9.1.2 is one row in `table/`: name, alias, kind,
+//! default, the field that holds it, and what must happen when it changes. Files, CONFIG GET, SET
+//! and REWRITE all walk that table, so a directive is written down once.
+//!
+//! ```text
+//!   file + stdin + argv --load--> Config (typed fields) --get/rewrite--> text
+//!                 CONFIG SET --set--> Config + [Apply]  --> the server acts, or rolls back
+//! ```
+//!
+//! This layer never acts: it asks through `Host` (change directory, rename a command, check a user)
+//! and returns `Apply` values that `server::commands::config` carries out.
+
+mod checks;
+pub mod directive;
+mod fields;
+mod file;
+mod rewrite;
+mod set;
+mod special;
+mod standin;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+mod words;
+
+pub use self::standin::{quote, split_args};
+pub use directive::Apply;
+pub use fields::Config;
+pub use file::{Fatal, Host, fatal_text, os_reason, read_config_file};
+pub use set::{Changes, SetError, Undo, is_sensitive};
+pub use special::{NotifyFlags, OutputLimit, SavePoint, ShutdownFlags};
+pub use words::*;
+
+/// Every name of the table, aliases too, with whether patterns hide it.
+pub fn names() -> impl Iterator<Item = (&'static str, bool)> {
+    table::names().map(|named| (named.name, named.row.hidden))
+}

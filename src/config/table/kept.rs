@@ -1,0 +1,84 @@
+//! What is accepted, kept and shown, though nothing here acts on it: directives of machinery this
+//! server does not have (threads, jemalloc, defragmentation), and those only Valkey knows.
+
+use super::super::checks;
+use super::super::directive::*;
+
+const KEPT: Place = Place::Kept;
+
+/// A word of a list without an enum of its own: nobody reads it.
+const fn choice(name: &'static str, names: &'static [&'static str], default: usize) -> Directive {
+    let mut row = text(name, "", KEPT);
+    row.kind = Kind::Words(names);
+    row.default = Init::Word(default);
+    row
+}
+
+/// A signed memory size, which -1 turns off.
+const fn signed_memory(name: &'static str, default: i64) -> Directive {
+    memory(name, default, -1, KEPT)
+}
+
+pub static TABLE: &[Directive] = &[
+    // Redis 8.2.
+    boolean("activedefrag", false, KEPT),
+    memory("active-defrag-ignore-bytes", 100 << 20, 1, KEPT).unsigned(),
+    int("active-defrag-threshold-lower", 10, (0, 1000), KEPT),
+    int("active-defrag-threshold-upper", 100, (0, 1000), KEPT),
+    int("active-defrag-cycle-min", 1, (1, 99), KEPT),
+    int("active-defrag-cycle-max", 25, (1, 99), KEPT),
+    int("active-defrag-max-scan-fields", 1000, (1, LONG_MAX), KEPT),
+    boolean("jemalloc-bg-thread", true, KEPT),
+    int("io-threads", 1, (1, 128), KEPT).immutable(),
+    int("cluster-compatibility-sample-ratio", 0, (0, 100), KEPT),
+    boolean("vset-force-single-threaded-execution", false, KEPT),
+    // Valkey 9.1.
+    boolean("io-threads-always-active", false, KEPT).hidden(),
+    text("debug-context", "", KEPT).hidden(),
+    int("active-defrag-cycle-us", 500, (0, 100_000), KEPT),
+    text("availability-zone", "", KEPT),
+    optional("cluster-announce-client-ipv4", KEPT).check(checks::ipv4),
+    optional("cluster-announce-client-ipv6", KEPT).check(checks::ipv6),
+    int("cluster-announce-client-port", 0, (0, 65535), KEPT),
+    int("cluster-announce-client-tls-port", 0, (0, 65535), KEPT),
+    int("cluster-blacklist-ttl", 60, (i64::MIN, LONG_MAX), KEPT),
+    choice("cluster-config-save-behavior", &["sync", "best-effort"], 0),
+    int("cluster-databases", 1, (1, INT_MAX), KEPT).immutable(),
+    int("cluster-manual-failover-timeout", 5000, (1, INT_MAX), KEPT),
+    int(
+        "cluster-slot-migration-log-max-len",
+        1000,
+        (0, LONG_MAX),
+        KEPT,
+    ),
+    int("commandlog-large-reply-max-len", 128, (0, LONG_MAX), KEPT),
+    int("commandlog-large-request-max-len", 128, (0, LONG_MAX), KEPT),
+    int(
+        "commandlog-reply-larger-than",
+        1 << 20,
+        (-1, LONG_MAX),
+        KEPT,
+    ),
+    int(
+        "commandlog-request-larger-than",
+        1 << 20,
+        (-1, LONG_MAX),
+        KEPT,
+    ),
+    boolean("dual-channel-replication-enabled", false, KEPT),
+    boolean("extended-redis-compatibility", false, KEPT),
+    optional("hash-seed", KEPT).immutable(),
+    boolean("import-mode", false, KEPT),
+    boolean("mptcp", false, KEPT).immutable(),
+    boolean("repl-mptcp", false, KEPT).immutable(),
+    int("prefetch-batch-max-size", 16, (0, 128), KEPT),
+    choice("rdb-version-check", &["strict", "relaxed"], 0),
+    text("rdma-bind", "", KEPT),
+    int("rdma-port", 0, (0, 65535), KEPT),
+    int("rdma-completion-vector", -1, (-1, 1024), KEPT).immutable(),
+    int("rdma-rx-size", 1 << 20, (64 << 10, 16 << 20), KEPT).immutable(),
+    signed_memory("slot-migration-max-failover-repl-bytes", 0),
+    choice("tls-auth-clients-user", &["CN", "URI", "off"], 2),
+    int("tls-auto-reload-interval", 0, (0, INT_MAX), KEPT),
+    optional("unixsocketgroup", KEPT).immutable(),
+];

@@ -1,0 +1,78 @@
+//! Snapshots and the append only file.
+
+use super::super::checks;
+use super::super::directive::*;
+use super::super::special;
+use super::super::words::{AppendFsync, SanitizeDump};
+
+pub static TABLE: &[Directive] = &[
+    special("save", &special::SAVE)
+        .multi()
+        .apply(Apply::SavePoints),
+    boolean(
+        "stop-writes-on-bgsave-error",
+        true,
+        at!(stop_writes_on_bgsave_error),
+    ),
+    boolean("rdbcompression", true, at!(rdbcompression)),
+    boolean("rdbchecksum", true, at!(rdbchecksum)).immutable(),
+    words::<SanitizeDump>("sanitize-dump-payload", 0, at!(sanitize_dump_payload)),
+    text("dbfilename", "dump.rdb", at!(dbfilename))
+        .protected()
+        .check(checks::dbfilename),
+    boolean("rdb-del-sync-files", false, at!(rdb_del_sync_files)),
+    boolean(
+        "rdb-save-incremental-fsync",
+        true,
+        at!(rdb_save_incremental_fsync),
+    ),
+    int(
+        "rdb-key-save-delay",
+        0,
+        (i32::MIN as i64, INT_MAX),
+        at!(rdb_key_save_delay),
+    )
+    .hidden(),
+    int(
+        "key-load-delay",
+        0,
+        (i32::MIN as i64, INT_MAX),
+        at!(key_load_delay),
+    )
+    .hidden(),
+    special("dir", &special::DIR).protected(),
+    boolean("appendonly", false, at!(appendonly)).apply(Apply::AppendOnly),
+    text("appendfilename", "appendonly.aof", at!(appendfilename))
+        .immutable()
+        .check(checks::appendfilename),
+    text("appenddirname", "appendonlydir", at!(appenddirname))
+        .immutable()
+        .check(checks::appenddirname),
+    words::<AppendFsync>("appendfsync", 0, at!(appendfsync)).apply(Apply::AppendFsync),
+    boolean(
+        "no-appendfsync-on-rewrite",
+        false,
+        at!(no_appendfsync_on_rewrite),
+    ),
+    int(
+        "auto-aof-rewrite-percentage",
+        100,
+        (0, INT_MAX),
+        at!(auto_aof_rewrite_percentage),
+    ),
+    memory(
+        "auto-aof-rewrite-min-size",
+        64 << 20,
+        0,
+        at!(auto_aof_rewrite_min_size),
+    ),
+    boolean("aof-load-truncated", true, at!(aof_load_truncated)),
+    boolean("aof-use-rdb-preamble", true, at!(aof_use_rdb_preamble)),
+    boolean("aof-timestamp-enabled", false, at!(aof_timestamp_enabled)),
+    boolean(
+        "aof-rewrite-incremental-fsync",
+        true,
+        at!(aof_rewrite_incremental_fsync),
+    ),
+    boolean("aof-disable-auto-gc", false, at!(aof_disable_auto_gc)).hidden(),
+];

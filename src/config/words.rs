@@ -1,0 +1,91 @@
+//! The enums of redis.conf: each a Rust enum with the words that name its values in files.
+//!
+//! Two words may name one value (`oom-score-adj yes` is `relative`); the first one is printed.
+
+/// An enum whose values have names in redis.conf. `NAMES[i]` names `VALUES[i]`.
+pub trait Word: Copy + PartialEq + 'static {
+    const NAMES: &'static [&'static str];
+    const VALUES: &'static [Self];
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident),* } $($text:literal = $value:ident),*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($variant),* }
+        impl Word for $name {
+            const NAMES: &'static [&'static str] = &[$($text),*];
+            const VALUES: &'static [Self] = &[$(Self::$value),*];
+        }
+        impl Default for $name {
+            fn default() -> Self { Self::VALUES[0] }
+        }
+    };
+}
+
+words!(
+    /// The least important level that is still logged.
+    LogLevel { Debug, Verbose, Notice, Warning, Nothing }
+    "debug" = Debug, "verbose" = Verbose, "notice" = Notice, "warning" = Warning, "nothing" = Nothing);
+words!(
+    /// Who restarts us, and so who is told when we are ready.
+    Supervised { Upstart, Systemd, Auto, No }
+    "upstart" = Upstart, "systemd" = Systemd, "auto" = Auto, "no" = No);
+words!(
+    /// The facility of syslog lines.
+    SyslogFacility { User, Local0, Local1, Local2, Local3, Local4, Local5, Local6, Local7 }
+    "user" = User, "local0" = Local0, "local1" = Local1, "local2" = Local2, "local3" = Local3,
+    "local4" = Local4, "local5" = Local5, "local6" = Local6, "local7" = Local7);
+words!(
+    /// When the AOF reaches the disk.
+    AppendFsync { EverySec, Always, No }
+    "everysec" = EverySec, "always" = Always, "no" = No);
+words!(
+    /// Whose RESTORE payloads and RDB files are checked deeply.
+    SanitizeDump { No, Yes, Clients }
+    "no" = No, "yes" = Yes, "clients" = Clients);
+words!(
+    /// Which keys may be evicted, and in what order.
+    MaxmemoryPolicy {
+        VolatileLru, VolatileLfu, VolatileRandom, VolatileTtl, AllkeysLru, AllkeysLfu, AllkeysRandom,
+        NoEviction
+    }
+    "volatile-lru" = VolatileLru, "volatile-lfu" = VolatileLfu, "volatile-random" = VolatileRandom,
+    "volatile-ttl" = VolatileTtl, "allkeys-lru" = AllkeysLru, "allkeys-lfu" = AllkeysLfu,
+    "allkeys-random" = AllkeysRandom, "noeviction" = NoEviction);
+words!(
+    /// The Pub/Sub channels of a user that says nothing about them.
+    AclPubsubDefault { AllChannels, ResetChannels }
+    "allchannels" = AllChannels, "resetchannels" = ResetChannels);
+words!(
+    /// Who may use a dangerous thing: nobody, anybody, or only local connections.
+    Allowed { No, Yes, Local }
+    "no" = No, "yes" = Yes, "local" = Local);
+words!(
+    /// How the kernel's OOM score is set.
+    OomScoreAdj { No, Relative, Absolute }
+    "no" = No, "yes" = Relative, "relative" = Relative, "absolute" = Absolute);
+words!(
+    /// What to do when a command from our primary or from the AOF fails.
+    PropagationError { Ignore, Panic, PanicOnReplicas }
+    "ignore" = Ignore, "panic" = Panic, "panic-on-replicas" = PanicOnReplicas);
+words!(
+    /// Whether a replica loads the RDB straight from the socket.
+    ReplDisklessLoad { Disabled, OnEmptyDb, SwapDb }
+    "disabled" = Disabled, "on-empty-db" = OnEmptyDb, "swapdb" = SwapDb);
+words!(
+    /// What a TLS client must present.
+    TlsAuthClients { No, Yes, Optional }
+    "no" = No, "yes" = Yes, "optional" = Optional);
+words!(
+    /// What cluster nodes are called in redirections.
+    EndpointType { Ip, Hostname, UnknownEndpoint }
+    "ip" = Ip, "hostname" = Hostname, "unknown-endpoint" = UnknownEndpoint);
+words!(
+    /// The layout of log lines.
+    LogFormat { Legacy, Logfmt, Json }
+    "legacy" = Legacy, "logfmt" = Logfmt, "json" = Json);
+words!(
+    /// The clock of log lines.
+    LogTimestampFormat { Legacy, Iso8601, Milliseconds }
+    "legacy" = Legacy, "iso8601" = Iso8601, "milliseconds" = Milliseconds);
