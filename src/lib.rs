@@ -7,6 +7,7 @@
 pub mod algo;
 pub mod sys;
 // L1: data structures, the wire protocol.
+pub mod net;
 pub mod resp;
 pub mod types;
 // L2: the databases.
@@ -16,6 +17,11 @@ pub mod command;
 // L4: data commands.
 pub mod commands;
 // L5: subsystems.
+pub mod acl;
+pub mod bio;
 pub mod config;
-// L7: how the process starts.
+// L6: the server owns everything and decides everything.
+pub mod server;
+// L7: the loop, and how the process starts.
 pub mod cli;
+pub mod reactor;

@@ -192,9 +192,20 @@ pub enum Stop {
     Full,
 }
 
+/// What the server notes about a recognised command before it runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tag {
+    /// Its place in the command table, plus one; 0 for none.
+    pub command: u16,
+    /// The hash of its first key, if it has one.
+    pub hash: u64,
+    pub hashed: bool,
+}
+
 /// A recognised command.
 #[derive(Clone, Copy, Debug)]
 struct Command {
+    tag: Tag,
     first: u32,
     argc: u32,
     /// The offset behind its last byte.
@@ -218,6 +229,8 @@ pub struct Query {
     first: usize,
     /// The length of the argument under way, once its `$` line was read.
     bulk: Option<usize>,
+    /// The last parse stopped because enough was recognised.
+    unseen: bool,
     /// Where the empty requests before the first command end.
     skipped: usize,
     /// A big argument being read, with its line end.
@@ -245,6 +258,11 @@ impl Query {
             .get(self.next.wrapping_sub(1))
             .map_or(0, |c| c.end as usize);
         self.buf.len() - ran + self.big.as_ref().map_or(0, Vec::len)
+    }
+
+    /// There are commands to run, or bytes that were not looked at yet.
+    pub fn may_go_on(&self) -> bool {
+        self.ready() > 0 || (self.unseen && self.at < self.buf.len())
     }
 
     /// Bytes allocated.
@@ -304,6 +322,19 @@ impl Query {
             ranges,
             bigs: &self.bigs,
         })
+    }
+
+    #[inline(always)]
+    pub fn tag(&self, ahead: usize) -> Option<Tag> {
+        self.commands
+            .get(self.next + ahead)
+            .map(|command| command.tag)
+    }
+
+    #[inline(always)]
+    pub fn set_tag(&mut self, ahead: usize, tag: Tag) {
+        let at = self.next + ahead;
+        self.commands[at].tag = tag;
     }
 
     /// Counts the next command as run.
@@ -369,7 +400,8 @@ impl Query {
         loop {
             // An unauthenticated client's next command may authenticate it: look at one at a time.
             let batch = if limits.authenticated { BATCH } else { 1 };
-            if self.commands.len() - self.next >= batch {
+            self.unseen = self.commands.len() - self.next >= batch;
+            if self.unseen {
                 return Ok(Stop::Full);
             }
             let complete = if self.missing > 0 || self.buf.get(self.at) == Some(&b'*') {
@@ -390,6 +422,7 @@ impl Query {
         let argc = self.args.len() - self.first;
         if argc > 0 {
             self.commands.push(Command {
+                tag: Tag::default(),
                 first: self.first as u32,
                 argc: argc as u32,
                 end: self.at as u32,

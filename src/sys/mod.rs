@@ -7,6 +7,7 @@ pub mod file;
 pub mod memory;
 pub mod process;
 pub mod signal;
+pub mod socket;
 pub mod supervisor;
 pub mod system_check;
 pub mod title;

@@ -1,0 +1,194 @@
+//! Sockets: links to clients and the listeners they come through. mio appears here and in the
+//! reactor only.
+
+use crate::sys::clock::Duration;
+use crate::sys::socket;
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::{Path, PathBuf};
+
+/// A nonblocking connection.
+#[derive(Debug)]
+pub enum Link {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Link {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Link::Tcp(stream) => stream,
+            Link::Unix(stream) => stream,
+        }
+    }
+
+    pub fn fd(&self) -> RawFd {
+        match self {
+            Link::Tcp(stream) => stream.as_raw_fd(),
+            Link::Unix(stream) => stream.as_raw_fd(),
+        }
+    }
+
+    pub fn is_unix(&self) -> bool {
+        matches!(self, Link::Unix(_))
+    }
+
+    /// Watches both directions once and for all: edge-triggered, a direction costs nothing while
+    /// nothing happens in it.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.source()
+            .register(registry, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.source().deregister(registry)
+    }
+
+    /// Reads at most `max` bytes into the spare room of `buffer`; 0 is the end.
+    #[inline(always)]
+    pub fn read(&self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        socket::read_spare(self.fd(), buffer, max)
+    }
+
+    #[inline(always)]
+    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        socket::send(self.fd(), bytes)
+    }
+
+    /// Sets what every accepted connection gets; `keepalive_s` 0 for none.
+    pub fn tune(&self, keepalive_s: u32) {
+        let Link::Tcp(stream) = self else { return };
+        // A peer that is gone already makes these fail; the first read will tell.
+        let _ = stream.set_nodelay(true);
+        if keepalive_s > 0 {
+            let time = Duration::from_secs(keepalive_s as u64);
+            let step = Duration::from_secs((keepalive_s as u64 / 3).max(1));
+            let keepalive = TcpKeepalive::new()
+                .with_time(time)
+                .with_interval(step)
+                .with_retries(3);
+            let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+        }
+    }
+
+    /// (address of the peer, our address), as CLIENT LIST prints them.
+    pub fn addresses(&self) -> (String, String) {
+        match self {
+            Link::Tcp(stream) => {
+                let text = |a: io::Result<SocketAddr>| a.map_or("?:0".into(), |a| address_text(&a));
+                (text(stream.peer_addr()), text(stream.local_addr()))
+            }
+            Link::Unix(stream) => {
+                let path = stream.local_addr().ok();
+                let path = path.as_ref().and_then(|a| a.as_pathname());
+                let text = format!(
+                    "{}:0",
+                    path.map_or(String::new(), |p| p.display().to_string())
+                );
+                (text.clone(), text)
+            }
+        }
+    }
+
+    /// Whether the peer is this very machine.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Link::Tcp(stream) => stream
+                .peer_addr()
+                .is_ok_and(|a| a.ip().to_canonical().is_loopback()),
+            Link::Unix(_) => true,
+        }
+    }
+}
+
+/// `1.2.3.4:5` or `[::1]:5`, as Redis prints addresses.
+pub fn address_text(address: &SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(v4) => v4.to_string(),
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => format!("{v4}:{}", v6.port()),
+            None => format!("[{}]:{}", v6.ip(), v6.port()),
+        },
+    }
+}
+
+/// A socket that waits for connections.
+#[derive(Debug)]
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Listener::Tcp(listener) => listener,
+            Listener::Unix(listener, _) => listener,
+        }
+    }
+
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.source().register(registry, token, Interest::READABLE)
+    }
+
+    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.source().deregister(registry)
+    }
+
+    /// The next connection that waits, or `WouldBlock`.
+    pub fn accept(&self) -> io::Result<Link> {
+        match self {
+            Listener::Tcp(listener) => Ok(Link::Tcp(listener.accept()?.0)),
+            Listener::Unix(listener, _) => Ok(Link::Unix(listener.accept()?.0)),
+        }
+    }
+
+    pub fn is_unix(&self) -> bool {
+        matches!(self, Listener::Unix(..))
+    }
+
+    /// Listens on an address of `bind`: a name, an IP address, `*` or `::*`.
+    pub fn tcp(host: &str, port: u16, backlog: i32) -> io::Result<Listener> {
+        let address = resolve(host, port)?;
+        let domain = Domain::for_address(address);
+        let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
+        if domain == Domain::IPV6 {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(backlog)?;
+        Ok(Listener::Tcp(TcpListener::from_std(socket.into())))
+    }
+
+    /// Listens on a path; a socket left there by an earlier server is replaced.
+    pub fn unix(path: &Path, mode: u32, backlog: i32) -> io::Result<Listener> {
+        let _ = std::fs::remove_file(path);
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        if mode != 0 {
+            socket::set_mode(path, mode)?;
+        }
+        socket.listen(backlog)?;
+        Ok(Listener::Unix(
+            UnixListener::from_std(socket.into()),
+            path.to_owned(),
+        ))
+    }
+}
+
+fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    match host {
+        "*" => Ok(SocketAddr::from(([0, 0, 0, 0], port))),
+        "::*" => Ok(SocketAddr::from(([0u16; 8], port))),
+        _ => (host, port)
+            .to_socket_addrs()?
+            .next()
+            .ok_or_else(|| io::Error::other("Name or service not known")),
+    }
+}

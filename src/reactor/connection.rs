@@ -1,0 +1,153 @@
+//! A connection's bytes: read, recognised, run.
+//!
+//! Clients are served in groups: all of a group are read and recognised first, which starts loading
+//! the memory their commands will need, then they run in order. A group is small, so that its
+//! buffers stay in the cache.
+
+use super::Reactor;
+use crate::resp::request::Stop;
+use crate::server::Server;
+use crate::server::clients::{Client, Clients};
+use crate::server::session::Ending;
+use std::io;
+
+/// Clients per group.
+const GROUP: usize = 16;
+/// Commands per client whose entries are loaded before the first of the group runs.
+const FIRST: usize = 4;
+
+impl Reactor {
+    /// Serves everybody who is ready, each once: who has more to say stays ready.
+    pub(super) fn serve(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let mut serving = std::mem::take(&mut self.serving);
+        std::mem::swap(&mut serving, &mut self.ready);
+        for group in serving.chunks(GROUP) {
+            for &slot in group {
+                self.server.receive(slot);
+            }
+            for &slot in group {
+                if let Some(client) = self.server.clients.get(slot) {
+                    self.server.prefetch(client, FIRST);
+                }
+            }
+            let server = &mut self.server;
+            server.life.stamp = server.clock.cycles();
+            for &slot in group {
+                if server.respond(slot) {
+                    self.ready.push(slot);
+                }
+            }
+        }
+        serving.clear();
+        self.serving = serving;
+    }
+}
+
+impl Server {
+    /// Reads what a client sent and recognises it.
+    fn receive(&mut self, slot: usize) {
+        let Some(mut client) = self.clients.check_out(slot) else {
+            return;
+        };
+        client.is_ready = false;
+        if client.session.ending == Ending::No {
+            if client.query.is_none() {
+                client.query = Some(self.clients.query());
+            }
+            let has_input = client.query.as_ref().is_some_and(|query| query.ready() > 0);
+            if client.readable && !has_input {
+                self.read(&mut client);
+            }
+            self.recognise(&mut client);
+        }
+        self.clients.check_in(slot, client);
+    }
+
+    fn read(&mut self, client: &mut Client) {
+        let Some(query) = &mut client.query else {
+            return;
+        };
+        let (buffer, wanted) = query.target();
+        match client.link.read(buffer, wanted) {
+            Ok(0) => client.session.ending = Ending::Now,
+            Ok(n) => {
+                // A short read has emptied the socket, and the next byte will be an edge. Only a
+                // peer that hung up will not make another: its end is read for.
+                client.readable = n == wanted || client.hung_up;
+                client.session.bytes_in += n as u64;
+                self.stats.bytes_in += n as u64;
+                self.stats.reads += 1;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.readable = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                log::debug!("Reading from client: {error}");
+                client.session.ending = Ending::Now;
+            }
+        }
+    }
+
+    fn recognise(&mut self, client: &mut Client) {
+        match self.parse(client) {
+            Ok(Stop::Starved | Stop::Full) => {}
+            Err(error) => {
+                // The commands before the error run; then it is answered.
+                client.protocol_error = Some(error);
+            }
+        }
+        self.prepare(client);
+    }
+
+    /// Runs what a client has sent. True if it can go on without waiting for the socket.
+    fn respond(&mut self, slot: usize) -> bool {
+        let Some(mut client) = self.clients.check_out(slot) else {
+            return false;
+        };
+        if client.session.ending == Ending::No {
+            self.process(&mut client);
+        }
+        let again = self.after_process(slot, &mut client);
+        client.is_ready = again;
+        self.clients.check_in(slot, client);
+        again
+    }
+
+    fn after_process(&mut self, slot: usize, client: &mut Client) -> bool {
+        let mut again = client.readable;
+        if let Some(query) = &client.query {
+            if query.is_idle() {
+                let query = client.query.take().expect("just seen");
+                self.clients.recycle_query(query);
+            } else {
+                again |= client.protocol_error.is_none() && query.may_go_on();
+            }
+        }
+        if client.protocol_error.is_some()
+            && client.session.ending == Ending::No
+            && client.query.as_ref().is_none_or(|query| query.ready() == 0)
+        {
+            self.answer_protocol_error(client);
+        }
+        Clients::will_write(&mut self.clients.writing, slot, client);
+        if client.session.ending != Ending::No {
+            self.clients.closing.push(slot);
+            return false;
+        }
+        again
+    }
+
+    #[cold]
+    fn answer_protocol_error(&mut self, client: &mut Client) {
+        let Some(error) = client.protocol_error.take() else {
+            return;
+        };
+        log::debug!("Protocol error ({error}) from client");
+        let text = format!("ERR Protocol error: {error}");
+        self.stats.count_error(text.as_bytes());
+        crate::resp::encode::line(&mut client.output.bytes, b'-', text.as_bytes());
+        client.session.ending = Ending::AfterReply;
+    }
+}

@@ -1,0 +1,221 @@
+//! The loop: wait, read, run, write. It owns the poll, the listeners and the list of clients that
+//! can go on without waiting.
+//!
+//! One turn: the clock is read, clients that became readable are read and their input recognised
+//! in groups, the groups are run, timers fire, due keys leave, and what was answered is written
+//! (`sleep`). mio reports edges, not levels: whoever stops before the socket is empty stays on
+//! `ready`, and then the loop does not sleep.
+
+mod connection;
+mod sleep;
+
+use crate::net::{Link, Listener};
+use crate::server::Server;
+use crate::server::clients::Client;
+use crate::server::cron::Timer;
+use crate::server::session::Session;
+use crate::sys::clock::Duration;
+use crate::sys::signal::Signals;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use std::io;
+use std::os::fd::AsRawFd;
+
+const SIGNALS: Token = Token(0);
+/// Listeners have the tokens from here on.
+const LISTENERS: usize = 1;
+/// Clients have the tokens from here on: their slot plus this.
+const CLIENTS: usize = 1024;
+/// Events taken from the system at once.
+const EVENTS: usize = 1024;
+
+/// See the head of this file.
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    listeners: Vec<Listener>,
+    /// Listeners that may have more connections waiting.
+    accepting: Vec<usize>,
+    /// Slots of clients that can be served now.
+    ready: Vec<usize>,
+    serving: Vec<usize>,
+    signals: Option<Signals>,
+    pub server: Server,
+}
+
+impl Reactor {
+    pub fn new(server: Server, signals: Option<Signals>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        if let Some(signals) = &signals {
+            let fd = signals.as_raw_fd();
+            poll.registry()
+                .register(&mut SourceFd(&fd), SIGNALS, Interest::READABLE)?;
+        }
+        Ok(Reactor {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            listeners: Vec::new(),
+            accepting: Vec::new(),
+            ready: Vec::new(),
+            serving: Vec::new(),
+            signals,
+            server,
+        })
+    }
+
+    /// Takes connections from this listener too.
+    pub fn listen(&mut self, mut listener: Listener) -> io::Result<()> {
+        let token = Token(LISTENERS + self.listeners.len());
+        listener.register(self.poll.registry(), token)?;
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    /// Serves until something asks the server to stop; the answer is the exit code.
+    pub fn run(&mut self) -> io::Result<i32> {
+        loop {
+            self.turn()?;
+            if let Some(code) = self.server.life.exit {
+                return Ok(code);
+            }
+        }
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let busy = !self.ready.is_empty() || !self.accepting.is_empty();
+        let sleep_ms = if busy { 0 } else { self.server.sleep_ms() };
+        let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => result?,
+        }
+        let server = &mut self.server;
+        server.clock.refresh();
+        server.keyspace.set_now_ms(server.clock.now_ms());
+        server.stats.turns += 1;
+        self.sort_events();
+        self.accept();
+        self.serve();
+        self.server.run_timers();
+        self.server.expire_slice();
+        self.before_sleep();
+        Ok(())
+    }
+
+    /// Notes who can be served.
+    fn sort_events(&mut self) {
+        let mut signalled = false;
+        for event in self.events.iter() {
+            match event.token() {
+                SIGNALS => signalled = true,
+                Token(token) if token < CLIENTS => {
+                    let index = token - LISTENERS;
+                    if !self.accepting.contains(&index) {
+                        self.accepting.push(index);
+                    }
+                }
+                Token(token) => {
+                    let slot = token - CLIENTS;
+                    let Some(client) = self.server.clients.get_mut(slot) else {
+                        continue;
+                    };
+                    if event.is_writable() && client.output.pending() > 0 && !client.is_writing {
+                        client.is_writing = true;
+                        self.server.clients.writing.push(slot);
+                    }
+                    let Some(client) = self.server.clients.get_mut(slot) else {
+                        continue;
+                    };
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        client.readable = true;
+                        client.hung_up |= event.is_read_closed() || event.is_error();
+                        if !client.is_ready {
+                            client.is_ready = true;
+                            self.ready.push(slot);
+                        }
+                    }
+                }
+            }
+        }
+        if signalled {
+            self.take_signals();
+        }
+    }
+
+    fn take_signals(&mut self) {
+        let Some(signals) = &mut self.signals else {
+            return;
+        };
+        while signals.take().is_some() {
+            log::warn!("User requested shutdown...");
+            log::warn!("Redis is now ready to exit, bye bye...");
+            self.server.life.exit = Some(0);
+        }
+    }
+
+    /// Takes waiting connections, a few per turn so that a storm of them starves nobody.
+    fn accept(&mut self) {
+        let most = self.server.config.max_new_connections_per_cycle.max(1);
+        let accepting = std::mem::take(&mut self.accepting);
+        for index in accepting {
+            let mut taken = 0;
+            loop {
+                if taken == most {
+                    self.accepting.push(index);
+                    break;
+                }
+                match self.listeners[index].accept() {
+                    Ok(link) => self.welcome(link),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        log::warn!("Accepting client connection: {error}");
+                        break;
+                    }
+                }
+                taken += 1;
+            }
+        }
+    }
+
+    fn welcome(&mut self, link: Link) {
+        let server = &mut self.server;
+        link.tune(server.config.tcp_keepalive);
+        if server.clients.len() >= server.config.maxclients {
+            server.stats.rejected_connections += 1;
+            let _ = link.write(b"-ERR max number of clients reached\r\n");
+            return;
+        }
+        let id = server.clients.next_id();
+        let mut session = Session::new(id, server.clock.mono_ms());
+        session.is_unix = link.is_unix();
+        session.authenticated = server.acl.admits_strangers();
+        session.addresses = Box::new(link.addresses());
+        server.stats.connections += 1;
+        let slot = server.clients.add(Box::new(Client {
+            link,
+            session,
+            query: None,
+            output: Default::default(),
+            is_writing: false,
+            is_ready: false,
+            readable: false,
+            hung_up: false,
+            protocol_error: None,
+            over_soft_limit_ms: None,
+        }));
+        let client = server.clients.get_mut(slot).expect("just added");
+        if let Err(error) = client
+            .link
+            .register(self.poll.registry(), Token(CLIENTS + slot))
+        {
+            log::warn!("Error registering fd event for the new client: {error}");
+            server.clients.remove(slot);
+            return;
+        }
+        if server.config.timeout > 0 {
+            let at_ms = server.clock.mono_ms() + server.config.timeout as u64 * 1000;
+            server.timers.arm(at_ms, Timer::ClientIdle(id));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Before the loop sleeps: every answer is written, and clients that ended are reaped.
+
+use super::{CLIENTS, Reactor};
+use crate::server::Server;
+use crate::server::clients::Client;
+use crate::server::session::Ending;
+use std::io;
+
+/// Bytes written to one client per turn, so that a huge answer does not starve the others.
+const WRITE_MAX: usize = 1 << 20;
+
+impl Reactor {
+    /// In this order: answers first (an AOF will go before them), then the end of those who leave.
+    pub(super) fn before_sleep(&mut self) {
+        let mut writing = std::mem::take(&mut self.server.clients.writing);
+        for slot in writing.drain(..) {
+            self.server.write(slot);
+        }
+        let fresh = std::mem::replace(&mut self.server.clients.writing, writing);
+        self.server.clients.writing.extend(fresh);
+        if !self.server.clients.closing.is_empty() {
+            self.reap();
+        }
+    }
+
+    /// Removes the clients that ended, once what they are owed is written.
+    fn reap(&mut self) {
+        let closing = std::mem::take(&mut self.server.clients.closing);
+        for slot in closing {
+            let Some(client) = self.server.clients.get(slot) else {
+                continue;
+            };
+            let owed = client.output.pending() > 0 && client.session.ending == Ending::AfterReply;
+            if owed || client.session.ending == Ending::No {
+                continue;
+            }
+            if let Some(mut client) = self.server.clients.remove(slot) {
+                let _ = client.link.deregister(self.poll.registry());
+                self.server.forget(*client);
+            }
+        }
+        let _ = CLIENTS;
+    }
+}
+
+impl Server {
+    /// Writes what a client is owed, as far as the socket takes it.
+    fn write(&mut self, slot: usize) {
+        let Some(client) = self.clients.get_mut(slot) else {
+            return;
+        };
+        client.is_writing = false;
+        let output = &mut client.output;
+        let end = output.bytes.len().min(output.sent + WRITE_MAX);
+        match client.link.write(&output.bytes[output.sent..end]) {
+            Ok(n) => {
+                output.sent += n;
+                client.session.bytes_out += n as u64;
+                self.stats.bytes_out += n as u64;
+                self.stats.writes += 1;
+                let full = output.sent == end && output.sent < output.bytes.len();
+                if output.sent == output.bytes.len() {
+                    let bytes = std::mem::take(&mut output.bytes);
+                    output.sent = 0;
+                    if client.session.ending != Ending::No {
+                        self.clients.closing.push(slot);
+                    }
+                    self.clients.recycle_output(bytes);
+                } else if full {
+                    // The socket would take more: go on in the next turn.
+                    client.is_writing = true;
+                    self.clients.writing.push(slot);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                client.is_writing = true;
+                self.clients.writing.push(slot);
+            }
+            Err(error) => {
+                log::debug!("Error writing to client: {error}");
+                self.clients.close(slot, Ending::Now);
+            }
+        }
+    }
+
+    /// Lets go of a client that is closed.
+    fn forget(&mut self, client: Client) {
+        if let Some(query) = client.query
+            && query.is_idle()
+        {
+            self.clients.recycle_query(query);
+        }
+    }
+}

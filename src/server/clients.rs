@@ -1,0 +1,186 @@
+//! The clients: a slab of boxes, each in one place at a time.
+//!
+//! Whoever serves a client takes its box out (`check_out`), so that the rest of the server can be
+//! borrowed meanwhile, and puts it back (`check_in`). Closing only marks; the reactor reaps.
+
+use super::session::{ClientId, Ending, Session};
+use crate::net::Link;
+use crate::resp::request::{ProtocolError, Query};
+use hashbrown::HashMap;
+use slab::Slab;
+
+/// Bytes of a fresh query buffer.
+pub const QUERY_BYTES: usize = 16 << 10;
+/// Bytes of output a client may keep between answers.
+const KEEP_OUTPUT: usize = 16 << 10;
+/// Buffers kept for the next client that needs one.
+const POOLED: usize = 64;
+
+/// Bytes on their way to a client.
+#[derive(Default, Debug)]
+pub struct Output {
+    pub bytes: Vec<u8>,
+    /// How many of them are sent.
+    pub sent: usize,
+}
+
+impl Output {
+    pub fn pending(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+}
+
+/// A connection.
+pub struct Client {
+    pub link: Link,
+    pub session: Session,
+    /// Present while there are bytes to parse or to run.
+    pub query: Option<Box<Query>>,
+    pub output: Output,
+    /// In the list of those with output to write.
+    pub is_writing: bool,
+    /// In the list of those to be served in the next turn.
+    pub is_ready: bool,
+    /// The socket may hold more than was read.
+    pub readable: bool,
+    /// The peer will send nothing more.
+    pub hung_up: bool,
+    /// What the bytes behind the recognised commands were.
+    pub protocol_error: Option<ProtocolError>,
+    /// Since when the soft limit of the output is exceeded, in monotonic milliseconds.
+    pub over_soft_limit_ms: Option<u64>,
+}
+
+/// The slab and what finds clients in it.
+#[derive(Default)]
+pub struct Clients {
+    slots: Slab<Option<Box<Client>>>,
+    by_id: HashMap<ClientId, usize>,
+    last_id: u64,
+    /// Slots with output to write before the loop sleeps.
+    pub writing: Vec<usize>,
+    /// Slots to be reaped.
+    pub closing: Vec<usize>,
+    queries: Vec<Box<Query>>,
+    outputs: Vec<Vec<u8>>,
+}
+
+impl Clients {
+    pub fn next_id(&mut self) -> ClientId {
+        self.last_id += 1;
+        ClientId(self.last_id)
+    }
+
+    /// Adds a client; the answer is its slot.
+    pub fn add(&mut self, client: Box<Client>) -> usize {
+        let id = client.session.id;
+        let slot = self.slots.insert(Some(client));
+        self.by_id.insert(id, slot);
+        slot
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Takes a client out to serve it.
+    #[inline(always)]
+    pub fn check_out(&mut self, slot: usize) -> Option<Box<Client>> {
+        self.slots.get_mut(slot)?.take()
+    }
+
+    /// Puts a client back.
+    #[inline(always)]
+    pub fn check_in(&mut self, slot: usize, client: Box<Client>) {
+        let place = &mut self.slots[slot];
+        assert!(
+            place.is_none(),
+            "a client is in one place at a time: it was checked in twice"
+        );
+        *place = Some(client);
+    }
+
+    #[inline(always)]
+    pub fn get_mut(&mut self, slot: usize) -> Option<&mut Client> {
+        self.slots.get_mut(slot)?.as_deref_mut()
+    }
+
+    pub fn get(&self, slot: usize) -> Option<&Client> {
+        self.slots.get(slot)?.as_deref()
+    }
+
+    pub fn slot_of(&self, id: ClientId) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Removes a client for good.
+    pub fn remove(&mut self, slot: usize) -> Option<Box<Client>> {
+        let client = self.slots.try_remove(slot)??;
+        self.by_id.remove(&client.session.id);
+        Some(client)
+    }
+
+    /// All clients that are not checked out, with their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Client)> {
+        self.slots
+            .iter()
+            .filter_map(|(slot, client)| Some((slot, client.as_deref()?)))
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Client)> {
+        self.slots
+            .iter_mut()
+            .filter_map(|(slot, client)| Some((slot, client.as_deref_mut()?)))
+    }
+
+    /// Marks a client for closing; the reactor reaps it at the end of the turn.
+    pub fn close(&mut self, slot: usize, ending: Ending) {
+        if let Some(client) = self.get_mut(slot) {
+            client.session.ending = ending;
+            self.closing.push(slot);
+        }
+    }
+
+    /// Sees to it that a client's output is written before the loop sleeps.
+    #[inline(always)]
+    pub fn will_write(writing: &mut Vec<usize>, slot: usize, client: &mut Client) {
+        if !client.is_writing && client.output.pending() > 0 {
+            client.is_writing = true;
+            writing.push(slot);
+        }
+    }
+
+    /// A query for a client that has none.
+    #[inline(always)]
+    pub fn query(&mut self) -> Box<Query> {
+        self.queries
+            .pop()
+            .unwrap_or_else(|| Box::new(Query::with_capacity(QUERY_BYTES)))
+    }
+
+    /// Takes a query back that its client does not need now.
+    #[inline(always)]
+    pub fn recycle_query(&mut self, query: Box<Query>) {
+        if self.queries.len() < POOLED && query.capacity() <= 4 * QUERY_BYTES {
+            self.queries.push(query);
+        }
+    }
+
+    /// A buffer for a client that has something to say.
+    #[inline(always)]
+    pub fn output(&mut self) -> Vec<u8> {
+        self.outputs.pop().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    pub fn recycle_output(&mut self, mut bytes: Vec<u8>) {
+        if self.outputs.len() < POOLED && bytes.capacity() <= KEEP_OUTPUT {
+            bytes.clear();
+            self.outputs.push(bytes);
+        }
+    }
+}

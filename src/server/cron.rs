@@ -1,0 +1,149 @@
+//! What happens by itself: timers, and the jobs that run every 1000/hz milliseconds.
+
+use super::Server;
+use super::session::{ClientId, Ending};
+use crate::keyspace::DbIndex;
+use crate::keyspace::expiry::Slice;
+use crate::sys::{clock, memory};
+use crate::types::wheel::{Step, Timed, Wheel};
+
+/// Removing due keys may take this long per turn of the loop, in microseconds: what a client can be
+/// held up by it.
+const EXPIRY_SLICE_US: u64 = 1_000;
+
+/// What a timer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    Cron,
+    /// Look whether a client has been idle for too long.
+    ClientIdle(ClientId),
+}
+
+/// A timer with its moment, in monotonic milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Armed {
+    at_ms: u64,
+    pub timer: Timer,
+}
+
+impl Timed for Armed {
+    fn deadline_ms(&self, _: u64) -> u64 {
+        self.at_ms
+    }
+}
+
+/// The server's timers.
+pub struct Timers {
+    pub wheel: Wheel<Armed>,
+}
+
+impl Timers {
+    pub fn arm(&mut self, at_ms: u64, timer: Timer) {
+        self.wheel.insert(at_ms, Armed { at_ms, timer });
+    }
+}
+
+impl Server {
+    pub fn start_timers(&mut self) {
+        self.timers.arm(self.clock.mono_ms(), Timer::Cron);
+    }
+
+    /// How long the loop may sleep, in milliseconds.
+    pub fn sleep_ms(&self) -> u64 {
+        let timers = self
+            .timers
+            .wheel
+            .next_ms()
+            .map(|ms| ms.saturating_sub(self.clock.mono_ms()));
+        let keys = self
+            .keyspace
+            .next_expiry_ms()
+            .map(|ms| (ms - self.clock.now_ms()).max(0) as u64);
+        timers.into_iter().chain(keys).min().unwrap_or(u64::MAX)
+    }
+
+    /// Runs the timers that are due.
+    pub fn run_timers(&mut self) {
+        loop {
+            match self.timers.wheel.step(self.clock.mono_ms()) {
+                Step::Idle => return,
+                Step::Moved => {}
+                Step::Due(armed) => self.run_timer(armed.timer),
+            }
+        }
+    }
+
+    fn run_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Cron => {
+                self.cron();
+                let period_ms = 1000 / self.config.hz.clamp(1, 500) as u64;
+                self.timers
+                    .arm(self.clock.mono_ms() + period_ms, Timer::Cron);
+            }
+            Timer::ClientIdle(id) => self.check_idle(id),
+        }
+    }
+
+    /// Removes keys whose time has come, in a slice that holds up no client for long.
+    pub fn expire_slice(&mut self) {
+        if !self
+            .keyspace
+            .next_expiry_ms()
+            .is_some_and(|ms| ms <= self.clock.now_ms())
+        {
+            return;
+        }
+        let start = clock::mono_us();
+        self.keyspace.set_now_ms(self.clock.now_ms());
+        for index in 0..self.keyspace.databases() {
+            let go_on = || clock::mono_us() - start < EXPIRY_SLICE_US;
+            let slice = self.keyspace.db(DbIndex(index)).expire_due(go_on);
+            self.settle();
+            if slice == Slice::More {
+                break;
+            }
+        }
+        self.stats.expire_cycle_us += clock::mono_us() - start;
+    }
+
+    fn cron(&mut self) {
+        let now_ms = self.clock.mono_ms();
+        let stats = &mut self.stats;
+        stats.ops_rate.sample(stats.commands, now_ms);
+        stats.in_rate.sample(stats.bytes_in, now_ms);
+        stats.out_rate.sample(stats.bytes_out, now_ms);
+        stats.turn_rate.sample(stats.turns, now_ms);
+    }
+
+    /// Closes a client that has been idle for `timeout` seconds, or looks again later.
+    fn check_idle(&mut self, id: ClientId) {
+        let limit_ms = self.config.timeout as u64 * 1000;
+        let Some(slot) = self.clients.slot_of(id) else {
+            return;
+        };
+        let Some(client) = self.clients.get_mut(slot) else {
+            return;
+        };
+        if limit_ms == 0 {
+            return;
+        }
+        let due_ms = client.session.last_active_ms + limit_ms;
+        if due_ms <= self.clock.mono_ms() {
+            log::debug!("Closing idle client");
+            self.clients.close(slot, Ending::Now);
+        } else {
+            self.timers.arm(due_ms, Timer::ClientIdle(id));
+        }
+    }
+
+    /// Bytes in use: the general allocator's and the keyspace's own chunks.
+    pub fn used_memory(&self) -> usize {
+        let own: usize = self
+            .keyspace
+            .iter()
+            .map(|(_, db)| db.entries().entry_bytes() + db.entries().table_bytes())
+            .sum();
+        memory::used_bytes() + own
+    }
+}

@@ -1,0 +1,230 @@
+//! The server: the sum of its parts, and what happens to a command that has arrived.
+//!
+//! `process` serves one client's input: for each complete command it looks the command up, asks the
+//! gates (`admit`) and calls it (`call`), and stops early when the client ends or must wait.
+
+pub mod admit;
+pub mod call;
+pub mod clients;
+pub mod commands;
+pub mod cron;
+pub mod session;
+pub mod stats;
+pub mod table;
+pub mod unit;
+
+use crate::acl::Acl;
+use crate::algo::rng::Rng;
+use crate::bio::Bio;
+use crate::command::effects::Effects;
+use crate::command::{Args, CmdResult, Entry, Reply};
+use crate::config::Config;
+use crate::keyspace::{Keyspace, Tuning};
+use crate::resp::request::{Limits, ProtocolError, Stop, Tag};
+use crate::sys::clock::Clock;
+use crate::types::wheel::Wheel;
+use admit::Gates;
+use clients::{Client, Clients};
+use cron::Timers;
+use session::{Ending, ReplyMode, Session};
+use stats::Stats;
+use table::Table;
+
+/// The function of a server command: it can reach everything.
+pub type ServerFn =
+    for<'a> fn(&mut Server, &mut Session, &mut Args<'a>, &mut Reply<'_>) -> CmdResult;
+/// A server command as it is declared.
+pub type ServerCommand = Entry<ServerFn>;
+
+/// The sum of the parts. A function that needs two parts takes two parts.
+pub struct Server {
+    pub keyspace: Keyspace,
+    pub effects: Effects,
+    pub tuning: Tuning,
+    pub clients: Clients,
+    pub table: Table,
+    pub gates: Gates,
+    pub acl: Acl,
+    pub config: Config,
+    pub timers: Timers,
+    pub clock: Clock,
+    pub stats: Stats,
+    pub bio: Bio,
+    pub rng: Rng,
+    pub life: Life,
+}
+
+/// What concerns the process as a whole.
+#[derive(Default)]
+pub struct Life {
+    pub run_id: String,
+    pub started_ms: i64,
+    /// The cycle counter at the end of the last command: the start of the next.
+    pub stamp: u64,
+    /// Something asked the server to stop: with this exit code.
+    pub exit: Option<i32>,
+}
+
+/// How far ahead of the running command the entries of its successors are loaded.
+const NEAR: usize = 8;
+
+impl Server {
+    pub fn new(config: Config, mut rng: Rng) -> Self {
+        let clock = Clock::new();
+        let now_ms = clock.now_ms();
+        let keyspace = Keyspace::new(config.databases as u32, rng.split(), now_ms);
+        let run_id = String::from_utf8_lossy(&rng.hex40()).into_owned();
+        let mut server = Server {
+            keyspace,
+            effects: Effects::default(),
+            tuning: Tuning::default(),
+            clients: Clients::default(),
+            table: Table::new(crate::commands::TABLES, commands::TABLES),
+            gates: Gates::default(),
+            acl: Acl::default(),
+            timers: Timers {
+                wheel: Wheel::new(clock.mono_ms()),
+            },
+            clock,
+            stats: Stats::default(),
+            bio: Bio::default(),
+            rng,
+            life: Life {
+                run_id,
+                started_ms: now_ms,
+                ..Life::default()
+            },
+            config,
+        };
+        server
+            .acl
+            .set_default_password(&server.config.requirepass.clone());
+        server.apply_tuning();
+        server.start_timers();
+        server
+    }
+
+    /// Hands the thresholds of the configuration to the keyspace.
+    pub fn apply_tuning(&mut self) {
+        self.tuning.max_string = self.config.proto_max_bulk_len as usize;
+    }
+
+    /// What a client may send just now.
+    pub fn limits(&self, session: &Session) -> Limits {
+        Limits {
+            max_bulk: self.config.proto_max_bulk_len as i64,
+            authenticated: session.authenticated,
+        }
+    }
+
+    /// Looks up the commands a client's query has newly recognised and starts loading the table
+    /// buckets of their keys.
+    #[inline]
+    pub fn prepare(&self, client: &mut Client) {
+        let Some(query) = &mut client.query else {
+            return;
+        };
+        let entries = self.keyspace.view(client.session.db).entries();
+        for ahead in 0..query.ready() {
+            let Some(argv) = query.peek(ahead) else {
+                return;
+            };
+            let mut tag = Tag::default();
+            if let Some(number) = self.table.lookup(argv.at(0)) {
+                tag.command = number + 1;
+                let slot = &self.table[number];
+                if slot.first_key > 0 && argv.len() > slot.first_key as usize {
+                    tag.hash = self.keyspace.hash(argv.at(slot.first_key as usize));
+                    tag.hashed = true;
+                    entries.prefetch_bucket(tag.hash);
+                    if slot.writes {
+                        entries.prefetch_insert(tag.hash);
+                    }
+                }
+            }
+            query.set_tag(ahead, tag);
+        }
+    }
+
+    /// Starts loading the entries of the first keys of a client's input.
+    #[inline]
+    pub fn prefetch(&self, client: &Client, commands: usize) {
+        let Some(query) = &client.query else { return };
+        let entries = self.keyspace.view(client.session.db).entries();
+        for ahead in 0..commands.min(query.ready()) {
+            if let Some(tag) = query.tag(ahead)
+                && tag.hashed
+            {
+                entries.prefetch_entry(tag.hash);
+            }
+        }
+    }
+
+    /// Runs what a client's query has recognised.
+    pub fn process(&mut self, client: &mut Client) {
+        let Client {
+            query,
+            session,
+            output,
+            ..
+        } = client;
+        let Some(query) = query else { return };
+        if output.bytes.capacity() == 0 {
+            output.bytes = self.clients.output();
+        }
+        self.keyspace.shared.no_touch = session.no_touch;
+        session.last_active_ms = self.clock.mono_ms();
+        while let Some(argv) = query.peek(0) {
+            if let Some(tag) = query.tag(NEAR)
+                && tag.hashed
+            {
+                self.keyspace
+                    .view(session.db)
+                    .entries()
+                    .prefetch_entry(tag.hash);
+            }
+            let tag = query.tag(0).unwrap_or_default();
+            let start = output.bytes.len();
+            let mut reply = Reply::new(&mut output.bytes, session.resp);
+            let done = self.execute(session, argv, tag, &mut reply);
+            if session.reply_mode != ReplyMode::On {
+                self.drop_reply(session, &mut output.bytes, start);
+            }
+            if !done {
+                break;
+            }
+            query.pass();
+            if session.ending != Ending::No {
+                break;
+            }
+        }
+        query.compact();
+    }
+
+    /// CLIENT REPLY OFF and SKIP: the answer was written, and is forgotten.
+    #[cold]
+    fn drop_reply(&mut self, session: &mut Session, output: &mut Vec<u8>, start: usize) {
+        match session.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::Off => output.truncate(start),
+            ReplyMode::SkipNext => {
+                output.truncate(start);
+                session.reply_mode = ReplyMode::Skip;
+            }
+            ReplyMode::Skip => {
+                output.truncate(start);
+                session.reply_mode = ReplyMode::On;
+            }
+        }
+    }
+
+    /// Recognises what a client has sent. A protocol error is answered, and ends the client once
+    /// the commands before it have run.
+    pub fn parse(&mut self, client: &mut Client) -> Result<Stop, ProtocolError> {
+        let limits = self.limits(&client.session);
+        match &mut client.query {
+            Some(query) => query.parse(limits),
+            None => Ok(Stop::Starved),
+        }
+    }
+}

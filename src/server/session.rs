@@ -1,0 +1,100 @@
+//! Who is calling: what the server remembers of a connection apart from its bytes.
+
+use crate::keyspace::DbIndex;
+use crate::resp::encode::Resp;
+
+/// A connection's number, never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub struct ClientId(pub u64);
+
+/// What CLIENT REPLY chose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// The next command's answer is dropped.
+    SkipNext,
+    /// This command's answer is dropped.
+    Skip,
+}
+
+/// How a connection is to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Ending {
+    #[default]
+    No,
+    /// What is in the output still goes out.
+    AfterReply,
+    Now,
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Session {
+    pub id: ClientId,
+    pub db: DbIndex,
+    pub resp: Resp,
+    /// May run any command: authenticated, or nobody has to be.
+    pub authenticated: bool,
+    pub user: String,
+    pub name: Vec<u8>,
+    pub lib_name: Vec<u8>,
+    pub lib_ver: Vec<u8>,
+    pub reply_mode: ReplyMode,
+    pub ending: Ending,
+    pub no_evict: bool,
+    pub no_touch: bool,
+    pub monitor: bool,
+    /// Held back until a pause ends.
+    pub paused: bool,
+    pub is_unix: bool,
+    pub addresses: Box<(String, String)>,
+    pub created_ms: u64,
+    pub last_active_ms: u64,
+    /// The slot of the last command in the table.
+    pub last_command: Option<u16>,
+    pub commands_run: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+impl Session {
+    pub fn new(id: ClientId, now_ms: u64) -> Self {
+        Session {
+            id,
+            db: DbIndex(0),
+            resp: Resp::V2,
+            authenticated: true,
+            user: "default".into(),
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_ver: Vec::new(),
+            reply_mode: ReplyMode::On,
+            ending: Ending::No,
+            no_evict: false,
+            no_touch: false,
+            monitor: false,
+            paused: false,
+            is_unix: false,
+            addresses: Box::default(),
+            created_ms: now_ms,
+            last_active_ms: now_ms,
+            last_command: None,
+            commands_run: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    /// RESET: everything a client can set, back to the start.
+    pub fn reset(&mut self) {
+        self.db = DbIndex(0);
+        self.resp = Resp::V2;
+        self.name.clear();
+        self.reply_mode = ReplyMode::On;
+        self.monitor = false;
+        self.no_evict = false;
+        self.no_touch = false;
+    }
+}

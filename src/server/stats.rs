@@ -1,0 +1,74 @@
+//! Counters of the whole server, as INFO stats shows them.
+
+use hashbrown::HashMap;
+
+/// Different error codes counted one by one; more than these say that scripts make them up.
+const ERROR_CODES: usize = 128;
+
+/// How often something happened per second lately: a ring of samples, one per 100 ms.
+#[derive(Clone, Debug, Default)]
+pub struct Rate {
+    last: u64,
+    last_ms: u64,
+    samples: [u64; 16],
+    next: usize,
+}
+
+impl Rate {
+    /// Takes a sample of a growing counter.
+    pub fn sample(&mut self, counter: u64, now_ms: u64) {
+        let passed = now_ms.saturating_sub(self.last_ms);
+        let grown = counter.saturating_sub(self.last);
+        self.samples[self.next] = if passed > 0 { grown * 1000 / passed } else { 0 };
+        self.next = (self.next + 1) % self.samples.len();
+        (self.last, self.last_ms) = (counter, now_ms);
+    }
+
+    pub fn per_second(&self) -> u64 {
+        self.samples.iter().sum::<u64>() / self.samples.len() as u64
+    }
+}
+
+/// See the head of this file.
+#[derive(Default)]
+pub struct Stats {
+    pub commands: u64,
+    pub connections: u64,
+    pub rejected_connections: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub reads: u64,
+    pub writes: u64,
+    pub turns: u64,
+    pub turns_us: u64,
+    pub turn_commands: u64,
+    pub errors: u64,
+    pub unexpected_errors: u64,
+    pub query_limit_disconnections: u64,
+    pub output_limit_disconnections: u64,
+    pub auth_denied: u64,
+    pub expire_cycle_us: u64,
+    pub ops_rate: Rate,
+    pub in_rate: Rate,
+    pub out_rate: Rate,
+    pub turn_rate: Rate,
+    /// By code, the first word of the error.
+    pub error_codes: HashMap<String, u64>,
+    pub error_codes_full: bool,
+}
+
+impl Stats {
+    /// Counts an error reply by its first word.
+    pub fn count_error(&mut self, text: &[u8]) {
+        self.errors += 1;
+        let code = text.split(|&b| b == b' ').next().unwrap_or_default();
+        let code = String::from_utf8_lossy(&code[..code.len().min(128)]);
+        if let Some(count) = self.error_codes.get_mut(code.as_ref()) {
+            *count += 1;
+        } else if self.error_codes.len() < ERROR_CODES {
+            self.error_codes.insert(code.into_owned(), 1);
+        } else {
+            self.error_codes_full = true;
+        }
+    }
+}

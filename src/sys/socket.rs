@@ -1,0 +1,36 @@
+//! Reading from a socket into the spare room of a vector: no zeroing first, one syscall.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::RawFd;
+
+/// Reads at most `max` bytes behind what `buffer` holds, within its capacity. 0 is the end.
+pub fn read_spare(fd: RawFd, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+    let spare = buffer.spare_capacity_mut();
+    let room = spare.len().min(max);
+    // SAFETY: the kernel writes at most `room` bytes into memory that the vector owns.
+    let n = unsafe { libc::recv(fd, spare.as_mut_ptr().cast(), room, 0) };
+    if n < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the first `n` spare bytes were just written.
+    unsafe { buffer.set_len(buffer.len() + n as usize) };
+    Ok(n as usize)
+}
+
+/// Sends what the socket takes. A peer that is gone is an error, never a signal.
+pub fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the kernel reads from a slice.
+    let n = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
+    if n < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(n as usize)
+    }
+}
+
+/// Sets the mode of a file, as `unixsocketperm` asks for the socket.
+pub fn set_mode(path: &std::path::Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
