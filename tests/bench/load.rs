@@ -1,0 +1,296 @@
+//! The load: one thread, many nonblocking connections, commands built beforehand, replies counted.
+//!
+//! The generator must cost less than the servers it drives. So the bytes of all batches lie ready
+//! in one pool, a connection only walks through it, and a reply is counted by its header line. A
+//! connection has one batch on its way at a time, as redis-benchmark does it. Used by `measures`.
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Bytes of commands at most in one pool: large beside any cache, small beside the memory.
+const POOL_BYTES: usize = 64 << 20;
+
+/// Commands ready to be sent, cut into batches of `depth`.
+pub struct Pool {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    depth: usize,
+}
+
+impl Pool {
+    /// As many batches as fit, at most `commands` commands, each written by `write`.
+    pub fn build(commands: usize, depth: usize, mut write: impl FnMut(&mut Vec<u8>)) -> Pool {
+        let mut pool = Pool {
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            depth,
+        };
+        while pool.ends.len() * depth < commands && pool.bytes.len() < POOL_BYTES {
+            (0..depth).for_each(|_| write(&mut pool.bytes));
+            pool.ends.push(pool.bytes.len());
+        }
+        pool
+    }
+
+    fn batch(&self, index: usize) -> (usize, usize) {
+        (
+            if index == 0 { 0 } else { self.ends[index - 1] },
+            self.ends[index],
+        )
+    }
+}
+
+/// Writes one command in multibulk form.
+pub fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
+    write!(out, "*{}\r\n", words.len()).expect("a vector takes it");
+    for word in words {
+        write!(out, "${}\r\n", word.len()).expect("a vector takes it");
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Counts replies without keeping them. Knows simple strings, integers, bulks and errors.
+#[derive(Default)]
+pub struct Counter {
+    /// Payload bytes of a bulk, its CRLF included, that are still to come.
+    skip: usize,
+    /// A header line that was cut by the end of a read.
+    partial: Vec<u8>,
+}
+
+impl Counter {
+    /// The number of replies completed by these bytes.
+    ///
+    /// # Panics
+    /// On an error reply or a null: a benchmark of refusals would measure nothing.
+    pub fn feed(&mut self, mut bytes: &[u8]) -> usize {
+        let mut replies = 0;
+        while !bytes.is_empty() {
+            if self.skip > 0 {
+                let n = self.skip.min(bytes.len());
+                self.skip -= n;
+                bytes = &bytes[n..];
+                replies += usize::from(self.skip == 0);
+                continue;
+            }
+            let Some(end) = memchr::memchr(b'\n', bytes) else {
+                self.partial.extend_from_slice(bytes);
+                break;
+            };
+            let (head, rest) = bytes.split_at(end + 1);
+            bytes = rest;
+            let line = if self.partial.is_empty() {
+                head
+            } else {
+                self.partial.extend_from_slice(head);
+                &self.partial
+            };
+            match line[0] {
+                b'+' | b':' => replies += 1,
+                b'$' if line[1] != b'-' => {
+                    let digits = line[1..line.len() - 2].iter();
+                    self.skip = digits.fold(0, |n, d| n * 10 + usize::from(d - b'0')) + 2;
+                }
+                _ => panic!("not the reply of a success: {}", line.escape_ascii()),
+            }
+            self.partial.clear();
+        }
+        replies
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    counter: Counter,
+    /// What is still to be written of the batch on its way.
+    unsent: (usize, usize),
+    awaited: usize,
+    next_batch: usize,
+}
+
+/// What one run saw between its warm-up and its end.
+pub struct Sample {
+    pub requests: u64,
+    pub seconds: f64,
+    pub server_ns: u64,
+}
+
+pub struct Load<'p> {
+    poll: Poll,
+    events: Events,
+    connections: Vec<Connection>,
+    pool: &'p Pool,
+    replies: u64,
+    buffer: Vec<u8>,
+}
+
+impl<'p> Load<'p> {
+    pub fn connect(port: u16, connections: usize, pool: &'p Pool) -> std::io::Result<Load<'p>> {
+        let poll = Poll::new()?;
+        let mut load = Load {
+            poll,
+            events: Events::with_capacity(1024),
+            connections: Vec::new(),
+            pool,
+            replies: 0,
+            buffer: vec![0; 256 << 10],
+        };
+        for n in 0..connections {
+            let std_stream =
+                std::net::TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port)))?;
+            std_stream.set_nodelay(true)?;
+            std_stream.set_nonblocking(true)?;
+            let mut stream = TcpStream::from_std(std_stream);
+            load.poll.registry().register(
+                &mut stream,
+                Token(n),
+                Interest::READABLE | Interest::WRITABLE,
+            )?;
+            // Each connection starts elsewhere in the pool.
+            let next_batch = n * pool.ends.len() / connections;
+            let counter = Counter::default();
+            load.connections.push(Connection {
+                stream,
+                counter,
+                unsent: (0, 0),
+                awaited: 0,
+                next_batch,
+            });
+        }
+        Ok(load)
+    }
+
+    /// Drives the server for a while; `server_ns` tells the CPU time it has used so far.
+    pub fn run(
+        &mut self,
+        warm_up: Duration,
+        time: Duration,
+        server_ns: impl Fn() -> u64,
+    ) -> std::io::Result<Sample> {
+        for n in 0..self.connections.len() {
+            self.start_batch(n)?;
+        }
+        self.turn_until(Instant::now() + warm_up, true)?;
+        let (replies, cpu, began) = (self.replies, server_ns(), Instant::now());
+        self.turn_until(began + time, true)?;
+        let sample = Sample {
+            requests: self.replies - replies,
+            seconds: began.elapsed().as_secs_f64(),
+            server_ns: server_ns() - cpu,
+        };
+        // Let what is on its way arrive, so that the next run starts from rest.
+        self.turn_until(Instant::now() + Duration::from_secs(10), false)?;
+        assert!(
+            self.connections.iter().all(|c| c.awaited == 0),
+            "every request was answered"
+        );
+        Ok(sample)
+    }
+
+    fn turn_until(&mut self, end: Instant, more: bool) -> std::io::Result<()> {
+        while Instant::now() < end && (more || self.connections.iter().any(|c| c.awaited > 0)) {
+            self.poll
+                .poll(&mut self.events, Some(Duration::from_millis(10)))?;
+            let ready: Vec<(usize, bool, bool)> = self
+                .events
+                .iter()
+                .map(|e| (e.token().0, e.is_readable(), e.is_writable()))
+                .collect();
+            for (n, readable, writable) in ready {
+                if writable {
+                    self.write(n)?;
+                }
+                if readable {
+                    self.read(n, more)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start_batch(&mut self, n: usize) -> std::io::Result<()> {
+        let connection = &mut self.connections[n];
+        connection.unsent = self.pool.batch(connection.next_batch);
+        connection.next_batch = (connection.next_batch + 1) % self.pool.ends.len();
+        connection.awaited = self.pool.depth;
+        self.write(n)
+    }
+
+    fn write(&mut self, n: usize) -> std::io::Result<()> {
+        let connection = &mut self.connections[n];
+        while connection.unsent.0 < connection.unsent.1 {
+            match connection
+                .stream
+                .write(&self.pool.bytes[connection.unsent.0..connection.unsent.1])
+            {
+                Ok(sent) => connection.unsent.0 += sent,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, n: usize, more: bool) -> std::io::Result<()> {
+        loop {
+            let connection = &mut self.connections[n];
+            let got = match connection.stream.read(&mut self.buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(got) => got,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) => return Err(e),
+            };
+            let replies = connection.counter.feed(&self.buffer[..got]);
+            assert!(
+                replies <= connection.awaited,
+                "no more replies than requests"
+            );
+            connection.awaited -= replies;
+            self.replies += replies as u64;
+            if connection.awaited == 0 && more {
+                self.start_batch(n)?;
+            }
+            // A short read has drained the socket; the next bytes bring the next event.
+            if got < self.buffer.len() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Sends `count` commands over one blocking connection in batches of `depth`, and tells `seen` how
+/// long each batch took from its first byte to its last reply.
+pub fn fill(
+    port: u16,
+    count: usize,
+    depth: usize,
+    mut write: impl FnMut(usize, &mut Vec<u8>),
+    mut seen: impl FnMut(usize, Duration),
+) -> std::io::Result<()> {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_nodelay(true)?;
+    let (mut counter, mut out, mut buffer) = (Counter::default(), Vec::new(), vec![0; 64 << 10]);
+    let mut done = 0;
+    while done < count {
+        let batch = depth.min(count - done);
+        out.clear();
+        (done..done + batch).for_each(|i| write(i, &mut out));
+        let began = Instant::now();
+        stream.write_all(&out)?;
+        let mut awaited = batch;
+        while awaited > 0 {
+            let got = stream.read(&mut buffer)?;
+            if got == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            awaited -= counter.feed(&buffer[..got]);
+        }
+        done += batch;
+        seen(done, began.elapsed());
+    }
+    Ok(())
+}

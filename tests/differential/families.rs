@@ -1,0 +1,209 @@
+//! The templates, by command family. A family joins when its commands exist.
+//!
+//! What has a random or a process-bound reply (RANDOMKEY of many keys, CLIENT ID, COMMAND COUNT) is
+//! left out: there is nothing to compare.
+
+use super::grammar::Compare::{Exact, Unordered, Within};
+use super::grammar::Template;
+
+/// A name to choose it by, and its templates.
+pub struct Family(pub &'static str, pub &'static [Template]);
+
+pub static FAMILIES: &[Family] = &[
+    Family("strings", STRINGS),
+    Family("bitmaps", BITMAPS),
+    Family("keys", KEYS),
+    Family("connection", CONNECTION),
+];
+
+/// Milliseconds that may pass between the two servers on a busy machine.
+const SLACK_MS: i64 = 5_000;
+const SLACK_S: i64 = 5;
+
+static STRINGS: &[Template] = &[
+    Template(Exact, "SET {k} {v}"),
+    Template(Exact, "SET {k} {v}"),
+    Template(
+        Exact,
+        "SET {k} {v} [ NX | XX ] [ GET ] [ EX {ttl} | PX {pttl} | EXAT {at} | PXAT {pat} | KEEPTTL ]",
+    ),
+    Template(
+        Exact,
+        "SET {k} {v} ( NX | XX | GET | KEEPTTL | EX {ttl} | PX {pttl} | BOGUS )",
+    ),
+    Template(Exact, "GET {k}"),
+    Template(Exact, "GET {k}"),
+    Template(Exact, "GETDEL {k}"),
+    Template(
+        Exact,
+        "GETEX {k} [ EX {ttl} | PX {pttl} | EXAT {at} | PXAT {pat} | PERSIST | KEEPTTL | NX ]",
+    ),
+    Template(Exact, "GETSET {k} {v}"),
+    Template(Exact, "SETNX {k} {v}"),
+    Template(Exact, "SETEX {k} {ttl} {v}"),
+    Template(Exact, "PSETEX {k} {pttl} {v}"),
+    Template(Exact, "MGET ( {k} )"),
+    Template(Exact, "MSET ( {k} {v} )"),
+    Template(Exact, "MSETNX ( {k} {v} )"),
+    Template(Exact, "APPEND {k} {v}"),
+    Template(Exact, "STRLEN {k}"),
+    Template(Exact, "GETRANGE {k} {index} {index}"),
+    Template(Exact, "SUBSTR {k} {index} {index}"),
+    Template(Exact, "SETRANGE {k} {offset} {v}"),
+    Template(Exact, "INCR {k}"),
+    Template(Exact, "DECR {k}"),
+    Template(Exact, "INCRBY {k} {int}"),
+    Template(Exact, "DECRBY {k} {int}"),
+    Template(Exact, "INCRBYFLOAT {k} {float}"),
+    Template(
+        Exact,
+        "LCS {k} {k} [ LEN ] [ IDX ] [ MINMATCHLEN {int} ] [ WITHMATCHLEN ]",
+    ),
+    Template(
+        Exact,
+        "LCS {k} {k} IDX [ MINMATCHLEN {int} ] [ WITHMATCHLEN ]",
+    ),
+    Template(Exact, "OBJECT ENCODING {k}"),
+    Template(Exact, "SETBIT {k} {offset} {bit}"),
+    Template(Exact, "DEL {k}"),
+];
+
+static BITMAPS: &[Template] = &[
+    Template(Exact, "SET {k} {v}"),
+    Template(Exact, "SETBIT {k} {offset} {bit}"),
+    Template(Exact, "SETBIT {k} {offset} {bit}"),
+    Template(Exact, "GETBIT {k} {offset}"),
+    Template(
+        Exact,
+        "BITCOUNT {k} [ {index} {index} [ BYTE | BIT | BITS ] ]",
+    ),
+    Template(
+        Exact,
+        "BITPOS {k} {bit} [ {index} [ {index} [ BYTE | BIT | WORD ] ] ]",
+    ),
+    Template(
+        Exact,
+        "BITOP < AND | OR | XOR | DIFF | DIFF1 | ANDOR | ONE | NAND > {k} ( {k} )",
+    ),
+    Template(Exact, "BITOP NOT {k} {k}"),
+    Template(
+        Exact,
+        "BITFIELD {k} ( GET {field} {fieldat} | SET {field} {fieldat} {int} | INCRBY {field} {fieldat} {int} | OVERFLOW < WRAP | SAT | FAIL | BAD > )",
+    ),
+    Template(
+        Exact,
+        "BITFIELD {k} OVERFLOW < SAT | FAIL | WRAP > ( INCRBY {field} {fieldat} {int} )",
+    ),
+    Template(Exact, "BITFIELD_RO {k} ( GET {field} {fieldat} )"),
+    Template(
+        Exact,
+        "BITFIELD_RO {k} < GET {field} {fieldat} | SET {field} {fieldat} {int} >",
+    ),
+    Template(Exact, "BITFIELD {k}"),
+    Template(Exact, "GET {k}"),
+    Template(Exact, "STRLEN {k}"),
+    Template(Exact, "APPEND {k} {v}"),
+    Template(Exact, "DEL {k}"),
+    Template(Exact, "OBJECT ENCODING {k}"),
+];
+
+static KEYS: &[Template] = &[
+    Template(Exact, "SET {k} {v}"),
+    Template(Exact, "SET {k} {v} EX {ttl}"),
+    Template(Exact, "MSET ( {k} {v} )"),
+    Template(Exact, "GET {k}"),
+    Template(Exact, "DEL ( {k} )"),
+    Template(Exact, "UNLINK ( {k} )"),
+    Template(Exact, "EXISTS ( {k} )"),
+    Template(Exact, "TOUCH ( {k} )"),
+    Template(Exact, "TYPE {k}"),
+    Template(Exact, "RENAME {k} {k}"),
+    Template(Exact, "RENAMENX {k} {k}"),
+    Template(Exact, "COPY {k} {k} [ DB {db} ] [ REPLACE ]"),
+    Template(Exact, "MOVE {k} {db}"),
+    Template(Exact, "SWAPDB {db} {db}"),
+    Template(Exact, "SELECT {db}"),
+    Template(Exact, "PERSIST {k}"),
+    Template(Exact, "EXPIRE {k} {ttl} [ NX | XX | GT | LT ]"),
+    Template(
+        Exact,
+        "PEXPIRE {k} {pttl} [ NX | XX | GT | LT | GT LT | NX XX | XX GT | BAD ]",
+    ),
+    Template(
+        Exact,
+        "EXPIREAT {k} {at} [ NX | XX | GT | LT | XX LT | NX GT ]",
+    ),
+    Template(Exact, "PEXPIREAT {k} {pat} [ NX | XX | GT | LT ]"),
+    Template(Within(SLACK_S), "TTL {k}"),
+    Template(Within(SLACK_MS), "PTTL {k}"),
+    Template(Within(SLACK_S), "EXPIRETIME {k}"),
+    Template(Within(SLACK_MS), "PEXPIRETIME {k}"),
+    Template(Exact, "OBJECT ENCODING {k}"),
+    Template(Exact, "OBJECT REFCOUNT {k}"),
+    Template(Exact, "OBJECT FREQ {k}"),
+    Template(Within(SLACK_S), "OBJECT IDLETIME {k}"),
+    Template(Exact, "OBJECT < HELP | BOGUS {k} | ENCODING >"),
+    Template(Exact, "DBSIZE"),
+    Template(Unordered, "KEYS {glob}"),
+    Template(Exact, "FLUSHDB [ SYNC | ASYNC | BAD ]"),
+    Template(Exact, "SCAN < abc | -1 | 1.5 > [ COUNT {int} ]"),
+    Template(Exact, "SCAN 0 COUNT < 0 | -5 | x >"),
+    Template(Exact, "SCAN 0 < TYPE nosuchtype | BAD | MATCH > "),
+];
+
+static CONNECTION: &[Template] = &[
+    Template(Exact, "PING [ {v} ]"),
+    Template(Exact, "ECHO {v}"),
+    Template(Exact, "SELECT {db}"),
+    Template(
+        Exact,
+        "HELLO < 1 | 4 | abc | -1 | 2 BAD | 3 SETNAME | 3 AUTH default | 3 AUTH nobody pw | 2 AUTH default pw SETNAME x >",
+    ),
+    Template(Exact, "AUTH < pw | default pw | nobody pw | a b c >"),
+    Template(Exact, "CLIENT SETNAME {name}"),
+    Template(Exact, "CLIENT GETNAME"),
+    Template(
+        Exact,
+        "CLIENT SETINFO < LIB-NAME | LIB-VER | OTHER > {name}",
+    ),
+    Template(Exact, "CLIENT NO-EVICT < ON | OFF | X >"),
+    Template(Exact, "CLIENT NO-TOUCH < ON | OFF | X >"),
+    Template(Exact, "CLIENT REPLY < ON | X >"),
+    Template(Exact, "CLIENT GETREDIR"),
+    Template(Exact, "CLIENT TRACKINGINFO"),
+    Template(
+        Exact,
+        "CLIENT UNBLOCK < 0 | 99999999 | x > [ TIMEOUT | ERROR | BAD ]",
+    ),
+    Template(
+        Exact,
+        "CLIENT KILL < ID 99999999 | ID x | ID -1 | ADDR 1.2.3.4:5 | LADDR 1.2.3.4:5 | TYPE bogus | USER nobody | 1.2.3.4:5 | SKIPME maybe | MAXAGE x | BAD x >",
+    ),
+    Template(
+        Exact,
+        "CLIENT LIST < TYPE bogus | TYPE | ID x | ID 99999999 | BAD x >",
+    ),
+    Template(Exact, "CLIENT PAUSE < x | -1 | 1 BAD >"),
+    Template(Exact, "CLIENT UNPAUSE"),
+    Template(Exact, "CLIENT HELP"),
+    Template(Exact, "CLIENT BOGUS"),
+    Template(Exact, "RESET"),
+    Template(Exact, "COMMAND HELP"),
+    Template(Exact, "COMMAND INFO nosuch [ get ]"),
+    Template(
+        Exact,
+        "COMMAND LIST FILTERBY < BAD x | ACLCAT | MODULE nosuch | ACLCAT nosuch | PATTERN nosuch* >",
+    ),
+    Template(
+        Exact,
+        "COMMAND < GETKEYS | GETKEYSANDFLAGS > < GET {k} | SET {k} {v} | SET {k} {v} GET | MSET ( {k} {v} ) | MGET ( {k} ) | PING | NOSUCH a | BITOP AND {k} ( {k} ) | BITFIELD {k} GET u8 0 | BITFIELD {k} SET u8 0 1 | COPY {k} {k} | OBJECT ENCODING {k} | RENAME {k} {k} | LCS {k} {k} | GET | DEL ( {k} ) | CONFIG GET x | MSET {k} >",
+    ),
+    Template(
+        Exact,
+        "< NOSUCHCOMMAND | nosuch.mod | GETX > [ {v} ] [ {v} ]",
+    ),
+    Template(
+        Exact,
+        "CONFIG < GET nosuchdirective | SET nosuchdirective 1 | BAD | GET | SET databases 5 | SET hz x | SET hz 10 hz 11 | SET maxmemory >",
+    ),
+];

@@ -1,0 +1,201 @@
+//! The same random commands to us and to a real Redis 8.2.3: every reply must be the same.
+//!
+//! Commands come from `families` through `grammar`, in batches that start on empty servers, half of
+//! them in RESP3. A difference is first shrunk to the commands it needs, then printed with its seed.
+//! `protocol` does the same with streams of bytes that are hardly commands any more.
+//!
+//! REDWHEEL_DIFF_COMMANDS (20000) and REDWHEEL_DIFF_STREAMS (1500) say how much,
+//! REDWHEEL_DIFF_SEED where to start, REDWHEEL_DIFF_FAMILY which family alone.
+
+mod families;
+mod grammar;
+mod protocol;
+mod rng;
+#[path = "../support/mod.rs"]
+mod support;
+
+use families::{FAMILIES, Family};
+use grammar::{Command, Compare, Generator, Template};
+use support::client::{Client, Value, parse};
+use support::oracle;
+use support::server::Server;
+
+/// Commands that run on one state before both servers are emptied.
+const BATCH: usize = 200;
+/// Replays spent on shrinking a difference.
+const SHRINK_RUNS: usize = 400;
+
+pub fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| {
+        text.parse().expect("a number in the environment")
+    })
+}
+
+pub fn shown(command: &[Vec<u8>]) -> String {
+    command
+        .iter()
+        .map(|word| format!("\"{}\"", word.escape_ascii()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Both servers, empty after `fresh`.
+pub struct Pair {
+    pub ours: Server,
+    pub real: Server,
+}
+
+impl Pair {
+    /// `None`, with a message, where there is no oracle.
+    pub fn start() -> Option<Pair> {
+        let redis = oracle::redis()?;
+        Some(Pair {
+            ours: Server::start(),
+            real: Server::of(&redis).start(),
+        })
+    }
+
+    /// New connections to emptied servers, speaking `proto`.
+    fn fresh(&self, proto: u64) -> [Client; 2] {
+        [&self.ours, &self.real].map(|server| {
+            let mut client = server.client();
+            assert_eq!(client.run("FLUSHALL"), Value::Simple(b"OK".to_vec()));
+            let hello = client.run(&format!("HELLO {proto}"));
+            assert!(!hello.is_error(), "HELLO {proto}: {hello:?}");
+            client
+        })
+    }
+}
+
+/// A difference: the command it showed at, and both replies.
+struct Difference {
+    at: usize,
+    replies: [String; 2],
+}
+
+fn same(compare: Compare, ours: &[u8], real: &[u8]) -> bool {
+    if ours == real {
+        return true;
+    }
+    let value = |raw| parse(raw).expect("a raw reply is complete").0;
+    match compare {
+        Compare::Exact => false,
+        Compare::Unordered => {
+            let sorted = |raw| {
+                let mut items = value(raw).items();
+                items.sort();
+                items
+            };
+            ours[0] == real[0] && sorted(ours) == sorted(real)
+        }
+        Compare::Within(slack) => match (value(ours).as_int(), value(real).as_int()) {
+            // Below zero the number is an answer, not a time.
+            (Some(a), Some(b)) if a >= 0 && b >= 0 => (a - b).abs() <= slack,
+            _ => false,
+        },
+    }
+}
+
+/// Runs the commands on both servers up to the first difference.
+fn compare(pair: &Pair, proto: u64, commands: &[(Compare, Command)]) -> Option<Difference> {
+    let [mut ours, mut real] = pair.fresh(proto);
+    for (at, (how, command)) in commands.iter().enumerate() {
+        ours.send(command);
+        real.send(command);
+        let replies = [ours.reply_raw(), real.reply_raw()];
+        if let [Ok(a), Ok(b)] = &replies
+            && same(*how, a, b)
+        {
+            continue;
+        }
+        let replies = replies.map(|reply| match reply {
+            Ok(bytes) => bytes.escape_ascii().to_string(),
+            Err(error) => format!("no reply: {error}"),
+        });
+        return Some(Difference { at, replies });
+    }
+    None
+}
+
+/// Leaves out commands, last first, as long as the last one still makes a difference.
+fn shrink(pair: &Pair, proto: u64, commands: &[(Compare, Command)]) -> Vec<(Compare, Command)> {
+    let mut kept = commands.to_vec();
+    let mut step = kept.len() / 2;
+    let mut runs = 0;
+    while step > 0 {
+        let mut end = kept.len() - 1;
+        while end > 0 && runs < SHRINK_RUNS {
+            let start = end.saturating_sub(step);
+            let mut fewer = kept.clone();
+            fewer.drain(start..end);
+            runs += 1;
+            if compare(pair, proto, &fewer).is_some_and(|d| d.at == fewer.len() - 1) {
+                kept = fewer;
+            }
+            end = start;
+        }
+        step /= 2;
+    }
+    kept
+}
+
+/// Questions about every key at the end of a batch, so that no quiet damage passes.
+static AUDIT: &[Template] = &[
+    Template(Compare::Exact, "DBSIZE"),
+    Template(Compare::Unordered, "KEYS *"),
+];
+
+fn batch(seed: u64, families: &[&Family]) -> Vec<(Compare, Command)> {
+    // Mostly one family at a time, so that its commands meet; now and then all of them.
+    let mut generator = Generator::new(seed);
+    let chosen = usize::try_from(seed).expect("64 bits") % (families.len() + 1);
+    let templates: Vec<&Template> = families
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| chosen == families.len() || chosen == *i)
+        .flat_map(|(_, family)| family.1)
+        .collect();
+    let mut commands: Vec<_> = (0..BATCH).map(|_| generator.command(&templates)).collect();
+    for template in AUDIT {
+        let words = template
+            .1
+            .split(' ')
+            .map(|w| w.as_bytes().to_vec())
+            .collect();
+        commands.push((template.0, words));
+    }
+    commands
+}
+
+#[test]
+fn replies_equal_those_of_redis() {
+    let Some(pair) = Pair::start() else { return };
+    let only = std::env::var("REDWHEEL_DIFF_FAMILY").ok();
+    let families: Vec<&Family> = FAMILIES
+        .iter()
+        .filter(|f| only.as_deref().is_none_or(|name| name == f.0))
+        .collect();
+    assert!(!families.is_empty(), "REDWHEEL_DIFF_FAMILY names a family");
+    let first = setting("REDWHEEL_DIFF_SEED", 1);
+    let batches = setting("REDWHEEL_DIFF_COMMANDS", 20_000).div_ceil(BATCH as u64);
+    for seed in first..first + batches {
+        let proto = 2 + (seed / 5) % 2;
+        let commands = batch(seed, &families);
+        let Some(found) = compare(&pair, proto, &commands) else {
+            continue;
+        };
+        let tail = shrink(&pair, proto, &commands[..=found.at]);
+        let replies = compare(&pair, proto, &tail).map_or(found.replies, |d| d.replies);
+        let lines: Vec<_> = tail
+            .iter()
+            .map(|(_, command)| format!("  {}", shown(command)))
+            .collect();
+        panic!(
+            "a reply differs (REDWHEEL_DIFF_SEED={seed}, RESP{proto}, command {} of the batch)\n{}\nours: {}\nreal: {}",
+            found.at,
+            lines.join("\n"),
+            replies[0],
+            replies[1]
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! What every test with a real server uses: starting servers, speaking RESP, finding the oracles.
+//!
+//! Included by each test binary with `#[path = "../support/mod.rs"] mod support;`.
+
+// Each test binary takes the part it needs.
+#![allow(dead_code)]
+
+pub mod client;
+pub mod oracle;
+pub mod server;
