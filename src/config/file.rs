@@ -222,7 +222,11 @@ impl Config {
             let dir = host.chdir(args[0])?;
             return (special.set)(self, &[dir.as_slice()], source);
         }
-        let value = value::parse(&row.kind, args[0])?;
+        // A string of several words is kept as they would be written.
+        let value = match row.multi {
+            true => value::parse(&row.kind, &args.join(&b' '))?,
+            false => value::parse(&row.kind, args[0])?,
+        };
         match row.place {
             Place::Field { store, .. } => store(self, value),
             Place::Kept => {
