@@ -130,8 +130,11 @@ fn utf8(word: &[u8]) -> &str {
 }
 
 /// A number as strtoll reads one that uses up its whole word: blanks and a sign may lead, and what
-/// does not fit is cut to the nearest that does.
+/// does not fit is cut to the nearest that does. Nothing at all is zero.
 fn loose_int(word: &[u8]) -> Option<i64> {
+    if word.is_empty() {
+        return Some(0);
+    }
     let word = utf8(word).trim_start();
     let digits = word.strip_prefix(['+', '-']).unwrap_or(word);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -12,6 +12,8 @@ const REDIS_DEFAULTS: &str = include_str!("../../tests/data/config/redis-8.2.3-d
 const VALKEY_DEFAULTS: &str = include_str!("../../tests/data/config/valkey-9.1.2-defaults.tsv");
 /// A line of configuration, and what Redis 8.2.3 (Valkey 9.1.2 for its own directives) said to it.
 const REFUSALS: &str = include_str!("../../tests/data/config/refusals.tsv");
+/// A directive, a value, and what CONFIG SET then CONFIG GET (`= value`) of Redis 8.2.3 answered.
+const SETS: &str = include_str!("../../tests/data/config/sets.tsv");
 const EXAMPLE: &str = include_str!("../../redis.conf.example");
 
 struct Anything;
@@ -106,6 +108,22 @@ fn every_recorded_line_is_taken_or_refused_in_the_same_words() {
     for (line, answer) in rows(REFUSALS) {
         let ours = refusal(line);
         assert_eq!(ours.as_deref().unwrap_or("OK"), answer, "{line}");
+    }
+}
+
+#[test]
+fn every_recorded_set_is_answered_in_the_same_words() {
+    for line in SETS.lines() {
+        let parts: Vec<&str> = line.split('\t').collect();
+        let [name, value, answer] = parts.as_slice() else {
+            panic!("{line}")
+        };
+        let mut config = Config::new();
+        let ours = match set(&mut config, name, value) {
+            Ok(_) => format!("= {}", get(&config, name)),
+            Err(error) => error,
+        };
+        assert_eq!(ours, *answer, "{name} {value}");
     }
 }
 
@@ -246,8 +264,8 @@ fn the_host_may_refuse_a_line() {
         fn rename_command(&mut self, _: &[u8], _: &[u8]) -> Result<(), String> {
             Err("No such command in rename-command".into())
         }
-        fn check_user(&mut self, _: &[u8], _: &[Vec<u8>]) -> Result<(), (usize, String)> {
-            Err((0, "Syntax error".into()))
+        fn check_user(&mut self, _: &[u8], rules: &[Vec<u8>]) -> Result<(), (usize, String)> {
+            Err((rules.len() - 1, "Syntax error".into()))
         }
         fn chdir(&mut self, _: &[u8]) -> Result<Vec<u8>, String> {
             Err("No such file or directory".into())
@@ -258,6 +276,14 @@ fn the_host_may_refuse_a_line() {
         (
             "user a badrule",
             "Error in user declaration 'user': Syntax error",
+        ),
+        (
+            "user a on badrule",
+            "Error in user declaration 'a': Syntax error",
+        ),
+        (
+            "user a on off badrule",
+            "Error in user declaration 'on': Syntax error",
         ),
         ("dir /nope", "No such file or directory"),
     ] {
@@ -272,7 +298,7 @@ fn the_host_may_refuse_a_line() {
 fn save_lines_replace_the_defaults_and_then_add_up() {
     assert_eq!(get(&loaded("save 60 1\nsave 10 2"), "save"), "60 1 10 2");
     assert_eq!(get(&loaded("save 60 1 300 10"), "save"), "60 1 300 10");
-    assert_eq!(get(&loaded("save \"60 1\""), "save"), "60 1");
+    assert_eq!(get(&loaded("save \" 60  1\""), "save"), "60 1");
     assert_eq!(get(&loaded("save \"\""), "save"), "");
     assert_eq!(get(&loaded("save 60 1\nsave ''\nsave 5 5"), "save"), "5 5");
     let mut config = loaded("save 60 1");
@@ -678,6 +704,7 @@ fn sample(row: &Directive, seed: u64, letters: &str) -> String {
             | "appenddirname" => {
                 format!("name {seed}")
             }
+            "rdma-bind" => "192.168.1.1 ::1".into(),
             "proc-title-template" => format!("{{title}} {seed}"),
             _ => letters.into(),
         },
