@@ -208,14 +208,14 @@ fn serve(argv: &[Vec<u8>], program: Program, around: &mut Surroundings) -> Start
     let sentinel = program == Program::Sentinel || args.iter().any(|word| word == b"--sentinel");
     let words = split(args);
     let mut notes = Vec::new();
-    if sentinel && words.file.is_none() {
-        let text = "Sentinel needs config file on disk to save state. Exiting...";
-        return Startup::Fatal {
-            notes,
-            why: Fatal::Log(text.into()),
-        };
-    }
     match load(&words, sentinel, around, &mut notes) {
+        Ok(_) if sentinel && words.file.is_none() => {
+            let text = "Sentinel needs config file on disk to save state. Exiting...";
+            Startup::Fatal {
+                notes,
+                why: Fatal::Log(text.into()),
+            }
+        }
         Ok(config) => Startup::Run(Run {
             config: Box::new(config),
             sentinel,
