@@ -76,6 +76,9 @@ impl NotifyFlags {
         (b'm', NotifyFlags::KEY_MISS),
     ];
 
+    /// Where K begins in `LETTERS`.
+    const AFTER_ALL: usize = 13;
+
     pub fn parse(text: &[u8]) -> Option<NotifyFlags> {
         let mut flags = 0;
         for &letter in text {
@@ -97,7 +100,7 @@ impl NotifyFlags {
         let all = self.0 & NotifyFlags::ALL == NotifyFlags::ALL;
         let mut text = if all { vec![b'A'] } else { Vec::new() };
         let shown = if all {
-            &NotifyFlags::LETTERS[13..]
+            &NotifyFlags::LETTERS[NotifyFlags::AFTER_ALL..]
         } else {
             &NotifyFlags::LETTERS[..]
         };

@@ -141,85 +141,87 @@ fn a_name_stands_in_one_row_only() {
     );
 }
 
+/// A text, the line that is bad in it, and why.
+const FATAL: &[(&str, usize, &str, &str)] = &[
+    (
+        "# a\n\nport x",
+        3,
+        "port x",
+        "argument couldn't be parsed into an integer",
+    ),
+    (
+        "port \"abc",
+        1,
+        "port \"abc",
+        "Unbalanced quotes in configuration line",
+    ),
+    (
+        "port 'a'b",
+        1,
+        "port 'a'b",
+        "Unbalanced quotes in configuration line",
+    ),
+    (
+        "zzz",
+        1,
+        "zzz",
+        "Bad directive or wrong number of arguments",
+    ),
+    (
+        "\"\"",
+        1,
+        "\"\"",
+        "Bad directive or wrong number of arguments",
+    ),
+    (
+        "include",
+        1,
+        "include",
+        "Bad directive or wrong number of arguments",
+    ),
+    (
+        "user",
+        1,
+        "user",
+        "Bad directive or wrong number of arguments",
+    ),
+    (
+        "loadmodule",
+        1,
+        "loadmodule",
+        "Bad directive or wrong number of arguments",
+    ),
+    (
+        "a.b",
+        1,
+        "a.b",
+        "Bad directive or wrong number of arguments",
+    ),
+    ("port 0 # x", 1, "port 0 # x", "wrong number of arguments"),
+    (
+        "port abc\r",
+        1,
+        "port abc",
+        "argument couldn't be parsed into an integer",
+    ),
+    (
+        "sentinel a",
+        1,
+        "sentinel a",
+        "sentinel directive while not in sentinel mode",
+    ),
+    (
+        "user a on\nuser a on",
+        2,
+        "user a on",
+        "Error in user declaration 'a': Duplicate user found. A user can only be defined once \
+             in config files",
+    ),
+];
+
 #[test]
 fn fatal_errors_read_as_redis_prints_them() {
-    let cases = [
-        (
-            "# a\n\nport x",
-            3,
-            "port x",
-            "argument couldn't be parsed into an integer",
-        ),
-        (
-            "port \"abc",
-            1,
-            "port \"abc",
-            "Unbalanced quotes in configuration line",
-        ),
-        (
-            "port 'a'b",
-            1,
-            "port 'a'b",
-            "Unbalanced quotes in configuration line",
-        ),
-        (
-            "zzz",
-            1,
-            "zzz",
-            "Bad directive or wrong number of arguments",
-        ),
-        (
-            "\"\"",
-            1,
-            "\"\"",
-            "Bad directive or wrong number of arguments",
-        ),
-        (
-            "include",
-            1,
-            "include",
-            "Bad directive or wrong number of arguments",
-        ),
-        (
-            "user",
-            1,
-            "user",
-            "Bad directive or wrong number of arguments",
-        ),
-        (
-            "loadmodule",
-            1,
-            "loadmodule",
-            "Bad directive or wrong number of arguments",
-        ),
-        (
-            "a.b",
-            1,
-            "a.b",
-            "Bad directive or wrong number of arguments",
-        ),
-        ("port 0 # x", 1, "port 0 # x", "wrong number of arguments"),
-        (
-            "port abc\r",
-            1,
-            "port abc",
-            "argument couldn't be parsed into an integer",
-        ),
-        (
-            "sentinel a",
-            1,
-            "sentinel a",
-            "sentinel directive while not in sentinel mode",
-        ),
-        (
-            "user a on\nuser a on",
-            2,
-            "user a on",
-            "Error in user declaration 'a': Duplicate user found. A user can only be defined once \
-             in config files",
-        ),
-    ];
-    for (text, number, line, reason) in cases {
+    for &(text, number, line, reason) in FATAL {
         let title = "\n*** FATAL CONFIG FILE ERROR (Redis 8.2.3) ***\n";
         let place = format!("Reading the configuration file, at line {number}\n>>> '{line}'");
         let expected = Fatal::Stderr(format!("{title}{place}\n{reason}\n").into_bytes());
@@ -419,7 +421,8 @@ fn set_refuses_in_the_words_of_redis() {
         (
             &[("shutdown-on-sigint", "save nosave")],
             format!(
-                "{failed} 'shutdown-on-sigint') - shutdown options SAVE and NOSAVE can't be used simultaneously"
+                "{failed} 'shutdown-on-sigint') - shutdown options SAVE and NOSAVE can't be used \
+                 simultaneously"
             ),
         ),
     ];
