@@ -1,7 +1,8 @@
 //! The configuration as the server reads it: typed fields, named after their directives.
 //!
 //! One row of `table/` stands behind each field; directives nobody reads yet are in `kept`, where
-//! they can be set, shown and saved all the same. Sizes are bytes, times in the unit of the directive.
+//! they can be set, shown and saved all the same. Sizes are bytes, times in the unit of the
+//! directive.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -190,19 +190,18 @@ impl Config {
         args: &[&[u8]],
         host: &mut dyn Host,
     ) -> Result<(), String> {
-        let counts = if row.multi { true } else { args.len() == 1 };
-        if !counts {
+        if !row.multi && args.len() != 1 {
             return Err("wrong number of arguments".into());
         }
-        let split: Vec<&[u8]>;
-        let args = match args {
-            [one] if row.multi && !one.is_empty() => {
-                split = one.split(|&byte| byte == b' ').collect();
-                &split
-            }
-            args => args,
+        // A single argument may hold them all: `save "60 1 300 10"`.
+        let inner = match args {
+            [one] if row.multi && !one.is_empty() => split_args(one),
+            _ => None,
         };
-        self.assign(row, args, Source::File, host)
+        let inner: Option<Vec<&[u8]>> = inner
+            .as_ref()
+            .map(|words| words.iter().map(Vec::as_slice).collect());
+        self.assign(row, inner.as_deref().unwrap_or(args), Source::File, host)
     }
 
     /// Gives a directive its arguments.
@@ -222,7 +221,11 @@ impl Config {
             let dir = host.chdir(args[0])?;
             return (special.set)(self, &[dir.as_slice()], source);
         }
-        let value = value::parse(&row.kind, args[0])?;
+        // A string of several words is kept as they would be written.
+        let value = match row.multi {
+            true => value::parse(&row.kind, &args.join(&b' '))?,
+            false => value::parse(&row.kind, args[0])?,
+        };
         match row.place {
             Place::Field { store, .. } => store(self, value),
             Place::Kept => {
@@ -245,6 +248,13 @@ impl Config {
     pub(super) fn settle(&mut self) {
         self.hz = self.hz.clamp(1, 500);
     }
+}
+
+/// Makes `dir` the current directory and answers its absolute name: what a real `Host` does.
+pub fn enter_directory(dir: &[u8]) -> Result<Vec<u8>, String> {
+    std::env::set_current_dir(to_path(dir)).map_err(|error| os_reason(&error))?;
+    let here = std::env::current_dir().map_err(|error| os_reason(&error))?;
+    Ok(here.into_os_string().into_encoded_bytes())
 }
 
 /// The text of a file, or of all files a pattern matches, in the order of their names.

@@ -76,6 +76,9 @@ impl NotifyFlags {
         (b'm', NotifyFlags::KEY_MISS),
     ];
 
+    /// Where K begins in `LETTERS`.
+    const AFTER_ALL: usize = 13;
+
     pub fn parse(text: &[u8]) -> Option<NotifyFlags> {
         let mut flags = 0;
         for &letter in text {
@@ -97,7 +100,7 @@ impl NotifyFlags {
         let all = self.0 & NotifyFlags::ALL == NotifyFlags::ALL;
         let mut text = if all { vec![b'A'] } else { Vec::new() };
         let shown = if all {
-            &NotifyFlags::LETTERS[13..]
+            &NotifyFlags::LETTERS[NotifyFlags::AFTER_ALL..]
         } else {
             &NotifyFlags::LETTERS[..]
         };
@@ -130,8 +133,11 @@ fn utf8(word: &[u8]) -> &str {
 }
 
 /// A number as strtoll reads one that uses up its whole word: blanks and a sign may lead, and what
-/// does not fit is cut to the nearest that does.
+/// does not fit is cut to the nearest that does. Nothing at all is zero.
 fn loose_int(word: &[u8]) -> Option<i64> {
+    if word.is_empty() {
+        return Some(0);
+    }
     let word = utf8(word).trim_start();
     let digits = word.strip_prefix(['+', '-']).unwrap_or(word);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -118,14 +118,16 @@ fn parse_number(rule: &IntRule, text: &[u8]) -> Result<i64, String> {
     Ok(n)
 }
 
-/// A size in bytes. As Redis does, one beyond 64 bits wraps to -1 and fails on the limits.
+/// A size in bytes. As Redis does, one beyond 64 bits wraps to -1 and fails on the limits; where
+/// negative sizes mean something, it is no size at all.
 fn parse_size(rule: &IntRule, text: &[u8]) -> Option<i64> {
-    if rule.min < 0 {
-        if let Some(positive) = text.strip_prefix(b"-") {
-            return parse_memory(positive).map(|bytes| (bytes as i64).wrapping_neg());
-        }
+    if rule.min >= 0 {
+        return parse_memory(text).map(|bytes| bytes as i64);
     }
-    parse_memory(text).map(|bytes| bytes as i64)
+    match text.strip_prefix(b"-") {
+        Some(positive) => parse_memory(positive).map(|bytes| (bytes as i64).wrapping_neg()),
+        None => i64::try_from(parse_memory(text)?).ok(),
+    }
 }
 
 fn parse_percent(text: &[u8]) -> Option<i64> {

@@ -26,7 +26,8 @@ macro_rules! words {
 words!(
     /// The least important level that is still logged.
     LogLevel { Debug, Verbose, Notice, Warning, Nothing }
-    "debug" = Debug, "verbose" = Verbose, "notice" = Notice, "warning" = Warning, "nothing" = Nothing);
+    "debug" = Debug, "verbose" = Verbose, "notice" = Notice, "warning" = Warning,
+    "nothing" = Nothing);
 words!(
     /// Who restarts us, and so who is told when we are ready.
     Supervised { Upstart, Systemd, Auto, No }
@@ -47,8 +48,8 @@ words!(
 words!(
     /// Which keys may be evicted, and in what order.
     MaxmemoryPolicy {
-        VolatileLru, VolatileLfu, VolatileRandom, VolatileTtl, AllkeysLru, AllkeysLfu, AllkeysRandom,
-        NoEviction
+        VolatileLru, VolatileLfu, VolatileRandom, VolatileTtl, AllkeysLru, AllkeysLfu,
+        AllkeysRandom, NoEviction
     }
     "volatile-lru" = VolatileLru, "volatile-lfu" = VolatileLfu, "volatile-random" = VolatileRandom,
     "volatile-ttl" = VolatileTtl, "allkeys-lru" = AllkeysLru, "allkeys-lfu" = AllkeysLfu,

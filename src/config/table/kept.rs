@@ -73,7 +73,7 @@ pub static TABLE: &[Directive] = &[
     boolean("repl-mptcp", false, KEPT).immutable(),
     int("prefetch-batch-max-size", 16, (0, 128), KEPT),
     choice("rdb-version-check", &["strict", "relaxed"], 0),
-    text("rdma-bind", "", KEPT),
+    text("rdma-bind", "", KEPT).multi(),
     int("rdma-port", 0, (0, 65535), KEPT),
     int("rdma-completion-vector", -1, (-1, 1024), KEPT).immutable(),
     int("rdma-rx-size", 1 << 20, (64 << 10, 16 << 20), KEPT).immutable(),

@@ -27,7 +27,7 @@ const SECTIONS: [&[Directive]; 9] = [
 ];
 
 /// Names that Redis once had. Files still carry them; they take one argument and say nothing.
-pub const REMOVED: [&str; 15] = [
+pub const REMOVED: [&str; 14] = [
     "io-threads-do-reads",
     "list-max-ziplist-entries",
     "list-max-ziplist-value",
@@ -42,7 +42,6 @@ pub const REMOVED: [&str; 15] = [
     "hash-max-zipmap-entries",
     "hash-max-zipmap-value",
     "glueoutputbuf",
-    "slave-allow-chaining",
 ];
 
 /// Every row, in the order CONFIG GET * answers.

@@ -12,7 +12,9 @@ pub static TABLE: &[Directive] = &[
     optional("masterauth", at!(masterauth))
         .alias("primaryauth")
         .sensitive(),
-    optional("masteruser", at!(masteruser)).alias("primaryuser"),
+    optional("masteruser", at!(masteruser))
+        .alias("primaryuser")
+        .sensitive(),
     boolean(
         "replica-serve-stale-data",
         true,
