@@ -49,7 +49,6 @@ events! {
     APPEND = "append", b'$';
     SETRANGE = "setrange", b'$';
     INCRBY = "incrby", b'$';
-    DECRBY = "decrby", b'$';
     INCRBYFLOAT = "incrbyfloat", b'$';
     SETBIT = "setbit", b'$';
     NEW = "new", b'n';
@@ -76,6 +75,14 @@ pub struct Happened {
     pub event: Option<Event>,
 }
 
+/// Something that happened to whole databases.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sweep {
+    Flushed(DbIndex),
+    FlushedAll,
+    Swapped(DbIndex, DbIndex),
+}
+
 /// What goes to the AOF and to replicas for a command.
 #[derive(Default)]
 pub enum Propagate {
@@ -95,6 +102,8 @@ pub struct Effects {
     pub dirty: u64,
     pub interest: Interest,
     pub happened: Vec<Happened>,
+    /// Kept whoever listens: it is rare, and saving depends on it too.
+    pub sweeps: Vec<Sweep>,
     pub propagate: Propagate,
 }
 

@@ -9,7 +9,7 @@ use super::{DbIndex, Departed, Doomed, Shared};
 use crate::types::entries::{Entries, KeyHasher, Remains};
 use crate::types::entry::{EntryRef, NewValue};
 use crate::types::table::Position;
-use crate::types::value::{Encoding, Heap, Value};
+use crate::types::value::{Encoding, Heap, Kind, Value};
 use crate::types::wheel::Wheel;
 
 /// Values with more bytes than this are dropped by the helper thread: returning a quarter of a
@@ -17,6 +17,10 @@ use crate::types::wheel::Wheel;
 const SLOW_TO_DROP: usize = 256 << 10;
 /// A database with more entries than this is dropped by the helper thread.
 const SLOW_TO_FLUSH: usize = 64;
+
+/// A value of more parts than this counts as freed in the background when UNLINK removes it: the
+/// figure that INFO's lazyfreed_objects goes by.
+const LAZY_FREE_PARTS: usize = 64;
 
 /// Why a key leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,6 +181,16 @@ impl<'k> DbMut<'k> {
         found
     }
 
+    /// Counts a hit or a miss like `read`, but looking at a key this way is no use of it.
+    pub fn inspect(&mut self, key: &[u8]) -> Option<Found> {
+        let found = self.peek(key);
+        match found {
+            Some(_) => self.shared.stats.hits += 1,
+            None => self.shared.stats.misses += 1,
+        }
+        found
+    }
+
     /// Finds a key for changing it: a use, but neither hit nor miss.
     #[inline(always)]
     pub fn write(&mut self, key: &[u8]) -> Option<Found> {
@@ -224,8 +238,15 @@ impl<'k> DbMut<'k> {
     /// Writes a key, whether it is there or not. Returns whether it was.
     #[inline]
     pub fn set(&mut self, key: &[u8], value: NewValue, deadline: Deadline) -> bool {
+        self.overwrite(key, value, deadline).is_some()
+    }
+
+    /// Writes a key, whether it is there or not. Returns the type of what was there.
+    #[inline]
+    pub fn overwrite(&mut self, key: &[u8], value: NewValue, deadline: Deadline) -> Option<Kind> {
         match self.peek(key) {
             Some(found) => {
+                let old = self.get(found).kind();
                 self.replace(found, value);
                 let aging = self.shared.aging.fresh(self.shared.now_ms);
                 if !self.shared.aging.lfu {
@@ -238,7 +259,7 @@ impl<'k> DbMut<'k> {
                     }
                     Deadline::At(deadline_ms) => self.set_deadline(found, deadline_ms),
                 }
-                true
+                Some(old)
             }
             None => {
                 // Held though overdue: the write makes it anew.
@@ -250,7 +271,7 @@ impl<'k> DbMut<'k> {
                     Deadline::Clear | Deadline::Keep => None,
                 };
                 self.add(key, value, deadline_ms);
-                false
+                None
             }
         }
     }
@@ -301,6 +322,28 @@ impl<'k> DbMut<'k> {
             self.db.wheel = None;
         }
         self.bury(remains);
+    }
+
+    /// Removes a found key as UNLINK does: a value of many parts counts as freed in the background.
+    pub fn unlink(&mut self, found: Found) {
+        let parts = self.get(found).heap().map_or(1, parts);
+        self.shared.stats.lazyfreed += (parts > LAZY_FREE_PARTS) as u64;
+        self.leave(found, Leave::Deleted);
+    }
+
+    /// A random key. It may be overdue if such keys are held, as RANDOMKEY allows for.
+    pub fn random_key(&mut self, mut random: impl FnMut() -> u64) -> Option<Vec<u8>> {
+        /// Overdue keys in a row after which one is taken as it is.
+        const TRIES: u32 = 100;
+        let mut last = None;
+        for _ in 0..TRIES {
+            let key = self.db.entries.pick(&mut random)?.key().to_vec();
+            if self.peek(&key).is_some() {
+                return Some(key);
+            }
+            last = Some(key);
+        }
+        last
     }
 
     /// Removes a key by name. Returns whether it was there.
@@ -385,6 +428,13 @@ pub enum Taken {
     Int(i64),
     Inline(Vec<u8>, Encoding),
     Heap(Box<Heap>, Encoding),
+}
+
+/// Of how many parts a value consists, each freed on its own.
+fn parts(heap: &Heap) -> usize {
+    match heap {
+        Heap::Text(_) => 1,
+    }
 }
 
 /// Whether a flushed database is dropped by the helper thread.

@@ -2,9 +2,11 @@
 
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::commands::put;
 use crate::keyspace::string::{self, StringRef};
 use crate::keyspace::{Deadline, Leave};
 use crate::types::entry::NewValue;
+use crate::types::value::Kind;
 
 /// The unit and the meaning of an expiry option.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,17 +55,15 @@ impl Unit {
 
 /// When SET writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum When<'a> {
+enum When {
     Always,
     Absent,
     Present,
-    Equal(&'a [u8]),
-    Different(&'a [u8]),
 }
 
 /// The options of SET and GETEX, as they were said.
 struct Options<'a> {
-    when: When<'a>,
+    when: When,
     get: bool,
     keep_ttl: bool,
     persist: bool,
@@ -91,10 +91,6 @@ impl<'a> Options<'a> {
                 o.when = When::Absent;
             } else if set && is(b"XX") && (free || o.when == When::Present) {
                 o.when = When::Present;
-            } else if set && is(b"IFEQ") && free && args.left() > 0 {
-                o.when = When::Equal(args.bytes());
-            } else if set && is(b"IFNE") && free && args.left() > 0 {
-                o.when = When::Different(args.bytes());
             } else if set && is(b"GET") {
                 o.get = true;
             } else if set && is(b"KEEPTTL") && o.expiry.is_none() {
@@ -142,17 +138,14 @@ pub(super) fn get(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult 
 
 /// Writes a string and states what follows from it.
 fn store(cx: &mut Cx, key: &[u8], value: NewValue, deadline: Deadline) {
-    let existed = cx.db().set(key, value, deadline);
+    put(cx, key, value, Kind::String, deadline);
     cx.changed(Event::SET, key);
-    if !existed {
-        cx.also(Event::NEW, key);
-    }
     if let Deadline::At(_) = deadline {
         cx.also(Event::EXPIRE, key);
     }
 }
 
-/// SET key value [NX | XX | IFEQ value | IFNE value] [GET] [EX | PX | EXAT | PXAT n | KEEPTTL].
+/// SET key value [NX | XX] [GET] [EX | PX | EXAT | PXAT n | KEEPTTL].
 pub(super) fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     cx.hint(args);
     let key = args.key();
@@ -168,36 +161,34 @@ pub(super) fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult 
         None if o.keep_ttl => Deadline::Keep,
         None => Deadline::Clear,
     };
-    let conditional = o.when != When::Always;
     if o.get {
         reply_string(cx.db().string(key)?, reply)?;
     }
-    if conditional && !holds(cx, key, o.when)? {
+    if !holds(cx, key, o.when) {
         return if o.get { Ok(()) } else { reply.null() };
     }
     store(cx, key, value_of(args, value_at), deadline);
-    if let Deadline::At(deadline_ms) = deadline {
-        propagate_pxat(cx, args, value_at, deadline_ms);
+    match o.expiry {
+        // The moment stands there already.
+        Some((Unit::UnixMilliseconds, _)) => {}
+        Some(_) => {
+            if let Deadline::At(deadline_ms) = deadline {
+                propagate_pxat(cx, args, value_at, deadline_ms);
+            }
+        }
+        None if o.get => propagate_without_get(cx, args),
+        None => {}
     }
     if o.get { Ok(()) } else { reply.ok() }
 }
 
 /// Whether SET's condition holds for what is at the key.
-fn holds(cx: &mut Cx, key: &[u8], when: When) -> Result<bool, CmdError> {
-    let mut db = cx.db();
-    let found = db.write(key);
-    let same = |expected: &[u8]| -> Result<bool, CmdError> {
-        let Some(found) = found else { return Ok(false) };
-        let mut buffer = itoa::Buffer::new();
-        Ok(db.string_at(found)?.as_bytes(&mut buffer) == expected)
-    };
-    Ok(match when {
+fn holds(cx: &mut Cx, key: &[u8], when: When) -> bool {
+    match when {
         When::Always => true,
-        When::Absent => found.is_none(),
-        When::Present => found.is_some(),
-        When::Equal(expected) => same(expected)?,
-        When::Different(expected) => !same(expected)?,
-    })
+        When::Absent => cx.db().write(key).is_none(),
+        When::Present => cx.db().write(key).is_some(),
+    }
 }
 
 /// A relative deadline is propagated as the moment it meant.
@@ -212,6 +203,16 @@ fn propagate_pxat(cx: &mut Cx, args: &Args, value_at: usize, deadline_ms: i64) {
         b"PXAT",
         deadline,
     ]);
+}
+
+/// Replicas need no answer.
+fn propagate_without_get(cx: &mut Cx, args: &Args) {
+    let argv = args.argv();
+    let options = argv.from(3);
+    let options = options
+        .iter()
+        .filter(|word| !word.eq_ignore_ascii_case(b"GET"));
+    cx.propagate_as(argv.iter().take(3).chain(options));
 }
 
 /// SETNX key value.
