@@ -189,9 +189,6 @@ fn bits_of_range(start: i64, end: i64, unit: Unit, len: usize) -> Option<(usize,
         Unit::Byte => len as i64,
         Unit::Bit => len as i64 * 8,
     };
-    if start < 0 && end < 0 && start > end {
-        return None;
-    }
     let clamp = |n: i64| if n < 0 { (n + total).max(0) } else { n };
     let (start, end) = (clamp(start), clamp(end).min(total - 1));
     if start > end {
@@ -290,6 +287,11 @@ fn bitcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     let mut buffer = itoa::Buffer::new();
     let bytes = text.as_bytes(&mut buffer);
+    // As Redis does, and unlike BITPOS: a reversed pair of negative indexes is empty before they are
+    // clamped.
+    if start < 0 && end < 0 && start > end {
+        return reply.int(0);
+    }
     let bits = bits_of_range(start, end, unit, bytes.len());
     reply.int(bits.map_or(0, |bits| count_ones(bytes, bits)) as i64)
 }
@@ -309,8 +311,10 @@ fn bitpos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         1 => start = args.int()?,
         2 => (start, end) = (args.int()?, args.int()?),
         3 => {
-            (start, end) = (args.int()?, args.int()?);
+            // As Redis does, the unit is judged before the end.
+            let (first, last) = (args.int()?, args.int());
             unit = Unit::parse(args)?;
+            (start, end) = (first, last?);
         }
         _ => return Err(CmdError::Syntax),
     }

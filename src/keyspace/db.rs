@@ -18,6 +18,10 @@ const SLOW_TO_DROP: usize = 256 << 10;
 /// A database with more entries than this is dropped by the helper thread.
 const SLOW_TO_FLUSH: usize = 64;
 
+/// A key and a short string up to this many bytes together count as `embstr`, longer ones as `raw`:
+/// what fits one cache line beside the headers in Redis 8.2. A deadline takes eight of them.
+const EMBSTR_MAX: usize = 41;
+
 /// A value of more parts than this counts as freed in the background when UNLINK removes it: the
 /// figure that INFO's lazyfreed_objects goes by.
 const LAZY_FREE_PARTS: usize = 64;
@@ -220,6 +224,7 @@ impl<'k> DbMut<'k> {
     pub fn add(&mut self, key: &[u8], value: NewValue, deadline_ms: Option<i64>) -> Found {
         let hash = self.hash(key);
         let aging = self.shared.aging.fresh(self.shared.now_ms);
+        let value = named(value, key.len(), deadline_ms.is_some());
         let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
         let found = Found { at, hash };
         if let Some(deadline_ms) = deadline_ms {
@@ -231,6 +236,8 @@ impl<'k> DbMut<'k> {
 
     /// Overwrites the value of a found key; its deadline stays.
     pub fn replace(&mut self, found: Found, value: NewValue) {
+        let entry = self.get(found);
+        let value = named(value, entry.key().len(), entry.deadline_ms().is_some());
         let remains = self.db.entries.set_value(found.at, value);
         self.bury(remains);
     }
@@ -247,17 +254,16 @@ impl<'k> DbMut<'k> {
         match self.peek(key) {
             Some(found) => {
                 let old = self.get(found).kind();
+                if deadline == Deadline::Clear {
+                    self.clear_deadline(found);
+                }
                 self.replace(found, value);
                 let aging = self.shared.aging.fresh(self.shared.now_ms);
                 if !self.shared.aging.lfu {
                     self.db.entries.set_aging(found.at, aging);
                 }
-                match deadline {
-                    Deadline::Keep => {}
-                    Deadline::Clear => {
-                        self.clear_deadline(found);
-                    }
-                    Deadline::At(deadline_ms) => self.set_deadline(found, deadline_ms),
+                if let Deadline::At(deadline_ms) = deadline {
+                    self.set_deadline(found, deadline_ms);
                 }
                 Some(old)
             }
@@ -286,7 +292,11 @@ impl<'k> DbMut<'k> {
 
     /// Gives a found key a deadline, in Unix milliseconds.
     pub fn set_deadline(&mut self, found: Found, deadline_ms: i64) {
-        let old = self.get(found).deadline_ms();
+        let entry = self.get(found);
+        let old = entry.deadline_ms();
+        if old.is_none() && entry.encoding() == Encoding::Embstr && !is_embstr(entry) {
+            self.db.entries.set_encoding(found.at, Encoding::Raw);
+        }
         self.db.volatile += old.is_none() as usize;
         self.db.entries.set_deadline(found.at, Some(deadline_ms));
         expiry::arm(self, found, old, deadline_ms);
@@ -428,6 +438,28 @@ pub enum Taken {
     Int(i64),
     Inline(Vec<u8>, Encoding),
     Heap(Box<Heap>, Encoding),
+}
+
+/// The value with the encoding that it has beside a key of this length.
+#[inline(always)]
+fn named(value: NewValue, key_len: usize, volatile: bool) -> NewValue {
+    match value {
+        NewValue::Inline(bytes, Encoding::Embstr)
+            if key_len + bytes.len() + 8 * volatile as usize > EMBSTR_MAX =>
+        {
+            NewValue::Inline(bytes, Encoding::Raw)
+        }
+        value => value,
+    }
+}
+
+/// Whether an entry that gets a deadline stays as short as `embstr` asks for.
+fn is_embstr(entry: EntryRef) -> bool {
+    let len = match entry.value() {
+        Value::Text(text) => text.len(),
+        Value::Int(_) => 0,
+    };
+    entry.key().len() + len + 8 <= EMBSTR_MAX
 }
 
 /// Of how many parts a value consists, each freed on its own.

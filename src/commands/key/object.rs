@@ -80,11 +80,18 @@ mod tests {
     #[test]
     fn encodings_are_those_of_redis() {
         let mut e = Engine::new();
-        let long = "x".repeat(45);
-        for (value, encoding) in [("12", "$3 int"), ("012", "$6 embstr"), (&long, "$3 raw")] {
+        let (long, longer) = ("x".repeat(40), "x".repeat(41));
+        for (value, encoding) in [
+            ("12", "$3 int"),
+            ("012", "$6 embstr"),
+            (&longer, "$3 raw"),
+            (&long, "$6 embstr"),
+        ] {
             e.run(&["SET", "k", value]);
             assert_eq!(e.ask("OBJECT ENCODING k"), encoding);
         }
+        e.ask("EXPIRE k 100");
+        assert_eq!(e.ask("OBJECT ENCODING k"), "$3 raw");
         assert_eq!(e.ask("OBJECT ENCODING nokey"), "$-1");
         assert_eq!(e.ask("OBJECT REFCOUNT k"), ":1");
     }

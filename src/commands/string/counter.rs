@@ -82,3 +82,41 @@ pub(super) fn incrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     cx.propagate_as([b"SET".as_slice(), key, &sum, b"KEEPTTL"]);
     reply.bulk(&sum)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    #[test]
+    fn counters_are_strict_about_numbers() {
+        let mut e = Engine::new();
+        assert_eq!(e.ask("DECR n"), ":-1");
+        assert_eq!(e.outcome().events_text(), "new n, incrby n");
+        assert_eq!(e.ask("INCRBY n 11"), ":10");
+        assert_eq!(
+            e.ask("DECRBY n -9223372036854775808"),
+            "-ERR decrement would overflow"
+        );
+        e.ask("SET n 9223372036854775807");
+        assert_eq!(
+            e.ask("INCR n"),
+            "-ERR increment or decrement would overflow"
+        );
+        e.ask("SET n 012");
+        assert_eq!(
+            e.ask("INCR n"),
+            "-ERR value is not an integer or out of range"
+        );
+    }
+
+    #[test]
+    fn floats_are_propagated_as_results() {
+        let mut e = Engine::new();
+        e.ask("SET f 10.50");
+        assert_eq!(e.ask("INCRBYFLOAT f 0.1"), "$4 10.6");
+        assert_eq!(e.outcome().propagated_text(), "SET f 10.6 KEEPTTL");
+        assert_eq!(e.ask("INCRBYFLOAT f 5.0e3"), "$22 5010.60000000000000009");
+        assert_eq!(e.ask("INCRBYFLOAT f x"), "-ERR value is not a valid float");
+        assert_eq!(e.ask("OBJECT ENCODING f"), "$6 embstr");
+    }
+}

@@ -143,3 +143,25 @@ fn reply_matches(matches: &[Match], len: u32, o: &Options, reply: &mut Reply) ->
     reply.bulk(b"len")?;
     reply.int(len as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    #[test]
+    fn the_example_of_the_documentation() {
+        let mut e = Engine::new();
+        e.ask("MSET a ohmytext b mynewtext");
+        assert_eq!(e.ask("LCS a b"), "$6 mytext");
+        assert_eq!(e.ask("LCS a b LEN"), ":6");
+        assert_eq!(
+            e.ask("LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN"),
+            "*4 $7 matches *1 *3 *2 :4 :7 *2 :5 :8 :4 $3 len :6"
+        );
+        assert_eq!(e.ask("LCS a nokey"), "$0");
+        assert!(
+            e.ask("LCS a b LEN IDX")
+                .starts_with("-ERR If you want both")
+        );
+    }
+}

@@ -71,8 +71,9 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn has_expiry(&self) -> bool {
-        self.keep_ttl || self.persist || self.expiry.is_some()
+    /// Whether a deadline in this unit may follow. As Redis does, the last one of a unit holds.
+    fn allows(&self, unit: Unit) -> bool {
+        !self.keep_ttl && !self.persist && self.expiry.is_none_or(|(said, _)| said == unit)
     }
 
     /// Parses what follows; `set` says which of the two commands asks.
@@ -99,7 +100,7 @@ impl<'a> Options<'a> {
                 o.persist = true;
             } else if let Some(unit) = Unit::of_option(word)
                 && args.left() > 0
-                && !o.has_expiry()
+                && o.allows(unit)
             {
                 o.expiry = Some((unit, args.bytes()));
             } else {
@@ -361,4 +362,88 @@ pub(super) fn msetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     }
     store_all(cx, args);
     reply.int(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    fn engine() -> Engine {
+        let mut e = Engine::new();
+        e.set_now_ms(1_000_000);
+        e
+    }
+
+    #[test]
+    fn set_writes_under_conditions() {
+        let mut e = engine();
+        assert_eq!(e.ask("SET a 1 XX"), "$-1");
+        assert_eq!(e.ask("SET a 1 NX"), "+OK");
+        assert_eq!(e.outcome().events_text(), "new a, set a");
+        assert_eq!(e.ask("SET a 2 NX GET"), "$1 1");
+        assert_eq!(e.outcome().dirty, 0);
+        assert_eq!(e.ask("SET a get XX GET"), "$1 1");
+        assert_eq!(e.outcome().events_text(), "overwritten a, set a");
+        assert_eq!(e.outcome().propagated_text(), "SET a get XX");
+    }
+
+    #[test]
+    fn set_takes_one_kind_of_deadline() {
+        let mut e = engine();
+        assert_eq!(e.ask("SET a 1 EX 10 EX 20"), "+OK");
+        assert_eq!(e.outcome().propagated_text(), "SET a 1 PXAT 1020000");
+        assert_eq!(e.ask("SET a 2 KEEPTTL"), "+OK");
+        assert_eq!(e.ask("TTL a"), ":20");
+        for line in [
+            "SET a 1 EX 10 PX 5",
+            "SET a 1 EX 1 KEEPTTL",
+            "SET a 1 EX",
+            "SET a 1 IFEQ 2",
+        ] {
+            assert_eq!(e.ask(line), "-ERR syntax error", "{line}");
+        }
+        let error = "-ERR invalid expire time in 'set' command";
+        assert_eq!(e.ask("SET a 1 PX 0"), error);
+        assert_eq!(e.ask("SET a 1 EX 9223372036854775807"), error);
+        assert_eq!(
+            e.ask("SETEX a x 1"),
+            "-ERR value is not an integer or out of range"
+        );
+        assert_eq!(e.ask("SET a 1 PXAT 1000001"), "+OK");
+        assert_eq!(e.outcome().propagated_text(), "SET a 1 PXAT 1000001");
+        assert_eq!(e.ask("GETSET a 2"), "$1 1");
+        assert_eq!(e.outcome().propagated_text(), "SET a 2");
+        assert_eq!(e.ask("TTL a"), ":-1");
+    }
+
+    #[test]
+    fn getex_and_getdel_tell_what_they_did() {
+        let mut e = engine();
+        e.ask("SET a 1");
+        assert_eq!(e.ask("GETEX a EX 10"), "$1 1");
+        assert_eq!(e.outcome().propagated_text(), "PEXPIREAT a 1010000");
+        assert_eq!(e.ask("GETEX a PERSIST"), "$1 1");
+        assert_eq!(e.outcome().propagated_text(), "PERSIST a");
+        assert_eq!(e.ask("GETEX a PERSIST"), "$1 1");
+        assert_eq!(e.outcome().dirty, 0);
+        assert_eq!(e.ask("GETEX a EXAT 1"), "$1 1");
+        assert_eq!(e.outcome().events_text(), "del a");
+        e.ask("SET a 1");
+        assert_eq!(e.ask("GETDEL a"), "$1 1");
+        assert_eq!(e.outcome().propagated_text(), "DEL a");
+    }
+
+    #[test]
+    fn many_at_once() {
+        let mut e = engine();
+        assert_eq!(e.ask("MSET a 1 b 2 a 3"), "+OK");
+        assert_eq!(e.outcome().dirty, 3);
+        assert_eq!(e.ask("MGET a b c"), "*3 $1 3 $1 2 $-1");
+        assert_eq!(e.ask("MSETNX c 1 a 2"), ":0");
+        assert_eq!(e.ask("MSETNX c 1 d 2"), ":1");
+        assert_eq!(
+            e.ask("MSET a 1 b"),
+            "-ERR wrong number of arguments for 'mset' command"
+        );
+    }
 }
