@@ -18,7 +18,7 @@
 use crate::algo::quoting::split_args;
 use crate::algo::rng::Rng;
 use crate::command::context::Caller;
-use crate::command::effects::{Effects, Interest, Propagate};
+use crate::command::effects::{Effects, Event, Interest, Propagate};
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::TABLES;
 use crate::keyspace::{DbIndex, Keyspace, Leave, Tuning};
@@ -236,12 +236,15 @@ impl Engine {
         let outcome = &mut self.outcome;
         for gone in self.keyspace.shared.departed.drain(..) {
             let event = match gone.why {
-                Leave::Evicted => "evicted",
-                _ => "expired",
+                Leave::Evicted => Event::EVICTED,
+                _ => Event::EXPIRED,
             };
             let del = vec![b"DEL".to_vec(), gone.key.clone()];
             outcome.propagated.push(del);
-            outcome.events.push((gone.db.0, event, gone.key));
+            outcome.events.push((gone.db.0, event.name, gone.key));
+        }
+        for (db, key) in self.keyspace.shared.missed.drain(..) {
+            outcome.events.push((db.0, Event::KEYMISS.name, key));
         }
         let words = |argv: &Argv| argv.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
         outcome.dirty = std::mem::take(&mut self.effects.dirty);

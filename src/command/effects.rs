@@ -64,6 +64,7 @@ events! {
     COPY_TO = "copy_to", b'g';
     EXPIRED = "expired", b'x';
     EVICTED = "evicted", b'e';
+    KEYMISS = "keymiss", b'm';
 }
 
 /// A key that something happened to.

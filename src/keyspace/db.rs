@@ -180,13 +180,30 @@ impl<'k> DbMut<'k> {
                 self.shared.stats.hits += 1;
                 self.touch(found);
             }
-            None => self.shared.stats.misses += 1,
+            None => self.miss(key),
         }
         found
     }
 
-    /// Counts a hit or a miss like `read`, but looking at a key this way is no use of it.
+    fn miss(&mut self, key: &[u8]) {
+        self.shared.stats.misses += 1;
+        if self.shared.note_misses {
+            self.shared.missed.push((self.index, key.to_vec()));
+        }
+    }
+
+    /// Counts a hit or a miss like `read`, but asking for a key this way is no use of it.
     pub fn inspect(&mut self, key: &[u8]) -> Option<Found> {
+        let found = self.peek(key);
+        match found {
+            Some(_) => self.shared.stats.hits += 1,
+            None => self.miss(key),
+        }
+        found
+    }
+
+    /// As `inspect`, and nobody is told of a miss: for looks behind a value.
+    pub fn examine(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.peek(key);
         match found {
             Some(_) => self.shared.stats.hits += 1,

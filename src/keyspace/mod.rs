@@ -84,6 +84,10 @@ pub struct Shared {
     pub doomed: Vec<Doomed>,
     /// Keys that expired, for those who propagate and notify. Drained with the effects.
     pub departed: Vec<Departed>,
+    /// Keys that a lookup for reading did not find, kept only while somebody listens to that.
+    /// Drained with the effects.
+    pub missed: Vec<(DbIndex, Vec<u8>)>,
+    pub note_misses: bool,
     /// Lookups of the current command leave no trace in LRU and LFU (CLIENT NO-TOUCH, TOUCH aside).
     pub no_touch: bool,
     /// Overdue keys are hidden but stay: a replica, a paused or loading server.
@@ -109,6 +113,8 @@ impl Keyspace {
             hint: (0, 0, 0),
             doomed: Vec::new(),
             departed: Vec::new(),
+            missed: Vec::new(),
+            note_misses: false,
             no_touch: false,
             hold_expired: false,
         };

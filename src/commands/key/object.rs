@@ -12,7 +12,7 @@ fn look(
     show: impl FnOnce(EntryRef, &mut Reply) -> CmdResult,
 ) -> CmdResult {
     let mut db = cx.db();
-    match db.inspect(args.key()) {
+    match db.examine(args.key()) {
         Some(found) => show(db.get(found), reply),
         None => reply.null(),
     }
