@@ -239,6 +239,10 @@ impl<'k> DbMut<'k> {
 
     /// Adds a key that is not there.
     pub fn add(&mut self, key: &[u8], value: NewValue, deadline_ms: Option<i64>) -> Found {
+        // It may be held though overdue: the write makes it anew.
+        if self.shared.hold_expired {
+            self.drop_held(key);
+        }
         let hash = self.hash(key);
         let aging = self.shared.aging.fresh(self.shared.now_ms);
         let value = named(value, key.len(), deadline_ms.is_some());
@@ -285,10 +289,6 @@ impl<'k> DbMut<'k> {
                 Some(old)
             }
             None => {
-                // Held though overdue: the write makes it anew.
-                if self.shared.hold_expired {
-                    self.drop_held(key);
-                }
                 let deadline_ms = match deadline {
                     Deadline::At(deadline_ms) => Some(deadline_ms),
                     Deadline::Clear | Deadline::Keep => None,

@@ -726,4 +726,24 @@ mod tests {
         e.advance_ms(10_000);
         assert_eq!(e.ask("EXISTS b"), ":0");
     }
+
+    #[test]
+    fn a_key_held_though_overdue_is_written_anew() {
+        let mut e = Engine::new();
+        e.set_now_ms(1_000_000);
+        e.ask("MSET b 2 c 3");
+        for key in ["a1", "a2", "a3", "a4"] {
+            e.ask(&format!("SET {key} old PX 5"));
+        }
+        e.keyspace().shared.hold_expired = true;
+        e.advance_ms(5);
+        assert_eq!(e.ask("EXISTS a1"), ":0");
+        assert_eq!(e.ask("DBSIZE"), ":6");
+        assert_eq!(e.ask("APPEND a1 x"), ":1");
+        assert_eq!(e.ask("INCR a2"), ":1");
+        assert_eq!(e.ask("RENAME b a3"), "+OK");
+        assert_eq!(e.ask("COPY c a4"), ":1");
+        assert_eq!(e.ask("MGET a1 a2 a3 a4"), "*4 $1 x $1 1 $1 2 $1 3");
+        assert_eq!(e.ask("DBSIZE"), ":5");
+    }
 }

@@ -2,6 +2,9 @@
 
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 
+/// Strings have to be shorter than this, as lengths are kept in 32 bits.
+const LEN_MAX: usize = u32::MAX as usize - 1;
+
 /// A stretch that both strings share: its ends in either, both included.
 struct Match {
     a: (usize, usize),
@@ -57,13 +60,11 @@ pub(super) fn lcs(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult 
     let (a, b) = (read(a_key), read(b_key));
     let (a, b) = (a?, b?);
     let o = Options::parse(args)?;
-    let cells = (a.len() + 1)
-        .checked_mul(b.len() + 1)
-        .filter(|n| *n < u32::MAX as usize);
-    let bytes = cells
-        .and_then(|cells| cells.checked_mul(4))
-        .ok_or(CmdError::Fixed("ERR String too long for LCS"))?;
-    if bytes > cx.tuning.max_string {
+    if a.len().max(b.len()) >= LEN_MAX {
+        return Err(CmdError::Fixed("ERR String too long for LCS"));
+    }
+    let cells = (a.len() as u128 + 1) * (b.len() as u128 + 1);
+    if cells * size_of::<u32>() as u128 > cx.tuning.max_string as u128 {
         return Err(CmdError::Fixed(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));
