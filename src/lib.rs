@@ -16,6 +16,8 @@ pub mod keyspace;
 pub mod command;
 // L4: data commands.
 pub mod commands;
+// The data commands as a library.
+pub mod engine;
 // L5: subsystems.
 pub mod acl;
 pub mod bio;

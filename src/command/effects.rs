@@ -49,7 +49,6 @@ events! {
     APPEND = "append", b'$';
     SETRANGE = "setrange", b'$';
     INCRBY = "incrby", b'$';
-    DECRBY = "decrby", b'$';
     INCRBYFLOAT = "incrbyfloat", b'$';
     SETBIT = "setbit", b'$';
     NEW = "new", b'n';
@@ -65,6 +64,7 @@ events! {
     COPY_TO = "copy_to", b'g';
     EXPIRED = "expired", b'x';
     EVICTED = "evicted", b'e';
+    KEYMISS = "keymiss", b'm';
 }
 
 /// A key that something happened to.
@@ -74,6 +74,14 @@ pub struct Happened {
     pub key: Vec<u8>,
     /// `None` where only the change matters, not its name.
     pub event: Option<Event>,
+}
+
+/// Something that happened to whole databases.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sweep {
+    Flushed(DbIndex),
+    FlushedAll,
+    Swapped(DbIndex, DbIndex),
 }
 
 /// What goes to the AOF and to replicas for a command.
@@ -95,6 +103,8 @@ pub struct Effects {
     pub dirty: u64,
     pub interest: Interest,
     pub happened: Vec<Happened>,
+    /// Kept whoever listens: it is rare, and saving depends on it too.
+    pub sweeps: Vec<Sweep>,
     pub propagate: Propagate,
 }
 

@@ -19,3 +19,10 @@ pub use spec::{Entry, Group, Spec};
 pub type DataFn = for<'a> fn(&mut Cx<'_>, &mut Args<'a>, &mut Reply<'_>) -> CmdResult;
 /// A data command as it is declared.
 pub type DataCommand = Entry<DataFn>;
+
+/// What a command with subcommands runs when none is named. Its arity asks for one, so this is
+/// reached only if that were wrong; the answer is the same.
+pub fn container(_: &mut Cx, args: &mut Args, _: &mut Reply) -> CmdResult {
+    let name = String::from_utf8_lossy(args.argv().at(0)).to_lowercase();
+    Err(CmdError::Arity(name))
+}

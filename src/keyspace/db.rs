@@ -9,7 +9,7 @@ use super::{DbIndex, Departed, Doomed, Shared};
 use crate::types::entries::{Entries, KeyHasher, Remains};
 use crate::types::entry::{EntryRef, NewValue};
 use crate::types::table::Position;
-use crate::types::value::{Encoding, Heap, Value};
+use crate::types::value::{Encoding, Heap, Kind, Value};
 use crate::types::wheel::Wheel;
 
 /// Values with more bytes than this are dropped by the helper thread: returning a quarter of a
@@ -17,6 +17,14 @@ use crate::types::wheel::Wheel;
 const SLOW_TO_DROP: usize = 256 << 10;
 /// A database with more entries than this is dropped by the helper thread.
 const SLOW_TO_FLUSH: usize = 64;
+
+/// A key and a short string up to this many bytes together count as `embstr`, longer ones as `raw`:
+/// what fits one cache line beside the headers in Redis 8.2. A deadline takes eight of them.
+const EMBSTR_MAX: usize = 41;
+
+/// A value of more parts than this counts as freed in the background when UNLINK removes it: the
+/// figure that INFO's lazyfreed_objects goes by.
+const LAZY_FREE_PARTS: usize = 64;
 
 /// Why a key leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,6 +180,33 @@ impl<'k> DbMut<'k> {
                 self.shared.stats.hits += 1;
                 self.touch(found);
             }
+            None => self.miss(key),
+        }
+        found
+    }
+
+    fn miss(&mut self, key: &[u8]) {
+        self.shared.stats.misses += 1;
+        if self.shared.note_misses {
+            self.shared.missed.push((self.index, key.to_vec()));
+        }
+    }
+
+    /// Counts a hit or a miss like `read`, but asking for a key this way is no use of it.
+    pub fn inspect(&mut self, key: &[u8]) -> Option<Found> {
+        let found = self.peek(key);
+        match found {
+            Some(_) => self.shared.stats.hits += 1,
+            None => self.miss(key),
+        }
+        found
+    }
+
+    /// As `inspect`, and nobody is told of a miss: for looks behind a value.
+    pub fn examine(&mut self, key: &[u8]) -> Option<Found> {
+        let found = self.peek(key);
+        match found {
+            Some(_) => self.shared.stats.hits += 1,
             None => self.shared.stats.misses += 1,
         }
         found
@@ -204,8 +239,13 @@ impl<'k> DbMut<'k> {
 
     /// Adds a key that is not there.
     pub fn add(&mut self, key: &[u8], value: NewValue, deadline_ms: Option<i64>) -> Found {
+        // It may be held though overdue: the write makes it anew.
+        if self.shared.hold_expired {
+            self.drop_held(key);
+        }
         let hash = self.hash(key);
         let aging = self.shared.aging.fresh(self.shared.now_ms);
+        let value = named(value, key.len(), deadline_ms.is_some());
         let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
         let found = Found { at, hash };
         if let Some(deadline_ms) = deadline_ms {
@@ -217,6 +257,8 @@ impl<'k> DbMut<'k> {
 
     /// Overwrites the value of a found key; its deadline stays.
     pub fn replace(&mut self, found: Found, value: NewValue) {
+        let entry = self.get(found);
+        let value = named(value, entry.key().len(), entry.deadline_ms().is_some());
         let remains = self.db.entries.set_value(found.at, value);
         self.bury(remains);
     }
@@ -224,33 +266,35 @@ impl<'k> DbMut<'k> {
     /// Writes a key, whether it is there or not. Returns whether it was.
     #[inline]
     pub fn set(&mut self, key: &[u8], value: NewValue, deadline: Deadline) -> bool {
+        self.overwrite(key, value, deadline).is_some()
+    }
+
+    /// Writes a key, whether it is there or not. Returns the type of what was there.
+    #[inline]
+    pub fn overwrite(&mut self, key: &[u8], value: NewValue, deadline: Deadline) -> Option<Kind> {
         match self.peek(key) {
             Some(found) => {
+                let old = self.get(found).kind();
+                if deadline == Deadline::Clear {
+                    self.clear_deadline(found);
+                }
                 self.replace(found, value);
                 let aging = self.shared.aging.fresh(self.shared.now_ms);
                 if !self.shared.aging.lfu {
                     self.db.entries.set_aging(found.at, aging);
                 }
-                match deadline {
-                    Deadline::Keep => {}
-                    Deadline::Clear => {
-                        self.clear_deadline(found);
-                    }
-                    Deadline::At(deadline_ms) => self.set_deadline(found, deadline_ms),
+                if let Deadline::At(deadline_ms) = deadline {
+                    self.set_deadline(found, deadline_ms);
                 }
-                true
+                Some(old)
             }
             None => {
-                // Held though overdue: the write makes it anew.
-                if self.shared.hold_expired {
-                    self.drop_held(key);
-                }
                 let deadline_ms = match deadline {
                     Deadline::At(deadline_ms) => Some(deadline_ms),
                     Deadline::Clear | Deadline::Keep => None,
                 };
                 self.add(key, value, deadline_ms);
-                false
+                None
             }
         }
     }
@@ -265,7 +309,11 @@ impl<'k> DbMut<'k> {
 
     /// Gives a found key a deadline, in Unix milliseconds.
     pub fn set_deadline(&mut self, found: Found, deadline_ms: i64) {
-        let old = self.get(found).deadline_ms();
+        let entry = self.get(found);
+        let old = entry.deadline_ms();
+        if old.is_none() && entry.encoding() == Encoding::Embstr && !is_embstr(entry) {
+            self.db.entries.set_encoding(found.at, Encoding::Raw);
+        }
         self.db.volatile += old.is_none() as usize;
         self.db.entries.set_deadline(found.at, Some(deadline_ms));
         expiry::arm(self, found, old, deadline_ms);
@@ -301,6 +349,28 @@ impl<'k> DbMut<'k> {
             self.db.wheel = None;
         }
         self.bury(remains);
+    }
+
+    /// Removes a found key as UNLINK does: a value of many parts counts as freed in the background.
+    pub fn unlink(&mut self, found: Found) {
+        let parts = self.get(found).heap().map_or(1, parts);
+        self.shared.stats.lazyfreed += (parts > LAZY_FREE_PARTS) as u64;
+        self.leave(found, Leave::Deleted);
+    }
+
+    /// A random key. It may be overdue if such keys are held, as RANDOMKEY allows for.
+    pub fn random_key(&mut self, mut random: impl FnMut() -> u64) -> Option<Vec<u8>> {
+        /// Overdue keys in a row after which one is taken as it is.
+        const TRIES: u32 = 100;
+        let mut last = None;
+        for _ in 0..TRIES {
+            let key = self.db.entries.pick(&mut random)?.key().to_vec();
+            if self.peek(&key).is_some() {
+                return Some(key);
+            }
+            last = Some(key);
+        }
+        last
     }
 
     /// Removes a key by name. Returns whether it was there.
@@ -385,6 +455,35 @@ pub enum Taken {
     Int(i64),
     Inline(Vec<u8>, Encoding),
     Heap(Box<Heap>, Encoding),
+}
+
+/// The value with the encoding that it has beside a key of this length.
+#[inline(always)]
+fn named(value: NewValue, key_len: usize, volatile: bool) -> NewValue {
+    match value {
+        NewValue::Inline(bytes, Encoding::Embstr)
+            if key_len + bytes.len() + 8 * volatile as usize > EMBSTR_MAX =>
+        {
+            NewValue::Inline(bytes, Encoding::Raw)
+        }
+        value => value,
+    }
+}
+
+/// Whether an entry that gets a deadline stays as short as `embstr` asks for.
+fn is_embstr(entry: EntryRef) -> bool {
+    let len = match entry.value() {
+        Value::Text(text) => text.len(),
+        Value::Int(_) => 0,
+    };
+    entry.key().len() + len + 8 <= EMBSTR_MAX
+}
+
+/// Of how many parts a value consists, each freed on its own.
+fn parts(heap: &Heap) -> usize {
+    match heap {
+        Heap::Text(_) => 1,
+    }
 }
 
 /// Whether a flushed database is dropped by the helper thread.

@@ -237,6 +237,7 @@ mod tests {
         });
         assert_eq!(slice, Slice::More);
         assert!(ks.view(DbIndex(0)).len() > 9_000);
-        assert_eq!(ks.next_expiry_ms(), Some(1_000_500));
+        // Items on their way down the wheel may ask for attention early, never late.
+        assert!(ks.next_expiry_ms().is_some_and(|ms| ms <= 1_000_500));
     }
 }

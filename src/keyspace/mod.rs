@@ -69,6 +69,8 @@ pub struct KeyStats {
     pub evicted: u64,
     /// Active expiry gave up its slice with keys still due.
     pub expiry_cut_short: u64,
+    /// Keys whose values the helper thread frees, by the rules of INFO's lazyfreed_objects.
+    pub lazyfreed: u64,
 }
 
 /// What all databases share.
@@ -82,6 +84,10 @@ pub struct Shared {
     pub doomed: Vec<Doomed>,
     /// Keys that expired, for those who propagate and notify. Drained with the effects.
     pub departed: Vec<Departed>,
+    /// Keys that a lookup for reading did not find, kept only while somebody listens to that.
+    /// Drained with the effects.
+    pub missed: Vec<(DbIndex, Vec<u8>)>,
+    pub note_misses: bool,
     /// Lookups of the current command leave no trace in LRU and LFU (CLIENT NO-TOUCH, TOUCH aside).
     pub no_touch: bool,
     /// Overdue keys are hidden but stay: a replica, a paused or loading server.
@@ -107,6 +113,8 @@ impl Keyspace {
             hint: (0, 0, 0),
             doomed: Vec::new(),
             departed: Vec::new(),
+            missed: Vec::new(),
+            note_misses: false,
             no_touch: false,
             hold_expired: false,
         };
@@ -142,6 +150,20 @@ impl Keyspace {
     #[inline(always)]
     pub fn hint(&mut self, key: &[u8], hash: u64) {
         self.shared.hint = (key.as_ptr() as usize, key.len(), hash);
+    }
+
+    /// Drops the hint: whoever runs a command calls this first, since other bytes may stand at the
+    /// same address by now.
+    #[inline(always)]
+    pub fn forget_hint(&mut self) {
+        self.shared.hint = (0, 0, 0);
+    }
+
+    /// The database of this number as a client names it, if there is one.
+    pub fn index_of(&self, number: i64) -> Option<DbIndex> {
+        (0..self.dbs.len() as i64)
+            .contains(&number)
+            .then_some(DbIndex(number as u32))
     }
 
     #[inline(always)]

@@ -1,7 +1,8 @@
 //! Strings in the keyspace: how bytes become a value, and how a value reads as bytes.
 //!
 //! The encodings are those that OBJECT ENCODING reports: `int` for what reads back as the same
-//! 64-bit integer, `embstr` up to 44 bytes, `raw` beyond and for what was changed in place.
+//! 64-bit integer, `embstr` for what is short together with its key (`db` decides), `raw` beyond and
+//! for what was changed in place.
 
 use super::{DbMut, Found, WrongKind};
 use crate::algo::number::parse_i64;
@@ -10,8 +11,6 @@ use crate::types::entry::{INLINE_MAX, NewValue};
 use crate::types::value::{Encoding, Heap, Kind, Text, Value};
 use bytes::Bytes;
 
-/// The longest string reported as `embstr`.
-const EMBSTR_MAX: usize = 44;
 /// The longest text of a 64-bit integer.
 const INT_MAX: usize = 20;
 
@@ -69,7 +68,7 @@ pub fn encode(bytes: &[u8]) -> NewValue<'_> {
 /// A string that is not looked at for an integer.
 #[inline]
 pub fn text(bytes: &[u8]) -> NewValue<'_> {
-    if bytes.len() <= EMBSTR_MAX {
+    if bytes.len() <= INLINE_MAX {
         return NewValue::Inline(bytes, Encoding::Embstr);
     }
     raw(bytes)

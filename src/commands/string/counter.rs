@@ -6,14 +6,15 @@ use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::string;
 use crate::types::entry::NewValue;
 
-fn add(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: i64, event: Event) -> CmdResult {
+/// Decrements are told as `incrby`, too.
+fn add(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: i64) -> CmdResult {
     cx.hint(args);
     let key = args.argv().at(1);
     let mut db = cx.db();
     let Some(found) = db.write(key) else {
         db.add(key, NewValue::Int(by), None);
-        cx.changed(event, key);
         cx.also(Event::NEW, key);
+        cx.changed(Event::INCRBY, key);
         return reply.int(by);
     };
     let old = db.string_at(found)?.as_int().ok_or(CmdError::NotInteger)?;
@@ -21,25 +22,25 @@ fn add(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: i64, event: Event) -
     if !db.set_int(found, new) {
         db.replace(found, NewValue::Int(new));
     }
-    cx.changed(event, key);
+    cx.changed(Event::INCRBY, key);
     reply.int(new)
 }
 
 /// INCR key.
 pub(super) fn incr(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    add(cx, args, reply, 1, Event::INCRBY)
+    add(cx, args, reply, 1)
 }
 
 /// DECR key.
 pub(super) fn decr(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    add(cx, args, reply, -1, Event::DECRBY)
+    add(cx, args, reply, -1)
 }
 
 /// INCRBY key increment.
 pub(super) fn incrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     args.key();
     let by = args.int()?;
-    add(cx, args, reply, by, Event::INCRBY)
+    add(cx, args, reply, by)
 }
 
 /// DECRBY key decrement.
@@ -49,7 +50,7 @@ pub(super) fn decrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     let by = by
         .checked_neg()
         .ok_or(CmdError::Fixed("ERR decrement would overflow"))?;
-    add(cx, args, reply, by, Event::DECRBY)
+    add(cx, args, reply, by)
 }
 
 /// INCRBYFLOAT key increment, with the digits of 80-bit arithmetic.
@@ -74,10 +75,48 @@ pub(super) fn incrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
             db.add(key, value, None);
         }
     }
-    cx.changed(Event::INCRBYFLOAT, key);
     if found.is_none() {
         cx.also(Event::NEW, key);
     }
+    cx.changed(Event::INCRBYFLOAT, key);
     cx.propagate_as([b"SET".as_slice(), key, &sum, b"KEEPTTL"]);
     reply.bulk(&sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    #[test]
+    fn counters_are_strict_about_numbers() {
+        let mut e = Engine::new();
+        assert_eq!(e.ask("DECR n"), ":-1");
+        assert_eq!(e.outcome().events_text(), "new n, incrby n");
+        assert_eq!(e.ask("INCRBY n 11"), ":10");
+        assert_eq!(
+            e.ask("DECRBY n -9223372036854775808"),
+            "-ERR decrement would overflow"
+        );
+        e.ask("SET n 9223372036854775807");
+        assert_eq!(
+            e.ask("INCR n"),
+            "-ERR increment or decrement would overflow"
+        );
+        e.ask("SET n 012");
+        assert_eq!(
+            e.ask("INCR n"),
+            "-ERR value is not an integer or out of range"
+        );
+    }
+
+    #[test]
+    fn floats_are_propagated_as_results() {
+        let mut e = Engine::new();
+        e.ask("SET f 10.50");
+        assert_eq!(e.ask("INCRBYFLOAT f 0.1"), "$4 10.6");
+        assert_eq!(e.outcome().propagated_text(), "SET f 10.6 KEEPTTL");
+        assert_eq!(e.ask("INCRBYFLOAT f 5.0e3"), "$22 5010.60000000000000009");
+        assert_eq!(e.ask("INCRBYFLOAT f x"), "-ERR value is not a valid float");
+        assert_eq!(e.ask("OBJECT ENCODING f"), "$6 embstr");
+    }
 }

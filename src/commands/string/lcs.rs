@@ -2,6 +2,9 @@
 
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 
+/// Strings have to be shorter than this, as lengths are kept in 32 bits.
+const LEN_MAX: usize = u32::MAX as usize - 1;
+
 /// A stretch that both strings share: its ends in either, both included.
 struct Match {
     a: (usize, usize),
@@ -57,13 +60,11 @@ pub(super) fn lcs(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult 
     let (a, b) = (read(a_key), read(b_key));
     let (a, b) = (a?, b?);
     let o = Options::parse(args)?;
-    let cells = (a.len() + 1)
-        .checked_mul(b.len() + 1)
-        .filter(|n| *n < u32::MAX as usize);
-    let bytes = cells
-        .and_then(|cells| cells.checked_mul(4))
-        .ok_or(CmdError::Fixed("ERR String too long for LCS"))?;
-    if bytes > cx.tuning.max_string {
+    if a.len().max(b.len()) >= LEN_MAX {
+        return Err(CmdError::Fixed("ERR String too long for LCS"));
+    }
+    let cells = (a.len() as u128 + 1) * (b.len() as u128 + 1);
+    if cells * size_of::<u32>() as u128 > cx.tuning.max_string as u128 {
         return Err(CmdError::Fixed(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));
@@ -142,4 +143,26 @@ fn reply_matches(matches: &[Match], len: u32, o: &Options, reply: &mut Reply) ->
     }
     reply.bulk(b"len")?;
     reply.int(len as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    #[test]
+    fn the_example_of_the_documentation() {
+        let mut e = Engine::new();
+        e.ask("MSET a ohmytext b mynewtext");
+        assert_eq!(e.ask("LCS a b"), "$6 mytext");
+        assert_eq!(e.ask("LCS a b LEN"), ":6");
+        assert_eq!(
+            e.ask("LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN"),
+            "*4 $7 matches *1 *3 *2 :4 :7 *2 :5 :8 :4 $3 len :6"
+        );
+        assert_eq!(e.ask("LCS a nokey"), "$0");
+        assert!(
+            e.ask("LCS a b LEN IDX")
+                .starts_with("-ERR If you want both")
+        );
+    }
 }

@@ -128,4 +128,24 @@ mod tests {
         assert_eq!(slice_clamped(b"", 0, -1), b"");
         assert_eq!(slice_clamped(b"a", i64::MIN, i64::MAX), b"a");
     }
+
+    #[test]
+    fn changing_in_place_makes_raw() {
+        let mut e = crate::engine::Engine::new();
+        e.ask("SET a 12");
+        assert_eq!(e.ask("APPEND a 3"), ":3");
+        assert_eq!(e.ask("OBJECT ENCODING a"), "$3 raw");
+        assert_eq!(e.ask("SETRANGE a 5 x"), ":6");
+        assert_eq!(e.run(&["GET", "a"]), b"$6\r\n123\0\0x\r\n");
+        assert_eq!(e.ask("SETRANGE b 5 \"\""), ":0");
+        assert_eq!(
+            (e.ask("EXISTS b"), e.ask("STRLEN a")),
+            (":0".into(), ":6".into())
+        );
+        assert_eq!(e.ask("SETRANGE a -1 x"), "-ERR offset is out of range");
+        let error = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+        assert_eq!(e.ask("SETRANGE a 536870912 x"), error);
+        e.tuning().max_string = 7;
+        assert_eq!(e.ask("APPEND a 78"), error);
+    }
 }

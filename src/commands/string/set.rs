@@ -2,9 +2,11 @@
 
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::commands::put;
 use crate::keyspace::string::{self, StringRef};
 use crate::keyspace::{Deadline, Leave};
 use crate::types::entry::NewValue;
+use crate::types::value::Kind;
 
 /// The unit and the meaning of an expiry option.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,17 +55,15 @@ impl Unit {
 
 /// When SET writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum When<'a> {
+enum When {
     Always,
     Absent,
     Present,
-    Equal(&'a [u8]),
-    Different(&'a [u8]),
 }
 
 /// The options of SET and GETEX, as they were said.
 struct Options<'a> {
-    when: When<'a>,
+    when: When,
     get: bool,
     keep_ttl: bool,
     persist: bool,
@@ -71,8 +71,9 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn has_expiry(&self) -> bool {
-        self.keep_ttl || self.persist || self.expiry.is_some()
+    /// Whether a deadline in this unit may follow. As Redis does, the last one of a unit holds.
+    fn allows(&self, unit: Unit) -> bool {
+        !self.keep_ttl && !self.persist && self.expiry.is_none_or(|(said, _)| said == unit)
     }
 
     /// Parses what follows; `set` says which of the two commands asks.
@@ -91,10 +92,6 @@ impl<'a> Options<'a> {
                 o.when = When::Absent;
             } else if set && is(b"XX") && (free || o.when == When::Present) {
                 o.when = When::Present;
-            } else if set && is(b"IFEQ") && free && args.left() > 0 {
-                o.when = When::Equal(args.bytes());
-            } else if set && is(b"IFNE") && free && args.left() > 0 {
-                o.when = When::Different(args.bytes());
             } else if set && is(b"GET") {
                 o.get = true;
             } else if set && is(b"KEEPTTL") && o.expiry.is_none() {
@@ -103,7 +100,7 @@ impl<'a> Options<'a> {
                 o.persist = true;
             } else if let Some(unit) = Unit::of_option(word)
                 && args.left() > 0
-                && !o.has_expiry()
+                && o.allows(unit)
             {
                 o.expiry = Some((unit, args.bytes()));
             } else {
@@ -142,17 +139,14 @@ pub(super) fn get(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult 
 
 /// Writes a string and states what follows from it.
 fn store(cx: &mut Cx, key: &[u8], value: NewValue, deadline: Deadline) {
-    let existed = cx.db().set(key, value, deadline);
+    put(cx, key, value, Kind::String, deadline);
     cx.changed(Event::SET, key);
-    if !existed {
-        cx.also(Event::NEW, key);
-    }
     if let Deadline::At(_) = deadline {
         cx.also(Event::EXPIRE, key);
     }
 }
 
-/// SET key value [NX | XX | IFEQ value | IFNE value] [GET] [EX | PX | EXAT | PXAT n | KEEPTTL].
+/// SET key value [NX | XX] [GET] [EX | PX | EXAT | PXAT n | KEEPTTL].
 pub(super) fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     cx.hint(args);
     let key = args.key();
@@ -168,36 +162,34 @@ pub(super) fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult 
         None if o.keep_ttl => Deadline::Keep,
         None => Deadline::Clear,
     };
-    let conditional = o.when != When::Always;
     if o.get {
         reply_string(cx.db().string(key)?, reply)?;
     }
-    if conditional && !holds(cx, key, o.when)? {
+    if !holds(cx, key, o.when) {
         return if o.get { Ok(()) } else { reply.null() };
     }
     store(cx, key, value_of(args, value_at), deadline);
-    if let Deadline::At(deadline_ms) = deadline {
-        propagate_pxat(cx, args, value_at, deadline_ms);
+    match o.expiry {
+        // The moment stands there already.
+        Some((Unit::UnixMilliseconds, _)) => {}
+        Some(_) => {
+            if let Deadline::At(deadline_ms) = deadline {
+                propagate_pxat(cx, args, value_at, deadline_ms);
+            }
+        }
+        None if o.get => propagate_without_get(cx, args),
+        None => {}
     }
     if o.get { Ok(()) } else { reply.ok() }
 }
 
 /// Whether SET's condition holds for what is at the key.
-fn holds(cx: &mut Cx, key: &[u8], when: When) -> Result<bool, CmdError> {
-    let mut db = cx.db();
-    let found = db.write(key);
-    let same = |expected: &[u8]| -> Result<bool, CmdError> {
-        let Some(found) = found else { return Ok(false) };
-        let mut buffer = itoa::Buffer::new();
-        Ok(db.string_at(found)?.as_bytes(&mut buffer) == expected)
-    };
-    Ok(match when {
+fn holds(cx: &mut Cx, key: &[u8], when: When) -> bool {
+    match when {
         When::Always => true,
-        When::Absent => found.is_none(),
-        When::Present => found.is_some(),
-        When::Equal(expected) => same(expected)?,
-        When::Different(expected) => !same(expected)?,
-    })
+        When::Absent => cx.db().write(key).is_none(),
+        When::Present => cx.db().write(key).is_some(),
+    }
 }
 
 /// A relative deadline is propagated as the moment it meant.
@@ -212,6 +204,16 @@ fn propagate_pxat(cx: &mut Cx, args: &Args, value_at: usize, deadline_ms: i64) {
         b"PXAT",
         deadline,
     ]);
+}
+
+/// Replicas need no answer.
+fn propagate_without_get(cx: &mut Cx, args: &Args) {
+    let argv = args.argv();
+    let options = argv.from(3);
+    let options = options
+        .iter()
+        .filter(|word| !word.eq_ignore_ascii_case(b"GET"));
+    cx.propagate_as(argv.iter().take(3).chain(options));
 }
 
 /// SETNX key value.
@@ -360,4 +362,88 @@ pub(super) fn msetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     }
     store_all(cx, args);
     reply.int(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    fn engine() -> Engine {
+        let mut e = Engine::new();
+        e.set_now_ms(1_000_000);
+        e
+    }
+
+    #[test]
+    fn set_writes_under_conditions() {
+        let mut e = engine();
+        assert_eq!(e.ask("SET a 1 XX"), "$-1");
+        assert_eq!(e.ask("SET a 1 NX"), "+OK");
+        assert_eq!(e.outcome().events_text(), "new a, set a");
+        assert_eq!(e.ask("SET a 2 NX GET"), "$1 1");
+        assert_eq!(e.outcome().dirty, 0);
+        assert_eq!(e.ask("SET a get XX GET"), "$1 1");
+        assert_eq!(e.outcome().events_text(), "overwritten a, set a");
+        assert_eq!(e.outcome().propagated_text(), "SET a get XX");
+    }
+
+    #[test]
+    fn set_takes_one_kind_of_deadline() {
+        let mut e = engine();
+        assert_eq!(e.ask("SET a 1 EX 10 EX 20"), "+OK");
+        assert_eq!(e.outcome().propagated_text(), "SET a 1 PXAT 1020000");
+        assert_eq!(e.ask("SET a 2 KEEPTTL"), "+OK");
+        assert_eq!(e.ask("TTL a"), ":20");
+        for line in [
+            "SET a 1 EX 10 PX 5",
+            "SET a 1 EX 1 KEEPTTL",
+            "SET a 1 EX",
+            "SET a 1 IFEQ 2",
+        ] {
+            assert_eq!(e.ask(line), "-ERR syntax error", "{line}");
+        }
+        let error = "-ERR invalid expire time in 'set' command";
+        assert_eq!(e.ask("SET a 1 PX 0"), error);
+        assert_eq!(e.ask("SET a 1 EX 9223372036854775807"), error);
+        assert_eq!(
+            e.ask("SETEX a x 1"),
+            "-ERR value is not an integer or out of range"
+        );
+        assert_eq!(e.ask("SET a 1 PXAT 1000001"), "+OK");
+        assert_eq!(e.outcome().propagated_text(), "SET a 1 PXAT 1000001");
+        assert_eq!(e.ask("GETSET a 2"), "$1 1");
+        assert_eq!(e.outcome().propagated_text(), "SET a 2");
+        assert_eq!(e.ask("TTL a"), ":-1");
+    }
+
+    #[test]
+    fn getex_and_getdel_tell_what_they_did() {
+        let mut e = engine();
+        e.ask("SET a 1");
+        assert_eq!(e.ask("GETEX a EX 10"), "$1 1");
+        assert_eq!(e.outcome().propagated_text(), "PEXPIREAT a 1010000");
+        assert_eq!(e.ask("GETEX a PERSIST"), "$1 1");
+        assert_eq!(e.outcome().propagated_text(), "PERSIST a");
+        assert_eq!(e.ask("GETEX a PERSIST"), "$1 1");
+        assert_eq!(e.outcome().dirty, 0);
+        assert_eq!(e.ask("GETEX a EXAT 1"), "$1 1");
+        assert_eq!(e.outcome().events_text(), "del a");
+        e.ask("SET a 1");
+        assert_eq!(e.ask("GETDEL a"), "$1 1");
+        assert_eq!(e.outcome().propagated_text(), "DEL a");
+    }
+
+    #[test]
+    fn many_at_once() {
+        let mut e = engine();
+        assert_eq!(e.ask("MSET a 1 b 2 a 3"), "+OK");
+        assert_eq!(e.outcome().dirty, 3);
+        assert_eq!(e.ask("MGET a b c"), "*3 $1 3 $1 2 $-1");
+        assert_eq!(e.ask("MSETNX c 1 a 2"), ":0");
+        assert_eq!(e.ask("MSETNX c 1 d 2"), ":1");
+        assert_eq!(
+            e.ask("MSET a 1 b"),
+            "-ERR wrong number of arguments for 'mset' command"
+        );
+    }
 }

@@ -1,0 +1,124 @@
+//! COPY and MOVE: a key at another place, in this database or another.
+
+use super::db_argument;
+use crate::command::effects::Event;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::commands::tell_overwritten;
+use crate::keyspace::{DbIndex, Leave};
+
+const SAME: CmdError = CmdError::Fixed("ERR source and destination objects are the same");
+
+/// An event of a key that may lie in another database than the caller's.
+fn tell(cx: &mut Cx, db: DbIndex, event: Event, key: &[u8]) {
+    cx.effects.note(db, key, Some(event));
+}
+
+/// COPY source destination [DB n] [REPLACE].
+pub(super) fn copy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (from, to) = (args.key(), args.key());
+    let (mut to_db, mut replace) = (cx.db, false);
+    while args.left() > 0 {
+        if args.word("REPLACE") {
+            replace = true;
+        } else if args.left() > 1 && args.word("DB") {
+            to_db = db_argument(cx, args)?;
+        } else {
+            return Err(CmdError::Syntax);
+        }
+    }
+    if to_db == cx.db && from == to {
+        return Err(SAME);
+    }
+    let mut db = cx.db();
+    let Some(found) = db.read(from) else {
+        return reply.int(0);
+    };
+    let kind = db.get(found).kind();
+    let mut target = cx.keyspace.db(to_db);
+    let mut old = None;
+    if let Some(taken) = target.write(to) {
+        if !replace {
+            return reply.int(0);
+        }
+        old = Some(target.get(taken).kind());
+        target.leave(taken, Leave::Overwritten);
+    }
+    // What left may have moved the source.
+    let mut db = cx.db();
+    let found = db.peek(from).ok_or(CmdError::NoSuchKey)?;
+    let (value, deadline_ms) = db.copy(found);
+    cx.keyspace.db(to_db).add_taken(to, value, deadline_ms);
+    tell(cx, to_db, Event::NEW, to);
+    cx.changed_in(to_db, Event::COPY_TO, to);
+    if let Some(old) = old {
+        tell_overwritten(cx, to_db, to, old, kind);
+    }
+    reply.int(1)
+}
+
+/// MOVE key db.
+pub(super) fn move_(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let key = args.key();
+    let to_db = db_argument(cx, args)?;
+    if to_db == cx.db {
+        return Err(SAME);
+    }
+    let Some(found) = cx.db().write(key) else {
+        return reply.int(0);
+    };
+    if cx.keyspace.db(to_db).write(key).is_some() {
+        return reply.int(0);
+    }
+    let (value, deadline_ms) = cx.db().take(found);
+    cx.keyspace.db(to_db).add_taken(key, value, deadline_ms);
+    tell(cx, to_db, Event::NEW, key);
+    cx.changed(Event::MOVE_FROM, key);
+    tell(cx, to_db, Event::MOVE_TO, key);
+    reply.int(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    #[test]
+    fn a_copy_lives_on_its_own() {
+        let mut e = Engine::new();
+        e.set_now_ms(1_000_000);
+        e.ask("SET a 1 EX 10");
+        assert_eq!(e.ask("COPY a b"), ":1");
+        assert_eq!(e.outcome().events_text(), "new b, copy_to b");
+        e.ask("SET a 2");
+        assert_eq!(
+            (e.ask("GET b"), e.ask("TTL b")),
+            ("$1 1".into(), ":10".into())
+        );
+        assert_eq!(e.ask("COPY a b"), ":0");
+        assert_eq!(e.ask("COPY a b REPLACE"), ":1");
+        assert_eq!(
+            e.ask("COPY a a"),
+            "-ERR source and destination objects are the same"
+        );
+        assert_eq!(e.ask("COPY a a DB 2"), ":1");
+        assert_eq!(e.ask("COPY a b DB 16"), "-ERR DB index is out of range");
+    }
+
+    #[test]
+    fn a_key_moves_where_there_is_room() {
+        let mut e = Engine::new();
+        e.ask("SET a 1 EX 10");
+        assert_eq!(e.ask("MOVE a 1"), ":1");
+        assert_eq!(e.ask("EXISTS a"), ":0");
+        e.ask("SET a 2");
+        assert_eq!(e.ask("MOVE a 1"), ":0");
+        assert_eq!(
+            e.ask("MOVE a 0"),
+            "-ERR source and destination objects are the same"
+        );
+        e.select(1);
+        assert_eq!(
+            (e.ask("GET a"), e.ask("TTL a")),
+            ("$1 1".into(), ":10".into())
+        );
+    }
+}

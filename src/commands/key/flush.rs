@@ -1,0 +1,97 @@
+//! FLUSHDB, FLUSHALL, SWAPDB: whole databases.
+//!
+//! A flushed database is replaced by an empty one at once, whichever way was asked for; what was
+//! in it is dropped elsewhere. So there is nothing to wait for in a synchronous flush.
+
+use super::small_int;
+use crate::command::effects::Sweep;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::keyspace::DbIndex;
+
+/// The one option of the two: SYNC or ASYNC.
+fn parse_mode(args: &mut Args) -> CmdResult {
+    match args.left() {
+        0 => Ok(()),
+        1 if args.word("SYNC") || args.word("ASYNC") => Ok(()),
+        _ => Err(CmdError::Syntax),
+    }
+}
+
+fn flush(cx: &mut Cx, index: DbIndex) {
+    let keys = cx.keyspace.flush(index) as u64;
+    cx.effects.dirty += keys;
+    cx.keyspace.shared.stats.lazyfreed += keys;
+}
+
+/// A flush is propagated even if there was nothing to flush: it may be a replica's way back to
+/// the same data.
+fn finish(cx: &mut Cx, args: &Args, sweep: Sweep, reply: &mut Reply) -> CmdResult {
+    cx.effects.sweeps.push(sweep);
+    cx.propagate_as(args.argv().iter());
+    reply.ok()
+}
+
+/// FLUSHDB [ASYNC | SYNC].
+pub(super) fn flushdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    parse_mode(args)?;
+    flush(cx, cx.db);
+    finish(cx, args, Sweep::Flushed(cx.db), reply)
+}
+
+/// FLUSHALL [ASYNC | SYNC].
+pub(super) fn flushall(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    parse_mode(args)?;
+    for index in 0..cx.keyspace.databases() {
+        flush(cx, DbIndex(index));
+    }
+    finish(cx, args, Sweep::FlushedAll, reply)
+}
+
+/// SWAPDB index1 index2.
+pub(super) fn swapdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let mut number = |error: &'static str| {
+        let number = args.int().and_then(small_int);
+        number.map_err(|_| CmdError::Fixed(error))
+    };
+    let a = number("ERR invalid first DB index")?;
+    let b = number("ERR invalid second DB index")?;
+    let index = |number| cx.keyspace.index_of(number).ok_or(CmdError::DbRange);
+    let (a, b) = (index(a)?, index(b)?);
+    cx.keyspace.swap(a, b);
+    cx.effects.dirty += 1;
+    cx.effects.sweeps.push(Sweep::Swapped(a, b));
+    reply.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    #[test]
+    fn flushes_reach_what_they_should() {
+        let mut e = Engine::new();
+        e.ask("MSET a 1 b 2");
+        e.select(1);
+        e.ask("SET c 3");
+        assert_eq!(e.ask("FLUSHDB"), "+OK");
+        assert_eq!(e.outcome().dirty, 1);
+        assert_eq!(e.ask("FLUSHDB ASYNC"), "+OK");
+        assert_eq!(e.outcome().propagated_text(), "FLUSHDB ASYNC");
+        assert_eq!(e.keyspace().len(), 2);
+        assert_eq!(e.ask("FLUSHALL foo"), "-ERR syntax error");
+        assert_eq!(e.ask("FLUSHALL SYNC"), "+OK");
+        assert_eq!(e.keyspace().len(), 0);
+    }
+
+    #[test]
+    fn databases_change_places() {
+        let mut e = Engine::new();
+        e.ask("SET a 1");
+        assert_eq!(e.ask("SWAPDB 0 3"), "+OK");
+        assert_eq!(e.ask("EXISTS a"), ":0");
+        e.select(3);
+        assert_eq!(e.ask("EXISTS a"), ":1");
+        assert_eq!(e.ask("SWAPDB 0 16"), "-ERR DB index is out of range");
+        assert_eq!(e.ask("SWAPDB x 1"), "-ERR invalid first DB index");
+    }
+}

@@ -1,0 +1,131 @@
+//! OBJECT: how a value is stored and how much it is used.
+
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::types::entry::EntryRef;
+
+/// The entry of the key that is next, as `show` answers it; nil if there is none. Looking behind a
+/// value is no use of it.
+fn look(
+    cx: &mut Cx,
+    args: &mut Args,
+    reply: &mut Reply,
+    show: impl FnOnce(EntryRef, &mut Reply) -> CmdResult,
+) -> CmdResult {
+    let mut db = cx.db();
+    match db.examine(args.key()) {
+        Some(found) => show(db.get(found), reply),
+        None => reply.null(),
+    }
+}
+
+/// OBJECT ENCODING key.
+pub(super) fn object_encoding(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    look(cx, args, reply, |entry, reply| {
+        reply.bulk(entry.encoding().name().as_bytes())
+    })
+}
+
+/// OBJECT FREQ key.
+pub(super) fn object_freq(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (aging, now_ms) = (cx.keyspace.shared.aging.clone(), cx.now_ms());
+    look(cx, args, reply, |entry, reply| {
+        if !aging.lfu {
+            return Err(CmdError::Fixed(
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+        reply.int(aging.frequency(entry.aging(), now_ms) as i64)
+    })
+}
+
+/// OBJECT IDLETIME key.
+pub(super) fn object_idletime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (aging, now_ms) = (cx.keyspace.shared.aging.clone(), cx.now_ms());
+    look(cx, args, reply, |entry, reply| {
+        if aging.lfu {
+            return Err(CmdError::Fixed(
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+        reply.int(aging.idle_seconds(entry.aging(), now_ms))
+    })
+}
+
+/// OBJECT REFCOUNT key. Values are never shared between keys.
+pub(super) fn object_refcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    look(cx, args, reply, |_, reply| reply.int(1))
+}
+
+/// OBJECT HELP.
+pub(super) fn object_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.help(&[
+        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ENCODING <key>",
+        "    How the value of the key is stored.",
+        "FREQ <key>",
+        "    How often the key is used, on the logarithmic scale of the LFU policies.",
+        "IDLETIME <key>",
+        "    Seconds since the key was last used.",
+        "REFCOUNT <key>",
+        "    How many references to the value there are.",
+        "HELP",
+        "    Print this help.",
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    #[test]
+    fn encodings_are_those_of_redis() {
+        let mut e = Engine::new();
+        let (long, longer) = ("x".repeat(40), "x".repeat(41));
+        for (value, encoding) in [
+            ("12", "$3 int"),
+            ("012", "$6 embstr"),
+            (&longer, "$3 raw"),
+            (&long, "$6 embstr"),
+        ] {
+            e.run(&["SET", "k", value]);
+            assert_eq!(e.ask("OBJECT ENCODING k"), encoding);
+        }
+        e.ask("EXPIRE k 100");
+        assert_eq!(e.ask("OBJECT ENCODING k"), "$3 raw");
+        assert_eq!(e.ask("OBJECT ENCODING nokey"), "$-1");
+        assert_eq!(e.ask("OBJECT REFCOUNT k"), ":1");
+    }
+
+    #[test]
+    fn idle_time_grows_until_the_key_is_used() {
+        let mut e = Engine::new();
+        e.set_now_ms(1_000_000);
+        e.ask("SET k v");
+        e.advance_ms(7_000);
+        assert_eq!(e.ask("OBJECT IDLETIME k"), ":7");
+        e.ask("TTL k");
+        assert_eq!(e.ask("OBJECT IDLETIME k"), ":7");
+        e.keyspace().shared.no_touch = true;
+        e.ask("GET k");
+        assert_eq!(e.ask("OBJECT IDLETIME k"), ":7");
+        e.ask("TOUCH k");
+        assert_eq!(e.ask("OBJECT IDLETIME k"), ":0");
+        assert!(
+            e.ask("OBJECT FREQ k")
+                .starts_with("-ERR An LFU maxmemory policy is not")
+        );
+    }
+
+    #[test]
+    fn frequency_counts_under_lfu() {
+        let mut e = Engine::new();
+        e.set_now_ms(1_000_000);
+        e.keyspace().shared.aging.lfu = true;
+        e.ask("SET k v");
+        assert_eq!(e.ask("OBJECT FREQ k"), ":5");
+        assert!(
+            e.ask("OBJECT IDLETIME k")
+                .starts_with("-ERR An LFU maxmemory policy is sel")
+        );
+    }
+}
