@@ -16,6 +16,10 @@ fn main() {
     getrandom::fill(&mut seed).expect("the system has randomness");
     let mut config = Config::new();
     let args: Vec<String> = std::env::args().collect();
+    if args.iter().any(|a| a == "--version") {
+        println!("{}", redwheel::cli::version_line());
+        return;
+    }
     if let Some(at) = args.iter().position(|a| a == "--port") {
         config.port = args[at + 1].parse().expect("a port");
     }

@@ -195,6 +195,11 @@ impl Entries {
     /// Overwrites the value at `at`, keeping key, deadline and aging. A position stays good.
     pub fn set_value(&mut self, at: Position, value: NewValue) -> Remains {
         let entry = self.at(at);
+        if let NewValue::Int(n) = value
+            && self.set_int(at, n)
+        {
+            return None;
+        }
         // SAFETY: `&mut self`: nobody refers to the value.
         let remains = unsafe { entry.take_heap() };
         let old = entry.shape();
@@ -202,10 +207,6 @@ impl Entries {
             value_size: value.inner_size(),
             ..old
         };
-        if let (NewValue::Int(n), Some(ValueMut::Int(_))) = (&value, self.value_mut(at)) {
-            entry.set_int(*n);
-            return remains;
-        }
         // SAFETY: entries of this table are live; the key stays readable until it is rewritten.
         let reader = unsafe { entry.as_ref() };
         if block_size(old.size()) == block_size(new.size()) && old.size() <= BLOCK_MAX {

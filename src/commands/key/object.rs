@@ -97,6 +97,14 @@ mod tests {
     }
 
     #[test]
+    fn an_integer_over_a_long_string_is_an_integer() {
+        let mut e = Engine::new();
+        e.run(&["SET", "k", &"x".repeat(1000)]);
+        e.ask("SET k 12");
+        assert_eq!(e.ask("OBJECT ENCODING k"), "$3 int");
+    }
+
+    #[test]
     fn idle_time_grows_until_the_key_is_used() {
         let mut e = Engine::new();
         e.set_now_ms(1_000_000);
