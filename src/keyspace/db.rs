@@ -6,6 +6,7 @@
 
 use super::expiry::{self, KeyTimer};
 use super::{DbIndex, Departed, Doomed, Shared};
+use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher, Remains};
 use crate::types::entry::{EntryRef, NewValue};
 use crate::types::table::Position;
@@ -63,9 +64,9 @@ pub struct Db {
 }
 
 impl Db {
-    pub fn new(hasher: KeyHasher) -> Self {
+    pub fn new(hasher: KeyHasher, reserve: Reserve) -> Self {
         Db {
-            entries: Entries::new(hasher),
+            entries: Entries::new(hasher, reserve),
             wheel: None,
             volatile: 0,
             avg_ttl_ms: 0,

@@ -14,6 +14,7 @@ pub use ahead::Ahead;
 pub use db::{Db, DbMut, Deadline, Found, Leave};
 
 use crate::algo::rng::Rng;
+use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher};
 use crate::types::value::Heap;
 use aging::Aging;
@@ -99,12 +100,15 @@ pub struct Keyspace {
     dbs: Vec<Db>,
     pub shared: Shared,
     hasher: KeyHasher,
+    /// Memory made ready for all databases.
+    reserve: Reserve,
     pub rng: Rng,
 }
 
 impl Keyspace {
     /// `databases` empty databases; the generator seeds the hash and every random pick.
     pub fn new(databases: u32, mut rng: Rng, now_ms: i64) -> Self {
+        let reserve = Reserve::default();
         let hasher = KeyHasher::new(std::array::from_fn(|_| rng.next_u64()));
         let shared = Shared {
             now_ms,
@@ -118,11 +122,14 @@ impl Keyspace {
             no_touch: false,
             hold_expired: false,
         };
-        let dbs = (0..databases).map(|_| Db::new(hasher.clone())).collect();
+        let dbs = (0..databases)
+            .map(|_| Db::new(hasher.clone(), reserve.clone()))
+            .collect();
         Keyspace {
             dbs,
             shared,
             hasher,
+            reserve,
             rng,
         }
     }
@@ -195,7 +202,10 @@ impl Keyspace {
     /// Empties a database and returns how many keys it had. The entries go to `doomed` at once.
     pub fn flush(&mut self, index: DbIndex) -> usize {
         let hasher = self.hasher.clone();
-        let db = std::mem::replace(&mut self.dbs[index.0 as usize], Db::new(hasher));
+        let db = std::mem::replace(
+            &mut self.dbs[index.0 as usize],
+            Db::new(hasher, self.reserve.clone()),
+        );
         let len = db.len();
         if len > 0 {
             self.shared

@@ -17,7 +17,7 @@
 //! database and moves with it: FLUSHALL sends the whole arena to the helper thread.
 #![allow(unsafe_code)]
 
-use crate::sys::pages::{self, CHUNK, Pages};
+use crate::sys::pages::{self, CHUNK, Pages, Reserve};
 use std::ptr::NonNull;
 
 /// Blocks above this size come from the general allocator.
@@ -69,6 +69,7 @@ pub struct Arena {
     mapped: u32,
     used_bytes: usize,
     large_bytes: usize,
+    reserve: Reserve,
 }
 
 // SAFETY: the arena is the only owner of its chunks; nothing in it is tied to a thread.
@@ -105,15 +106,9 @@ pub fn block_size(size: usize) -> usize {
     }
 }
 
-impl Default for Arena {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Arena {
     /// An arena that holds nothing and has mapped nothing.
-    pub const fn new() -> Self {
+    pub fn new(reserve: Reserve) -> Self {
         Arena {
             chunks: Vec::new(),
             room: [NONE; CLASSES],
@@ -122,6 +117,7 @@ impl Arena {
             mapped: 0,
             used_bytes: 0,
             large_bytes: 0,
+            reserve,
         }
     }
 
@@ -313,12 +309,11 @@ impl Arena {
 
     fn map(&mut self) {
         // A small keyspace should not cost 2 MiB at its first key.
-        let kind = if self.mapped == 0 {
-            Pages::Small
-        } else {
-            Pages::Huge
+        let chunk = match self.mapped {
+            0 => pages::map_chunk(Pages::Small),
+            _ => self.reserve.take(),
         };
-        let chunk = pages::map_chunk(kind).cast::<Header>();
+        let chunk = chunk.cast::<Header>();
         let index = match self.chunks.iter().position(Option::is_none) {
             Some(hole) if self.mapped as usize != self.chunks.len() => hole,
             _ => {
@@ -384,7 +379,7 @@ mod tests {
         fn blocks_never_overlap_and_everything_comes_back(
             ops in prop::collection::vec((1usize..1400, any::<bool>(), any::<prop::sample::Index>()), 1..2000)
         ) {
-            let mut arena = Arena::new();
+            let mut arena = Arena::new(Reserve::default());
             let mut live: Vec<(NonNull<u8>, usize, u8)> = Vec::new();
             for (n, (size, take, which)) in ops.into_iter().enumerate() {
                 if take || live.is_empty() {

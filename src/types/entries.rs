@@ -7,7 +7,7 @@
 //! Called by `keyspace::db` only, which knows about time, events and why a key leaves.
 #![allow(unsafe_code)]
 
-use crate::sys::pages::prefetch;
+use crate::sys::pages::{Reserve, prefetch};
 use crate::types::arena::{Arena, BLOCK_MAX, block_size};
 use crate::types::entry::{EntryPtr, EntryRef, NewValue, Shape};
 use crate::types::table::{HashItem, Position, SegmentPool, Slot, Table};
@@ -71,10 +71,11 @@ pub struct Entries {
 }
 
 impl Entries {
-    pub fn new(hasher: KeyHasher) -> Self {
+    /// An empty store that takes its chunks from `reserve`.
+    pub fn new(hasher: KeyHasher, reserve: Reserve) -> Self {
         Entries {
-            table: Table::new(SegmentPool::Huge),
-            arena: Arena::new(),
+            table: Table::new(SegmentPool::Huge(reserve.clone())),
+            arena: Arena::new(reserve),
             hasher,
         }
     }
@@ -355,7 +356,7 @@ mod tests {
     use std::collections::HashMap;
 
     fn entries() -> Entries {
-        Entries::new(KeyHasher::new([1, 2, 3, 4]))
+        Entries::new(KeyHasher::new([1, 2, 3, 4]), Reserve::default())
     }
 
     fn new_value(bytes: &[u8], as_int: bool) -> NewValue<'_> {

@@ -10,7 +10,7 @@
 #![allow(unsafe_code)]
 
 use super::segment::{self, Segment, Slot};
-use crate::sys::pages::{self, CHUNK, Pages};
+use crate::sys::pages::{self, CHUNK, Pages, Reserve};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::{NonNull, null_mut};
@@ -19,12 +19,12 @@ use std::ptr::{NonNull, null_mut};
 const LEVELS: usize = 40;
 
 /// Where segments come from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone)]
 pub enum Pool {
     /// The general allocator.
     Heap,
     /// Chunks on huge pages, for full-size segments.
-    Huge,
+    Huge(Reserve),
 }
 
 pub(super) struct Directory<T> {
@@ -206,7 +206,7 @@ impl Blocks {
     }
 
     fn is_pooled(&self, buckets: usize) -> bool {
-        self.pool == Pool::Huge && buckets == super::BUCKETS
+        matches!(self.pool, Pool::Huge(_)) && buckets == super::BUCKETS
     }
 
     fn alloc(&mut self, buckets: usize) -> NonNull<u8> {
@@ -282,12 +282,11 @@ impl Blocks {
     }
 
     fn map(&mut self) -> NonNull<Chunk> {
-        let kind = if self.chunks.is_empty() {
-            Pages::Small
-        } else {
-            Pages::Huge
+        let chunk = match &self.pool {
+            Pool::Huge(reserve) if !self.chunks.is_empty() => reserve.take(),
+            _ => pages::map_chunk(Pages::Small),
         };
-        let chunk = pages::map_chunk(kind).cast::<Chunk>();
+        let chunk = chunk.cast::<Chunk>();
         self.chunks.push(chunk);
         self.room.push(chunk);
         chunk

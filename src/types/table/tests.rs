@@ -51,7 +51,7 @@ fn full(pool: SegmentPool, n: u64) -> Table<Number> {
 
 #[test]
 fn finds_what_was_inserted_through_growth_and_shrinkage() {
-    for pool in [SegmentPool::Heap, SegmentPool::Huge] {
+    for pool in [SegmentPool::Heap, SegmentPool::Huge(Default::default())] {
         let mut table = full(pool, 100_000);
         assert_eq!(table.len(), 100_000);
         for n in 1..=100_000 {
