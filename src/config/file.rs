@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::directive::{Directive, Kind, Place, Source};
 use super::fields::Config;
-use super::standin::{matches, split_args};
 use super::words::LogLevel;
 use super::{table, value};
+use crate::algo::glob::{Case, matches};
+use crate::algo::quoting::split_args;
 
 /// What the configuration asks of its surroundings. The defaults suit a test: everything goes.
 pub trait Host {
@@ -317,7 +318,7 @@ fn entries(base: &Path, part: &[u8]) -> Vec<PathBuf> {
     let names = listing.flatten().map(|entry| entry.file_name());
     let fits = |name: &std::ffi::OsString| {
         let name = name.as_encoded_bytes();
-        (part[0] == b'.' || name[0] != b'.') && matches(part, name, false)
+        (part[0] == b'.' || name[0] != b'.') && matches(part, name, Case::Sensitive)
     };
     names.filter(fits).map(|name| base.join(name)).collect()
 }
