@@ -35,6 +35,11 @@ pub trait Host {
         false
     }
 
+    /// Whether lines can be logged to this file; answers why not.
+    fn check_logfile(&mut self, _path: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
     /// A line for the log.
     fn note(&mut self, _level: LogLevel, _text: String) {}
 }
@@ -77,7 +82,14 @@ const INCLUDE_DEPTH_MAX: usize = 64;
 impl Config {
     /// Reads a whole configuration: the text of the file, stdin and command line together.
     pub fn load(&mut self, text: &[u8], host: &mut dyn Host) -> Result<(), Fatal> {
-        self.load_nested(text, host, 0)
+        self.load_nested(text, host, 0)?;
+        if !self.logfile.is_empty()
+            && let Err(reason) = host.check_logfile(&self.logfile)
+        {
+            let reason = format!("Can't open the log file: {reason}");
+            return Err(Fatal::Stderr(fatal_text(&reason)));
+        }
+        Ok(())
     }
 
     fn load_nested(&mut self, text: &[u8], host: &mut dyn Host, depth: usize) -> Result<(), Fatal> {

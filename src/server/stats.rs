@@ -1,5 +1,8 @@
 //! Counters of the whole server, as INFO stats shows them.
 
+use super::Server;
+use super::table::CommandStats;
+use crate::keyspace::KeyStats;
 use hashbrown::HashMap;
 
 /// Different error codes counted one by one; more than these say that scripts make them up.
@@ -41,7 +44,10 @@ pub struct Stats {
     pub writes: u64,
     pub turns: u64,
     pub turns_us: u64,
-    pub turn_commands: u64,
+    /// The longest turn, and the most commands of one.
+    pub turn_max_us: u64,
+    pub turn_max_commands: u64,
+    pub cron_us: u64,
     pub errors: u64,
     pub unexpected_errors: u64,
     pub query_limit_disconnections: u64,
@@ -52,12 +58,22 @@ pub struct Stats {
     pub in_rate: Rate,
     pub out_rate: Rate,
     pub turn_rate: Rate,
+    pub turn_us_rate: Rate,
     /// By code, the first word of the error.
     pub error_codes: HashMap<String, u64>,
     pub error_codes_full: bool,
 }
 
 impl Stats {
+    /// Counts a turn of the loop that ran so many commands.
+    #[inline]
+    pub fn count_turn(&mut self, us: u64, commands: u64) {
+        self.turns += 1;
+        self.turns_us += us;
+        self.turn_max_us = self.turn_max_us.max(us);
+        self.turn_max_commands = self.turn_max_commands.max(commands);
+    }
+
     /// Counts an error reply by its first word.
     pub fn count_error(&mut self, text: &[u8]) {
         self.errors += 1;
@@ -70,5 +86,17 @@ impl Stats {
         } else {
             self.error_codes_full = true;
         }
+    }
+}
+
+impl Server {
+    /// CONFIG RESETSTAT.
+    pub fn reset_stats(&mut self) {
+        self.stats = Stats::default();
+        self.keyspace.shared.stats = KeyStats::default();
+        for slot in self.table.iter_mut() {
+            slot.stats = CommandStats::default();
+        }
+        self.bio.reset_freed();
     }
 }
