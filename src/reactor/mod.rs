@@ -29,6 +29,13 @@ const CLIENTS: usize = 1024;
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
 
+/// What a stranger from elsewhere hears while nothing protects the server but `protected-mode`.
+const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
+    enabled and no password is set for the default user. In this mode connections are only \
+    accepted from the loopback interface. Set a password (requirepass) or, if the network is \
+    trusted, turn protected mode off: CONFIG SET protected-mode no from a local connection, or \
+    'protected-mode no' in the configuration file.\r\n";
+
 /// See the head of this file.
 pub struct Reactor {
     poll: Poll,
@@ -179,6 +186,11 @@ impl Reactor {
         if server.clients.len() >= server.config.maxclients {
             server.stats.rejected_connections += 1;
             let _ = link.write(b"-ERR max number of clients reached\r\n");
+            return;
+        }
+        if server.config.protected_mode && server.acl.admits_strangers() && !link.is_local() {
+            server.stats.rejected_connections += 1;
+            let _ = link.write(DENIED);
             return;
         }
         let id = server.clients.next_id();

@@ -41,9 +41,7 @@ impl Server {
             Apply::LogLevel => log::set_max_level(level_filter(self.config.loglevel)),
             Apply::LogFormat => apply_log_format(&self.config),
             Apply::ProcTitle => self.show_title(),
-            Apply::OomScoreAdj => self.set_oom_score().map_err(|_| {
-                "Failed to apply new oom_score_adj configuration, check server logs.".to_owned()
-            })?,
+            Apply::OomScoreAdj => self.set_oom_score()?,
             Apply::RequirePass => self.apply_password(),
             Apply::MaxMemory => self.apply_memory_limit(),
             Apply::Eviction => self.apply_aging(),
@@ -139,34 +137,33 @@ impl Server {
 
     /// Tells the kernel how readily to kill us: the first of `oom-score-adj-values`, as that of a
     /// primary. What was there before counts as the base, and comes back when we are told `no`.
-    pub fn set_oom_score(&mut self) -> Result<(), ()> {
+    pub fn set_oom_score(&mut self) -> Result<(), String> {
         let wanted = self.config.oom_score_adj_values[0];
-        let process = &mut self.life.process;
-        let base = match process.oom_base {
+        let before = self.life.process.oom_base;
+        if self.config.oom_score_adj == OomScoreAdj::No && before.is_none() {
+            return Ok(());
+        }
+        let base = match before {
             Some(base) => base,
-            None if self.config.oom_score_adj == OomScoreAdj::No => return Ok(()),
-            None => {
-                let base = process::oom_score_adj().map_err(|error| {
-                    let reason = crate::config::os_reason(&error);
-                    log::warn!("Unable to read oom_score_adj: {reason}");
-                })?;
-                process.oom_base = Some(base);
-                base
-            }
+            None => process::oom_score_adj().map_err(|error| complain("read", error))?,
         };
-        let value = match self.config.oom_score_adj {
-            OomScoreAdj::No => {
-                process.oom_base = None;
-                base
-            }
-            OomScoreAdj::Relative => base + wanted,
-            OomScoreAdj::Absolute => wanted,
+        let (value, kept) = match self.config.oom_score_adj {
+            OomScoreAdj::No => (base, None),
+            OomScoreAdj::Relative => (base + wanted, Some(base)),
+            OomScoreAdj::Absolute => (wanted, Some(base)),
         };
-        process::set_oom_score_adj(value.clamp(-1000, 1000)).map_err(|error| {
-            let reason = crate::config::os_reason(&error);
-            log::warn!("Unable to write oom_score_adj: {reason}");
-        })
+        process::set_oom_score_adj(value.clamp(-1000, 1000))
+            .map_err(|error| complain("write", error))?;
+        self.life.process.oom_base = kept;
+        Ok(())
     }
+}
+
+/// Logs why the kernel's score is out of reach; the answer is what a client is told.
+fn complain(what: &str, error: std::io::Error) -> String {
+    let reason = crate::config::os_reason(&error);
+    log::warn!("Unable to {what} oom_score_adj: {reason}");
+    "Failed to set current oom_score_adj. Check server logs.".into()
 }
 
 /// Raises the limit of open files for so many clients, and says in the log where it cannot; how

@@ -102,6 +102,7 @@ impl Server {
             acl: Acl::default(),
             timers: Timers {
                 wheel: Wheel::new(clock.mono_ms()),
+                cron_ms: 0,
             },
             clock,
             stats: Stats::default(),

@@ -77,6 +77,9 @@ impl Stats {
     /// Counts an error reply by its first word.
     pub fn count_error(&mut self, text: &[u8]) {
         self.errors += 1;
+        if self.error_codes_full {
+            return;
+        }
         let code = text.split(|&b| b == b' ').next().unwrap_or_default();
         let code = String::from_utf8_lossy(&code[..code.len().min(128)]);
         if let Some(count) = self.error_codes.get_mut(code.as_ref()) {
@@ -84,8 +87,21 @@ impl Stats {
         } else if self.error_codes.len() < ERROR_CODES {
             self.error_codes.insert(code.into_owned(), 1);
         } else {
-            self.error_codes_full = true;
+            self.give_up_on_codes();
         }
+    }
+
+    /// Somebody makes codes up: forgets them all and counts none from now on.
+    #[cold]
+    fn give_up_on_codes(&mut self) {
+        let codes: Vec<&str> = self.error_codes.keys().map(String::as_str).collect();
+        log::warn!(
+            "Errorstats stopped adding new errors because there are too many different ones. \
+             Current errors code list: {}",
+            codes.join(", ")
+        );
+        self.error_codes = HashMap::from([("ERRORSTATS_DISABLED".to_owned(), 1)]);
+        self.error_codes_full = true;
     }
 }
 
