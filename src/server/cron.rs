@@ -15,6 +15,7 @@ const EXPIRY_SLICE_US: u64 = 1_000;
 /// What a timer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
+    Cron,
     /// Look whether a client has been idle for too long.
     ClientIdle(ClientId),
 }
@@ -32,12 +33,9 @@ impl Timed for Armed {
     }
 }
 
-/// The server's timers. Cron's stands apart: a wheel wakes up early to look closer at what is a
-/// tenth of a second away, which an idle server would do all the time.
+/// The server's timers.
 pub struct Timers {
     pub wheel: Wheel<Armed>,
-    /// When the jobs of cron are due, in monotonic milliseconds.
-    pub cron_ms: u64,
 }
 
 impl Timers {
@@ -48,34 +46,26 @@ impl Timers {
 
 impl Server {
     pub fn start_timers(&mut self) {
-        self.timers.cron_ms = self.clock.mono_ms();
+        self.timers.arm(self.clock.mono_ms(), Timer::Cron);
     }
 
     /// How long the loop may sleep, in milliseconds.
     pub fn sleep_ms(&self) -> u64 {
         let mono_ms = self.clock.mono_ms();
-        let cron = self.timers.cron_ms.saturating_sub(mono_ms);
         let timers = self
             .timers
             .wheel
-            .next_ms()
+            .wake_ms()
             .map(|ms| ms.saturating_sub(mono_ms));
         let keys = self
             .keyspace
             .next_expiry_ms()
             .map(|ms| (ms - self.clock.now_ms()).max(0) as u64);
-        timers.into_iter().chain(keys).fold(cron, u64::min)
+        timers.into_iter().chain(keys).min().unwrap_or(u64::MAX)
     }
 
     /// Runs the timers that are due.
     pub fn run_timers(&mut self) {
-        if self.timers.cron_ms <= self.clock.mono_ms() {
-            let start = clock::mono_us();
-            self.cron();
-            self.stats.cron_us += clock::mono_us() - start;
-            let period_ms = 1000 / self.config.hz.clamp(1, 500) as u64;
-            self.timers.cron_ms = self.clock.mono_ms() + period_ms;
-        }
         loop {
             match self.timers.wheel.step(self.clock.mono_ms()) {
                 Step::Idle => return,
@@ -87,6 +77,14 @@ impl Server {
 
     fn run_timer(&mut self, timer: Timer) {
         match timer {
+            Timer::Cron => {
+                let start = clock::mono_us();
+                self.cron();
+                self.stats.cron_us += clock::mono_us() - start;
+                let period_ms = 1000 / self.config.hz.clamp(1, 500) as u64;
+                self.timers
+                    .arm(self.clock.mono_ms() + period_ms, Timer::Cron);
+            }
             Timer::ClientIdle(id) => self.check_idle(id),
         }
     }

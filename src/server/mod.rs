@@ -102,7 +102,6 @@ impl Server {
             acl: Acl::default(),
             timers: Timers {
                 wheel: Wheel::new(clock.mono_ms()),
-                cron_ms: 0,
             },
             clock,
             stats: Stats::default(),
