@@ -8,6 +8,8 @@ pub mod call;
 pub mod clients;
 pub mod commands;
 pub mod cron;
+pub mod pause;
+pub mod redact;
 pub mod session;
 pub mod stats;
 pub mod table;
@@ -25,8 +27,10 @@ use crate::sys::clock::Clock;
 use crate::types::wheel::Wheel;
 use admit::Gates;
 use clients::{Client, Clients};
+use commands::monitor::Monitors;
 use cron::Timers;
-use session::{Ending, ReplyMode, Session};
+use pause::Pause;
+use session::{Ending, ReplyMode, Session, Wire};
 use stats::Stats;
 use table::Table;
 
@@ -52,6 +56,8 @@ pub struct Server {
     pub bio: Bio,
     pub rng: Rng,
     pub life: Life,
+    pub pause: Pause,
+    pub monitors: Monitors,
 }
 
 /// What concerns the process as a whole.
@@ -61,6 +67,8 @@ pub struct Life {
     pub started_ms: i64,
     /// The cycle counter at the end of the last command: the start of the next.
     pub stamp: u64,
+    /// When the log last told of a connection that spoke HTTP, in monotonic milliseconds.
+    pub cross_protocol_ms: Option<u64>,
     /// Something asked the server to stop: with this exit code.
     pub exit: Option<i32>,
 }
@@ -94,6 +102,8 @@ impl Server {
                 started_ms: now_ms,
                 ..Life::default()
             },
+            pause: Pause::default(),
+            monitors: Monitors::default(),
             config,
         };
         server
@@ -174,6 +184,7 @@ impl Server {
         }
         self.keyspace.shared.no_touch = session.no_touch;
         session.last_active_ms = self.clock.mono_ms();
+        session.wire = Wire::of(query, output);
         while let Some(argv) = query.peek(0) {
             if let Some(tag) = query.tag(NEAR)
                 && tag.hashed
