@@ -39,6 +39,7 @@ impl Server {
         match self.admit(session, self.table[number].spec) {
             Verdict::Run => {}
             Verdict::Wait => {
+                session.last_command = Some(number);
                 self.pause.hold(session);
                 return false;
             }

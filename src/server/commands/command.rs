@@ -448,6 +448,7 @@ fn argument(a: &Argument, reply: &mut Reply) -> CmdResult {
         a.key_spec.is_some(),
         a.token.is_some(),
         a.since.is_some(),
+        a.deprecated_since.is_some(),
         !flags.is_empty(),
         is_group,
     ];
@@ -465,6 +466,9 @@ fn argument(a: &Argument, reply: &mut Reply) -> CmdResult {
     }
     if let Some(since) = &a.since {
         text("since", since, reply)?;
+    }
+    if let Some(since) = &a.deprecated_since {
+        text("deprecated_since", since, reply)?;
     }
     if !flags.is_empty() {
         field("flags", reply)?;

@@ -82,7 +82,7 @@ pub static TABLE: &[ServerCommand] = &[
             arity: -2,
             flags: all(&[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY]),
             group: Group::Connection,
-            usage: "[username:string] password:string",
+            usage: "[username:string!6.0.0] password:string",
             since: "1.0.0",
             summary: "Proves who the client is.",
             complexity: "O(N) where N is the number of passwords defined for the user",
