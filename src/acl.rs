@@ -25,6 +25,10 @@ impl Acl {
         self.password.is_none()
     }
 
+    pub fn has_user(&self, user: &[u8]) -> bool {
+        user == DEFAULT_USER.as_bytes()
+    }
+
     /// Whether this name and password are right.
     pub fn authenticate(&self, user: &[u8], password: &[u8]) -> bool {
         if user != DEFAULT_USER.as_bytes() {

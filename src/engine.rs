@@ -220,10 +220,7 @@ impl Engine {
         let sub = word(1);
         let entry = entry.subcommands.iter().find(|e| e.spec.name == sub);
         let Some(entry) = entry else {
-            return Err(CmdError::UnknownSubcommand {
-                container: name.to_uppercase(),
-                sub: String::from_utf8_lossy(argv.at(1)).into_owned(),
-            });
+            return Err(CmdError::unknown_subcommand(&name, argv.at(1)));
         };
         match entry.spec.accepts(argv.len()) {
             true => Ok((entry, 2)),

@@ -36,14 +36,20 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Modules that may import less than their layer allows.
-const NARROWER: &[(&str, &[&str])] = &[("types", &["algo"])];
+const NARROWER: &[(&str, &[&str])] = &[("types", &["algo", "sys"])];
+
+/// Of some modules only one part may be imported: (who, from where, what).
+const ONLY: &[(&str, &str, &str)] = &[("types", "sys", "crate::sys::pages")];
 
 /// Where `unsafe` may stand. A folder ends with a slash.
 const UNSAFE: &[&str] = &[
     "sys/",
+    "types/arena.rs",
     "types/bytes.rs",
+    "types/entries.rs",
     "types/entry.rs",
     "types/table/segment.rs",
+    "types/table/directory.rs",
 ];
 
 /// Crates and modules that only some places may name.
@@ -296,6 +302,15 @@ fn imports_point_down() {
                     "src/{}:{n}: {module} imports {name}, which stands no lower",
                     source.path
                 ));
+            }
+            for (_, from, only) in ONLY.iter().filter(|(who, ..)| *who == module) {
+                let whole = format!("crate::{from}");
+                if line.contains(&whole) && !line.contains(only) {
+                    breaches.push(format!(
+                        "src/{}:{n}: {module} may import only {only} of {from}",
+                        source.path
+                    ));
+                }
             }
             if module != "main"
                 && module != "lib"
@@ -585,7 +600,8 @@ fn the_checks_see_what_they_should() {
     );
     assert!(may_import("commands", "types") && !may_import("types", "keyspace"));
     assert!(
-        !may_import("types", "sys")
+        may_import("types", "sys")
+            && !may_import("types", "net")
             && !may_import("acl", "script")
             && may_import("engine", "commands")
     );

@@ -1,4 +1,18 @@
 //! Every error a client can see, with its exact text.
+//!
+//! The text is bytes: what a client sent can be part of it, and need not be UTF-8.
+
+use std::borrow::Cow;
+
+/// Bytes of a word from a client that an error shows.
+pub const SHOWN: usize = 128;
+
+/// The part of a client's word that an error shows. As Redis does, it ends at a zero byte.
+pub fn shown_part(bytes: &[u8], most: usize) -> &[u8] {
+    let bytes = &bytes[..bytes.len().min(most)];
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    &bytes[..end]
+}
 
 /// What a command function returns: an answer was written, or this error is the answer.
 pub type CmdResult = Result<(), CmdError>;
@@ -41,17 +55,45 @@ pub enum CmdError {
         container: &'static str,
         sub: String,
     },
-    #[error("ERR unknown subcommand '{sub}'. Try {container} HELP.")]
-    UnknownSubcommand { container: String, sub: String },
     #[error("{0}")]
     Fixed(&'static str),
     #[error("{0}")]
     Text(String),
+    /// A text with bytes of the client in it.
+    #[error("{}", String::from_utf8_lossy(.0))]
+    Bytes(Vec<u8>),
 }
 
 impl CmdError {
     pub fn arity(name: &str) -> CmdError {
         CmdError::Arity(name.to_owned())
+    }
+
+    /// A text around bytes of the client, of which at most `shown` appear.
+    pub fn quoting(before: &str, bytes: &[u8], shown: usize, after: &str) -> CmdError {
+        CmdError::Bytes(
+            [
+                before.as_bytes(),
+                shown_part(bytes, shown),
+                after.as_bytes(),
+            ]
+            .concat(),
+        )
+    }
+
+    /// `container` has no such subcommand.
+    pub fn unknown_subcommand(container: &str, sub: &[u8]) -> CmdError {
+        let after = format!("'. Try {} HELP.", container.to_uppercase());
+        CmdError::quoting("ERR unknown subcommand '", sub, SHOWN, &after)
+    }
+
+    /// What goes over the wire behind the `-`.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            CmdError::Bytes(bytes) => Cow::Borrowed(bytes),
+            CmdError::Fixed(text) => Cow::Borrowed(text.as_bytes()),
+            other => Cow::Owned(other.to_string().into_bytes()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The notation is that of Redis's key specifications: where a group of keys begins (an index, or
 //! behind a keyword) and how the rest of it is found (a range, or a count that comes first).
 
+use super::spec::Spec;
 use crate::resp::request::Argv;
 
 /// What a command does with a key; names as COMMAND INFO and GETKEYSANDFLAGS print them.
@@ -207,33 +208,75 @@ pub fn find_keys(specs: &[KeySpec], argv: &Argv) -> Result<Vec<(usize, KeyFlags)
 
 /// (first, last, step) as the oldest form of COMMAND INFO has it; zeros where no range describes
 /// the keys from the start of the arguments.
+///
+/// Ranges with a fixed beginning are joined as long as each begins right behind the one before.
 pub fn legacy_range(specs: &[KeySpec]) -> (i64, i64, i64) {
-    let mut result: Option<(i64, i64, i64)> = None;
-    let mut expected = 1;
+    let mut joined: Option<(i64, i64, i64)> = None;
     for spec in specs {
-        let (
-            Begin::Index(index),
-            Find::Range {
-                last,
-                step,
-                limit: _,
-            },
-        ) = (spec.begin, spec.find)
-        else {
+        let (Begin::Index(index), Find::Range { last, step, .. }) = (spec.begin, spec.find) else {
             continue;
         };
+        let (first, step) = (index as i64, step as i64);
         let last = if last >= 0 {
-            index as i64 + last as i64
+            first + last as i64
         } else {
             last as i64
         };
-        match &mut result {
-            None => result = Some((index as i64, last, step as i64)),
-            Some(range) if index as i64 == range.1 + 1 && step as i64 == range.2 => range.1 = last,
+        match &mut joined {
+            None => joined = Some((first, last, step)),
+            Some((_, end, one)) if first == *end + 1 && step == *one => *end = last,
             Some(_) => {}
         }
-        expected += 1;
     }
-    let _ = expected;
-    result.unwrap_or((0, 0, 0))
+    joined.unwrap_or((0, 0, 0))
+}
+
+impl Spec {
+    /// The keys of this command with these arguments. What happens to a key can depend on the
+    /// other arguments: that is told here too.
+    pub fn find_keys(&self, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, ()> {
+        let mut found = find_keys(self.keys, argv)?;
+        let varies = self.keys.iter().any(|keys| keys.flags.has(VARIABLE_FLAGS));
+        if varies && let Some((_, flags)) = found.first_mut() {
+            *flags = match self.name {
+                "set" if has_word(argv, 3, b"get") => key_flags(&[RW, ACCESS, UPDATE]),
+                "set" => key_flags(&[OW, UPDATE]),
+                "bitfield" if is_bitfield_read(argv) => key_flags(&[RO, ACCESS]),
+                _ => *flags,
+            };
+        }
+        if matches!(self.name, "sort" | "sort_ro") && self.keys.len() > 1 {
+            find_store(argv, &mut found);
+        }
+        Ok(found)
+    }
+}
+
+fn has_word(argv: &Argv, from: usize, word: &[u8]) -> bool {
+    argv.from(from)
+        .iter()
+        .any(|arg| arg.eq_ignore_ascii_case(word))
+}
+
+/// BITFIELD with nothing but GET (and OVERFLOW, which does nothing by itself).
+fn is_bitfield_read(argv: &Argv) -> bool {
+    !has_word(argv, 2, b"set") && !has_word(argv, 2, b"incrby")
+}
+
+/// SORT's STORE can stand anywhere, and the last one counts.
+fn find_store(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
+    let (mut at, mut store) = (2, None);
+    while at < argv.len() {
+        let word = argv.at(at).to_ascii_lowercase();
+        at += match word.as_slice() {
+            b"limit" => 3,
+            b"get" | b"by" => 2,
+            b"store" if at + 1 < argv.len() => {
+                store = Some(at + 1);
+                2
+            }
+            _ => 1,
+        };
+    }
+    found.extend(store.map(|at| (at, key_flags(&[OW, UPDATE]))));
 }

@@ -11,6 +11,8 @@
 //!   [x]                  optional
 //!   x...                 several; x+... several, each behind the token
 //!   name~display:type    another name for display
+//!   x!1.2.3              since this version of Redis, where the command itself is older
+//!   x!!1.2.3             on its way out since this version
 //! ```
 //! A token with signs that mean something here stands in double quotes.
 
@@ -26,6 +28,9 @@ pub struct Argument {
     pub optional: bool,
     pub multiple: bool,
     pub multiple_token: bool,
+    /// Since when the argument exists, if the command is older.
+    pub since: Option<String>,
+    pub deprecated_since: Option<String>,
     pub arguments: Vec<Argument>,
 }
 
@@ -105,7 +110,7 @@ impl Parser<'_> {
         }
         let end = self
             .rest
-            .find(|c| " :=@~|()[]{}+.".contains(c))
+            .find(|c| " :=@~|()[]{}+.!#".contains(c))
             .unwrap_or(self.rest.len());
         let word = self.rest[..end].to_owned();
         self.rest = &self.rest[end..];
@@ -142,13 +147,48 @@ impl Parser<'_> {
         if self.eat("@") {
             item.token = Some(self.word());
         }
+        if self.rest.starts_with('!') && !self.rest.starts_with("!!") {
+            self.eat("!");
+            item.since = Some(self.version());
+        }
+        if self.eat("!!") {
+            item.deprecated_since = Some(self.version());
+        }
         item
+    }
+
+    /// Numbers with single dots between them: three dots mean something else.
+    fn version(&mut self) -> String {
+        let digit = |b: Option<&u8>| b.is_some_and(u8::is_ascii_digit);
+        let bytes = self.rest.as_bytes();
+        let mut end = 0;
+        while digit(bytes.get(end)) || (bytes.get(end) == Some(&b'.') && digit(bytes.get(end + 1)))
+        {
+            end += 1;
+        }
+        let version = self.rest[..end].to_owned();
+        self.rest = &self.rest[end..];
+        version
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_versions() {
+        let list = parse("[a:string!6.2.0...] [b(x=X!7.0.0|y=Y)@B!1.2.3+...]");
+        assert_eq!(list[0].since.as_deref(), Some("6.2.0"));
+        assert!(list[0].multiple && list[1].multiple_token);
+        assert_eq!(list[1].since.as_deref(), Some("1.2.3"));
+        assert_eq!(list[1].arguments[0].since.as_deref(), Some("7.0.0"));
+        assert_eq!(list[1].arguments[1].since, None);
+        let list = parse("a~\"ip:port\":string!1.0.0!!2.8.12 b:key#0");
+        assert_eq!(list[0].display.as_deref(), Some("ip:port"));
+        assert_eq!(list[0].deprecated_since.as_deref(), Some("2.8.12"));
+        assert_eq!((list[1].kind.as_str(), list[1].key_spec), ("key", Some(0)));
+    }
 
     #[test]
     fn reads_the_example() {

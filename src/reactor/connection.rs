@@ -8,7 +8,7 @@ use super::Reactor;
 use crate::resp::request::Stop;
 use crate::server::Server;
 use crate::server::clients::{Client, Clients};
-use crate::server::session::Ending;
+use crate::server::session::{Ending, ReplyMode};
 use std::io;
 
 /// Clients per group.
@@ -58,7 +58,8 @@ impl Server {
                 client.query = Some(self.clients.query());
             }
             let has_input = client.query.as_ref().is_some_and(|query| query.ready() > 0);
-            if client.readable && !has_input {
+            // Who is held back is read on, to see whether it is still there.
+            if client.readable && (!has_input || client.session.paused) {
                 self.read(&mut client);
             }
             self.recognise(&mut client);
@@ -72,6 +73,8 @@ impl Server {
         };
         let (buffer, wanted) = query.target();
         match client.link.read(buffer, wanted) {
+            // A peer that has only shut down its own side still gets what it is owed.
+            Ok(0) if client.output.pending() > 0 => client.session.ending = Ending::AfterReply,
             Ok(0) => client.session.ending = Ending::Now,
             Ok(n) => {
                 // A short read has emptied the socket, and the next byte will be an edge. Only a
@@ -106,7 +109,7 @@ impl Server {
         let Some(mut client) = self.clients.check_out(slot) else {
             return false;
         };
-        if client.session.ending == Ending::No {
+        if client.session.ending == Ending::No && !client.session.paused {
             self.process(&mut client);
         }
         let again = self.after_process(slot, &mut client);
@@ -136,7 +139,7 @@ impl Server {
             self.clients.closing.push(slot);
             return false;
         }
-        again
+        again && !client.session.paused
     }
 
     #[cold]
@@ -147,7 +150,9 @@ impl Server {
         log::debug!("Protocol error ({error}) from client");
         let text = format!("ERR Protocol error: {error}");
         self.stats.count_error(text.as_bytes());
-        crate::resp::encode::line(&mut client.output.bytes, b'-', text.as_bytes());
+        if client.session.reply_mode == ReplyMode::On {
+            crate::resp::encode::line(&mut client.output.bytes, b'-', text.as_bytes());
+        }
         client.session.ending = Ending::AfterReply;
     }
 }

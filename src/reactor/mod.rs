@@ -96,6 +96,7 @@ impl Reactor {
         self.serve();
         self.server.run_timers();
         self.server.expire_slice();
+        self.wake();
         self.before_sleep();
         let server = &mut self.server;
         let ns = server
@@ -143,6 +144,20 @@ impl Reactor {
         }
         if signalled {
             self.take_signals();
+        }
+    }
+
+    /// Those who may go on are served in the next turn.
+    fn wake(&mut self) {
+        if self.server.clients.waking.is_empty() {
+            return;
+        }
+        for slot in std::mem::take(&mut self.server.clients.waking) {
+            let client = self.server.clients.get_mut(slot);
+            if let Some(client) = client.filter(|client| !client.is_ready) {
+                client.is_ready = true;
+                self.ready.push(slot);
+            }
         }
     }
 
@@ -196,6 +211,7 @@ impl Reactor {
         let id = server.clients.next_id();
         let mut session = Session::new(id, server.clock.mono_ms());
         session.is_unix = link.is_unix();
+        session.fd = link.fd();
         session.authenticated = server.acl.admits_strangers();
         session.addresses = Box::new(link.addresses());
         server.stats.connections += 1;

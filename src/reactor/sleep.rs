@@ -50,6 +50,10 @@ impl Server {
             return;
         };
         client.is_writing = false;
+        // Who is thrown out hears nothing more.
+        if client.session.ending == Ending::Now {
+            return;
+        }
         let output = &mut client.output;
         let end = output.bytes.len().min(output.sent + WRITE_MAX);
         match client.link.write(&output.bytes[output.sent..end]) {
@@ -85,7 +89,10 @@ impl Server {
     }
 
     /// Lets go of a client that is closed.
-    fn forget(&mut self, client: Client) {
+    fn forget(&mut self, mut client: Client) {
+        if client.session.monitor {
+            self.stop_monitor(&mut client.session);
+        }
         if let Some(query) = client.query
             && query.is_idle()
         {

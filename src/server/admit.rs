@@ -4,10 +4,14 @@
 //! are refused, and an authenticated client's command passes at once while none is set.
 
 use super::Server;
-use super::session::Session;
+use super::session::{Ending, Session};
 use crate::command::CmdError;
-use crate::command::spec::{DENYOOM, NO_AUTH, Spec};
+use crate::command::error::{SHOWN, shown_part};
+use crate::command::spec::{DENYOOM, MAY_REPLICATE, NO_AUTH, READONLY, Spec, WRITE};
 use crate::resp::request::Argv;
+
+/// How long the log is quiet about further connections that speak HTTP, as Redis is.
+const CROSS_PROTOCOL_QUIET_MS: u64 = 60_000;
 
 /// States in which commands may be refused or have to wait.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -49,10 +53,13 @@ impl Server {
         if let Some(error) = self.stranger(session, spec) {
             return Verdict::Refuse(error);
         }
+        if let Some(error) = self.only_watches(session, spec) {
+            return Verdict::Refuse(error);
+        }
         if let Some(error) = self.out_of_memory(spec) {
             return Verdict::Refuse(error);
         }
-        if self.is_held_by_pause(session, spec) {
+        if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, spec) {
             return Verdict::Wait;
         }
         Verdict::Run
@@ -75,27 +82,51 @@ impl Server {
         ))
     }
 
-    fn is_held_by_pause(&self, _session: &Session, _spec: &Spec) -> bool {
-        false
+    /// A monitor only watches, as a replica does.
+    fn only_watches(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
+        let data =
+            spec.flags.has(WRITE) || spec.flags.has(READONLY) || spec.flags.has(MAY_REPLICATE);
+        (session.monitor && data).then_some(CmdError::Fixed(
+            "ERR Replica can't interact with the keyspace",
+        ))
     }
 
     /// The error for a name nobody knows.
     #[cold]
     pub fn unknown_command(&self, argv: &Argv) -> CmdError {
-        const SHOWN: usize = 128;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let name = argv.at(0);
-        let mut args = String::new();
+        let mut args = Vec::new();
         for arg in argv.from(1).iter() {
-            if args.len() >= SHOWN {
+            let Some(room) = SHOWN.checked_sub(args.len()).filter(|&room| room > 0) else {
                 break;
-            }
-            let room = SHOWN - args.len();
-            args.push_str(&format!("'{}' ", text(&arg[..arg.len().min(room)])));
+            };
+            args.push(b'\'');
+            args.extend_from_slice(shown_part(arg, room));
+            args.extend_from_slice(b"' ");
         }
-        let name = text(&name[..name.len().min(SHOWN)]);
-        CmdError::Text(format!(
-            "ERR unknown command '{name}', with args beginning with: {args}"
-        ))
+        let name = shown_part(argv.at(0), SHOWN);
+        let middle: &[u8] = b"', with args beginning with: ";
+        CmdError::Bytes([b"ERR unknown command '", name, middle, &args].concat())
+    }
+
+    /// Whether these are the words of an HTTP request: somebody's browser was made to send them.
+    pub fn is_cross_protocol(&self, argv: &Argv) -> bool {
+        let name = argv.at(0);
+        name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+    }
+
+    /// Ends a connection that speaks HTTP, and says so in the log once a minute at most.
+    #[cold]
+    pub fn abort_cross_protocol(&mut self, session: &mut Session) {
+        let now_ms = self.clock.mono_ms();
+        let quiet_ms = now_ms.saturating_sub(self.life.cross_protocol_ms.unwrap_or(0));
+        if self.life.cross_protocol_ms.is_none() || quiet_ms > CROSS_PROTOCOL_QUIET_MS {
+            self.life.cross_protocol_ms = Some(now_ms);
+            log::warn!(
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or \
+                 Host: commands to Redis. Connection from {} aborted.",
+                session.addresses.0
+            );
+        }
+        session.ending = Ending::Now;
     }
 }

@@ -1,7 +1,7 @@
 //! The one path by which commands run, whoever calls.
 
 use super::Server;
-use super::admit::Verdict;
+use super::admit::{Gates, Verdict};
 use super::session::Session;
 use super::table::Handler;
 use crate::command::context::Caller;
@@ -23,8 +23,7 @@ impl Server {
             0 => match self.table.lookup(argv.at(0)) {
                 Some(number) => number,
                 None => {
-                    let error = self.unknown_command(&argv);
-                    self.refuse(None, error, reply);
+                    self.answer_unknown(session, &argv, reply);
                     return true;
                 }
             },
@@ -33,15 +32,19 @@ impl Server {
         let (number, skip) = match self.resolve(number, &argv) {
             Ok(found) => found,
             Err(error) => {
-                self.refuse(Some(number), error, reply);
+                self.refuse(session, number, error, reply);
                 return true;
             }
         };
         match self.admit(session, self.table[number].spec) {
             Verdict::Run => {}
-            Verdict::Wait => return false,
+            Verdict::Wait => {
+                session.last_command = Some(number);
+                self.pause.hold(session);
+                return false;
+            }
             Verdict::Refuse(error) => {
-                self.refuse(Some(number), error, reply);
+                self.refuse(session, number, error, reply);
                 return true;
             }
         }
@@ -70,10 +73,8 @@ impl Server {
     fn resolve_subcommand(&self, number: u16, argv: &Argv) -> Result<(u16, usize), CmdError> {
         let name = argv.at(1);
         let Some(sub) = self.table.subcommand(number, name) else {
-            return Err(CmdError::UnknownSubcommand {
-                container: self.table[number].spec.name.to_uppercase(),
-                sub: String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned(),
-            });
+            let container = self.table[number].spec.name;
+            return Err(CmdError::unknown_subcommand(container, name));
         };
         let slot = &self.table[sub];
         if !slot.spec.accepts(argv.len()) {
@@ -84,25 +85,38 @@ impl Server {
 
     /// Answers with an error instead of running a command.
     #[cold]
-    fn refuse(&mut self, number: Option<u16>, error: CmdError, reply: &mut Reply) {
-        if let Some(number) = number {
-            self.table[number].stats.rejected += 1;
+    fn refuse(&mut self, session: &mut Session, number: u16, error: CmdError, reply: &mut Reply) {
+        self.table[number].stats.rejected += 1;
+        session.last_command = Some(number);
+        self.reply_error(&error, reply);
+    }
+
+    /// A name nobody knows is an error, or the words of a browser that was led here.
+    #[cold]
+    fn answer_unknown(&mut self, session: &mut Session, argv: &Argv, reply: &mut Reply) {
+        session.last_command = None;
+        if self.is_cross_protocol(argv) {
+            self.abort_cross_protocol(session);
+            return;
         }
+        let error = self.unknown_command(argv);
         self.reply_error(&error, reply);
     }
 
     #[cold]
     fn reply_error(&mut self, error: &CmdError, reply: &mut Reply) {
-        let text = error.to_string();
-        self.stats.count_error(text.as_bytes());
-        let _ = reply.error(text.as_bytes());
+        let text = error.bytes();
+        self.stats.count_error(&text);
+        let _ = reply.error(&text);
     }
 
     /// Runs a command: the handler, its time, its statistics, and what follows from its effects.
     #[inline(always)]
     pub fn call(&mut self, session: &mut Session, number: u16, mut args: Args, reply: &mut Reply) {
         let handler = self.table[number].handler;
-        let argv = args.argv();
+        // The bytes an earlier hint spoke of may have changed.
+        self.keyspace.forget_hint();
+        session.last_command = Some(number);
         let result: CmdResult = match handler {
             Handler::Data(run) => {
                 let mut cx = Cx {
@@ -136,9 +150,11 @@ impl Server {
         }
         self.stats.commands += 1;
         session.commands_run += 1;
-        session.last_command = Some(number);
         if ns >= self.observe.noticed_ns {
-            self.notice(session, number, argv, ns);
+            self.notice(session, number, args.argv(), ns);
+        }
+        if self.gates.0 & Gates::MONITORED != 0 {
+            self.feed_monitors(session, number, &args.argv(), reply);
         }
         self.settle();
     }

@@ -3,7 +3,7 @@
 //! Whoever serves a client takes its box out (`check_out`), so that the rest of the server can be
 //! borrowed meanwhile, and puts it back (`check_in`). Closing only marks; the reactor reaps.
 
-use super::session::{ClientId, Ending, Session};
+use super::session::{ClientId, Ending, ReplyMode, Session};
 use crate::net::Link;
 use crate::resp::request::{ProtocolError, Query};
 use hashbrown::HashMap;
@@ -61,6 +61,8 @@ pub struct Clients {
     pub writing: Vec<usize>,
     /// Slots to be reaped.
     pub closing: Vec<usize>,
+    /// Slots of clients that may go on with what they have sent.
+    pub waking: Vec<usize>,
     queries: Vec<Box<Query>>,
     outputs: Vec<Vec<u8>>,
 }
@@ -146,6 +148,26 @@ impl Clients {
         if let Some(client) = self.get_mut(slot) {
             client.session.ending = ending;
             self.closing.push(slot);
+        }
+    }
+
+    /// Lets a client go on with what it has sent, in the next turn of the loop.
+    pub fn wake(&mut self, id: ClientId) {
+        if let Some(slot) = self.slot_of(id) {
+            self.waking.push(slot);
+        }
+    }
+
+    /// Appends bytes that are no answer to what a client is owed. Nothing happens to the client
+    /// that is being served: the caller has its reply at hand.
+    pub fn tell(&mut self, id: ClientId, bytes: &[u8]) {
+        let Some(slot) = self.slot_of(id) else { return };
+        let Some(client) = self.slots.get_mut(slot).and_then(|c| c.as_deref_mut()) else {
+            return;
+        };
+        if client.session.ending == Ending::No && client.session.reply_mode != ReplyMode::Off {
+            client.output.bytes.extend_from_slice(bytes);
+            Clients::will_write(&mut self.writing, slot, client);
         }
     }
 

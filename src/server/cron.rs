@@ -18,6 +18,8 @@ pub enum Timer {
     Cron,
     /// Look whether a client has been idle for too long.
     ClientIdle(ClientId),
+    /// A pause may be over.
+    PauseEnd,
 }
 
 /// A timer with its moment, in monotonic milliseconds.
@@ -60,6 +62,7 @@ impl Server {
         let keys = self
             .keyspace
             .next_expiry_ms()
+            .filter(|_| !self.pause.is_on())
             .map(|ms| (ms - self.clock.now_ms()).max(0) as u64);
         timers.into_iter().chain(keys).min().unwrap_or(u64::MAX)
     }
@@ -86,11 +89,15 @@ impl Server {
                     .arm(self.clock.mono_ms() + period_ms, Timer::Cron);
             }
             Timer::ClientIdle(id) => self.check_idle(id),
+            Timer::PauseEnd => self.end_pause_if_due(),
         }
     }
 
     /// Removes keys whose time has come, in a slice that holds up no client for long.
     pub fn expire_slice(&mut self) {
+        if self.pause.is_on() {
+            return;
+        }
         if !self
             .keyspace
             .next_expiry_ms()

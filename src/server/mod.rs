@@ -12,6 +12,8 @@ pub mod commands;
 pub mod cron;
 pub mod listen;
 pub mod notice;
+pub mod pause;
+pub mod redact;
 pub mod session;
 pub mod shutdown;
 pub mod stats;
@@ -33,9 +35,11 @@ use crate::types::wheel::Wheel;
 use admit::Gates;
 use boot::Process;
 use clients::{Client, Clients};
+use commands::monitor::Monitors;
 use cron::Timers;
 use listen::Doors;
-use session::{Ending, ReplyMode, Session};
+use pause::Pause;
+use session::{Ending, ReplyMode, Session, Wire};
 use stats::Stats;
 use table::Table;
 
@@ -63,6 +67,8 @@ pub struct Server {
     pub observe: Observe,
     pub rng: Rng,
     pub life: Life,
+    pub pause: Pause,
+    pub monitors: Monitors,
 }
 
 /// What concerns the process as a whole.
@@ -74,6 +80,8 @@ pub struct Life {
     pub started_ms: i64,
     /// The cycle counter at the end of the last command: the start of the next.
     pub stamp: u64,
+    /// When the log last told of a connection that spoke HTTP, in monotonic milliseconds.
+    pub cross_protocol_ms: Option<u64>,
     /// Something asked the server to stop: with this exit code.
     pub exit: Option<i32>,
     pub process: Process,
@@ -115,6 +123,8 @@ impl Server {
                 started_ms: now_ms,
                 ..Life::default()
             },
+            pause: Pause::default(),
+            monitors: Monitors::default(),
             config,
         };
         for (from, to) in &server.config.renamed_commands {
@@ -198,6 +208,7 @@ impl Server {
         }
         self.keyspace.shared.no_touch = session.no_touch;
         session.last_active_ms = self.clock.mono_ms();
+        session.wire = Wire::of(query, output);
         while let Some(argv) = query.peek(0) {
             if let Some(tag) = query.tag(NEAR)
                 && tag.hashed

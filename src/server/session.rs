@@ -1,7 +1,9 @@
 //! Who is calling: what the server remembers of a connection apart from its bytes.
 
+use super::clients::Output;
 use crate::keyspace::DbIndex;
 use crate::resp::encode::Resp;
+use crate::resp::request::Query;
 
 /// A connection's number, never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -29,6 +31,33 @@ pub enum Ending {
     Now,
 }
 
+/// The sizes of a client's buffers, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wire {
+    /// Received and not run.
+    pub query: usize,
+    /// Room left in the query buffer.
+    pub query_free: usize,
+    /// Arguments of an unfinished command.
+    pub arguments: usize,
+    /// Answers not sent yet.
+    pub output: usize,
+    pub output_capacity: usize,
+}
+
+impl Wire {
+    #[inline(always)]
+    pub fn of(query: &Query, output: &Output) -> Wire {
+        Wire {
+            query: query.pending_bytes(),
+            query_free: query.spare(),
+            arguments: query.argument_bytes(),
+            output: output.pending(),
+            output_capacity: output.bytes.capacity(),
+        }
+    }
+}
+
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Session {
@@ -50,6 +79,10 @@ pub struct Session {
     pub paused: bool,
     pub is_unix: bool,
     pub addresses: Box<(String, String)>,
+    /// The socket's number, as CLIENT LIST shows it.
+    pub fd: i32,
+    /// The buffers as they were when the commands that run now arrived.
+    pub wire: Wire,
     pub created_ms: u64,
     pub last_active_ms: u64,
     /// The slot of the last command in the table.
@@ -78,6 +111,8 @@ impl Session {
             paused: false,
             is_unix: false,
             addresses: Box::default(),
+            fd: -1,
+            wire: Wire::default(),
             created_ms: now_ms,
             last_active_ms: now_ms,
             last_command: None,
@@ -100,6 +135,7 @@ impl Session {
         self.name.clear();
         self.reply_mode = ReplyMode::On;
         self.monitor = false;
+        self.user = "default".into();
         self.no_evict = false;
         self.no_touch = false;
     }

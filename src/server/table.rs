@@ -3,7 +3,7 @@
 use super::ServerCommand;
 use crate::algo::histogram::Histogram;
 use crate::command::keys::Begin;
-use crate::command::spec::{Spec, WRITE};
+use crate::command::spec::{Group, Spec, WRITE};
 use crate::command::{DataCommand, DataFn};
 use hashbrown::HashMap;
 
@@ -36,6 +36,22 @@ pub struct Slot {
     pub first_key: u8,
     pub writes: bool,
     pub stats: CommandStats,
+}
+
+impl Slot {
+    /// Whether the command is in an ACL category. A container is only in those it names itself:
+    /// what its subcommands are about is said of them.
+    pub fn in_category(&self, category: &str) -> bool {
+        if self.subcommands.is_empty() {
+            return self.spec.in_category(category);
+        }
+        let group = Group::Server;
+        Spec {
+            group,
+            ..*self.spec
+        }
+        .in_category(category)
+    }
 }
 
 /// Longest name the fast path knows.

@@ -1,8 +1,13 @@
 //! Greeting and choosing: PING, ECHO, SELECT, AUTH, HELLO, RESET, QUIT.
 
+use crate::acl::DEFAULT_USER;
+use crate::algo::number::parse_i64;
+use crate::command::REDIS_VERSION;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::DbIndex;
+use crate::resp::encode::Resp;
+use crate::server::commands::client::check_name;
 use crate::server::session::{Ending, Session};
 use crate::server::{Server, ServerCommand};
 
@@ -71,6 +76,50 @@ pub static TABLE: &[ServerCommand] = &[
         run: quit,
         subcommands: &[],
     },
+    Entry {
+        spec: Spec {
+            name: "auth",
+            arity: -2,
+            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY]),
+            group: Group::Connection,
+            usage: "[username:string!6.0.0] password:string",
+            since: "1.0.0",
+            summary: "Proves who the client is.",
+            complexity: "O(N) where N is the number of passwords defined for the user",
+            ..Spec::BASE
+        },
+        run: auth,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hello",
+            arity: -1,
+            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY]),
+            group: Group::Connection,
+            usage: "[arguments{protover:integer [auth{username:string password:string}@AUTH] [clientname:string@SETNAME]}]",
+            since: "6.0.0",
+            summary: "Greets the server and chooses the protocol.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: hello,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "reset",
+            arity: 1,
+            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY]),
+            group: Group::Connection,
+            since: "6.2.0",
+            summary: "Puts the connection back into its first state.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: reset,
+        subcommands: &[],
+    },
 ];
 
 /// PING [message].
@@ -94,7 +143,12 @@ fn select(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    let index = args.int().map_err(|_| CmdError::NotInteger)?;
+    let index = args.int()?;
+    if i32::try_from(index).is_err() {
+        return Err(CmdError::Fixed(
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+        ));
+    }
     if !(0..server.keyspace.databases() as i64).contains(&index) {
         return Err(CmdError::DbRange);
     }
@@ -106,4 +160,125 @@ fn select(
 fn quit(_: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     session.ending = Ending::AfterReply;
     reply.ok()
+}
+
+const WRONG_PASS: CmdError =
+    CmdError::Fixed("WRONGPASS invalid username-password pair or user is disabled.");
+
+/// AUTH [user] password.
+fn auth(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let (user, password) = match args.left() {
+        1 if server.acl.admits_strangers() => {
+            return Err(CmdError::Fixed(
+                "ERR AUTH <password> called without any password configured for the default \
+                 user. Are you sure your configuration is correct?",
+            ));
+        }
+        1 => (DEFAULT_USER.as_bytes(), args.bytes()),
+        2 => (args.bytes(), args.bytes()),
+        _ => return Err(CmdError::Syntax),
+    };
+    server.authenticate(session, user, password)?;
+    reply.ok()
+}
+
+impl Server {
+    /// Makes the caller this user, if the password is right.
+    fn authenticate(&mut self, session: &mut Session, user: &[u8], password: &[u8]) -> CmdResult {
+        if !self.acl.authenticate(user, password) {
+            self.stats.auth_denied += 1;
+            return Err(WRONG_PASS);
+        }
+        session.authenticated = true;
+        session.user = String::from_utf8_lossy(user).into_owned();
+        Ok(())
+    }
+}
+
+/// HELLO [protocol [AUTH user password] [SETNAME name]].
+fn hello(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let mut resp = None;
+    if let Some(version) = args.option() {
+        let version = parse_i64(version).ok_or(CmdError::Fixed(
+            "ERR Protocol version is not an integer or out of range",
+        ))?;
+        resp = Some(match version {
+            2 => Resp::V2,
+            3 => Resp::V3,
+            _ => {
+                return Err(CmdError::Fixed("NOPROTO unsupported protocol version"));
+            }
+        });
+    }
+    let (mut login, mut name) = (None, None);
+    while let Some(option) = args.option() {
+        if option.eq_ignore_ascii_case(b"auth") && args.left() >= 2 {
+            login = Some((args.bytes(), args.bytes()));
+        } else if option.eq_ignore_ascii_case(b"setname") && args.left() >= 1 {
+            let word = args.bytes();
+            check_name(word)?;
+            name = Some(word);
+        } else {
+            let before = "ERR Syntax error in HELLO option '";
+            return Err(CmdError::quoting(before, option, usize::MAX, "'"));
+        }
+    }
+    if let Some((user, password)) = login {
+        server.authenticate(session, user, password)?;
+    }
+    if !session.authenticated {
+        return Err(CmdError::Fixed(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             select the RESP protocol version at the same time",
+        ));
+    }
+    if let Some(name) = name {
+        session.set_name(name)?;
+    }
+    if let Some(resp) = resp {
+        (session.resp, reply.resp) = (resp, resp);
+    }
+    greet(session, reply)
+}
+
+/// What HELLO answers.
+fn greet(session: &Session, reply: &mut Reply) -> CmdResult {
+    reply.map(7)?;
+    for (field, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+        reply.bulk(field.as_bytes())?;
+        reply.bulk(value.as_bytes())?;
+    }
+    reply.bulk(b"proto")?;
+    reply.int(session.resp.number())?;
+    reply.bulk(b"id")?;
+    reply.int(session.id.0 as i64)?;
+    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+        reply.bulk(field.as_bytes())?;
+        reply.bulk(value.as_bytes())?;
+    }
+    reply.bulk(b"modules")?;
+    reply.array(0)
+}
+
+/// RESET.
+fn reset(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if session.monitor {
+        server.stop_monitor(session);
+    }
+    session.reset();
+    session.authenticated = server.acl.admits_strangers();
+    server.keyspace.shared.no_touch = false;
+    reply.resp = session.resp;
+    reply.simple("RESET")
 }

@@ -1,9 +1,12 @@
 //! The server commands: those that reach beyond the keyspace.
 
+pub mod client;
+pub mod command;
 pub mod config;
 pub mod connection;
 pub mod info;
 pub mod latency;
+pub mod monitor;
 pub mod shutdown;
 pub mod slowlog;
 
@@ -13,16 +16,19 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 
 /// All server commands.
 pub const TABLES: &[&[ServerCommand]] = &[
+    client::TABLE,
+    command::TABLE,
     config::TABLE,
     connection::TABLE,
     info::TABLE,
     latency::TABLE,
+    monitor::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
 ];
 
-/// A container without a subcommand.
+/// A container without a subcommand: the arguments are too few.
 pub fn container(_: &mut Server, _: &mut Session, args: &mut Args, _: &mut Reply) -> CmdResult {
-    let name = args.argv().at(0).to_ascii_lowercase();
-    Err(CmdError::Arity(String::from_utf8_lossy(&name).into_owned()))
+    let name = String::from_utf8_lossy(args.argv().at(0)).to_lowercase();
+    Err(CmdError::Arity(name))
 }

@@ -1,0 +1,91 @@
+//! CLIENT PAUSE, UNPAUSE and UNBLOCK: making clients wait, and letting them go on.
+
+use crate::algo::number::parse_i64;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::server::Server;
+use crate::server::pause::Held;
+use crate::server::session::{ClientId, Session};
+
+fn wrong_form(sub: &'static str) -> CmdError {
+    CmdError::SubcommandSyntax {
+        container: "CLIENT",
+        sub: sub.to_owned(),
+    }
+}
+
+/// CLIENT PAUSE timeout [WRITE|ALL].
+pub(super) fn client_pause(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if args.left() > 2 {
+        return Err(wrong_form("PAUSE"));
+    }
+    let timeout = args.bytes();
+    let held = match args.option() {
+        None => Held::Everything,
+        Some(word) if word.eq_ignore_ascii_case(b"write") => Held::Writes,
+        Some(word) if word.eq_ignore_ascii_case(b"all") => Held::Everything,
+        Some(_) => {
+            return Err(CmdError::Fixed(
+                "ERR CLIENT PAUSE mode must be WRITE or ALL",
+            ));
+        }
+    };
+    let wrong = CmdError::Fixed("ERR timeout is not an integer or out of range");
+    let timeout_ms = parse_i64(timeout).ok_or(wrong)?;
+    if timeout_ms < 0 {
+        return Err(CmdError::Fixed("ERR timeout is negative"));
+    }
+    let Some(end_ms) = server.clock.now_ms().checked_add(timeout_ms) else {
+        return Err(CmdError::Fixed("ERR timeout is out of range"));
+    };
+    server.start_pause(held, end_ms);
+    reply.ok()
+}
+
+/// CLIENT UNPAUSE.
+pub(super) fn client_unpause(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.end_pause();
+    reply.ok()
+}
+
+/// CLIENT UNBLOCK id [TIMEOUT|ERROR].
+pub(super) fn client_unblock(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if args.left() > 2 {
+        return Err(wrong_form("UNBLOCK"));
+    }
+    let id = args.bytes();
+    let with_error = match args.option() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case(b"timeout") => false,
+        Some(word) if word.eq_ignore_ascii_case(b"error") => true,
+        Some(_) => {
+            return Err(CmdError::Fixed(
+                "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
+            ));
+        }
+    };
+    let id = parse_i64(id).ok_or(CmdError::NotInteger)?;
+    reply.bool(server.unblock(ClientId(id as u64), with_error))
+}
+
+impl Server {
+    /// Ends the wait of a client in a blocking command, as if its time were over or with an error.
+    /// False if it does not wait: nothing waits yet.
+    fn unblock(&mut self, _id: ClientId, _with_error: bool) -> bool {
+        false
+    }
+}

@@ -1,0 +1,119 @@
+//! CLIENT KILL: ending connections, by address or by what is known of them.
+
+use super::list::unknown_type;
+use super::{Kind, Seen, caller, everybody};
+use crate::algo::number::parse_i64;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::server::Server;
+use crate::server::session::{ClientId, Ending, Session};
+
+/// What the clients to be closed have in common.
+#[derive(Default)]
+struct Filter<'a> {
+    id: Option<u64>,
+    kind: Option<Kind>,
+    user: Option<&'a [u8]>,
+    address: Option<&'a [u8]>,
+    own_address: Option<&'a [u8]>,
+    min_age_s: Option<u64>,
+    spares_caller: bool,
+}
+
+impl Filter<'_> {
+    fn takes(&self, seen: &Seen, now_ms: u64) -> bool {
+        let s = seen.session;
+        let age_s = now_ms.saturating_sub(s.created_ms) / 1000;
+        self.id.is_none_or(|id| s.id.0 == id)
+            && self.kind.is_none_or(|kind| seen.kind() == kind)
+            && self.user.is_none_or(|user| s.user.as_bytes() == user)
+            && self.address.is_none_or(|a| s.addresses.0.as_bytes() == a)
+            && self
+                .own_address
+                .is_none_or(|a| s.addresses.1.as_bytes() == a)
+            && self.min_age_s.is_none_or(|min| age_s >= min)
+    }
+}
+
+/// CLIENT KILL address, or CLIENT KILL filter value ….
+pub(super) fn client_kill(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    // The oldest form names one address, and takes the caller too.
+    let oldest = args.left() == 1;
+    let filter = if oldest {
+        Filter {
+            address: Some(args.bytes()),
+            ..Filter::default()
+        }
+    } else {
+        parse_filter(server, args)?
+    };
+    let now_ms = server.clock.mono_ms();
+    let doomed: Vec<ClientId> = everybody(server, caller(session, args))
+        .iter()
+        .filter(|seen| filter.takes(seen, now_ms))
+        .map(|seen| seen.session.id)
+        .filter(|&id| !(filter.spares_caller && id == session.id))
+        .collect();
+    for &id in &doomed {
+        if id == session.id {
+            // The caller still gets the answer.
+            session.ending = Ending::AfterReply;
+        } else if let Some(slot) = server.clients.slot_of(id) {
+            server.clients.close(slot, Ending::Now);
+        }
+    }
+    match (oldest, doomed.is_empty()) {
+        (true, true) => Err(CmdError::Fixed("ERR No such client")),
+        (true, false) => reply.ok(),
+        (false, _) => reply.int(doomed.len() as i64),
+    }
+}
+
+fn parse_filter<'a>(server: &Server, args: &mut Args<'a>) -> Result<Filter<'a>, CmdError> {
+    let mut filter = Filter {
+        spares_caller: true,
+        ..Filter::default()
+    };
+    while let Some(word) = args.option() {
+        let Some(value) = args.option() else {
+            return Err(CmdError::Syntax);
+        };
+        match word.to_ascii_lowercase().as_slice() {
+            b"id" => {
+                let id = parse_i64(value).filter(|&id| id > 0);
+                let wrong = CmdError::Fixed("ERR client-id should be greater than 0");
+                filter.id = Some(id.ok_or(wrong)? as u64);
+            }
+            b"maxage" => {
+                let wrong = CmdError::Fixed("ERR maxage is not an integer or out of range");
+                let age = parse_i64(value).ok_or(wrong)?;
+                if age <= 0 {
+                    return Err(CmdError::Fixed("ERR maxage should be greater than 0"));
+                }
+                filter.min_age_s = Some(age as u64);
+            }
+            b"type" => filter.kind = Some(Kind::parse(value).ok_or_else(|| unknown_type(value))?),
+            b"addr" => filter.address = Some(value),
+            b"laddr" => filter.own_address = Some(value),
+            b"user" => {
+                if !server.acl.has_user(value) {
+                    return Err(CmdError::quoting(
+                        "ERR No such user '",
+                        value,
+                        usize::MAX,
+                        "'",
+                    ));
+                }
+                filter.user = Some(value);
+            }
+            b"skipme" if value.eq_ignore_ascii_case(b"yes") => filter.spares_caller = true,
+            b"skipme" if value.eq_ignore_ascii_case(b"no") => filter.spares_caller = false,
+            _ => return Err(CmdError::Syntax),
+        }
+    }
+    Ok(filter)
+}

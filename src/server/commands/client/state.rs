@@ -1,0 +1,181 @@
+//! What a connection says of itself: its name, its library, whether it wants replies.
+
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::server::Server;
+use crate::server::session::{ReplyMode, Session};
+
+/// CLIENT ID.
+pub(super) fn client_id(
+    _: &mut Server,
+    session: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    reply.int(session.id.0 as i64)
+}
+
+/// CLIENT GETNAME.
+pub(super) fn client_getname(
+    _: &mut Server,
+    session: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if session.name.is_empty() {
+        return reply.null();
+    }
+    reply.bulk(&session.name)
+}
+
+/// CLIENT SETNAME name.
+pub(super) fn client_setname(
+    _: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    session.set_name(args.bytes())?;
+    reply.ok()
+}
+
+impl Session {
+    /// Names the connection; an empty name takes the name away.
+    pub fn set_name(&mut self, name: &[u8]) -> CmdResult {
+        check_name(name)?;
+        self.name = name.to_vec();
+        Ok(())
+    }
+}
+
+/// Names appear in CLIENT LIST, so nothing in them may look like the end of a field.
+pub(in crate::server) fn check_name(name: &[u8]) -> CmdResult {
+    if name.iter().all(u8::is_ascii_graphic) {
+        return Ok(());
+    }
+    Err(CmdError::Fixed(
+        "ERR Client names cannot contain spaces, newlines or special characters.",
+    ))
+}
+
+/// CLIENT SETINFO LIB-NAME|LIB-VER value.
+pub(super) fn client_setinfo(
+    _: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let (option, value) = (args.bytes(), args.bytes());
+    let (field, name) = if option.eq_ignore_ascii_case(b"lib-name") {
+        (&mut session.lib_name, "lib-name")
+    } else if option.eq_ignore_ascii_case(b"lib-ver") {
+        (&mut session.lib_ver, "lib-ver")
+    } else {
+        let before = "ERR Unrecognized option '";
+        return Err(CmdError::quoting(before, option, usize::MAX, "'"));
+    };
+    if !value.iter().all(u8::is_ascii_graphic) {
+        return Err(CmdError::Text(format!(
+            "ERR {name} cannot contain spaces, newlines or special characters."
+        )));
+    }
+    *field = value.to_vec();
+    reply.ok()
+}
+
+/// ON or OFF.
+fn switch(args: &mut Args) -> Result<bool, CmdError> {
+    if args.word("on") {
+        Ok(true)
+    } else if args.word("off") {
+        Ok(false)
+    } else {
+        Err(CmdError::Syntax)
+    }
+}
+
+/// CLIENT NO-EVICT ON|OFF.
+pub(super) fn client_no_evict(
+    _: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    session.no_evict = switch(args)?;
+    reply.ok()
+}
+
+/// CLIENT NO-TOUCH ON|OFF.
+pub(super) fn client_no_touch(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    session.no_touch = switch(args)?;
+    server.keyspace.shared.no_touch = session.no_touch;
+    reply.ok()
+}
+
+/// CLIENT REPLY ON|OFF|SKIP. Whether this very answer goes out is decided by the mode it sets.
+pub(super) fn client_reply(
+    _: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if args.word("on") {
+        session.reply_mode = ReplyMode::On;
+        return reply.ok();
+    }
+    if args.word("off") {
+        session.reply_mode = ReplyMode::Off;
+        return Ok(());
+    }
+    if !args.word("skip") {
+        return Err(CmdError::Syntax);
+    }
+    if session.reply_mode != ReplyMode::Off {
+        session.reply_mode = ReplyMode::SkipNext;
+    }
+    Ok(())
+}
+
+/// CLIENT GETREDIR: -1 as long as the connection does not track.
+pub(super) fn client_getredir(
+    _: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    reply.int(-1)
+}
+
+/// CLIENT TRACKINGINFO.
+pub(super) fn client_trackinginfo(
+    _: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    reply.map(3)?;
+    reply.bulk(b"flags")?;
+    reply.set(1)?;
+    reply.bulk(b"off")?;
+    reply.bulk(b"redirect")?;
+    reply.int(-1)?;
+    reply.bulk(b"prefixes")?;
+    reply.array(0)
+}
+
+/// CLIENT CACHING YES|NO: only for those who track by choice.
+pub(super) fn client_caching(
+    _: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    _: &mut Reply,
+) -> CmdResult {
+    Err(CmdError::Fixed(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or \
+         OPTOUT mode enabled",
+    ))
+}

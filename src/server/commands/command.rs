@@ -1,0 +1,587 @@
+//! COMMAND: what there is to say of the commands themselves, all of it taken from their `Spec`.
+
+use crate::algo::glob;
+use crate::command::keys::{Begin, Find, INCOMPLETE, KeyFlags, KeySpec, NOT_KEY, legacy_range};
+use crate::command::spec::*;
+use crate::command::usage::{self, Argument};
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::resp::request::Argv;
+use crate::server::session::Session;
+use crate::server::table::{Slot, Table};
+use crate::server::{Server, ServerCommand};
+
+pub static TABLE: &[ServerCommand] = &[Entry {
+    spec: Spec {
+        name: "command",
+        arity: -1,
+        flags: all(&[LOADING, STALE]),
+        group: Group::Server,
+        acl: &["connection"],
+        since: "2.8.13",
+        summary: "Describes all commands.",
+        complexity: "O(N) where N is the total number of Redis commands",
+        tips: &["nondeterministic_output_order"],
+        ..Spec::BASE
+    },
+    run: command,
+    subcommands: &[
+        Entry {
+            spec: Spec {
+                name: "count",
+                arity: 2,
+                flags: all(&[LOADING, STALE]),
+                group: Group::Server,
+                acl: &["connection"],
+                since: "2.8.13",
+                summary: "How many commands there are.",
+                complexity: "O(1)",
+                ..Spec::BASE
+            },
+            run: command_count,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "docs",
+                arity: -2,
+                flags: all(&[LOADING, STALE]),
+                group: Group::Server,
+                acl: &["connection"],
+                usage: "[command-name:string...]",
+                since: "7.0.0",
+                summary: "The documentation of commands.",
+                complexity: "O(N) where N is the number of commands to look up",
+                tips: &["nondeterministic_output_order"],
+                ..Spec::BASE
+            },
+            run: command_docs,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "getkeys",
+                arity: -3,
+                flags: all(&[LOADING, STALE]),
+                group: Group::Server,
+                acl: &["connection"],
+                usage: "command:string [arg:string...]",
+                since: "2.8.13",
+                summary: "The keys among the arguments of a command.",
+                complexity: "O(N) where N is the number of arguments to the command",
+                ..Spec::BASE
+            },
+            run: command_getkeys,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "getkeysandflags",
+                arity: -3,
+                flags: all(&[LOADING, STALE]),
+                group: Group::Server,
+                acl: &["connection"],
+                usage: "command:string [arg:string...]",
+                since: "7.0.0",
+                summary: "The keys among the arguments of a command, and what happens to each.",
+                complexity: "O(N) where N is the number of arguments to the command",
+                ..Spec::BASE
+            },
+            run: command_getkeysandflags,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "help",
+                arity: 2,
+                flags: all(&[LOADING, STALE]),
+                group: Group::Server,
+                acl: &["connection"],
+                since: "5.0.0",
+                summary: "What COMMAND can do.",
+                complexity: "O(1)",
+                ..Spec::BASE
+            },
+            run: command_help,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "info",
+                arity: -2,
+                flags: all(&[LOADING, STALE]),
+                group: Group::Server,
+                acl: &["connection"],
+                usage: "[command-name:string...]",
+                since: "2.8.13",
+                summary: "Describes some commands.",
+                complexity: "O(N) where N is the number of commands to look up",
+                tips: &["nondeterministic_output_order"],
+                ..Spec::BASE
+            },
+            run: command_info,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "list",
+                arity: -2,
+                flags: all(&[LOADING, STALE]),
+                group: Group::Server,
+                acl: &["connection"],
+                usage: "[filterby(module-name:string@MODULE|category:string@ACLCAT|pattern:pattern@PATTERN)@FILTERBY]",
+                since: "7.0.0",
+                summary: "The names of commands.",
+                complexity: "O(N) where N is the total number of Redis commands",
+                tips: &["nondeterministic_output_order"],
+                ..Spec::BASE
+            },
+            run: command_list,
+            subcommands: &[],
+        },
+    ],
+}];
+
+const HELP: &[&str] = &[
+    "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "(no subcommand)",
+    "    Describe all commands.",
+    "COUNT",
+    "    How many commands there are.",
+    "LIST",
+    "    The names of all commands.",
+    "INFO [<command-name> ...]",
+    "    Describe these commands, or all.",
+    "DOCS [<command-name> ...]",
+    "    The documentation of these commands, or of all.",
+    "GETKEYS <full-command>",
+    "    The keys of a full command.",
+    "GETKEYSANDFLAGS <full-command>",
+    "    The keys of a full command and what happens to each.",
+    "HELP",
+    "    Print this help.",
+];
+
+/// COMMAND.
+fn command(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    info_of_all(&server.table, reply)
+}
+
+/// COMMAND COUNT.
+fn command_count(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    reply.int(server.table.count() as i64)
+}
+
+/// COMMAND HELP.
+fn command_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.help(HELP)
+}
+
+/// COMMAND INFO [name …].
+fn command_info(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if args.left() == 0 {
+        return info_of_all(&server.table, reply);
+    }
+    reply.array(args.left())?;
+    while let Some(name) = args.option() {
+        match server.table.lookup_full(name) {
+            Some(number) => info(&server.table, number, reply)?,
+            None => reply.null()?,
+        }
+    }
+    Ok(())
+}
+
+fn info_of_all(table: &Table, reply: &mut Reply) -> CmdResult {
+    reply.array(table.count())?;
+    table
+        .commands()
+        .try_for_each(|number| info(table, number, reply))
+}
+
+/// A set of words as simple strings.
+fn words<S: AsRef<str>>(words: &[S], reply: &mut Reply) -> CmdResult {
+    reply.set(words.len())?;
+    words
+        .iter()
+        .try_for_each(|word| reply.simple(word.as_ref()))
+}
+
+/// The ten fields of COMMAND INFO.
+fn info(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
+    let slot = &table[number];
+    let spec = slot.spec;
+    reply.array(10)?;
+    reply.bulk(slot.full_name.as_bytes())?;
+    reply.int(spec.arity as i64)?;
+    let mut flags: Vec<&str> = Flags::NAMES
+        .iter()
+        .filter(|(flag, _)| spec.flags.has(*flag))
+        .map(|(_, name)| *name)
+        .collect();
+    if has_movable_keys(spec) && !spec.flags.has(MOVABLEKEYS) {
+        flags.push("movablekeys");
+    }
+    words(&flags, reply)?;
+    let (first, last, step) = legacy_range(spec.keys);
+    reply.int(first)?;
+    reply.int(last)?;
+    reply.int(step)?;
+    let categories: Vec<String> = CATEGORIES
+        .iter()
+        .filter(|category| slot.in_category(category))
+        .map(|category| format!("@{category}"))
+        .collect();
+    words(&categories, reply)?;
+    reply.set(spec.tips.len())?;
+    for tip in spec.tips {
+        reply.bulk(tip.as_bytes())?;
+    }
+    reply.set(spec.keys.len())?;
+    spec.keys
+        .iter()
+        .try_for_each(|keys| key_spec(keys, reply))?;
+    reply.set(slot.subcommands.len())?;
+    slot.subcommands
+        .iter()
+        .try_for_each(|&sub| info(table, sub, reply))
+}
+
+/// Whether the range of the oldest form does not tell all keys.
+fn has_movable_keys(spec: &Spec) -> bool {
+    spec.keys.iter().any(|keys| {
+        keys.flags.has(INCOMPLETE)
+            || !matches!(keys.find, Find::Range { limit: 0, .. })
+            || !matches!(keys.begin, Begin::Index(_))
+    })
+}
+
+fn field(name: &str, reply: &mut Reply) -> CmdResult {
+    reply.bulk(name.as_bytes())
+}
+
+/// `name` with a text.
+fn text(name: &str, value: &str, reply: &mut Reply) -> CmdResult {
+    field(name, reply)?;
+    reply.bulk(value.as_bytes())
+}
+
+/// `name` with a number.
+fn number(name: &str, value: i64, reply: &mut Reply) -> CmdResult {
+    field(name, reply)?;
+    reply.int(value)
+}
+
+fn key_spec(keys: &KeySpec, reply: &mut Reply) -> CmdResult {
+    reply.map(3 + !keys.notes.is_empty() as usize)?;
+    if !keys.notes.is_empty() {
+        text("notes", keys.notes, reply)?;
+    }
+    field("flags", reply)?;
+    key_flags(keys.flags, reply)?;
+    field("begin_search", reply)?;
+    reply.map(2)?;
+    match keys.begin {
+        Begin::Index(index) => {
+            text("type", "index", reply)?;
+            field("spec", reply)?;
+            reply.map(1)?;
+            number("index", index as i64, reply)?;
+        }
+        Begin::Keyword { word, from } => {
+            text("type", "keyword", reply)?;
+            field("spec", reply)?;
+            reply.map(2)?;
+            text("keyword", word, reply)?;
+            number("startfrom", from as i64, reply)?;
+        }
+        Begin::Unknown => unknown(reply)?,
+    }
+    field("find_keys", reply)?;
+    reply.map(2)?;
+    match keys.find {
+        Find::Range { last, step, limit } => {
+            text("type", "range", reply)?;
+            field("spec", reply)?;
+            reply.map(3)?;
+            number("lastkey", last as i64, reply)?;
+            number("keystep", step as i64, reply)?;
+            number("limit", limit as i64, reply)
+        }
+        Find::Count { count, first, step } => {
+            text("type", "keynum", reply)?;
+            field("spec", reply)?;
+            reply.map(3)?;
+            number("keynumidx", count as i64, reply)?;
+            number("firstkey", first as i64, reply)?;
+            number("keystep", step as i64, reply)
+        }
+        Find::Unknown => unknown(reply),
+    }
+}
+
+fn unknown(reply: &mut Reply) -> CmdResult {
+    text("type", "unknown", reply)?;
+    field("spec", reply)?;
+    reply.map(0)
+}
+
+fn key_flags(flags: KeyFlags, reply: &mut Reply) -> CmdResult {
+    let names: Vec<&str> = KeyFlags::NAMES
+        .iter()
+        .filter(|(flag, _)| flags.has(*flag))
+        .map(|(_, name)| *name)
+        .collect();
+    words(&names, reply)
+}
+
+/// COMMAND DOCS [name …].
+fn command_docs(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let table = &server.table;
+    let asked: Vec<u16> = if args.left() == 0 {
+        table.commands().collect()
+    } else {
+        let names = args.rest();
+        names
+            .iter()
+            .filter_map(|name| table.lookup_full(name))
+            .collect()
+    };
+    reply.map(asked.len())?;
+    asked
+        .iter()
+        .try_for_each(|&number| docs(table, number, reply))
+}
+
+/// A command's name and what there is to say of it.
+fn docs(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
+    let slot = &table[number];
+    let spec = slot.spec;
+    let arguments = usage::parse(spec.usage);
+    let flags: Vec<&str> = [
+        (spec.deprecated.is_some(), "deprecated"),
+        (spec.internal, "syscmd"),
+    ]
+    .iter()
+    .filter(|(on, _)| *on)
+    .map(|(_, name)| *name)
+    .collect();
+    let fields = [
+        !spec.summary.is_empty(),
+        true,
+        true,
+        !spec.complexity.is_empty(),
+        !flags.is_empty(),
+        spec.deprecated.is_some(),
+        spec.deprecated.is_some(),
+        !arguments.is_empty(),
+        !slot.subcommands.is_empty(),
+    ];
+    reply.bulk(slot.full_name.as_bytes())?;
+    reply.map(fields.iter().filter(|there| **there).count())?;
+    if !spec.summary.is_empty() {
+        text("summary", spec.summary, reply)?;
+    }
+    text("since", spec.since, reply)?;
+    text("group", spec.group.name(), reply)?;
+    if !spec.complexity.is_empty() {
+        text("complexity", spec.complexity, reply)?;
+    }
+    if !flags.is_empty() {
+        field("doc_flags", reply)?;
+        words(&flags, reply)?;
+    }
+    if let Some(deprecated) = &spec.deprecated {
+        text("deprecated_since", deprecated.since, reply)?;
+        text("replaced_by", deprecated.replaced_by, reply)?;
+    }
+    if !arguments.is_empty() {
+        argument_list("arguments", &arguments, reply)?;
+    }
+    if slot.subcommands.is_empty() {
+        return Ok(());
+    }
+    field("subcommands", reply)?;
+    reply.map(slot.subcommands.len())?;
+    slot.subcommands
+        .iter()
+        .try_for_each(|&sub| docs(table, sub, reply))
+}
+
+fn argument_list(name: &str, arguments: &[Argument], reply: &mut Reply) -> CmdResult {
+    field(name, reply)?;
+    reply.array(arguments.len())?;
+    arguments.iter().try_for_each(|a| argument(a, reply))
+}
+
+fn argument(a: &Argument, reply: &mut Reply) -> CmdResult {
+    let is_group = !a.arguments.is_empty();
+    let display = match &a.display {
+        Some(display) => Some(display),
+        None => (!is_group).then_some(&a.name),
+    };
+    let flags: Vec<&str> = [
+        (a.optional, "optional"),
+        (a.multiple, "multiple"),
+        (a.multiple_token, "multiple_token"),
+    ]
+    .iter()
+    .filter(|(on, _)| *on)
+    .map(|(_, name)| *name)
+    .collect();
+    let fields = [
+        display.is_some(),
+        a.key_spec.is_some(),
+        a.token.is_some(),
+        a.since.is_some(),
+        a.deprecated_since.is_some(),
+        !flags.is_empty(),
+        is_group,
+    ];
+    reply.map(2 + fields.iter().filter(|there| **there).count())?;
+    text("name", &a.name, reply)?;
+    text("type", &a.kind, reply)?;
+    if let Some(display) = display {
+        text("display_text", display, reply)?;
+    }
+    if let Some(index) = a.key_spec {
+        number("key_spec_index", index as i64, reply)?;
+    }
+    if let Some(token) = &a.token {
+        text("token", token, reply)?;
+    }
+    if let Some(since) = &a.since {
+        text("since", since, reply)?;
+    }
+    if let Some(since) = &a.deprecated_since {
+        text("deprecated_since", since, reply)?;
+    }
+    if !flags.is_empty() {
+        field("flags", reply)?;
+        words(&flags, reply)?;
+    }
+    if is_group {
+        argument_list("arguments", &a.arguments, reply)?;
+    }
+    Ok(())
+}
+
+/// COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN glob]. Subcommands are listed too.
+fn command_list(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let filter = match args.left() {
+        0 => None,
+        3 if args.word("filterby") => Some((args.bytes(), args.bytes())),
+        _ => return Err(CmdError::Syntax),
+    };
+    let kind = filter.map(|(kind, _)| kind.to_ascii_lowercase());
+    let value = filter.map_or(&b""[..], |(_, value)| value);
+    let category = String::from_utf8_lossy(value).to_lowercase();
+    let takes = |slot: &Slot| match kind.as_deref() {
+        None => Ok(true),
+        Some(b"module") => Ok(false),
+        Some(b"aclcat") => {
+            Ok(CATEGORIES.contains(&category.as_str()) && slot.in_category(&category))
+        }
+        Some(b"pattern") => Ok(glob::matches(
+            value,
+            slot.full_name.as_bytes(),
+            glob::Case::Insensitive,
+        )),
+        Some(_) => Err(CmdError::Syntax),
+    };
+    let mut names = Vec::new();
+    for number in server.table.commands() {
+        let slot = &server.table[number];
+        let subs = slot.subcommands.iter().map(|&sub| &server.table[sub]);
+        for slot in std::iter::once(slot).chain(subs) {
+            if takes(slot)? {
+                names.push(&slot.full_name);
+            }
+        }
+    }
+    reply.array(names.len())?;
+    names
+        .iter()
+        .try_for_each(|name| reply.bulk(name.as_bytes()))
+}
+
+/// COMMAND GETKEYS command [arg …].
+fn command_getkeys(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let argv = args.rest();
+    let keys = keys_of(&server.table, &argv)?;
+    reply.array(keys.len())?;
+    keys.iter()
+        .try_for_each(|(index, _)| reply.bulk(argv.at(*index)))
+}
+
+/// COMMAND GETKEYSANDFLAGS command [arg …].
+fn command_getkeysandflags(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let argv = args.rest();
+    let keys = keys_of(&server.table, &argv)?;
+    reply.array(keys.len())?;
+    for (index, flags) in keys {
+        reply.array(2)?;
+        reply.bulk(argv.at(index))?;
+        key_flags(flags, reply)?;
+    }
+    Ok(())
+}
+
+/// The keys of a whole command, with what happens to each.
+fn keys_of(table: &Table, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, CmdError> {
+    let mut found = table.lookup(argv.at(0));
+    if let Some(number) = found
+        && !table[number].subcommands.is_empty()
+        && argv.len() > 1
+    {
+        found = table.subcommand(number, argv.at(1));
+    }
+    let Some(number) = found else {
+        return Err(CmdError::Fixed("ERR Invalid command specified"));
+    };
+    let spec = table[number].spec;
+    if spec.keys.iter().all(|keys| keys.flags.has(NOT_KEY)) {
+        return Err(CmdError::Fixed("ERR The command has no key arguments"));
+    }
+    if !spec.accepts(argv.len()) {
+        return Err(CmdError::Fixed(
+            "ERR Invalid number of arguments specified for command",
+        ));
+    }
+    match spec.find_keys(argv) {
+        Ok(keys) if !keys.is_empty() || spec.flags.has(NO_MANDATORY_KEYS) => Ok(keys),
+        Err(()) if spec.flags.has(NO_MANDATORY_KEYS) => Ok(Vec::new()),
+        _ => Err(CmdError::Fixed(
+            "ERR Invalid arguments specified for command",
+        )),
+    }
+}

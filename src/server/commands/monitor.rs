@@ -1,0 +1,116 @@
+//! MONITOR: every command as it comes, with its time, database, sender and arguments.
+//!
+//! `feed_monitors` is called behind each command while the gate `MONITORED` is set; while nobody
+//! watches, that gate is all it costs.
+
+use crate::algo::quoting::write_quoted;
+use crate::command::spec::*;
+use crate::command::{Args, CmdResult, Reply};
+use crate::resp::request::Argv;
+use crate::server::admit::Gates;
+use crate::server::redact::{REDACTED, is_secret, may_hide};
+use crate::server::session::{ClientId, Session};
+use crate::server::{Server, ServerCommand};
+use crate::sys::clock;
+use std::io::Write;
+
+pub static TABLE: &[ServerCommand] = &[Entry {
+    spec: Spec {
+        name: "monitor",
+        arity: 1,
+        flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+        group: Group::Server,
+        since: "1.0.0",
+        summary: "Shows every command as it comes.",
+        ..Spec::BASE
+    },
+    run: monitor,
+    subcommands: &[],
+}];
+
+/// Who watches.
+#[derive(Default)]
+pub struct Monitors(Vec<ClientId>);
+
+impl Monitors {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// MONITOR.
+fn monitor(
+    server: &mut Server,
+    session: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    // Asked again, it stays silent.
+    if session.monitor {
+        return Ok(());
+    }
+    session.monitor = true;
+    server.monitors.0.push(session.id);
+    server.gates.set(Gates::MONITORED, true);
+    reply.ok()
+}
+
+impl Server {
+    /// A client watches no longer, or is gone.
+    pub fn stop_monitor(&mut self, session: &mut Session) {
+        session.monitor = false;
+        self.monitors.0.retain(|&id| id != session.id);
+        self.gates.set(Gates::MONITORED, !self.monitors.is_empty());
+    }
+
+    /// Shows a command that ran to everybody who watches.
+    #[cold]
+    pub fn feed_monitors(
+        &mut self,
+        session: &Session,
+        number: u16,
+        argv: &Argv,
+        reply: &mut Reply,
+    ) {
+        let spec = self.table[number].spec;
+        // Administration is nobody else's business.
+        if spec.flags.has(ADMIN) || spec.flags.has(SKIP_MONITOR) {
+            return;
+        }
+        let line = monitor_line(session, spec, argv);
+        for &id in &self.monitors.0 {
+            if id == session.id {
+                let _ = reply.raw(&line);
+            } else {
+                self.clients.tell(id, &line);
+            }
+        }
+    }
+}
+
+/// `+<seconds>.<microseconds> [<db> <address>] "<argument>" …`.
+fn monitor_line(session: &Session, spec: &Spec, argv: &Argv) -> Vec<u8> {
+    let us = clock::unix_us();
+    let mut line = Vec::new();
+    let (db, unix) = (session.db.0, if session.is_unix { "unix:" } else { "" });
+    let address = &session.addresses.0;
+    let address = if session.is_unix {
+        address.strip_suffix(":0").unwrap_or(address)
+    } else {
+        address
+    };
+    let (s, us) = (us / 1_000_000, us % 1_000_000);
+    write!(line, "+{s}.{us:06} [{db} {unix}{address}]").expect("a vector takes it");
+    let hides = may_hide(spec);
+    for (index, arg) in argv.iter().enumerate() {
+        line.push(b' ');
+        let secret = hides && is_secret(spec, argv, index);
+        write_quoted(&mut line, if secret { REDACTED } else { arg });
+    }
+    line.extend_from_slice(b"\r\n");
+    line
+}
