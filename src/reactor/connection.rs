@@ -57,7 +57,7 @@ impl Server {
             if client.query.is_none() {
                 client.query = Some(self.clients.query());
             }
-            let has_input = client.query.as_ref().is_some_and(|query| query.ready() > 0);
+            let has_input = client.query.as_ref().is_some_and(|query| query.may_go_on());
             // Who is held back is read on, to see whether it is still there.
             if client.readable && (!has_input || client.session.paused) {
                 self.read(&mut client);

@@ -1,0 +1,84 @@
+//! COMMAND, beyond what `tests/command_table.rs` compares.
+
+use super::support::client::Value;
+use super::{server_and_client, text};
+
+fn words(value: &Value) -> Vec<String> {
+    value.items().iter().map(Value::text).collect()
+}
+
+#[test]
+fn the_counts_agree() {
+    let (_server, mut client) = server_and_client();
+    let count = client.run("COMMAND COUNT").as_int().unwrap_or(0) as usize;
+    assert!(count > 20);
+    assert_eq!(client.run("COMMAND").items().len(), count);
+    assert_eq!(client.run("COMMAND INFO").items().len(), count);
+    assert_eq!(client.run("COMMAND DOCS").items().len(), 2 * count);
+    let names = words(&client.run("COMMAND LIST"));
+    assert_eq!(
+        names.iter().filter(|name| !name.contains('|')).count(),
+        count
+    );
+}
+
+#[test]
+fn unknown_names_are_null_in_info_and_missing_in_docs() {
+    let (_server, mut client) = server_and_client();
+    let info = client.run("COMMAND INFO nosuch get client|nosuch client|id");
+    let kinds: Vec<bool> = info.items().iter().map(|v| v.items().is_empty()).collect();
+    assert_eq!(kinds, [true, false, true, false]);
+    assert_eq!(client.run("COMMAND DOCS nosuch").items(), []);
+    assert_eq!(client.run("COMMAND DOCS client|id").items().len(), 2);
+}
+
+#[test]
+fn the_list_is_filtered() {
+    let (_server, mut client) = server_and_client();
+    let mut found = words(&client.run("COMMAND LIST FILTERBY PATTERN client|*NAME"));
+    found.sort();
+    assert_eq!(found, ["client|getname", "client|setname"]);
+    let strings = words(&client.run("COMMAND LIST FILTERBY ACLCAT string"));
+    assert!(strings.contains(&"get".to_owned()) && !strings.contains(&"ping".to_owned()));
+    assert_eq!(client.run("COMMAND LIST FILTERBY MODULE none").items(), []);
+    assert_eq!(client.run("COMMAND LIST FILTERBY ACLCAT none").items(), []);
+    assert_eq!(
+        text(&mut client, "COMMAND LIST FILTERBY WHAT x"),
+        "ERR syntax error"
+    );
+}
+
+#[test]
+fn keys_are_found() {
+    let (_server, mut client) = server_and_client();
+    assert_eq!(
+        words(&client.run("COMMAND GETKEYS MSET a 1 b 2")),
+        ["a", "b"]
+    );
+    assert_eq!(words(&client.run("COMMAND GETKEYS GET k")), ["k"]);
+    for (line, error) in [
+        ("COMMAND GETKEYS nosuch k", "ERR Invalid command specified"),
+        (
+            "COMMAND GETKEYS PING",
+            "ERR The command has no key arguments",
+        ),
+        (
+            "COMMAND GETKEYS GET a b",
+            "ERR Invalid number of arguments specified for command",
+        ),
+    ] {
+        assert_eq!(text(&mut client, line), error);
+    }
+}
+
+#[test]
+fn what_happens_to_a_key_depends_on_the_options() {
+    let (_server, mut client) = server_and_client();
+    let mut flags = |line: &str| {
+        let found = client.run(&format!("COMMAND GETKEYSANDFLAGS {line}"));
+        words(&found.items()[0].items()[1])
+    };
+    assert_eq!(flags("SET k v"), ["OW", "update"]);
+    assert_eq!(flags("SET k v GET"), ["RW", "access", "update"]);
+    assert_eq!(flags("GET k"), ["RO", "access"]);
+}

@@ -1,0 +1,84 @@
+//! Started from a configuration: how many clients, which sockets, which names.
+
+use super::text;
+use crate::support::server::Server;
+use redis::Commands;
+
+#[test]
+fn one_client_too_many_is_told_so() {
+    let server = Server::ours().with(&["--maxclients", "3"]).start();
+    let mut clients = Vec::new();
+    // The connection that tried the port may still count for a moment.
+    super::wait_until("three are in", || {
+        let mut client = server.client();
+        if client.send_raw(b"PING\r\n").is_ok()
+            && client.reply_raw().is_ok_and(|reply| reply == b"+PONG\r\n")
+        {
+            clients.push(client);
+        }
+        clients.len() == 3
+    });
+    let mut more = server.client();
+    let said = more.read_to_end().expect("the server closes");
+    assert_eq!(said, b"-ERR max number of clients reached\r\n");
+    drop(clients.pop());
+    super::wait_until("there is room again", || {
+        let mut client = server.client();
+        client.send_raw(b"PING\r\n").is_ok()
+            && client.reply_raw().is_ok_and(|reply| reply == b"+PONG\r\n")
+    });
+}
+
+#[test]
+fn a_unix_socket_serves_as_well() {
+    let server = Server::ours().with(&["--unixsocket", "redis.sock"]).start();
+    let path = server.path().join("redis.sock");
+    let mut con = redis::Client::open(format!("redis+unix://{}", path.display()))
+        .and_then(|client| client.get_connection())
+        .expect("the socket is there");
+    let () = con.set("k", "v").expect("a string is stored");
+    assert_eq!(text(&mut server.client(), "GET k"), "v");
+    let line: String = redis::cmd("CLIENT")
+        .arg("INFO")
+        .query(&mut con)
+        .expect("an answer");
+    assert!(super::field(&line, "flags").contains('U'), "{line}");
+    assert!(
+        super::field(&line, "addr").ends_with("redis.sock:0"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_config_file_is_obeyed() {
+    let config =
+        "databases 4\nproto-max-bulk-len 1mb\nrename-command GET fetch\nrequirepass \"a b\"\n";
+    let server = Server::ours().config(config).start();
+    let mut client = server.client();
+    assert_eq!(client.call(&["AUTH", "a b"]).text(), "OK");
+    assert_eq!(
+        text(&mut client, "SELECT 4"),
+        "ERR DB index is out of range"
+    );
+    client.run("SET k v");
+    assert!(text(&mut client, "GET k").starts_with("ERR unknown command 'GET'"));
+    assert_eq!(text(&mut client, "fetch k"), "v");
+    let mut large = server.client();
+    assert_eq!(large.call(&["AUTH", "a b"]).text(), "OK");
+    large
+        .send_raw(b"*2\r\n$4\r\nECHO\r\n$1048577\r\n")
+        .expect("the server reads");
+    let said = large.read_to_end().expect("the server closes");
+    assert_eq!(said, b"-ERR Protocol error: invalid bulk length\r\n");
+}
+
+#[test]
+fn sigterm_ends_it_well() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    client.run("SET k v");
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(super::is_closed(&mut client));
+    assert!(server.log().contains("bye bye"), "{}", server.log());
+}
