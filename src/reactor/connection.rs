@@ -148,10 +148,10 @@ impl Server {
             return;
         };
         log::debug!("Protocol error ({error}) from client");
-        let text = format!("ERR Protocol error: {error}");
-        self.stats.count_error(text.as_bytes());
+        let text = [b"ERR Protocol error: ".as_slice(), &error.bytes()].concat();
+        self.stats.count_error(&text);
         if client.session.reply_mode == ReplyMode::On {
-            crate::resp::encode::line(&mut client.output.bytes, b'-', text.as_bytes());
+            crate::resp::encode::line(&mut client.output.bytes, b'-', &text);
         }
         client.session.ending = Ending::AfterReply;
     }

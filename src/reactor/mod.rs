@@ -80,7 +80,8 @@ impl Reactor {
     }
 
     fn turn(&mut self) -> io::Result<()> {
-        let busy = !self.ready.is_empty() || !self.accepting.is_empty();
+        let writing = !self.server.clients.writing.is_empty();
+        let busy = writing || !self.ready.is_empty() || !self.accepting.is_empty();
         let sleep_ms = if busy { 0 } else { self.server.sleep_ms() };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));
         match self.poll.poll(&mut self.events, timeout) {

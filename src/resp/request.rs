@@ -168,12 +168,24 @@ pub enum ProtocolError {
     UnauthenticatedCount,
     #[error("too big bulk count string")]
     BigBulkCount,
-    #[error("expected '$', got '{0}'")]
-    NoDollar(char),
+    #[error("expected '$', got '{}'", .0.escape_ascii())]
+    NoDollar(u8),
     #[error("invalid bulk length")]
     BulkLength,
     #[error("unauthenticated bulk length")]
     UnauthenticatedBulk,
+}
+
+impl ProtocolError {
+    /// The text as the client gets it: a byte that is no character goes back as it came.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            ProtocolError::NoDollar(mark) => {
+                [b"expected '$', got '".as_slice(), &[*mark], b"'"].concat()
+            }
+            other => other.to_string().into_bytes(),
+        }
+    }
 }
 
 /// What a client may send.
@@ -531,7 +543,7 @@ impl Query {
                     && mark != b'$'
                     && memchr::memchr(b'\r', &self.buf[self.at..]).is_some()
                 {
-                    return Err(ProtocolError::NoDollar(mark as char));
+                    return Err(ProtocolError::NoDollar(mark));
                 }
                 let Some((len, next)) = self.count_line(ProtocolError::BigBulkCount)? else {
                     return Ok(false);

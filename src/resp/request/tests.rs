@@ -82,7 +82,7 @@ fn errors_have_their_words_and_come_after_good_commands() {
     let cases: [(&[u8], ProtocolError); 9] = [
         (b"*x\r\n", ProtocolError::Count),
         (b"*3000000000\r\n", ProtocolError::Count),
-        (b"*1\r\n+PING\r\n", ProtocolError::NoDollar('+')),
+        (b"*1\r\n+PING\r\n", ProtocolError::NoDollar(b'+')),
         (b"*1\r\n$-1\r\n", ProtocolError::BulkLength),
         (b"*1\r\n$2000000000\r\n", ProtocolError::BulkLength),
         (b"GET \"a\r\n", ProtocolError::Quotes),
