@@ -12,7 +12,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
         arity: -1,
         flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, NO_MULTI, ALLOW_BUSY]),
         group: Group::Server,
-        usage: "[save-selector(nosave=NOSAVE|save=SAVE)] [now=NOW] [force=FORCE] [abort=ABORT]",
+        usage: "[save-selector(nosave=NOSAVE|save=SAVE)] [now=NOW!7.0.0] [force=FORCE!7.0.0] [abort=ABORT!7.0.0]",
         since: "1.0.0",
         summary: "Stops the server.",
         complexity: "O(N) when saving, where N is the total number of keys in all databases when \
