@@ -29,7 +29,6 @@ use crate::observe::Observe;
 use crate::resp::request::{Limits, ProtocolError, Stop, Tag};
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
-use crate::types::wheel::Wheel;
 use admit::Gates;
 use boot::Process;
 use clients::{Client, Clients};
@@ -100,9 +99,7 @@ impl Server {
             table: Table::new(crate::commands::TABLES, commands::TABLES),
             gates: Gates::default(),
             acl: Acl::default(),
-            timers: Timers {
-                wheel: Wheel::new(clock.mono_ms()),
-            },
+            timers: Timers::new(clock.mono_ms()),
             clock,
             stats: Stats::default(),
             bio: Bio::default(),
