@@ -179,3 +179,30 @@ fn info_counts_what_happened() {
     let info = client.run("INFO commandstats").text();
     assert!(!info.contains("cmdstat_get"), "{info}");
 }
+
+#[test]
+fn idle_clients_are_closed() {
+    let server = Server::start();
+    let (mut idle, mut busy) = (server.client(), server.client());
+    assert_eq!(idle.run("CONFIG SET timeout 100").text(), "OK");
+    assert_eq!(busy.run("CONFIG SET timeout 1").text(), "OK");
+    assert_eq!(idle.read_to_end().expect("the server closes"), b"");
+    assert_eq!(server.client().run("CONFIG SET timeout 0").text(), "OK");
+}
+
+#[test]
+fn a_server_that_cannot_save_stays_unless_forced() {
+    let mut server = Server::ours()
+        .with(&["--shutdown-on-sigint", "save"])
+        .start();
+    let mut client = server.client();
+    let refused = client.run("SHUTDOWN SAVE").text();
+    assert_eq!(refused, "ERR Errors trying to SHUTDOWN. Check logs.");
+    for _ in 0..2 {
+        server.signal("INT");
+        server.wait_for_log("SIGINT received but errors trying to shut down the server");
+        assert_eq!(client.run("PING").text(), "PONG");
+    }
+    client.send(&["SHUTDOWN", "SAVE", "FORCE"]);
+    assert_eq!(server.wait().code(), Some(0));
+}

@@ -29,6 +29,7 @@ pub use crate::algo::quoting::{quote, split_args};
 pub use directive::Apply;
 pub use fields::Config;
 pub use file::{Fatal, Host, enter_directory, fatal_text, os_reason, read_config_file};
+pub use rewrite::Extent;
 pub use set::{Changes, SetError, Undo, is_sensitive};
 pub use special::{NotifyFlags, OutputLimit, SavePoint, ShutdownFlags};
 pub use words::*;

@@ -24,6 +24,15 @@ const FILE_ONLY: [&str; 5] = [
     "sentinel",
 ];
 
+/// Which directives a rewritten file names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// Those it named before, and those that are not at their default.
+    Changed,
+    /// All of them; DEBUG CONFIG-REWRITE-FORCE-ALL.
+    All,
+}
+
 /// A file being rewritten: its lines, and which of them belong to which directive.
 struct Draft {
     lines: Vec<Vec<u8>>,
@@ -124,10 +133,14 @@ fn owner(line: &[u8]) -> Result<Option<String>, ()> {
 impl Config {
     /// The new text of a file that held `old`. `users` are the `user ...` lines of now, whole;
     /// `None` leaves those of the file alone (an ACL file has them, or there is no ACL).
-    pub fn rewrite(&self, old: &[u8], users: Option<&[Vec<u8>]>) -> Vec<u8> {
+    pub fn rewrite(&self, old: &[u8], users: Option<&[Vec<u8>]>, extent: Extent) -> Vec<u8> {
         let mut draft = Draft::new(old);
         for row in table::all() {
-            draft.replace(row.name, self.lines(row));
+            let mut lines = self.lines(row);
+            lines
+                .iter_mut()
+                .for_each(|line| line.forced |= extent == Extent::All);
+            draft.replace(row.name, lines);
         }
         if let Some(users) = users {
             let line = |user: &Vec<u8>| Line {
@@ -140,13 +153,18 @@ impl Config {
     }
 
     /// Rewrites the file at `path`. A crash leaves the old file or the new one, never half of one.
-    pub fn rewrite_file(&self, path: &Path, users: Option<&[Vec<u8>]>) -> std::io::Result<()> {
+    pub fn rewrite_file(
+        &self,
+        path: &Path,
+        users: Option<&[Vec<u8>]>,
+        extent: Extent,
+    ) -> std::io::Result<()> {
         let old = match std::fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        let text = self.rewrite(&old, users);
+        let text = self.rewrite(&old, users, extent);
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
         let temporary = Path::new(&name);

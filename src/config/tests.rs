@@ -544,7 +544,8 @@ fn rewritten(old: &str, sets: &[(&str, &str)]) -> (String, Vec<String>) {
     for (name, value) in sets {
         set(&mut config, name, value).unwrap_or_else(|error| panic!("{error}"));
     }
-    let text = String::from_utf8(config.rewrite(old.as_bytes(), None)).expect("utf-8");
+    let text =
+        String::from_utf8(config.rewrite(old.as_bytes(), None, Extent::Changed)).expect("utf-8");
     let (head, mut tail) = halves(&text);
     tail.retain(|line| !line.starts_with("dir "));
     (head, tail)
@@ -626,7 +627,7 @@ fn rewrite_puts_users_where_they_stood() {
         b"user dan off".to_vec(),
         b"user eve off".to_vec(),
     ];
-    let text = loaded(old).rewrite(old.as_bytes(), Some(&users));
+    let text = loaded(old).rewrite(old.as_bytes(), Some(&users), Extent::Changed);
     let text = String::from_utf8(text).expect("utf-8");
     assert!(
         text.starts_with("user carl on\nuser dan off\nhz 10\n"),
@@ -639,9 +640,14 @@ fn rewrite_puts_users_where_they_stood() {
 fn rewriting_twice_changes_nothing() {
     let config = loaded(EXAMPLE);
     // As Redis does, the first time leaves an empty line at the end of what was the file.
-    let once = config.rewrite(EXAMPLE.as_bytes(), None);
-    let twice = config.rewrite(&once, None);
-    assert!(config.rewrite(&twice, None) == twice);
+    let whole = Config::new().rewrite(b"", None, Extent::All);
+    let lines = whole.split(|&byte| byte == b'\n').count();
+    assert!(lines > 150, "{lines} lines");
+    let text = String::from_utf8(whole.clone()).expect("utf-8");
+    assert!(loaded(&text).rewrite(b"", None, Extent::All) == whole);
+    let once = config.rewrite(EXAMPLE.as_bytes(), None, Extent::Changed);
+    let twice = config.rewrite(&once, None, Extent::Changed);
+    assert!(config.rewrite(&twice, None, Extent::Changed) == twice);
 }
 
 #[test]
@@ -651,7 +657,9 @@ fn a_rewritten_file_replaces_the_old_one() {
     std::fs::write(&path, "# kept\nport 7\n").expect("written");
     let mut config = loaded("port 7");
     set(&mut config, "timeout", "3").expect("fine");
-    config.rewrite_file(&path, None).expect("rewritten");
+    config
+        .rewrite_file(&path, None, Extent::Changed)
+        .expect("rewritten");
     let text = std::fs::read_to_string(&path).expect("there");
     assert!(
         text.starts_with("# kept\nport 7\n") && text.contains("\ntimeout 3\n"),
@@ -747,7 +755,7 @@ proptest! {
             let taken = config.assign(row, &args, super::directive::Source::Set, &mut Anything);
             prop_assert!(taken.is_ok(), "{} {text}: {taken:?}", row.name);
             let shown = config.get(&[row.name.as_bytes()]);
-            let file = config.rewrite(b"", None);
+            let file = config.rewrite(b"", None, Extent::Changed);
             let mut read = Config::new();
             let loaded = read.load(&file, &mut Anything);
             prop_assert!(loaded.is_ok(), "{} {text}: {loaded:?}", row.name);

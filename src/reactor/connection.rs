@@ -63,6 +63,7 @@ impl Server {
                 self.read(&mut client);
             }
             self.recognise(&mut client);
+            self.check_query_limit(&mut client);
         }
         self.clients.check_in(slot, client);
     }
@@ -134,7 +135,12 @@ impl Server {
         {
             self.answer_protocol_error(client);
         }
+        self.check_output_limit(client);
         Clients::will_write(&mut self.clients.writing, slot, client);
+        if client.output.bytes.is_empty() && client.output.bytes.capacity() > 0 {
+            let unused = std::mem::take(&mut client.output.bytes);
+            self.clients.recycle_output(unused);
+        }
         if client.session.ending != Ending::No {
             self.clients.closing.push(slot);
             return false;

@@ -12,7 +12,6 @@ mod sleep;
 use crate::net::Link;
 use crate::server::Server;
 use crate::server::clients::Client;
-use crate::server::cron::Timer;
 use crate::server::session::Session;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
@@ -168,6 +167,10 @@ impl Reactor {
         };
         while let Some(signal) = signals.take() {
             self.server.stop_by_signal(signal);
+            if self.server.life.exit.is_none() {
+                // It stays up, so the next INT is a first one again.
+                signals.rearm();
+            }
         }
     }
 
@@ -237,9 +240,6 @@ impl Reactor {
             server.clients.remove(slot);
             return;
         }
-        if server.config.timeout > 0 {
-            let at_ms = server.clock.mono_ms() + server.config.timeout as u64 * 1000;
-            server.timers.arm(at_ms, Timer::ClientIdle(id));
-        }
+        server.watch_idle(id);
     }
 }

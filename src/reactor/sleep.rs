@@ -1,6 +1,6 @@
 //! Before the loop sleeps: every answer is written, and clients that ended are reaped.
 
-use super::{CLIENTS, Reactor};
+use super::Reactor;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::session::Ending;
@@ -39,7 +39,6 @@ impl Reactor {
                 self.server.forget(*client);
             }
         }
-        let _ = CLIENTS;
     }
 }
 
@@ -62,19 +61,7 @@ impl Server {
                 client.session.bytes_out += n as u64;
                 self.stats.bytes_out += n as u64;
                 self.stats.writes += 1;
-                let full = output.sent == end && output.sent < output.bytes.len();
-                if output.sent == output.bytes.len() {
-                    let bytes = std::mem::take(&mut output.bytes);
-                    output.sent = 0;
-                    if client.session.ending != Ending::No {
-                        self.clients.closing.push(slot);
-                    }
-                    self.clients.recycle_output(bytes);
-                } else if full {
-                    // The socket would take more: go on in the next turn.
-                    client.is_writing = true;
-                    self.clients.writing.push(slot);
-                }
+                self.after_write(slot, end);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -85,6 +72,34 @@ impl Server {
                 log::debug!("Error writing to client: {error}");
                 self.clients.close(slot, Ending::Now);
             }
+        }
+    }
+
+    /// Lets go of what was sent; `end` is how far this write was to go.
+    fn after_write(&mut self, slot: usize, end: usize) {
+        let Some(client) = self.clients.get_mut(slot) else {
+            return;
+        };
+        let output = &mut client.output;
+        if output.sent == output.bytes.len() {
+            let bytes = std::mem::take(&mut output.bytes);
+            output.sent = 0;
+            client.over_soft_limit_ms = None;
+            if client.session.ending != Ending::No {
+                self.clients.closing.push(slot);
+            }
+            return self.clients.recycle_output(bytes);
+        }
+        // A short write waits for the socket; a full one only made room for the others.
+        let go_on = output.sent == end;
+        if output.sent > output.bytes.len() / 2 {
+            // A slow reader's buffer must not keep what was sent.
+            output.bytes.drain(..output.sent);
+            output.sent = 0;
+        }
+        if go_on {
+            client.is_writing = true;
+            self.clients.writing.push(slot);
         }
     }
 

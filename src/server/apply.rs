@@ -2,7 +2,6 @@
 
 use super::Server;
 use super::admit::Gates;
-use super::cron::Timer;
 use crate::config::OomScoreAdj;
 use crate::config::{Apply, Config, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy};
 use crate::logging::{self, Layout, Timestamp};
@@ -37,7 +36,7 @@ impl Server {
                 .listen_elsewhere()
                 .map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
             Apply::MaxClients => self.raise_open_files()?,
-            Apply::ClientTimeout => self.arm_idle_timers(),
+            Apply::ClientTimeout => self.watch_idle_anew(),
             Apply::LogLevel => log::set_max_level(level_filter(self.config.loglevel)),
             Apply::LogFormat => apply_log_format(&self.config),
             Apply::ProcTitle => self.show_title(),
@@ -88,18 +87,6 @@ impl Server {
             ));
         }
         Ok(())
-    }
-
-    /// Arms the timers that close idle clients.
-    fn arm_idle_timers(&mut self) {
-        if self.config.timeout == 0 {
-            return;
-        }
-        let at_ms = self.clock.mono_ms() + self.config.timeout as u64 * 1000;
-        let ids: Vec<_> = self.clients.ids().collect();
-        for id in ids {
-            self.timers.arm(at_ms, Timer::ClientIdle(id));
-        }
     }
 
     fn apply_password(&mut self) {

@@ -265,7 +265,8 @@ impl Server {
         let config = &self.config;
         let on_terminal = || std::io::IsTerminal::is_terminal(&std::io::stdout());
         let plain = !config.syslog_enabled && config.logfile.is_empty();
-        if !config.always_show_logo && !(plain && on_terminal()) {
+        let picture = config.always_show_logo || plain && on_terminal();
+        if !picture {
             log::info!("Running mode=standalone, port={port}.");
             return;
         }

@@ -17,9 +17,12 @@ const EXPIRY_SLICE_US: u64 = 1_000;
 pub enum Timer {
     Cron,
     /// Look whether a client has been idle for too long.
-    ClientIdle(ClientId),
+    /// Only the latest round counts: a change of `timeout` begins another.
+    ClientIdle(ClientId, u32),
     /// A pause may be over.
     PauseEnd,
+    /// A client exceeded the soft limit of its output a while ago.
+    SlowReader(ClientId),
 }
 
 /// A timer with its moment, in monotonic milliseconds.
@@ -38,9 +41,18 @@ impl Timed for Armed {
 /// The server's timers.
 pub struct Timers {
     pub wheel: Wheel<Armed>,
+    /// The round of idle timers that counts.
+    idle_round: u32,
 }
 
 impl Timers {
+    pub fn new(now_ms: u64) -> Self {
+        Timers {
+            wheel: Wheel::new(now_ms),
+            idle_round: 0,
+        }
+    }
+
     pub fn arm(&mut self, at_ms: u64, timer: Timer) {
         self.wheel.insert(at_ms, Armed { at_ms, timer });
     }
@@ -88,8 +100,10 @@ impl Server {
                 self.timers
                     .arm(self.clock.mono_ms() + period_ms, Timer::Cron);
             }
-            Timer::ClientIdle(id) => self.check_idle(id),
+            Timer::ClientIdle(id, round) if round == self.timers.idle_round => self.check_idle(id),
+            Timer::ClientIdle(..) => {}
             Timer::PauseEnd => self.end_pause_if_due(),
+            Timer::SlowReader(id) => self.check_slow_reader(id),
         }
     }
 
@@ -132,6 +146,26 @@ impl Server {
         self.life.peak.note(used, self.clock.now_ms());
     }
 
+    /// Sees to it that a client is closed when it has been idle for `timeout` seconds from now.
+    pub fn watch_idle(&mut self, id: ClientId) {
+        if self.config.timeout > 0 {
+            let limit_ms = self.config.timeout as u64 * 1000;
+            self.arm_idle_timer(id, self.clock.mono_ms() + limit_ms);
+        }
+    }
+
+    /// The same for everybody, after `timeout` changed.
+    pub fn watch_idle_anew(&mut self) {
+        self.timers.idle_round = self.timers.idle_round.wrapping_add(1);
+        let ids: Vec<ClientId> = self.clients.ids().collect();
+        ids.into_iter().for_each(|id| self.watch_idle(id));
+    }
+
+    fn arm_idle_timer(&mut self, id: ClientId, at_ms: u64) {
+        let round = self.timers.idle_round;
+        self.timers.arm(at_ms, Timer::ClientIdle(id, round));
+    }
+
     /// Closes a client that has been idle for `timeout` seconds, or looks again later.
     fn check_idle(&mut self, id: ClientId) {
         let limit_ms = self.config.timeout as u64 * 1000;
@@ -149,7 +183,7 @@ impl Server {
             log::debug!("Closing idle client");
             self.clients.close(slot, Ending::Now);
         } else {
-            self.timers.arm(due_ms, Timer::ClientIdle(id));
+            self.arm_idle_timer(id, due_ms);
         }
     }
 

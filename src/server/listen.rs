@@ -77,11 +77,10 @@ impl Server {
             // The same port may overlap with what is open: that must close first.
             Some(old) if old.port == plan.port => {
                 listeners.close_tcp();
-                open(&plan).or_else(|refused| {
+                open(&plan).inspect_err(|_| {
                     for listener in open(old).unwrap_or_default() {
                         let _ = listeners.add(listener);
                     }
-                    Err(refused)
                 })?
             }
             _ => {

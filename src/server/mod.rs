@@ -10,6 +10,7 @@ pub mod call;
 pub mod clients;
 pub mod commands;
 pub mod cron;
+pub mod limits;
 pub mod listen;
 pub mod notice;
 pub mod pause;
@@ -31,7 +32,6 @@ use crate::observe::Observe;
 use crate::resp::request::{Limits, ProtocolError, Stop, Tag};
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
-use crate::types::wheel::Wheel;
 use admit::Gates;
 use boot::Process;
 use clients::{Client, Clients};
@@ -108,9 +108,7 @@ impl Server {
             table: Table::new(crate::commands::TABLES, commands::TABLES),
             gates: Gates::default(),
             acl: Acl::default(),
-            timers: Timers {
-                wheel: Wheel::new(clock.mono_ms()),
-            },
+            timers: Timers::new(clock.mono_ms()),
             clock,
             stats: Stats::default(),
             bio: Bio::default(),

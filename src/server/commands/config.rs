@@ -3,7 +3,7 @@
 use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::config::{Allowed, Host, enter_directory};
+use crate::config::{Allowed, Extent, Host, enter_directory};
 use crate::server::session::Session;
 use crate::server::{Server, ServerCommand};
 
@@ -167,7 +167,7 @@ fn config_rewrite(
         let text = "ERR The server is running without a config file";
         return Err(CmdError::Fixed(text));
     };
-    if let Err(error) = server.config.rewrite_file(path, None) {
+    if let Err(error) = server.config.rewrite_file(path, None, Extent::Changed) {
         let reason = crate::config::os_reason(&error);
         log::warn!("CONFIG REWRITE failed: {reason}");
         return Err(CmdError::Text(format!(

@@ -55,7 +55,7 @@ pub(super) fn unknown_type(word: &[u8]) -> CmdError {
 }
 
 /// The line of a client, as CLIENT LIST has it.
-fn describe(server: &Server, seen: &Seen) -> String {
+pub(super) fn describe(server: &Server, seen: &Seen) -> String {
     let (s, wire) = (seen.session, &seen.wire);
     let now_ms = server.clock.mono_ms();
     let text = String::from_utf8_lossy;

@@ -13,6 +13,7 @@ pub(in crate::server) use state::check_name;
 use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
+use crate::server::clients::Client;
 use crate::server::session::{ClientId, Ending, Session, Wire};
 use crate::server::{Server, ServerCommand};
 
@@ -390,18 +391,7 @@ fn everybody<'a>(server: &'a Server, caller: Seen<'a>) -> Vec<Seen<'a>> {
         .clients
         .iter()
         .filter(|(_, client)| client.session.ending != Ending::Now)
-        .map(|(_, client)| Seen {
-            session: &client.session,
-            wire: match &client.query {
-                Some(query) => Wire::of(query, &client.output),
-                None => Wire {
-                    output: client.output.pending(),
-                    output_capacity: client.output.bytes.capacity(),
-                    ..Wire::default()
-                },
-            },
-            running: 0,
-        })
+        .map(|(_, client)| seen(client))
         .collect();
     all.push(caller);
     all.sort_by_key(|seen| seen.session.id);
@@ -415,6 +405,29 @@ fn caller<'a>(session: &'a Session, args: &Args) -> Seen<'a> {
         session,
         wire: session.wire,
         running: arguments.sum(),
+    }
+}
+
+/// A client as it stands between two commands.
+fn seen(client: &Client) -> Seen<'_> {
+    Seen {
+        session: &client.session,
+        wire: match &client.query {
+            Some(query) => Wire::of(query, &client.output),
+            None => Wire {
+                output: client.output.pending(),
+                output_capacity: client.output.bytes.capacity(),
+                ..Wire::default()
+            },
+        },
+        running: 0,
+    }
+}
+
+impl Server {
+    /// A client as the log tells of it: its line of CLIENT LIST.
+    pub fn client_line(&self, client: &Client) -> String {
+        list::describe(self, &seen(client)).trim_end().to_owned()
     }
 }
 
