@@ -7,16 +7,9 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, Fatal, Host, LogLevel, read_config_file};
+pub use crate::version::{ALLOCATOR, BUILD_ID, BUILD_SHA, REDIS_VERSION};
 
-/// The Redis whose behaviour we answer for, and by which clients choose features.
-pub const REDIS_VERSION: &str = "8.2.3";
-/// Stands where Redis prints the commit it was built from.
-pub const BUILD_SHA: &str = "5ed3ee1a";
-/// Stands where Redis prints the id of its build.
-pub const BUILD_ID: &str = "5ed3ee1a00820003";
-/// The allocator, as `--version`, INFO and MEMORY call it.
-pub const ALLOCATOR: &str = "mimalloc-3.3.2";
+use crate::config::{Config, Fatal, Host, LogLevel, read_config_file};
 
 /// Which program the name in `argv[0]` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +79,11 @@ pub struct Surroundings<'a> {
 pub fn version_line() -> String {
     let sha = format!("sha={BUILD_SHA}:0 malloc={ALLOCATOR}");
     format!("Redis server v={REDIS_VERSION} {sha} bits=64 build={BUILD_ID}\n")
+}
+
+/// Our version as the log announces it.
+pub fn banner() -> String {
+    format!("Redis version={REDIS_VERSION}, bits=64, commit={BUILD_SHA}, modified=0")
 }
 
 /// The program for a name such as `/usr/bin/redis-server`.
@@ -284,6 +282,10 @@ impl Host for Noting<'_> {
 
     fn check_user(&mut self, name: &[u8], rules: &[Vec<u8>]) -> Result<(), (usize, String)> {
         self.host.check_user(name, rules)
+    }
+
+    fn check_logfile(&mut self, path: &[u8]) -> Result<(), String> {
+        self.host.check_logfile(path)
     }
 
     fn is_sentinel(&self) -> bool {

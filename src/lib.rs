@@ -6,6 +6,7 @@
 // L0: pure functions on bytes, and the operating system.
 pub mod algo;
 pub mod sys;
+pub mod version;
 // L1: data structures, the wire protocol.
 pub mod net;
 pub mod resp;
@@ -22,6 +23,8 @@ pub mod engine;
 pub mod acl;
 pub mod bio;
 pub mod config;
+pub mod logging;
+pub mod observe;
 // L6: the server owns everything and decides everything.
 pub mod server;
 // L7: the loop, and how the process starts.

@@ -1,33 +1,176 @@
-//! The binary: argv and config file in, a running server out.
+//! The binary: argv and configuration in, a running server out.
 
 use redwheel::algo::rng::Rng;
-use redwheel::config::Config;
-use redwheel::net::Listener;
+use redwheel::cli::{self, Run, Startup, Surroundings};
+use redwheel::config::{Fatal, Host, LogLevel};
+use redwheel::logging::{self, Sink};
 use redwheel::reactor::Reactor;
-use redwheel::server::Server;
+use redwheel::server::boot::{self, Launch};
+use redwheel::server::table::Table;
+use redwheel::server::{self, Server};
 use redwheel::sys::memory::{self, Counting};
+use redwheel::sys::signal::Signals;
+use redwheel::sys::title::Title;
+use redwheel::sys::{crash, system_check};
+use std::io::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
     memory::count_on_this_thread();
+    let argv: Vec<Vec<u8>> = std::env::args_os().map(OsStringExt::into_vec).collect();
+    let mut stdin = std::io::stdin();
+    let mut host = StartHost::default();
+    let mut around = Surroundings {
+        stdin: &mut stdin,
+        host: &mut host,
+    };
+    let code = match cli::start(&argv, &mut around) {
+        Startup::Run(run) => serve(run),
+        Startup::Print {
+            text,
+            to_stderr,
+            exit_code,
+        } => {
+            if to_stderr {
+                eprint!("{text}");
+            } else {
+                print!("{text}");
+            }
+            exit_code
+        }
+        Startup::Fatal { notes, why } => fail(notes, why),
+        Startup::CheckSystem => {
+            let (text, fine) = system_check::report();
+            print!("{text}");
+            i32::from(!fine)
+        }
+        Startup::TestMemory { .. } => missing("A test of the memory"),
+        Startup::Check { .. } => missing("A check of files"),
+    };
+    std::process::exit(code);
+}
+
+/// Runs the server that the configuration describes; the answer is the exit code.
+fn serve(run: Run) -> i32 {
+    let Run {
+        config,
+        sentinel,
+        has_arguments,
+        notes,
+        argv,
+    } = run;
+    if sentinel {
+        return missing("The sentinel");
+    }
+    let logfile = String::from_utf8_lossy(&config.logfile).into_owned();
+    start_log(PathBuf::from(std::ffi::OsStr::from_bytes(&config.logfile)));
+    boot::configure_log(&config);
+    // Before anything else could look at the arguments or the environment.
+    let title = config.set_proc_title.then(Title::take_over).flatten();
+    let launch = Launch {
+        argv,
+        has_arguments,
+        notes,
+        version: cli::banner(),
+        title,
+    };
+    let process = boot::announce(&config, launch);
+    let signals = Signals::install(&logfile).and_then(|signals| {
+        crash::install(&logfile)?;
+        Ok(signals)
+    });
+    crash::set_enabled(config.crash_log_enabled);
     let mut seed = [0u8; 8];
     getrandom::fill(&mut seed).expect("the system has randomness");
-    let mut config = Config::new();
-    let args: Vec<String> = std::env::args().collect();
-    if args.iter().any(|a| a == "--version") {
-        println!("{}", redwheel::cli::version_line());
-        return;
+    let mut server = Server::new(*config, Rng::new(u64::from_le_bytes(seed)));
+    if let Err(why) = server.open(process) {
+        if !why.is_empty() {
+            log::warn!("{why}");
+        }
+        return 1;
     }
-    if let Some(at) = args.iter().position(|a| a == "--port") {
-        config.port = args[at + 1].parse().expect("a port");
+    let ended = signals.and_then(|signals| Reactor::new(server, Some(signals))?.run());
+    ended.unwrap_or_else(|error| {
+        log::warn!("Fatal error in the event loop: {error}");
+        1
+    })
+}
+
+/// Directs the log to a file, or to the standard output for an empty name.
+fn start_log(logfile: PathBuf) {
+    env_logger::Builder::new()
+        .filter_level(log::LevelFilter::Trace)
+        .format(|out, record| logging::format_line(out, record.level(), &record.args().to_string()))
+        .target(env_logger::Target::Pipe(Box::new(Sink::new(logfile))))
+        .init();
+}
+
+/// Ends a start that failed before there was a configuration to log by.
+fn fail(notes: Vec<(LogLevel, String)>, why: Fatal) -> i32 {
+    start_log(PathBuf::new());
+    for (_, text) in notes {
+        log::info!("{text}");
     }
-    let port = config.port;
-    let server = Server::new(config, Rng::new(u64::from_le_bytes(seed)));
-    let mut reactor = Reactor::new(server, None).expect("poll");
-    reactor
-        .listen(Listener::tcp("127.0.0.1", port, 511).expect("bind"))
-        .expect("listen");
-    std::process::exit(reactor.run().expect("loop"));
+    match why {
+        Fatal::Log(text) => log::warn!("{text}"),
+        Fatal::Stderr(text) => {
+            // There is nobody left to tell if this fails.
+            let _ = std::io::stderr().write_all(&text);
+        }
+    }
+    1
+}
+
+fn missing(what: &str) -> i32 {
+    eprintln!("{what} is not part of this server yet.");
+    1
+}
+
+/// What the configuration may ask of its surroundings while the process starts.
+#[derive(Default)]
+struct StartHost {
+    /// The commands with the names given so far; made for the first who asks.
+    table: Option<Table>,
+}
+
+impl Host for StartHost {
+    fn chdir(&mut self, dir: &[u8]) -> Result<Vec<u8>, String> {
+        redwheel::config::enter_directory(dir)
+    }
+
+    fn rename_command(&mut self, from: &[u8], to: &[u8]) -> Result<(), String> {
+        let known = || Table::new(redwheel::commands::TABLES, server::commands::TABLES);
+        let table = self.table.get_or_insert_with(known);
+        table.rename(from, to).map_err(str::to_owned)
+    }
+
+    fn check_logfile(&mut self, path: &[u8]) -> Result<(), String> {
+        let mut options = std::fs::OpenOptions::new();
+        let file = options
+            .append(true)
+            .create(true)
+            .open(std::ffi::OsStr::from_bytes(path));
+        match file {
+            Ok(_) => Ok(()),
+            Err(error) => Err(redwheel::config::os_reason(&error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logfile_that_cannot_be_opened_is_refused() {
+        assert!(
+            StartHost::default()
+                .check_logfile(b"/no/such/folder/log")
+                .is_err()
+        );
+    }
 }

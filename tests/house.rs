@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. A module imports only from lower layers, and itself.
 const LAYERS: &[&[&str]] = &[
-    &["sys", "algo"],
+    &["sys", "algo", "version"],
     &["types", "resp", "net"],
     &["keyspace"],
     &["rdb", "command"],
@@ -27,6 +27,7 @@ const LAYERS: &[&[&str]] = &[
         "script",
         "multi",
         "config",
+        "logging",
         "observe",
         "bio",
     ],

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::directive::{Directive, Kind, Place, Source};
 use super::fields::Config;
-use super::standin::{matches, split_args};
 use super::words::LogLevel;
 use super::{table, value};
+use crate::algo::glob::{Case, matches};
+use crate::algo::quoting::split_args;
 
 /// What the configuration asks of its surroundings. The defaults suit a test: everything goes.
 pub trait Host {
@@ -32,6 +33,11 @@ pub trait Host {
     /// Whether this is a sentinel, for which `sentinel ...` lines are meant.
     fn is_sentinel(&self) -> bool {
         false
+    }
+
+    /// Whether lines can be logged to this file; answers why not.
+    fn check_logfile(&mut self, _path: &[u8]) -> Result<(), String> {
+        Ok(())
     }
 
     /// A line for the log.
@@ -76,7 +82,14 @@ const INCLUDE_DEPTH_MAX: usize = 64;
 impl Config {
     /// Reads a whole configuration: the text of the file, stdin and command line together.
     pub fn load(&mut self, text: &[u8], host: &mut dyn Host) -> Result<(), Fatal> {
-        self.load_nested(text, host, 0)
+        self.load_nested(text, host, 0)?;
+        if !self.logfile.is_empty()
+            && let Err(reason) = host.check_logfile(&self.logfile)
+        {
+            let reason = format!("Can't open the log file: {reason}");
+            return Err(Fatal::Stderr(fatal_text(&reason)));
+        }
+        Ok(())
     }
 
     fn load_nested(&mut self, text: &[u8], host: &mut dyn Host, depth: usize) -> Result<(), Fatal> {
@@ -317,7 +330,7 @@ fn entries(base: &Path, part: &[u8]) -> Vec<PathBuf> {
     let names = listing.flatten().map(|entry| entry.file_name());
     let fits = |name: &std::ffi::OsString| {
         let name = name.as_encoded_bytes();
-        (part[0] == b'.' || name[0] != b'.') && matches(part, name, false)
+        (part[0] == b'.' || name[0] != b'.') && matches(part, name, Case::Sensitive)
     };
     names.filter(fits).map(|name| base.join(name)).collect()
 }

@@ -19,14 +19,13 @@ mod file;
 mod rewrite;
 mod set;
 mod special;
-mod standin;
 mod table;
 #[cfg(test)]
 mod tests;
 mod value;
 mod words;
 
-pub use self::standin::{quote, split_args};
+pub use crate::algo::quoting::{quote, split_args};
 pub use directive::Apply;
 pub use fields::Config;
 pub use file::{Fatal, Host, enter_directory, fatal_text, os_reason, read_config_file};

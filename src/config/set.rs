@@ -6,9 +6,9 @@
 use super::directive::{Apply, Directive, Kind, Place, Source};
 use super::fields::Config;
 use super::file::Host;
-use super::standin::matches;
 use super::table::{self, Named};
 use super::value;
+use crate::algo::glob::{Case, matches};
 
 /// Why a CONFIG SET is refused; the text is the whole error reply without its `-`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +74,7 @@ impl Config {
                 continue;
             }
             for named in table::names().filter(|named| !named.row.hidden) {
-                if matches(pattern, named.name.as_bytes(), true) {
+                if matches(pattern, named.name.as_bytes(), Case::Insensitive) {
                     add(named.name.as_bytes(), named.row);
                 }
             }

@@ -5,8 +5,9 @@
 
 use super::directive::{Line, Source, Special};
 use super::fields::Config;
-use super::standin::{parse_memory, quote};
 use super::value::{find_word, parse_int, print_memory};
+use crate::algo::quoting::quote;
+use crate::algo::units::parse_memory;
 
 /// Save when `changes` changes happened and `seconds` passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

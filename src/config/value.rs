@@ -4,7 +4,8 @@
 //! of a bad file. `directive.rs` says which kind a directive is, this file what the kind means.
 
 use super::directive::{IntRule, Kind, Unit, Value};
-use super::standin::{parse_memory, quote};
+use crate::algo::quoting::quote;
+use crate::algo::units::parse_memory;
 
 /// The value a text stands for, or the reason why it stands for none.
 pub fn parse(kind: &Kind, text: &[u8]) -> Result<Value, String> {

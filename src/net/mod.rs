@@ -1,6 +1,8 @@
 //! Sockets: links to clients and the listeners they come through. mio appears here and in the
 //! reactor only.
 
+pub mod listeners;
+
 use crate::sys::clock::Duration;
 use crate::sys::socket;
 use mio::event::Source;
@@ -153,7 +155,8 @@ impl Listener {
     }
 
     /// Listens on an address of `bind`: a name, an IP address, `*` or `::*`.
-    pub fn tcp(host: &str, port: u16, backlog: i32) -> io::Result<Listener> {
+    /// `mark` other than 0 is set on the socket (`socket-mark-id`).
+    pub fn tcp(host: &str, port: u16, backlog: i32, mark: u32) -> io::Result<Listener> {
         let address = resolve(host, port)?;
         let domain = Domain::for_address(address);
         let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
@@ -161,6 +164,12 @@ impl Listener {
             socket.set_only_v6(true)?;
         }
         socket.set_reuse_address(true)?;
+        #[cfg(target_os = "linux")]
+        if mark != 0 {
+            socket.set_mark(mark)?;
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = mark;
         socket.bind(&address.into())?;
         socket.listen(backlog)?;
         Ok(Listener::Tcp(TcpListener::from_std(socket.into())))

@@ -1,4 +1,4 @@
-//! The loop: wait, read, run, write. It owns the poll, the listeners and the list of clients that
+//! The loop: wait, read, run, write. It owns the poll and the list of clients that
 //! can go on without waiting.
 //!
 //! One turn: the clock is read, clients that became readable are read and their input recognised
@@ -9,7 +9,7 @@
 mod connection;
 mod sleep;
 
-use crate::net::{Link, Listener};
+use crate::net::Link;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::cron::Timer;
@@ -29,12 +29,18 @@ const CLIENTS: usize = 1024;
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
 
+/// What a stranger from elsewhere hears while nothing protects the server but `protected-mode`.
+const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
+    enabled and no password is set for the default user. In this mode connections are only \
+    accepted from the loopback interface. Set a password (requirepass) or, if the network is \
+    trusted, turn protected mode off: CONFIG SET protected-mode no from a local connection, or \
+    'protected-mode no' in the configuration file.\r\n";
+
 /// See the head of this file.
 pub struct Reactor {
     poll: Poll,
     events: Events,
-    listeners: Vec<Listener>,
-    /// Listeners that may have more connections waiting.
+    /// Places of listeners that may have more connections waiting.
     accepting: Vec<usize>,
     /// Slots of clients that can be served now.
     ready: Vec<usize>,
@@ -44,31 +50,23 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    pub fn new(server: Server, signals: Option<Signals>) -> io::Result<Self> {
+    pub fn new(mut server: Server, signals: Option<Signals>) -> io::Result<Self> {
         let poll = Poll::new()?;
         if let Some(signals) = &signals {
             let fd = signals.as_raw_fd();
             poll.registry()
                 .register(&mut SourceFd(&fd), SIGNALS, Interest::READABLE)?;
         }
+        server.doors.listeners.watch(poll.registry(), LISTENERS)?;
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
-            listeners: Vec::new(),
             accepting: Vec::new(),
             ready: Vec::new(),
             serving: Vec::new(),
             signals,
             server,
         })
-    }
-
-    /// Takes connections from this listener too.
-    pub fn listen(&mut self, mut listener: Listener) -> io::Result<()> {
-        let token = Token(LISTENERS + self.listeners.len());
-        listener.register(self.poll.registry(), token)?;
-        self.listeners.push(listener);
-        Ok(())
     }
 
     /// Serves until something asks the server to stop; the answer is the exit code.
@@ -92,13 +90,19 @@ impl Reactor {
         let server = &mut self.server;
         server.clock.refresh();
         server.keyspace.set_now_ms(server.clock.now_ms());
-        server.stats.turns += 1;
+        let (began, commands) = (server.clock.cycles(), server.stats.commands);
         self.sort_events();
         self.accept();
         self.serve();
         self.server.run_timers();
         self.server.expire_slice();
         self.before_sleep();
+        let server = &mut self.server;
+        let ns = server
+            .clock
+            .cycles_to_ns(server.clock.cycles().wrapping_sub(began));
+        let ran = server.stats.commands.saturating_sub(commands);
+        server.stats.count_turn(ns / 1000, ran);
         Ok(())
     }
 
@@ -146,10 +150,8 @@ impl Reactor {
         let Some(signals) = &mut self.signals else {
             return;
         };
-        while signals.take().is_some() {
-            log::warn!("User requested shutdown...");
-            log::warn!("Redis is now ready to exit, bye bye...");
-            self.server.life.exit = Some(0);
+        while let Some(signal) = signals.take() {
+            self.server.stop_by_signal(signal);
         }
     }
 
@@ -164,7 +166,7 @@ impl Reactor {
                     self.accepting.push(index);
                     break;
                 }
-                match self.listeners[index].accept() {
+                match self.server.doors.listeners.accept(index) {
                     Ok(link) => self.welcome(link),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -184,6 +186,11 @@ impl Reactor {
         if server.clients.len() >= server.config.maxclients {
             server.stats.rejected_connections += 1;
             let _ = link.write(b"-ERR max number of clients reached\r\n");
+            return;
+        }
+        if server.config.protected_mode && server.acl.admits_strangers() && !link.is_local() {
+            server.stats.rejected_connections += 1;
+            let _ = link.write(DENIED);
             return;
         }
         let id = server.clients.next_id();

@@ -131,11 +131,15 @@ impl Server {
         stats.calls += 1;
         stats.ns += ns;
         stats.failed += failed as u64;
-        stats.latency.record(ns);
+        if self.observe.tracking {
+            stats.latency.record(ns);
+        }
         self.stats.commands += 1;
         session.commands_run += 1;
         session.last_command = Some(number);
-        let _ = argv;
+        if ns >= self.observe.noticed_ns {
+            self.notice(session, number, argv, ns);
+        }
         self.settle();
     }
 }

@@ -137,6 +137,10 @@ impl Clients {
             .filter_map(|(slot, client)| Some((slot, client.as_deref_mut()?)))
     }
 
+    pub fn ids(&self) -> impl Iterator<Item = ClientId> {
+        self.by_id.keys().copied()
+    }
+
     /// Marks a client for closing; the reactor reaps it at the end of the turn.
     pub fn close(&mut self, slot: usize, ending: Ending) {
         if let Some(client) = self.get_mut(slot) {

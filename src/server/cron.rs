@@ -1,6 +1,7 @@
 //! What happens by itself: timers, and the jobs that run every 1000/hz milliseconds.
 
 use super::Server;
+use super::clients::Client;
 use super::session::{ClientId, Ending};
 use crate::keyspace::DbIndex;
 use crate::keyspace::expiry::Slice;
@@ -50,11 +51,12 @@ impl Server {
 
     /// How long the loop may sleep, in milliseconds.
     pub fn sleep_ms(&self) -> u64 {
+        let mono_ms = self.clock.mono_ms();
         let timers = self
             .timers
             .wheel
-            .next_ms()
-            .map(|ms| ms.saturating_sub(self.clock.mono_ms()));
+            .wake_ms()
+            .map(|ms| ms.saturating_sub(mono_ms));
         let keys = self
             .keyspace
             .next_expiry_ms()
@@ -76,7 +78,9 @@ impl Server {
     fn run_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Cron => {
+                let start = clock::mono_us();
                 self.cron();
+                self.stats.cron_us += clock::mono_us() - start;
                 let period_ms = 1000 / self.config.hz.clamp(1, 500) as u64;
                 self.timers
                     .arm(self.clock.mono_ms() + period_ms, Timer::Cron);
@@ -104,7 +108,9 @@ impl Server {
                 break;
             }
         }
-        self.stats.expire_cycle_us += clock::mono_us() - start;
+        let took_us = clock::mono_us() - start;
+        self.stats.expire_cycle_us += took_us;
+        self.note_latency("expire-cycle", took_us);
     }
 
     fn cron(&mut self) {
@@ -114,6 +120,9 @@ impl Server {
         stats.in_rate.sample(stats.bytes_in, now_ms);
         stats.out_rate.sample(stats.bytes_out, now_ms);
         stats.turn_rate.sample(stats.turns, now_ms);
+        stats.turn_us_rate.sample(stats.turns_us, now_ms);
+        let used = self.used_memory();
+        self.life.peak.note(used, self.clock.now_ms());
     }
 
     /// Closes a client that has been idle for `timeout` seconds, or looks again later.
@@ -135,6 +144,15 @@ impl Server {
         } else {
             self.timers.arm(due_ms, Timer::ClientIdle(id));
         }
+    }
+
+    /// Bytes of buffers and state of the clients that are not being served just now.
+    pub fn client_bytes(&self) -> usize {
+        let buffers = |client: &Client| {
+            let query = client.query.as_ref().map_or(0, |query| query.capacity());
+            size_of::<Client>() + query + client.output.bytes.capacity()
+        };
+        self.clients.iter().map(|(_, client)| buffers(client)).sum()
     }
 
     /// Bytes in use: the general allocator's and the keyspace's own chunks.

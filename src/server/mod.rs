@@ -4,11 +4,16 @@
 //! gates (`admit`) and calls it (`call`), and stops early when the client ends or must wait.
 
 pub mod admit;
+pub mod apply;
+pub mod boot;
 pub mod call;
 pub mod clients;
 pub mod commands;
 pub mod cron;
+pub mod listen;
+pub mod notice;
 pub mod session;
+pub mod shutdown;
 pub mod stats;
 pub mod table;
 pub mod unit;
@@ -20,12 +25,16 @@ use crate::command::effects::Effects;
 use crate::command::{Args, CmdResult, Entry, Reply};
 use crate::config::Config;
 use crate::keyspace::{Keyspace, Tuning};
+use crate::observe::Observe;
 use crate::resp::request::{Limits, ProtocolError, Stop, Tag};
 use crate::sys::clock::Clock;
+use crate::sys::memory::Peak;
 use crate::types::wheel::Wheel;
 use admit::Gates;
+use boot::Process;
 use clients::{Client, Clients};
 use cron::Timers;
+use listen::Doors;
 use session::{Ending, ReplyMode, Session};
 use stats::Stats;
 use table::Table;
@@ -50,6 +59,8 @@ pub struct Server {
     pub clock: Clock,
     pub stats: Stats,
     pub bio: Bio,
+    pub doors: Doors,
+    pub observe: Observe,
     pub rng: Rng,
     pub life: Life,
 }
@@ -58,11 +69,17 @@ pub struct Server {
 #[derive(Default)]
 pub struct Life {
     pub run_id: String,
+    /// Names our history of changes to replicas.
+    pub replid: String,
     pub started_ms: i64,
     /// The cycle counter at the end of the last command: the start of the next.
     pub stamp: u64,
     /// Something asked the server to stop: with this exit code.
     pub exit: Option<i32>,
+    pub process: Process,
+    /// Bytes in use when the start was over, and the most since.
+    pub startup_bytes: usize,
+    pub peak: Peak,
 }
 
 /// How far ahead of the running command the entries of its successors are loaded.
@@ -74,6 +91,7 @@ impl Server {
         let now_ms = clock.now_ms();
         let keyspace = Keyspace::new(config.databases as u32, rng.split(), now_ms);
         let run_id = String::from_utf8_lossy(&rng.hex40()).into_owned();
+        let replid = String::from_utf8_lossy(&rng.hex40()).into_owned();
         let mut server = Server {
             keyspace,
             effects: Effects::default(),
@@ -88,18 +106,22 @@ impl Server {
             clock,
             stats: Stats::default(),
             bio: Bio::default(),
+            doors: Doors::default(),
+            observe: Observe::default(),
             rng,
             life: Life {
                 run_id,
+                replid,
                 started_ms: now_ms,
                 ..Life::default()
             },
             config,
         };
-        server
-            .acl
-            .set_default_password(&server.config.requirepass.clone());
-        server.apply_tuning();
+        for (from, to) in &server.config.renamed_commands {
+            // The configuration was refused if a name was wrong.
+            let _ = server.table.rename(from, to);
+        }
+        server.apply_all();
         server.start_timers();
         server
     }
@@ -107,6 +129,8 @@ impl Server {
     /// Hands the thresholds of the configuration to the keyspace.
     pub fn apply_tuning(&mut self) {
         self.tuning.max_string = self.config.proto_max_bulk_len as usize;
+        self.tuning.lazy_user_del = self.config.lazyfree_lazy_user_del;
+        self.tuning.lazy_user_flush = self.config.lazyfree_lazy_user_flush;
     }
 
     /// What a client may send just now.

@@ -87,6 +87,12 @@ impl Session {
         }
     }
 
+    /// Whether the caller is on this very machine.
+    pub fn is_local(&self) -> bool {
+        let peer = &self.addresses.0;
+        self.is_unix || peer.starts_with("127.") || peer.starts_with("[::1]:")
+    }
+
     /// RESET: everything a client can set, back to the start.
     pub fn reset(&mut self) {
         self.db = DbIndex(0);

@@ -1,5 +1,8 @@
 //! Counters of the whole server, as INFO stats shows them.
 
+use super::Server;
+use super::table::CommandStats;
+use crate::keyspace::KeyStats;
 use hashbrown::HashMap;
 
 /// Different error codes counted one by one; more than these say that scripts make them up.
@@ -41,7 +44,10 @@ pub struct Stats {
     pub writes: u64,
     pub turns: u64,
     pub turns_us: u64,
-    pub turn_commands: u64,
+    /// The longest turn, and the most commands of one.
+    pub turn_max_us: u64,
+    pub turn_max_commands: u64,
+    pub cron_us: u64,
     pub errors: u64,
     pub unexpected_errors: u64,
     pub query_limit_disconnections: u64,
@@ -52,15 +58,28 @@ pub struct Stats {
     pub in_rate: Rate,
     pub out_rate: Rate,
     pub turn_rate: Rate,
+    pub turn_us_rate: Rate,
     /// By code, the first word of the error.
     pub error_codes: HashMap<String, u64>,
     pub error_codes_full: bool,
 }
 
 impl Stats {
+    /// Counts a turn of the loop that ran so many commands.
+    #[inline]
+    pub fn count_turn(&mut self, us: u64, commands: u64) {
+        self.turns += 1;
+        self.turns_us += us;
+        self.turn_max_us = self.turn_max_us.max(us);
+        self.turn_max_commands = self.turn_max_commands.max(commands);
+    }
+
     /// Counts an error reply by its first word.
     pub fn count_error(&mut self, text: &[u8]) {
         self.errors += 1;
+        if self.error_codes_full {
+            return;
+        }
         let code = text.split(|&b| b == b' ').next().unwrap_or_default();
         let code = String::from_utf8_lossy(&code[..code.len().min(128)]);
         if let Some(count) = self.error_codes.get_mut(code.as_ref()) {
@@ -68,7 +87,32 @@ impl Stats {
         } else if self.error_codes.len() < ERROR_CODES {
             self.error_codes.insert(code.into_owned(), 1);
         } else {
-            self.error_codes_full = true;
+            self.give_up_on_codes();
         }
+    }
+
+    /// Somebody makes codes up: forgets them all and counts none from now on.
+    #[cold]
+    fn give_up_on_codes(&mut self) {
+        let codes: Vec<&str> = self.error_codes.keys().map(String::as_str).collect();
+        log::warn!(
+            "Errorstats stopped adding new errors because there are too many different ones. \
+             Current errors code list: {}",
+            codes.join(", ")
+        );
+        self.error_codes = HashMap::from([("ERRORSTATS_DISABLED".to_owned(), 1)]);
+        self.error_codes_full = true;
+    }
+}
+
+impl Server {
+    /// CONFIG RESETSTAT.
+    pub fn reset_stats(&mut self) {
+        self.stats = Stats::default();
+        self.keyspace.shared.stats = KeyStats::default();
+        for slot in self.table.iter_mut() {
+            slot.stats = CommandStats::default();
+        }
+        self.bio.reset_freed();
     }
 }

@@ -156,6 +156,31 @@ impl<T: Timed> Wheel<T> {
         (self.overflow.len > 0).then(|| ((self.now_ms >> HORIZON) + 1) << HORIZON)
     }
 
+    /// Until when a caller may sleep: the earliest deadline itself where the next slot holds only a
+    /// few items, else `next_ms`. Without it an idle server would wake up twice per timer, the first
+    /// time only to move it down.
+    pub fn wake_ms(&self) -> Option<u64> {
+        /// Items that are looked at.
+        const FEW: usize = 8;
+        let next_ms = self.next_ms()?;
+        if self.due.len + self.falling.len > 0 || next_ms <= self.now_ms {
+            return Some(next_ms);
+        }
+        let Some(level) = self.occupied.iter().position(|&occupied| occupied != 0) else {
+            return Some(next_ms);
+        };
+        let bag = &self.slots[level][self.occupied[level].trailing_zeros() as usize];
+        if level == 0 || bag.len > FEW {
+            return Some(next_ms);
+        }
+        let deadlines = bag
+            .chunks
+            .iter()
+            .flatten()
+            .map(|item| item.deadline_ms(next_ms));
+        Some(deadlines.min().unwrap_or(next_ms).max(next_ms))
+    }
+
     /// Moves the wheel towards `now_ms` by one item.
     pub fn step(&mut self, now_ms: u64) -> Step<T> {
         if now_ms < self.now_ms {
@@ -286,6 +311,26 @@ mod tests {
         assert!(drain(&mut wheel, 999_500).is_empty());
         assert!(drain(&mut wheel, 10).is_empty());
         assert_eq!(drain(&mut wheel, 1_000_010), [1_000_010]);
+    }
+
+    #[test]
+    fn a_caller_sleeps_until_the_deadline_itself() {
+        let mut wheel = Wheel::new(1_000);
+        assert_eq!(wheel.wake_ms(), None);
+        wheel.insert(1_100, At(1_100));
+        wheel.insert(1_090, At(1_090));
+        wheel.insert(900_000, At(900_000));
+        assert_eq!(wheel.wake_ms(), Some(1_090));
+        assert_eq!(drain(&mut wheel, 1_089), []);
+        assert_eq!(drain(&mut wheel, 1_090), [1_090]);
+        assert_eq!(wheel.wake_ms(), Some(1_100));
+        (0..9).for_each(|_| wheel.insert(2_000, At(2_000)));
+        assert_eq!(drain(&mut wheel, 1_500), [1_100]);
+        assert!(
+            wheel
+                .wake_ms()
+                .is_some_and(|ms| (1_500..=2_000).contains(&ms))
+        );
     }
 
     proptest! {

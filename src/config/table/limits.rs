@@ -31,7 +31,8 @@ pub static TABLE: &[Directive] = &[
         512 << 20,
         1 << 20,
         at!(proto_max_bulk_len),
-    ),
+    )
+    .apply(Apply::Encodings),
     int(
         "busy-reply-threshold",
         5000,

@@ -39,10 +39,11 @@ pub static TABLE: &[Directive] = &[
         at!(lazyfree_lazy_server_del),
     ),
     boolean("replica-lazy-flush", false, at!(replica_lazy_flush)).alias("slave-lazy-flush"),
-    boolean("lazyfree-lazy-user-del", false, at!(lazyfree_lazy_user_del)),
+    boolean("lazyfree-lazy-user-del", false, at!(lazyfree_lazy_user_del)).apply(Apply::Encodings),
     boolean(
         "lazyfree-lazy-user-flush",
         false,
         at!(lazyfree_lazy_user_flush),
-    ),
+    )
+    .apply(Apply::Encodings),
 ];

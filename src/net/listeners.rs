@@ -1,0 +1,78 @@
+//! The listeners, each at a place that is its token: the loop accepts from a place, and the server
+//! puts other listeners there while it runs (CONFIG SET port).
+//!
+//! Owned by the server, because a command changes them; the loop lends its registry once, at the
+//! start.
+
+use super::{Link, Listener};
+use mio::{Registry, Token};
+use std::io;
+
+/// See the head of this file.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    places: Vec<Option<Listener>>,
+    /// Who watches them, and the token of the first place.
+    watcher: Option<(Registry, usize)>,
+}
+
+impl Listeners {
+    /// Has all listeners watched, those that are there and those to come. Place n gets the token
+    /// `first_token` + n.
+    pub fn watch(&mut self, registry: &Registry, first_token: usize) -> io::Result<()> {
+        for (place, listener) in self.places.iter_mut().enumerate() {
+            if let Some(listener) = listener {
+                listener.register(registry, Token(first_token + place))?;
+            }
+        }
+        self.watcher = Some((registry.try_clone()?, first_token));
+        Ok(())
+    }
+
+    /// Takes connections from this listener too.
+    pub fn add(&mut self, mut listener: Listener) -> io::Result<()> {
+        let free = self.places.iter().position(Option::is_none);
+        let place = free.unwrap_or(self.places.len());
+        if let Some((registry, first_token)) = &self.watcher {
+            listener.register(registry, Token(first_token + place))?;
+        }
+        match free {
+            Some(place) => self.places[place] = Some(listener),
+            None => self.places.push(Some(listener)),
+        }
+        Ok(())
+    }
+
+    /// The next connection at a place; `WouldBlock` too where no listener is any more.
+    pub fn accept(&self, place: usize) -> io::Result<Link> {
+        match self.places.get(place) {
+            Some(Some(listener)) => listener.accept(),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Closes every listener that is not a Unix socket.
+    pub fn close_tcp(&mut self) {
+        for place in &mut self.places {
+            if place.as_ref().is_some_and(|listener| !listener.is_unix()) {
+                if let (Some(mut listener), Some((registry, _))) = (place.take(), &self.watcher) {
+                    // Closing ends the watch, too; this only tidies up.
+                    let _ = listener.deregister(registry);
+                }
+            }
+        }
+    }
+
+    /// Closes all of them: a server that leaves takes nobody in.
+    pub fn close_all(&mut self) {
+        self.places.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.places.iter().all(Option::is_none)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Listener> {
+        self.places.iter().flatten()
+    }
+}

@@ -1,0 +1,216 @@
+//! CONFIG: the table of directives, over the wire.
+
+use super::container;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::config::{Allowed, Host, enter_directory};
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand};
+
+pub static TABLE: &[ServerCommand] = &[Entry {
+    spec: Spec {
+        name: "config",
+        arity: -2,
+        group: Group::Server,
+        since: "2.0.0",
+        summary: "About the configuration.",
+        complexity: "Depends on subcommand.",
+        ..Spec::BASE
+    },
+    run: container,
+    subcommands: &[
+        Entry {
+            spec: Spec {
+                name: "get",
+                arity: -3,
+                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+                group: Group::Server,
+                usage: "parameter:string...",
+                since: "2.0.0",
+                summary: "The values of settings.",
+                complexity: "O(N) when N is the number of configuration parameters provided",
+                ..Spec::BASE
+            },
+            run: config_get,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "help",
+                arity: 2,
+                flags: all(&[LOADING, STALE]),
+                group: Group::Server,
+                since: "5.0.0",
+                summary: "What CONFIG can do.",
+                complexity: "O(1)",
+                ..Spec::BASE
+            },
+            run: config_help,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "resetstat",
+                arity: 2,
+                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+                group: Group::Server,
+                since: "2.0.0",
+                summary: "Sets the statistics back.",
+                complexity: "O(1)",
+                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+                ..Spec::BASE
+            },
+            run: config_resetstat,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "rewrite",
+                arity: 2,
+                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+                group: Group::Server,
+                since: "2.8.0",
+                summary: "Writes the configuration to its file.",
+                complexity: "O(1)",
+                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+                ..Spec::BASE
+            },
+            run: config_rewrite,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "set",
+                arity: -4,
+                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+                group: Group::Server,
+                usage: "data{parameter:string value:string}...",
+                since: "2.0.0",
+                summary: "Changes settings while the server runs.",
+                complexity: "O(N) when N is the number of configuration parameters provided",
+                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+                ..Spec::BASE
+            },
+            run: config_set,
+            subcommands: &[],
+        },
+    ],
+}];
+
+/// CONFIG GET pattern ...
+fn config_get(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let rest = args.rest();
+    let patterns: Vec<&[u8]> = rest.iter().collect();
+    let found = server.config.get(&patterns);
+    reply.map(found.len())?;
+    for (name, value) in found {
+        reply.bulk(&name)?;
+        reply.bulk(&value)?;
+    }
+    Ok(())
+}
+
+/// CONFIG SET directive value ... All of it, or nothing.
+fn config_set(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if args.left() % 2 == 1 {
+        return Err(CmdError::Syntax);
+    }
+    let mut pairs = Vec::new();
+    while args.left() > 0 {
+        pairs.push((args.bytes(), args.bytes()));
+    }
+    let allowed = match server.config.enable_protected_configs {
+        Allowed::No => false,
+        Allowed::Yes => true,
+        Allowed::Local => session.is_local(),
+    };
+    let changes = server
+        .config
+        .set(&pairs, allowed, &mut RunningHost)
+        .map_err(|error| CmdError::Text(error.to_string()))?;
+    for (done, (apply, name)) in changes.applies.iter().enumerate() {
+        let Err(reason) = server.apply(*apply) else {
+            continue;
+        };
+        // Back to what was, also in those who have acted already.
+        server.config.rollback(changes.undo, &mut RunningHost);
+        for (apply, name) in &changes.applies[..done] {
+            if let Err(reason) = server.apply(*apply) {
+                log::warn!("Can't go back to the former value of '{name}': {reason}");
+            }
+        }
+        return Err(CmdError::Text(format!(
+            "ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"
+        )));
+    }
+    reply.ok()
+}
+
+/// CONFIG REWRITE.
+fn config_rewrite(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let Some(path) = &server.config.config_file else {
+        let text = "ERR The server is running without a config file";
+        return Err(CmdError::Fixed(text));
+    };
+    if let Err(error) = server.config.rewrite_file(path, None) {
+        let reason = crate::config::os_reason(&error);
+        log::warn!("CONFIG REWRITE failed: {reason}");
+        return Err(CmdError::Text(format!(
+            "ERR Rewriting config file: {reason}"
+        )));
+    }
+    log::info!("CONFIG REWRITE executed with success.");
+    reply.ok()
+}
+
+/// CONFIG RESETSTAT.
+fn config_resetstat(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.reset_stats();
+    reply.ok()
+}
+
+/// CONFIG HELP.
+fn config_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.help(&[
+        "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GET <pattern>",
+        "    The directives whose names match, with their values.",
+        "SET <directive> <value>",
+        "    Change a directive while the server runs.",
+        "RESETSTAT",
+        "    Set the statistics of INFO back to zero.",
+        "REWRITE",
+        "    Write the directives to the configuration file.",
+        "HELP",
+        "    Print this help.",
+    ])
+}
+
+/// What a change of `dir` asks for while the server runs.
+struct RunningHost;
+
+impl Host for RunningHost {
+    fn chdir(&mut self, dir: &[u8]) -> Result<Vec<u8>, String> {
+        enter_directory(dir)
+    }
+}

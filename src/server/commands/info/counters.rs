@@ -1,0 +1,184 @@
+//! The sections that count: Stats, Commandstats, Errorstats, Latencystats.
+
+use super::Text;
+use crate::server::Server;
+use crate::server::table::Slot;
+
+pub fn stats(server: &Server, text: &mut Text) {
+    traffic(server, text);
+    keys(server, text);
+    text.line("unexpected_error_replies", server.stats.unexpected_errors);
+    text.line("total_error_replies", server.stats.errors);
+    text.line("dump_payload_sanitizations", 0);
+    text.line("total_reads_processed", server.stats.reads);
+    text.line("total_writes_processed", server.stats.writes);
+    text.lines(
+        &[
+            "io_threaded_reads_processed",
+            "io_threaded_writes_processed",
+            "io_threaded_total_prefetch_batches",
+            "io_threaded_total_prefetch_entries",
+        ],
+        0,
+    );
+    text.line(
+        "client_query_buffer_limit_disconnections",
+        server.stats.query_limit_disconnections,
+    );
+    text.line(
+        "client_output_buffer_limit_disconnections",
+        server.stats.output_limit_disconnections,
+    );
+    text.lines(&["reply_buffer_shrinks", "reply_buffer_expands"], 0);
+    turns(server, text);
+    text.line("acl_access_denied_auth", server.stats.auth_denied);
+    text.lines(
+        &[
+            "acl_access_denied_cmd",
+            "acl_access_denied_key",
+            "acl_access_denied_channel",
+        ],
+        0,
+    );
+}
+
+fn traffic(server: &Server, text: &mut Text) {
+    let stats = &server.stats;
+    let kbps = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
+    text.line("total_connections_received", stats.connections);
+    text.line("total_commands_processed", stats.commands);
+    text.line("instantaneous_ops_per_sec", stats.ops_rate.per_second());
+    text.line("total_net_input_bytes", stats.bytes_in);
+    text.line("total_net_output_bytes", stats.bytes_out);
+    text.lines(
+        &["total_net_repl_input_bytes", "total_net_repl_output_bytes"],
+        0,
+    );
+    text.line("instantaneous_input_kbps", kbps(stats.in_rate.per_second()));
+    text.line(
+        "instantaneous_output_kbps",
+        kbps(stats.out_rate.per_second()),
+    );
+    text.lines(
+        &[
+            "instantaneous_input_repl_kbps",
+            "instantaneous_output_repl_kbps",
+        ],
+        "0.00",
+    );
+    text.line("rejected_connections", stats.rejected_connections);
+    text.lines(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
+}
+
+fn keys(server: &Server, text: &mut Text) {
+    let keys = &server.keyspace.shared.stats;
+    text.line("expired_subkeys", 0);
+    text.line("expired_keys", keys.expired);
+    text.line("expired_stale_perc", "0.00");
+    text.line("expired_time_cap_reached_count", keys.expiry_cut_short);
+    text.line(
+        "expire_cycle_cpu_milliseconds",
+        server.stats.expire_cycle_us / 1000,
+    );
+    text.line("evicted_keys", keys.evicted);
+    text.lines(
+        &[
+            "evicted_clients",
+            "evicted_scripts",
+            "total_eviction_exceeded_time",
+            "current_eviction_exceeded_time",
+        ],
+        0,
+    );
+    text.line("keyspace_hits", keys.hits);
+    text.line("keyspace_misses", keys.misses);
+    text.lines(
+        &[
+            "pubsub_channels",
+            "pubsub_patterns",
+            "pubsubshard_channels",
+            "latest_fork_usec",
+            "total_forks",
+            "migrate_cached_sockets",
+            "slave_expires_tracked_keys",
+            "active_defrag_hits",
+            "active_defrag_misses",
+            "active_defrag_key_hits",
+            "active_defrag_key_misses",
+            "total_active_defrag_time",
+            "current_active_defrag_time",
+            "tracking_total_keys",
+            "tracking_total_items",
+            "tracking_total_prefixes",
+        ],
+        0,
+    );
+}
+
+fn turns(server: &Server, text: &mut Text) {
+    let stats = &server.stats;
+    let in_commands_ns: u64 = server.table.iter().map(|slot| slot.stats.ns).sum();
+    let turns_per_s = stats.turn_rate.per_second();
+    let us_per_turn = stats.turn_us_rate.per_second() / turns_per_s.max(1);
+    text.line("eventloop_cycles", stats.turns);
+    text.line("eventloop_duration_sum", stats.turns_us);
+    text.line("eventloop_duration_cmd_sum", in_commands_ns / 1000);
+    text.line("instantaneous_eventloop_cycles_per_sec", turns_per_s);
+    text.line("instantaneous_eventloop_duration_usec", us_per_turn);
+}
+
+pub fn commands(server: &Server, text: &mut Text) {
+    for slot in server.table.iter() {
+        let stats = &slot.stats;
+        if stats.calls + stats.failed + stats.rejected == 0 {
+            continue;
+        }
+        let usec = stats.ns / 1000;
+        let per_call = match stats.calls {
+            0 => 0.0,
+            calls => stats.ns as f64 / 1000.0 / calls as f64,
+        };
+        text.line(
+            &field("cmdstat", slot),
+            format!(
+                "calls={},usec={usec},usec_per_call={per_call:.2},rejected_calls={},\
+                 failed_calls={}",
+                stats.calls, stats.rejected, stats.failed
+            ),
+        );
+    }
+}
+
+/// A command may have been renamed to anything; what would break a line does not appear in it.
+fn field(prefix: &str, slot: &Slot) -> String {
+    format!("{prefix}_{}", slot.full_name)
+}
+
+pub fn errors(server: &Server, text: &mut Text) {
+    let mut codes: Vec<_> = server.stats.error_codes.iter().collect();
+    codes.sort();
+    for (code, count) in codes {
+        let clean = code.replace([':', '\r', '\n'], "_");
+        text.line(&format!("errorstat_{clean}"), format!("count={count}"));
+    }
+}
+
+pub fn latencies(server: &Server, text: &mut Text) {
+    if !server.config.latency_tracking {
+        return;
+    }
+    let percentiles = &server.config.latency_tracking_info_percentiles;
+    for slot in server.table.iter() {
+        if slot.stats.latency.count() == 0 {
+            continue;
+        }
+        let values: Vec<String> = percentiles
+            .iter()
+            .map(|p| {
+                let us = slot.stats.latency.percentile(*p) as f64 / 1000.0;
+                format!("p{p}={us:.3}")
+            })
+            .collect();
+        text.line(&field("latency_percentiles_usec", slot), values.join(","));
+    }
+}

@@ -1,0 +1,168 @@
+//! INFO: the sections, and which of them a call asks for.
+//!
+//! A section is a row: its name, when it is shown, and the function that writes its lines. Values
+//! are what they say; what this server has no part for yet has the value that is true of it: none.
+
+mod counters;
+mod process;
+mod state;
+
+use crate::command::spec::*;
+use crate::command::{Args, CmdResult, Reply};
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand};
+use std::fmt::{Display, Write};
+
+pub static TABLE: &[ServerCommand] = &[Entry {
+    spec: Spec {
+        name: "info",
+        arity: -1,
+        flags: all(&[LOADING, STALE]),
+        group: Group::Server,
+        acl: &["dangerous"],
+        usage: "[section:string...]",
+        since: "1.0.0",
+        summary: "How the server is doing.",
+        complexity: "O(1)",
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:all_shards",
+            "response_policy:special",
+        ],
+        ..Spec::BASE
+    },
+    run: info,
+    subcommands: &[],
+}];
+
+/// When a section is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Always,
+    /// By `all`, `everything` or its name.
+    WithAll,
+    /// By its name only.
+    ByName,
+}
+
+struct Section {
+    name: &'static str,
+    shown: Shown,
+    write: fn(&Server, &mut Text),
+}
+
+const fn section(name: &'static str, shown: Shown, write: fn(&Server, &mut Text)) -> Section {
+    Section { name, shown, write }
+}
+
+/// All sections in the order they are printed.
+const SECTIONS: &[Section] = &[
+    section("Server", Shown::Always, process::server),
+    section("Clients", Shown::Always, state::clients),
+    section("Memory", Shown::Always, process::memory),
+    section("Persistence", Shown::Always, state::persistence),
+    section("Threads", Shown::Always, process::threads),
+    section("Stats", Shown::Always, counters::stats),
+    section("Replication", Shown::Always, state::replication),
+    section("CPU", Shown::Always, process::cpu),
+    section("Modules", Shown::Always, state::modules),
+    section("Commandstats", Shown::WithAll, counters::commands),
+    section("Errorstats", Shown::Always, counters::errors),
+    section("Latencystats", Shown::WithAll, counters::latencies),
+    section("Cluster", Shown::Always, state::cluster),
+    section("Keyspace", Shown::Always, state::keyspace),
+    section("Keysizes", Shown::Always, state::keysizes),
+    section("Debug", Shown::ByName, process::debug),
+];
+
+/// The text of an answer.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, name: &str, value: impl Display) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{name}:{value}\r\n");
+    }
+
+    /// Many fields with one value.
+    fn lines(&mut self, names: &[&str], value: impl Display + Copy) {
+        names.iter().for_each(|name| self.line(name, value));
+    }
+}
+
+/// INFO [section ...].
+fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let used = server.used_memory();
+    server.life.peak.note(used, server.clock.now_ms());
+    let mut words: Vec<&[u8]> = Vec::new();
+    while let Some(word) = args.option() {
+        words.push(word);
+    }
+    if words.is_empty() {
+        words.push(b"default");
+    }
+    let text = server.info(&words);
+    reply.verbatim(b"txt", text.as_bytes())
+}
+
+impl Server {
+    /// The sections these words ask for.
+    pub fn info(&self, words: &[&[u8]]) -> String {
+        let mut text = Text::default();
+        for section in SECTIONS {
+            if words.iter().any(|word| asks_for(word, section)) {
+                if !text.0.is_empty() {
+                    text.0.push_str("\r\n");
+                }
+                let _ = write!(text.0, "# {}\r\n", section.name);
+                (section.write)(self, &mut text);
+            }
+        }
+        text.0
+    }
+}
+
+fn asks_for(word: &[u8], section: &Section) -> bool {
+    let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+    is(section.name)
+        || is("default") && section.shown == Shown::Always
+        || (is("all") || is("everything")) && section.shown != Shown::ByName
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algo::rng::Rng;
+    use crate::config::Config;
+
+    fn headers(words: &[&str]) -> Vec<String> {
+        let server = Server::new(Config::new(), Rng::new(1));
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        let text = server.info(&words);
+        let lines = text.lines().filter(|line| line.starts_with("# "));
+        lines.map(|line| line[2..].to_owned()).collect()
+    }
+
+    #[test]
+    fn words_choose_sections() {
+        assert_eq!(
+            headers(&["CLIENTS", "server", "foo"]),
+            ["Server", "Clients"]
+        );
+        assert_eq!(headers(&["debug"]), ["Debug"]);
+        assert_eq!(headers(&["default"]).len(), 13);
+        assert_eq!(headers(&["everything"]).len(), 15);
+        assert_eq!(headers(&["default", "commandstats"]).len(), 14);
+        assert!(headers(&["foo"]).is_empty());
+    }
+
+    #[test]
+    fn every_line_is_a_field() {
+        let server = Server::new(Config::new(), Rng::new(1));
+        for part in server.info(&[b"everything"]).split("\r\n") {
+            let fine = part.is_empty() || part.starts_with("# ") || part.contains(':');
+            assert!(fine && !part.contains('\n'), "{part:?}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The sections about the process: Server, Memory, Threads, CPU, Debug.
+
+use super::Text;
+use crate::algo::units::bytes_human;
+use crate::server::Server;
+use crate::sys::process::{self, CpuTime, Whose};
+use crate::sys::{clock, memory};
+use crate::version;
+
+const DAY_S: i64 = 24 * 60 * 60;
+/// The bits of the LRU clock.
+const LRU_BITS: i64 = (1 << 24) - 1;
+
+pub fn server(server: &Server, text: &mut Text) {
+    let (life, config) = (&server.life, &server.config);
+    let uptime_s = (server.clock.now_ms() - life.started_ms).max(0) / 1000;
+    text.line("redis_version", version::REDIS_VERSION);
+    text.line("redwheel_version", version::OWN_VERSION);
+    text.line("redis_git_sha1", version::BUILD_SHA);
+    text.line("redis_git_dirty", 0);
+    text.line("redis_build_id", version::BUILD_ID);
+    text.line("redis_mode", "standalone");
+    text.line("os", process::uname());
+    text.line("arch_bits", usize::BITS);
+    text.line("monotonic_clock", "POSIX clock_gettime");
+    text.line("multiplexing_api", "epoll");
+    text.line("atomicvar_api", "c11-builtin");
+    text.line("gcc_version", "0.0.0");
+    text.line("process_id", std::process::id());
+    text.line("process_supervised", life.process.supervisor.name());
+    text.line("run_id", &life.run_id);
+    text.line("tcp_port", config.port);
+    text.line("server_time_usec", clock::unix_us());
+    text.line("uptime_in_seconds", uptime_s);
+    text.line("uptime_in_days", uptime_s / DAY_S);
+    text.line("hz", config.hz);
+    text.line("configured_hz", config.hz);
+    text.line("lru_clock", server.clock.now_s() & LRU_BITS);
+    text.line("executable", &life.process.executable);
+    let file = config.config_file.as_ref();
+    let file = file.map_or(String::new(), |file| file.display().to_string());
+    text.line("config_file", file);
+    text.line("io_threads_active", 0);
+    listeners(server, text);
+}
+
+fn listeners(server: &Server, text: &mut Text) {
+    let config = &server.config;
+    let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut tcp = String::from("name=tcp");
+    if config.port != 0 {
+        for host in &config.bind {
+            tcp.push_str(&format!(",bind={}", words(host)));
+        }
+        tcp.push_str(&format!(",port={}", config.port));
+    }
+    let mut number = 0;
+    let listening = |unix| {
+        let mut listeners = server.doors.listeners.iter();
+        listeners.any(|listener| listener.is_unix() == unix)
+    };
+    if listening(false) {
+        text.line(&format!("listener{number}"), tcp);
+        number += 1;
+    }
+    if listening(true) {
+        let unix = format!("name=unix,bind={}", words(&config.unixsocket));
+        text.line(&format!("listener{number}"), unix);
+    }
+}
+
+/// Bytes, and the same for people.
+fn bytes(text: &mut Text, name: &str, bytes: usize) {
+    text.line(name, bytes);
+    text.line(&format!("{name}_human"), bytes_human(bytes as u64));
+}
+
+fn percent(part: usize, whole: usize) -> String {
+    format!("{:.2}%", part as f64 / whole.max(1) as f64 * 100.0)
+}
+
+fn ratio(text: &mut Text, name: &str, more: usize, less: usize) {
+    let ratio = more as f64 / less.max(1) as f64;
+    text.line(&format!("{name}_ratio"), format!("{ratio:.2}"));
+    text.line(&format!("{name}_bytes"), more as i64 - less as i64);
+}
+
+pub fn memory(server: &Server, text: &mut Text) {
+    let used = server.used_memory();
+    let rss = process::rss_bytes() as usize;
+    let peak = server.life.peak.bytes().max(used);
+    let startup = server.life.startup_bytes;
+    let clients = server.client_bytes();
+    let tables = server.keyspace.iter();
+    let tables: usize = tables.map(|(_, db)| db.entries().table_bytes()).sum();
+    let overhead = (startup + clients + tables).min(used);
+    let dataset = used - overhead;
+    bytes(text, "used_memory", used);
+    bytes(text, "used_memory_rss", rss);
+    bytes(text, "used_memory_peak", peak);
+    text.line(
+        "used_memory_peak_time",
+        server.life.peak.at_unix_ms() / 1000,
+    );
+    text.line("used_memory_peak_perc", percent(used, peak));
+    text.line("used_memory_overhead", overhead);
+    text.line("used_memory_startup", startup);
+    text.line("used_memory_dataset", dataset);
+    let above_startup = used.saturating_sub(startup);
+    text.line("used_memory_dataset_perc", percent(dataset, above_startup));
+    let (allocated, committed) = (memory::used_bytes(), memory::committed_bytes());
+    text.line("allocator_allocated", allocated);
+    text.line("allocator_active", committed);
+    text.line("allocator_resident", committed);
+    text.line("allocator_muzzy", 0);
+    let total = process::total_system_memory() as usize;
+    bytes(text, "total_system_memory", total);
+    script_memory(text);
+    bytes(text, "maxmemory", server.config.maxmemory as usize);
+    let policy = server.config.get(&[b"maxmemory-policy"]);
+    let policy = policy.first().map_or(&b""[..], |(_, value)| value);
+    text.line("maxmemory_policy", String::from_utf8_lossy(policy));
+    ratio(text, "allocator_frag", committed, allocated);
+    ratio(text, "allocator_rss", committed, committed);
+    ratio(text, "rss_overhead", rss, committed);
+    ratio(text, "mem_fragmentation", rss, used);
+    text.lines(
+        &[
+            "mem_not_counted_for_evict",
+            "mem_replication_backlog",
+            "mem_total_replication_buffers",
+            "mem_replica_full_sync_buffer",
+            "mem_clients_slaves",
+        ],
+        0,
+    );
+    text.line("mem_clients_normal", clients);
+    text.lines(&["mem_cluster_links", "mem_aof_buffer"], 0);
+    text.line("mem_allocator", version::ALLOCATOR);
+    text.line("mem_overhead_db_hashtable_rehashing", 0);
+    text.line("active_defrag_running", 0);
+    text.line("lazyfree_pending_objects", server.bio.pending());
+    text.line("lazyfreed_objects", server.bio.freed());
+}
+
+/// Scripts and functions: there are none yet, and they use nothing.
+fn script_memory(text: &mut Text) {
+    text.lines(&["used_memory_lua", "used_memory_vm_eval"], 0);
+    text.line("used_memory_lua_human", bytes_human(0));
+    text.lines(
+        &[
+            "used_memory_scripts_eval",
+            "number_of_cached_scripts",
+            "number_of_functions",
+            "number_of_libraries",
+            "used_memory_vm_functions",
+        ],
+        0,
+    );
+    bytes(text, "used_memory_vm_total", 0);
+    text.line("used_memory_functions", 0);
+    bytes(text, "used_memory_scripts", 0);
+}
+
+pub fn threads(server: &Server, text: &mut Text) {
+    let (reads, writes) = (server.stats.reads, server.stats.writes);
+    let clients = server.clients.len();
+    text.line(
+        "io_thread_0",
+        format!("clients={clients},reads={reads},writes={writes}"),
+    );
+}
+
+pub fn cpu(_: &Server, text: &mut Text) {
+    let seconds = |us: u64| format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+    for (whose, suffix) in [
+        (Whose::Process, ""),
+        (Whose::Children, "_children"),
+        (Whose::Thread, "_main_thread"),
+    ] {
+        let CpuTime { user_us, system_us } = process::cpu_time(whose);
+        text.line(&format!("used_cpu_sys{suffix}"), seconds(system_us));
+        text.line(&format!("used_cpu_user{suffix}"), seconds(user_us));
+    }
+}
+
+pub fn debug(server: &Server, text: &mut Text) {
+    let stats = &server.stats;
+    text.line("eventloop_duration_aof_sum", 0);
+    text.line("eventloop_duration_cron_sum", stats.cron_us);
+    text.line("eventloop_duration_max", stats.turn_max_us);
+    text.line("eventloop_cmd_per_cycle_max", stats.turn_max_commands);
+    text.lines(
+        &[
+            "allocator_allocated_lua",
+            "allocator_active_lua",
+            "allocator_resident_lua",
+            "allocator_frag_bytes_lua",
+        ],
+        0,
+    );
+}

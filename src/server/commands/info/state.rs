@@ -1,0 +1,142 @@
+//! The sections about what there is: Clients, Persistence, Replication, Modules, Cluster, Keyspace,
+//! Keysizes.
+
+use super::Text;
+use crate::keyspace::Db;
+use crate::server::Server;
+
+/// Keys that are looked at for the average time to live.
+const TTL_LOOKS: usize = 256;
+
+pub fn clients(server: &Server, text: &mut Text) {
+    text.line("connected_clients", server.clients.len());
+    text.line("cluster_connections", 0);
+    text.line("maxclients", server.config.maxclients);
+    let clients = || server.clients.iter().map(|(_, client)| client);
+    let queries = clients().filter_map(|c| c.query.as_ref().map(|query| query.capacity()));
+    let outputs = clients().map(|c| c.output.bytes.capacity());
+    text.line(
+        "client_recent_max_input_buffer",
+        queries.max().unwrap_or_default(),
+    );
+    text.line(
+        "client_recent_max_output_buffer",
+        outputs.max().unwrap_or_default(),
+    );
+    text.lines(
+        &[
+            "blocked_clients",
+            "tracking_clients",
+            "pubsub_clients",
+            "watching_clients",
+            "clients_in_timeout_table",
+            "total_watched_keys",
+            "total_blocking_keys",
+            "total_blocking_keys_on_nokey",
+        ],
+        0,
+    );
+}
+
+pub fn persistence(server: &Server, text: &mut Text) {
+    text.lines(
+        &[
+            "loading",
+            "async_loading",
+            "current_cow_peak",
+            "current_cow_size",
+            "current_cow_size_age",
+        ],
+        0,
+    );
+    text.line("current_fork_perc", "0.00");
+    text.lines(
+        &["current_save_keys_processed", "current_save_keys_total"],
+        0,
+    );
+    text.line("rdb_changes_since_last_save", server.effects.dirty);
+    text.line("rdb_bgsave_in_progress", 0);
+    text.line("rdb_last_save_time", server.life.started_ms / 1000);
+    text.line("rdb_last_bgsave_status", "ok");
+    text.lines(
+        &["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"],
+        -1,
+    );
+    text.lines(
+        &[
+            "rdb_saves",
+            "rdb_last_cow_size",
+            "rdb_last_load_keys_expired",
+            "rdb_last_load_keys_loaded",
+            "aof_enabled",
+            "aof_rewrite_in_progress",
+            "aof_rewrite_scheduled",
+        ],
+        0,
+    );
+    text.lines(
+        &["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"],
+        -1,
+    );
+    text.line("aof_last_bgrewrite_status", "ok");
+    text.lines(&["aof_rewrites", "aof_rewrites_consecutive_failures"], 0);
+    text.line("aof_last_write_status", "ok");
+    text.lines(
+        &[
+            "aof_last_cow_size",
+            "module_fork_in_progress",
+            "module_fork_last_cow_size",
+        ],
+        0,
+    );
+}
+
+pub fn replication(server: &Server, text: &mut Text) {
+    text.line("role", "master");
+    text.line("connected_slaves", 0);
+    text.line("master_failover_state", "no-failover");
+    text.line("master_replid", &server.life.replid);
+    text.line("master_replid2", "0".repeat(40));
+    text.line("master_repl_offset", 0);
+    text.line("second_repl_offset", -1);
+    text.line("repl_backlog_active", 0);
+    text.line("repl_backlog_size", server.config.repl_backlog_size);
+    text.line("repl_backlog_first_byte_offset", 0);
+    text.line("repl_backlog_histlen", 0);
+}
+
+/// There are no modules.
+pub fn modules(_: &Server, _: &mut Text) {}
+
+pub fn cluster(_: &Server, text: &mut Text) {
+    text.line("cluster_enabled", 0);
+}
+
+pub fn keyspace(server: &Server, text: &mut Text) {
+    let now_ms = server.keyspace.now_ms();
+    for (index, db) in server.keyspace.iter().filter(|(_, db)| !db.is_empty()) {
+        let (keys, expires) = (db.len(), db.volatile());
+        let avg_ttl = average_ttl_ms(db, now_ms);
+        text.line(
+            &format!("db{}", index.0),
+            format!("keys={keys},expires={expires},avg_ttl={avg_ttl},subexpiry=0"),
+        );
+    }
+}
+
+/// The average time to live of the first volatile keys that are met.
+fn average_ttl_ms(db: &Db, now_ms: i64) -> i64 {
+    if db.volatile() == 0 {
+        return 0;
+    }
+    let met = db.entries().iter().take(TTL_LOOKS);
+    let (mut sum, mut count) = (0, 0);
+    for deadline_ms in met.filter_map(|entry| entry.deadline_ms()) {
+        sum += (deadline_ms - now_ms).max(0);
+        count += 1;
+    }
+    sum / count.max(1)
+}
+
+/// The distribution of sizes is not kept yet.
+pub fn keysizes(_: &Server, _: &mut Text) {}

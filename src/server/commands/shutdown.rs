@@ -1,0 +1,63 @@
+//! SHUTDOWN.
+
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::config::ShutdownFlags;
+use crate::server::session::{Ending, Session};
+use crate::server::{Server, ServerCommand};
+
+pub static TABLE: &[ServerCommand] = &[Entry {
+    spec: Spec {
+        name: "shutdown",
+        arity: -1,
+        flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, NO_MULTI, ALLOW_BUSY]),
+        group: Group::Server,
+        usage: "[save-selector(nosave=NOSAVE|save=SAVE)] [now=NOW] [force=FORCE] [abort=ABORT]",
+        since: "1.0.0",
+        summary: "Stops the server.",
+        complexity: "O(N) when saving, where N is the total number of keys in all databases when \
+                     saving data, otherwise O(1)",
+        ..Spec::BASE
+    },
+    run: shutdown,
+    subcommands: &[],
+}];
+
+/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. Success has no answer: the connection closes.
+fn shutdown(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    _: &mut Reply,
+) -> CmdResult {
+    let mut flags = ShutdownFlags::default();
+    let mut abort = false;
+    while args.left() > 0 {
+        if args.word("nosave") {
+            flags.nosave = true;
+        } else if args.word("save") {
+            flags.save = true;
+        } else if args.word("now") {
+            flags.now = true;
+        } else if args.word("force") {
+            flags.force = true;
+        } else if args.word("abort") {
+            abort = true;
+        } else {
+            return Err(CmdError::Syntax);
+        }
+    }
+    let others = flags != ShutdownFlags::default();
+    if (abort && others) || (flags.nosave && flags.save) {
+        return Err(CmdError::Syntax);
+    }
+    if abort {
+        // A shutdown waits for nobody yet, so none is ever in progress when a command runs.
+        return Err(CmdError::Fixed("ERR No shutdown in progress."));
+    }
+    server
+        .stop(flags)
+        .map_err(|_| CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."))?;
+    session.ending = Ending::Now;
+    Ok(())
+}

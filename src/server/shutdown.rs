@@ -1,0 +1,68 @@
+//! How the server stops: by a signal, or by SHUTDOWN.
+//!
+//! Stopping is graceful: what would outlive us and mislead others (pid file, socket file) is
+//! removed, the log says goodbye, and the loop ends with the exit code 0 once the answers of this
+//! turn are written.
+
+use super::Server;
+use crate::config::ShutdownFlags;
+use crate::sys::process;
+use crate::sys::signal::Signal;
+use crate::sys::supervisor;
+
+/// The server would not stop; the log says why.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused;
+
+impl Server {
+    /// TERM or INT came.
+    pub fn stop_by_signal(&mut self, signal: Signal) {
+        let flags = match signal {
+            Signal::Terminate => self.config.shutdown_on_sigterm,
+            Signal::Interrupt => self.config.shutdown_on_sigint,
+        };
+        if self.stop(flags).is_err() {
+            let name = signal.name();
+            log::warn!(
+                "{name} received but errors trying to shut down the server, check the logs for \
+                 more information"
+            );
+        }
+    }
+
+    /// Ends the server with exit code 0. It refuses if data was to be saved and cannot be, unless
+    /// forced.
+    pub fn stop(&mut self, flags: ShutdownFlags) -> Result<(), Refused> {
+        log::info!("User requested shutdown...");
+        supervisor::sd_notify("STOPPING=1\n");
+        // Nothing writes snapshots yet. Who asks for one by name must hear that there is none; the
+        // save points alone are not a reason to stay.
+        if flags.save && !flags.force {
+            log::warn!("There is no way to save the DB yet, can't exit.");
+            supervisor::sd_notify("STATUS=Error trying to save the DB, can't exit.\n");
+            return Err(Refused);
+        }
+        self.leave_no_traces();
+        log::warn!("Redis is now ready to exit, bye bye...");
+        self.life.exit = Some(0);
+        Ok(())
+    }
+
+    /// Removes the files that say that we are here.
+    fn leave_no_traces(&mut self) {
+        if let Some(path) = self.life.process.pid_file.take() {
+            log::info!("Removing the pid file.");
+            // Somebody may have removed it already; what matters is that it is gone.
+            let _ = process::remove_pid_file(&path);
+        }
+        self.doors.listeners.close_all();
+        if !self.config.unixsocket.is_empty() {
+            log::info!("Removing the unix socket file.");
+            let path = String::from_utf8_lossy(&self.config.unixsocket);
+            if let Err(error) = std::fs::remove_file(path.as_ref()) {
+                let reason = crate::config::os_reason(&error);
+                log::warn!("Error removing the unix socket file: {reason}");
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Who we say we are.
+
+/// The Redis whose behaviour we answer for, and by which clients choose features.
+pub const REDIS_VERSION: &str = "8.2.3";
+/// Our own version.
+pub const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Stands where Redis prints the commit it was built from.
+pub const BUILD_SHA: &str = "5ed3ee1a";
+/// Stands where Redis prints the id of its build.
+pub const BUILD_ID: &str = "5ed3ee1a00820003";
+/// The allocator, as `--version`, INFO and MEMORY call it.
+pub const ALLOCATOR: &str = "mimalloc-3.3.2";
