@@ -73,7 +73,8 @@ impl Server {
         };
         let (buffer, wanted) = query.target();
         match client.link.read(buffer, wanted) {
-            // A peer that has only shut down its own side still gets what it is owed.
+            // Unlike Redis, a peer that has only shut down its own side gets all it is owed, not
+            // just what the socket takes at once.
             Ok(0) if client.output.pending() > 0 => client.session.ending = Ending::AfterReply,
             Ok(0) => client.session.ending = Ending::Now,
             Ok(n) => {
@@ -150,6 +151,7 @@ impl Server {
         log::debug!("Protocol error ({error}) from client");
         let text = format!("ERR Protocol error: {error}");
         self.stats.count_error(text.as_bytes());
+        // Unlike Redis, a client that wants no replies is closed as well, not kept without end.
         if client.session.reply_mode == ReplyMode::On {
             crate::resp::encode::line(&mut client.output.bytes, b'-', text.as_bytes());
         }
