@@ -151,7 +151,6 @@ impl Server {
         log::debug!("Protocol error ({error}) from client");
         let text = format!("ERR Protocol error: {error}");
         self.stats.count_error(text.as_bytes());
-        // Unlike Redis, a client that wants no replies is closed as well, not kept without end.
         if client.session.reply_mode == ReplyMode::On {
             crate::resp::encode::line(&mut client.output.bytes, b'-', text.as_bytes());
         }
