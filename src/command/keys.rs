@@ -82,6 +82,10 @@ pub enum Find {
     Unknown,
 }
 
+/// The arguments do not fit the specification: nobody can tell the keys.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Misfit;
+
 /// One group of keys.
 #[derive(Clone, Copy)]
 pub struct KeySpec {
@@ -147,12 +151,12 @@ impl KeySpec {
     }
 
     /// The indexes of this group's keys in `argv`; `Err` if the arguments cannot be right.
-    fn positions(&self, argv: &Argv, out: &mut Vec<(usize, KeyFlags)>) -> Result<(), ()> {
+    fn positions(&self, argv: &Argv, out: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
         let Some(first) = self.first(argv) else {
             return Ok(());
         };
         if first >= argv.len() {
-            return Err(());
+            return Err(Misfit);
         }
         let (first, last, step) = match self.find {
             Find::Range { last, step, limit } => {
@@ -162,7 +166,7 @@ impl KeySpec {
                     _ if limit > 1 => first + (end + 1 - first) / limit - 1,
                     _ => (end + 1)
                         .checked_sub(last.unsigned_abs() as usize)
-                        .ok_or(())?,
+                        .ok_or(Misfit)?,
                 };
                 (first, last, step)
             }
@@ -171,9 +175,10 @@ impl KeySpec {
                 first: skip,
                 step,
             } => {
-                let number = crate::algo::number::parse_i64(argv.at(first + count)).ok_or(())?;
+                let number =
+                    crate::algo::number::parse_i64(argv.at(first + count)).ok_or(Misfit)?;
                 if number < 0 || number > argv.len() as i64 {
-                    return Err(());
+                    return Err(Misfit);
                 }
                 if number == 0 {
                     return Ok(());
@@ -187,7 +192,7 @@ impl KeySpec {
             Find::Unknown => return Ok(()),
         };
         if last >= argv.len() || last < first {
-            return Err(());
+            return Err(Misfit);
         }
         out.extend((first..=last).step_by(step).map(|i| (i, self.flags)));
         Ok(())
@@ -196,7 +201,7 @@ impl KeySpec {
 
 /// The keys of a command with these arguments, and what is done to each. `Err` if the arguments do
 /// not fit the specification.
-pub fn find_keys(specs: &[KeySpec], argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, ()> {
+pub fn find_keys(specs: &[KeySpec], argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, Misfit> {
     let mut out = Vec::new();
     for spec in specs {
         if !spec.flags.has(NOT_KEY) {
@@ -234,7 +239,7 @@ pub fn legacy_range(specs: &[KeySpec]) -> (i64, i64, i64) {
 impl Spec {
     /// The keys of this command with these arguments. What happens to a key can depend on the
     /// other arguments: that is told here too.
-    pub fn find_keys(&self, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, ()> {
+    pub fn find_keys(&self, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, Misfit> {
         let mut found = find_keys(self.keys, argv)?;
         let varies = self.keys.iter().any(|keys| keys.flags.has(VARIABLE_FLAGS));
         if varies && let Some((_, flags)) = found.first_mut() {
@@ -279,4 +284,82 @@ fn find_store(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
         };
     }
     found.extend(store.map(|at| (at, key_flags(&[OW, UPDATE]))));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::spec::NO_MANDATORY_KEYS;
+    use crate::resp::request::OwnedArgv;
+
+    const READ: &[KeyFlags] = &[RO, ACCESS];
+
+    fn found(spec: &Spec, line: &str) -> Option<String> {
+        let argv: OwnedArgv = line.split(' ').collect();
+        let keys = spec.find_keys(&argv.as_argv()).ok()?;
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|(at, _)| String::from_utf8_lossy(argv.as_argv().at(*at)).into_owned())
+            .collect();
+        Some(keys.join(" "))
+    }
+
+    #[test]
+    fn ranges_counts_and_keywords() {
+        const MSET: Spec = Spec {
+            keys: &[KeySpec::range(1, -1, 2, READ)],
+            ..Spec::BASE
+        };
+        assert_eq!(found(&MSET, "MSET a 1 b 2").as_deref(), Some("a b"));
+        assert_eq!(found(&MSET, "MSET a 1 b").as_deref(), Some("a b"));
+        const STORE: Spec = Spec {
+            keys: &[KeySpec::at(1, &[OW, UPDATE]), KeySpec::counted(2, READ)],
+            ..Spec::BASE
+        };
+        assert_eq!(
+            found(&STORE, "ZUNIONSTORE d 2 a b W").as_deref(),
+            Some("d a b")
+        );
+        assert_eq!(found(&STORE, "ZUNIONSTORE d 5 a b"), None);
+        const EVAL: Spec = Spec {
+            flags: NO_MANDATORY_KEYS,
+            keys: &[KeySpec::counted(2, READ)],
+            ..Spec::BASE
+        };
+        assert_eq!(found(&EVAL, "EVAL s 0").as_deref(), Some(""));
+        const XREAD: Spec = Spec {
+            keys: &[KeySpec {
+                begin: Begin::Keyword {
+                    word: "STREAMS",
+                    from: 1,
+                },
+                find: Find::Range {
+                    last: -1,
+                    step: 1,
+                    limit: 2,
+                },
+                ..KeySpec::at(1, READ)
+            }],
+            ..Spec::BASE
+        };
+        assert_eq!(
+            found(&XREAD, "XREAD COUNT 1 streams a b 0 0").as_deref(),
+            Some("a b")
+        );
+        assert_eq!(found(&XREAD, "XREAD streams a 0").as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn the_oldest_form_joins_neighbours() {
+        let one = KeySpec::at(1, READ);
+        assert_eq!(legacy_range(&[]), (0, 0, 0));
+        assert_eq!(legacy_range(&[one]), (1, 1, 1));
+        assert_eq!(legacy_range(&[one, KeySpec::at(2, READ)]), (1, 2, 1));
+        assert_eq!(
+            legacy_range(&[one, KeySpec::range(2, -1, 1, READ)]),
+            (1, -1, 1)
+        );
+        assert_eq!(legacy_range(&[one, KeySpec::counted(2, READ)]), (1, 1, 1));
+        assert_eq!(legacy_range(&[KeySpec::counted(1, READ)]), (0, 0, 0));
+    }
 }

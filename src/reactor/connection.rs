@@ -74,7 +74,8 @@ impl Server {
         };
         let (buffer, wanted) = query.target();
         match client.link.read(buffer, wanted) {
-            // A peer that has only shut down its own side still gets what it is owed.
+            // Unlike Redis, a peer that has only shut down its own side gets all it is owed, not
+            // just what the socket takes at once.
             Ok(0) if client.output.pending() > 0 => client.session.ending = Ending::AfterReply,
             Ok(0) => client.session.ending = Ending::Now,
             Ok(n) => {

@@ -9,6 +9,9 @@ use std::io;
 /// Bytes written to one client per turn, so that a huge answer does not starve the others.
 const WRITE_MAX: usize = 1 << 20;
 
+/// Bytes read and forgotten from a client that is closed: more than one read of a query takes.
+const UNREAD_MAX: usize = 64 << 10;
+
 impl Reactor {
     /// In this order: answers first (an AOF will go before them), then the end of those who leave.
     pub(super) fn before_sleep(&mut self) {
@@ -35,6 +38,13 @@ impl Reactor {
                 continue;
             }
             if let Some(mut client) = self.server.clients.remove(slot) {
+                if client.readable && client.session.ending == Ending::AfterReply {
+                    // Closing over unread bytes would reset the connection, and the peer could
+                    // lose the answer that tells it why.
+                    let _ = client
+                        .link
+                        .read(&mut Vec::with_capacity(UNREAD_MAX), UNREAD_MAX);
+                }
                 let _ = client.link.deregister(self.poll.registry());
                 self.server.forget(*client);
             }

@@ -24,3 +24,42 @@ pub fn is_secret(spec: &Spec, argv: &Argv, index: usize) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::request::OwnedArgv;
+
+    fn shown(name: &'static str, line: &str) -> String {
+        let spec = Spec { name, ..Spec::BASE };
+        let argv: OwnedArgv = line.split(' ').collect();
+        let argv = argv.as_argv();
+        let secret = |index| may_hide(&spec) && is_secret(&spec, &argv, index);
+        let words = argv
+            .iter()
+            .enumerate()
+            .map(|(index, arg)| match secret(index) {
+                true => "*".into(),
+                false => String::from_utf8_lossy(arg),
+            });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn only_secrets_are_hidden() {
+        assert_eq!(shown("auth", "AUTH a b"), "AUTH * *");
+        assert_eq!(
+            shown("hello", "HELLO 3 auth a b SETNAME n"),
+            "HELLO 3 auth * * SETNAME n"
+        );
+        assert_eq!(
+            shown("migrate", "MIGRATE h 1 k 0 5 AUTH p KEYS k"),
+            "MIGRATE h 1 k 0 5 AUTH * KEYS k"
+        );
+        assert_eq!(
+            shown("migrate", "MIGRATE h 1 k 0 5 AUTH2 u p COPY"),
+            "MIGRATE h 1 k 0 5 AUTH2 * * COPY"
+        );
+        assert_eq!(shown("set", "SET auth b"), "SET auth b");
+    }
+}

@@ -62,7 +62,7 @@ fn arguments_of_every_size_come_back_as_they_went() {
         64 << 20,
     ];
     for size in sizes {
-        let value: Vec<u8> = (0..size).map(|i: usize| (i * 31 >> 3) as u8).collect();
+        let value: Vec<u8> = (0..size).map(|i: usize| ((i * 31) >> 3) as u8).collect();
         let () = con.set("k", &value).expect("a string is stored");
         let back: Vec<u8> = con.get("k").expect("a string comes back");
         assert!(back == value, "{size} bytes");

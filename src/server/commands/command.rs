@@ -579,7 +579,7 @@ fn keys_of(table: &Table, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, CmdErro
     }
     match spec.find_keys(argv) {
         Ok(keys) if !keys.is_empty() || spec.flags.has(NO_MANDATORY_KEYS) => Ok(keys),
-        Err(()) if spec.flags.has(NO_MANDATORY_KEYS) => Ok(Vec::new()),
+        Err(_) if spec.flags.has(NO_MANDATORY_KEYS) => Ok(Vec::new()),
         _ => Err(CmdError::Fixed(
             "ERR Invalid arguments specified for command",
         )),
