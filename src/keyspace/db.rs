@@ -99,8 +99,9 @@ impl Db {
         self.wheel.as_ref().map_or(0, |wheel| wheel.len())
     }
 
+    /// When the wheel wants to be looked at: the deadline itself where few keys share its slot.
     pub(super) fn next_expiry_ms(&self) -> Option<i64> {
-        self.wheel.as_ref()?.next_ms().map(|ms| ms as i64)
+        self.wheel.as_ref()?.wake_ms().map(|ms| ms as i64)
     }
 }
 

@@ -13,8 +13,9 @@ use std::io;
 
 /// Clients per group.
 const GROUP: usize = 16;
-/// Commands per client whose entries are loaded before the first of the group runs.
-const FIRST: usize = 4;
+/// Commands per client whose entries are loaded before the first of the group runs: those that the
+/// look-ahead of `Server::process` does not reach.
+const FIRST: usize = crate::server::NEAR;
 
 impl Reactor {
     /// Serves everybody who is ready, each once: who has more to say stays ready.

@@ -65,6 +65,8 @@ pub struct Clients {
     pub waking: Vec<usize>,
     queries: Vec<Box<Query>>,
     outputs: Vec<Vec<u8>>,
+    /// The largest query and output given back since somebody asked.
+    lent_peaks: (usize, usize),
 }
 
 impl Clients {
@@ -87,6 +89,11 @@ impl Clients {
 
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
+    }
+
+    /// Slots are below this number.
+    pub fn slots(&self) -> usize {
+        self.slots.capacity()
     }
 
     /// Takes a client out to serve it.
@@ -191,9 +198,15 @@ impl Clients {
     /// Takes a query back that its client does not need now.
     #[inline(always)]
     pub fn recycle_query(&mut self, query: Box<Query>) {
+        self.lent_peaks.0 = self.lent_peaks.0.max(query.capacity());
         if self.queries.len() < POOLED && query.capacity() <= 4 * QUERY_BYTES {
             self.queries.push(query);
         }
+    }
+
+    /// The largest query and output that clients gave back since the last call.
+    pub fn take_lent_peaks(&mut self) -> (usize, usize) {
+        std::mem::take(&mut self.lent_peaks)
     }
 
     /// A buffer for a client that has something to say.
@@ -204,6 +217,7 @@ impl Clients {
 
     #[inline(always)]
     pub fn recycle_output(&mut self, mut bytes: Vec<u8>) {
+        self.lent_peaks.1 = self.lent_peaks.1.max(bytes.capacity());
         if self.outputs.len() < POOLED && bytes.capacity() <= KEEP_OUTPUT {
             bytes.clear();
             self.outputs.push(bytes);

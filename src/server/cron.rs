@@ -142,6 +142,7 @@ impl Server {
         stats.out_rate.sample(stats.bytes_out, now_ms);
         stats.turn_rate.sample(stats.turns, now_ms);
         stats.turn_us_rate.sample(stats.turns_us, now_ms);
+        self.sample_buffers();
         let used = self.used_memory();
         self.life.peak.note(used, self.clock.now_ms());
     }

@@ -6,6 +6,7 @@
 pub mod admit;
 pub mod apply;
 pub mod boot;
+pub mod buffers;
 pub mod call;
 pub mod clients;
 pub mod commands;
@@ -34,6 +35,7 @@ use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
 use admit::Gates;
 use boot::Process;
+use buffers::RecentBuffers;
 use clients::{Client, Clients};
 use commands::monitor::Monitors;
 use cron::Timers;
@@ -69,6 +71,7 @@ pub struct Server {
     pub life: Life,
     pub pause: Pause,
     pub monitors: Monitors,
+    pub recent_buffers: RecentBuffers,
 }
 
 /// What concerns the process as a whole.
@@ -91,7 +94,7 @@ pub struct Life {
 }
 
 /// How far ahead of the running command the entries of its successors are loaded.
-const NEAR: usize = 8;
+pub const NEAR: usize = 8;
 
 impl Server {
     pub fn new(config: Config, mut rng: Rng) -> Self {
@@ -123,6 +126,7 @@ impl Server {
             },
             pause: Pause::default(),
             monitors: Monitors::default(),
+            recent_buffers: RecentBuffers::default(),
             config,
         };
         for (from, to) in &server.config.renamed_commands {

@@ -1,9 +1,9 @@
 //! After a command that took long: the slow log and the latency monitor.
 
 use super::Server;
+use super::redact::is_secret;
 use super::session::Session;
 use crate::command::spec::{FAST, SKIP_SLOWLOG};
-use crate::config::is_sensitive;
 use crate::observe::slowlog::{Entry, cut};
 use crate::resp::request::Argv;
 
@@ -41,27 +41,5 @@ impl Server {
         self.observe
             .latency
             .note(event, self.clock.now_s(), us / 1000);
-    }
-}
-
-/// Whether an argument must not be kept: passwords, users, and the values of directives that hold
-/// them.
-fn is_secret(command: &str, argv: &Argv, index: usize) -> bool {
-    match command {
-        "auth" => index > 0,
-        "acl|setuser" | "acl|deluser" | "acl|getuser" => index > 1,
-        "config|set" => index > 2 && index % 2 == 1 && is_sensitive(argv.at(index - 1)),
-        "hello" | "migrate" => {
-            let follows = |word: &[u8], distance: usize| {
-                index > distance && argv.at(index - distance).eq_ignore_ascii_case(word)
-            };
-            let two = if command == "hello" {
-                b"auth".as_slice()
-            } else {
-                b"auth2"
-            };
-            follows(two, 1) || follows(two, 2) || command == "migrate" && follows(b"auth", 1)
-        }
-        _ => false,
     }
 }

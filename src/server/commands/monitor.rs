@@ -8,7 +8,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
 use crate::resp::request::Argv;
 use crate::server::admit::Gates;
-use crate::server::redact::{REDACTED, is_secret, may_hide};
+use crate::server::redact::{REDACTED, is_secret};
 use crate::server::session::{ClientId, Session};
 use crate::server::{Server, ServerCommand};
 use crate::sys::clock;
@@ -81,7 +81,7 @@ impl Server {
         if spec.flags.has(ADMIN) || spec.flags.has(SKIP_MONITOR) {
             return;
         }
-        let line = monitor_line(session, spec, argv);
+        let line = monitor_line(session, &self.table[number].full_name, argv);
         for &id in &self.monitors.0 {
             if id == session.id {
                 let _ = reply.raw(&line);
@@ -93,7 +93,7 @@ impl Server {
 }
 
 /// `+<seconds>.<microseconds> [<db> <address>] "<argument>" …`.
-fn monitor_line(session: &Session, spec: &Spec, argv: &Argv) -> Vec<u8> {
+fn monitor_line(session: &Session, command: &str, argv: &Argv) -> Vec<u8> {
     let us = clock::unix_us();
     let mut line = Vec::new();
     let (db, unix) = (session.db.0, if session.is_unix { "unix:" } else { "" });
@@ -105,10 +105,9 @@ fn monitor_line(session: &Session, spec: &Spec, argv: &Argv) -> Vec<u8> {
     };
     let (s, us) = (us / 1_000_000, us % 1_000_000);
     write!(line, "+{s}.{us:06} [{db} {unix}{address}]").expect("a vector takes it");
-    let hides = may_hide(spec);
     for (index, arg) in argv.iter().enumerate() {
         line.push(b' ');
-        let secret = hides && is_secret(spec, argv, index);
+        let secret = is_secret(command, argv, index);
         write_quoted(&mut line, if secret { REDACTED } else { arg });
     }
     line.extend_from_slice(b"\r\n");

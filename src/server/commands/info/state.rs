@@ -12,17 +12,9 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("connected_clients", server.clients.len());
     text.line("cluster_connections", 0);
     text.line("maxclients", server.config.maxclients);
-    let clients = || server.clients.iter().map(|(_, client)| client);
-    let queries = clients().filter_map(|c| c.query.as_ref().map(|query| query.capacity()));
-    let outputs = clients().map(|c| c.output.bytes.capacity());
-    text.line(
-        "client_recent_max_input_buffer",
-        queries.max().unwrap_or_default(),
-    );
-    text.line(
-        "client_recent_max_output_buffer",
-        outputs.max().unwrap_or_default(),
-    );
+    let recent = &server.recent_buffers;
+    text.line("client_recent_max_input_buffer", recent.input.get());
+    text.line("client_recent_max_output_buffer", recent.output.get());
     text.lines(
         &[
             "blocked_clients",
