@@ -403,7 +403,8 @@ fn data_commands_do_not_know_the_server() {
         for (n, line) in source.lines() {
             for word in ["Server", "Session", "Client"]
                 .iter()
-                .filter(|word| has_word(line, word))
+                // The group a command is documented under is a word, not the thing.
+                .filter(|word| has_word(&line.replace("Group::Server", ""), word))
             {
                 breaches.push(format!(
                     "src/{}:{n}: a data command names {word}",
