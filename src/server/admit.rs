@@ -6,7 +6,8 @@
 use super::Server;
 use super::session::Session;
 use crate::command::CmdError;
-use crate::command::spec::{DENYOOM, NO_AUTH, Spec};
+use crate::command::spec::{DENYOOM, NO_AUTH, PROTECTED, Spec};
+use crate::config::Allowed;
 use crate::resp::request::Argv;
 
 /// States in which commands may be refused or have to wait.
@@ -38,7 +39,7 @@ impl Server {
     /// Whether a known command with checked arity may run.
     #[inline(always)]
     pub fn admit(&self, session: &Session, spec: &'static Spec) -> Verdict {
-        if self.gates.0 == 0 && session.authenticated {
+        if self.gates.0 == 0 && session.authenticated && !spec.flags.has(PROTECTED) {
             return Verdict::Run;
         }
         self.ask_gates(session, spec)
@@ -46,6 +47,9 @@ impl Server {
 
     #[cold]
     fn ask_gates(&self, session: &Session, spec: &'static Spec) -> Verdict {
+        if let Some(error) = self.protected(session, spec) {
+            return Verdict::Refuse(error);
+        }
         if let Some(error) = self.stranger(session, spec) {
             return Verdict::Refuse(error);
         }
@@ -56,6 +60,32 @@ impl Server {
             return Verdict::Wait;
         }
         Verdict::Run
+    }
+
+    /// DEBUG and the loading of modules: only for those whom the configuration names. Asked before
+    /// anything else, as Redis does.
+    fn protected(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
+        if !spec.flags.has(PROTECTED) {
+            return None;
+        }
+        // Modules are what all other protected commands are about.
+        let (name, allowed) = match spec.name {
+            "debug" => ("debug", self.config.enable_debug_command),
+            _ => ("module", self.config.enable_module_command),
+        };
+        let fine = match allowed {
+            Allowed::No => false,
+            Allowed::Yes => true,
+            Allowed::Local => session.is_local(),
+        };
+        let upper = name.to_uppercase();
+        (!fine).then(|| {
+            CmdError::Text(format!(
+                "ERR {upper} command not allowed. If the enable-{name}-command option is set to \
+                 \"local\", you can run it from a local connection, otherwise you need to set this \
+                 option in the configuration file, and then restart the server."
+            ))
+        })
     }
 
     /// Without a password, only the commands that lead to one.

@@ -2,8 +2,13 @@
 
 pub mod config;
 pub mod connection;
+pub mod debug;
 pub mod info;
 pub mod latency;
+pub mod lolwut;
+pub mod memory;
+pub mod misc;
+pub mod modules;
 pub mod shutdown;
 pub mod slowlog;
 
@@ -15,8 +20,13 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 pub const TABLES: &[&[ServerCommand]] = &[
     config::TABLE,
     connection::TABLE,
+    debug::TABLE,
     info::TABLE,
     latency::TABLE,
+    lolwut::TABLE,
+    memory::TABLE,
+    misc::TABLE,
+    modules::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
 ];
