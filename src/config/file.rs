@@ -4,6 +4,7 @@
 //! as lines. Errors count lines from there, as Redis's do. What a line asks of the rest of the
 //! server (go to a directory, rename a command, define a user) is asked through `Host`.
 
+use crate::version::REDIS_VERSION;
 use std::path::{Path, PathBuf};
 
 use super::directive::{Directive, Kind, Place, Source};
@@ -55,7 +56,7 @@ pub enum Fatal {
 
 /// The message of a configuration that is wrong as a whole.
 pub fn fatal_text(reason: &str) -> Vec<u8> {
-    let title = "*** FATAL CONFIG FILE ERROR (Redis 8.2.3) ***";
+    let title = format!("*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***");
     format!("\n{title}\n{reason}\n").into_bytes()
 }
 
