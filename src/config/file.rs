@@ -4,7 +4,6 @@
 //! as lines. Errors count lines from there, as Redis's do. What a line asks of the rest of the
 //! server (go to a directory, rename a command, define a user) is asked through `Host`.
 
-use crate::version::REDIS_VERSION;
 use std::path::{Path, PathBuf};
 
 use super::directive::{Directive, Kind, Place, Source};
@@ -13,6 +12,7 @@ use super::words::LogLevel;
 use super::{table, value};
 use crate::algo::glob::{Case, matches};
 use crate::algo::quoting::split_args;
+use crate::version::REDIS_VERSION;
 
 /// What the configuration asks of its surroundings. The defaults suit a test: everything goes.
 pub trait Host {
