@@ -40,6 +40,10 @@ flags! {
     MOVABLEKEYS = 20, "movablekeys";
 }
 
+/// Runs only where `enable-debug-command` or `enable-module-command` allows it. COMMAND INFO does
+/// not show it.
+pub const PROTECTED: Flags = Flags(1 << 31);
+
 impl Flags {
     pub const NONE: Flags = Flags(0);
 

@@ -121,9 +121,13 @@ pub enum Slice {
 
 impl DbMut<'_> {
     /// Removes keys whose deadline has come, until `go_on` says stop; it is asked every few items.
+    /// While overdue keys are to stay the wheel stands still and keeps every item.
     pub fn expire_due(&mut self, mut go_on: impl FnMut() -> bool) -> Slice {
         /// Items between two questions: about 10 µs of removals.
         const STRIDE: u32 = 64;
+        if !self.shared.expires_actively() {
+            return Slice::Done;
+        }
         let mut steps = 0u32;
         loop {
             steps += 1;
@@ -239,5 +243,37 @@ mod tests {
         assert!(ks.view(DbIndex(0)).len() > 9_000);
         // Items on their way down the wheel may ask for attention early, never late.
         assert!(ks.next_expiry_ms().is_some_and(|ms| ms <= 1_000_500));
+    }
+
+    #[test]
+    fn a_wheel_that_stood_still_has_lost_nothing() {
+        let mut ks = keyspace();
+        for n in 0..1_000u32 {
+            let ahead = 1 + i64::from(n) * 7_919 % 600_000;
+            ks.db(DbIndex(0))
+                .add(&n.to_le_bytes(), NewValue::Int(1), Some(1_000_000 + ahead));
+        }
+        ks.shared.active_expiry = false;
+        ks.set_now_ms(1_300_000);
+        assert_eq!(ks.next_expiry_ms(), None);
+        assert_eq!(ks.db(DbIndex(0)).expire_due(|| true), Slice::Done);
+        assert_eq!(ks.view(DbIndex(0)).len(), 1_000);
+        // Whoever asks for an overdue key removes it all the same.
+        assert!(ks.db(DbIndex(0)).read(&1u32.to_le_bytes()).is_none());
+        assert_eq!(ks.view(DbIndex(0)).len(), 999);
+        ks.db(DbIndex(0))
+            .add(b"late", NewValue::Int(1), Some(1_300_001));
+        // Held, they stay though somebody asks.
+        ks.shared.hold_expired = true;
+        ks.shared.active_expiry = true;
+        assert!(ks.db(DbIndex(0)).read(&2u32.to_le_bytes()).is_none());
+        assert_eq!(ks.view(DbIndex(0)).len(), 1_000);
+        ks.shared.hold_expired = false;
+        ks.set_now_ms(1_000_000 + 600_001);
+        assert_eq!(ks.db(DbIndex(0)).expire_due(|| true), Slice::Done);
+        assert_eq!(
+            (ks.view(DbIndex(0)).len(), ks.view(DbIndex(0)).volatile()),
+            (0, 0)
+        );
     }
 }

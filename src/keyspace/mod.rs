@@ -7,7 +7,9 @@
 pub mod aging;
 mod ahead;
 pub mod db;
+pub mod digest;
 pub mod expiry;
+pub mod measure;
 pub mod string;
 
 pub use ahead::Ahead;
@@ -93,6 +95,16 @@ pub struct Shared {
     pub no_touch: bool,
     /// Overdue keys are hidden but stay: a replica, a paused or loading server.
     pub hold_expired: bool,
+    /// Overdue keys are removed as they become due, not only when somebody asks for them. Off only
+    /// while a test wants to see them (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expiry: bool,
+}
+
+impl Shared {
+    /// Whether the wheels may be turned.
+    fn expires_actively(&self) -> bool {
+        self.active_expiry && !self.hold_expired
+    }
 }
 
 /// See the head of this file.
@@ -121,6 +133,7 @@ impl Keyspace {
             note_misses: false,
             no_touch: false,
             hold_expired: false,
+            active_expiry: true,
         };
         let dbs = (0..databases)
             .map(|_| Db::new(hasher.clone(), reserve.clone()))
@@ -224,8 +237,12 @@ impl Keyspace {
         self.len() == 0
     }
 
-    /// The moment the next key may expire, in Unix milliseconds.
+    /// The moment the next key may expire, in Unix milliseconds. There is none while overdue keys
+    /// stay: whoever lets them go again turns the wheels to the present.
     pub fn next_expiry_ms(&self) -> Option<i64> {
+        if !self.shared.expires_actively() {
+            return None;
+        }
         self.dbs.iter().filter_map(Db::next_expiry_ms).min()
     }
 }

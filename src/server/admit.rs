@@ -7,7 +7,8 @@ use super::Server;
 use super::session::{Ending, Session};
 use crate::command::CmdError;
 use crate::command::error::{SHOWN, shown_part};
-use crate::command::spec::{DENYOOM, MAY_REPLICATE, NO_AUTH, READONLY, Spec, WRITE};
+use crate::command::spec::{DENYOOM, MAY_REPLICATE, NO_AUTH, PROTECTED, READONLY, Spec, WRITE};
+use crate::config::Allowed;
 use crate::resp::request::Argv;
 
 /// How long the log is quiet about further connections that speak HTTP, as Redis is.
@@ -42,7 +43,7 @@ impl Server {
     /// Whether a known command with checked arity may run.
     #[inline(always)]
     pub fn admit(&self, session: &Session, spec: &'static Spec) -> Verdict {
-        if self.gates.0 == 0 && session.authenticated {
+        if self.gates.0 == 0 && session.authenticated && !spec.flags.has(PROTECTED) {
             return Verdict::Run;
         }
         self.ask_gates(session, spec)
@@ -50,6 +51,9 @@ impl Server {
 
     #[cold]
     fn ask_gates(&self, session: &Session, spec: &'static Spec) -> Verdict {
+        if let Some(error) = self.protected(session, spec) {
+            return Verdict::Refuse(error);
+        }
         if let Some(error) = self.stranger(session, spec) {
             return Verdict::Refuse(error);
         }
@@ -63,6 +67,32 @@ impl Server {
             return Verdict::Wait;
         }
         Verdict::Run
+    }
+
+    /// DEBUG and the loading of modules: only for those whom the configuration names. Asked before
+    /// anything else, as Redis does.
+    fn protected(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
+        if !spec.flags.has(PROTECTED) {
+            return None;
+        }
+        // Modules are what all other protected commands are about.
+        let (name, allowed) = match spec.name {
+            "debug" => ("debug", self.config.enable_debug_command),
+            _ => ("module", self.config.enable_module_command),
+        };
+        let fine = match allowed {
+            Allowed::No => false,
+            Allowed::Yes => true,
+            Allowed::Local => session.is_local(),
+        };
+        let upper = name.to_uppercase();
+        (!fine).then(|| {
+            CmdError::Text(format!(
+                "ERR {upper} command not allowed. If the enable-{name}-command option is set to \
+                 \"local\", you can run it from a local connection, otherwise you need to set this \
+                 option in the configuration file, and then restart the server."
+            ))
+        })
     }
 
     /// Without a password, only the commands that lead to one.

@@ -135,6 +135,9 @@ impl Server {
     }
 
     fn cron(&mut self) {
+        if self.life.cron_paused {
+            return;
+        }
         let now_ms = self.clock.mono_ms();
         let stats = &mut self.stats;
         stats.ops_rate.sample(stats.commands, now_ms);

@@ -91,6 +91,8 @@ pub struct Life {
     /// Bytes in use when the start was over, and the most since.
     pub startup_bytes: usize,
     pub peak: Peak,
+    /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
+    pub cron_paused: bool,
 }
 
 /// How far ahead of the running command the entries of its successors are loaded.

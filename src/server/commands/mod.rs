@@ -4,8 +4,13 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod debug;
 pub mod info;
 pub mod latency;
+pub mod lolwut;
+pub mod memory;
+pub mod misc;
+pub mod modules;
 pub mod monitor;
 pub mod shutdown;
 pub mod slowlog;
@@ -20,8 +25,13 @@ pub const TABLES: &[&[ServerCommand]] = &[
     command::TABLE,
     config::TABLE,
     connection::TABLE,
+    debug::TABLE,
     info::TABLE,
     latency::TABLE,
+    lolwut::TABLE,
+    memory::TABLE,
+    misc::TABLE,
+    modules::TABLE,
     monitor::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,

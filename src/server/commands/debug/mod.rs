@@ -1,0 +1,185 @@
+//! DEBUG: for tests, and for a look into a running server. Not for applications.
+//!
+//! A tool is a row: its name, how many arguments it takes, its function, and its lines of help.
+//! Which of them a number of arguments fits none is answered like an unknown name, as Redis does.
+
+mod crash;
+mod data;
+mod protocol;
+mod state;
+
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand, ServerFn};
+use std::ops::RangeInclusive;
+
+pub static TABLE: &[ServerCommand] = &[Entry {
+    spec: Spec {
+        name: "debug",
+        arity: -2,
+        flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, PROTECTED]),
+        group: Group::Server,
+        since: "1.0.0",
+        summary: "Helps to look into the server and to test it.",
+        complexity: "Depends on subcommand.",
+        internal: true,
+        ..Spec::BASE
+    },
+    run: debug,
+    subcommands: &[],
+}];
+
+struct Tool {
+    name: &'static str,
+    /// How many arguments follow the name.
+    args: RangeInclusive<usize>,
+    run: ServerFn,
+    /// Its line in HELP, and what it does.
+    help: &'static [&'static str],
+}
+
+const fn tool(
+    name: &'static str,
+    args: RangeInclusive<usize>,
+    run: ServerFn,
+    help: &'static [&'static str],
+) -> Tool {
+    Tool {
+        name,
+        args,
+        run,
+        help,
+    }
+}
+
+const MANY: usize = usize::MAX;
+
+/// All tools, as HELP lists them.
+#[rustfmt::skip]
+static TOOLS: &[Tool] = &[
+    tool("ASSERT", 0..=0, crash::assert, &[
+        "ASSERT", "    End the server as a failed assertion does."]),
+    tool("CHANGE-REPL-ID", 0..=0, state::change_repl_id, &[
+        "CHANGE-REPL-ID", "    Give our history of changes another name. Replicas will resync."]),
+    tool("CLIENT-EVICTION", 0..=0, state::client_eviction, &[
+        "CLIENT-EVICTION", "    How many clients use how much memory, by powers of two."]),
+    tool("CLOCK", 1..=2, state::clock, &[
+        "CLOCK <FREEZE|THAW|ADVANCE ms|SET unix-ms>",
+        "    Stop the clock of the server, let it go on from where it stands, move",
+        "    it forward, or set the wall clock. Timers follow it; sleeping does not."]),
+    tool("DICT-RESIZING", 1..=1, accept, &[
+        "DICT-RESIZING <0|1>", "    Accepted; the table grows and shrinks without rehashing."]),
+    tool("DIGEST", 0..=0, data::digest, &[
+        "DIGEST", "    A digest of all data: equal for equal data."]),
+    tool("DIGEST-VALUE", 0..=MANY, data::digest_value, &[
+        "DIGEST-VALUE <key> [<key> ...]", "    Digests of values."]),
+    tool("ERROR", 1..=1, protocol::error, &[
+        "ERROR <text>", "    Answer with this error."]),
+    tool("HTSTATS", 1..=2, data::htstats, &[
+        "HTSTATS <db> [full]", "    The shape of the tables of a database."]),
+    tool("HTSTATS-KEY", 1..=2, data::htstats_key, &[
+        "HTSTATS-KEY <key> [full]", "    The same for the table inside a value."]),
+    tool("LOG", 1..=1, state::log, &[
+        "LOG <text>", "    Write a line to the log."]),
+    tool("OBJECT", 1..=1, data::object, &[
+        "OBJECT <key>", "    Where and how a value is kept."]),
+    tool("PANIC", 0..=0, crash::panic, &[
+        "PANIC", "    End the server as a bug does."]),
+    tool("PAUSE-CRON", 1..=1, state::pause_cron, &[
+        "PAUSE-CRON <0|1>", "    Stop the regular jobs."]),
+    tool("POPULATE", 1..=3, data::populate, &[
+        "POPULATE <count> [<prefix>] [<size>]",
+        "    Make keys `<prefix>:0`, `<prefix>:1` and so on (the prefix is `key` unless",
+        "    given) with strings, of this size if one is given. Nobody is told."]),
+    tool("PROTOCOL", 1..=1, protocol::protocol, &[
+        "PROTOCOL <type>",
+        "    Answer with a value of a type of the protocol: string, integer, double,",
+        "    bignum, null, array, set, map, attrib, push, verbatim, true or false."]),
+    tool("REPLYBUFFER", 2..=2, state::reply_buffer, &[
+        "REPLYBUFFER <PEAK-RESET-TIME|RESIZING> <value>",
+        "    Accepted; buffers of answers are handed back after every answer."]),
+    tool("SDSLEN", 1..=1, data::sdslen, &[
+        "SDSLEN <key>", "    Lengths and spare room of a key and its string."]),
+    tool("SEED", 1..=1, state::seed, &[
+        "SEED <number>", "    Let every random pick follow from this number from now on."]),
+    tool("SEGFAULT", 0..=0, crash::segfault, &[
+        "SEGFAULT", "    End the server by a memory fault."]),
+    tool("SET-ACTIVE-EXPIRE", 1..=1, state::set_active_expire, &[
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    Without it, overdue keys stay until somebody asks for them."]),
+    tool("SET-DISABLE-DENY-SCRIPTS", 1..=1, accept, &[
+        "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Accepted."]),
+    tool("SLEEP", 1..=1, state::sleep, &[
+        "SLEEP <seconds>", "    Stop the server for a while."]),
+    tool("STRUCTSIZE", 0..=0, state::struct_sizes, &[
+        "STRUCTSIZE", "    The sizes of central structures."]),
+    tool("HELP", 0..=0, help, &[
+        "HELP", "    Print this help."]),
+];
+
+/// DEBUG subcommand [argument ...].
+fn debug(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let word = args.bytes();
+    let fits = |tool: &&Tool| {
+        tool.name.as_bytes().eq_ignore_ascii_case(word) && tool.args.contains(&args.left())
+    };
+    match TOOLS.iter().find(fits) {
+        Some(tool) => (tool.run)(server, session, args, reply),
+        None => Err(unknown(word)),
+    }
+}
+
+/// The error for what no tool fits.
+fn unknown(word: &[u8]) -> CmdError {
+    CmdError::SubcommandSyntax {
+        container: "DEBUG",
+        sub: String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned(),
+    }
+}
+
+/// Something that tests switch and that has nothing to switch here.
+fn accept(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.ok()
+}
+
+fn help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    let mut lines = vec!["DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"];
+    lines.extend(TOOLS.iter().flat_map(|tool| tool.help));
+    reply.help(&lines)
+}
+
+/// A number as C's `atoi` reads it: tests write what they like behind a switch.
+fn switch(bytes: &[u8]) -> bool {
+    let digits = bytes.iter().take_while(|b| b.is_ascii_digit());
+    digits.into_iter().any(|&b| b != b'0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_are_read_leniently() {
+        for on in ["1", "01", "7x"] {
+            assert!(switch(on.as_bytes()), "{on}");
+        }
+        for off in ["0", "", "x1", "00"] {
+            assert!(!switch(off.as_bytes()), "{off}");
+        }
+    }
+
+    #[test]
+    fn every_tool_is_explained_under_its_name() {
+        for tool in TOOLS {
+            assert!(tool.help.len() > 1, "{}", tool.name);
+            assert!(tool.help[0].starts_with(tool.name), "{}", tool.name);
+            assert!(tool.help[1..].iter().all(|line| line.starts_with("    ")));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The server's own state: its clock, its generators, its switches.
+
+use super::{switch, unknown};
+use crate::algo::number::parse_f64;
+use crate::algo::rng::Rng;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::server::Server;
+use crate::server::clients::Client;
+use crate::server::session::Session;
+use crate::sys::clock;
+use crate::types::entry::EntryPtr;
+use crate::types::value::Heap;
+
+/// DEBUG SLEEP seconds. Like Redis, takes what is no number as zero.
+pub(super) fn sleep(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let seconds = parse_f64(args.bytes()).unwrap_or(0.0).max(0.0);
+    clock::sleep_us((seconds * 1e6) as u64);
+    server.clock.refresh();
+    show_time(server);
+    reply.ok()
+}
+
+/// Lets the commands that follow in this turn see the time as it is now.
+fn show_time(server: &mut Server) {
+    server.keyspace.set_now_ms(server.clock.now_ms());
+}
+
+/// DEBUG CLOCK FREEZE | THAW | ADVANCE ms | SET unix-ms.
+pub(super) fn clock(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let has_number = args.left() == 2;
+    match (args.bytes().to_ascii_lowercase().as_slice(), has_number) {
+        (b"freeze", false) => server.clock.freeze(),
+        (b"thaw", false) => server.clock.thaw(),
+        (b"advance", true) => {
+            let ms = u64::try_from(args.int()?).map_err(|_| CmdError::NotPositive)?;
+            server.clock.advance_ms(ms);
+        }
+        (b"set", true) => server.clock.set_unix_ms(args.int()?),
+        _ => return Err(unknown(b"CLOCK")),
+    }
+    show_time(server);
+    reply.ok()
+}
+
+/// DEBUG SEED number. The hash of keys keeps its seed, and with it the order of SCAN.
+pub(super) fn seed(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let mut rng = Rng::new(args.int()? as u64);
+    server.keyspace.rng = rng.split();
+    // Zero would stop this generator for good.
+    server.keyspace.shared.aging.dice = rng.next_u64() | 1;
+    server.rng = rng;
+    reply.ok()
+}
+
+/// DEBUG SET-ACTIVE-EXPIRE 0 | 1.
+pub(super) fn set_active_expire(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.keyspace.shared.active_expiry = switch(args.bytes());
+    reply.ok()
+}
+
+/// DEBUG PAUSE-CRON 0 | 1.
+pub(super) fn pause_cron(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.life.cron_paused = switch(args.bytes());
+    reply.ok()
+}
+
+/// DEBUG CHANGE-REPL-ID.
+pub(super) fn change_repl_id(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    log::info!("Changing replication IDs after receiving change-repl-id");
+    server.life.replid = String::from_utf8_lossy(&server.rng.hex40()).into_owned();
+    reply.ok()
+}
+
+/// DEBUG LOG text.
+pub(super) fn log(
+    _: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    log::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.bytes()));
+    reply.ok()
+}
+
+/// DEBUG REPLYBUFFER PEAK-RESET-TIME value | RESIZING value.
+pub(super) fn reply_buffer(
+    _: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if args.word("PEAK-RESET-TIME") {
+        if !args.word("NEVER") && !args.word("RESET") {
+            args.int()?;
+        }
+    } else if !args.word("RESIZING") {
+        return Err(unknown(b"replybuffer"));
+    }
+    reply.ok()
+}
+
+/// DEBUG STRUCTSIZE.
+pub(super) fn struct_sizes(
+    _: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let text = format!(
+        "bits:{} slot:{} heap:{} client:{} session:{} ",
+        usize::BITS,
+        size_of::<EntryPtr>(),
+        size_of::<Heap>(),
+        size_of::<Client>(),
+        size_of::<Session>(),
+    );
+    reply.bulk(text.as_bytes())
+}
+
+/// The smallest and the largest bucket of DEBUG CLIENT-EVICTION end here, as powers of two.
+const BUCKETS: std::ops::RangeInclusive<u32> = 15..=33;
+
+/// DEBUG CLIENT-EVICTION.
+pub(super) fn client_eviction(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if server.config.maxmemory_clients == Default::default() {
+        return Err(CmdError::Fixed("ERR maxmemory-clients is disabled."));
+    }
+    let sizes: Vec<u64> = server
+        .clients
+        .iter()
+        .map(|(_, client)| {
+            let query = client.query.as_ref().map_or(0, |query| query.capacity());
+            (size_of::<Client>() + query + client.output.bytes.capacity()) as u64
+        })
+        .collect();
+    let mut text = String::new();
+    for power in BUCKETS {
+        let from = if power == 15 { 0 } else { 1 << (power - 1) };
+        let last = power == *BUCKETS.end();
+        let to = if last { u64::MAX } else { (1 << power) - 1 };
+        let inside = sizes.iter().filter(|&&size| (from..=to).contains(&size));
+        let (count, sum) = inside.fold((0, 0), |(count, sum), size| (count + 1, sum + size));
+        let range = match last {
+            true => format!("{from:>10}+            "),
+            false => format!("{from:>10} - {to:>10}"),
+        };
+        text.push_str(&format!(
+            "bucket {range}: tot-mem: {sum:>10}, clients: {count}\n"
+        ));
+    }
+    reply.verbatim(b"txt", text.as_bytes())
+}

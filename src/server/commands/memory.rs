@@ -1,0 +1,423 @@
+//! MEMORY: where memory goes, what a key takes, and what the allocator says.
+
+use super::container;
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::keyspace::measure;
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand};
+use crate::sys::{memory, process};
+
+pub static TABLE: &[ServerCommand] = &[Entry {
+    spec: Spec {
+        name: "memory",
+        arity: -2,
+        group: Group::Server,
+        since: "4.0.0",
+        summary: "About memory.",
+        complexity: "Depends on subcommand.",
+        ..Spec::BASE
+    },
+    run: container,
+    subcommands: &[
+        Entry {
+            spec: Spec {
+                name: "doctor",
+                arity: 2,
+                group: Group::Server,
+                since: "4.0.0",
+                summary: "Advice on memory.",
+                complexity: "O(1)",
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_shards",
+                    "response_policy:special",
+                ],
+                ..Spec::BASE
+            },
+            run: memory_doctor,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "help",
+                arity: 2,
+                flags: all(&[LOADING, STALE]),
+                group: Group::Server,
+                since: "4.0.0",
+                summary: "What MEMORY can do.",
+                complexity: "O(1)",
+                ..Spec::BASE
+            },
+            run: memory_help,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "malloc-stats",
+                arity: 2,
+                group: Group::Server,
+                since: "4.0.0",
+                summary: "What the allocator says of itself.",
+                complexity: "Depends on how much memory is allocated, could be slow",
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_shards",
+                    "response_policy:special",
+                ],
+                ..Spec::BASE
+            },
+            run: memory_malloc_stats,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "purge",
+                arity: 2,
+                group: Group::Server,
+                since: "4.0.0",
+                summary: "Asks the allocator to give memory back.",
+                complexity: "Depends on how much memory is allocated, could be slow",
+                tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+                ..Spec::BASE
+            },
+            run: memory_purge,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "stats",
+                arity: 2,
+                group: Group::Server,
+                since: "4.0.0",
+                summary: "Where memory goes.",
+                complexity: "O(1)",
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_shards",
+                    "response_policy:special",
+                ],
+                ..Spec::BASE
+            },
+            run: memory_stats,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "usage",
+                arity: -3,
+                flags: READONLY,
+                group: Group::Server,
+                keys: &[KeySpec::at(2, &[RO])],
+                usage: "key:key [count:integer@SAMPLES]",
+                since: "4.0.0",
+                summary: "The bytes a key takes.",
+                complexity: "O(N) where N is the number of samples.",
+                ..Spec::BASE
+            },
+            run: memory_usage,
+            subcommands: &[],
+        },
+    ],
+}];
+
+/// Below this much in use, there is nothing to say about memory.
+const TOO_LITTLE: usize = 5 << 20;
+
+/// MEMORY USAGE key [SAMPLES count]. Nothing is sampled: what a value takes is known.
+fn memory_usage(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let key = args.key();
+    while args.left() > 0 {
+        if !args.word("SAMPLES") || args.left() == 0 {
+            return Err(CmdError::Syntax);
+        }
+        if args.int()? < 0 {
+            return Err(CmdError::Syntax);
+        }
+    }
+    let mut db = server.keyspace.db(session.db);
+    match db.examine(key) {
+        Some(found) => reply.int(measure::usage(db.get(found)) as i64),
+        None => reply.null(),
+    }
+}
+
+/// What is in use, and for what.
+struct Picture {
+    used: usize,
+    peak: usize,
+    startup: usize,
+    clients: usize,
+    tables: usize,
+    timers: usize,
+    keys: usize,
+    allocated: usize,
+    committed: usize,
+    rss: usize,
+}
+
+impl Picture {
+    fn of(server: &mut Server) -> Picture {
+        let used = server.used_memory();
+        server.life.peak.note(used, server.clock.now_ms());
+        let dbs = || server.keyspace.iter().map(|(_, db)| db);
+        Picture {
+            used,
+            peak: server.life.peak.bytes(),
+            startup: server.life.startup_bytes,
+            clients: server.client_bytes(),
+            tables: dbs().map(|db| db.entries().table_bytes()).sum(),
+            timers: dbs().map(|db| db.timers() * TIMER).sum(),
+            keys: server.keyspace.len(),
+            allocated: memory::used_bytes(),
+            committed: memory::committed_bytes(),
+            rss: process::rss_bytes() as usize,
+        }
+    }
+
+    /// Everything but data.
+    fn overhead(&self) -> usize {
+        let sum = self.startup + self.clients + self.tables + self.timers;
+        sum.min(self.used)
+    }
+
+    fn dataset(&self) -> usize {
+        self.used - self.overhead()
+    }
+
+    fn above_startup(&self) -> usize {
+        self.used.saturating_sub(self.startup)
+    }
+}
+
+/// The wheel's item of a volatile key.
+const TIMER: usize = 8;
+
+fn ratio(more: usize, less: usize) -> f64 {
+    more as f64 / less.max(1) as f64
+}
+
+/// A field of MEMORY STATS.
+enum Field {
+    Bytes(&'static str, usize),
+    Ratio(&'static str, f64),
+    /// The number of a database with its tables: keys, and deadlines.
+    Db(u32, usize, usize),
+}
+
+/// MEMORY STATS.
+fn memory_stats(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let picture = Picture::of(server);
+    let mut fields = consumers(&picture);
+    let dbs = server.keyspace.iter().filter(|(_, db)| !db.is_empty());
+    fields.extend(dbs.map(|(index, db)| {
+        let timers = db.timers() * TIMER;
+        Field::Db(index.0, db.entries().table_bytes(), timers)
+    }));
+    fields.extend(totals(&picture));
+    reply.map(fields.len())?;
+    fields.into_iter().try_for_each(|field| match field {
+        Field::Bytes(name, bytes) => {
+            reply.bulk(name.as_bytes())?;
+            reply.int(bytes as i64)
+        }
+        Field::Ratio(name, ratio) => {
+            reply.bulk(name.as_bytes())?;
+            reply.double(ratio)
+        }
+        Field::Db(number, main, expires) => {
+            reply.bulk(format!("db.{number}").as_bytes())?;
+            reply.map(2)?;
+            reply.bulk(b"overhead.hashtable.main")?;
+            reply.int(main as i64)?;
+            reply.bulk(b"overhead.hashtable.expires")?;
+            reply.int(expires as i64)
+        }
+    })
+}
+
+/// The fields in front of the databases. What this server has no part for uses nothing.
+fn consumers(picture: &Picture) -> Vec<Field> {
+    vec![
+        Field::Bytes("peak.allocated", picture.peak),
+        Field::Bytes("total.allocated", picture.used),
+        Field::Bytes("startup.allocated", picture.startup),
+        Field::Bytes("replication.backlog", 0),
+        Field::Bytes("replica.fullsync.buffer", 0),
+        Field::Bytes("clients.slaves", 0),
+        Field::Bytes("clients.normal", picture.clients),
+        Field::Bytes("cluster.links", 0),
+        Field::Bytes("aof.buffer", 0),
+        Field::Bytes("lua.caches", 0),
+        Field::Bytes("functions.caches", 0),
+        Field::Bytes("script.VMs", 0),
+    ]
+}
+
+/// The fields behind the databases.
+fn totals(p: &Picture) -> Vec<Field> {
+    let percent = |part, whole| ratio(part, whole) * 100.0;
+    let less = |more: usize, less: usize| more.saturating_sub(less);
+    vec![
+        Field::Bytes("overhead.db.hashtable.lut", p.tables),
+        Field::Bytes("overhead.db.hashtable.rehashing", 0),
+        Field::Bytes("overhead.total", p.overhead()),
+        Field::Bytes("db.dict.rehashing.count", 0),
+        Field::Bytes("keys.count", p.keys),
+        Field::Bytes(
+            "keys.bytes-per-key",
+            p.above_startup().checked_div(p.keys).unwrap_or(0),
+        ),
+        Field::Bytes("dataset.bytes", p.dataset()),
+        Field::Ratio(
+            "dataset.percentage",
+            percent(p.dataset(), p.above_startup()),
+        ),
+        Field::Ratio("peak.percentage", percent(p.used, p.peak)),
+        Field::Bytes("allocator.allocated", p.allocated),
+        Field::Bytes("allocator.active", p.committed),
+        Field::Bytes("allocator.resident", p.committed),
+        Field::Bytes("allocator.muzzy", 0),
+        Field::Ratio(
+            "allocator-fragmentation.ratio",
+            ratio(p.committed, p.allocated),
+        ),
+        Field::Bytes(
+            "allocator-fragmentation.bytes",
+            less(p.committed, p.allocated),
+        ),
+        Field::Ratio("allocator-rss.ratio", 1.0),
+        Field::Bytes("allocator-rss.bytes", 0),
+        Field::Ratio("rss-overhead.ratio", ratio(p.rss, p.committed)),
+        Field::Bytes("rss-overhead.bytes", less(p.rss, p.committed)),
+        Field::Ratio("fragmentation", ratio(p.rss, p.used)),
+        Field::Bytes("fragmentation.bytes", less(p.rss, p.used)),
+    ]
+}
+
+/// MEMORY DOCTOR.
+fn memory_doctor(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let picture = Picture::of(server);
+    let text = diagnosis(&picture, server.clients.len());
+    reply.verbatim(b"txt", text.as_bytes())
+}
+
+/// What is remarkable about the use of memory, and what to do about it.
+fn diagnosis(p: &Picture, clients: usize) -> String {
+    /// More than this per client on average is remarkable.
+    const LARGE_CLIENT: usize = 200 << 10;
+    if p.used < TOO_LITTLE {
+        return "Hi Sam, there is so little in memory here that nothing can be said about it. \
+                Come back when there is data.\n"
+            .into();
+    }
+    let findings: [(bool, &str); 3] = [
+        (
+            p.peak * 2 > p.used * 3,
+            "Peak: at some time more than one and a half times the memory was in use. What the \
+             allocator kept of it makes the process look larger than its data; it is used again \
+             when needed, and MEMORY PURGE gives it back.",
+        ),
+        (
+            p.rss * 5 > p.used * 7 && p.rss > p.used + TOO_LITTLE * 2,
+            "Fragmentation: the process takes more than 1.4 times what is in use. Many values of \
+             other sizes than before may have replaced older ones. MEMORY PURGE may help; a \
+             restart does.",
+        ),
+        (
+            p.clients / clients.max(1) > LARGE_CLIENT,
+            "Clients: their buffers take more than 200 kB each on average. Some of them may read \
+             too slowly, or ask for too much at once; CLIENT LIST shows which.",
+        ),
+    ];
+    let found: Vec<&str> = findings.iter().filter(|f| f.0).map(|f| f.1).collect();
+    if found.is_empty() {
+        return "Hi Sam, nothing is wrong with the memory of this server.\n".into();
+    }
+    let mut text = String::from("Sam, there are things to look at:\n\n");
+    for finding in found {
+        text.push_str(&format!(" * {finding}\n\n"));
+    }
+    text
+}
+
+/// MEMORY PURGE.
+fn memory_purge(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    memory::collect();
+    reply.ok()
+}
+
+/// MEMORY MALLOC-STATS.
+fn memory_malloc_stats(
+    _: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    reply.verbatim(b"txt", memory::malloc_stats_text().as_bytes())
+}
+
+/// MEMORY HELP.
+fn memory_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.help(&[
+        "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DOCTOR",
+        "    What is remarkable about the use of memory.",
+        "MALLOC-STATS",
+        "    The report of the allocator.",
+        "PURGE",
+        "    Give free memory back to the system.",
+        "STATS",
+        "    What is in use, and for what.",
+        "USAGE <key> [SAMPLES <count>]",
+        "    The bytes that a key and its value take.",
+        "HELP",
+        "    Print this help.",
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(used: usize, peak: usize, rss: usize) -> Picture {
+        Picture {
+            used,
+            peak,
+            startup: 1 << 20,
+            clients: 1 << 20,
+            tables: 0,
+            timers: 0,
+            keys: 1,
+            allocated: used,
+            committed: used,
+            rss,
+        }
+    }
+
+    #[test]
+    fn the_doctor_sees_what_is_there() {
+        const MB: usize = 1 << 20;
+        assert!(diagnosis(&picture(MB, MB, MB), 1).contains("so little"));
+        assert!(diagnosis(&picture(90 * MB, 90 * MB, 95 * MB), 100).contains("nothing is wrong"));
+        assert!(diagnosis(&picture(90 * MB, 190 * MB, 95 * MB), 100).contains("* Peak"));
+        assert!(diagnosis(&picture(90 * MB, 90 * MB, 150 * MB), 100).contains("* Fragm"));
+        assert!(diagnosis(&picture(90 * MB, 90 * MB, 95 * MB), 1).contains("* Clients"));
+    }
+}

@@ -1,0 +1,77 @@
+//! Small questions to the server as a whole: TIME, LASTSAVE, ROLE.
+
+use crate::command::spec::*;
+use crate::command::{Args, CmdResult, Reply};
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand};
+
+pub static TABLE: &[ServerCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "time",
+            arity: 1,
+            flags: all(&[LOADING, STALE, FAST]),
+            group: Group::Server,
+            since: "2.6.0",
+            summary: "The time of the server.",
+            complexity: "O(1)",
+            tips: &["nondeterministic_output"],
+            ..Spec::BASE
+        },
+        run: time,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "role",
+            arity: 1,
+            flags: all(&[NOSCRIPT, LOADING, STALE, FAST]),
+            group: Group::Server,
+            acl: &["admin", "dangerous"],
+            since: "2.8.12",
+            summary: "The role of the server in replication.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: role,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "lastsave",
+            arity: 1,
+            flags: all(&[LOADING, STALE, FAST]),
+            group: Group::Server,
+            acl: &["admin", "dangerous"],
+            since: "1.0.0",
+            summary: "When the data was last saved.",
+            complexity: "O(1)",
+            tips: &["nondeterministic_output"],
+            ..Spec::BASE
+        },
+        run: lastsave,
+        subcommands: &[],
+    },
+];
+
+/// TIME. Not that of the turn but of this very moment, as far as the clock runs.
+fn time(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    server.clock.refresh();
+    let us = server.clock.unix_us();
+    reply.array(2)?;
+    reply.bulk_int(us / 1_000_000)?;
+    reply.bulk_int(us % 1_000_000)
+}
+
+/// LASTSAVE. As in Redis, the start counts as a save.
+fn lastsave(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.int(server.life.started_ms / 1000)
+}
+
+/// ROLE: that of a primary without replicas.
+fn role(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.array(3)?;
+    reply.bulk(b"master")?;
+    reply.int(0)?;
+    reply.array(0)
+}
