@@ -14,6 +14,7 @@ mod monitor;
 mod pause;
 mod protocol;
 mod sockets;
+mod time;
 
 use support::client::{Client, Value};
 use support::server::Server;

@@ -1,0 +1,7 @@
+//! Glob patterns: the matcher against a plain model.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::glob(data));
