@@ -256,3 +256,6 @@ impl Keyspace {
         self.dbs.iter().filter_map(Db::next_expiry_ms).min()
     }
 }
+
+#[cfg(test)]
+mod tests;
