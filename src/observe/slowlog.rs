@@ -35,6 +35,10 @@ pub struct Slowlog {
 impl Slowlog {
     /// Adds an entry and forgets the oldest beyond `max_len`. The id is given here.
     pub fn push(&mut self, mut entry: Entry, max_len: usize) {
+        if max_len == 0 {
+            // As if nothing had happened: not even a number is used up.
+            return;
+        }
         entry.id = self.next_id;
         self.next_id += 1;
         self.entries.push_front(entry);
