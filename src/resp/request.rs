@@ -510,7 +510,7 @@ impl Query {
     /// A line ending at the first `\n`, split as a shell would. True if there was a whole one.
     fn inline(&mut self) -> Result<bool, ProtocolError> {
         let rest = &self.buf[self.at..];
-        let Some(len) = memchr::memchr(b'\n', rest) else {
+        let Some(len) = line_end(b'\n', rest) else {
             return if rest.len() > LINE_MAX {
                 Err(ProtocolError::BigInline)
             } else {
@@ -549,7 +549,7 @@ impl Query {
                 self.at + 5,
             )));
         }
-        let Some(end) = memchr::memchr(b'\r', rest) else {
+        let Some(end) = line_end(b'\r', rest) else {
             return if rest.len() > LINE_MAX {
                 Err(too_big)
             } else {
@@ -600,9 +600,14 @@ impl Query {
             None => {
                 if let Some(&mark) = self.buf.get(self.at)
                     && mark != b'$'
-                    && memchr::memchr(b'\r', &self.buf[self.at..]).is_some()
                 {
-                    return Err(ProtocolError::NoDollar(mark));
+                    let rest = &self.buf[self.at..];
+                    return match line_end(b'\r', rest) {
+                        Some(end) if end + 2 > rest.len() => Ok(false),
+                        Some(_) => Err(ProtocolError::NoDollar(mark)),
+                        None if rest.len() > LINE_MAX => Err(ProtocolError::BigBulkCount),
+                        None => Ok(false),
+                    };
                 }
                 let Some((len, next)) = self.count_line(ProtocolError::BigBulkCount)? else {
                     return Ok(false);
@@ -657,6 +662,13 @@ impl Query {
             self.complete();
         }
     }
+}
+
+/// Where a line ends. Behind a NUL no line end counts, as in Redis: such a line grows until it is
+/// too long.
+#[inline]
+fn line_end(mark: u8, bytes: &[u8]) -> Option<usize> {
+    memchr::memchr2(mark, 0, bytes).filter(|&at| bytes[at] == mark)
 }
 
 #[cfg(test)]

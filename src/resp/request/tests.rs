@@ -168,3 +168,38 @@ proptest! {
         whole(&bytes);
     }
 }
+
+#[test]
+fn behind_a_nul_a_line_has_no_end() {
+    for bytes in [
+        b"ECHO a\0b\r\nPING\r\n".as_slice(),
+        b"*1\r\nx\0\r\n",
+        b"*\01\r\n",
+        b"*1\r\n\r",
+    ] {
+        assert_eq!(whole(bytes), (vec![], None));
+    }
+    let long = [b"ECHO \0\n".as_slice(), &[b'a'; 70_000]].concat();
+    assert_eq!(whole(&long), (vec![], Some(ProtocolError::BigInline)));
+}
+
+#[test]
+fn a_silent_client_keeps_no_more_than_its_bytes() {
+    let mut query = Query::with_capacity(16 << 10);
+    query.feed(b"*2\r\n$4\r\nECHO\r\n$1000000\r\nab");
+    assert_eq!(query.parse(LIMITS), Ok(Stop::Starved));
+    query.note_peak();
+    assert!(query.trim(false) && query.spare() > 900_000, "in use");
+    assert!(query.trim(true) && query.spare() < 100_000, "silent");
+    query.feed(&vec![b'c'; 999_998]);
+    query.feed(b"\r\n");
+    assert_eq!(query.parse(LIMITS), Ok(Stop::Starved));
+    let argv = query.peek(0).expect("complete");
+    assert_eq!(
+        (argv.at(1).len(), &argv.at(1)[..3]),
+        (1_000_000, &b"abc"[..])
+    );
+    query.pass();
+    query.compact();
+    assert!(query.is_idle() && !query.trim(true));
+}
