@@ -163,11 +163,16 @@ fn config_rewrite(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
+    rewrite(server, Extent::Changed, reply)
+}
+
+/// Writes the configuration to the file it came from.
+pub(super) fn rewrite(server: &mut Server, extent: Extent, reply: &mut Reply) -> CmdResult {
     let Some(path) = &server.config.config_file else {
         let text = "ERR The server is running without a config file";
         return Err(CmdError::Fixed(text));
     };
-    if let Err(error) = server.config.rewrite_file(path, None, Extent::Changed) {
+    if let Err(error) = server.config.rewrite_file(path, None, extent) {
         let reason = crate::config::os_reason(&error);
         log::warn!("CONFIG REWRITE failed: {reason}");
         return Err(CmdError::Text(format!(

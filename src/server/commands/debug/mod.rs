@@ -68,6 +68,8 @@ static TOOLS: &[Tool] = &[
         "CLOCK <FREEZE|THAW|ADVANCE ms|SET unix-ms>",
         "    Stop the clock of the server, let it go on from where it stands, move",
         "    it forward, or set the wall clock. Timers follow it; sleeping does not."]),
+    tool("CONFIG-REWRITE-FORCE-ALL", 0..=0, state::rewrite_config, &[
+        "CONFIG-REWRITE-FORCE-ALL", "    Like CONFIG REWRITE, with every directive there is."]),
     tool("DICT-RESIZING", 1..=1, accept, &[
         "DICT-RESIZING <0|1>", "    Accepted; the table grows and shrinks without rehashing."]),
     tool("DIGEST", 0..=0, data::digest, &[

@@ -4,8 +4,10 @@ use super::switch;
 use crate::algo::number::parse_f64;
 use crate::algo::rng::Rng;
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::config::Extent;
 use crate::server::Server;
 use crate::server::clients::Client;
+use crate::server::commands::config;
 use crate::server::session::Session;
 use crate::sys::clock;
 use crate::types::entry::EntryPtr;
@@ -87,6 +89,16 @@ pub(super) fn pause_cron(
 ) -> CmdResult {
     server.life.cron_paused = switch(args.bytes());
     reply.ok()
+}
+
+/// DEBUG CONFIG-REWRITE-FORCE-ALL.
+pub(super) fn rewrite_config(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    config::rewrite(server, Extent::All, reply)
 }
 
 /// DEBUG CHANGE-REPL-ID.
