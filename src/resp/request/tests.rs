@@ -174,7 +174,7 @@ fn behind_a_nul_a_line_has_no_end() {
     for bytes in [
         b"ECHO a\0b\r\nPING\r\n".as_slice(),
         b"*1\r\nx\0\r\n",
-        b"*\01\r\n",
+        b"*\x001\r\n",
         b"*1\r\n\r",
     ] {
         assert_eq!(whole(bytes), (vec![], None));
