@@ -44,17 +44,25 @@ pub enum Step<T> {
 
 /// Items in chunks: appending never copies what is there, and little room is wasted.
 #[derive(Debug)]
-struct Bag<T> {
+pub struct Bag<T> {
     chunks: Vec<Vec<T>>,
     len: usize,
 }
 
 impl<T> Bag<T> {
-    const fn new() -> Self {
+    pub const fn new() -> Self {
         Bag {
             chunks: Vec::new(),
             len: 0,
         }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     fn push(&mut self, item: T) {
@@ -70,7 +78,7 @@ impl<T> Bag<T> {
         self.len += 1;
     }
 
-    fn pop(&mut self) -> Option<T> {
+    pub fn pop(&mut self) -> Option<T> {
         let chunk = self.chunks.last_mut()?;
         let item = chunk.pop();
         if chunk.is_empty() {
@@ -249,12 +257,12 @@ impl<T: Timed> Wheel<T> {
             .append(std::mem::replace(&mut self.due, Bag::new()));
     }
 
-    /// Empties the wheel into a list, for whoever sorts out stale items.
-    pub fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {
+    /// Takes all items out, for whoever sorts out stale ones. It costs a walk over the slots, not
+    /// over the items.
+    pub fn take_all(&mut self) -> Bag<T> {
         self.lift_all();
         self.len = 0;
-        let bag = std::mem::replace(&mut self.falling, Bag::new());
-        bag.chunks.into_iter().flatten()
+        std::mem::replace(&mut self.falling, Bag::new())
     }
 
     /// Items at hand without advancing time, in no order: a sample for eviction.
