@@ -63,6 +63,8 @@ pub struct Clients {
     pub closing: Vec<usize>,
     /// Slots of clients that may go on with what they have sent.
     pub waking: Vec<usize>,
+    // Boxes, because they move between here and their clients by pointer.
+    #[allow(clippy::vec_box)]
     queries: Vec<Box<Query>>,
     outputs: Vec<Vec<u8>>,
     /// The largest query and output given back since somebody asked.

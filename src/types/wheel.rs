@@ -49,6 +49,12 @@ pub struct Bag<T> {
     len: usize,
 }
 
+impl<T> Default for Bag<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Bag<T> {
     pub const fn new() -> Self {
         Bag {
@@ -227,7 +233,7 @@ impl<T: Timed> Wheel<T> {
             let slot = (event_ms >> shift) as usize % SLOTS;
             if self.occupied[level] & (1 << slot) != 0 && event_ms.trailing_zeros() >= shift {
                 self.occupied[level] &= !(1 << slot);
-                let bag = std::mem::replace(&mut self.slots[level][slot], Bag::new());
+                let bag = std::mem::take(&mut self.slots[level][slot]);
                 if level == 0 {
                     self.due.append(bag)
                 } else {
@@ -236,8 +242,7 @@ impl<T: Timed> Wheel<T> {
                 return;
             }
         }
-        self.falling
-            .append(std::mem::replace(&mut self.overflow, Bag::new()));
+        self.falling.append(std::mem::take(&mut self.overflow));
     }
 
     /// Takes everything out of the slots, to be placed again one by one.
@@ -245,16 +250,14 @@ impl<T: Timed> Wheel<T> {
         for level in 0..LEVELS {
             for slot in 0..SLOTS {
                 if self.occupied[level] & (1 << slot) != 0 {
-                    let bag = std::mem::replace(&mut self.slots[level][slot], Bag::new());
+                    let bag = std::mem::take(&mut self.slots[level][slot]);
                     self.falling.append(bag);
                 }
             }
             self.occupied[level] = 0;
         }
-        self.falling
-            .append(std::mem::replace(&mut self.overflow, Bag::new()));
-        self.falling
-            .append(std::mem::replace(&mut self.due, Bag::new()));
+        self.falling.append(std::mem::take(&mut self.overflow));
+        self.falling.append(std::mem::take(&mut self.due));
     }
 
     /// Takes all items out, for whoever sorts out stale ones. It costs a walk over the slots, not
@@ -262,7 +265,7 @@ impl<T: Timed> Wheel<T> {
     pub fn take_all(&mut self) -> Bag<T> {
         self.lift_all();
         self.len = 0;
-        std::mem::replace(&mut self.falling, Bag::new())
+        std::mem::take(&mut self.falling)
     }
 
     /// Items at hand without advancing time, in no order: a sample for eviction.
