@@ -4,9 +4,9 @@ use super::Server;
 use crate::command::effects::Propagate;
 use crate::keyspace::db::is_slow_to_drop;
 
-/// For how long a synchronous flush waits for the helper thread, in microseconds. The entries and
-/// the table count as free at once, since nobody can reach them; this is for long values. It is
-/// enough for some hundred thousand of them, and what is left then is freed a little later.
+/// For how long a synchronous flush waits for the helper thread, in microseconds. Entries and
+/// tables count as free at once, since nobody can reach them; this is for values beside them. It
+/// is enough for some ten thousand of those, and what is left then is freed a little later.
 const SYNC_FLUSH_US: u64 = 20_000;
 
 impl Server {
