@@ -2,9 +2,10 @@
 //! else; it never sees a command.
 
 use crate::keyspace::Doomed;
-use std::sync::Arc;
+use crate::sys::clock::Duration;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 /// What the thread counts, for INFO.
@@ -12,6 +13,9 @@ use std::thread::{self, JoinHandle};
 struct Counts {
     pending: AtomicU64,
     freed: AtomicU64,
+    /// Things handed over and not dropped yet.
+    jobs: Mutex<usize>,
+    idle: Condvar,
 }
 
 /// The handle of the helper thread. It starts with the first job and ends with the handle.
@@ -22,24 +26,38 @@ pub struct Bio {
 }
 
 impl Bio {
-    /// Hands something over to be dropped; it counts as `objects` lazily freed objects.
+    /// Hands something over to be dropped.
     pub fn bury(&mut self, doomed: Doomed) {
-        let objects = objects(&doomed);
-        self.counts.pending.fetch_add(objects, Ordering::Relaxed);
-        let jobs = self.jobs.get_or_insert_with(|| start(self.counts.clone()));
+        let counts = &self.counts;
+        counts.pending.fetch_add(doomed.objects, Ordering::Relaxed);
+        counts.change_jobs(1);
+        let jobs = self.jobs.get_or_insert_with(|| start(counts.clone()));
         if let Err(unsent) = jobs.0.send(doomed) {
             // The thread is gone, which only a panic in a destructor could cause: drop it here.
-            drop(unsent);
-            self.counts.pending.fetch_sub(objects, Ordering::Relaxed);
+            counts.finish(unsent.0);
         }
     }
 
-    /// Objects not yet freed.
+    /// Counts objects that were freed elsewhere because that was quick.
+    pub fn count_freed(&self, objects: u64) {
+        self.counts.freed.fetch_add(objects, Ordering::Relaxed);
+    }
+
+    /// Waits until everything handed over is dropped, but no longer than this.
+    pub fn await_idle(&self, most_us: u64) {
+        let busy = |jobs: &mut usize| *jobs > 0;
+        if let Ok(jobs) = self.counts.jobs.lock() {
+            let most = Duration::from_micros(most_us);
+            let _ = self.counts.idle.wait_timeout_while(jobs, most, busy);
+        }
+    }
+
+    /// Objects that clients asked to be freed in the background and that are not yet.
     pub fn pending(&self) -> u64 {
         self.counts.pending.load(Ordering::Relaxed)
     }
 
-    /// Objects freed since the counter was reset.
+    /// Such objects freed since the counter was reset.
     pub fn freed(&self) -> u64 {
         self.counts.freed.load(Ordering::Relaxed)
     }
@@ -58,10 +76,23 @@ impl Bio {
     }
 }
 
-fn objects(doomed: &Doomed) -> u64 {
-    match doomed {
-        Doomed::Value(_) => 1,
-        Doomed::Entries(entries) => entries.len() as u64,
+impl Counts {
+    fn change_jobs(&self, by: isize) {
+        // Nothing that holds the lock can panic.
+        if let Ok(mut jobs) = self.jobs.lock() {
+            *jobs = jobs.saturating_add_signed(by);
+            if *jobs == 0 {
+                self.idle.notify_all();
+            }
+        }
+    }
+
+    fn finish(&self, doomed: Doomed) {
+        let objects = doomed.objects;
+        drop(doomed);
+        self.pending.fetch_sub(objects, Ordering::Relaxed);
+        self.freed.fetch_add(objects, Ordering::Relaxed);
+        self.change_jobs(-1);
     }
 }
 
@@ -71,11 +102,36 @@ fn start(counts: Arc<Counts>) -> (Sender<Doomed>, JoinHandle<()>) {
         .name("bio_lazy_free".into())
         .spawn(move || {
             for doomed in inbox {
-                let objects = objects(&doomed);
-                drop(doomed);
-                counts.pending.fetch_sub(objects, Ordering::Relaxed);
-                counts.freed.fetch_add(objects, Ordering::Relaxed);
+                counts.finish(doomed);
             }
         });
     (jobs, thread.expect("the system can start one thread"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::Waste;
+    use crate::types::value::{Heap, Text};
+
+    fn doomed(objects: u64) -> Doomed {
+        let heap = Box::new(Heap::Text(Text::Owned(vec![1; 1000])));
+        let waste = Waste::Value(heap);
+        Doomed { waste, objects }
+    }
+
+    #[test]
+    fn counts_what_clients_asked_for() {
+        let mut bio = Bio::default();
+        bio.await_idle(0);
+        (0..100).for_each(|n| bio.bury(doomed(n % 2)));
+        bio.await_idle(60_000_000);
+        assert_eq!((bio.pending(), bio.freed()), (0, 50));
+        bio.count_freed(7);
+        assert_eq!(bio.freed(), 57);
+        bio.reset_freed();
+        bio.bury(doomed(1));
+        bio.drain();
+        assert_eq!((bio.pending(), bio.freed()), (0, 1));
+    }
 }

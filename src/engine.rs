@@ -258,6 +258,7 @@ impl Engine {
             .extend(happened.filter_map(|one| Some((one.db.0, one.event?.name, one.key))));
         self.effects.sweeps.clear();
         self.keyspace.shared.doomed.clear();
+        self.keyspace.shared.await_doomed = false;
     }
 }
 

@@ -5,7 +5,7 @@
 //! the authority.
 
 use super::expiry::{self, KeyTimer};
-use super::{DbIndex, Departed, Doomed, Shared};
+use super::{DbIndex, Departed, Doomed, Shared, Waste};
 use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher, Remains};
 use crate::types::entry::{EntryRef, NewValue};
@@ -271,7 +271,7 @@ impl<'k> DbMut<'k> {
         let entry = self.get(found);
         let value = named(value, entry.key().len(), entry.deadline_ms().is_some());
         let remains = self.db.entries.set_value(found.at, value);
-        self.bury(remains);
+        self.bury(remains, 0);
     }
 
     /// Writes a key, whether it is there or not. Returns whether it was.
@@ -343,6 +343,11 @@ impl<'k> DbMut<'k> {
 
     /// Removes a found key: the one door through which keys leave one by one.
     pub fn leave(&mut self, found: Found, why: Leave) {
+        self.leave_as(found, why, 0);
+    }
+
+    /// As `leave`; what is left counts for so many objects freed in the background.
+    fn leave_as(&mut self, found: Found, why: Leave, objects: u64) {
         let entry = self.get(found);
         let volatile = entry.deadline_ms().is_some();
         if why == Leave::Expired {
@@ -360,14 +365,13 @@ impl<'k> DbMut<'k> {
             self.db.wheel = None;
             self.db.sorting = Bag::new();
         }
-        self.bury(remains);
+        self.bury(remains, objects);
     }
 
     /// Removes a found key as UNLINK does: a value of many parts counts as freed in the background.
     pub fn unlink(&mut self, found: Found) {
         let parts = self.get(found).heap().map_or(1, parts);
-        self.shared.stats.lazyfreed += (parts > LAZY_FREE_PARTS) as u64;
-        self.leave(found, Leave::Deleted);
+        self.leave_as(found, Leave::Deleted, (parts > LAZY_FREE_PARTS) as u64);
     }
 
     /// A random key. It may be overdue if such keys are held, as RANDOMKEY allows for.
@@ -449,15 +453,16 @@ impl<'k> DbMut<'k> {
 
     /// Drops what a key left, here if that is quick.
     #[inline(always)]
-    fn bury(&mut self, remains: Remains) {
+    fn bury(&mut self, remains: Remains, objects: u64) {
         if let Some(heap) = remains {
-            self.bury_heap(heap);
+            self.bury_heap(heap, objects);
         }
     }
 
-    fn bury_heap(&mut self, heap: Box<Heap>) {
-        if heap.bytes() > SLOW_TO_DROP {
-            self.shared.doomed.push(Doomed::Value(heap));
+    fn bury_heap(&mut self, heap: Box<Heap>, objects: u64) {
+        if objects > 0 || heap.bytes() > SLOW_TO_DROP {
+            let waste = Waste::Value(heap);
+            self.shared.doomed.push(Doomed { waste, objects });
         }
     }
 }
@@ -498,7 +503,13 @@ fn parts(heap: &Heap) -> usize {
     }
 }
 
-/// Whether a flushed database is dropped by the helper thread.
-pub fn is_slow_to_drop(entries: &Entries) -> bool {
-    entries.len() > SLOW_TO_FLUSH
+/// Whether something doomed is dropped by the helper thread.
+pub fn is_slow_to_drop(waste: &Waste) -> bool {
+    match waste {
+        Waste::Value(_) => true,
+        Waste::Entries(entries) => {
+            let heaps = || entries.iter().filter_map(EntryRef::heap);
+            entries.len() > SLOW_TO_FLUSH || heaps().map(Heap::bytes).sum::<usize>() > SLOW_TO_DROP
+        }
+    }
 }

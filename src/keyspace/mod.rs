@@ -49,8 +49,16 @@ impl Default for Tuning {
     }
 }
 
-/// Something that takes long to drop; the helper thread takes it.
-pub enum Doomed {
+/// Something on its way to being dropped, by the helper thread if that takes long.
+pub struct Doomed {
+    pub waste: Waste,
+    /// For how many objects it counts among those freed in the background: what clients asked to
+    /// be freed that way, whoever does it in the end.
+    pub objects: u64,
+}
+
+/// What is dropped.
+pub enum Waste {
     Value(Box<Heap>),
     Entries(Box<Entries>),
 }
@@ -72,8 +80,6 @@ pub struct KeyStats {
     pub evicted: u64,
     /// Active expiry gave up its slice with keys still due.
     pub expiry_cut_short: u64,
-    /// Keys whose values the helper thread frees, by the rules of INFO's lazyfreed_objects.
-    pub lazyfreed: u64,
 }
 
 /// What all databases share.
@@ -85,6 +91,8 @@ pub struct Shared {
     hint: (usize, usize, u64),
     /// Values too large to drop on the way.
     pub doomed: Vec<Doomed>,
+    /// The command answers when what it doomed is gone: a synchronous flush.
+    pub await_doomed: bool,
     /// Keys that expired, for those who propagate and notify. Drained with the effects.
     pub departed: Vec<Departed>,
     /// Keys that a lookup for reading did not find, kept only while somebody listens to that.
@@ -128,6 +136,7 @@ impl Keyspace {
             stats: KeyStats::default(),
             hint: (0, 0, 0),
             doomed: Vec::new(),
+            await_doomed: false,
             departed: Vec::new(),
             missed: Vec::new(),
             note_misses: false,
@@ -221,9 +230,10 @@ impl Keyspace {
         );
         let len = db.len();
         if len > 0 {
-            self.shared
-                .doomed
-                .push(Doomed::Entries(Box::new(db.into_entries())));
+            self.shared.doomed.push(Doomed {
+                waste: Waste::Entries(Box::new(db.into_entries())),
+                objects: len as u64,
+            });
         }
         len
     }
@@ -246,3 +256,6 @@ impl Keyspace {
         self.dbs.iter().filter_map(Db::next_expiry_ms).min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,12 @@
 
 use super::Server;
 use crate::command::effects::Propagate;
-use crate::keyspace::{Doomed, db::is_slow_to_drop};
+use crate::keyspace::db::is_slow_to_drop;
+
+/// For how long a synchronous flush waits for the helper thread, in microseconds. Entries and
+/// tables count as free at once, since nobody can reach them; this is for values beside them. It
+/// is enough for some ten thousand of those, and what is left then is freed a little later.
+const SYNC_FLUSH_US: u64 = 20_000;
 
 impl Server {
     /// Draws the conclusions from what a command stated.
@@ -24,10 +29,14 @@ impl Server {
         self.effects.propagate = Propagate::Verbatim;
         self.keyspace.shared.departed.clear();
         for doomed in self.keyspace.shared.doomed.drain(..) {
-            match &doomed {
-                Doomed::Entries(entries) if !is_slow_to_drop(entries) => drop(doomed),
-                _ => self.bio.bury(doomed),
+            if is_slow_to_drop(&doomed.waste) {
+                self.bio.bury(doomed);
+            } else {
+                self.bio.count_freed(doomed.objects);
             }
+        }
+        if std::mem::take(&mut self.keyspace.shared.await_doomed) {
+            self.bio.await_idle(SYNC_FLUSH_US);
         }
     }
 }

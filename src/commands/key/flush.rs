@@ -1,7 +1,7 @@
 //! FLUSHDB, FLUSHALL, SWAPDB: whole databases.
 //!
 //! A flushed database is replaced by an empty one at once, whichever way was asked for; what was
-//! in it is dropped elsewhere. So there is nothing to wait for in a synchronous flush.
+//! in it is dropped elsewhere. A synchronous flush asks the server to answer when that is done.
 
 use super::small_int;
 use crate::command::effects::Sweep;
@@ -9,18 +9,20 @@ use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::DbIndex;
 
 /// The one option of the two: SYNC or ASYNC.
-fn parse_mode(args: &mut Args) -> CmdResult {
-    match args.left() {
-        0 => Ok(()),
-        1 if args.word("SYNC") || args.word("ASYNC") => Ok(()),
-        _ => Err(CmdError::Syntax),
-    }
+fn parse_mode(cx: &mut Cx, args: &mut Args) -> CmdResult {
+    let is_async = match args.left() {
+        0 => cx.tuning.lazy_user_flush,
+        1 if args.word("SYNC") => false,
+        1 if args.word("ASYNC") => true,
+        _ => return Err(CmdError::Syntax),
+    };
+    cx.keyspace.shared.await_doomed = !is_async;
+    Ok(())
 }
 
 fn flush(cx: &mut Cx, index: DbIndex) {
     let keys = cx.keyspace.flush(index) as u64;
     cx.effects.dirty += keys;
-    cx.keyspace.shared.stats.lazyfreed += keys;
 }
 
 /// A flush is propagated even if there was nothing to flush: it may be a replica's way back to
@@ -33,14 +35,14 @@ fn finish(cx: &mut Cx, args: &Args, sweep: Sweep, reply: &mut Reply) -> CmdResul
 
 /// FLUSHDB [ASYNC | SYNC].
 pub(super) fn flushdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    parse_mode(args)?;
+    parse_mode(cx, args)?;
     flush(cx, cx.db);
     finish(cx, args, Sweep::Flushed(cx.db), reply)
 }
 
 /// FLUSHALL [ASYNC | SYNC].
 pub(super) fn flushall(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    parse_mode(args)?;
+    parse_mode(cx, args)?;
     for index in 0..cx.keyspace.databases() {
         flush(cx, DbIndex(index));
     }

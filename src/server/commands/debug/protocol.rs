@@ -12,6 +12,8 @@ pub(super) fn error(_: &mut Server, _: &mut Session, args: &mut Args, _: &mut Re
 }
 
 /// DEBUG PROTOCOL type.
+// Not meant to be the number of the circle.
+#[allow(clippy::approx_constant)]
 pub(super) fn protocol(
     _: &mut Server,
     _: &mut Session,
