@@ -212,7 +212,7 @@ impl Entries {
         let reader = unsafe { entry.as_ref() };
         if block_size(old.size()) == block_size(new.size()) && old.size() <= BLOCK_MAX {
             // SAFETY: the block has room for the new shape and `&mut self` is exclusive.
-            unsafe { entry.write_value(reader.key(), value) };
+            unsafe { entry.write_value(entry.raw_key(), value) };
             return remains;
         }
         let timer = entry.timer_bits();

@@ -245,6 +245,13 @@ impl EntryPtr {
         Some(heap)
     }
 
+    /// Where the key stands, for whoever is about to move it.
+    pub(super) fn raw_key(self) -> *const [u8] {
+        let (offset, len) = self.key_at();
+        // SAFETY: the key is inside the block.
+        std::ptr::slice_from_raw_parts(unsafe { self.0.add(offset) }.as_ptr(), len)
+    }
+
     /// Initialises a block of at least `shape.size()` bytes with header, deadline and key.
     ///
     /// # Safety
@@ -275,9 +282,12 @@ impl EntryPtr {
 
     /// Writes key and value of an entry whose head is written and whose block has the room.
     ///
+    /// The key is a raw slice because it may be this entry's own: a reference would promise the
+    /// compiler that nothing is written over it.
+    ///
     /// # Safety
-    /// As `write_head`; a heap value held before was taken out.
-    pub(super) unsafe fn write_value(self, key: &[u8], value: NewValue) {
+    /// As `write_head`; a heap value held before was taken out. The key can be read.
+    pub(super) unsafe fn write_value(self, key: *const [u8], value: NewValue) {
         let (layout, encoding, kind, inline_len) = match &value {
             NewValue::Int(_) => (LAYOUT_INT, Encoding::Int, Kind::String, 0),
             NewValue::Inline(bytes, encoding) => {
@@ -294,10 +304,7 @@ impl EntryPtr {
         // SAFETY: the shape of head, key and value was allocated; `copy` (not `copy_nonoverlapping`)
         // because the key may be this same entry's.
         unsafe {
-            self.0
-                .add(offset)
-                .as_ptr()
-                .copy_from(key.as_ptr(), key.len());
+            self.0.add(offset).as_ptr().copy_from(key.cast(), key.len());
             if let NewValue::Inline(bytes, _) = &value {
                 self.0
                     .add(offset + key.len())
