@@ -15,9 +15,6 @@ pub use error::{CmdError, CmdResult};
 pub use reply::Reply;
 pub use spec::{Entry, Group, Spec};
 
-/// The version of Redis whose behaviour we have: clients decide by it what they may send.
-pub const REDIS_VERSION: &str = "8.2.3";
-
 /// The function of a data command: it can reach the keyspace, and nothing of the server.
 pub type DataFn = for<'a> fn(&mut Cx<'_>, &mut Args<'a>, &mut Reply<'_>) -> CmdResult;
 /// A data command as it is declared.

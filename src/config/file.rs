@@ -12,6 +12,7 @@ use super::words::LogLevel;
 use super::{table, value};
 use crate::algo::glob::{Case, matches};
 use crate::algo::quoting::split_args;
+use crate::version::REDIS_VERSION;
 
 /// What the configuration asks of its surroundings. The defaults suit a test: everything goes.
 pub trait Host {
@@ -55,7 +56,7 @@ pub enum Fatal {
 
 /// The message of a configuration that is wrong as a whole.
 pub fn fatal_text(reason: &str) -> Vec<u8> {
-    let title = "*** FATAL CONFIG FILE ERROR (Redis 8.2.3) ***";
+    let title = format!("*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***");
     format!("\n{title}\n{reason}\n").into_bytes()
 }
 

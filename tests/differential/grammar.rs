@@ -17,6 +17,10 @@ pub enum Compare {
     Exact,
     /// The same elements in any order.
     Unordered,
+    /// One of several elements, whichever: both have one, or neither has.
+    Any,
+    /// A SCAN from cursor 0, walked to its end: the elements found are the same.
+    Walk,
     /// Integers may differ by this much: time passes between two servers.
     Within(i64),
 }
@@ -278,13 +282,16 @@ fn comparable(command: &[Vec<u8>]) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let number = |word: &str| word.parse::<i64>().is_ok_and(|n| n >= 0);
     match words[..] {
+        // The help texts are in our own words.
+        [_, "help"] => false,
         ["client", "list" | "info" | "id", ..] => command.len() > 3,
         ["client", "pause", time, ..] => !number(time),
         ["client", "reply", mode, ..] => !matches!(mode, "off" | "skip"),
         ["command"] | ["command", "count" | "docs" | "list" | "info"] => false,
         ["hello"] | ["hello", _] => false,
         ["hello", "2" | "3", ..] => !words[2].eq_ignore_ascii_case("setname"),
-        ["scan", cursor, ..] => !number(cursor) || command.len() > 2,
+        ["scan", "0", ..] => true,
+        ["scan", cursor, ..] => !number(cursor),
         _ => true,
     }
 }

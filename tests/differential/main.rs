@@ -23,6 +23,8 @@ use support::server::Server;
 
 /// Commands that run on one state before both servers are emptied.
 const BATCH: usize = 200;
+/// Digests need DEBUG.
+const DEBUG: &[&str] = &["--enable-debug-command", "yes"];
 /// Replays spent on shrinking a difference.
 const SHRINK_RUNS: usize = 400;
 
@@ -51,8 +53,8 @@ impl Pair {
     pub fn start() -> Option<Pair> {
         let redis = oracle::redis()?;
         Some(Pair {
-            ours: Server::start(),
-            real: Server::of(&redis).start(),
+            ours: Server::ours().with(DEBUG).start(),
+            real: Server::of(&redis).with(DEBUG).start(),
         })
     }
 
@@ -76,15 +78,22 @@ struct Difference {
     replies: [String; 2],
 }
 
+fn value(raw: &[u8]) -> Value {
+    parse(raw).expect("a raw reply is complete").0
+}
+
 fn same(compare: Compare, ours: &[u8], real: &[u8]) -> bool {
     if ours == real {
         return true;
     }
-    let value = |raw| parse(raw).expect("a raw reply is complete").0;
     match compare {
-        Compare::Exact => false,
+        Compare::Exact | Compare::Walk => false,
+        Compare::Any => {
+            let none = |raw: &[u8]| matches!(value(raw), Value::NilBulk | Value::Null);
+            ours[0] == real[0] && none(ours) == none(real)
+        }
         Compare::Unordered => {
-            let sorted = |raw| {
+            let sorted = |raw: &[u8]| {
                 let mut items = value(raw).items();
                 items.sort();
                 items
@@ -106,10 +115,36 @@ struct Manner {
     depth: usize,
 }
 
+/// The rest of a walk that began with this reply: all elements, each once, as a reply in order.
+fn walk(client: &mut Client, scan: &Command, first: Vec<u8>) -> std::io::Result<Vec<u8>> {
+    let mut found = std::collections::BTreeSet::new();
+    let mut reply = first;
+    loop {
+        if reply[0] == b'-' {
+            return Ok(reply);
+        }
+        let [Value::Bulk(cursor), Value::Array(elements)] = &value(&reply).items()[..] else {
+            return Ok(reply);
+        };
+        found.extend(elements.iter().map(|element| match element {
+            Value::Bulk(bytes) => bytes.clone(),
+            other => panic!("an element is a bulk string, not {other:?}"),
+        }));
+        if cursor == b"0" {
+            let words: Vec<Vec<u8>> = found.into_iter().collect();
+            return Ok(encode(&words));
+        }
+        let mut next = scan.clone();
+        next[1].clone_from(cursor);
+        client.send_raw(&encode(&next))?;
+        reply = client.reply_raw()?;
+    }
+}
+
 /// How many of the commands go into the next write.
 ///
 /// Redis 8.2.3 loses the reply to a failed AUTH when a reply before it still waits to be sent, so
-/// these commands travel alone.
+/// these commands travel alone. So does a walk, which goes on before the next command.
 fn write_len(commands: &[(Compare, Command)], depth: usize) -> usize {
     let alone = |command: &Command| {
         command[0].eq_ignore_ascii_case(b"AUTH") || command[0].eq_ignore_ascii_case(b"HELLO")
@@ -117,7 +152,7 @@ fn write_len(commands: &[(Compare, Command)], depth: usize) -> usize {
     let together = commands
         .iter()
         .take(depth)
-        .take_while(|(_, command)| !alone(command))
+        .take_while(|(how, command)| *how != Compare::Walk && !alone(command))
         .count();
     together.max(1)
 }
@@ -134,8 +169,13 @@ fn compare(pair: &Pair, manner: Manner, commands: &[(Compare, Command)]) -> Opti
             .collect();
         // A server that hung up shows in its missing replies.
         let _ = (ours.send_raw(&bytes), real.send_raw(&bytes));
-        for (i, (how, _)) in chunk.iter().enumerate() {
-            let replies = [ours.reply_raw(), real.reply_raw()];
+        for (i, (how, command)) in chunk.iter().enumerate() {
+            let mut replies = [ours.reply_raw(), real.reply_raw()];
+            if *how == Compare::Walk
+                && let [Ok(a), Ok(b)] = replies
+            {
+                replies = [walk(&mut ours, command, a), walk(&mut real, command, b)];
+            }
             if let [Ok(a), Ok(b)] = &replies
                 && same(*how, a, b)
             {
@@ -183,12 +223,18 @@ fn audit() -> Vec<(Compare, Command)> {
     let mut questions = vec![
         ask(Compare::Exact, &[b"DBSIZE"]),
         ask(Compare::Unordered, &[b"KEYS", b"*"]),
+        ask(Compare::Walk, &[b"SCAN", b"0", b"COUNT", b"3"]),
+        ask(Compare::Exact, &[b"DEBUG", b"DIGEST"]),
     ];
     for key in grammar::KEYS {
         questions.push(ask(Compare::Exact, &[b"GET", key]));
         questions.push(ask(Compare::Exact, &[b"OBJECT", b"ENCODING", key]));
         questions.push(ask(Compare::Within(5_000), &[b"PTTL", key]));
     }
+    // Of one key, a random one is no longer random.
+    questions.push(ask(Compare::Exact, &[b"FLUSHDB"]));
+    questions.push(ask(Compare::Exact, &[b"SET", b"only", b"one"]));
+    questions.push(ask(Compare::Exact, &[b"RANDOMKEY"]));
     questions
 }
 

@@ -2,7 +2,6 @@
 
 use crate::acl::DEFAULT_USER;
 use crate::algo::number::parse_i64;
-use crate::command::REDIS_VERSION;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::DbIndex;
@@ -10,6 +9,7 @@ use crate::resp::encode::Resp;
 use crate::server::commands::client::check_name;
 use crate::server::session::{Ending, Session};
 use crate::server::{Server, ServerCommand};
+use crate::version::REDIS_VERSION;
 
 pub static TABLE: &[ServerCommand] = &[
     Entry {

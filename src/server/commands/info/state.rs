@@ -15,9 +15,9 @@ pub fn clients(server: &Server, text: &mut Text) {
     let recent = &server.recent_buffers;
     text.line("client_recent_max_input_buffer", recent.input.get());
     text.line("client_recent_max_output_buffer", recent.output.get());
+    text.line("blocked_clients", server.pause.waiting());
     text.lines(
         &[
-            "blocked_clients",
             "tracking_clients",
             "pubsub_clients",
             "watching_clients",
