@@ -451,7 +451,7 @@ impl Query {
     /// A line ending at the first `\n`, split as a shell would. True if there was a whole one.
     fn inline(&mut self) -> Result<bool, ProtocolError> {
         let rest = &self.buf[self.at..];
-        let Some(len) = memchr::memchr(b'\n', rest) else {
+        let Some(len) = find(b'\n', rest) else {
             return if rest.len() > LINE_MAX {
                 Err(ProtocolError::BigInline)
             } else {
@@ -490,7 +490,7 @@ impl Query {
                 self.at + 5,
             )));
         }
-        let Some(end) = memchr::memchr(b'\r', rest) else {
+        let Some(end) = find(b'\r', rest) else {
             return if rest.len() > LINE_MAX {
                 Err(too_big)
             } else {
@@ -541,7 +541,7 @@ impl Query {
             None => {
                 if let Some(&mark) = self.buf.get(self.at)
                     && mark != b'$'
-                    && memchr::memchr(b'\r', &self.buf[self.at..]).is_some()
+                    && find(b'\r', &self.buf[self.at..]).is_some()
                 {
                     return Err(ProtocolError::NoDollar(mark));
                 }
@@ -596,6 +596,13 @@ impl Query {
             self.complete();
         }
     }
+}
+
+/// Where the end of a line begins. As Redis does, which searches a C string, a zero byte before it
+/// hides it for good: such a line only ends by being too long.
+#[inline(always)]
+fn find(mark: u8, rest: &[u8]) -> Option<usize> {
+    memchr::memchr2(mark, 0, rest).filter(|&at| rest[at] == mark)
 }
 
 #[cfg(test)]

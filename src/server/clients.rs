@@ -63,7 +63,7 @@ pub struct Clients {
     pub closing: Vec<usize>,
     /// Slots of clients that may go on with what they have sent.
     pub waking: Vec<usize>,
-    // Boxes, because they move between here and their clients by pointer.
+    // Boxes, because that is how a client holds its query: lending one moves a pointer.
     #[allow(clippy::vec_box)]
     queries: Vec<Box<Query>>,
     outputs: Vec<Vec<u8>>,

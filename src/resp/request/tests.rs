@@ -168,3 +168,18 @@ proptest! {
         whole(&bytes);
     }
 }
+
+#[test]
+fn a_line_with_a_zero_byte_never_ends() {
+    let (out, error) = whole(b"PING\n\0\nPING\n");
+    assert_eq!((out, error), (vec![words("PING")], None));
+    for (line, error) in [
+        (&b"*1\0\r\n"[..], ProtocolError::BigCount),
+        (b"*1\r\n$4\0\r\n", ProtocolError::BigBulkCount),
+        (b"PING\0\r\n", ProtocolError::BigInline),
+    ] {
+        assert_eq!(whole(line), (vec![], None));
+        let long = [line, &[b'x'; 70_000]].concat();
+        assert_eq!(whole(&long), (vec![], Some(error)));
+    }
+}
