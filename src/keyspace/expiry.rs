@@ -109,7 +109,7 @@ impl DbMut<'_> {
         let mut steps = 0u32;
         loop {
             steps += 1;
-            if steps % STRIDE == 0 && !go_on() {
+            if steps.is_multiple_of(STRIDE) && !go_on() {
                 self.shared.stats.expiry_cut_short += 1;
                 return Slice::More;
             }
