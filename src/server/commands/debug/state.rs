@@ -46,7 +46,7 @@ pub(super) fn clock(
             server.clock.advance_ms(ms);
         }
         (b"set", true) => server.clock.set_unix_ms(args.int()?),
-        _ => return Err(unknown(b"CLOCK")),
+        _ => return Err(unknown(args.argv().at(1))),
     }
     show_time(server);
     reply.ok()
@@ -124,7 +124,7 @@ pub(super) fn reply_buffer(
             args.int()?;
         }
     } else if !args.word("RESIZING") {
-        return Err(unknown(b"replybuffer"));
+        return Err(unknown(args.argv().at(1)));
     }
     reply.ok()
 }
