@@ -37,6 +37,7 @@ impl Slowlog {
     /// any entry nothing happens, and what was logged before stays.
     pub fn push(&mut self, mut entry: Entry, max_len: usize) {
         if max_len == 0 {
+            // As if nothing had happened: not even a number is used up.
             return;
         }
         entry.id = self.next_id;

@@ -86,6 +86,7 @@ impl Server {
                 client.session.bytes_in += n as u64;
                 self.stats.bytes_in += n as u64;
                 self.stats.reads += 1;
+                query.note_peak();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -123,12 +124,16 @@ impl Server {
 
     fn after_process(&mut self, slot: usize, client: &mut Client) -> bool {
         let mut again = client.readable;
-        if let Some(query) = &client.query {
-            if query.is_idle() {
+        if let Some(query) = &mut client.query {
+            if !query.is_idle() {
+                let waits = client.protocol_error.is_some() || !query.may_go_on();
+                again |= !waits;
+                if waits || client.session.paused {
+                    query.keep();
+                }
+            } else if !query.is_kept() {
                 let query = client.query.take().expect("just seen");
                 self.clients.recycle_query(query);
-            } else {
-                again |= client.protocol_error.is_none() && query.may_go_on();
             }
         }
         if client.protocol_error.is_some()

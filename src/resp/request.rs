@@ -247,7 +247,18 @@ pub struct Query {
     skipped: usize,
     /// A big argument being read, with its line end.
     big: Option<Vec<u8>>,
+    /// An empty buffer for the next big argument: who sent one will send more.
+    next_big: Vec<u8>,
+    /// The client keeps this query between its requests, until it has long been silent.
+    kept: bool,
+    /// The most bytes buffered since the last `trim`.
+    peak: usize,
 }
+
+/// Queries up to this size are not trimmed while their client is active, as in Redis.
+const TRIM_FROM: usize = 32 << 10;
+/// Less than this is not worth a trim, as in Redis.
+const TRIM_SPARE: usize = 4 << 10;
 
 impl Query {
     /// A query whose buffer holds `bytes` before it grows.
@@ -279,7 +290,8 @@ impl Query {
 
     /// Bytes allocated.
     pub fn capacity(&self) -> usize {
-        self.buf.capacity() + self.big.as_ref().map_or(0, Vec::capacity)
+        let big = self.big.as_ref().map_or(0, Vec::capacity);
+        self.buf.capacity() + big + self.next_big.capacity()
     }
 
     /// Bytes of finished arguments of the unfinished command.
@@ -287,15 +299,58 @@ impl Query {
         self.bigs.iter().map(Bytes::len).sum()
     }
 
+    /// Bytes allocated and free.
     pub fn spare(&self) -> usize {
-        self.buf.capacity() - self.buf.len()
+        self.capacity() - self.held()
+    }
+
+    /// Bytes in the buffers, run or not.
+    fn held(&self) -> usize {
+        self.buf.len() + self.big.as_ref().map_or(0, Vec::len)
+    }
+
+    /// From now on the client keeps this query between its requests.
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// Bytes were added.
+    #[inline(always)]
+    pub fn note_peak(&mut self) {
+        self.peak = self.peak.max(self.held());
+    }
+
+    /// Looks, now and then, whether the client holds more than it needs: gives back what is free
+    /// if it is silent, and else what was not used since the last look. False if the whole query
+    /// is not needed any more.
+    pub fn trim(&mut self, silent: bool) -> bool {
+        if self.spare() > TRIM_SPARE {
+            if silent && self.is_idle() {
+                return false;
+            }
+            let under_way = self.bulk.map_or(0, |len| len + 2);
+            if silent {
+                self.shrink(0);
+            } else if self.capacity() > TRIM_FROM && self.peak < self.capacity() / 2 {
+                self.shrink(self.peak.max(under_way));
+            }
+        }
+        let under_way = self.bulk.map_or(0, |len| len + 2);
+        self.peak = self.held().max(under_way);
+        true
     }
 
     /// Where the next bytes belong: the vector to append to and how many are wanted at most.
     pub fn target(&mut self) -> (&mut Vec<u8>, usize) {
         match &mut self.big {
             Some(big) => {
-                let wanted = big.capacity() - big.len();
+                let whole = self.bulk.map_or(0, |len| len + 2);
+                let wanted = whole.saturating_sub(big.len());
+                big.reserve_exact(wanted);
                 (big, wanted)
             }
             None => {
@@ -400,9 +455,13 @@ impl Query {
         (self.next, self.at, self.first) = (0, self.at - end, self.first - first);
     }
 
-    /// Gives back memory that a burst left behind.
-    pub fn shrink(&mut self, bytes: usize) {
-        self.buf.shrink_to(bytes);
+    /// Gives back what is free, but keeps room for so many bytes.
+    fn shrink(&mut self, bytes: usize) {
+        self.next_big = Vec::new();
+        match &mut self.big {
+            Some(big) => big.shrink_to(bytes),
+            None => self.buf.shrink_to(bytes),
+        }
     }
 
     /// Recognises commands until bytes run out, enough are there, or something is wrong. After an
@@ -569,7 +628,8 @@ impl Query {
         }
         self.bulk = Some(len);
         if len >= BIG && self.big.is_none() {
-            let mut big = Vec::with_capacity(len + 2);
+            let mut big = std::mem::take(&mut self.next_big);
+            big.reserve_exact(len + 2);
             big.extend_from_slice(&self.buf[self.at..]);
             self.buf.truncate(self.at);
             self.big = Some(big);
@@ -584,6 +644,7 @@ impl Query {
             return;
         }
         let mut big = self.big.take().expect("just seen");
+        self.next_big = Vec::with_capacity(len + 2);
         big.truncate(len);
         self.args.push(Range {
             start: IN_BIGS,

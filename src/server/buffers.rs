@@ -3,12 +3,17 @@
 //! Buffers are lent to clients while they are needed, so looking at clients now and then would miss
 //! most: a buffer is noted when it is given back, and those still in use are looked at by cron, each
 //! client about once a second. A peak is forgotten after eight seconds, as in Redis.
+//!
+//! A client whose request came in pieces keeps its query buffer; the same look trims it.
 
 use super::Server;
 use super::clients::Client;
 
 /// Seconds a peak is remembered.
 const SECONDS: usize = 8;
+
+/// A client that was quiet for this long needs no query buffer of its own.
+const SILENT_MS: u64 = 2_000;
 
 /// The largest value of the last seconds.
 #[derive(Clone, Debug, Default)]
@@ -68,17 +73,25 @@ impl Server {
         const SOME: usize = 5;
         let slots = self.clients.slots();
         let hz = self.config.hz.clamp(1, 500) as usize;
+        let now_ms = self.clock.mono_ms();
         let recent = &mut self.recent_buffers;
         for _ in 0..slots.min(SOME.max(slots.div_ceil(hz))) {
             recent.cursor = (recent.cursor + 1) % slots;
-            if let Some(client) = self.clients.get(recent.cursor) {
-                recent.look_at(client);
+            let Some(client) = self.clients.get_mut(recent.cursor) else {
+                continue;
+            };
+            recent.look_at(client);
+            let silent_ms = now_ms.saturating_sub(client.session.last_active_ms);
+            if let Some(query) = &mut client.query
+                && !query.trim(silent_ms > SILENT_MS)
+            {
+                client.query = None;
             }
         }
         let (input, output) = self.clients.take_lent_peaks();
         recent.input.note(input);
         recent.output.note(output);
-        let second = self.clock.mono_ms() / 1000;
+        let second = now_ms / 1000;
         recent.input.turn(second);
         recent.output.turn(second);
     }

@@ -288,7 +288,7 @@ fn comparable(command: &[Vec<u8>]) -> bool {
         ["client", "pause", time, ..] => !number(time),
         ["client", "reply", mode, ..] => !matches!(mode, "off" | "skip"),
         ["command"] | ["command", "count" | "docs" | "list" | "info"] => false,
-        ["hello"] | ["hello", _] => false,
+        ["hello"] | ["hello", _] | ["memory", "stats" | "doctor" | "malloc-stats"] => false,
         ["hello", "2" | "3", ..] => !words[2].eq_ignore_ascii_case("setname"),
         ["scan", "0", ..] => true,
         ["scan", cursor, ..] => !number(cursor),

@@ -32,6 +32,15 @@ pub static TABLE: &[Directive] = &[
     int("io-threads", 1, (1, 128), KEPT).immutable(),
     int("cluster-compatibility-sample-ratio", 0, (0, 100), KEPT),
     boolean("vset-force-single-threaded-execution", false, KEPT),
+    int("cluster-ping-interval", 0, (0, LONG_MAX), KEPT).hidden(),
+    boolean("lazyexpire-nested-arbitrary-keys", true, KEPT).hidden(),
+    int(
+        "loading-process-events-interval-bytes",
+        512 << 10,
+        (1 << 10, INT_MAX),
+        KEPT,
+    )
+    .hidden(),
     // Valkey 9.1. Unlike there, all of them can be set at run time: nothing reads them.
     boolean("io-threads-always-active", false, KEPT).hidden(),
     text("debug-context", "", KEPT).hidden(),

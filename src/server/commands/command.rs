@@ -250,7 +250,7 @@ fn info(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     spec.keys
         .iter()
         .try_for_each(|keys| key_spec(keys, reply))?;
-    reply.set(slot.subcommands.len())?;
+    reply.array(slot.subcommands.len())?;
     slot.subcommands
         .iter()
         .try_for_each(|&sub| info(table, sub, reply))

@@ -65,18 +65,17 @@ pub(super) fn client_setinfo(
     reply: &mut Reply,
 ) -> CmdResult {
     let (option, value) = (args.bytes(), args.bytes());
-    let (field, name) = if option.eq_ignore_ascii_case(b"lib-name") {
-        (&mut session.lib_name, "lib-name")
+    let field = if option.eq_ignore_ascii_case(b"lib-name") {
+        &mut session.lib_name
     } else if option.eq_ignore_ascii_case(b"lib-ver") {
-        (&mut session.lib_ver, "lib-ver")
+        &mut session.lib_ver
     } else {
         let before = "ERR Unrecognized option '";
         return Err(CmdError::quoting(before, option, usize::MAX, "'"));
     };
     if !value.iter().all(u8::is_ascii_graphic) {
-        return Err(CmdError::Text(format!(
-            "ERR {name} cannot contain spaces, newlines or special characters."
-        )));
+        let after = " cannot contain spaces, newlines or special characters.";
+        return Err(CmdError::quoting("ERR ", option, usize::MAX, after));
     }
     *field = value.to_vec();
     reply.ok()
