@@ -48,13 +48,6 @@ pub enum CmdError {
     DbIndex,
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(String),
-    #[error(
-        "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {container} HELP."
-    )]
-    SubcommandSyntax {
-        container: &'static str,
-        sub: String,
-    },
     #[error("{0}")]
     Fixed(&'static str),
     #[error("{0}")]
@@ -85,6 +78,12 @@ impl CmdError {
     pub fn unknown_subcommand(container: &str, sub: &[u8]) -> CmdError {
         let after = format!("'. Try {} HELP.", container.to_uppercase());
         CmdError::quoting("ERR unknown subcommand '", sub, SHOWN, &after)
+    }
+
+    /// The subcommand that the caller wrote as `sub` is unknown, or its arguments are too many.
+    pub fn wrong_form(container: &str, sub: &[u8]) -> CmdError {
+        let before = "ERR unknown subcommand or wrong number of arguments for '";
+        CmdError::quoting(before, sub, SHOWN, &format!("'. Try {container} HELP."))
     }
 
     /// What goes over the wire behind the `-`.

@@ -247,6 +247,7 @@ impl Spec {
                 "set" if has_word(argv, 3, b"get") => key_flags(&[RW, ACCESS, UPDATE]),
                 "set" => key_flags(&[OW, UPDATE]),
                 "bitfield" if is_bitfield_read(argv) => key_flags(&[RO, ACCESS]),
+                "bitfield" => key_flags(&[RW, ACCESS, UPDATE]),
                 _ => *flags,
             };
         }
@@ -263,9 +264,18 @@ fn has_word(argv: &Argv, from: usize, word: &[u8]) -> bool {
         .any(|arg| arg.eq_ignore_ascii_case(word))
 }
 
-/// BITFIELD with nothing but GET (and OVERFLOW, which does nothing by itself).
+/// BITFIELD with nothing but whole GETs (and OVERFLOW, which does nothing by itself).
 fn is_bitfield_read(argv: &Argv) -> bool {
-    !has_word(argv, 2, b"set") && !has_word(argv, 2, b"incrby")
+    let mut at = 2;
+    while at < argv.len() {
+        let word = argv.at(at);
+        at += match argv.len() - at {
+            3.. if word.eq_ignore_ascii_case(b"get") => 3,
+            2.. if word.eq_ignore_ascii_case(b"overflow") => 2,
+            _ => return false,
+        };
+    }
+    true
 }
 
 /// SORT's STORE can stand anywhere, and the last one counts.

@@ -161,7 +161,7 @@ static CONNECTION: &[Template] = &[
     Template(Exact, "ECHO {v}"),
     Template(Exact, "SELECT {db}"),
     Template(
-        Exact,
+        Any,
         "HELLO < 1 | 4 | abc | -1 | 2 BAD | 3 SETNAME | 3 AUTH default | 3 AUTH nobody pw | 2 AUTH default pw SETNAME x >",
     ),
     Template(Exact, "AUTH < pw | default pw | nobody pw | a b c >"),
@@ -213,17 +213,17 @@ static CONNECTION: &[Template] = &[
 
 /// What tells of the process has its say in tests of its own; here are the mistakes, and what is
 /// known of an empty server.
+/// Sizes and times are ours.
 static SERVER: &[Template] = &[
     Template(Exact, "SET {k} {v}"),
-    Template(Exact, "DEBUG DIGEST"),
     Template(Exact, "DEBUG DIGEST-VALUE ( {k} )"),
     Template(Exact, "DEBUG < BOGUS | OBJECT | OBJECT nosuch | DIGEST x >"),
     Template(
-        Exact,
+        Any,
         "MEMORY < BOGUS | USAGE | USAGE nosuch | USAGE {k} BAD | USAGE {k} SAMPLES -1 | USAGE {k} SAMPLES x | STATS x >",
     ),
     Template(
-        Exact,
+        Any,
         "LATENCY < BOGUS | HISTORY | HISTORY nosuch | GRAPH nosuch | RESET nosuch | HISTOGRAM nosuch | LATEST x >",
     ),
     Template(
@@ -232,7 +232,7 @@ static SERVER: &[Template] = &[
     ),
     Template(Exact, "ROLE [ {v} ]"),
     Template(Exact, "MODULE < LIST x | LOAD | UNLOAD nosuch | BOGUS >"),
-    Template(Exact, "INFO nosuch"),
+    Template(Any, "INFO nosuch"),
     Template(Exact, "FLUSHALL [ SYNC | ASYNC | BAD ]"),
     Template(Exact, "OBJECT ENCODING {k}"),
 ];

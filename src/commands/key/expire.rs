@@ -26,8 +26,8 @@ impl Conditions {
             } else if args.word("LT") {
                 c.earlier = true;
             } else {
-                let word = String::from_utf8_lossy(args.bytes());
-                return Err(CmdError::Text(format!("ERR Unsupported option {word}")));
+                let before = "ERR Unsupported option ";
+                return Err(CmdError::quoting(before, args.bytes(), usize::MAX, ""));
             }
         }
         if c.absent && (c.present || c.later || c.earlier) {

@@ -198,10 +198,8 @@ fn latency_graph(
 ) -> CmdResult {
     let event = args.bytes();
     let Some((name, series)) = server.observe.latency.get(event) else {
-        let event = String::from_utf8_lossy(event);
-        return Err(CmdError::Text(format!(
-            "ERR No samples available for event '{event}'"
-        )));
+        let before = "ERR No samples available for event '";
+        return Err(CmdError::quoting(before, event, usize::MAX, "'"));
     };
     let graph = series.graph(name, server.clock.now_s());
     reply.verbatim(b"txt", graph.as_bytes())

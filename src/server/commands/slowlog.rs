@@ -103,11 +103,7 @@ fn slowlog_get(
             Ok(count @ 0..) => count as usize,
             _ => return Err(bad_count),
         },
-        _ => {
-            let sub = String::from_utf8_lossy(args.argv().at(1)).into_owned();
-            let container = "SLOWLOG";
-            return Err(CmdError::SubcommandSyntax { container, sub });
-        }
+        _ => return Err(CmdError::wrong_form("SLOWLOG", args.argv().at(1))),
     };
     let slowlog = &server.observe.slowlog;
     reply.array(slowlog.len().min(count))?;

@@ -6,11 +6,8 @@ use crate::server::Server;
 use crate::server::pause::Held;
 use crate::server::session::{ClientId, Session};
 
-fn wrong_form(sub: &'static str) -> CmdError {
-    CmdError::SubcommandSyntax {
-        container: "CLIENT",
-        sub: sub.to_owned(),
-    }
+fn wrong_form(args: &Args) -> CmdError {
+    CmdError::wrong_form("CLIENT", args.argv().at(1))
 }
 
 /// CLIENT PAUSE timeout [WRITE|ALL].
@@ -21,7 +18,7 @@ pub(super) fn client_pause(
     reply: &mut Reply,
 ) -> CmdResult {
     if args.left() > 2 {
-        return Err(wrong_form("PAUSE"));
+        return Err(wrong_form(args));
     }
     let timeout = args.bytes();
     let held = match args.option() {
@@ -65,7 +62,7 @@ pub(super) fn client_unblock(
     reply: &mut Reply,
 ) -> CmdResult {
     if args.left() > 2 {
-        return Err(wrong_form("UNBLOCK"));
+        return Err(wrong_form(args));
     }
     let id = args.bytes();
     let with_error = match args.option() {

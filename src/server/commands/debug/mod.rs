@@ -131,15 +131,7 @@ fn debug(
     };
     match TOOLS.iter().find(fits) {
         Some(tool) => (tool.run)(server, session, args, reply),
-        None => Err(unknown(word)),
-    }
-}
-
-/// The error for what no tool fits.
-fn unknown(word: &[u8]) -> CmdError {
-    CmdError::SubcommandSyntax {
-        container: "DEBUG",
-        sub: String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned(),
+        None => Err(CmdError::wrong_form("DEBUG", word)),
     }
 }
 

@@ -7,8 +7,7 @@ use crate::server::session::Session;
 
 /// DEBUG ERROR text.
 pub(super) fn error(_: &mut Server, _: &mut Session, args: &mut Args, _: &mut Reply) -> CmdResult {
-    let text = String::from_utf8_lossy(args.bytes()).into_owned();
-    Err(CmdError::Text(text))
+    Err(CmdError::Bytes(args.bytes().to_vec()))
 }
 
 /// DEBUG PROTOCOL type.

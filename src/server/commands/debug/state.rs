@@ -1,6 +1,6 @@
 //! The server's own state: its clock, its generators, its switches.
 
-use super::{switch, unknown};
+use super::switch;
 use crate::algo::number::parse_f64;
 use crate::algo::rng::Rng;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -46,7 +46,7 @@ pub(super) fn clock(
             server.clock.advance_ms(ms);
         }
         (b"set", true) => server.clock.set_unix_ms(args.int()?),
-        _ => return Err(unknown(args.argv().at(1))),
+        _ => return Err(CmdError::wrong_form("DEBUG", b"CLOCK")),
     }
     show_time(server);
     reply.ok()
@@ -124,7 +124,7 @@ pub(super) fn reply_buffer(
             args.int()?;
         }
     } else if !args.word("RESIZING") {
-        return Err(unknown(args.argv().at(1)));
+        return Err(CmdError::wrong_form("DEBUG", b"replybuffer"));
     }
     reply.ok()
 }
