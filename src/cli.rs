@@ -128,11 +128,11 @@ pub fn start(argv: &[Vec<u8>], around: &mut Surroundings) -> Startup {
 pub fn split(args: &[Vec<u8>]) -> Words {
     let mut words = Words::default();
     let mut rest = args;
-    if let Some((first, others)) = args.split_first() {
-        if first.first() != Some(&b'-') {
-            words.file = Some(first.clone());
-            rest = others;
-        }
+    if let Some((first, others)) = args.split_first()
+        && first.first() != Some(&b'-')
+    {
+        words.file = Some(first.clone());
+        rest = others;
     }
     // After a bare option name comes its first value, whatever it looks like.
     let mut value_due = false;

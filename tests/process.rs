@@ -206,3 +206,175 @@ fn a_server_that_cannot_save_stays_unless_forced() {
     client.send(&["SHUTDOWN", "SAVE", "FORCE"]);
     assert_eq!(server.wait().code(), Some(0));
 }
+
+/// What a process says on its way, and that it is ended with the test.
+struct Started(std::process::Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn it_goes_into_the_background() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let dir = folder.path().to_str().expect("temporary folders are UTF-8");
+    let port = free_port();
+    let output = run(&[
+        "--port",
+        &port.to_string(),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        dir,
+        "--daemonize",
+        "yes",
+        "--pidfile",
+        "server.pid",
+        "--logfile",
+        "server.log",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert_eq!(text(&output.stdout), "");
+    let pid_file = folder.path().join("server.pid");
+    wait_for(|| Client::connect(port).is_ok());
+    let mut client = Client::connect(port).expect("it was there");
+    let info = client.run("INFO server").text();
+    let pid = std::fs::read_to_string(&pid_file).expect("it is written before the port is open");
+    assert!(
+        info.contains(&format!("process_id:{}\r\n", pid.trim())),
+        "{pid} in {info}"
+    );
+    client.send(&["SHUTDOWN", "NOSAVE"]);
+    assert_eq!(client.read_to_end().expect("the server closes"), b"");
+    wait_for(|| !pid_file.exists());
+    let log = folder.path().join("server.log");
+    wait_for(|| std::fs::read_to_string(&log).is_ok_and(|log| log.contains("bye bye...")));
+}
+
+fn wait_for(mut holds: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("it never came true");
+}
+
+#[test]
+fn systemd_is_told() {
+    use std::os::unix::net::UnixDatagram;
+    for mode in ["systemd", "auto"] {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("notify");
+        let supervisor = UnixDatagram::bind(&path).expect("the folder is ours");
+        let patience = Some(std::time::Duration::from_secs(20));
+        supervisor.set_read_timeout(patience).expect("it can wait");
+        let child = Command::new(our_binary())
+            .args([
+                "--port",
+                &free_port().to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+            ])
+            .args(["--supervised", mode])
+            .current_dir(folder.path())
+            .env("NOTIFY_SOCKET", &path)
+            .stdout(std::process::Stdio::null())
+            .spawn();
+        let child = Started(child.expect("the server's binary can be run"));
+        for (n, state) in [
+            "STATUS=Redis is loading...\n",
+            "STATUS=Ready to accept connections\n",
+            "READY=1\n",
+            "STOPPING=1\n",
+        ]
+        .iter()
+        .enumerate()
+        {
+            if n == 3 {
+                let pid = child.0.id().to_string();
+                let sent = Command::new("kill").args(["-TERM", &pid]).status();
+                assert!(sent.is_ok_and(|status| status.success()));
+            }
+            let mut bytes = [0; 256];
+            let count = supervisor.recv(&mut bytes).expect("it is told");
+            assert_eq!(text(&bytes[..count]), *state, "{mode}");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_was_moved_away_begins_anew() {
+    let mut server = Server::ours().with(&["--logfile", "redis.log"]).start();
+    let (log, old) = (
+        server.path().join("redis.log"),
+        server.path().join("redis.log.1"),
+    );
+    std::fs::rename(&log, &old).expect("it is there");
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    let read = |path| std::fs::read_to_string(path).expect("it was written");
+    assert!(read(old).contains("Ready to accept connections"));
+    let log = read(log);
+    assert!(
+        log.contains("bye bye...") && !log.contains("Ready to accept"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_crash_is_reported() {
+    use std::os::unix::process::ExitStatusExt;
+    for (name, number) in [
+        ("SEGV", 11),
+        ("BUS", 7),
+        ("FPE", 8),
+        ("ILL", 4),
+        ("ABRT", 6),
+    ] {
+        let mut server = Server::ours().with(&["--pidfile", "server.pid"]).start();
+        server.signal(name);
+        assert_eq!(server.wait().signal(), Some(number));
+        let log = server.log();
+        let crashed = format!("crashed by signal: {number}, si_code: ");
+        for part in [
+            "=== REDIS BUG REPORT START: Cut & paste starting from here ===",
+            &crashed,
+            "------ STACK TRACE ------",
+            "=== REDIS BUG REPORT END.",
+        ] {
+            assert!(log.contains(part), "no {part:?} in\n{log}");
+        }
+        // Who finds it knows that the server did not stop by itself.
+        assert!(server.path().join("server.pid").exists());
+    }
+    let mut server = Server::ours().with(&["--crash-log-enabled", "no"]).start();
+    server.signal("SEGV");
+    assert_eq!(server.wait().signal(), Some(11));
+    assert!(!server.log().contains("BUG REPORT"), "{}", server.log());
+}
+
+#[test]
+fn a_panic_is_reported() {
+    use std::os::unix::process::ExitStatusExt;
+    let mut server = Server::ours()
+        .with(&["--enable-debug-command", "yes"])
+        .start();
+    let mut client = server.client();
+    client.send(&["DEBUG", "PANIC"]);
+    assert_eq!(client.read_to_end().unwrap_or_default(), b"");
+    assert!(server.wait().signal().is_some(), "{}", server.log());
+    let log = server.log();
+    assert!(
+        log.contains("REDIS BUG REPORT START") && log.contains("Guru Meditation: "),
+        "{log}"
+    );
+}

@@ -233,7 +233,7 @@ fn write_scaled(out: &mut Vec<u8>, scaled: u128) {
         return;
     }
     let mut digits = 17;
-    while fraction % 10 == 0 {
+    while fraction.is_multiple_of(10) {
         fraction /= 10;
         digits -= 1;
     }

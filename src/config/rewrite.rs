@@ -185,10 +185,11 @@ impl Config {
             Place::Kept => self.kept[row.name].clone(),
         };
         // A string that may be absent has no line when it is.
-        if let (Kind::Text(rule), Value::Text(text)) = (row.kind, &value) {
-            if rule.nullable && text.is_empty() {
-                return Vec::new();
-            }
+        if let (Kind::Text(rule), Value::Text(text)) = (row.kind, &value)
+            && rule.nullable
+            && text.is_empty()
+        {
+            return Vec::new();
         }
         let printed = value::print_for_file(&row.kind, &value);
         let text = [row.name.as_bytes(), b" ", &printed].concat();

@@ -113,10 +113,10 @@ impl Config {
 
     /// Takes a SET back.
     pub fn rollback(&mut self, undo: Undo, host: &mut dyn Host) {
-        if self.dir != undo.0.dir {
-            if let Err(reason) = host.chdir(&undo.0.dir) {
-                log::warn!("Can't go back to the directory before CONFIG SET: {reason}");
-            }
+        if self.dir != undo.0.dir
+            && let Err(reason) = host.chdir(&undo.0.dir)
+        {
+            log::warn!("Can't go back to the directory before CONFIG SET: {reason}");
         }
         *self = *undo.0;
     }

@@ -6,7 +6,7 @@
 use super::directive::{Line, Source, Special};
 use super::fields::Config;
 use super::value::{find_word, parse_int, print_memory};
-use crate::algo::quoting::quote;
+use crate::algo::quoting::{needs_repr, quote};
 use crate::algo::units::parse_memory;
 
 /// Save when `changes` changes happened and `seconds` passed.
@@ -203,6 +203,14 @@ pub static SAVE: Special = Special {
     },
 };
 
+/// A word as a line can hold it: quoted where it would not read back as it is.
+fn word(bytes: &[u8]) -> Vec<u8> {
+    if bytes.is_empty() || needs_repr(bytes) || bytes.contains(&b'\'') {
+        return quote(bytes);
+    }
+    bytes.to_vec()
+}
+
 pub static BIND: Special = Special {
     init: |config| config.bind = vec![b"*".to_vec(), b"-::*".to_vec()],
     set: |config, args, _| {
@@ -217,7 +225,7 @@ pub static BIND: Special = Special {
     lines: |config| {
         let addresses = match config.bind.as_slice() {
             [] => b"\"\"".to_vec(),
-            some => some.join(&b' '),
+            some => some.iter().map(|a| word(a)).collect::<Vec<_>>().join(&b' '),
         };
         let default = config.bind == [b"*".as_slice(), b"-::*"];
         vec![line([b"bind ".as_slice(), &addresses].concat(), !default)]

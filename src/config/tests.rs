@@ -701,7 +701,7 @@ fn sample(row: &Directive, seed: u64, letters: &str) -> String {
             let n = if row.name == "hz" { 1 + n % 500 } else { n };
             match rule.unit {
                 Unit::Octal => format!("{n:o}"),
-                Unit::MemoryOrPercent if seed % 2 == 0 => format!("{}%", 1 + seed % 100),
+                Unit::MemoryOrPercent if seed.is_multiple_of(2) => format!("{}%", 1 + seed % 100),
                 _ => n.to_string(),
             }
         }

@@ -11,7 +11,7 @@ use crate::types::entries::{Entries, KeyHasher, Remains};
 use crate::types::entry::{EntryRef, NewValue};
 use crate::types::table::Position;
 use crate::types::value::{Encoding, Heap, Kind, Value};
-use crate::types::wheel::Wheel;
+use crate::types::wheel::{Bag, Wheel};
 
 /// Values with more bytes than this are dropped by the helper thread: returning a quarter of a
 /// megabyte to the system already costs tens of microseconds.
@@ -57,6 +57,9 @@ pub struct Found {
 pub struct Db {
     pub(super) entries: Entries,
     pub(super) wheel: Option<Box<Wheel<KeyTimer>>>,
+    /// Items taken out of the wheel to be sorted out, and on which side the sorted ones are.
+    pub(super) sorting: Bag<KeyTimer>,
+    pub(super) side: bool,
     /// Keys with a deadline.
     pub(super) volatile: usize,
     /// Of the deadlines seen lately, how far ahead they are, for INFO's avg_ttl.
@@ -68,6 +71,8 @@ impl Db {
         Db {
             entries: Entries::new(hasher, reserve),
             wheel: None,
+            sorting: Bag::new(),
+            side: false,
             volatile: 0,
             avg_ttl_ms: 0,
         }
@@ -96,11 +101,15 @@ impl Db {
 
     /// Items the wheel holds, stale ones included.
     pub fn timers(&self) -> usize {
-        self.wheel.as_ref().map_or(0, |wheel| wheel.len())
+        self.wheel.as_ref().map_or(0, |wheel| wheel.len()) + self.sorting.len()
     }
 
     /// When the wheel wants to be looked at: the deadline itself where few keys share its slot.
     pub(super) fn next_expiry_ms(&self) -> Option<i64> {
+        // Items that wait to be sorted out may be overdue.
+        if !self.sorting.is_empty() {
+            return Some(0);
+        }
         self.wheel.as_ref()?.wake_ms().map(|ms| ms as i64)
     }
 }
@@ -354,6 +363,7 @@ impl<'k> DbMut<'k> {
         let remains = self.db.entries.remove(found.at);
         if self.db.volatile == 0 && self.db.entries.is_empty() {
             self.db.wheel = None;
+            self.db.sorting = Bag::new();
         }
         self.bury(remains, objects);
     }

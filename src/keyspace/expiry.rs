@@ -13,16 +13,21 @@
 //!
 //! `ARMED` in an entry says that the wheel holds an item that surfaces no later than the deadline.
 //! Extending a deadline therefore inserts nothing: the item surfaces early and arms itself again.
-//! Shortening inserts one; when more than half of the items are stale, the wheel is rebuilt from
-//! those that match an entry, a slice at a time.
+//! Shortening inserts one. When more than half of the items are stale, all are taken out at once and
+//! sorted out a slice at a time: what stands for a key goes back, once. `SIDE` tells whether a key
+//! was seen already; its meaning turns over with each sorting-out, so no entry has to be reset.
 
 use super::db::{DbMut, Found, Leave};
+use crate::types::entry::EntryRef;
 use crate::types::wheel::{Step, Timed, Wheel};
 
 const DEADLINE_BITS: u32 = 24;
 const LOW_HASH_BITS: u32 = 25;
 /// Below this many items a wheel is not worth sorting out.
 const MIN_STALE: usize = 1024;
+
+/// Items sorted out with each one inserted.
+const SORTED_PER_INSERT: usize = 4;
 
 /// What the wheel holds for a volatile key; see the head of this file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,10 +45,6 @@ impl KeyTimer {
         let hash = self.0 >> DEADLINE_BITS;
         hash >> LOW_HASH_BITS << 49 | hash & ((1 << LOW_HASH_BITS) - 1)
     }
-
-    fn is_for(self, deadline_ms: i64) -> bool {
-        (self.0 ^ deadline_ms as u64) & ((1 << DEADLINE_BITS) - 1) == 0
-    }
 }
 
 impl Timed for KeyTimer {
@@ -60,12 +61,21 @@ pub(super) fn arm(db: &mut DbMut, found: Found, old_ms: Option<i64>, deadline_ms
     if armed && old_ms.is_some_and(|old_ms| old_ms <= deadline_ms) {
         return;
     }
-    if !armed {
-        db.entries_mut().set_armed(found.at, true);
-    }
+    let side = db.db.side;
+    db.entries_mut().arm(found.at, side);
     insert(db, found.hash, deadline_ms);
-    if db.db.timers() > 2 * db.db.volatile + MIN_STALE {
-        sort_out(db);
+    // Sorting out goes on between turns; this keeps ahead of whoever inserts without a pause.
+    for _ in 0..SORTED_PER_INSERT {
+        match db.db.sorting.pop() {
+            Some(item) => db.sort_out(item),
+            None => break,
+        }
+    }
+    if db.db.sorting.is_empty() && db.db.timers() > 2 * db.db.volatile + MIN_STALE {
+        db.db.side = !side;
+        if let Some(wheel) = &mut db.db.wheel {
+            db.db.sorting = wheel.take_all();
+        }
     }
 }
 
@@ -76,38 +86,6 @@ fn insert(db: &mut DbMut, hash: u64, deadline_ms: i64) {
         .wheel
         .get_or_insert_with(|| Box::new(Wheel::new(now_ms)));
     wheel.insert(deadline_ms.max(0) as u64, KeyTimer::new(hash, deadline_ms));
-}
-
-/// Rebuilds the wheel from what still stands for a key.
-///
-/// It runs once per as many insertions as there are volatile keys, so its cost is spread; the walk
-/// itself visits each item once.
-fn sort_out(db: &mut DbMut) {
-    let Some(wheel) = &mut db.db.wheel else {
-        return;
-    };
-    let mut items: Vec<KeyTimer> = wheel.take_all().collect();
-    items.sort_unstable_by_key(|item| item.0);
-    items.dedup();
-    for item in items {
-        let entries = &db.db.entries;
-        let exact = |deadline_ms: Option<i64>| deadline_ms.is_some_and(|ms| item.is_for(ms));
-        if let Some(at) = entries.find_by(item.hash(), |entry| exact(entry.deadline_ms())) {
-            let deadline_ms = entries
-                .get(at)
-                .and_then(|e| e.deadline_ms())
-                .expect("just seen");
-            insert(db, item.hash(), deadline_ms);
-        } else if let Some(at) = entries.find_by(item.hash(), |entry| {
-            entry.deadline_ms().is_some() && entry.is_armed()
-        }) {
-            let deadline_ms = entries
-                .get(at)
-                .and_then(|e| e.deadline_ms())
-                .expect("just seen");
-            insert(db, item.hash(), deadline_ms);
-        }
-    }
 }
 
 /// What a slice of expiry came to.
@@ -131,9 +109,13 @@ impl DbMut<'_> {
         let mut steps = 0u32;
         loop {
             steps += 1;
-            if steps % STRIDE == 0 && !go_on() {
+            if steps.is_multiple_of(STRIDE) && !go_on() {
                 self.shared.stats.expiry_cut_short += 1;
                 return Slice::More;
+            }
+            if let Some(item) = self.db.sorting.pop() {
+                self.sort_out(item);
+                continue;
             }
             let now_ms = self.shared.now_ms;
             let Some(wheel) = &mut self.db.wheel else {
@@ -145,6 +127,20 @@ impl DbMut<'_> {
                 Step::Due(item) => self.surface(item),
             }
         }
+    }
+
+    /// Puts an item back if it is the first for a volatile key in this sorting-out.
+    fn sort_out(&mut self, item: KeyTimer) {
+        let (hash, side) = (item.hash(), self.db.side);
+        let unseen = |entry: EntryRef| {
+            entry.deadline_ms().is_some() && entry.is_armed() && entry.side() != side
+        };
+        let Some(at) = self.db.entries.find_by(hash, unseen) else {
+            return;
+        };
+        let deadline_ms = self.db.entries.get(at).and_then(|e| e.deadline_ms());
+        self.db.entries.arm(at, side);
+        insert(self, hash, deadline_ms.expect("just seen"));
     }
 
     /// Looks at the key an item stands for: it leaves, or is armed again.
@@ -224,6 +220,30 @@ mod tests {
             "{} items for one key",
             db.db.timers()
         );
+    }
+
+    #[test]
+    fn sorting_out_loses_no_key_and_keeps_no_double() {
+        let mut ks = keyspace();
+        let key = |n: i64| format!("key:{n}").into_bytes();
+        let mut db = ks.db(DbIndex(0));
+        for n in 0..3_000 {
+            db.add(&key(n), NewValue::Int(1), Some(2_000_000 + n));
+        }
+        // Shorter each time: every change inserts an item, until a sorting-out begins.
+        for round in 1..5 {
+            for n in 0..3_000 {
+                let found = db.peek(&key(n)).expect("not due yet");
+                db.set_deadline(found, 2_000_000 + n - 100_000 * round);
+            }
+        }
+        assert!(db.db.timers() <= 2 * 3_000 + MIN_STALE + 1);
+        for (now_ms, left) in [(1_600_999, 2_000), (1_602_999, 0)] {
+            ks.set_now_ms(now_ms);
+            while ks.db(DbIndex(0)).expire_due(|| true) == Slice::More {}
+            assert_eq!(ks.view(DbIndex(0)).len(), left);
+        }
+        assert_eq!(ks.view(DbIndex(0)).timers(), 0);
     }
 
     #[test]

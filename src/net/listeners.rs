@@ -54,11 +54,11 @@ impl Listeners {
     /// Closes every listener that is not a Unix socket.
     pub fn close_tcp(&mut self) {
         for place in &mut self.places {
-            if place.as_ref().is_some_and(|listener| !listener.is_unix()) {
-                if let (Some(mut listener), Some((registry, _))) = (place.take(), &self.watcher) {
-                    // Closing ends the watch, too; this only tidies up.
-                    let _ = listener.deregister(registry);
-                }
+            if place.as_ref().is_some_and(|listener| !listener.is_unix())
+                && let (Some(mut listener), Some((registry, _))) = (place.take(), &self.watcher)
+            {
+                // Closing ends the watch, too; this only tidies up.
+                let _ = listener.deregister(registry);
             }
         }
     }

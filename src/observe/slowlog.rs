@@ -33,7 +33,8 @@ pub struct Slowlog {
 }
 
 impl Slowlog {
-    /// Adds an entry and forgets the oldest beyond `max_len`. The id is given here.
+    /// Adds an entry and forgets the oldest beyond `max_len`. The id is given here; without room for
+    /// any entry nothing happens, and what was logged before stays.
     pub fn push(&mut self, mut entry: Entry, max_len: usize) {
         if max_len == 0 {
             // As if nothing had happened: not even a number is used up.
@@ -137,6 +138,7 @@ mod tests {
         log.push(entry(), 2);
         assert_eq!(log.iter().next().map(|e| e.id), Some(4));
         log.push(entry(), 0);
-        assert!(log.is_empty());
+        log.push(entry(), 2);
+        assert_eq!(log.iter().map(|e| e.id).collect::<Vec<_>>(), [5, 4]);
     }
 }

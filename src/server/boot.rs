@@ -97,11 +97,12 @@ pub fn announce(config: &Config, launch: Launch) -> Process {
     }
     warn_about_system(config);
     let supervisor = find_supervisor(config.supervised);
-    if config.daemonize && supervisor == Supervisor::Nobody {
-        if let Err(error) = process::daemonize() {
-            let reason = crate::config::os_reason(&error);
-            log::warn!("Can't go into the background: {reason}");
-        }
+    if config.daemonize
+        && supervisor == Supervisor::Nobody
+        && let Err(error) = process::daemonize()
+    {
+        let reason = crate::config::os_reason(&error);
+        log::warn!("Can't go into the background: {reason}");
     }
     log::info!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
     let pid = std::process::id();

@@ -63,6 +63,8 @@ pub struct Clients {
     pub closing: Vec<usize>,
     /// Slots of clients that may go on with what they have sent.
     pub waking: Vec<usize>,
+    // Boxes, because that is how a client holds its query: lending one moves a pointer.
+    #[allow(clippy::vec_box)]
     queries: Vec<Box<Query>>,
     outputs: Vec<Vec<u8>>,
     /// The largest query and output given back since somebody asked.

@@ -112,10 +112,10 @@ impl Server {
         if self.pause.is_on() {
             return;
         }
-        if !self
+        if self
             .keyspace
             .next_expiry_ms()
-            .is_some_and(|ms| ms <= self.clock.now_ms())
+            .is_none_or(|ms| ms > self.clock.now_ms())
         {
             return;
         }

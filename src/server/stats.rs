@@ -22,7 +22,7 @@ impl Rate {
     pub fn sample(&mut self, counter: u64, now_ms: u64) {
         let passed = now_ms.saturating_sub(self.last_ms);
         let grown = counter.saturating_sub(self.last);
-        self.samples[self.next] = if passed > 0 { grown * 1000 / passed } else { 0 };
+        self.samples[self.next] = (grown * 1000).checked_div(passed).unwrap_or(0);
         self.next = (self.next + 1) % self.samples.len();
         (self.last, self.last_ms) = (counter, now_ms);
     }

@@ -4,10 +4,10 @@ use super::Server;
 use crate::command::effects::Propagate;
 use crate::keyspace::db::is_slow_to_drop;
 
-/// For how long a synchronous flush waits for the helper thread, in microseconds. The entries and
-/// the table count as free at once, since nobody can reach them; this is for long values. It is
-/// enough for some hundred thousand of them, and what is left then is freed a little later.
-const SYNC_FLUSH_US: u64 = 20_000;
+/// For how long a synchronous flush waits for the helper thread, in microseconds. Entries and
+/// tables count as free at once, since nobody can reach them; this is for values beside them. It
+/// is enough for a thousand of those and holds up nobody; what is left is freed a little later.
+const SYNC_FLUSH_US: u64 = 2_000;
 
 impl Server {
     /// Draws the conclusions from what a command stated.
@@ -18,6 +18,7 @@ impl Server {
             || !matches!(effects.propagate, Propagate::Verbatim)
             || !self.keyspace.shared.departed.is_empty()
             || !self.keyspace.shared.doomed.is_empty()
+            || !effects.sweeps.is_empty()
         {
             self.settle_effects();
         }
@@ -26,6 +27,7 @@ impl Server {
     #[cold]
     fn settle_effects(&mut self) {
         self.effects.happened.clear();
+        self.effects.sweeps.clear();
         self.effects.propagate = Propagate::Verbatim;
         self.keyspace.shared.departed.clear();
         for doomed in self.keyspace.shared.doomed.drain(..) {

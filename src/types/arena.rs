@@ -78,11 +78,11 @@ unsafe impl Send for Arena {}
 #[inline(always)]
 const fn class_of(size: usize) -> usize {
     if size <= 256 {
-        (size + 7) / 8 - 1
+        size.div_ceil(8) - 1
     } else if size <= 512 {
-        32 + (size - 256 + 15) / 16 - 1
+        32 + (size - 256).div_ceil(16) - 1
     } else {
-        48 + (size - 512 + 31) / 32 - 1
+        48 + (size - 512).div_ceil(32) - 1
     }
 }
 

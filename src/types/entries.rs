@@ -212,12 +212,12 @@ impl Entries {
         let reader = unsafe { entry.as_ref() };
         if block_size(old.size()) == block_size(new.size()) && old.size() <= BLOCK_MAX {
             // SAFETY: the block has room for the new shape and `&mut self` is exclusive.
-            unsafe { entry.write_value(reader.key(), value) };
+            unsafe { entry.write_value(entry.raw_key(), value) };
             return remains;
         }
-        let armed = reader.is_armed();
+        let timer = entry.timer_bits();
         let moved = self.build(reader.key(), value, reader.deadline_ms(), reader.aging());
-        moved.set_armed(armed);
+        moved.set_timer_bits(timer);
         self.table.replace(at, moved);
         // SAFETY: the old block is out of the table.
         unsafe { self.arena.free(entry.0, old.size()) };
@@ -244,7 +244,9 @@ impl Entries {
             (None, Value::Text(text)) => NewValue::Inline(text, encoding),
         };
         let moved = self.build(reader.key(), value, deadline_ms, reader.aging());
-        moved.set_armed(deadline_ms.is_some() && reader.is_armed());
+        if deadline_ms.is_some() {
+            moved.set_timer_bits(entry.timer_bits());
+        }
         self.table.replace(at, moved);
         // SAFETY: the old block is out of the table, its value taken or copied.
         unsafe { self.arena.free(entry.0, old.size()) };
@@ -298,8 +300,9 @@ impl Entries {
         self.at(at).set_aging(aging);
     }
 
-    pub fn set_armed(&mut self, at: Position, armed: bool) {
-        self.at(at).set_armed(armed);
+    /// Notes that the wheel holds an item for the entry, put there on this side.
+    pub fn arm(&mut self, at: Position, side: bool) {
+        self.at(at).arm(side);
     }
 
     /// Visits some entries from `cursor` on; see `Table::scan`.

@@ -9,6 +9,7 @@
 //!
 //!   byte 0   bits 0..4 kind      bits 4..6 layout of the value (inline, integer, heap)
 //!   byte 1   bits 0..4 encoding  bit 4 DEADLINE  bit 5 ARMED  bit 6 WIDE (u32 key length)
+//!            bit 7 SIDE: which sorting-out of the wheel has seen it (`keyspace::expiry`)
 //! ```
 //!
 //! `word` is there for integers and heap values, `deadline` for volatile keys, `keylen` for keys of
@@ -33,6 +34,7 @@ const LAYOUT_HEAP: u8 = 2;
 const DEADLINE: u8 = 1 << 4;
 const ARMED: u8 = 1 << 5;
 const WIDE: u8 = 1 << 6;
+const SIDE: u8 = 1 << 7;
 
 /// A raw handle to an entry. Copyable, unchecked: `types::entries` keeps it alive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,9 +175,17 @@ impl EntryPtr {
         self.set_word(0, (header | (aging as u64) << 40).to_le());
     }
 
-    pub(super) fn set_armed(self, armed: bool) {
-        let flags = self.flags() & !ARMED | if armed { ARMED } else { 0 };
-        self.set_byte(1, flags);
+    /// ARMED and SIDE, to be carried to a moved entry.
+    pub(super) fn timer_bits(self) -> u8 {
+        self.flags() & (ARMED | SIDE)
+    }
+
+    pub(super) fn set_timer_bits(self, bits: u8) {
+        self.set_byte(1, self.flags() & !(ARMED | SIDE) | bits);
+    }
+
+    pub(super) fn arm(self, side: bool) {
+        self.set_timer_bits(ARMED | if side { SIDE } else { 0 });
     }
 
     /// Overwrites the deadline of an entry that has room for one.
@@ -235,6 +245,13 @@ impl EntryPtr {
         Some(heap)
     }
 
+    /// Where the key stands, for whoever is about to move it.
+    pub(super) fn raw_key(self) -> *const [u8] {
+        let (offset, len) = self.key_at();
+        // SAFETY: the key is inside the block.
+        std::ptr::slice_from_raw_parts(unsafe { self.0.add(offset) }.as_ptr(), len)
+    }
+
     /// Initialises a block of at least `shape.size()` bytes with header, deadline and key.
     ///
     /// # Safety
@@ -265,9 +282,12 @@ impl EntryPtr {
 
     /// Writes key and value of an entry whose head is written and whose block has the room.
     ///
+    /// The key is a raw slice because it may be this entry's own: a reference would promise the
+    /// compiler that nothing is written over it.
+    ///
     /// # Safety
-    /// As `write_head`; a heap value held before was taken out.
-    pub(super) unsafe fn write_value(self, key: &[u8], value: NewValue) {
+    /// As `write_head`; a heap value held before was taken out. The key can be read.
+    pub(super) unsafe fn write_value(self, key: *const [u8], value: NewValue) {
         let (layout, encoding, kind, inline_len) = match &value {
             NewValue::Int(_) => (LAYOUT_INT, Encoding::Int, Kind::String, 0),
             NewValue::Inline(bytes, encoding) => {
@@ -284,10 +304,7 @@ impl EntryPtr {
         // SAFETY: the shape of head, key and value was allocated; `copy` (not `copy_nonoverlapping`)
         // because the key may be this same entry's.
         unsafe {
-            self.0
-                .add(offset)
-                .as_ptr()
-                .copy_from(key.as_ptr(), key.len());
+            self.0.add(offset).as_ptr().copy_from(key.cast(), key.len());
             if let NewValue::Inline(bytes, _) = &value {
                 self.0
                     .add(offset + key.len())
@@ -336,6 +353,11 @@ impl<'a> EntryRef<'a> {
     /// Whether the wheel holds an item that surfaces no later than the deadline.
     pub fn is_armed(self) -> bool {
         self.at.flags() & ARMED != 0
+    }
+
+    /// The side it was armed on; it changes when the wheel is sorted out.
+    pub fn side(self) -> bool {
+        self.at.flags() & SIDE != 0
     }
 
     /// The LRU clock or LFU counter bits; `keyspace::aging` gives them meaning.

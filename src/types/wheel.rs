@@ -44,17 +44,31 @@ pub enum Step<T> {
 
 /// Items in chunks: appending never copies what is there, and little room is wasted.
 #[derive(Debug)]
-struct Bag<T> {
+pub struct Bag<T> {
     chunks: Vec<Vec<T>>,
     len: usize,
 }
 
+impl<T> Default for Bag<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Bag<T> {
-    const fn new() -> Self {
+    pub const fn new() -> Self {
         Bag {
             chunks: Vec::new(),
             len: 0,
         }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     fn push(&mut self, item: T) {
@@ -70,7 +84,7 @@ impl<T> Bag<T> {
         self.len += 1;
     }
 
-    fn pop(&mut self) -> Option<T> {
+    pub fn pop(&mut self) -> Option<T> {
         let chunk = self.chunks.last_mut()?;
         let item = chunk.pop();
         if chunk.is_empty() {
@@ -219,7 +233,7 @@ impl<T: Timed> Wheel<T> {
             let slot = (event_ms >> shift) as usize % SLOTS;
             if self.occupied[level] & (1 << slot) != 0 && event_ms.trailing_zeros() >= shift {
                 self.occupied[level] &= !(1 << slot);
-                let bag = std::mem::replace(&mut self.slots[level][slot], Bag::new());
+                let bag = std::mem::take(&mut self.slots[level][slot]);
                 if level == 0 {
                     self.due.append(bag)
                 } else {
@@ -228,8 +242,7 @@ impl<T: Timed> Wheel<T> {
                 return;
             }
         }
-        self.falling
-            .append(std::mem::replace(&mut self.overflow, Bag::new()));
+        self.falling.append(std::mem::take(&mut self.overflow));
     }
 
     /// Takes everything out of the slots, to be placed again one by one.
@@ -237,24 +250,22 @@ impl<T: Timed> Wheel<T> {
         for level in 0..LEVELS {
             for slot in 0..SLOTS {
                 if self.occupied[level] & (1 << slot) != 0 {
-                    let bag = std::mem::replace(&mut self.slots[level][slot], Bag::new());
+                    let bag = std::mem::take(&mut self.slots[level][slot]);
                     self.falling.append(bag);
                 }
             }
             self.occupied[level] = 0;
         }
-        self.falling
-            .append(std::mem::replace(&mut self.overflow, Bag::new()));
-        self.falling
-            .append(std::mem::replace(&mut self.due, Bag::new()));
+        self.falling.append(std::mem::take(&mut self.overflow));
+        self.falling.append(std::mem::take(&mut self.due));
     }
 
-    /// Empties the wheel into a list, for whoever sorts out stale items.
-    pub fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {
+    /// Takes all items out, for whoever sorts out stale ones. It costs a walk over the slots, not
+    /// over the items.
+    pub fn take_all(&mut self) -> Bag<T> {
         self.lift_all();
         self.len = 0;
-        let bag = std::mem::replace(&mut self.falling, Bag::new());
-        bag.chunks.into_iter().flatten()
+        std::mem::take(&mut self.falling)
     }
 
     /// Items at hand without advancing time, in no order: a sample for eviction.

@@ -123,11 +123,12 @@ pub(super) fn scan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
         cursor = entries.scan(cursor, |entry| {
             visited += 1;
             let key = entry.key();
-            if !fits(o.pattern, key) {
-                return;
-            }
+            // Overdue keys leave whether they were asked for or not.
             if entry.deadline_ms().is_some_and(|ms| ms <= now_ms) {
                 overdue.push(key.to_vec());
+                return;
+            }
+            if !fits(o.pattern, key) {
                 return;
             }
             let name = entry.kind().name().as_bytes();
@@ -188,6 +189,10 @@ mod tests {
         assert_eq!(seen, names);
         assert!((20..200).contains(&calls), "{calls} calls");
         assert_eq!(e.ask("DBSIZE"), ":1000", "the walk removed the expired one");
+        e.ask("SET gone v PX 5");
+        e.advance_ms(5);
+        walk(&mut e, "MATCH key:1 TYPE list COUNT 100");
+        assert_eq!(e.ask("DBSIZE"), ":1000", "though it was not asked for");
         assert_eq!(walk(&mut e, "MATCH key:99* COUNT 100").0.len(), 11);
         assert_eq!(walk(&mut e, "TYPE STRING").0, names);
         assert_eq!(walk(&mut e, "TYPE nosuch").0.len(), 0);

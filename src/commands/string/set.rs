@@ -331,7 +331,7 @@ pub(super) fn mget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
 
 /// MSET key value [key value ...].
 pub(super) fn mset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    if args.left() % 2 != 0 {
+    if !args.left().is_multiple_of(2) {
         return Err(CmdError::arity("mset"));
     }
     store_all(cx, args);
@@ -349,7 +349,7 @@ fn store_all(cx: &mut Cx, args: &mut Args) {
 
 /// MSETNX key value [key value ...]: all or nothing.
 pub(super) fn msetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    if args.left() % 2 != 0 {
+    if !args.left().is_multiple_of(2) {
         return Err(CmdError::arity("msetnx"));
     }
     let taken = args

@@ -250,7 +250,11 @@ fn info(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     spec.keys
         .iter()
         .try_for_each(|keys| key_spec(keys, reply))?;
-    reply.set(slot.subcommands.len())?;
+    // As Redis does: an array of subcommands, but an empty set of none.
+    match slot.subcommands.len() {
+        0 => reply.set(0)?,
+        len => reply.array(len)?,
+    }
     slot.subcommands
         .iter()
         .try_for_each(|&sub| info(table, sub, reply))

@@ -23,7 +23,7 @@ pub(super) fn protocol(
     match name.as_slice() {
         b"string" => reply.bulk(b"Hello World"),
         b"integer" => reply.int(12345),
-        b"double" => reply.double(3.141),
+        b"double" => reply.double(3141.0 / 1000.0),
         b"bignum" => big_number(reply, b"1234567999999999999999999999999999999"),
         b"null" => reply.null(),
         b"array" => {
