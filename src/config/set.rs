@@ -13,13 +13,24 @@ use crate::algo::glob::{Case, matches};
 /// Why a CONFIG SET is refused; the text is the whole error reply without its `-`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetError {
-    #[error("ERR Unknown option or number of arguments for CONFIG SET - '{0}'")]
-    Unknown(String),
+    #[error("{UNKNOWN}{}'", String::from_utf8_lossy(.0))]
+    Unknown(Vec<u8>),
     #[error("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")]
     Failed { name: String, reason: String },
 }
 
+/// What stands before a name nobody knows.
+const UNKNOWN: &str = "ERR Unknown option or number of arguments for CONFIG SET - '";
+
 impl SetError {
+    /// The text with the name as it came, which need not be text.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            SetError::Unknown(name) => [UNKNOWN.as_bytes(), name, b"'"].concat(),
+            other => other.to_string().into_bytes(),
+        }
+    }
+
     fn failed(name: &str, reason: &str) -> SetError {
         SetError::Failed {
             name: name.into(),
@@ -146,7 +157,7 @@ fn admit(pairs: &[(&[u8], &[u8])], protected_allowed: bool) -> Result<Vec<Named>
     for (name, _) in pairs {
         let given = String::from_utf8_lossy(name);
         let Some(named) = table::find(name) else {
-            return Err(SetError::Unknown(given.into()));
+            return Err(SetError::Unknown(name.to_vec()));
         };
         let reason = if named.row.immutable {
             "can't set immutable config"

@@ -137,7 +137,7 @@ fn config_set(
     let changes = server
         .config
         .set(&pairs, allowed, &mut RunningHost)
-        .map_err(|error| CmdError::Text(error.to_string()))?;
+        .map_err(|error| CmdError::Bytes(error.bytes()))?;
     for (done, (apply, name)) in changes.applies.iter().enumerate() {
         let Err(reason) = server.apply(*apply) else {
             continue;
