@@ -267,20 +267,6 @@ impl<T: Timed> Wheel<T> {
         self.len = 0;
         std::mem::take(&mut self.falling)
     }
-
-    /// Items at hand without advancing time, in no order: a sample for eviction.
-    pub fn nearest(&self) -> impl Iterator<Item = &T> {
-        self.due
-            .chunks
-            .iter()
-            .chain(
-                self.slots
-                    .iter()
-                    .flatten()
-                    .flat_map(|bag| bag.chunks.iter()),
-            )
-            .flatten()
-    }
 }
 
 #[cfg(test)]
