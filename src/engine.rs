@@ -156,6 +156,7 @@ impl Engine {
         self.begin();
         for index in 0..self.keyspace.databases() {
             self.keyspace.db(DbIndex(index)).expire_due(|| true);
+            self.keyspace.db(DbIndex(index)).expire_fields_due(|| true);
         }
         self.settle(&OwnedArgv::default().as_argv());
     }
@@ -239,6 +240,19 @@ impl Engine {
             let del = vec![b"DEL".to_vec(), gone.key.clone()];
             outcome.propagated.push(del);
             outcome.events.push((gone.db.0, event.name, gone.key));
+        }
+        for lapsed in self.keyspace.shared.lapsed.drain(..) {
+            let del = |field| vec![b"HDEL".to_vec(), lapsed.key.clone(), field];
+            outcome
+                .propagated
+                .extend(lapsed.fields.into_iter().map(del));
+            let expired = (lapsed.db.0, Event::HEXPIRED.name, lapsed.key.clone());
+            outcome.events.push(expired);
+            if lapsed.emptied {
+                outcome
+                    .events
+                    .push((lapsed.db.0, Event::DEL.name, lapsed.key));
+            }
         }
         for (db, key) in self.keyspace.shared.missed.drain(..) {
             outcome.events.push((db.0, Event::KEYMISS.name, key));

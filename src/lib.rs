@@ -22,6 +22,7 @@ pub mod engine;
 // L5: subsystems.
 pub mod acl;
 pub mod bio;
+pub mod blocking;
 pub mod config;
 pub mod logging;
 pub mod observe;

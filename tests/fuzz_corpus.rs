@@ -45,3 +45,23 @@ fn numbers() {
 fn quotes() {
     run("quoting", checks::quoting);
 }
+
+#[test]
+fn lzf() {
+    run("lzf", checks::lzf);
+}
+
+#[test]
+fn hyperloglog() {
+    run("hyperloglog", checks::hyperloglog);
+}
+
+#[test]
+fn intsets() {
+    run("intset", checks::intset);
+}
+
+#[test]
+fn packs() {
+    run("pack", checks::pack);
+}

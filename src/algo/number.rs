@@ -120,6 +120,17 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     Some(value)
 }
 
+/// The double that a bound of a range denotes: decimal, with nothing as zero, beyond the largest as
+/// infinite. As Redis does, it ends at a zero byte.
+pub fn parse_bound(text: &[u8]) -> Option<f64> {
+    let text = text.split(|&b| b == 0).next().unwrap_or(b"");
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (!value.is_nan()).then_some(value)
+}
+
 /// Whether no digit in front of the exponent differs from zero.
 fn is_zero_text(body: &[u8]) -> bool {
     body.iter()
@@ -223,13 +234,57 @@ pub fn format_f64(value: f64) -> F64Text {
     } else if let Some(integer) = as_integer(value) {
         out.push(itoa::Buffer::new().format(integer).as_bytes());
     } else {
-        if value < 0.0 {
-            out.push(b"-");
-        }
-        let digits = grisu::digits(value.abs());
-        lay_out(&mut out, digits.as_ascii(), digits.exponent);
+        push_digits(&mut out, value);
     }
     out
+}
+
+/// The text of a double as `%.17g` of C writes it: scores in an answer of ZSCAN.
+pub fn format_g17(value: f64) -> Vec<u8> {
+    const DIGITS: i32 = 17;
+    if !value.is_finite() || value == 0.0 {
+        return format_f64(value).to_vec();
+    }
+    let text = format!("{:.16e}", value.abs());
+    let (digits, exponent) = text.split_once('e').expect("this format has an exponent");
+    let exponent: i32 = exponent.parse().expect("the exponent is a number");
+    let digits = digits.replace('.', "");
+    let digits = digits.trim_end_matches('0');
+    let sign = if value < 0.0 { "-" } else { "" };
+    let text = if !(-4..DIGITS).contains(&exponent) {
+        let (first, rest) = digits.split_at(1);
+        let point = if rest.is_empty() { "" } else { "." };
+        let mark = if exponent < 0 { '-' } else { '+' };
+        format!("{sign}{first}{point}{rest}e{mark}{:02}", exponent.abs())
+    } else if exponent < 0 {
+        let zeros = "0".repeat((-exponent - 1) as usize);
+        format!("{sign}0.{zeros}{digits}")
+    } else if digits.len() as i32 <= exponent + 1 {
+        let width = (exponent + 1) as usize;
+        format!("{sign}{digits:0<width$}")
+    } else {
+        let (whole, fraction) = digits.split_at((exponent + 1) as usize);
+        format!("{sign}{whole}.{fraction}")
+    };
+    text.into_bytes()
+}
+
+/// As `format_f64`, but integers get no treatment of their own: for digests.
+pub fn format_digits(value: f64) -> F64Text {
+    if !value.is_finite() || value == 0.0 {
+        return format_f64(value);
+    }
+    let mut out = F64Text::new();
+    push_digits(&mut out, value);
+    out
+}
+
+fn push_digits(out: &mut F64Text, value: f64) {
+    if value < 0.0 {
+        out.push(b"-");
+    }
+    let digits = grisu::digits(value.abs());
+    lay_out(out, digits.as_ascii(), digits.exponent);
 }
 
 /// Appends the text of a double.
@@ -279,6 +334,23 @@ fn lay_out(out: &mut F64Text, digits: &[u8], exponent: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seventeen_digits_are_those_of_c() {
+        for (value, text) in [
+            (0.2, "0.20000000000000001"),
+            (-1.5, "-1.5"),
+            (1e17, "1e+17"),
+            (1e16, "10000000000000000"),
+            (1e-5, "1.0000000000000001e-05"),
+            (0.0001, "0.0001"),
+            (123.0, "123"),
+            (-0.0, "-0"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(format_g17(value), text.as_bytes(), "{value}");
+        }
+    }
 
     #[test]
     fn integers_are_strict() {

@@ -13,6 +13,8 @@ pub struct Caller {
     pub id: u64,
     /// The caller's commands were decided elsewhere: a primary, or the AOF.
     pub must_obey: bool,
+    /// The caller may be made to wait (`command::blocking`).
+    pub may_wait: bool,
 }
 
 /// See the head of this file. One instant: `now_ms` does not move while a command runs.

@@ -48,6 +48,9 @@ pub enum CmdError {
     DbIndex,
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(String),
+    /// No error: there is nothing to answer yet (`command::blocking`). It never reaches a client.
+    #[error("waiting")]
+    Wait(Box<super::blocking::Wait>),
     #[error("{0}")]
     Fixed(&'static str),
     #[error("{0}")]
@@ -72,6 +75,15 @@ impl CmdError {
             ]
             .concat(),
         )
+    }
+
+    /// A text in which every second part is a client's word, shown up to a zero byte as Redis does.
+    pub fn naming(parts: &[&[u8]]) -> CmdError {
+        let shown = |(i, part): (usize, &&[u8])| match i % 2 {
+            0 => part.to_vec(),
+            _ => shown_part(part, usize::MAX).to_vec(),
+        };
+        CmdError::Bytes(parts.iter().enumerate().flat_map(shown).collect())
     }
 
     /// `container` has no such subcommand.

@@ -129,6 +129,16 @@ impl KeySpec {
         }
     }
 
+    /// Keys that the arguments do not tell.
+    pub const fn unknown(flags: &[KeyFlags]) -> KeySpec {
+        KeySpec {
+            flags: key_flags(flags),
+            begin: Begin::Unknown,
+            find: Find::Unknown,
+            notes: "",
+        }
+    }
+
     pub const fn noting(self, notes: &'static str) -> KeySpec {
         KeySpec { notes, ..self }
     }

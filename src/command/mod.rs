@@ -1,6 +1,7 @@
 //! The model of a command: how it is declared, what it is given, what it may answer and state.
 
 pub mod args;
+pub mod blocking;
 pub mod context;
 pub mod effects;
 pub mod error;
@@ -10,6 +11,7 @@ pub mod spec;
 pub mod usage;
 
 pub use args::Args;
+pub use blocking::Wait;
 pub use context::Cx;
 pub use error::{CmdError, CmdResult};
 pub use reply::Reply;

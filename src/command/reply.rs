@@ -3,6 +3,7 @@
 use super::error::CmdResult;
 use crate::algo::number;
 use crate::resp::encode::{self, Resp};
+use crate::types::listpack::Item;
 
 /// Where an answer goes. Each method returns `CmdResult`, so an answer can be a tail expression.
 pub struct Reply<'a> {
@@ -44,6 +45,12 @@ impl<'a> Reply<'a> {
     pub fn bulk(&mut self, bytes: &[u8]) -> CmdResult {
         encode::bulk(self.out, bytes);
         Ok(())
+    }
+
+    /// An element of a collection.
+    #[inline(always)]
+    pub fn item(&mut self, item: Item) -> CmdResult {
+        self.bulk(item.as_bytes(&mut itoa::Buffer::new()))
     }
 
     /// An integer as a bulk string.

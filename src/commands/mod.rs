@@ -2,17 +2,38 @@
 
 pub mod bitfield;
 pub mod bitmap;
+pub mod geo;
+pub mod hash;
+pub mod hyperloglog;
 pub mod key;
+pub mod list;
+pub mod set;
+pub mod stream;
 pub mod string;
+mod walk;
+pub mod zset;
 
 use crate::command::effects::Event;
-use crate::command::{Cx, DataCommand};
+use crate::command::{Args, CmdError, Cx, DataCommand};
 use crate::keyspace::{DbIndex, Deadline};
 use crate::types::entry::NewValue;
 use crate::types::value::Kind;
 
 /// All data commands.
-pub const TABLES: &[&[DataCommand]] = &[string::TABLE, bitmap::TABLE, bitfield::TABLE, key::TABLE];
+pub const TABLES: &[&[DataCommand]] = &[
+    string::TABLE,
+    bitmap::TABLE,
+    bitfield::TABLE,
+    key::TABLE,
+    list::TABLE,
+    set::TABLE,
+    hash::TABLE,
+    hash::EXPIRE,
+    stream::TABLE,
+    zset::TABLE,
+    geo::TABLE,
+    hyperloglog::TABLE,
+];
 
 /// Writes a whole value of type `kind` to a key of the caller's database, and tells that the key
 /// is new, or that it was overwritten. The command's own event follows.
@@ -22,6 +43,15 @@ fn put(cx: &mut Cx, key: &[u8], value: NewValue, kind: Kind, deadline: Deadline)
         None => cx.also(Event::NEW, key),
         Some(old) => tell_overwritten(cx, cx.db, key, old, kind),
     }
+}
+
+/// A count whose sign means something: whether the same element may come several times.
+fn signed_count(args: &mut Args) -> Result<i64, CmdError> {
+    const RANGE: CmdError = CmdError::Fixed(
+        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+    );
+    args.int()
+        .and_then(|n| if n == i64::MIN { Err(RANGE) } else { Ok(n) })
 }
 
 /// Tells that a value of type `old` was replaced by one of type `new`.

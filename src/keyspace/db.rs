@@ -5,10 +5,11 @@
 //! the authority.
 
 use super::expiry::{self, KeyTimer};
+use super::fields;
 use super::{DbIndex, Departed, Doomed, Shared, Waste};
 use crate::sys::pages::Reserve;
-use crate::types::entries::{Entries, KeyHasher, Remains};
-use crate::types::entry::{EntryRef, NewValue};
+use crate::types::entries::{Entries, KeyHasher, Remains, ValueMut};
+use crate::types::entry::{EntryRef, INLINE_MAX, NewValue};
 use crate::types::table::Position;
 use crate::types::value::{Encoding, Heap, Kind, Value};
 use crate::types::wheel::{Bag, Wheel};
@@ -62,6 +63,11 @@ pub struct Db {
     pub(super) side: bool,
     /// Keys with a deadline.
     pub(super) volatile: usize,
+    /// The wheel of hashes whose fields have deadlines, what is taken out of it to be sorted out,
+    /// and how many such hashes there are.
+    pub(super) field_wheel: Option<Box<Wheel<KeyTimer>>>,
+    pub(super) field_sorting: Bag<KeyTimer>,
+    pub(super) volatile_hashes: usize,
     /// Of the deadlines seen lately, how far ahead they are, for INFO's avg_ttl.
     pub avg_ttl_ms: i64,
 }
@@ -74,6 +80,9 @@ impl Db {
             sorting: Bag::new(),
             side: false,
             volatile: 0,
+            field_wheel: None,
+            field_sorting: Bag::new(),
+            volatile_hashes: 0,
             avg_ttl_ms: 0,
         }
     }
@@ -91,6 +100,11 @@ impl Db {
         self.volatile
     }
 
+    /// Hashes with fields that have a deadline.
+    pub fn volatile_hashes(&self) -> usize {
+        self.volatile_hashes
+    }
+
     pub fn entries(&self) -> &Entries {
         &self.entries
     }
@@ -102,6 +116,11 @@ impl Db {
     /// Items the wheel holds, stale ones included.
     pub fn timers(&self) -> usize {
         self.wheel.as_ref().map_or(0, |wheel| wheel.len()) + self.sorting.len()
+    }
+
+    /// The same for the wheel of hashes whose fields have deadlines.
+    pub fn field_timers(&self) -> usize {
+        self.field_wheel.as_ref().map_or(0, |wheel| wheel.len()) + self.field_sorting.len()
     }
 
     /// When the wheel wants to be looked at: the deadline itself where few keys share its slot.
@@ -254,16 +273,38 @@ impl<'k> DbMut<'k> {
         if self.shared.hold_expired {
             self.drop_held(key);
         }
+        self.signal(value.kind(), key);
         let hash = self.hash(key);
         let aging = self.shared.aging.fresh(self.shared.now_ms);
         let value = named(value, key.len(), deadline_ms.is_some());
+        let rich = matches!(value, NewValue::Heap(..));
         let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
         let found = Found { at, hash };
+        if rich {
+            self.adopt_fields(found);
+        }
         if let Some(deadline_ms) = deadline_ms {
             self.db.volatile += 1;
             expiry::arm(self, found, None, deadline_ms);
         }
         found
+    }
+
+    /// Wakes those who wait for a value of type `kind` at `key`: it came into being, or grew.
+    #[inline(always)]
+    pub fn signal(&mut self, kind: Kind, key: &[u8]) {
+        if self.shared.awaited & kind.bit() != 0 {
+            self.shared.ready.push((self.index, key.to_vec()));
+        }
+    }
+
+    /// Wakes those who wait for the end of a found key, which leaves or gets another value.
+    #[inline(always)]
+    fn signal_gone(&mut self, found: Found) {
+        if self.shared.awaited & Kind::GONE != 0 {
+            let key = self.get(found).key().to_vec();
+            self.shared.ready.push((self.index, key));
+        }
     }
 
     /// Overwrites the value of a found key; its deadline stays.
@@ -286,6 +327,7 @@ impl<'k> DbMut<'k> {
         match self.peek(key) {
             Some(found) => {
                 let old = self.get(found).kind();
+                self.signal_gone(found);
                 if deadline == Deadline::Clear {
                     self.clear_deadline(found);
                 }
@@ -315,6 +357,95 @@ impl<'k> DbMut<'k> {
         let hash = self.hash(key);
         if let Some((at, _)) = self.db.entries.find(hash, key) {
             self.leave(Found { at, hash }, Leave::Overwritten);
+        }
+    }
+
+    /// The listpack or intset of a small collection that was found.
+    #[inline(always)]
+    pub fn compact(&self, found: Found) -> Option<&[u8]> {
+        match self.get(found).value() {
+            Value::Compact(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Lets `edit` change the listpack or intset of a small collection that was found, and puts
+    /// it back where it fits: inside the entry while it is short.
+    ///
+    /// # Panics
+    /// If the value is not compact.
+    pub fn edit_compact<R>(
+        &mut self,
+        found: Found,
+        encoding: Encoding,
+        edit: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> R {
+        let entry = self.get(found);
+        let kind = entry.kind();
+        if let Some(ValueMut::Heap(Heap::Compact(_, bytes))) = self.db.entries.value_mut(found.at) {
+            let result = edit(bytes);
+            // Half the limit, so that one element going to and fro does not move it each time.
+            if bytes.len() <= INLINE_MAX / 2 {
+                let bytes = std::mem::take(bytes);
+                let value = NewValue::Compact(kind, &bytes, encoding);
+                self.db.entries.set_value(found.at, value);
+            } else {
+                if bytes.capacity() > bytes.len() * 2 {
+                    bytes.shrink_to(bytes.len() + bytes.len() / 8);
+                }
+                self.db.entries.set_encoding(found.at, encoding);
+            }
+            return result;
+        }
+        let mut bytes = std::mem::take(&mut self.shared.scratch);
+        bytes.clear();
+        bytes.extend_from_slice(self.compact(found).expect("the caller saw a compact value"));
+        let result = edit(&mut bytes);
+        if bytes.len() <= INLINE_MAX {
+            let value = NewValue::Compact(kind, &bytes, encoding);
+            self.db.entries.set_value(found.at, value);
+            self.shared.scratch = bytes;
+        } else {
+            let heap = Box::new(Heap::Compact(kind, bytes));
+            self.db
+                .entries
+                .set_value(found.at, NewValue::Heap(heap, encoding));
+        }
+        result
+    }
+
+    /// Room for bytes on their way into an entry, to be given back.
+    pub(super) fn take_scratch(&mut self) -> Vec<u8> {
+        let mut scratch = std::mem::take(&mut self.shared.scratch);
+        scratch.clear();
+        scratch
+    }
+
+    pub(super) fn give_scratch(&mut self, scratch: Vec<u8>) {
+        self.shared.scratch = scratch;
+    }
+
+    /// The structure of a rich collection that was found.
+    pub fn heap(&self, found: Found) -> Option<&Heap> {
+        self.get(found).heap()
+    }
+
+    /// The structure of a rich collection that was found, for changing it.
+    #[inline]
+    pub fn heap_mut(&mut self, found: Found) -> Option<&mut Heap> {
+        match self.db.entries.value_mut(found.at) {
+            Some(ValueMut::Heap(heap)) => Some(heap),
+            _ => None,
+        }
+    }
+
+    /// A value for `add` and `replace` out of a compact encoding's bytes: inside the entry if it
+    /// is short.
+    pub fn compact_value(kind: Kind, bytes: &[u8], encoding: Encoding) -> NewValue<'_> {
+        if bytes.len() <= INLINE_MAX {
+            NewValue::Compact(kind, bytes, encoding)
+        } else {
+            NewValue::Heap(Box::new(Heap::Compact(kind, bytes.to_vec())), encoding)
         }
     }
 
@@ -348,6 +479,7 @@ impl<'k> DbMut<'k> {
 
     /// As `leave`; what is left counts for so many objects freed in the background.
     fn leave_as(&mut self, found: Found, why: Leave, objects: u64) {
+        self.signal_gone(found);
         let entry = self.get(found);
         let volatile = entry.deadline_ms().is_some();
         if why == Leave::Expired {
@@ -413,6 +545,9 @@ impl<'k> DbMut<'k> {
             Taken::Inline(bytes, encoding) => {
                 self.add(key, NewValue::Inline(&bytes, encoding), deadline_ms)
             }
+            Taken::Compact(kind, bytes, encoding) => {
+                self.add(key, NewValue::Compact(kind, &bytes, encoding), deadline_ms)
+            }
             Taken::Heap(heap, encoding) => {
                 self.add(key, NewValue::Heap(heap, encoding), deadline_ms)
             }
@@ -421,16 +556,16 @@ impl<'k> DbMut<'k> {
 
     /// Takes a key out with its value and deadline, to be put elsewhere.
     pub fn take(&mut self, found: Found) -> (Taken, Option<i64>) {
+        self.signal_gone(found);
         let entry = self.get(found);
         let deadline_ms = entry.deadline_ms();
         let encoding = entry.encoding();
-        let taken = match (entry.heap(), entry.value()) {
-            (Some(_), _) => None,
-            (None, Value::Int(n)) => Some(Taken::Int(n)),
-            (None, Value::Text(text)) => Some(Taken::Inline(text.to_vec(), encoding)),
-        };
+        let taken = entry.heap().is_none().then(|| inner(entry));
         self.db.volatile -= deadline_ms.is_some() as usize;
         let remains = self.db.entries.remove(found.at);
+        if remains.as_deref().is_some_and(fields::is_counted) {
+            self.db.volatile_hashes -= 1;
+        }
         let taken = match (taken, remains) {
             (Some(taken), _) => taken,
             (None, Some(heap)) => Taken::Heap(heap, encoding),
@@ -443,10 +578,9 @@ impl<'k> DbMut<'k> {
     pub fn copy(&self, found: Found) -> (Taken, Option<i64>) {
         let entry = self.get(found);
         let encoding = entry.encoding();
-        let taken = match (entry.heap(), entry.value()) {
-            (Some(heap), _) => Taken::Heap(Box::new(heap.clone()), encoding),
-            (None, Value::Int(n)) => Taken::Int(n),
-            (None, Value::Text(text)) => Taken::Inline(text.to_vec(), encoding),
+        let taken = match entry.heap() {
+            Some(heap) => Taken::Heap(Box::new(heap.clone()), encoding),
+            None => inner(entry),
         };
         (taken, entry.deadline_ms())
     }
@@ -460,6 +594,7 @@ impl<'k> DbMut<'k> {
     }
 
     fn bury_heap(&mut self, heap: Box<Heap>, objects: u64) {
+        self.db.volatile_hashes -= fields::is_counted(&heap) as usize;
         if objects > 0 || heap.bytes() > SLOW_TO_DROP {
             let waste = Waste::Value(heap);
             self.shared.doomed.push(Doomed { waste, objects });
@@ -471,7 +606,18 @@ impl<'k> DbMut<'k> {
 pub enum Taken {
     Int(i64),
     Inline(Vec<u8>, Encoding),
+    Compact(Kind, Vec<u8>, Encoding),
     Heap(Box<Heap>, Encoding),
+}
+
+/// A copy of a value that lies inside its entry.
+fn inner(entry: EntryRef) -> Taken {
+    match entry.value() {
+        Value::Int(n) => Taken::Int(n),
+        Value::Text(text) => Taken::Inline(text.to_vec(), entry.encoding()),
+        Value::Compact(bytes) => Taken::Compact(entry.kind(), bytes.to_vec(), entry.encoding()),
+        Value::Rich(heap) => Taken::Heap(Box::new(heap.clone()), entry.encoding()),
+    }
 }
 
 /// The value with the encoding that it has beside a key of this length.
@@ -491,7 +637,7 @@ fn named(value: NewValue, key_len: usize, volatile: bool) -> NewValue {
 fn is_embstr(entry: EntryRef) -> bool {
     let len = match entry.value() {
         Value::Text(text) => text.len(),
-        Value::Int(_) => 0,
+        Value::Int(_) | Value::Compact(_) | Value::Rich(_) => 0,
     };
     entry.key().len() + len + 8 <= EMBSTR_MAX
 }
@@ -499,7 +645,13 @@ fn is_embstr(entry: EntryRef) -> bool {
 /// Of how many parts a value consists, each freed on its own.
 fn parts(heap: &Heap) -> usize {
     match heap {
-        Heap::Text(_) => 1,
+        // As in Redis: a compact encoding is one block however much it holds.
+        Heap::Text(_) | Heap::Compact(..) | Heap::FieldList(_) => 1,
+        Heap::List(list) => list.nodes(),
+        Heap::Zset(set) => set.len(),
+        Heap::Set(pack) => pack.len(),
+        Heap::Hash(table) => table.len(),
+        Heap::Stream(stream) => super::stream::parts(stream),
     }
 }
 

@@ -9,12 +9,18 @@
 //! ```
 
 use super::Keyspace;
+use super::hash::HashRef;
+use super::set::SetRef;
+use super::zset::ZsetRef;
+use crate::algo::number;
 use crate::types::entry::EntryRef;
 use crate::types::value::{Kind, Value};
 use sha1::{Digest as _, Sha1};
 
 /// Stands for a deadline, whichever it is.
 const VOLATILE: &[u8] = b"!!expire!!";
+/// The same for a field of a hash.
+const VOLATILE_FIELD: &[u8] = b"!!hexpire!!";
 
 /// A sum of data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,10 +47,56 @@ impl Digest {
         match entry.value() {
             Value::Int(n) => self.mix(itoa::Buffer::new().format(n).as_bytes()),
             Value::Text(text) => self.mix(text),
+            Value::Compact(_) | Value::Rich(_) => self.add_collection(entry),
         }
         if entry.deadline_ms().is_some() {
             self.add(VOLATILE);
         }
+    }
+
+    /// Adds the elements of a collection.
+    fn add_collection(&mut self, entry: EntryRef) {
+        match entry.kind() {
+            Kind::Zset => self.add_zset(ZsetRef::of(entry)),
+            Kind::Stream => super::stream::digest(entry, self),
+            Kind::List => super::list::digest(entry, self),
+            Kind::Set => self.add_set(entry),
+            Kind::Hash => self.add_hash(entry),
+            Kind::String => {}
+        }
+    }
+
+    /// Adds members with their scores, whatever the order.
+    fn add_zset(&mut self, set: Option<ZsetRef>) {
+        let Some(set) = set else { return };
+        set.walk(0..set.len(), false, |member, score| {
+            let mut one = Digest::default();
+            one.mix(member);
+            one.mix(&number::format_digits(score));
+            self.add(&one.0);
+        });
+    }
+
+    fn add_set(&mut self, entry: EntryRef) {
+        let set = SetRef::of(entry.value(), entry.encoding());
+        for item in set.into_iter().flat_map(SetRef::iter) {
+            self.add(item.as_bytes(&mut itoa::Buffer::new()));
+        }
+    }
+
+    fn add_hash(&mut self, entry: EntryRef) {
+        let Some(hash) = HashRef::of(entry.value()) else {
+            return;
+        };
+        hash.each(|field| {
+            let mut one = Digest::default();
+            one.mix(field.name.as_bytes(&mut itoa::Buffer::new()));
+            one.mix(field.value.as_bytes(&mut itoa::Buffer::new()));
+            if field.deadline_ms.is_some() {
+                one.add(VOLATILE_FIELD);
+            }
+            self.add(&one.0);
+        });
     }
 
     /// Forty hexadecimal digits.
@@ -84,9 +136,11 @@ impl Keyspace {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DbIndex, Deadline, string};
+    use super::super::set::SetValue;
+    use super::super::{DbIndex, DbMut, Deadline, Tuning, string};
     use super::*;
     use crate::algo::rng::Rng;
+    use crate::types::listpack::Item;
 
     /// What Redis 8.2.3 answers for the same data.
     #[test]
@@ -116,6 +170,41 @@ mod tests {
         assert_eq!(
             ks.digest().to_hex(),
             "d9064a0fef8d0ad47a2e41289be9f8e9657d7eaf"
+        );
+    }
+
+    #[test]
+    fn digests_of_collections_are_those_of_redis() {
+        let mut ks = Keyspace::new(1, Rng::new(1), 1_000);
+        let (tuning, mut db) = (Tuning::default(), ks.db(DbIndex(0)));
+        let pairs = [(b"a".as_slice(), b"1".as_slice())];
+        let (found, _) = db.add_small_hash(b"d", pairs.into_iter(), &tuning);
+        let digest = |db: &DbMut, found| {
+            let mut digest = Digest::default();
+            digest.add_value(db.get(found));
+            digest.to_hex()
+        };
+        assert_eq!(
+            digest(&db, found),
+            "626a7b57a269f8f179a44902458ecb2f5920d35d"
+        );
+        db.set_field_deadline(found, b"a", Some(5_000));
+        assert_eq!(
+            digest(&db, found),
+            "ce98eed535a9bd6c62403cf0d79da44325cdc96f"
+        );
+        db.hash_to_table(found);
+        assert_eq!(
+            digest(&db, found),
+            "ce98eed535a9bd6c62403cf0d79da44325cdc96f"
+        );
+        let hasher = db.entries().hasher().clone();
+        let mut set = SetValue::for_members(Item::of(b"a"), 1, &tuning, &hasher);
+        set.add(Item::of(b"a"), &tuning, &hasher);
+        let found = db.add(b"s", set.take(), None);
+        assert_eq!(
+            digest(&db, found),
+            "344e2dce84032272e136053b2083009290148e5e"
         );
     }
 

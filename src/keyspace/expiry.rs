@@ -34,14 +34,14 @@ const SORTED_PER_INSERT: usize = 4;
 pub struct KeyTimer(u64);
 
 impl KeyTimer {
-    fn new(hash: u64, deadline_ms: i64) -> Self {
+    pub(super) fn new(hash: u64, deadline_ms: i64) -> Self {
         let low = hash & ((1 << LOW_HASH_BITS) - 1);
         let hash = hash >> 49 << LOW_HASH_BITS | low;
         KeyTimer(hash << DEADLINE_BITS | deadline_ms as u64 & ((1 << DEADLINE_BITS) - 1))
     }
 
     /// The bits of the hash that a table looks at, in their places.
-    fn hash(self) -> u64 {
+    pub(super) fn hash(self) -> u64 {
         let hash = self.0 >> DEADLINE_BITS;
         hash >> LOW_HASH_BITS << 49 | hash & ((1 << LOW_HASH_BITS) - 1)
     }

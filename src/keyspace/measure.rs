@@ -4,7 +4,9 @@
 use crate::sys::memory;
 use crate::types::arena::{BLOCK_MAX, block_size};
 use crate::types::entry::EntryRef;
+use crate::types::quicklist::Quicklist;
 use crate::types::value::{Heap, Text};
+use crate::types::zset::SortedSet;
 
 /// The table's pointer to the entry.
 const SLOT: usize = 8;
@@ -35,6 +37,11 @@ fn heap(heap: &Heap) -> usize {
     let inner = match heap {
         Heap::Text(Text::Owned(bytes)) => memory::block_size(bytes.capacity()),
         Heap::Text(Text::Shared(bytes)) => memory::block_size(bytes.len()),
+        Heap::Compact(_, bytes) => memory::block_size(bytes.capacity()),
+        Heap::List(list) => memory::block_size(size_of::<Quicklist>()) + list.bytes(),
+        Heap::Zset(set) => memory::block_size(size_of::<SortedSet>()) + set.bytes(),
+        Heap::Set(_) | Heap::Hash(_) | Heap::FieldList(_) => heap.bytes() - size_of::<Heap>(),
+        Heap::Stream(stream) => stream.bytes(),
     };
     memory::block_size(size_of::<Heap>()) + inner
 }

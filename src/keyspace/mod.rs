@@ -9,8 +9,14 @@ mod ahead;
 pub mod db;
 pub mod digest;
 pub mod expiry;
+pub mod fields;
+pub mod hash;
+pub mod list;
 pub mod measure;
+pub mod set;
+pub mod stream;
 pub mod string;
+pub mod zset;
 
 pub use ahead::Ahead;
 pub use db::{Db, DbMut, Deadline, Found, Leave};
@@ -20,6 +26,7 @@ use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher};
 use crate::types::value::Heap;
 use aging::Aging;
+use fields::Lapsed;
 
 /// The number of a database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default, PartialOrd, Ord)]
@@ -37,6 +44,24 @@ pub struct Tuning {
     /// Whether DEL and overwrites free on the helper thread regardless of size.
     pub lazy_user_del: bool,
     pub lazy_user_flush: bool,
+    // Up to where a collection keeps its compact encoding: elements, and bytes of one element.
+    pub hash_max_listpack_entries: usize,
+    pub hash_max_listpack_value: usize,
+    pub set_max_intset_entries: usize,
+    pub set_max_listpack_entries: usize,
+    pub set_max_listpack_value: usize,
+    pub zset_max_listpack_entries: usize,
+    pub zset_max_listpack_value: usize,
+    /// Elements of a list node if positive, a size class (-1 for 4 KiB … -5 for 64 KiB) if negative.
+    pub list_max_listpack_size: i32,
+    /// Nodes at each end of a list that stay uncompressed; 0 for all.
+    pub list_compress_depth: u32,
+    /// List elements from this size on are nodes of their own; 0 for those that fit no node (DEBUG
+    /// QUICKLIST-PACKED-THRESHOLD).
+    pub list_large_element: usize,
+    pub stream_node_max_bytes: usize,
+    pub stream_node_max_entries: u64,
+    pub hll_sparse_max_bytes: usize,
 }
 
 impl Default for Tuning {
@@ -45,6 +70,19 @@ impl Default for Tuning {
             max_string: 512 << 20,
             lazy_user_del: false,
             lazy_user_flush: false,
+            hash_max_listpack_entries: 512,
+            hash_max_listpack_value: 64,
+            set_max_intset_entries: 512,
+            set_max_listpack_entries: 128,
+            set_max_listpack_value: 64,
+            zset_max_listpack_entries: 128,
+            zset_max_listpack_value: 64,
+            list_max_listpack_size: -2,
+            list_compress_depth: 0,
+            list_large_element: 0,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
+            hll_sparse_max_bytes: 3000,
         }
     }
 }
@@ -77,6 +115,8 @@ pub struct KeyStats {
     pub hits: u64,
     pub misses: u64,
     pub expired: u64,
+    /// Fields of hashes that expired.
+    pub expired_fields: u64,
     pub evicted: u64,
     /// Active expiry gave up its slice with keys still due.
     pub expiry_cut_short: u64,
@@ -95,6 +135,8 @@ pub struct Shared {
     pub await_doomed: bool,
     /// Keys that expired, for those who propagate and notify. Drained with the effects.
     pub departed: Vec<Departed>,
+    /// The same for fields of hashes.
+    pub lapsed: Vec<Lapsed>,
     /// Keys that a lookup for reading did not find, kept only while somebody listens to that.
     /// Drained with the effects.
     pub missed: Vec<(DbIndex, Vec<u8>)>,
@@ -106,6 +148,12 @@ pub struct Shared {
     /// Overdue keys are removed as they become due, not only when somebody asks for them. Off only
     /// while a test wants to see them (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expiry: bool,
+    /// What somebody waits for: bits of `Kind`, of values that come and of keys that go.
+    pub awaited: u8,
+    /// Keys of which something awaited happened. Drained with the effects.
+    pub ready: Vec<(DbIndex, Vec<u8>)>,
+    /// Where small collections are edited before they go back into their entries.
+    scratch: Vec<u8>,
 }
 
 impl Shared {
@@ -138,11 +186,15 @@ impl Keyspace {
             doomed: Vec::new(),
             await_doomed: false,
             departed: Vec::new(),
+            lapsed: Vec::new(),
             missed: Vec::new(),
             note_misses: false,
             no_touch: false,
             hold_expired: false,
             active_expiry: true,
+            awaited: 0,
+            ready: Vec::new(),
+            scratch: Vec::new(),
         };
         let dbs = (0..databases)
             .map(|_| Db::new(hasher.clone(), reserve.clone()))
@@ -253,7 +305,9 @@ impl Keyspace {
         if !self.shared.expires_actively() {
             return None;
         }
-        self.dbs.iter().filter_map(Db::next_expiry_ms).min()
+        let keys = self.dbs.iter().filter_map(Db::next_expiry_ms);
+        let fields = self.dbs.iter().filter_map(fields::wake_ms);
+        keys.chain(fields).min()
     }
 }
 

@@ -106,6 +106,7 @@ impl DbMut<'_> {
         Ok(match entry.value() {
             Value::Int(n) => StringRef::Int(n),
             Value::Text(text) => StringRef::Text(text),
+            Value::Compact(_) | Value::Rich(_) => return Err(WrongKind),
         })
     }
 
@@ -138,7 +139,7 @@ impl DbMut<'_> {
         match self.entries_mut().value_mut(found.at) {
             Some(ValueMut::Inline(bytes)) => change(bytes),
             Some(ValueMut::Heap(Heap::Text(text))) => change(text.to_mut()),
-            Some(ValueMut::Int(_)) | None => change(&mut []),
+            Some(ValueMut::Int(_) | ValueMut::Heap(_)) | None => change(&mut []),
         }
     }
 
@@ -155,6 +156,7 @@ impl DbMut<'_> {
             Value::Int(n) => buffer.format(n).as_bytes(),
             Value::Text(text) if text.len() >= len => return,
             Value::Text(text) => text,
+            Value::Compact(_) | Value::Rich(_) => return,
         };
         let mut bytes = Vec::with_capacity(len.max(old.len()));
         bytes.extend_from_slice(old);
@@ -177,7 +179,7 @@ impl DbMut<'_> {
             }
             Some(ValueMut::Int(n)) => itoa::Buffer::new().format(n).len(),
             Some(ValueMut::Inline(bytes)) => bytes.len(),
-            None => 0,
+            Some(ValueMut::Heap(_)) | None => 0,
         };
         self.change_bytes(found, len + tail.len(), |bytes| {
             bytes[len..].copy_from_slice(tail);

@@ -60,7 +60,7 @@ impl Server {
             }
             let has_input = client.query.as_ref().is_some_and(|query| query.may_go_on());
             // Who is held back is read on, to see whether it is still there.
-            if client.readable && (!has_input || client.session.paused) {
+            if client.readable && (!has_input || client.session.is_held()) {
                 self.read(&mut client);
             }
             self.recognise(&mut client);
@@ -113,7 +113,7 @@ impl Server {
         let Some(mut client) = self.clients.check_out(slot) else {
             return false;
         };
-        if client.session.ending == Ending::No && !client.session.paused {
+        if client.session.ending == Ending::No && !client.session.is_held() {
             self.process(&mut client);
         }
         let again = self.after_process(slot, &mut client);
@@ -128,7 +128,7 @@ impl Server {
             if !query.is_idle() {
                 let waits = client.protocol_error.is_some() || !query.may_go_on();
                 again |= !waits;
-                if waits || client.session.paused {
+                if waits || client.session.is_held() {
                     query.keep();
                 }
             } else if !query.is_kept() {
@@ -152,7 +152,8 @@ impl Server {
             self.clients.closing.push(slot);
             return false;
         }
-        again && !client.session.paused
+        // Who waits is read on only to see its end, which is near once it has hung up.
+        again && (!client.session.is_held() || client.hung_up && client.readable)
     }
 
     #[cold]

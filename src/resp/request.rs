@@ -78,7 +78,9 @@ impl<'q> Argv<'q> {
         (range.start == IN_BIGS).then(|| self.bigs[range.len as usize].clone())
     }
 
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &'q [u8]> + ExactSizeIterator + use<'q> {
+    pub fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &'q [u8]> + ExactSizeIterator + Clone + use<'q> {
         let this = *self;
         this.ranges.iter().map(move |range| this.slice(*range))
     }
@@ -105,7 +107,7 @@ impl<'q> Argv<'q> {
 }
 
 /// Arguments that own their bytes.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Debug)]
 pub struct OwnedArgv {
     buf: Vec<u8>,
     ranges: Vec<Range>,

@@ -5,7 +5,7 @@ use super::admit::{Gates, Verdict};
 use super::session::Session;
 use super::table::Handler;
 use crate::command::context::Caller;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 
 impl Server {
@@ -104,7 +104,7 @@ impl Server {
     }
 
     #[cold]
-    fn reply_error(&mut self, error: &CmdError, reply: &mut Reply) {
+    pub(in crate::server) fn reply_error(&mut self, error: &CmdError, reply: &mut Reply) {
         let text = error.bytes();
         self.stats.count_error(&text);
         let _ = reply.error(&text);
@@ -128,6 +128,7 @@ impl Server {
                     caller: Caller {
                         id: session.id.0,
                         must_obey: false,
+                        may_wait: true,
                     },
                 };
                 run(&mut cx, &mut args, reply)
@@ -136,6 +137,9 @@ impl Server {
         };
         let failed = result.is_err();
         if let Err(error) = result {
+            if let CmdError::Wait(wait) = error {
+                return self.wait(session, number, &args, wait, reply);
+            }
             self.reply_error(&error, reply);
         }
         let now = self.clock.cycles();
@@ -153,9 +157,28 @@ impl Server {
         if ns >= self.observe.noticed_ns {
             self.notice(session, number, args.argv(), ns);
         }
-        if self.gates.0 & Gates::MONITORED != 0 {
+        // Who ran this before, and waited, was seen then.
+        if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
             self.feed_monitors(session, number, &args.argv(), reply);
         }
+        self.settle();
+    }
+
+    /// A command has nothing to answer yet. It counts when it answers.
+    #[cold]
+    fn wait(
+        &mut self,
+        session: &mut Session,
+        number: u16,
+        args: &Args,
+        wait: Box<Wait>,
+        reply: &mut Reply,
+    ) {
+        if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
+            self.feed_monitors(session, number, &args.argv(), reply);
+        }
+        self.park(session, number, args, wait);
+        self.life.stamp = self.clock.cycles();
         self.settle();
     }
 }

@@ -19,6 +19,8 @@ pub enum Timer {
     /// Look whether a client has been idle for too long.
     /// Only the latest round counts: a change of `timeout` begins another.
     ClientIdle(ClientId, u32),
+    /// A client's time to wait for a key may be over.
+    WaitOver(ClientId),
     /// A pause may be over.
     PauseEnd,
     /// A client exceeded the soft limit of its output a while ago.
@@ -102,6 +104,7 @@ impl Server {
             }
             Timer::ClientIdle(id, round) if round == self.timers.idle_round => self.check_idle(id),
             Timer::ClientIdle(..) => {}
+            Timer::WaitOver(id) => self.check_wait(id),
             Timer::PauseEnd => self.end_pause_if_due(),
             Timer::SlowReader(id) => self.check_slow_reader(id),
         }
@@ -123,9 +126,11 @@ impl Server {
         self.keyspace.set_now_ms(self.clock.now_ms());
         for index in 0..self.keyspace.databases() {
             let go_on = || clock::mono_us() - start < EXPIRY_SLICE_US;
-            let slice = self.keyspace.db(DbIndex(index)).expire_due(go_on);
+            let mut db = self.keyspace.db(DbIndex(index));
+            let more =
+                db.expire_due(go_on) == Slice::More || db.expire_fields_due(go_on) == Slice::More;
             self.settle();
-            if slice == Slice::More {
+            if more {
                 break;
             }
         }
@@ -182,6 +187,10 @@ impl Server {
         if limit_ms == 0 {
             return;
         }
+        // Who waits for a key is not idle.
+        if client.session.parked.is_some() {
+            client.session.last_active_ms = self.clock.mono_ms();
+        }
         let due_ms = client.session.last_active_ms + limit_ms;
         if due_ms <= self.clock.mono_ms() {
             log::debug!("Closing idle client");
@@ -195,7 +204,9 @@ impl Server {
     pub fn client_bytes(&self) -> usize {
         let buffers = |client: &Client| {
             let query = client.query.as_ref().map_or(0, |query| query.capacity());
-            size_of::<Client>() + query + client.output.bytes.capacity()
+            let parked = client.session.parked.as_ref();
+            let parked = parked.map_or(0, |parked| parked.argv.bytes());
+            size_of::<Client>() + query + client.output.bytes.capacity() + parked
         };
         self.clients.iter().map(|(_, client)| buffers(client)).sum()
     }

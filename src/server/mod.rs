@@ -20,11 +20,13 @@ pub mod session;
 pub mod shutdown;
 pub mod stats;
 pub mod table;
+pub mod unblock;
 pub mod unit;
 
 use crate::acl::Acl;
 use crate::algo::rng::Rng;
 use crate::bio::Bio;
+use crate::blocking::Blocking;
 use crate::command::effects::Effects;
 use crate::command::{Args, CmdResult, Entry, Reply};
 use crate::config::Config;
@@ -65,6 +67,7 @@ pub struct Server {
     pub clock: Clock,
     pub stats: Stats,
     pub bio: Bio,
+    pub blocking: Blocking,
     pub doors: Doors,
     pub observe: Observe,
     pub rng: Rng,
@@ -117,6 +120,7 @@ impl Server {
             clock,
             stats: Stats::default(),
             bio: Bio::default(),
+            blocking: Blocking::default(),
             doors: Doors::default(),
             observe: Observe::default(),
             rng,
@@ -142,9 +146,22 @@ impl Server {
 
     /// Hands the thresholds of the configuration to the keyspace.
     pub fn apply_tuning(&mut self) {
-        self.tuning.max_string = self.config.proto_max_bulk_len as usize;
-        self.tuning.lazy_user_del = self.config.lazyfree_lazy_user_del;
-        self.tuning.lazy_user_flush = self.config.lazyfree_lazy_user_flush;
+        let (c, tuning) = (&self.config, &mut self.tuning);
+        tuning.max_string = c.proto_max_bulk_len as usize;
+        tuning.lazy_user_del = c.lazyfree_lazy_user_del;
+        tuning.lazy_user_flush = c.lazyfree_lazy_user_flush;
+        tuning.hash_max_listpack_entries = c.hash_max_listpack_entries;
+        tuning.hash_max_listpack_value = c.hash_max_listpack_value;
+        tuning.set_max_intset_entries = c.set_max_intset_entries;
+        tuning.set_max_listpack_entries = c.set_max_listpack_entries;
+        tuning.set_max_listpack_value = c.set_max_listpack_value;
+        tuning.zset_max_listpack_entries = c.zset_max_listpack_entries;
+        tuning.zset_max_listpack_value = c.zset_max_listpack_value;
+        tuning.list_max_listpack_size = c.list_max_listpack_size;
+        tuning.list_compress_depth = c.list_compress_depth;
+        tuning.stream_node_max_bytes = c.stream_node_max_bytes;
+        tuning.stream_node_max_entries = c.stream_node_max_entries;
+        tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
     }
 
     /// What a client may send just now.
@@ -226,14 +243,14 @@ impl Server {
             let start = output.bytes.len();
             let mut reply = Reply::new(&mut output.bytes, session.resp);
             let done = self.execute(session, argv, tag, &mut reply);
-            if session.reply_mode != ReplyMode::On {
+            if session.reply_mode != ReplyMode::On && session.parked.is_none() {
                 self.drop_reply(session, &mut output.bytes, start);
             }
             if !done {
                 break;
             }
             query.pass();
-            if session.ending != Ending::No {
+            if session.ending != Ending::No || session.parked.is_some() {
                 break;
             }
         }
@@ -242,7 +259,12 @@ impl Server {
 
     /// CLIENT REPLY OFF and SKIP: the answer was written, and is forgotten.
     #[cold]
-    fn drop_reply(&mut self, session: &mut Session, output: &mut Vec<u8>, start: usize) {
+    pub(in crate::server) fn drop_reply(
+        &mut self,
+        session: &mut Session,
+        output: &mut Vec<u8>,
+        start: usize,
+    ) {
         match session.reply_mode {
             ReplyMode::On => {}
             ReplyMode::Off => output.truncate(start),

@@ -103,7 +103,11 @@ impl Server {
             let slot = self.clients.slot_of(id);
             if let Some(client) = slot.and_then(|slot| self.clients.get_mut(slot)) {
                 client.session.paused = false;
-                self.clients.wake(id);
+                // What waited for a key and was about to be served when the pause held it back.
+                match client.session.parked {
+                    Some(_) => self.serve_held(id),
+                    None => self.clients.wake(id),
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Who is calling: what the server remembers of a connection apart from its bytes.
 
 use super::clients::Output;
+use super::unblock::Parked;
 use crate::keyspace::DbIndex;
 use crate::resp::encode::Resp;
 use crate::resp::request::Query;
@@ -77,6 +78,13 @@ pub struct Session {
     pub monitor: bool,
     /// Held back until a pause ends.
     pub paused: bool,
+    /// The command that waits for a key, if one does (`server::unblock`).
+    pub parked: Option<Box<Parked>>,
+    /// The command that runs now has waited before: until when it may, if that is limited, in
+    /// monotonic milliseconds.
+    pub resumed: Option<Option<u64>>,
+    /// The earliest alarm that is set for the end of a wait, in monotonic milliseconds.
+    pub alarm_ms: Option<u64>,
     pub is_unix: bool,
     pub addresses: Box<(String, String)>,
     /// The socket's number, as CLIENT LIST shows it.
@@ -109,6 +117,9 @@ impl Session {
             no_touch: false,
             monitor: false,
             paused: false,
+            parked: None,
+            resumed: None,
+            alarm_ms: None,
             is_unix: false,
             addresses: Box::default(),
             fd: -1,
@@ -120,6 +131,12 @@ impl Session {
             bytes_in: 0,
             bytes_out: 0,
         }
+    }
+
+    /// Nothing of what it has sent may run now.
+    #[inline(always)]
+    pub fn is_held(&self) -> bool {
+        self.paused || self.parked.is_some()
     }
 
     /// Whether the caller is on this very machine.

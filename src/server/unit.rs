@@ -18,7 +18,9 @@ impl Server {
             || !matches!(effects.propagate, Propagate::Verbatim)
             || !self.keyspace.shared.departed.is_empty()
             || !self.keyspace.shared.doomed.is_empty()
+            || !self.keyspace.shared.lapsed.is_empty()
             || !effects.sweeps.is_empty()
+            || !self.keyspace.shared.ready.is_empty()
         {
             self.settle_effects();
         }
@@ -27,9 +29,12 @@ impl Server {
     #[cold]
     fn settle_effects(&mut self) {
         self.effects.happened.clear();
-        self.effects.sweeps.clear();
+        for sweep in std::mem::take(&mut self.effects.sweeps) {
+            self.settle_sweep(sweep);
+        }
         self.effects.propagate = Propagate::Verbatim;
         self.keyspace.shared.departed.clear();
+        self.keyspace.shared.lapsed.clear();
         for doomed in self.keyspace.shared.doomed.drain(..) {
             if is_slow_to_drop(&doomed.waste) {
                 self.bio.bury(doomed);
@@ -39,6 +44,9 @@ impl Server {
         }
         if std::mem::take(&mut self.keyspace.shared.await_doomed) {
             self.bio.await_idle(SYNC_FLUSH_US);
+        }
+        if !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready() {
+            self.settle_ready();
         }
     }
 }

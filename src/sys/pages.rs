@@ -73,8 +73,10 @@ pub unsafe fn unmap_chunk(chunk: NonNull<u8>) {
 /// A chunk on a huge page, populated ahead of time by a thread of its own.
 ///
 /// Populating 2 MiB takes 0.1 ms at best, and several milliseconds in a virtual machine whose host
-/// has to find the memory first. Growth must not wait for that: `take` hands out the chunk that is
-/// ready, or one on small pages, which costs nothing now and a little at each first touch.
+/// has to find the memory first. Growth must not wait for that: whoever sees the end of a chunk
+/// coming calls `prepare`, and `take` hands out the chunk that is ready, or one on small pages,
+/// which costs nothing now and a little at each first touch. A ready chunk that nobody needs is
+/// memory wasted, so it is not made earlier.
 #[derive(Clone, Default)]
 pub struct Reserve(Arc<Slot>);
 
@@ -86,14 +88,22 @@ struct Slot {
 }
 
 impl Reserve {
-    /// A chunk: on a huge page if one is ready. Has the next one made ready.
+    /// A chunk: on a huge page if one is ready.
     pub fn take(&self) -> NonNull<u8> {
         let ready = self.0.ready.swap(null_mut(), Ordering::Acquire);
+        NonNull::new(ready).unwrap_or_else(|| map_chunk(Pages::Small))
+    }
+
+    /// Has a chunk made ready, if none is.
+    #[cold]
+    pub fn prepare(&self) {
+        if !self.0.ready.load(Ordering::Relaxed).is_null() {
+            return;
+        }
         match self.0.helper.get() {
             Some(helper) => helper.unpark(),
             None => self.start(),
         }
-        NonNull::new(ready).unwrap_or_else(|| map_chunk(Pages::Small))
     }
 
     #[cold]

@@ -26,6 +26,11 @@ const PAGE: usize = 16 << 10;
 const PAGES: usize = CHUNK / PAGE;
 /// Classes step by 8 bytes to 256, by 16 to 512, by 32 to 1024.
 const CLASSES: usize = 32 + 16 + 16;
+/// Chunks on small pages that come first: a small keyspace takes no more memory than it fills, and
+/// its page tables fit the caches anyway. Beyond, half a huge page left empty is little.
+const SMALL_CHUNKS: u32 = 16;
+/// Pages left when the next chunk is made ready: a quarter of one lasts longer than populating.
+const PREPARE_AT: u32 = (PAGES / 4) as u32;
 const NONE: u32 = u32::MAX;
 const NO_BLOCK: u16 = u16::MAX;
 /// The class of a page that serves none.
@@ -65,6 +70,7 @@ pub struct Arena {
     room: [u32; CLASSES],
     /// First page without a class.
     free_pages: u32,
+    free_count: u32,
     empty_chunks: u32,
     mapped: u32,
     used_bytes: usize,
@@ -113,6 +119,7 @@ impl Arena {
             chunks: Vec::new(),
             room: [NONE; CLASSES],
             free_pages: NONE,
+            free_count: 0,
             empty_chunks: 0,
             mapped: 0,
             used_bytes: 0,
@@ -238,6 +245,7 @@ impl Arena {
         }
         if class == FREE as usize {
             self.free_pages = id;
+            self.free_count += 1;
         } else {
             self.room[class] = id;
         }
@@ -246,6 +254,7 @@ impl Arena {
     fn unlink(&mut self, id: u32, class: usize) {
         let page = self.page(id).1;
         let (prev, next) = (page.prev, page.next);
+        self.free_count -= u32::from(class == FREE as usize);
         if next != NONE {
             self.page(next).1.prev = prev;
         }
@@ -266,6 +275,9 @@ impl Arena {
         }
         let id = self.free_pages;
         self.unlink(id, FREE as usize);
+        if self.free_count == PREPARE_AT && self.mapped >= SMALL_CHUNKS {
+            self.reserve.prepare();
+        }
         let page = self.page(id).1;
         *page = Page {
             class: class as u8,
@@ -308,10 +320,10 @@ impl Arena {
     }
 
     fn map(&mut self) {
-        // A small keyspace should not cost 2 MiB at its first key.
-        let chunk = match self.mapped {
-            0 => pages::map_chunk(Pages::Small),
-            _ => self.reserve.take(),
+        let chunk = if self.mapped < SMALL_CHUNKS {
+            pages::map_chunk(Pages::Small)
+        } else {
+            self.reserve.take()
         };
         let chunk = chunk.cast::<Header>();
         let index = match self.chunks.iter().position(Option::is_none) {

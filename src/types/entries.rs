@@ -242,6 +242,9 @@ impl Entries {
             (Some(heap), _) => NewValue::Heap(heap, encoding),
             (None, Value::Int(n)) => NewValue::Int(n),
             (None, Value::Text(text)) => NewValue::Inline(text, encoding),
+            (None, Value::Compact(bytes)) => NewValue::Compact(reader.kind(), bytes, encoding),
+            // A rich value is on the heap and was taken above.
+            (None, Value::Rich(_)) => NewValue::Int(0),
         };
         let moved = self.build(reader.key(), value, deadline_ms, reader.aging());
         if deadline_ms.is_some() {
@@ -276,7 +279,7 @@ impl Entries {
             }
             match entry.as_ref().value() {
                 Value::Int(n) => Some(ValueMut::Int(n)),
-                Value::Text(_) => None,
+                Value::Text(_) | Value::Compact(_) | Value::Rich(_) => None,
             }
         }
     }
@@ -377,6 +380,7 @@ mod tests {
         match value {
             Value::Int(n) => n.to_string().into_bytes(),
             Value::Text(text) => text.to_vec(),
+            Value::Compact(_) | Value::Rich(_) => unreachable!("only strings are put in"),
         }
     }
 

@@ -48,15 +48,27 @@ pub enum NewValue<'a> {
     Int(i64),
     /// Bytes to be copied into the entry; at most `INLINE_MAX`.
     Inline(&'a [u8], Encoding),
+    /// The listpack or intset of a small collection, to be copied into the entry; at most
+    /// `INLINE_MAX` bytes.
+    Compact(Kind, &'a [u8], Encoding),
     Heap(Box<Heap>, Encoding),
 }
 
 impl<'a> NewValue<'a> {
+    /// The type of the value.
+    pub fn kind(&self) -> Kind {
+        match self {
+            NewValue::Int(_) | NewValue::Inline(..) => Kind::String,
+            NewValue::Compact(kind, ..) => *kind,
+            NewValue::Heap(heap, _) => heap.kind(),
+        }
+    }
+
     /// Bytes that this value takes inside an entry.
     pub(super) fn inner_size(&self) -> usize {
         match self {
             NewValue::Int(_) | NewValue::Heap(..) => 8,
-            NewValue::Inline(bytes, _) => bytes.len(),
+            NewValue::Inline(bytes, _) | NewValue::Compact(_, bytes, _) => bytes.len(),
         }
     }
 }
@@ -293,6 +305,9 @@ impl EntryPtr {
             NewValue::Inline(bytes, encoding) => {
                 (LAYOUT_INLINE, *encoding, Kind::String, bytes.len())
             }
+            NewValue::Compact(kind, bytes, encoding) => {
+                (LAYOUT_INLINE, *encoding, *kind, bytes.len())
+            }
             NewValue::Heap(heap, encoding) => (LAYOUT_HEAP, *encoding, heap.kind(), 0),
         };
         let keep = self.header().to_le() & !(0xffff << 24 | 0x0fff);
@@ -305,7 +320,7 @@ impl EntryPtr {
         // because the key may be this same entry's.
         unsafe {
             self.0.add(offset).as_ptr().copy_from(key.cast(), key.len());
-            if let NewValue::Inline(bytes, _) = &value {
+            if let NewValue::Inline(bytes, _) | NewValue::Compact(_, bytes, _) = &value {
                 self.0
                     .add(offset + key.len())
                     .as_ptr()
@@ -315,7 +330,7 @@ impl EntryPtr {
         match value {
             NewValue::Int(n) => self.set_word(word, n as u64),
             NewValue::Heap(heap, _) => self.set_word(word, Box::into_raw(heap) as u64),
-            NewValue::Inline(..) => {}
+            NewValue::Inline(..) | NewValue::Compact(..) => {}
         }
     }
 }
@@ -373,18 +388,25 @@ impl<'a> EntryRef<'a> {
             LAYOUT_INLINE => {
                 let (offset, len) = self.at.key_at();
                 // SAFETY: an inline value of `inline_len` bytes follows the key.
-                Value::Text(unsafe {
+                let bytes = unsafe {
                     std::slice::from_raw_parts(
                         self.at.0.add(offset + len).as_ptr(),
                         self.at.inline_len(),
                     )
-                })
+                };
+                if self.kind() == Kind::String {
+                    Value::Text(bytes)
+                } else {
+                    Value::Compact(bytes)
+                }
             }
             _ => {
                 // SAFETY: the word of a heap layout is a live `Box<Heap>`.
                 let heap = unsafe { &*(self.at.word(self.at.body().0) as *const Heap) };
                 match heap {
                     Heap::Text(text) => Value::Text(text.as_bytes()),
+                    Heap::Compact(_, bytes) => Value::Compact(bytes),
+                    rich => Value::Rich(rich),
                 }
             }
         }

@@ -2,6 +2,15 @@
 pub mod arena;
 pub mod entries;
 pub mod entry;
+pub mod fields;
+pub mod hll;
+pub mod intset;
+pub mod listpack;
+pub mod ordered;
+pub mod pack;
+pub mod quicklist;
+pub mod stream;
 pub mod table;
 pub mod value;
 pub mod wheel;
+pub mod zset;

@@ -3,6 +3,11 @@
 //! Integers and short strings live inside their entry (`types::entry`); everything else is a
 //! `Heap` value behind one pointer. Every value is `Send`: the helper thread may drop it.
 
+use crate::types::fields::{FieldList, FieldTable};
+use crate::types::pack::Pack;
+use crate::types::quicklist::Quicklist;
+use crate::types::stream::Stream;
+use crate::types::zset::SortedSet;
 use bytes::Bytes;
 
 /// The type of a value, as TYPE names it.
@@ -18,6 +23,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Among the bits of types, the one for the end of a key of whatever type.
+    pub const GONE: u8 = 1 << 7;
+
+    /// The bit of this type in a set of types.
+    #[inline(always)]
+    pub fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
     #[inline(always)]
     pub(super) fn from_bits(bits: u8) -> Kind {
         match bits {
@@ -50,6 +64,15 @@ pub enum Encoding {
     Raw = 0,
     Int = 1,
     Embstr = 2,
+    Listpack = 3,
+    Quicklist = 4,
+    Intset = 5,
+    Hashtable = 6,
+    /// A listpack of fields some of which have deadlines.
+    ListpackEx = 7,
+    /// An ordered tree here; the name is the one clients know.
+    Skiplist = 8,
+    Stream = 9,
 }
 
 impl Encoding {
@@ -57,6 +80,13 @@ impl Encoding {
         match bits {
             1 => Encoding::Int,
             2 => Encoding::Embstr,
+            3 => Encoding::Listpack,
+            4 => Encoding::Quicklist,
+            5 => Encoding::Intset,
+            6 => Encoding::Hashtable,
+            7 => Encoding::ListpackEx,
+            8 => Encoding::Skiplist,
+            9 => Encoding::Stream,
             _ => Encoding::Raw,
         }
     }
@@ -66,6 +96,13 @@ impl Encoding {
             Encoding::Raw => "raw",
             Encoding::Int => "int",
             Encoding::Embstr => "embstr",
+            Encoding::Listpack => "listpack",
+            Encoding::Quicklist => "quicklist",
+            Encoding::Intset => "intset",
+            Encoding::Hashtable => "hashtable",
+            Encoding::ListpackEx => "listpackex",
+            Encoding::Skiplist => "skiplist",
+            Encoding::Stream => "stream",
         }
     }
 }
@@ -74,6 +111,19 @@ impl Encoding {
 #[derive(Debug, Clone)]
 pub enum Heap {
     Text(Text),
+    /// The listpack or intset of a small collection that is too long to lie inside its entry.
+    Compact(Kind, Vec<u8>),
+    /// A list too long to lie inside its entry.
+    List(Box<Quicklist>),
+    /// In a box of its own, so that long strings need not be as large.
+    Zset(Box<SortedSet>),
+    /// A set in the form of a table.
+    Set(Box<Pack>),
+    /// A hash in the form of a table.
+    Hash(Box<FieldTable>),
+    /// A small hash some fields of which have deadlines.
+    FieldList(Box<FieldList>),
+    Stream(Box<Stream>),
 }
 
 /// A long string. It may arrive as the very buffer it was read into, and be sent without a copy.
@@ -129,6 +179,12 @@ impl Heap {
     pub fn kind(&self) -> Kind {
         match self {
             Heap::Text(_) => Kind::String,
+            Heap::Compact(kind, _) => *kind,
+            Heap::List(_) => Kind::List,
+            Heap::Zset(_) => Kind::Zset,
+            Heap::Set(_) => Kind::Set,
+            Heap::Hash(_) | Heap::FieldList(_) => Kind::Hash,
+            Heap::Stream(_) => Kind::Stream,
         }
     }
 
@@ -137,6 +193,13 @@ impl Heap {
         size_of::<Heap>()
             + match self {
                 Heap::Text(text) => text.capacity(),
+                Heap::Compact(_, bytes) => bytes.capacity(),
+                Heap::List(list) => size_of::<Quicklist>() + list.bytes(),
+                Heap::Zset(set) => size_of::<SortedSet>() + set.bytes(),
+                Heap::Set(pack) => size_of::<Pack>() + pack.bytes(),
+                Heap::Hash(table) => table.bytes(),
+                Heap::FieldList(list) => list.bytes(),
+                Heap::Stream(stream) => stream.bytes(),
             }
     }
 }
@@ -145,7 +208,12 @@ impl Heap {
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     Int(i64),
+    /// The bytes of a string.
     Text(&'a [u8]),
+    /// The listpack or intset of a small collection; kind and encoding tell which.
+    Compact(&'a [u8]),
+    /// A collection with a structure of its own.
+    Rich(&'a Heap),
 }
 
 const fn assert_send<T: Send>() {}

@@ -3,12 +3,15 @@
 //!     cargo bench --bench compare -- [--only get,set,memory] [--pipelines 1,16,64] [--rounds 5]
 //!         [--seconds 2] [--keys 1000000] [--gap-keys 10000000] [--servers ours,redis,valkey] [--md]
 //!
-//! Names for --only: ping set get incr mset get512 set512 memory gap pong. All servers of a run take
+//! Names for --only: ping set get incr mset get512 set512 memory gap pong, lpush rpop sadd spop hset
+//! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, the names that
+//! `collections` gives to what collections take in memory (many-… and one-…), and del. All servers of a run take
 //! turns, round by round, so that a slow minute of the machine hits all alike; a figure is the
 //! median of the rounds. The ratio is ours to the best of the real ones in this very run, and stands
 //! beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER and VALKEY_SERVER name other binaries.
 //! docs/performance.md tells what came out.
 
+mod collections;
 mod load;
 mod measures;
 #[path = "../support/oracle.rs"]
@@ -154,7 +157,10 @@ fn main() {
     rows.extend(measures::first_pong(&options, &subjects));
     subject::pin_self(subject::LOAD_CORE);
     rows.extend(measures::requests(&options, &subjects));
+    rows.extend(collections::requests(&options, &subjects));
     rows.extend(measures::memory(&options, &subjects));
+    rows.extend(collections::memory(&options, &subjects));
+    rows.extend(collections::deletion(&options, &subjects));
     rows.extend(measures::gap(&options, &subjects));
     print(&rows, &subjects, options.markdown);
 }

@@ -53,9 +53,11 @@ pub fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
     }
 }
 
-/// Counts replies without keeping them. Knows simple strings, integers, bulks and errors.
+/// Counts replies without keeping them. Knows RESP2.
 #[derive(Default)]
 pub struct Counter {
+    /// Elements of arrays that are still to come.
+    elements: usize,
     /// Payload bytes of a bulk, its CRLF included, that are still to come.
     skip: usize,
     /// A header line that was cut by the end of a read.
@@ -74,7 +76,9 @@ impl Counter {
                 let n = self.skip.min(bytes.len());
                 self.skip -= n;
                 bytes = &bytes[n..];
-                replies += usize::from(self.skip == 0);
+                if self.skip == 0 {
+                    replies += self.element();
+                }
                 continue;
             }
             let Some(end) = memchr::memchr(b'\n', bytes) else {
@@ -90,10 +94,16 @@ impl Counter {
                 &self.partial
             };
             match line[0] {
-                b'+' | b':' => replies += 1,
-                b'$' if line[1] != b'-' => {
-                    let digits = line[1..line.len() - 2].iter();
-                    self.skip = digits.fold(0, |n, d| n * 10 + usize::from(d - b'0')) + 2;
+                b'+' | b':' => replies += self.element(),
+                b'$' if line[1] != b'-' => self.skip = digits(line) + 2,
+                b'*' if line[1] != b'-' => {
+                    // Its elements count in its place.
+                    let len = digits(line);
+                    if len == 0 {
+                        replies += self.element();
+                    } else {
+                        self.elements = self.elements.max(1) - 1 + len;
+                    }
                 }
                 _ => panic!("not the reply of a success: {}", line.escape_ascii()),
             }
@@ -101,6 +111,20 @@ impl Counter {
         }
         replies
     }
+}
+
+impl Counter {
+    /// One element is complete: is it the last one of a reply?
+    fn element(&mut self) -> usize {
+        self.elements = self.elements.saturating_sub(1);
+        usize::from(self.elements == 0)
+    }
+}
+
+/// The number in a header line.
+fn digits(line: &[u8]) -> usize {
+    let digits = line[1..line.len() - 2].iter();
+    digits.fold(0, |n, d| n * 10 + usize::from(d - b'0'))
 }
 
 struct Connection {

@@ -38,7 +38,7 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(
+    pub fn new(
         name: impl Into<String>,
         unit: &'static str,
         figures: Vec<f64>,
@@ -98,10 +98,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Xorshift: which key comes next needs no better.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -258,21 +258,41 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
         for kind in group {
             for &depth in &options.pipelines {
                 eprintln!("{} at pipeline {depth} …", kind.name);
-                rows.extend(request_rows(options, &servers, kind, depth));
+                let case = Case {
+                    name: kind.name,
+                    depth,
+                    write: &|random, out| (kind.write)(random, options.keys, out),
+                    target: (kind.target)(depth),
+                    before: None,
+                };
+                rows.extend(request_rows(options, &servers, &case));
             }
         }
     }
     rows
 }
 
-fn request_rows(options: &Options, servers: &[Running], kind: &Kind, depth: usize) -> [Row; 2] {
+/// One kind of request at one depth: what it is called, how one is written, what is aimed at, and
+/// what each server is given before each sample.
+pub struct Case<'c> {
+    pub name: &'c str,
+    pub depth: usize,
+    pub write: &'c dyn Fn(&mut Random, &mut Vec<u8>),
+    pub target: Option<f64>,
+    pub before: Option<fn(&Running)>,
+}
+
+pub fn request_rows(options: &Options, servers: &[Running], case: &Case) -> [Row; 2] {
     let mut random = Random(0x2545_F491_4F6C_DD1D);
-    let pool = Pool::build(options.keys.max(depth), depth, |out| {
-        (kind.write)(&mut random, options.keys, out)
+    let pool = Pool::build(options.keys.max(case.depth), case.depth, |out| {
+        (case.write)(&mut random, out)
     });
     let mut samples: Vec<Vec<Sample>> = servers.iter().map(|_| Vec::new()).collect();
     for _ in 0..options.rounds {
         for (server, samples) in servers.iter().zip(&mut samples) {
+            if let Some(before) = case.before {
+                before(server);
+            }
             let mut load =
                 Load::connect(server.port, CONNECTIONS, &pool).expect("the server accepts");
             let time = Duration::from_secs_f64(options.seconds);
@@ -288,14 +308,13 @@ fn request_rows(options: &Options, servers: &[Running], kind: &Kind, depth: usiz
             .map(|rounds| median(rounds.iter().map(figure).collect()))
             .collect()
     };
-    let name = format!("{} P{depth}", kind.name);
-    let target = (kind.target)(depth).map(Target::Ratio);
+    let name = format!("{} P{}", case.name, case.depth);
     [
         Row::new(
             &name,
             "µs CPU/req",
             figures(|s| s.server_ns as f64 / 1000.0 / s.requests as f64),
-            target,
+            case.target.map(Target::Ratio),
         ),
         Row::new(
             &name,

@@ -3,6 +3,7 @@
 //! What has a process-bound reply (CLIENT ID, COMMAND COUNT) is left out: there is nothing to compare.
 //! The same goes for help texts and LOLWUT, which are our own work.
 
+use super::families_zsets;
 use super::grammar::Compare::{Any, Exact, Unordered, Walk, Within};
 use super::grammar::Template;
 
@@ -13,8 +14,19 @@ pub static FAMILIES: &[Family] = &[
     Family("strings", STRINGS),
     Family("bitmaps", BITMAPS),
     Family("keys", KEYS),
+    Family("lists", super::families_lists::LISTS),
+    Family("sort", super::families_lists::SORT),
+    Family("blocking", super::families_lists::BLOCKING),
+    Family("sets", super::families_hashes::SETS),
+    Family("hashes", super::families_hashes::HASHES),
+    Family("fields", super::families_hashes::FIELDS),
+    Family("streams", super::families_streams::STREAMS),
     Family("connection", CONNECTION),
     Family("server", SERVER),
+    Family("zsets", families_zsets::ZSETS),
+    Family("lexes", families_zsets::LEXES),
+    Family("geo", families_zsets::GEO),
+    Family("hll", families_zsets::HLL),
 ];
 
 /// Milliseconds that may pass between the two servers on a busy machine.

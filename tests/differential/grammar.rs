@@ -21,6 +21,8 @@ pub enum Compare {
     Any,
     /// A SCAN from cursor 0, walked to its end: the elements found are the same.
     Walk,
+    /// The words of a description that tell of a list's nodes (DEBUG OBJECT).
+    Nodes,
     /// Integers may differ by this much: time passes between two servers.
     Within(i64),
 }
@@ -91,6 +93,10 @@ const FLOATS: &[&str] = &[
     "abc",
     "",
 ];
+/// Members of sorted sets: few, so that they meet.
+const MEMBERS: &[&str] = &[
+    "a", "b", "c", "d", "aa", "ab", "1", "2", "10", "-5", "3.5", "", "longer", "B", "zz", "\u{ff}",
+];
 const FIELD_TYPES: &[&str] = &[
     "u1", "u8", "i8", "u16", "i16", "i32", "u63", "i64", "i5", "u7", "u64", "i65", "i0", "x8", "u",
     "U8",
@@ -99,12 +105,15 @@ const FIELD_TYPES: &[&str] = &[
 /// The one place where every random choice of a command is made.
 pub struct Generator {
     rng: Rng,
+    /// Ids of stream entries rise with it.
+    tick: u64,
 }
 
 impl Generator {
     pub fn new(seed: u64) -> Generator {
         Generator {
             rng: Rng::new(seed),
+            tick: 1,
         }
     }
 
@@ -160,10 +169,96 @@ impl Generator {
         let text = match word {
             "{k}" => return KEYS[rng.below(KEYS.len())].to_vec(),
             "{v}" => return self.value(),
+            "{e}" => return self.element(),
+            "{where}" if rng.one_in(20) => rng.pick(&["MIDDLE", ""]).to_owned(),
+            "{where}" => rng.pick(&["LEFT", "RIGHT"]).to_owned(),
+            "{wait}" if rng.one_in(8) => rng
+                .pick(&["-1", "nan", "inf", "1e400", "x", "", "9223372036854775807"])
+                .to_owned(),
+            "{wait}" => rng.pick(&["0.001", "0.01", "1e-3"]).to_owned(),
+            // Members and fields: few, so that they meet, of all encodings and around their borders.
+            "{m}" => {
+                return match rng.below(10) {
+                    0..=3 => rng.between(-3, 12).to_string().into_bytes(),
+                    4..=7 => vec![b'a' + u8::try_from(rng.below(8)).expect("small")],
+                    8 => vec![b'm'; [0, 2, 3, 63, 64, 65, 300][rng.below(7)]],
+                    _ => rng
+                        .pick(&["\x00\r\n", "-0", "01", "100000", "-3000000000", "1.5", " 1"])
+                        .as_bytes()
+                        .to_vec(),
+                };
+            }
+            "{newid}" => {
+                self.tick += rng.below(3) as u64;
+                let ms = self.tick / 3;
+                return match rng.below(4) {
+                    0 => format!("{ms}-*"),
+                    1 => ms.to_string(),
+                    _ => format!("{ms}-{}", rng.below(5)),
+                }
+                .into_bytes();
+            }
+            "{id}" if rng.one_in(20) => rng.pick(EXTREMES).to_owned(),
+            "{id}" => {
+                let ms = (self.tick / 3).saturating_sub(rng.below(25) as u64);
+                match rng.below(4) {
+                    0 => ms.to_string(),
+                    _ => format!("{ms}-{}", rng.below(5)),
+                }
+            }
+            "{idbound}" => {
+                let ms = (self.tick / 3).saturating_sub(rng.below(25) as u64);
+                match rng.below(8) {
+                    0 | 1 => "-".to_owned(),
+                    2 | 3 => "+".to_owned(),
+                    4 => format!("({ms}-{}", rng.below(5)),
+                    5 => ms.to_string(),
+                    6 => rng
+                        .pick(&[
+                            "(-",
+                            "(+",
+                            "x",
+                            "(",
+                            "0-0",
+                            "(0-0",
+                            "(18446744073709551615-18446744073709551615",
+                        ])
+                        .to_owned(),
+                    _ => format!("{ms}-{}", rng.below(5)),
+                }
+            }
+            "{new}" => ">".to_owned(),
+            "{group}" => rng.pick(&["g", "g", "g", "h", ""]).to_owned(),
+            "{consumer}" => rng.pick(&["alice", "bob", "bob", "carl"]).to_owned(),
             "{int}" if rng.one_in(4) => rng.pick(EXTREMES).to_owned(),
             "{int}" => rng.between(-20, 20).to_string(),
             "{float}" if rng.one_in(2) => rng.pick(FLOATS).to_owned(),
             "{float}" => format!("{}.{}", rng.between(-99, 99), rng.below(1000)),
+            "{score}" if rng.one_in(4) => rng.pick(FLOATS).to_owned(),
+            "{score}" if rng.one_in(3) => (rng.between(-300, 300) as f64 / 8.0).to_string(),
+            "{score}" => rng.between(-9, 9).to_string(),
+            "{bound}" if rng.one_in(12) => rng.pick(FLOATS).to_owned(),
+            "{bound}" if rng.one_in(5) => {
+                rng.pick(&["-inf", "+inf", "inf", "(inf", "("]).to_owned()
+            }
+            "{bound}" => format!("{}{}", rng.pick(&["", "("]), rng.between(-10, 10)),
+            "{lex}" if rng.one_in(4) => rng.pick(&["-", "+", "(", "[", "a", ""]).to_owned(),
+            "{lex}" => format!("{}{}", rng.pick(&["[", "("]), rng.pick(MEMBERS)),
+            "{many}" => rng.below(5_000).to_string(),
+            "{hll}" => return self.hyperloglog(),
+            "{lon}" if rng.one_in(20) => rng.pick(FLOATS).to_owned(),
+            "{lon}" if rng.one_in(2) => decimal(rng, -180_000_000, 180_000_000),
+            "{lon}" => decimal(rng, 12_000_000, 16_000_000),
+            "{lat}" if rng.one_in(20) => rng.pick(FLOATS).to_owned(),
+            "{lat}" if rng.one_in(2) => decimal(rng, -85_000_000, 85_000_000),
+            "{lat}" => decimal(rng, 36_000_000, 39_000_000),
+            "{far}" if rng.one_in(15) => rng.pick(FLOATS).to_owned(),
+            "{far}" if rng.one_in(3) => decimal(rng, 0, 20_000_000_000),
+            "{far}" => decimal(rng, 0, 900_000_000),
+            "{unit}" if rng.one_in(20) => "yd".to_owned(),
+            "{unit}" => rng.pick(&["m", "km", "km", "km", "mi", "ft"]).to_owned(),
+            "{member}" if rng.one_in(12) => return self.value(),
+            "{member}" => rng.pick(MEMBERS).to_owned(),
             "{index}" if rng.one_in(12) => rng.pick(EXTREMES).to_owned(),
             "{index}" => rng.between(-30, 40).to_string(),
             // Bounded so that no single command makes a huge string.
@@ -213,6 +308,30 @@ impl Generator {
         text.into_bytes()
     }
 
+    /// An element of a list: of few words, so that some are equal, and of sizes around the limits of
+    /// nodes.
+    fn element(&mut self) -> Vec<u8> {
+        let rng = &mut self.rng;
+        match rng.below(12) {
+            0..=3 => rng.between(-3, 12).to_string().into_bytes(),
+            4..=6 => rng.pick(&["a", "b", "c", "hello", ""]).into(),
+            7 => vec![
+                b'p';
+                rng.pick(&[&62_usize, &63, &64, &65, &127, &128, &200])
+                    .to_owned()
+            ],
+            8 => vec![b'q'; rng.between(300, 3000) as usize],
+            9 if rng.one_in(4) => {
+                vec![
+                    b'r';
+                    rng.pick(&[&4095_usize, &4096, &8191, &8192, &8193, &9000])
+                        .to_owned()
+                ]
+            }
+            _ => self.value(),
+        }
+    }
+
     fn value(&mut self) -> Vec<u8> {
         let rng = &mut self.rng;
         match rng.below(10) {
@@ -237,6 +356,25 @@ impl Generator {
         }
     }
 
+    /// A sparse HyperLogLog of the client's own making, hardly ever a whole one.
+    fn hyperloglog(&mut self) -> Vec<u8> {
+        let rng = &mut self.rng;
+        let mut bytes = b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80".to_vec();
+        if rng.one_in(8) {
+            let at = rng.below(16);
+            bytes[at] = rng.below(256) as u8;
+        }
+        for _ in 0..rng.below(6) {
+            match rng.below(4) {
+                0 => bytes.push(rng.below(64) as u8),
+                1 => bytes.extend([0x40 | rng.below(64) as u8, rng.below(256) as u8]),
+                2 => bytes.extend(b"\x7f\xff"),
+                _ => bytes.push(0x80 | rng.below(128) as u8),
+            }
+        }
+        bytes
+    }
+
     /// Now and then a command word in another case: names and options are case-free.
     fn vary_case(&mut self, word: &mut [u8]) {
         match self.rng.below(6) {
@@ -252,6 +390,10 @@ impl Generator {
 
     /// A mistake a client could make.
     fn break_up(&mut self, command: &mut Command) {
+        // Ranges of members mean something only where all scores are equal: they stay so.
+        if command[0] == b"ZADD" && command.get(2).is_some_and(|score| score == b"0") {
+            return;
+        }
         let at = self.rng.below(command.len());
         match self.rng.below(5) {
             0 if command.len() > 1 => drop(command.remove(1.max(at))),
@@ -271,6 +413,11 @@ impl Generator {
     }
 }
 
+/// A number of millionths.
+fn decimal(rng: &mut Rng, least: i64, most: i64) -> String {
+    format!("{}", rng.between(least, most) as f64 / 1e6)
+}
+
 /// False where the reply tells of the process itself, or where the server would wait or close:
 /// breaking a command can make such a one out of a harmless one.
 fn comparable(command: &[Vec<u8>]) -> bool {
@@ -281,7 +428,13 @@ fn comparable(command: &[Vec<u8>]) -> bool {
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let number = |word: &str| word.parse::<i64>().is_ok_and(|n| n >= 0);
+    let last = String::from_utf8_lossy(&command[command.len() - 1]);
     match words[..] {
+        [
+            "blpop" | "brpop" | "brpoplpush" | "blmove" | "bzpopmin" | "bzpopmax",
+            ..,
+        ] => is_soon(&last),
+        ["blmpop" | "bzmpop", timeout, ..] => is_soon(timeout),
         // The help texts are in our own words.
         [_, "help"] => false,
         ["client", "list" | "info" | "id", ..] => command.len() > 3,
@@ -294,9 +447,29 @@ fn comparable(command: &[Vec<u8>]) -> bool {
         // What is overdue counts until somebody finds it.
         ["debug", "digest"] => false,
         ["hello", "2" | "3", ..] => !words[2].eq_ignore_ascii_case("setname"),
-        ["scan", "0", ..] => true,
+        // Redis cuts an unknown name short at a zero.
+        ["config", "set", name, ..] if name.contains('\0') => false,
+        ["scan", "0", ..] | ["zscan", _, "0", ..] => true,
+        ["zscan", _, cursor, ..] => !number(cursor),
         ["scan", cursor, ..] => !number(cursor),
+        ["sscan" | "hscan", _, "0"] => true,
+        ["sscan" | "hscan", _, cursor] => !number(cursor),
+        // What is taken at random parts the two servers.
+        ["spop", _] => false,
+        ["spop", _, count] => count
+            .parse::<i64>()
+            .is_ok_and(|n| !(1..10_000).contains(&n)),
         _ => true,
+    }
+}
+
+/// False if a wait for so many seconds would take long.
+fn is_soon(timeout: &str) -> bool {
+    match timeout.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 => !(0.05..1e16).contains(&seconds),
+        // What rounds up to zero is for ever.
+        Ok(seconds) => seconds <= -0.001,
+        Err(_) => !timeout.contains('x') || timeout == "x",
     }
 }
 

@@ -5,9 +5,14 @@
 #![allow(dead_code)]
 
 use redwheel::algo::glob::{self, Case};
-use redwheel::algo::{number, quoting};
+use redwheel::algo::{lzf, number, quoting};
 use redwheel::config::{Config, Extent, Host};
 use redwheel::resp::request::{Limits, Query, Stop};
+use redwheel::types::entries::KeyHasher;
+use redwheel::types::intset;
+use redwheel::types::listpack::Item;
+use redwheel::types::pack::Pack;
+use std::collections::HashMap;
 
 type Commands = Vec<Vec<Vec<u8>>>;
 
@@ -180,4 +185,101 @@ pub fn quoting(data: &[u8]) {
         let quoted: Vec<Vec<u8>> = words.iter().map(|word| quoting::quote(word)).collect();
         assert_eq!(quoting::split_args(&quoted.join(&b' ')), Some(words));
     }
+}
+
+/// What was compressed comes back; what was not is refused or gives as many bytes as were asked for.
+pub fn lzf(data: &[u8]) {
+    if let Some(packed) = lzf::compress(data, data.len()) {
+        assert_eq!(lzf::decompress(&packed, data.len()).as_deref(), Ok(data));
+    }
+    let Some((&size, packed)) = data.split_first() else {
+        return;
+    };
+    for len in [size as usize, 32 * size as usize] {
+        if let Ok(out) = lzf::decompress(packed, len) {
+            assert_eq!(out.len(), len);
+        }
+    }
+}
+
+/// The first byte says whether the rest are dense registers or sparse ones; whatever they are, they
+/// are read or refused, and what was read can be changed and read again.
+pub fn hyperloglog(data: &[u8]) {
+    use redwheel::types::hll;
+    let Some((&control, body)) = data.split_first() else {
+        return;
+    };
+    let mut bytes = hll::new();
+    bytes.truncate(hll::HEADER);
+    bytes.extend_from_slice(body);
+    if control & 1 == 1 {
+        bytes[4] = 0;
+        bytes.resize(hll::dense::SIZE, control);
+    }
+    assert!(hll::is_hll(&bytes));
+    let estimate = hll::estimate(&bytes);
+    let mut registers = [0; hll::REGISTERS];
+    assert_eq!(hll::merge(&mut registers, &bytes).is_ok(), estimate.is_ok());
+    if !hll::is_dense(&bytes) {
+        hll::sparse::describe(&bytes[hll::HEADER..]);
+    }
+    for n in 0..=control {
+        let _ = hll::add(&mut bytes, &[n], 200);
+    }
+    if estimate.is_ok() {
+        hll::to_dense(&mut bytes).expect("what could be read can be changed");
+        assert!(hll::estimate(&bytes).is_ok());
+    }
+}
+
+/// An intset as DUMP would bring it: refused, or it reads back as it came and takes members.
+pub fn intset(data: &[u8]) {
+    let Ok(mut set) = intset::from_redis(data) else {
+        return;
+    };
+    intset::check(&set);
+    assert_eq!(intset::to_redis(&set), data);
+    let all: Vec<i64> = intset::iter(&set).collect();
+    for &n in &all {
+        assert!(intset::contains(&set, n) && !intset::insert(&mut set, n));
+    }
+    let new = data.len() as i64 * 1_000_003;
+    assert_eq!(intset::insert(&mut set, new), !all.contains(&new));
+    intset::check(&set);
+    assert!(all.iter().all(|&n| intset::remove(&mut set, n)));
+}
+
+/// Four bytes are an operation: what, the length of the value, and which key.
+pub fn pack(data: &[u8]) {
+    let mut pack = Pack::of_fields(KeyHasher::new([1, 2, 3, 4]));
+    let mut model = HashMap::<Vec<u8>, Vec<u8>>::new();
+    for step in data.as_chunks::<4>().0 {
+        let number = u16::from_le_bytes([step[2], step[3]]);
+        let key = match number % 3 {
+            0 => number.to_string().into_bytes(),
+            1 => vec![b'k'; number as usize % 500],
+            _ => number.to_be_bytes().to_vec(),
+        };
+        let value = vec![step[0]; step[1] as usize * 3];
+        let atom = Item::of(&key);
+        match (pack.find(atom), step[0] % 4) {
+            (Some(at), 0) => {
+                pack.remove(at);
+                assert!(model.remove(&key).is_some());
+            }
+            (Some(at), _) => {
+                pack.replace(at, atom, Some(Item::of(&value)), None);
+                model.insert(key, value);
+            }
+            (None, _) => {
+                pack.insert(pack.hash(atom), atom, Some(Item::of(&value)), None);
+                assert!(model.insert(key, value).is_none());
+            }
+        }
+    }
+    pack.check();
+    let pairs = pack
+        .iter()
+        .filter_map(|r| Some((r.key.to_vec(), r.value?.to_vec())));
+    assert_eq!(pairs.collect::<HashMap<_, _>>(), model);
 }

@@ -6,6 +6,9 @@ mod expire;
 mod flush;
 mod object;
 mod scan;
+mod sort;
+
+pub(in crate::commands) use scan::parse_cursor;
 
 use crate::command::effects::Event;
 use crate::command::keys::*;
@@ -18,6 +21,7 @@ use expire::{expire, expireat, expiretime, persist, pexpire, pexpireat, pexpiret
 use flush::{flushall, flushdb, swapdb};
 use object::{object_encoding, object_freq, object_help, object_idletime, object_refcount};
 use scan::{keys, randomkey, scan};
+use sort::{sort, sort_ro};
 
 pub static TABLE: &[DataCommand] = &[
     Entry {
@@ -536,6 +540,40 @@ pub static TABLE: &[DataCommand] = &[
             ..Spec::BASE
         },
         run: swapdb,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sort",
+            arity: -2,
+            flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
+            group: Group::Generic,
+            acl: &["set", "sortedset", "list", "dangerous"],
+            keys: &[KeySpec::at(1, &[RO, ACCESS]), KeySpec::unknown(&[RO, ACCESS]).noting("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"), KeySpec::unknown(&[OW, UPDATE]).noting("For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array")],
+            usage: "key:key [by-pattern~pattern:pattern@BY] [limit{offset:integer count:integer}@LIMIT] [get-pattern~pattern:pattern@GET+...] [order(asc=ASC|desc=DESC)] [sorting=ALPHA] [destination:key@STORE]",
+            since: "1.0.0",
+            summary: "Sorts what a list, a set or a sorted set holds, and may store the result.",
+            complexity: "O(N+M*log(M)) where N is the number of elements and M the number of those returned",
+            ..Spec::BASE
+        },
+        run: sort,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sort_ro",
+            arity: -2,
+            flags: all(&[READONLY, MOVABLEKEYS]),
+            group: Group::Generic,
+            acl: &["set", "sortedset", "list", "dangerous"],
+            keys: &[KeySpec::at(1, &[RO, ACCESS]), KeySpec::unknown(&[RO, ACCESS]).noting("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort")],
+            usage: "key:key [by-pattern~pattern:pattern@BY] [limit{offset:integer count:integer}@LIMIT] [get-pattern~pattern:pattern@GET+...] [order(asc=ASC|desc=DESC)] [sorting=ALPHA]",
+            since: "7.0.0",
+            summary: "Sorts what a list, a set or a sorted set holds.",
+            complexity: "O(N+M*log(M)) where N is the number of elements and M the number of those returned",
+            ..Spec::BASE
+        },
+        run: sort_ro,
         subcommands: &[],
     },
 ];

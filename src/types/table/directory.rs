@@ -235,6 +235,12 @@ impl Blocks {
             None => {
                 let offset = FIRST + header.fresh as usize * block_bytes();
                 header.fresh += 1;
+                // Populating the next chunk takes less time than filling a quarter of this one.
+                if let Pool::Huge(reserve) = &self.pool
+                    && header.fresh == blocks_per_chunk() / 4 * 3
+                {
+                    reserve.prepare();
+                }
                 // SAFETY: fewer than `blocks_per_chunk` blocks were cut, so this one is inside.
                 unsafe { chunk.cast::<u8>().add(offset) }
             }

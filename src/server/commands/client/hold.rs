@@ -5,6 +5,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
 use crate::server::pause::Held;
 use crate::server::session::{ClientId, Session};
+use crate::server::unblock::Over;
 
 fn wrong_form(args: &Args) -> CmdError {
     CmdError::wrong_form("CLIENT", args.argv().at(1))
@@ -76,13 +77,9 @@ pub(super) fn client_unblock(
         }
     };
     let id = parse_i64(id).ok_or(CmdError::NotInteger)?;
-    reply.bool(server.unblock(ClientId(id as u64), with_error))
-}
-
-impl Server {
-    /// Ends the wait of a client in a blocking command, as if its time were over or with an error.
-    /// False if it does not wait: nothing waits yet.
-    fn unblock(&mut self, _id: ClientId, _with_error: bool) -> bool {
-        false
-    }
+    let over = match with_error {
+        true => Over::Unblocked,
+        false => Over::TimedOut,
+    };
+    reply.bool(server.end_wait(ClientId(id as u64), over))
 }

@@ -64,7 +64,11 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
         .map_or("NULL", |number| &server.table[number].full_name);
     let listed = wire.output.saturating_sub(OUTPUT_CHUNK);
     let held = wire.query + wire.query_free + wire.output_capacity;
-    let argv_bytes = wire.arguments + seen.running;
+    let parked = s
+        .parked
+        .as_ref()
+        .map_or(0, |parked| parked.argument_bytes());
+    let argv_bytes = wire.arguments + seen.running + parked;
     let mut line = String::with_capacity(400);
     let _ = write!(
         line,
@@ -109,7 +113,7 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
 fn flags(s: &Session) -> String {
     let letters = [
         (s.monitor, 'O'),
-        (s.paused, 'b'),
+        (s.is_held(), 'b'),
         (s.ending == Ending::AfterReply, 'c'),
         (s.ending == Ending::Now, 'A'),
         (s.is_unix, 'U'),

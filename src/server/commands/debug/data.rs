@@ -8,7 +8,7 @@ use crate::server::Server;
 use crate::server::session::Session;
 use crate::sys::memory;
 use crate::types::entry::EntryRef;
-use crate::types::value::{Heap, Value};
+use crate::types::value::{Heap, Kind, Value};
 use std::fmt::Write;
 
 /// DEBUG DIGEST.
@@ -41,7 +41,11 @@ pub(super) fn digest_value(
 }
 
 /// The key that is next, which must be there. Looking at it is no use of it.
-fn find(server: &mut Server, session: &Session, args: &mut Args) -> Result<Found, CmdError> {
+pub(super) fn find(
+    server: &mut Server,
+    session: &Session,
+    args: &mut Args,
+) -> Result<Found, CmdError> {
     let key = args.key();
     let mut db = server.keyspace.db(session.db);
     db.peek(key).ok_or(CmdError::NoSuchKey)
@@ -60,12 +64,13 @@ pub(super) fn object(
     let entry = server.keyspace.db(session.db);
     let entry = entry.get(found);
     reply.simple(&format!(
-        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         entry.key().as_ptr(),
         entry.encoding().name(),
         serialized_len(entry),
         entry.aging(),
         aging.idle_seconds(entry.aging(), now_ms),
+        super::list::describe(entry),
     ))
 }
 
@@ -84,13 +89,29 @@ fn serialized_len(entry: EntryRef) -> usize {
         0x40..=0x3fff => 2 + len,
         _ => 5 + len,
     };
-    match entry.value() {
-        Value::Int(n) => as_int(n).unwrap_or_else(|| as_text(itoa::Buffer::new().format(n).len())),
-        Value::Text(text) => Some(text)
+    let as_string = |text: &[u8]| {
+        Some(text)
             .filter(|text| text.len() <= NUMBER_MAX)
             .and_then(parse_i64)
             .and_then(as_int)
-            .unwrap_or_else(|| as_text(text.len())),
+            .unwrap_or_else(|| as_text(text.len()))
+    };
+    match entry.value() {
+        Value::Int(n) => as_int(n).unwrap_or_else(|| as_text(itoa::Buffer::new().format(n).len())),
+        Value::Text(text) => as_string(text),
+        // The number of nodes, and a container with its length for each.
+        Value::Compact(bytes) if entry.kind() == Kind::List => 2 + as_text(bytes.len()),
+        Value::Rich(Heap::List(list)) => {
+            let nodes = list.iter_nodes().map(|node| 1 + as_text(node.size()));
+            as_text(0) + nodes.sum::<usize>()
+        }
+        Value::Compact(bytes) => as_text(bytes.len()),
+        Value::Rich(Heap::Zset(set)) => {
+            // The number of members, and each with its score in eight bytes.
+            let members = set.iter().map(|(member, _)| as_string(member) + 8);
+            as_text(set.len()) - set.len() + members.sum::<usize>()
+        }
+        Value::Rich(heap) => heap.bytes(),
     }
 }
 
@@ -109,7 +130,7 @@ pub(super) fn sdslen(
     };
     let capacity = match entry.heap() {
         Some(Heap::Text(text)) => text.capacity(),
-        None => 0,
+        _ => 0,
     };
     let block = if capacity == 0 {
         0
@@ -209,17 +230,37 @@ fn shape(db: &Db, full: bool) -> String {
     text
 }
 
-/// DEBUG HTSTATS-KEY key [full]. No value holds such a table yet.
+/// DEBUG HTSTATS-KEY key [full].
 pub(super) fn htstats_key(
     server: &mut Server,
     session: &mut Session,
     args: &mut Args,
-    _: &mut Reply,
+    reply: &mut Reply,
 ) -> CmdResult {
-    find(server, session, args)?;
-    Err(CmdError::Fixed(
+    let found = find(server, session, args)?;
+    let full = args.word("full");
+    let db = server.keyspace.db(session.db);
+    let (capacity, len) = table_inside(db.get(found)).ok_or(CmdError::Fixed(
         "ERR The value stored at the specified key is not represented using an hash table",
-    ))
+    ))?;
+    let mut text = format!(
+        "Hash table 0 stats (main hash table):\n table size: {capacity}\n \
+         number of elements: {len}\n"
+    );
+    if full {
+        let _ = writeln!(text, " bytes: {}", db.heap(found).map_or(0, Heap::bytes));
+    }
+    reply.verbatim(b"txt", text.as_bytes())
+}
+
+/// Slots and elements of the table that a value has inside.
+fn table_inside(entry: EntryRef) -> Option<(usize, usize)> {
+    match entry.heap()? {
+        Heap::Zset(set) => Some((set.capacity(), set.len())),
+        Heap::Set(pack) => Some((pack.shape().0, pack.len())),
+        Heap::Hash(table) => Some((table.pack().shape().0, table.len())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

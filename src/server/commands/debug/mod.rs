@@ -5,6 +5,7 @@
 
 mod crash;
 mod data;
+mod list;
 mod protocol;
 mod state;
 
@@ -82,6 +83,8 @@ static TOOLS: &[Tool] = &[
         "HTSTATS <db> [full]", "    The shape of the tables of a database."]),
     tool("HTSTATS-KEY", 1..=2, data::htstats_key, &[
         "HTSTATS-KEY <key> [full]", "    The same for the table inside a value."]),
+    tool("LISTPACK", 1..=1, list::listpack, &[
+        "LISTPACK <key>", "    Print the listpack of a small value to the standard output."]),
     tool("LOG", 1..=1, state::log, &[
         "LOG <text>", "    Write a line to the log."]),
     tool("OBJECT", 1..=1, data::object, &[
@@ -98,6 +101,13 @@ static TOOLS: &[Tool] = &[
         "PROTOCOL <type>",
         "    Answer with a value of a type of the protocol: string, integer, double,",
         "    bignum, null, array, set, map, attrib, push, verbatim, true or false."]),
+    tool("QUICKLIST", 1..=2, list::quicklist, &[
+        "QUICKLIST <key> [<0|1>]",
+        "    Print the nodes of a list to the standard output, with 1 its elements too."]),
+    tool("QUICKLIST-PACKED-THRESHOLD", 1..=1, list::packed_threshold, &[
+        "QUICKLIST-PACKED-THRESHOLD <size>",
+        "    List elements of this size and more get nodes of their own; 0 for those",
+        "    that fit no node."]),
     tool("REPLYBUFFER", 2..=2, state::reply_buffer, &[
         "REPLYBUFFER <PEAK-RESET-TIME|RESIZING> <value>",
         "    Accepted; buffers of answers are handed back after every answer."]),

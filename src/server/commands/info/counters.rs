@@ -72,7 +72,7 @@ fn traffic(server: &Server, text: &mut Text) {
 
 fn keys(server: &Server, text: &mut Text) {
     let keys = &server.keyspace.shared.stats;
-    text.line("expired_subkeys", 0);
+    text.line("expired_subkeys", keys.expired_fields);
     text.line("expired_keys", keys.expired);
     text.line("expired_stale_perc", "0.00");
     text.line("expired_time_cap_reached_count", keys.expiry_cut_short);

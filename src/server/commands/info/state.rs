@@ -15,19 +15,18 @@ pub fn clients(server: &Server, text: &mut Text) {
     let recent = &server.recent_buffers;
     text.line("client_recent_max_input_buffer", recent.input.get());
     text.line("client_recent_max_output_buffer", recent.output.get());
-    text.line("blocked_clients", server.pause.waiting());
+    let blocking = &server.blocking;
+    let blocked = server.pause.waiting() + blocking.len();
+    text.line("blocked_clients", blocked);
     text.lines(
-        &[
-            "tracking_clients",
-            "pubsub_clients",
-            "watching_clients",
-            "clients_in_timeout_table",
-            "total_watched_keys",
-            "total_blocking_keys",
-            "total_blocking_keys_on_nokey",
-        ],
+        &["tracking_clients", "pubsub_clients", "watching_clients"],
         0,
     );
+    text.line("clients_in_timeout_table", blocking.timed);
+    text.line("total_watched_keys", 0);
+    text.line("total_blocking_keys", blocking.keys());
+    let until_gone = blocking.keys_until_gone();
+    text.line("total_blocking_keys_on_nokey", until_gone);
 }
 
 pub fn persistence(server: &Server, text: &mut Text) {
@@ -109,9 +108,10 @@ pub fn keyspace(server: &Server, text: &mut Text) {
     for (index, db) in server.keyspace.iter().filter(|(_, db)| !db.is_empty()) {
         let (keys, expires) = (db.len(), db.volatile());
         let avg_ttl = average_ttl_ms(db, now_ms);
+        let subexpiry = db.volatile_hashes();
         text.line(
             &format!("db{}", index.0),
-            format!("keys={keys},expires={expires},avg_ttl={avg_ttl},subexpiry=0"),
+            format!("keys={keys},expires={expires},avg_ttl={avg_ttl},subexpiry={subexpiry}"),
         );
     }
 }

@@ -1,0 +1,345 @@
+//! Places in sorted sets: GEOADD, the questions about single places, and searches. A place is a
+//! member whose score is its geohash (`algo::geohash`). The table is here; searches are in `search`.
+
+mod search;
+#[cfg(test)]
+mod tests;
+
+use crate::algo::geohash::{self, Point};
+use crate::algo::number::parse_f64;
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
+use crate::commands::zset::{When, add};
+use search::{
+    georadius, georadius_ro, georadiusbymember, georadiusbymember_ro, geosearch, geosearchstore,
+};
+
+/// A unit of length by its name, in metres.
+fn unit(name: &[u8]) -> Result<f64, CmdError> {
+    const UNITS: [(&[u8], f64); 4] = [
+        (b"m", 1.0),
+        (b"km", 1000.0),
+        (b"ft", 0.3048),
+        (b"mi", 1609.34),
+    ];
+    UNITS
+        .iter()
+        .find(|(unit, _)| name.eq_ignore_ascii_case(unit))
+        .map(|(_, metres)| *metres)
+        .ok_or(CmdError::Fixed(
+            "ERR unsupported unit provided. please use M, KM, FT, MI",
+        ))
+}
+
+/// Longitude and latitude as two arguments.
+fn point(lon: &[u8], lat: &[u8]) -> Result<Point, CmdError> {
+    let number = |text| parse_f64(text).ok_or(CmdError::NotFloat);
+    let point = Point {
+        lon: number(lon)?,
+        lat: number(lat)?,
+    };
+    if !point.is_valid() {
+        return Err(CmdError::Text(format!(
+            "ERR invalid longitude,latitude pair {:.6},{:.6}",
+            point.lon, point.lat
+        )));
+    }
+    Ok(point)
+}
+
+/// A distance with four digits behind the point.
+fn answer_distance(reply: &mut Reply, distance: f64) -> CmdResult {
+    reply.bulk(format!("{distance:.4}").as_bytes())
+}
+
+fn answer_point(reply: &mut Reply, point: Point) -> CmdResult {
+    reply.array(2)?;
+    reply.double(point.lon)?;
+    reply.double(point.lat)
+}
+
+/// GEOADD key [NX|XX] [CH] longitude latitude member [longitude latitude member ...].
+fn geoadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let key = args.key();
+    let mut when = When::default();
+    let options = args.position();
+    loop {
+        if args.word("NX") {
+            when.absent = true;
+        } else if args.word("XX") {
+            when.present = true;
+        } else if args.word("CH") {
+            when.changed = true;
+        } else {
+            break;
+        }
+    }
+    let rest = args.rest();
+    if rest.len() == 0 || !rest.len().is_multiple_of(3) || when.absent && when.present {
+        return Err(CmdError::Syntax);
+    }
+    let mut places = Vec::with_capacity(rest.len() / 3);
+    for at in (0..rest.len()).step_by(3) {
+        let point = point(rest.at(at), rest.at(at + 1))?;
+        places.push((geohash::encode(point), rest.at(at + 2)));
+    }
+    let pairs = places.iter().map(|(hash, member)| (*hash as f64, *member));
+    let dirty = cx.effects.dirty;
+    add(cx, key, when, pairs, reply)?;
+    if cx.effects.dirty > dirty {
+        // Replicas need not know of places.
+        let head = (options..args.position()).map(|at| args.argv().at(at).to_vec());
+        let tail = places
+            .iter()
+            .flat_map(|(hash, member)| [hash.to_string().into_bytes(), member.to_vec()]);
+        let name = [b"ZADD".to_vec(), key.to_vec()];
+        cx.propagate_as(name.into_iter().chain(head).chain(tail));
+    }
+    Ok(())
+}
+
+/// GEOPOS key [member ...].
+fn geopos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let mut db = cx.db();
+    let set = db.zset(args.key())?;
+    reply.array(args.left())?;
+    while let Some(member) = args.option() {
+        match set.and_then(|set| set.score(member)) {
+            Some(score) => answer_point(reply, geohash::decode(score))?,
+            None => reply.null_array()?,
+        }
+    }
+    Ok(())
+}
+
+/// GEODIST key member member [unit].
+fn geodist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let key = args.key();
+    let (a, b) = (args.bytes(), args.bytes());
+    let metres = match args.option() {
+        Some(name) if args.left() == 0 => unit(name)?,
+        Some(_) => return Err(CmdError::Syntax),
+        None => 1.0,
+    };
+    let mut db = cx.db();
+    let Some(set) = db.zset(key)? else {
+        return reply.null();
+    };
+    match (set.score(a), set.score(b)) {
+        (Some(a), Some(b)) => {
+            let distance = geohash::distance(geohash::decode(a), geohash::decode(b));
+            answer_distance(reply, distance / metres)
+        }
+        _ => reply.null(),
+    }
+}
+
+/// GEOHASH key [member ...].
+fn geohash_(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let mut db = cx.db();
+    let set = db.zset(args.key())?;
+    reply.array(args.left())?;
+    while let Some(member) = args.option() {
+        match set.and_then(|set| set.score(member)) {
+            Some(score) => reply.bulk(&geohash::text(score))?,
+            None => reply.null()?,
+        }
+    }
+    Ok(())
+}
+
+/// The key behind a word, from `from` on.
+const fn stored(word: &'static str, from: i32) -> KeySpec {
+    KeySpec {
+        begin: Begin::Keyword { word, from },
+        ..KeySpec::at(0, &[OW, UPDATE])
+    }
+}
+
+pub static TABLE: &[DataCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "geoadd",
+            arity: -5,
+            flags: all(&[WRITE, DENYOOM]),
+            group: Group::Geo,
+            keys: &[KeySpec::at(1, &[RW, UPDATE])],
+            usage: "key:key [condition(nx=NX|xx=XX)!6.2.0] [change=CH!6.2.0] data{longitude:double latitude:double member:string}...",
+            since: "3.2.0",
+            summary: "Adds places, or moves them.",
+            complexity: "O(log(N)) per place, N being the size of the set.",
+            ..Spec::BASE
+        },
+        run: geoadd,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "geopos",
+            arity: -2,
+            flags: READONLY,
+            group: Group::Geo,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key [member:string...]",
+            since: "3.2.0",
+            summary: "The coordinates of places.",
+            complexity: "O(M), M being the number of places named.",
+            ..Spec::BASE
+        },
+        run: geopos,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "geodist",
+            arity: -4,
+            flags: READONLY,
+            group: Group::Geo,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key member1:string member2:string [unit(m=M|km=KM|ft=FT|mi=MI)]",
+            since: "3.2.0",
+            summary: "How far two places are apart.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: geodist,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "geohash",
+            arity: -2,
+            flags: READONLY,
+            group: Group::Geo,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key [member:string...]",
+            since: "3.2.0",
+            summary: "The geohashes of places, as text.",
+            complexity: "O(M), M being the number of places named.",
+            ..Spec::BASE
+        },
+        run: geohash_,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "geosearch",
+            arity: -7,
+            flags: READONLY,
+            group: Group::Geo,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key from(member:string@FROMMEMBER|fromlonlat{longitude:double latitude:double}@FROMLONLAT) by(circle{radius:double@BYRADIUS unit(m=M|km=KM|ft=FT|mi=MI)}|box{width:double@BYBOX height:double unit(m=M|km=KM|ft=FT|mi=MI)}) [order(asc=ASC|desc=DESC)] [count-block{count:integer@COUNT [any=ANY]}] [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH]",
+            since: "6.2.0",
+            summary: "Places within a circle or a box.",
+            complexity: "O(N+log(M)), N places near the area, M in the set.",
+            ..Spec::BASE
+        },
+        run: geosearch,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "geosearchstore",
+            arity: -8,
+            flags: all(&[WRITE, DENYOOM]),
+            group: Group::Geo,
+            keys: &[KeySpec::at(1, &[OW, UPDATE]), KeySpec::at(2, &[RO, ACCESS])],
+            usage: "destination:key source:key from(member:string@FROMMEMBER|fromlonlat{longitude:double latitude:double}@FROMLONLAT) by(circle{radius:double@BYRADIUS unit(m=M|km=KM|ft=FT|mi=MI)}|box{width:double@BYBOX height:double unit(m=M|km=KM|ft=FT|mi=MI)}) [order(asc=ASC|desc=DESC)] [count-block{count:integer@COUNT [any=ANY]}] [storedist=STOREDIST]",
+            since: "6.2.0",
+            summary: "Stores the places within a circle or a box.",
+            complexity: "O(N+log(M)), N places near the area, M in the set.",
+            ..Spec::BASE
+        },
+        run: geosearchstore,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "georadius",
+            arity: -6,
+            flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
+            group: Group::Geo,
+            keys: &[
+                KeySpec::at(1, &[RO, ACCESS]),
+                stored("STORE", 6),
+                stored("STOREDIST", 6),
+            ],
+            usage: "key:key longitude:double latitude:double radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY!6.2.0]}] [order(asc=ASC|desc=DESC)] [store(storekey~key:key@STORE|storedistkey~key:key@STOREDIST)]",
+            since: "3.2.0",
+            summary: "Places within a circle around a point, to be answered or stored.",
+            complexity: "O(N+log(M)), N places near the area, M in the set.",
+            deprecated: Some(Deprecated {
+                since: "6.2.0",
+                replaced_by: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
+            }),
+            ..Spec::BASE
+        },
+        run: georadius,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "georadius_ro",
+            arity: -6,
+            flags: READONLY,
+            group: Group::Geo,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key longitude:double latitude:double radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY!6.2.0]}] [order(asc=ASC|desc=DESC)]",
+            since: "3.2.10",
+            summary: "Places within a circle around a point.",
+            complexity: "O(N+log(M)), N places near the area, M in the set.",
+            deprecated: Some(Deprecated {
+                since: "6.2.0",
+                replaced_by: "`GEOSEARCH` with the `BYRADIUS` argument",
+            }),
+            ..Spec::BASE
+        },
+        run: georadius_ro,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "georadiusbymember",
+            arity: -5,
+            flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
+            group: Group::Geo,
+            keys: &[
+                KeySpec::at(1, &[RO, ACCESS]),
+                stored("STORE", 5),
+                stored("STOREDIST", 5),
+            ],
+            usage: "key:key member:string radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY]}] [order(asc=ASC|desc=DESC)] [store(storekey~key:key@STORE|storedistkey~key:key@STOREDIST)]",
+            since: "3.2.0",
+            summary: "Places within a circle around another, to be answered or stored.",
+            complexity: "O(N+log(M)), N places near the area, M in the set.",
+            deprecated: Some(Deprecated {
+                since: "6.2.0",
+                replaced_by: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+            }),
+            ..Spec::BASE
+        },
+        run: georadiusbymember,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "georadiusbymember_ro",
+            arity: -5,
+            flags: READONLY,
+            group: Group::Geo,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key member:string radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY]}] [order(asc=ASC|desc=DESC)]",
+            since: "3.2.10",
+            summary: "Places within a circle around another.",
+            complexity: "O(N+log(M)), N places near the area, M in the set.",
+            deprecated: Some(Deprecated {
+                since: "6.2.0",
+                replaced_by: "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments",
+            }),
+            ..Spec::BASE
+        },
+        run: georadiusbymember_ro,
+        subcommands: &[],
+    },
+];

@@ -1,0 +1,405 @@
+//! GEOSEARCH and the older GEORADIUS: places in a circle or a box, answered or stored.
+
+use super::{answer_distance, answer_point, point, unit};
+use crate::algo::geohash::{self, Area, Point, Shape};
+use crate::algo::number::parse_f64;
+use crate::command::effects::Event;
+use crate::command::error::SHOWN;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::commands::zset::store;
+use crate::keyspace::zset::{Build, Scores, ZsetRef};
+
+/// Which of the commands asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Search,
+    SearchStore,
+    Radius,
+    RadiusReadOnly,
+}
+
+impl Form {
+    fn is_search(self) -> bool {
+        matches!(self, Form::Search | Form::SearchStore)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    None,
+    Ascending,
+    Descending,
+}
+
+/// A place that was found.
+struct Hit {
+    member: Vec<u8>,
+    score: f64,
+    /// Metres from the center.
+    distance: f64,
+}
+
+/// Where a center was given by: once said in one way, it can only be said again in the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Unsaid,
+    Member,
+    Point,
+    Circle,
+    Box,
+}
+
+/// What is searched, and how it is answered.
+struct Request<'a> {
+    form: Form,
+    from: By,
+    by: By,
+    center: Point,
+    shape: Shape,
+    /// Metres of the unit that distances are answered in.
+    metres: f64,
+    with_distance: bool,
+    with_hash: bool,
+    with_point: bool,
+    order: Order,
+    count: usize,
+    any: bool,
+    store: Option<&'a [u8]>,
+    store_distance: bool,
+}
+
+impl<'a> Request<'a> {
+    fn new(form: Form) -> Request<'a> {
+        Request {
+            form,
+            from: By::Unsaid,
+            by: By::Unsaid,
+            center: Point { lon: 0.0, lat: 0.0 },
+            shape: Shape::Circle { radius: 0.0 },
+            metres: 1.0,
+            with_distance: false,
+            with_hash: false,
+            with_point: false,
+            order: Order::None,
+            count: 0,
+            any: false,
+            store: None,
+            store_distance: false,
+        }
+    }
+
+    fn circle(&mut self, args: &mut Args) -> Result<(), CmdError> {
+        let (radius, unit_name) = (args.bytes(), args.bytes());
+        let radius = length(radius, "ERR need numeric radius")?;
+        if radius < 0.0 {
+            return Err(CmdError::Fixed("ERR radius cannot be negative"));
+        }
+        self.metres = unit(unit_name)?;
+        self.shape = Shape::Circle {
+            radius: radius * self.metres,
+        };
+        self.by = By::Circle;
+        Ok(())
+    }
+
+    fn box_(&mut self, args: &mut Args) -> Result<(), CmdError> {
+        let (width, height, unit_name) = (args.bytes(), args.bytes(), args.bytes());
+        let width = length(width, "ERR need numeric width")?;
+        let height = length(height, "ERR need numeric height")?;
+        if width < 0.0 || height < 0.0 {
+            return Err(CmdError::Fixed("ERR height or width cannot be negative"));
+        }
+        self.metres = unit(unit_name)?;
+        self.shape = Shape::Box {
+            width: width * self.metres,
+            height: height * self.metres,
+        };
+        self.by = By::Box;
+        Ok(())
+    }
+
+    /// The center is a member. Without a key there is nothing to look it up in, and nothing to find.
+    fn member(&mut self, set: Option<ZsetRef>, member: &[u8]) -> Result<(), CmdError> {
+        const UNKNOWN: CmdError = CmdError::Fixed("ERR could not decode requested zset member");
+        self.from = By::Member;
+        if let Some(set) = set {
+            self.center = geohash::decode(set.score(member).ok_or(UNKNOWN)?);
+        }
+        Ok(())
+    }
+
+    /// Reads one option; false if it is none.
+    fn option(&mut self, set: Option<ZsetRef>, args: &mut Args<'a>) -> Result<bool, CmdError> {
+        // Arguments behind the option itself.
+        let left = args.left() - 1;
+        if args.word("WITHDIST") {
+            self.with_distance = true;
+        } else if args.word("WITHHASH") {
+            self.with_hash = true;
+        } else if args.word("WITHCOORD") {
+            self.with_point = true;
+        } else if args.word("ANY") {
+            self.any = true;
+        } else if args.word("ASC") {
+            self.order = Order::Ascending;
+        } else if args.word("DESC") {
+            self.order = Order::Descending;
+        } else if left >= 1 && args.word("COUNT") {
+            let count = args.int()?;
+            if count <= 0 {
+                return Err(CmdError::Fixed("ERR COUNT must be > 0"));
+            }
+            self.count = count as usize;
+        } else if self.form == Form::Radius && left >= 1 && args.word("STORE") {
+            (self.store, self.store_distance) = (Some(args.key()), false);
+        } else if self.form == Form::Radius && left >= 1 && args.word("STOREDIST") {
+            (self.store, self.store_distance) = (Some(args.key()), true);
+        } else if self.form == Form::SearchStore && args.word("STOREDIST") {
+            self.store_distance = true;
+        } else if self.form.is_search() {
+            return self.area_option(set, args, left);
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Reads one option that says where to search; false if it is none.
+    fn area_option(
+        &mut self,
+        set: Option<ZsetRef>,
+        args: &mut Args<'a>,
+        left: usize,
+    ) -> Result<bool, CmdError> {
+        if left >= 1 && self.from != By::Point && args.word("FROMMEMBER") {
+            self.member(set, args.bytes())?;
+        } else if left >= 2 && self.from != By::Member && args.word("FROMLONLAT") {
+            self.center = point(args.bytes(), args.bytes())?;
+            self.from = By::Point;
+        } else if left >= 2 && self.by != By::Box && args.word("BYRADIUS") {
+            self.circle(args)?;
+        } else if left >= 3 && self.by != By::Circle && args.word("BYBOX") {
+            self.box_(args)?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn options(&mut self, set: Option<ZsetRef>, args: &mut Args<'a>) -> Result<(), CmdError> {
+        while args.left() > 0 {
+            if !self.option(set, args)? {
+                return Err(CmdError::Syntax);
+            }
+        }
+        let described = self.with_distance || self.with_hash || self.with_point;
+        if self.store.is_some() && described {
+            return Err(CmdError::Fixed(match self.form {
+                Form::SearchStore => {
+                    "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+                }
+                _ => {
+                    "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+                }
+            }));
+        }
+        if self.form.is_search() && (self.from == By::Unsaid || self.by == By::Unsaid) {
+            let missing = if self.from == By::Unsaid {
+                "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for "
+            } else {
+                "ERR exactly one of BYRADIUS and BYBOX can be specified for "
+            };
+            // As Redis does: the command's name as the client wrote it.
+            return Err(CmdError::quoting(missing, args.argv().at(0), SHOWN, ""));
+        }
+        if self.any && self.count == 0 {
+            return Err(CmdError::Fixed(
+                "ERR the ANY argument requires COUNT argument",
+            ));
+        }
+        // The nearest, unless any will do.
+        if self.count > 0 && self.order == Order::None && !self.any {
+            self.order = Order::Ascending;
+        }
+        Ok(())
+    }
+
+    /// The places of the area, in the order in which they are answered.
+    fn hits(&self, set: ZsetRef) -> Vec<Hit> {
+        let area = Area {
+            center: self.center,
+            shape: self.shape,
+        };
+        let limit = if self.any { self.count } else { usize::MAX };
+        let mut hits = Vec::new();
+        for (from, to) in area.ranges() {
+            if hits.len() >= limit {
+                break;
+            }
+            let numbers = set.in_scores(&Scores {
+                min: from as f64,
+                max: to as f64,
+                min_open: false,
+                max_open: true,
+            });
+            set.walk(numbers, false, |member, score| {
+                if hits.len() >= limit {
+                    return;
+                }
+                if let Some(distance) = area.distance_within(geohash::decode(score)) {
+                    hits.push(Hit {
+                        member: member.to_vec(),
+                        score,
+                        distance,
+                    });
+                }
+            });
+        }
+        match self.order {
+            Order::None => {}
+            Order::Ascending => hits.sort_by(|a, b| a.distance.total_cmp(&b.distance)),
+            Order::Descending => hits.sort_by(|a, b| b.distance.total_cmp(&a.distance)),
+        }
+        if self.count > 0 {
+            hits.truncate(self.count);
+        }
+        hits
+    }
+
+    fn answer(&self, hits: &[Hit], reply: &mut Reply) -> CmdResult {
+        let parts =
+            self.with_distance as usize + self.with_hash as usize + self.with_point as usize;
+        reply.array(hits.len())?;
+        for hit in hits {
+            if parts > 0 {
+                reply.array(1 + parts)?;
+            }
+            reply.bulk(&hit.member)?;
+            if self.with_distance {
+                answer_distance(reply, hit.distance / self.metres)?;
+            }
+            if self.with_hash {
+                reply.int(hit.score as i64)?;
+            }
+            if self.with_point {
+                answer_point(reply, geohash::decode(hit.score))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Searches, and answers or stores what is found.
+    fn run(&self, cx: &mut Cx, key: &[u8], reply: &mut Reply) -> CmdResult {
+        let hits = match cx.db().peek(key) {
+            Some(found) => self.hits(cx.db().zset_at(found)?),
+            None => Vec::new(),
+        };
+        let Some(to) = self.store else {
+            return self.answer(&hits, reply);
+        };
+        let event = match self.form {
+            Form::SearchStore => Event::GEOSEARCHSTORE,
+            _ => Event::GEORADIUSSTORE,
+        };
+        let mut build = Build::new(cx.db().zset_hasher());
+        for hit in &hits {
+            let score = if self.store_distance {
+                hit.distance / self.metres
+            } else {
+                hit.score
+            };
+            build.add(&hit.member, score);
+        }
+        store(cx, to, build, event, reply)?;
+        cx.effects.dirty += hits.len().saturating_sub(1) as u64;
+        Ok(())
+    }
+}
+
+fn length(text: &[u8], error: &'static str) -> Result<f64, CmdError> {
+    parse_f64(text).ok_or(CmdError::Fixed(error))
+}
+
+/// GEOSEARCH and GEOSEARCHSTORE, behind the destination.
+fn search<'a>(
+    cx: &mut Cx,
+    args: &mut Args<'a>,
+    reply: &mut Reply,
+    mut request: Request<'a>,
+) -> CmdResult {
+    let key = args.key();
+    let set = cx.db().zset(key)?.is_some();
+    debug_assert!(request.form.is_search());
+    parse_with(cx, set.then_some(key), |set| request.options(set, args))?;
+    request.run(cx, key, reply)
+}
+
+/// Lets `parse` read options beside the sorted set that was found under `key`, if any.
+fn parse_with(
+    cx: &mut Cx,
+    key: Option<&[u8]>,
+    parse: impl FnOnce(Option<ZsetRef>) -> Result<(), CmdError>,
+) -> Result<(), CmdError> {
+    let mut db = cx.db();
+    match key.and_then(|key| db.peek(key)) {
+        Some(found) => parse(Some(db.zset_at(found)?)),
+        None => parse(None),
+    }
+}
+
+/// GEOSEARCH key FROMMEMBER|FROMLONLAT … BYRADIUS|BYBOX … [ASC|DESC] [COUNT count [ANY]]
+/// [WITHCOORD] [WITHDIST] [WITHHASH].
+pub(super) fn geosearch(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    search(cx, args, reply, Request::new(Form::Search))
+}
+
+/// GEOSEARCHSTORE destination source … [STOREDIST].
+pub(super) fn geosearchstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let mut request = Request::new(Form::SearchStore);
+    request.store = Some(args.key());
+    search(cx, args, reply, request)
+}
+
+/// GEORADIUS and GEORADIUSBYMEMBER: the center and the circle come first, then options.
+fn radius(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form, from: By) -> CmdResult {
+    let key = args.key();
+    let mut request = Request::new(form);
+    let set = cx.db().zset(key)?.is_some();
+    parse_with(cx, set.then_some(key), |set| {
+        if from == By::Point {
+            request.center = point(args.bytes(), args.bytes())?;
+            request.circle(args)?;
+        } else {
+            let member = args.bytes();
+            request.member(set, member)?;
+            if set.is_some() {
+                request.circle(args)?;
+            } else {
+                // As Redis does: nothing can be found, so nobody looks how far.
+                (args.bytes(), args.bytes());
+            }
+        }
+        request.options(set, args)
+    })?;
+    request.run(cx, key, reply)
+}
+
+/// GEORADIUS key longitude latitude radius unit […] [STORE key] [STOREDIST key].
+pub(super) fn georadius(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    radius(cx, args, reply, Form::Radius, By::Point)
+}
+
+/// GEORADIUS_RO key longitude latitude radius unit […].
+pub(super) fn georadius_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    radius(cx, args, reply, Form::RadiusReadOnly, By::Point)
+}
+
+/// GEORADIUSBYMEMBER key member radius unit […] [STORE key] [STOREDIST key].
+pub(super) fn georadiusbymember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    radius(cx, args, reply, Form::Radius, By::Member)
+}
+
+/// GEORADIUSBYMEMBER_RO key member radius unit […].
+pub(super) fn georadiusbymember_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    radius(cx, args, reply, Form::RadiusReadOnly, By::Member)
+}

@@ -1,0 +1,334 @@
+//! HGETDEL, HGETEX and HSETEX: values and deadlines in one step.
+
+use super::expire::{BAD_COUNT, Names, Unit, fields, find, propagate_gone};
+use super::{Glance, leave_if_empty};
+use crate::command::effects::Event;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::keyspace::Found;
+use crate::keyspace::hash::{FieldDeadline, HashRef, stays_small};
+use crate::resp::request::Argv;
+
+/// The units that options name.
+const UNITS: [(&str, Unit); 4] = [
+    ("EX", Unit::EX),
+    ("PX", Unit::PX),
+    ("EXAT", Unit::EXAT),
+    ("PXAT", Unit::PXAT),
+];
+
+/// The deadline that an option says, if one does.
+fn deadline_option(
+    args: &mut Args,
+    now_ms: i64,
+    command: &'static str,
+) -> Result<Option<i64>, CmdError> {
+    match UNITS.iter().find(|(word, _)| args.word(word)) {
+        Some((_, unit)) => unit.deadline_ms(args, now_ms, command).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// HGETDEL key FIELDS n field ...
+pub(super) fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let found = find(cx, key)?;
+    let names = fields(args, BAD_COUNT)?;
+    reply.array(names.len())?;
+    let Some(found) = found else {
+        return names.iter().try_for_each(|_| reply.null());
+    };
+    let mut glance = Glance::at(cx, found)?;
+    let mut removed = 0;
+    for name in &names {
+        glance.answer(cx, name, reply)?;
+        removed += cx.db().remove_field(found, name) as u64;
+    }
+    if removed == 0 {
+        glance.end(cx);
+        return Ok(());
+    }
+    cx.changed(Event::HDEL, key);
+    cx.effects.dirty += removed - 1;
+    leave_if_empty(cx, found, key);
+    cx.propagate_as([b"HDEL".as_slice(), key].into_iter().chain(names));
+    Ok(())
+}
+
+/// What HGETEX does with deadlines.
+#[derive(Clone, Copy)]
+enum Change {
+    None,
+    Persist,
+    Set(i64),
+}
+
+/// HGETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST] FIELDS n field ...
+pub(super) fn hgetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let found = find(cx, key)?;
+    let now_ms = cx.now_ms();
+    let change = match deadline_option(args, now_ms, "hgetex")? {
+        Some(deadline_ms) => Change::Set(deadline_ms),
+        None if args.word("PERSIST") => Change::Persist,
+        None => Change::None,
+    };
+    let names = fields(args, BAD_COUNT)?;
+    reply.array(names.len())?;
+    let Some(found) = found else {
+        return names.iter().try_for_each(|_| reply.null());
+    };
+    let mut glance = Glance::at(cx, found)?;
+    if !matches!(change, Change::None) {
+        cx.db().hash_to_list(found);
+    }
+    let mut touched = Names::new();
+    for name in &names {
+        let there = glance.has(cx, name);
+        glance.answer(cx, name, reply)?;
+        if there && change_field(cx, found, name, change) {
+            touched.push(*name);
+        }
+    }
+    if touched.is_empty() {
+        glance.end(cx);
+        return Ok(());
+    }
+    tell_changed(cx, (key, found), change, (&names, &touched));
+    Ok(())
+}
+
+/// Changes the deadline of a field that is there; returns whether it did.
+fn change_field(cx: &mut Cx, found: Found, name: &[u8], change: Change) -> bool {
+    let now_ms = cx.now_ms();
+    let must_obey = cx.caller.must_obey;
+    let mut db = cx.db();
+    match change {
+        Change::None => false,
+        Change::Set(deadline_ms) if deadline_ms <= now_ms && !must_obey => {
+            db.remove_field(found, name)
+        }
+        Change::Set(deadline_ms) => {
+            db.set_field_deadline(found, name, Some(deadline_ms));
+            true
+        }
+        Change::Persist => {
+            let field = db.hash_at(found).ok().and_then(|hash| hash.get(name));
+            let volatile = field.is_some_and(|field| field.deadline_ms.is_some());
+            if volatile {
+                db.set_field_deadline(found, name, None);
+            }
+            volatile
+        }
+    }
+}
+
+/// Tells what HGETEX did to the fields it touched, out of those it was asked for.
+fn tell_changed(
+    cx: &mut Cx,
+    (key, found): (&[u8], Found),
+    change: Change,
+    (names, touched): (&Names, &Names),
+) {
+    let (mut at, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let fields: [&[u8]; 2] = [b"FIELDS", count.format(names.len()).as_bytes()];
+    let fields = fields.into_iter().chain(names.iter().copied());
+    match change {
+        Change::Set(deadline_ms) if deadline_ms <= cx.now_ms() && !cx.caller.must_obey => {
+            propagate_gone(cx, key, touched);
+            cx.changed(Event::HDEL, key);
+            leave_if_empty(cx, found, key);
+        }
+        Change::Set(deadline_ms) => {
+            let words: [&[u8]; 3] = [b"HPEXPIREAT", key, at.format(deadline_ms).as_bytes()];
+            cx.propagate_as(words.into_iter().chain(fields));
+            cx.changed(Event::HEXPIRE, key);
+        }
+        Change::Persist | Change::None => {
+            let words: [&[u8]; 2] = [b"HPERSIST", key];
+            cx.propagate_as(words.into_iter().chain(fields));
+            cx.changed(Event::HPERSIST, key);
+        }
+    }
+    cx.effects.dirty += touched.len() as u64 - 1;
+}
+
+/// When HSETEX writes.
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    Always,
+    NoneThere,
+    AllThere,
+}
+
+/// What HSETEX was asked for.
+struct Order<'a> {
+    when: When,
+    deadline: FieldDeadline,
+    pairs: Argv<'a>,
+}
+
+impl<'a> Order<'a> {
+    fn parse(args: &mut Args<'a>, now_ms: i64) -> Result<Order<'a>, CmdError> {
+        const BOTH: CmdError =
+            CmdError::Fixed("ERR Only one of FXX or FNX arguments can be specified");
+        const TWO: CmdError = CmdError::Fixed(
+            "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified",
+        );
+        const COUNT: CmdError = CmdError::Fixed("ERR invalid number of fields");
+        let (mut when, mut deadline) = (When::Always, FieldDeadline::Clear);
+        while let Some(word) = args.peek() {
+            let is = |option: &str| word.eq_ignore_ascii_case(option.as_bytes());
+            if is("FIELDS") {
+                args.bytes();
+                // A number, and a pair at least.
+                if args.left() < 3 {
+                    break;
+                }
+                let count = args
+                    .int()
+                    .ok()
+                    .filter(|n| (1..=i32::MAX as i64).contains(n));
+                let count = count.ok_or(COUNT)?;
+                if count as usize * 2 != args.left() {
+                    break;
+                }
+                let pairs = args.rest();
+                return Ok(Order {
+                    when,
+                    deadline,
+                    pairs,
+                });
+            }
+            if is("FNX") || is("FXX") {
+                if when != When::Always {
+                    return Err(BOTH);
+                }
+                when = if is("FNX") {
+                    When::NoneThere
+                } else {
+                    When::AllThere
+                };
+                args.bytes();
+                continue;
+            }
+            let timed = UNITS.iter().any(|(unit, _)| is(unit));
+            if !timed && !is("KEEPTTL") {
+                return Err(CmdError::quoting(
+                    "ERR unknown argument: ",
+                    word,
+                    usize::MAX,
+                    "",
+                ));
+            }
+            if deadline != FieldDeadline::Clear {
+                return Err(TWO);
+            }
+            if timed && args.left() < 2 {
+                break;
+            }
+            deadline = match deadline_option(args, now_ms, "hsetex")? {
+                Some(deadline_ms) => FieldDeadline::At(deadline_ms),
+                None => {
+                    args.bytes();
+                    FieldDeadline::Keep
+                }
+            };
+        }
+        Err(CmdError::arity("hsetex"))
+    }
+}
+
+/// HSETEX key [FNX | FXX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL] FIELDS n field value ...
+pub(super) fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let options = args.rest();
+    let now_ms = cx.now_ms();
+    let order = Order::parse(args, now_ms)?;
+    let count = order.pairs.len() / 2;
+    let names = || (0..count).map(|i| order.pairs.at(2 * i));
+    let found = find(cx, key)?;
+    if !allowed(cx, found, order.when, names()) {
+        return reply.int(0);
+    }
+    let found = match found {
+        Some(found) => found,
+        None => {
+            cx.also(Event::NEW, key);
+            cx.db().add_hash(key)
+        }
+    };
+    let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
+    if !matches!(db.hash_at(found)?, HashRef::Table(_))
+        && !stays_small(count, order.pairs.iter(), tuning)
+    {
+        db.hash_to_table(found);
+    }
+    let past = matches!(order.deadline, FieldDeadline::At(ms) if ms <= now_ms);
+    for (name, value) in super::pairs(order.pairs) {
+        db.put_field(found, name, value, order.deadline, tuning);
+    }
+    cx.changed(Event::HSET, key);
+    cx.effects.dirty += count as u64 - 1;
+    let FieldDeadline::At(deadline_ms) = order.deadline else {
+        return reply.int(1);
+    };
+    if past && !cx.caller.must_obey {
+        let names: Names = names().collect();
+        for name in &names {
+            cx.db().remove_field(found, name);
+        }
+        propagate_gone(cx, key, &names);
+        cx.also(Event::HDEL, key);
+        leave_if_empty(cx, found, key);
+    } else {
+        cx.also(Event::HEXPIRE, key);
+        propagate_absolute(cx, key, options, deadline_ms);
+    }
+    reply.int(1)
+}
+
+/// Whether the fields are there, or not, as HSETEX demands. Overdue ones go on the way.
+fn allowed<'a>(
+    cx: &mut Cx,
+    found: Option<Found>,
+    when: When,
+    names: impl Iterator<Item = &'a [u8]>,
+) -> bool {
+    let Some(found) = found else {
+        return when != When::AllThere;
+    };
+    if when == When::Always {
+        return true;
+    }
+    let Ok(mut glance) = Glance::at(cx, found) else {
+        return false;
+    };
+    for name in names {
+        if glance.has(cx, name) != (when == When::AllThere) {
+            glance.end(cx);
+            return false;
+        }
+    }
+    true
+}
+
+/// HSETEX as it came, with the moment in the place of the time.
+fn propagate_absolute(cx: &mut Cx, key: &[u8], options: Argv, deadline_ms: i64) {
+    let mut buffer = itoa::Buffer::new();
+    let at = buffer.format(deadline_ms).as_bytes();
+    let is_unit = |word: &[u8]| {
+        UNITS
+            .iter()
+            .any(|(u, _)| word.eq_ignore_ascii_case(u.as_bytes()))
+    };
+    let place = options.iter().position(is_unit).unwrap_or(0);
+    let words = options.iter().enumerate().map(|(i, word)| match i {
+        i if i == place => b"PXAT",
+        i if i == place + 1 => at,
+        _ => word,
+    });
+    cx.propagate_as([b"HSETEX".as_slice(), key].into_iter().chain(words));
+}

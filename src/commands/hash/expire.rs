@@ -1,0 +1,477 @@
+//! Deadlines of fields: HEXPIRE and its relatives, HTTL and its relatives, HPERSIST.
+
+use super::exchange::{hgetex, hsetex};
+use super::leave_if_empty;
+use crate::command::effects::Event;
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
+use crate::keyspace::Found;
+use crate::keyspace::hash::is_overdue;
+use smallvec::SmallVec;
+
+pub static TABLE: &[DataCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "hgetex",
+            arity: -5,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])
+                .noting("RW and UPDATE because it changes the TTL")],
+            usage: "key:key [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|persist=PERSIST)] fields{numfields:integer field:string...}@FIELDS",
+            since: "8.0.0",
+            summary: "The values of fields, whose deadlines change.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hgetex,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hsetex",
+            arity: -6,
+            flags: all(&[WRITE, DENYOOM, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, UPDATE])],
+            usage: "key:key [condition(fnx=FNX|fxx=FXX)] [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|keepttl=KEEPTTL)] fields{numfields:integer data{field:string value:string}...}@FIELDS",
+            since: "8.0.0",
+            summary: "Sets fields together with their deadline.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hsetex,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hexpire",
+            arity: -6,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, UPDATE])],
+            usage: "key:key seconds:integer [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
+            since: "7.4.0",
+            summary: "Gives fields a deadline so many seconds ahead.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hexpire,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hpexpire",
+            arity: -6,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, UPDATE])],
+            usage: "key:key milliseconds:integer [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
+            since: "7.4.0",
+            summary: "Gives fields a deadline so many milliseconds ahead.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hpexpire,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hexpireat",
+            arity: -6,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, UPDATE])],
+            usage: "key:key unix-time-seconds:unix-time [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
+            since: "7.4.0",
+            summary: "Gives fields a deadline in Unix seconds.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hexpireat,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hpexpireat",
+            arity: -6,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, UPDATE])],
+            usage: "key:key unix-time-milliseconds:unix-time [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
+            since: "7.4.0",
+            summary: "Gives fields a deadline in Unix milliseconds.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hpexpireat,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "httl",
+            arity: -5,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+            since: "7.4.0",
+            summary: "Seconds until the deadlines of fields.",
+            complexity: "O(1) for each field",
+            tips: &["nondeterministic_output"],
+            ..Spec::BASE
+        },
+        run: httl,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hpttl",
+            arity: -5,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+            since: "7.4.0",
+            summary: "Milliseconds until the deadlines of fields.",
+            complexity: "O(1) for each field",
+            tips: &["nondeterministic_output"],
+            ..Spec::BASE
+        },
+        run: hpttl,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hexpiretime",
+            arity: -5,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+            since: "7.4.0",
+            summary: "The deadlines of fields in Unix seconds.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hexpiretime,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hpexpiretime",
+            arity: -5,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+            since: "7.4.0",
+            summary: "The deadlines of fields in Unix milliseconds.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hpexpiretime,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hpersist",
+            arity: -5,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, UPDATE])],
+            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+            since: "7.4.0",
+            summary: "Takes the deadlines of fields away.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hpersist,
+        subcommands: &[],
+    },
+];
+
+/// The latest deadline a field can have, in Unix milliseconds: 46 bits.
+const LATEST_MS: i64 = (1 << 46) - 1;
+
+pub(super) type Names<'a> = SmallVec<[&'a [u8]; 8]>;
+
+pub(super) const NO_FIELDS: CmdError =
+    CmdError::Fixed("ERR Mandatory argument FIELDS is missing or not at the right position");
+pub(super) const BAD_COUNT: CmdError =
+    CmdError::Fixed("ERR Number of fields must be a positive integer");
+const OTHER_COUNT: CmdError =
+    CmdError::Fixed("ERR The `numfields` parameter must match the number of arguments");
+
+/// FIELDS numfields field [field ...], to the end. `bad` is the error for a number that is none.
+pub(super) fn fields<'a>(args: &mut Args<'a>, bad: CmdError) -> Result<Names<'a>, CmdError> {
+    if !args.word("FIELDS") {
+        return Err(NO_FIELDS);
+    }
+    let count = args.int().ok().filter(|n| *n > 0).ok_or(bad)?;
+    if count as u64 != args.left() as u64 {
+        return Err(OTHER_COUNT);
+    }
+    Ok(args.rest().iter().collect())
+}
+
+/// What the number of a command means.
+#[derive(Clone, Copy)]
+pub(super) struct Unit {
+    /// Milliseconds in one.
+    pub ms: i64,
+    /// Whether it counts from now.
+    pub relative: bool,
+}
+
+impl Unit {
+    pub const EX: Unit = Unit {
+        ms: 1000,
+        relative: true,
+    };
+    pub const PX: Unit = Unit {
+        ms: 1,
+        relative: true,
+    };
+    pub const EXAT: Unit = Unit {
+        ms: 1000,
+        relative: false,
+    };
+    pub const PXAT: Unit = Unit {
+        ms: 1,
+        relative: false,
+    };
+
+    /// The next argument in Unix milliseconds.
+    pub fn deadline_ms(
+        self,
+        args: &mut Args,
+        now_ms: i64,
+        command: &'static str,
+    ) -> Result<i64, CmdError> {
+        let n = args.int()?;
+        if n < 0 {
+            return Err(CmdError::Fixed("ERR invalid expire time, must be >= 0"));
+        }
+        let base_ms = if self.relative { now_ms } else { 0 };
+        n.checked_mul(self.ms)
+            .and_then(|ms| ms.checked_add(base_ms))
+            .filter(|&ms| ms <= LATEST_MS)
+            .ok_or(CmdError::InvalidExpire(command))
+    }
+}
+
+/// When a deadline is set.
+#[derive(Clone, Copy, PartialEq)]
+enum Condition {
+    Always,
+    Absent,
+    Present,
+    Later,
+    Earlier,
+}
+
+impl Condition {
+    const WORDS: [(&'static str, Condition); 4] = [
+        ("NX", Condition::Absent),
+        ("XX", Condition::Present),
+        ("GT", Condition::Later),
+        ("LT", Condition::Earlier),
+    ];
+
+    fn allows(self, old_ms: Option<i64>, deadline_ms: i64) -> bool {
+        match self {
+            Condition::Always => true,
+            Condition::Absent => old_ms.is_none(),
+            Condition::Present => old_ms.is_some(),
+            Condition::Later => old_ms.is_some_and(|old_ms| deadline_ms > old_ms),
+            Condition::Earlier => old_ms.is_none_or(|old_ms| deadline_ms < old_ms),
+        }
+    }
+}
+
+// What HEXPIRE and HTTL answer for a field.
+const MISSING: i64 = -2;
+const PERMANENT: i64 = -1;
+const REFUSED: i64 = 0;
+const DONE: i64 = 1;
+const GONE: i64 = 2;
+
+/// The hash at a key for changing it, if there is one.
+pub(super) fn find(cx: &mut Cx, key: &[u8]) -> Result<Option<Found>, CmdError> {
+    let mut db = cx.db();
+    let Some(found) = db.write(key) else {
+        return Ok(None);
+    };
+    db.hash_at(found)?;
+    Ok(Some(found))
+}
+
+/// What replicas get instead of a field whose deadline was in the past.
+pub(super) fn propagate_gone(cx: &mut Cx, key: &[u8], names: &[&[u8]]) {
+    for name in names {
+        cx.propagate_as([b"HDEL", key, name]);
+    }
+}
+
+fn set_deadlines(
+    cx: &mut Cx,
+    args: &mut Args,
+    reply: &mut Reply,
+    (command, unit): (&'static str, Unit),
+) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let found = find(cx, key)?;
+    let now_ms = cx.now_ms();
+    let deadline_ms = unit.deadline_ms(args, now_ms, command)?;
+    let word = Condition::WORDS.iter().find(|(word, _)| args.word(word));
+    let condition = word.map_or(Condition::Always, |(_, condition)| *condition);
+    let bad = CmdError::Fixed("ERR Parameter `numFields` should be greater than 0");
+    let names = fields(args, bad)?;
+    reply.array(names.len())?;
+    let Some(found) = found else {
+        return names.iter().try_for_each(|_| reply.int(MISSING));
+    };
+    let past = deadline_ms <= now_ms && !cx.caller.must_obey;
+    let mut touched = Names::new();
+    let mut db = cx.db();
+    db.hash_to_list(found);
+    for name in names {
+        // An overdue field is still there to be given another deadline.
+        let Some(field) = db.hash_at(found)?.get(name) else {
+            reply.int(MISSING)?;
+            continue;
+        };
+        if !condition.allows(field.deadline_ms, deadline_ms) {
+            reply.int(REFUSED)?;
+            continue;
+        }
+        touched.push(name);
+        if past {
+            db.remove_field(found, name);
+            reply.int(GONE)?;
+        } else {
+            db.set_field_deadline(found, name, Some(deadline_ms));
+            reply.int(DONE)?;
+        }
+    }
+    if touched.is_empty() {
+        return Ok(());
+    }
+    if past {
+        propagate_gone(cx, key, &touched);
+        cx.changed(Event::HDEL, key);
+        leave_if_empty(cx, found, key);
+    } else {
+        let (mut at, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let words: [&[u8]; 3] = [b"HPEXPIREAT", key, at.format(deadline_ms).as_bytes()];
+        let condition = word.map(|(word, _)| word.as_bytes());
+        let fields: [&[u8]; 2] = [b"FIELDS", count.format(touched.len()).as_bytes()];
+        let words = words.into_iter().chain(condition).chain(fields);
+        cx.propagate_as(words.chain(touched.iter().copied()));
+        cx.changed(Event::HEXPIRE, key);
+    }
+    cx.effects.dirty += touched.len() as u64 - 1;
+    Ok(())
+}
+
+/// HEXPIRE key seconds [NX | XX | GT | LT] FIELDS n field ...
+fn hexpire(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    set_deadlines(cx, args, reply, ("hexpire", Unit::EX))
+}
+
+/// HPEXPIRE key milliseconds [NX | XX | GT | LT] FIELDS n field ...
+fn hpexpire(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    set_deadlines(cx, args, reply, ("hpexpire", Unit::PX))
+}
+
+/// HEXPIREAT key seconds [NX | XX | GT | LT] FIELDS n field ...
+fn hexpireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    set_deadlines(cx, args, reply, ("hexpireat", Unit::EXAT))
+}
+
+/// HPEXPIREAT key milliseconds [NX | XX | GT | LT] FIELDS n field ...
+fn hpexpireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    set_deadlines(cx, args, reply, ("hpexpireat", Unit::PXAT))
+}
+
+/// Answers for each field what `show` makes of its deadline.
+fn deadlines(
+    cx: &mut Cx,
+    args: &mut Args,
+    reply: &mut Reply,
+    show: impl Fn(i64, i64) -> i64,
+) -> CmdResult {
+    cx.hint(args);
+    let now_ms = cx.now_ms();
+    let mut db = cx.db();
+    let hash = db.read_hash(args.key())?;
+    let names = fields(args, BAD_COUNT)?;
+    reply.array(names.len())?;
+    names.into_iter().try_for_each(|name| {
+        let field = hash.and_then(|hash| hash.get(name));
+        let field = field.filter(|field| !is_overdue(field, now_ms));
+        reply.int(match field.map(|field| field.deadline_ms) {
+            None => MISSING,
+            Some(None) => PERMANENT,
+            Some(Some(deadline_ms)) => show(deadline_ms, now_ms),
+        })
+    })
+}
+
+/// HTTL key FIELDS n field ...
+fn httl(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    deadlines(cx, args, reply, |deadline_ms, now_ms| {
+        (deadline_ms - now_ms + 999) / 1000
+    })
+}
+
+/// HPTTL key FIELDS n field ...
+fn hpttl(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    deadlines(cx, args, reply, |deadline_ms, now_ms| deadline_ms - now_ms)
+}
+
+/// HEXPIRETIME key FIELDS n field ...
+fn hexpiretime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    deadlines(cx, args, reply, |deadline_ms, _| (deadline_ms + 999) / 1000)
+}
+
+/// HPEXPIRETIME key FIELDS n field ...
+fn hpexpiretime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    deadlines(cx, args, reply, |deadline_ms, _| deadline_ms)
+}
+
+/// HPERSIST key FIELDS n field ...
+fn hpersist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let found = find(cx, key)?;
+    let now_ms = cx.now_ms();
+    let names = fields(args, BAD_COUNT)?;
+    reply.array(names.len())?;
+    let Some(found) = found else {
+        return names.iter().try_for_each(|_| reply.int(MISSING));
+    };
+    let mut freed = 0;
+    let mut db = cx.db();
+    for name in names {
+        let field = db.hash_at(found)?.get(name);
+        let field = field.filter(|field| !is_overdue(field, now_ms));
+        reply.int(match field.map(|field| field.deadline_ms) {
+            None => MISSING,
+            Some(None) => PERMANENT,
+            Some(Some(_)) => {
+                db.set_field_deadline(found, name, None);
+                freed += 1;
+                DONE
+            }
+        })?;
+    }
+    if freed > 0 {
+        cx.changed(Event::HPERSIST, key);
+        cx.effects.dirty += freed - 1;
+    }
+    Ok(())
+}

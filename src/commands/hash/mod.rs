@@ -1,0 +1,636 @@
+//! Hashes: reading and writing fields. The table is here; random fields and walks are in `look`,
+//! deadlines in `expire`, what reads or writes together with a deadline in `exchange`.
+//!
+//! A field whose deadline has passed is as good as gone for whoever reads it. Most commands that
+//! come across one remove it on the way (`Glance`); those that read whole hashes pass it over. As
+//! Redis does, HSET, HDEL and HEXPIRE take an overdue field for one that is there.
+
+mod exchange;
+mod expire;
+mod look;
+
+use crate::algo::long_double::LongDouble;
+use crate::command::effects::Event;
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
+use crate::keyspace::hash::{FieldDeadline, HashRef, is_overdue, stays_small};
+use crate::keyspace::{Found, Leave};
+use crate::resp::request::Argv;
+use exchange::hgetdel;
+pub use expire::TABLE as EXPIRE;
+use look::{hgetall, hkeys, hrandfield, hscan, hvals};
+
+pub static TABLE: &[DataCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "hset",
+            arity: -4,
+            flags: all(&[WRITE, DENYOOM, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, UPDATE])],
+            usage: "key:key data{field:string value:string}...",
+            since: "2.0.0",
+            summary: "Sets fields of a hash.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hset,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hmset",
+            arity: -4,
+            flags: all(&[WRITE, DENYOOM, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, UPDATE])],
+            usage: "key:key data{field:string value:string}...",
+            since: "2.0.0",
+            summary: "Sets fields of a hash.",
+            complexity: "O(1) for each field",
+            deprecated: Some(Deprecated {
+                since: "4.0.0",
+                replaced_by: "`HSET` with multiple field-value pairs",
+            }),
+            ..Spec::BASE
+        },
+        run: hmset,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hsetnx",
+            arity: 4,
+            flags: all(&[WRITE, DENYOOM, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, INSERT])],
+            usage: "key:key field:string value:string",
+            since: "2.0.0",
+            summary: "Sets a field of a hash unless it is there.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: hsetnx,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hget",
+            arity: 3,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key field:string",
+            since: "2.0.0",
+            summary: "The value of a field.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: hget,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hmget",
+            arity: -3,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key field:string...",
+            since: "2.0.0",
+            summary: "The values of several fields.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hmget,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hdel",
+            arity: -3,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, DELETE])],
+            usage: "key:key field:string...",
+            since: "2.0.0",
+            summary: "Removes fields from a hash.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hdel,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hexists",
+            arity: 3,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO])],
+            usage: "key:key field:string",
+            since: "2.0.0",
+            summary: "Whether a hash has a field.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: hexists,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hlen",
+            arity: 2,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO])],
+            usage: "key:key",
+            since: "2.0.0",
+            summary: "How many fields a hash has.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: hlen,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hstrlen",
+            arity: 3,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO])],
+            usage: "key:key field:string",
+            since: "3.2.0",
+            summary: "The length of a field's value.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: hstrlen,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hincrby",
+            arity: 4,
+            flags: all(&[WRITE, DENYOOM, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+            usage: "key:key field:string increment:integer",
+            since: "2.0.0",
+            summary: "Adds an integer to the value of a field.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: hincrby,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hincrbyfloat",
+            arity: 4,
+            flags: all(&[WRITE, DENYOOM, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+            usage: "key:key field:string increment:double",
+            since: "2.6.0",
+            summary: "Adds a number to the value of a field.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: hincrbyfloat,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hkeys",
+            arity: 2,
+            flags: READONLY,
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key",
+            since: "2.0.0",
+            summary: "All fields of a hash.",
+            complexity: "O(N), N the size of the hash",
+            tips: &["nondeterministic_output_order"],
+            ..Spec::BASE
+        },
+        run: hkeys,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hvals",
+            arity: 2,
+            flags: READONLY,
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key",
+            since: "2.0.0",
+            summary: "All values of a hash.",
+            complexity: "O(N), N the size of the hash",
+            tips: &["nondeterministic_output_order"],
+            ..Spec::BASE
+        },
+        run: hvals,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hgetall",
+            arity: 2,
+            flags: READONLY,
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key",
+            since: "2.0.0",
+            summary: "All fields of a hash with their values.",
+            complexity: "O(N), N the size of the hash",
+            tips: &["nondeterministic_output_order"],
+            ..Spec::BASE
+        },
+        run: hgetall,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hrandfield",
+            arity: -2,
+            flags: READONLY,
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key [options{count:integer [withvalues=WITHVALUES]}]",
+            since: "6.2.0",
+            summary: "Random fields of a hash.",
+            complexity: "O(1) for each field returned",
+            tips: &["nondeterministic_output"],
+            ..Spec::BASE
+        },
+        run: hrandfield,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hscan",
+            arity: -3,
+            flags: READONLY,
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT] [novalues=NOVALUES]",
+            since: "2.8.0",
+            summary: "Walks over the fields of a hash.",
+            complexity: "O(1) for each call, O(N) for a whole walk",
+            tips: &["nondeterministic_output"],
+            ..Spec::BASE
+        },
+        run: hscan,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "hgetdel",
+            arity: -5,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Hash,
+            keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
+            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+            since: "8.0.0",
+            summary: "The values of fields, which are removed.",
+            complexity: "O(1) for each field",
+            ..Spec::BASE
+        },
+        run: hgetdel,
+        subcommands: &[],
+    },
+];
+
+/// The pairs of field and value that are left.
+fn pairs<'a>(words: Argv<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    (0..words.len() / 2).map(move |i| (words.at(2 * i), words.at(2 * i + 1)))
+}
+
+/// A command's dealings with fields that may be overdue.
+struct Glance {
+    found: Found,
+    /// Some field it came across had to go.
+    lapsed: bool,
+}
+
+impl Glance {
+    /// At a hash that was found; an error if it is something else.
+    fn at(cx: &mut Cx, found: Found) -> Result<Glance, CmdError> {
+        cx.db().hash_at(found)?;
+        Ok(Glance {
+            found,
+            lapsed: false,
+        })
+    }
+
+    /// Answers the value of a field; an overdue one is gone.
+    fn answer(&mut self, cx: &mut Cx, name: &[u8], reply: &mut Reply) -> CmdResult {
+        let now_ms = cx.now_ms();
+        let db = cx.db();
+        match db.hash_at(self.found)?.get(name) {
+            Some(field) if !is_overdue(&field, now_ms) => reply.item(field.value),
+            Some(_) => {
+                self.lapse(cx, name);
+                reply.null()
+            }
+            None => reply.null(),
+        }
+    }
+
+    /// Whether a field is there; an overdue one is gone.
+    fn has(&mut self, cx: &mut Cx, name: &[u8]) -> bool {
+        let now_ms = cx.now_ms();
+        let overdue = match cx
+            .db()
+            .hash_at(self.found)
+            .ok()
+            .and_then(|hash| hash.get(name))
+        {
+            Some(field) => is_overdue(&field, now_ms),
+            None => return false,
+        };
+        if overdue {
+            self.lapse(cx, name);
+        }
+        !overdue
+    }
+
+    fn lapse(&mut self, cx: &mut Cx, name: &[u8]) {
+        let mut db = cx.db();
+        if !db.holds_expired() {
+            db.lapse(self.found, name);
+            self.lapsed = true;
+        }
+    }
+
+    /// Lets a hash go that lost its last field. Returns whether it is still there.
+    fn end(self, cx: &mut Cx) -> bool {
+        !self.lapsed || cx.db().keep_unless_empty(self.found)
+    }
+}
+
+/// Removes a hash that has become empty, and tells.
+fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
+    if cx.db().hash_at(found).is_ok_and(HashRef::is_empty) {
+        cx.db().leave(found, Leave::Deleted);
+        cx.also(Event::DEL, key);
+    }
+}
+
+/// Finds the hash at a key for changing it, or adds an empty one.
+fn find_or_add(cx: &mut Cx, key: &[u8]) -> Result<Found, CmdError> {
+    if let Some(found) = cx.db().write(key) {
+        cx.db().hash_at(found)?;
+        return Ok(found);
+    }
+    cx.also(Event::NEW, key);
+    Ok(cx.db().add_hash(key))
+}
+
+/// Writes pairs; returns how many fields were not there.
+fn set_pairs(cx: &mut Cx, args: &mut Args, command: &str) -> Result<usize, CmdError> {
+    cx.hint(args);
+    let key = args.key();
+    let words = args.rest();
+    if words.len() % 2 == 1 {
+        return Err(CmdError::arity(command));
+    }
+    let count = words.len() / 2;
+    let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
+    let small = stays_small(count, words.iter(), tuning);
+    let created = match db.write(key) {
+        Some(found) => {
+            let hash = db.hash_at(found)?;
+            if !small && !matches!(hash, HashRef::Table(_)) {
+                db.hash_to_table(found);
+            }
+            db.put_fields(found, pairs(words), tuning)
+        }
+        None if small => {
+            cx.effects.note(cx.db, key, Some(Event::NEW));
+            db.add_small_hash(key, pairs(words), tuning).1
+        }
+        None => {
+            cx.effects.note(cx.db, key, Some(Event::NEW));
+            let found = db.add_hash(key);
+            db.hash_to_table(found);
+            db.put_fields(found, pairs(words), tuning)
+        }
+    };
+    cx.changed(Event::HSET, key);
+    cx.effects.dirty += count as u64 - 1;
+    Ok(created)
+}
+
+/// HSET key field value [field value ...].
+fn hset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let created = set_pairs(cx, args, "hset")?;
+    reply.int(created as i64)
+}
+
+/// HMSET key field value [field value ...].
+fn hmset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    set_pairs(cx, args, "hmset")?;
+    reply.ok()
+}
+
+/// Whether a field is there before a command writes it. An overdue one goes, and with the last
+/// one the hash.
+fn is_there(cx: &mut Cx, key: &[u8], name: &[u8]) -> Result<bool, CmdError> {
+    let Some(found) = cx.db().write(key) else {
+        return Ok(false);
+    };
+    let mut glance = Glance::at(cx, found)?;
+    let has = glance.has(cx, name);
+    glance.end(cx);
+    Ok(has)
+}
+
+/// HSETNX key field value.
+fn hsetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, name, value) = (args.key(), args.bytes(), args.bytes());
+    if is_there(cx, key, name)? {
+        return reply.int(0);
+    }
+    let found = find_or_add(cx, key)?;
+    let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
+    db.put_field(found, name, value, FieldDeadline::Clear, tuning);
+    cx.changed(Event::HSET, key);
+    reply.int(1)
+}
+
+/// HGET key field.
+fn hget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, name) = (args.key(), args.bytes());
+    let Some(found) = cx.db().read(key) else {
+        return reply.null();
+    };
+    let mut glance = Glance::at(cx, found)?;
+    glance.answer(cx, name, reply)?;
+    glance.end(cx);
+    Ok(())
+}
+
+/// HMGET key field [field ...].
+fn hmget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let names = args.rest();
+    let found = cx.db().read(key);
+    let mut glance = match found {
+        Some(found) => Some(Glance::at(cx, found)?),
+        None => None,
+    };
+    reply.array(names.len())?;
+    for name in names.iter() {
+        match &mut glance {
+            Some(glance) => glance.answer(cx, name, reply)?,
+            None => reply.null()?,
+        }
+    }
+    if let Some(glance) = glance {
+        glance.end(cx);
+    }
+    Ok(())
+}
+
+/// HDEL key field [field ...].
+fn hdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let mut db = cx.db();
+    let Some(found) = db.write(key) else {
+        return reply.int(0);
+    };
+    db.hash_at(found)?;
+    let names = args.rest();
+    let removed = names
+        .iter()
+        .filter(|name| db.remove_field(found, name))
+        .count();
+    if removed > 0 {
+        cx.changed(Event::HDEL, key);
+        cx.effects.dirty += removed as u64 - 1;
+        leave_if_empty(cx, found, key);
+    }
+    reply.int(removed as i64)
+}
+
+/// HEXISTS key field.
+fn hexists(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, name) = (args.key(), args.bytes());
+    let Some(found) = cx.db().read(key) else {
+        return reply.int(0);
+    };
+    let mut glance = Glance::at(cx, found)?;
+    let has = glance.has(cx, name);
+    glance.end(cx);
+    reply.bool(has)
+}
+
+/// HLEN key. Counts overdue fields as long as they are there.
+fn hlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let mut db = cx.db();
+    let len = db.read_hash(args.key())?.map_or(0, HashRef::len);
+    reply.int(len as i64)
+}
+
+/// HSTRLEN key field.
+fn hstrlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, name) = (args.key(), args.bytes());
+    let Some(found) = cx.db().read(key) else {
+        return reply.int(0);
+    };
+    let mut glance = Glance::at(cx, found)?;
+    let mut len = 0;
+    if glance.has(cx, name) {
+        let db = cx.db();
+        len = db
+            .hash_at(found)?
+            .get(name)
+            .map_or(0, |field| field.value.len());
+    }
+    glance.end(cx);
+    reply.int(len as i64)
+}
+
+/// HINCRBY key field increment.
+fn hincrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    const NO_INTEGER: CmdError = CmdError::Fixed("ERR hash value is not an integer");
+    cx.hint(args);
+    let (key, name) = (args.key(), args.bytes());
+    let by = args.int()?;
+    let mut old = 0;
+    if is_there(cx, key, name)? {
+        let mut db = cx.db();
+        let value = db
+            .peek(key)
+            .and_then(|found| db.hash_at(found).ok()?.get(name));
+        let number = value.map_or(Some(0), |field| field.value.as_int());
+        old = number.ok_or(NO_INTEGER)?;
+    }
+    let new = old.checked_add(by).ok_or(CmdError::Overflow)?;
+    write_number(cx, key, name, itoa::Buffer::new().format(new).as_bytes())?;
+    cx.changed(Event::HINCRBY, key);
+    reply.int(new)
+}
+
+fn write_number(cx: &mut Cx, key: &[u8], name: &[u8], digits: &[u8]) -> CmdResult {
+    let found = find_or_add(cx, key)?;
+    let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
+    db.put_field(found, name, digits, FieldDeadline::Keep, tuning);
+    Ok(())
+}
+
+/// HINCRBYFLOAT key field increment, with the digits of 80-bit arithmetic.
+fn hincrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    const INFINITE: CmdError = CmdError::Fixed("ERR value is NaN or Infinity");
+    const NO_FLOAT: CmdError = CmdError::Fixed("ERR hash value is not a float");
+    cx.hint(args);
+    let (key, name) = (args.key(), args.bytes());
+    let by = LongDouble::parse(args.bytes()).ok_or(CmdError::NotFloat)?;
+    if !by.is_finite() {
+        return Err(INFINITE);
+    }
+    let mut old = LongDouble::from(0);
+    if is_there(cx, key, name)? {
+        let mut db = cx.db();
+        let value = db
+            .peek(key)
+            .and_then(|found| db.hash_at(found).ok()?.get(name));
+        let mut buffer = itoa::Buffer::new();
+        let text = value
+            .as_ref()
+            .map_or(&b"0"[..], |field| field.value.as_bytes(&mut buffer));
+        old = LongDouble::parse(text).ok_or(NO_FLOAT)?;
+    }
+    let sum = old + by;
+    if !sum.is_finite() {
+        return Err(CmdError::NotFinite);
+    }
+    let sum = sum.to_text();
+    write_number(cx, key, name, &sum)?;
+    cx.changed(Event::HINCRBYFLOAT, key);
+    cx.propagate_as([
+        b"HSETEX".as_slice(),
+        key,
+        b"KEEPTTL",
+        b"FIELDS",
+        b"1",
+        name,
+        &sum,
+    ]);
+    reply.bulk(&sum)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,368 @@
+//! SORT and SORT_RO: what a collection holds, in order of itself or of what other keys say.
+//!
+//! Elements are copied out first; then each gets its weight, which may come from another key; then
+//! they are sorted, and the range that was asked for is answered or stored. A pattern names a key by
+//! putting the element in the place of its `*`, and with `->` a field of the hash there.
+
+use crate::command::effects::Event;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::commands::put;
+use crate::keyspace::{Deadline, Found, Leave, list};
+use crate::types::quicklist::Toward;
+use crate::types::value::Kind;
+use std::cmp::Ordering;
+
+const NO_NUMBER: CmdError =
+    CmdError::Fixed("ERR One or more scores can't be converted into double");
+
+/// What SORT was asked for.
+#[derive(Default)]
+struct Order<'a> {
+    /// The pattern of the keys that hold the weights.
+    by: Option<&'a [u8]>,
+    /// The elements stay in the order in which they are.
+    unsorted: bool,
+    descending: bool,
+    alpha: bool,
+    limit: Option<(i64, i64)>,
+    get: Vec<&'a [u8]>,
+    store: Option<&'a [u8]>,
+}
+
+/// SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC|DESC] [ALPHA] [STORE key].
+pub(super) fn sort(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let key = args.key();
+    let order = parse(args, true)?;
+    run(cx, key, order, reply)
+}
+
+/// SORT_RO: the same without STORE.
+pub(super) fn sort_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let key = args.key();
+    let order = parse(args, false)?;
+    run(cx, key, order, reply)
+}
+
+fn parse<'a>(args: &mut Args<'a>, may_store: bool) -> Result<Order<'a>, CmdError> {
+    let mut order = Order::default();
+    while args.left() > 0 {
+        let more = args.left() - 1;
+        if args.word("asc") {
+            order.descending = false;
+        } else if args.word("desc") {
+            order.descending = true;
+        } else if args.word("alpha") {
+            order.alpha = true;
+        } else if more >= 2 && args.word("limit") {
+            order.limit = Some((args.int()?, args.int()?));
+        } else if may_store && more >= 1 && args.word("store") {
+            order.store = Some(args.key());
+        } else if more >= 1 && args.word("by") {
+            let pattern = args.bytes();
+            // A pattern without a star names the same key for all: there is nothing to sort by.
+            order.unsorted |= !pattern.contains(&b'*');
+            order.by = Some(pattern);
+        } else if more >= 1 && args.word("get") {
+            order.get.push(args.bytes());
+        } else {
+            return Err(CmdError::Syntax);
+        }
+    }
+    Ok(order)
+}
+
+fn run(cx: &mut Cx, key: &[u8], mut order: Order, reply: &mut Reply) -> CmdResult {
+    let elements = match cx.db().read(key) {
+        Some(found) => elements(cx, found, &mut order)?,
+        None => Vec::new(),
+    };
+    let (start, count) = range(elements.len(), order.limit);
+    let mut rows = weigh(cx, elements, &order)?;
+    if !order.unsorted {
+        let lexical = order.store.is_some();
+        rows.sort_by(|a, b| {
+            let natural = compare(a, b, &order, lexical);
+            if order.descending {
+                natural.reverse()
+            } else {
+                natural
+            }
+        });
+    }
+    let rows = &rows[start..start + count];
+    match order.store {
+        Some(to) => store(cx, to, rows, &order, reply),
+        None => answer(cx, rows, &order, reply),
+    }
+}
+
+/// The elements of a collection, in its own order or, unsorted and descending, in the reverse.
+fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Vec<Vec<u8>>, CmdError> {
+    let mut db = cx.db();
+    let mut elements = Vec::new();
+    match db.get(found).kind() {
+        Kind::List => {
+            let list = db.list_at(found)?;
+            elements.reserve(list.len());
+            list.walk(0, Toward::Tail, |item| {
+                elements.push(item.to_vec());
+                true
+            });
+        }
+        Kind::Zset => {
+            // As Redis does, a sorted set that was sorted is no listpack any more.
+            db.zset_to_skiplist(found);
+            let set = db.zset_at(found)?;
+            elements.reserve(set.len());
+            set.all(|member, _| {
+                elements.push(member.to_vec());
+                true
+            });
+        }
+        Kind::Set => {
+            let set = db.set_at(found)?;
+            elements.extend(set.iter().map(|item| item.to_vec()));
+            // The order of a set is no order: what is stored is sorted all the same, and there is
+            // nothing to reverse.
+            if order.unsorted && order.store.is_some() {
+                (order.unsorted, order.alpha, order.by) = (false, true, None);
+            }
+            return Ok(elements);
+        }
+        Kind::String | Kind::Hash | Kind::Stream => return Err(CmdError::WrongType),
+    }
+    if order.unsorted && order.descending {
+        elements.reverse();
+    }
+    Ok(elements)
+}
+
+/// Where the range that was asked for begins, and how long it is.
+fn range(len: usize, limit: Option<(i64, i64)>) -> (usize, usize) {
+    let (offset, count) = limit.unwrap_or((0, -1));
+    let start = usize::try_from(offset).unwrap_or(0).min(len);
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    (start, count.min(len - start))
+}
+
+/// An element with what it is sorted by.
+struct Row {
+    element: Vec<u8>,
+    score: f64,
+    /// With BY and ALPHA: the string at its key, if there is one.
+    word: Option<Vec<u8>>,
+}
+
+fn weigh(cx: &mut Cx, elements: Vec<Vec<u8>>, order: &Order) -> Result<Vec<Row>, CmdError> {
+    let mut rows = Vec::with_capacity(elements.len());
+    let mut wrong = false;
+    for element in elements {
+        let mut row = Row {
+            element,
+            score: 0.0,
+            word: None,
+        };
+        if !order.unsorted {
+            let by = match order.by {
+                Some(pattern) => look_up(cx, pattern, &row.element),
+                None if order.alpha => None,
+                None => Some(row.element.clone()),
+            };
+            if order.alpha {
+                row.word = by;
+            } else if let Some(text) = by {
+                let score = score(&text);
+                wrong |= score.is_none();
+                row.score = score.unwrap_or(0.0);
+            }
+        }
+        rows.push(row);
+    }
+    match wrong {
+        true => Err(NO_NUMBER),
+        false => Ok(rows),
+    }
+}
+
+/// A weight as Redis 8.2 reads it: decimal, without blanks; a zero byte ends it, nothing at all is
+/// zero, and what is too large is infinite.
+fn score(text: &[u8]) -> Option<f64> {
+    let end = text.iter().position(|&byte| byte == 0);
+    let text = &text[..end.unwrap_or(text.len())];
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let score: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (!score.is_nan()).then_some(score)
+}
+
+fn compare(a: &Row, b: &Row, order: &Order, lexical: bool) -> Ordering {
+    if order.alpha && order.by.is_some() {
+        return match (&a.word, &b.word) {
+            (Some(a), Some(b)) => collate(a, b, lexical),
+            // Who has no word comes first.
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        };
+    }
+    if order.alpha {
+        return collate(&a.element, &b.element, lexical);
+    }
+    // Equal weights: the elements themselves, so that the result is always the same.
+    let by_score = a.score.partial_cmp(&b.score).unwrap_or(Ordering::Equal);
+    by_score.then_with(|| a.element.cmp(&b.element))
+}
+
+/// The order of words. As in Redis under the C locale, a word ends at a zero byte unless the result
+/// is stored.
+fn collate(a: &[u8], b: &[u8], lexical: bool) -> Ordering {
+    if lexical {
+        return a.cmp(b);
+    }
+    let word = |text: &[u8]| {
+        text.iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or(text.len())
+    };
+    a[..word(a)].cmp(&b[..word(b)])
+}
+
+/// What a pattern names for an element; `#` is the element itself.
+fn look_up(cx: &mut Cx, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> {
+    if pattern == b"#" {
+        return Some(element.to_vec());
+    }
+    let star = pattern.iter().position(|&byte| byte == b'*')?;
+    let (before, behind) = (&pattern[..star], &pattern[star + 1..]);
+    let arrow = behind.windows(2).position(|two| two == b"->");
+    // An arrow that nothing follows belongs to the name.
+    let (behind, field) = match arrow {
+        Some(at) if at + 2 < behind.len() => (&behind[..at], Some(&behind[at + 2..])),
+        _ => (behind, None),
+    };
+    let key = [before, element, behind].concat();
+    let mut db = cx.db();
+    let found = db.read(&key)?;
+    match field {
+        None => {
+            let string = db.string_at(found).ok()?;
+            Some(string.as_bytes(&mut itoa::Buffer::new()).to_vec())
+        }
+        Some(field) => {
+            let now_ms = cx.now_ms();
+            let value = cx.db().hash_at(found).ok()?.value(field, now_ms)?.to_vec();
+            Some(value)
+        }
+    }
+}
+
+/// Calls `each` with what is answered: the elements, or what the GET patterns name for each.
+fn for_results(
+    cx: &mut Cx,
+    rows: &[Row],
+    order: &Order,
+    mut each: impl FnMut(Option<&[u8]>) -> CmdResult,
+) -> CmdResult {
+    for row in rows {
+        if order.get.is_empty() {
+            each(Some(&row.element))?;
+        }
+        for pattern in &order.get {
+            each(look_up(cx, pattern, &row.element).as_deref())?;
+        }
+    }
+    Ok(())
+}
+
+fn answer(cx: &mut Cx, rows: &[Row], order: &Order, reply: &mut Reply) -> CmdResult {
+    reply.array(rows.len() * order.get.len().max(1))?;
+    for_results(cx, rows, order, |result| match result {
+        Some(result) => reply.bulk(result),
+        None => reply.null(),
+    })
+}
+
+/// Stores the results as a list; none at all leave no key.
+fn store(cx: &mut Cx, to: &[u8], rows: &[Row], order: &Order, reply: &mut Reply) -> CmdResult {
+    let mut results = Vec::new();
+    for_results(cx, rows, order, |result| {
+        results.push(result.unwrap_or_default().to_vec());
+        Ok(())
+    })?;
+    if !results.is_empty() {
+        let value = list::build(results.iter().map(Vec::as_slice), cx.tuning);
+        put(cx, to, value, Kind::List, Deadline::Clear);
+        if let Some(found) = cx.db().peek(to) {
+            let tuning = cx.tuning;
+            cx.db().list_shrunk(found, tuning);
+        }
+        cx.effects.dirty += results.len() as u64;
+        cx.also(Event::SORTSTORE, to);
+    } else if let Some(found) = cx.db().write(to) {
+        cx.db().leave(found, Leave::Deleted);
+        cx.changed(Event::DEL, to);
+    }
+    reply.int(results.len() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+
+    #[test]
+    fn sorts_by_itself_and_by_others() {
+        let mut e = Engine::new();
+        e.ask("RPUSH l 3 10 2 1");
+        assert_eq!(e.ask("SORT l"), "*4 $1 1 $1 2 $1 3 $2 10");
+        assert_eq!(e.ask("SORT l ALPHA DESC"), "*4 $1 3 $1 2 $2 10 $1 1");
+        assert_eq!(e.ask("SORT l DESC LIMIT 1 2"), "*2 $1 3 $1 2");
+        e.ask("MSET w_1 9 w_2 8 w_3 7 w_10 10 n_1 one n_2 two");
+        assert_eq!(
+            e.ask("SORT l BY w_* LIMIT 0 2 GET # GET n_*"),
+            "*4 $1 3 $-1 $1 2 $3 two"
+        );
+        assert_eq!(e.ask("SORT l BY nosort DESC"), "*4 $1 1 $1 2 $2 10 $1 3");
+        assert_eq!(e.ask("SORT l BY n_* ALPHA LIMIT 2 2"), "*2 $1 1 $1 2");
+        assert_eq!(e.ask("SORT none"), "*0");
+        assert_eq!(e.ask("SORT w_1"), WRONG);
+        assert_eq!(e.ask("SORT_RO l STORE d"), "-ERR syntax error");
+        e.ask("RPUSH l x");
+        assert_eq!(
+            e.ask("SORT l"),
+            "-ERR One or more scores can't be converted into double"
+        );
+    }
+
+    const WRONG: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
+
+    #[test]
+    fn results_are_stored() {
+        let mut e = Engine::new();
+        e.ask("RPUSH l 3 2 1");
+        assert_eq!(e.ask("SORT l STORE d"), ":3");
+        assert_eq!(
+            (e.outcome().dirty, e.outcome().events_text().as_str()),
+            (3, "new d, sortstore d")
+        );
+        assert_eq!(e.ask("LRANGE d 0 -1"), "*3 $1 1 $1 2 $1 3");
+        assert_eq!(e.ask("OBJECT ENCODING d"), "$8 listpack");
+        assert_eq!(e.ask("SORT l GET no_* STORE d"), ":3");
+        assert_eq!(e.ask("LRANGE d 0 -1"), "*3 $0  $0  $0");
+        assert_eq!(e.ask("SORT none STORE d"), ":0");
+        assert_eq!(
+            (e.outcome().dirty, e.outcome().events_text().as_str()),
+            (1, "del d")
+        );
+    }
+
+    #[test]
+    fn weights_read_as_redis_reads_them() {
+        assert_eq!(score(b""), Some(0.0));
+        assert_eq!(score(b"+1.5"), Some(1.5));
+        assert_eq!(score(b"1\0x"), Some(1.0));
+        assert_eq!(score(b"1e400"), Some(f64::INFINITY));
+        for wrong in [b"1 ".as_slice(), b" 1", b"x", b"nan", b"0x10", b"."] {
+            assert_eq!(score(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! LINSERT, LSET, LREM and LTRIM: changing what is inside a list.
+
+use super::read::{negatable, range};
+use super::settle;
+use crate::command::effects::Event;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::keyspace::list::Needle;
+use crate::types::listpack::Place;
+use crate::types::quicklist::Toward;
+
+/// LINSERT key BEFORE|AFTER pivot element.
+pub(super) fn linsert(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let place = if args.word("after") {
+        Place::After
+    } else if args.word("before") {
+        Place::Before
+    } else {
+        return Err(CmdError::Syntax);
+    };
+    let (pivot, element) = (Needle::new(args.bytes()), args.bytes());
+    let tuning = cx.tuning;
+    let mut db = cx.db();
+    let Some(found) = db.write_list(key)? else {
+        return reply.int(0);
+    };
+    if !db.list_insert(found, pivot, place, element, tuning) {
+        return reply.int(-1);
+    }
+    let len = db.list_at(found)?.len();
+    cx.changed(Event::LINSERT, key);
+    reply.int(len as i64)
+}
+
+/// LSET key index element.
+pub(super) fn lset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let tuning = cx.tuning;
+    let mut db = cx.db();
+    let Some(found) = db.write_list(key)? else {
+        return Err(CmdError::NoSuchKey);
+    };
+    // As Redis does, only the low 32 bits of the index count.
+    let (index, element) = (args.int()? as i32 as i64, args.bytes());
+    if !db.list_set(found, index, element, tuning) {
+        return Err(CmdError::Fixed("ERR index out of range"));
+    }
+    db.list_shrunk(found, tuning);
+    cx.changed(Event::LSET, key);
+    reply.ok()
+}
+
+/// LREM key count element. A negative count begins at the tail; 0 removes all.
+pub(super) fn lrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, count, element) = (args.key(), negatable(args.bytes())?, args.bytes());
+    let (toward, most) = match count {
+        0 => (Toward::Tail, usize::MAX),
+        1.. => (Toward::Tail, count as usize),
+        _ => (Toward::Head, count.unsigned_abs() as usize),
+    };
+    let mut db = cx.db();
+    let Some(found) = db.write_list(key)? else {
+        return reply.int(0);
+    };
+    let removed = db.list_remove(found, toward, most, Needle::new(element));
+    if removed > 0 {
+        cx.effects.dirty += removed as u64;
+        cx.also(Event::LREM, key);
+        settle(cx, key, found);
+    }
+    reply.int(removed as i64)
+}
+
+/// LTRIM key start stop.
+pub(super) fn ltrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, start, stop) = (args.key(), args.int()?, args.int()?);
+    let mut db = cx.db();
+    let Some(found) = db.write_list(key)? else {
+        return reply.ok();
+    };
+    let len = db.list_at(found)?.len();
+    let (start, count) = range(len, start, stop);
+    let behind = match count {
+        0 => len,
+        _ => len - start - count,
+    };
+    db.list_remove_range(found, len - behind, behind);
+    db.list_remove_range(found, 0, start);
+    cx.effects.dirty += (len - count) as u64;
+    // As Redis does, the event is told even if nothing was removed.
+    cx.also(Event::LTRIM, key);
+    settle(cx, key, found);
+    reply.ok()
+}

@@ -1,0 +1,581 @@
+//! Sets: single members and whole sets. The table is here; operations on several sets are in
+//! `algebra`, random members in `pop`.
+
+mod algebra;
+mod pop;
+
+use crate::command::effects::Event;
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdResult, Cx, DataCommand, Reply};
+use crate::commands::walk::{self, Walk};
+use crate::keyspace::set::{SetRef, SetValue};
+use crate::keyspace::{Found, Leave};
+use crate::types::listpack::Item;
+use algebra::{sdiff, sdiffstore, sinter, sintercard, sinterstore, sunion, sunionstore};
+use pop::{spop, srandmember};
+
+pub static TABLE: &[DataCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "sadd",
+            arity: -3,
+            flags: all(&[WRITE, DENYOOM, FAST]),
+            group: Group::Set,
+            keys: &[KeySpec::at(1, &[RW, INSERT])],
+            usage: "key:key member:string...",
+            since: "1.0.0",
+            summary: "Adds members to a set.",
+            complexity: "O(1) for each member added",
+            ..Spec::BASE
+        },
+        run: sadd,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "srem",
+            arity: -3,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Set,
+            keys: &[KeySpec::at(1, &[RW, DELETE])],
+            usage: "key:key member:string...",
+            since: "1.0.0",
+            summary: "Removes members from a set.",
+            complexity: "O(1) for each member removed",
+            ..Spec::BASE
+        },
+        run: srem,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "smove",
+            arity: 4,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Set,
+            keys: &[
+                KeySpec::at(1, &[RW, ACCESS, DELETE]),
+                KeySpec::at(2, &[RW, INSERT]),
+            ],
+            usage: "source:key destination:key member:string",
+            since: "1.0.0",
+            summary: "Moves a member from one set to another.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: smove,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sismember",
+            arity: 3,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Set,
+            keys: &[KeySpec::at(1, &[RO])],
+            usage: "key:key member:string",
+            since: "1.0.0",
+            summary: "Whether something is a member of a set.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: sismember,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "smismember",
+            arity: -3,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Set,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key member:string...",
+            since: "6.2.0",
+            summary: "Which of several things are members of a set.",
+            complexity: "O(1) for each member asked for",
+            ..Spec::BASE
+        },
+        run: smismember,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "scard",
+            arity: 2,
+            flags: all(&[READONLY, FAST]),
+            group: Group::Set,
+            keys: &[KeySpec::at(1, &[RO])],
+            usage: "key:key",
+            since: "1.0.0",
+            summary: "How many members a set has.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: scard,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "spop",
+            arity: -2,
+            flags: all(&[WRITE, FAST]),
+            group: Group::Set,
+            keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
+            usage: "key:key [count:integer!3.2.0]",
+            since: "1.0.0",
+            summary: "Takes random members out of a set.",
+            complexity: "O(1) for each member taken",
+            tips: &["nondeterministic_output"],
+            ..Spec::BASE
+        },
+        run: spop,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "srandmember",
+            arity: -2,
+            flags: READONLY,
+            group: Group::Set,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key [count:integer!2.6.0]",
+            since: "1.0.0",
+            summary: "Random members of a set, which stay.",
+            complexity: "O(1) for each member returned",
+            tips: &["nondeterministic_output"],
+            ..Spec::BASE
+        },
+        run: srandmember,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sinter",
+            arity: -2,
+            flags: READONLY,
+            group: Group::Set,
+            keys: &[KeySpec::range(1, -1, 1, &[RO, ACCESS])],
+            usage: "key:key...",
+            since: "1.0.0",
+            summary: "The members that all sets have.",
+            complexity: "O(N*M), N the size of the smallest set and M the number of sets",
+            tips: &["nondeterministic_output_order"],
+            ..Spec::BASE
+        },
+        run: sinter,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sintercard",
+            arity: -3,
+            flags: all(&[READONLY, MOVABLEKEYS]),
+            group: Group::Set,
+            keys: &[KeySpec::counted(1, &[RO, ACCESS])],
+            usage: "numkeys:integer key:key... [limit:integer@LIMIT]",
+            since: "7.0.0",
+            summary: "How many members all sets have.",
+            complexity: "O(N*M), N the size of the smallest set and M the number of sets",
+            ..Spec::BASE
+        },
+        run: sintercard,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sinterstore",
+            arity: -3,
+            flags: all(&[WRITE, DENYOOM]),
+            group: Group::Set,
+            keys: &[
+                KeySpec::at(1, &[OW, UPDATE]),
+                KeySpec::range(2, -1, 1, &[RO, ACCESS]),
+            ],
+            usage: "destination:key key:key...",
+            since: "1.0.0",
+            summary: "Stores the members that all sets have.",
+            complexity: "O(N*M), N the size of the smallest set and M the number of sets",
+            ..Spec::BASE
+        },
+        run: sinterstore,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sunion",
+            arity: -2,
+            flags: READONLY,
+            group: Group::Set,
+            keys: &[KeySpec::range(1, -1, 1, &[RO, ACCESS])],
+            usage: "key:key...",
+            since: "1.0.0",
+            summary: "The members that any of the sets has.",
+            complexity: "O(N), N the size of all sets together",
+            tips: &["nondeterministic_output_order"],
+            ..Spec::BASE
+        },
+        run: sunion,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sunionstore",
+            arity: -3,
+            flags: all(&[WRITE, DENYOOM]),
+            group: Group::Set,
+            keys: &[
+                KeySpec::at(1, &[OW, UPDATE]),
+                KeySpec::range(2, -1, 1, &[RO, ACCESS]),
+            ],
+            usage: "destination:key key:key...",
+            since: "1.0.0",
+            summary: "Stores the members that any of the sets has.",
+            complexity: "O(N), N the size of all sets together",
+            ..Spec::BASE
+        },
+        run: sunionstore,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sdiff",
+            arity: -2,
+            flags: READONLY,
+            group: Group::Set,
+            keys: &[KeySpec::range(1, -1, 1, &[RO, ACCESS])],
+            usage: "key:key...",
+            since: "1.0.0",
+            summary: "The members of the first set that no other has.",
+            complexity: "O(N), N the size of all sets together",
+            tips: &["nondeterministic_output_order"],
+            ..Spec::BASE
+        },
+        run: sdiff,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sdiffstore",
+            arity: -3,
+            flags: all(&[WRITE, DENYOOM]),
+            group: Group::Set,
+            keys: &[
+                KeySpec::at(1, &[OW, UPDATE]),
+                KeySpec::range(2, -1, 1, &[RO, ACCESS]),
+            ],
+            usage: "destination:key key:key...",
+            since: "1.0.0",
+            summary: "Stores the members of the first set that no other has.",
+            complexity: "O(N), N the size of all sets together",
+            ..Spec::BASE
+        },
+        run: sdiffstore,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "smembers",
+            arity: 2,
+            flags: READONLY,
+            group: Group::Set,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key",
+            since: "1.0.0",
+            summary: "All members of a set.",
+            complexity: "O(N), N the size of the set",
+            tips: &["nondeterministic_output_order"],
+            ..Spec::BASE
+        },
+        run: smembers,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "sscan",
+            arity: -3,
+            flags: READONLY,
+            group: Group::Set,
+            keys: &[KeySpec::at(1, &[RO, ACCESS])],
+            usage: "key:key cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT]",
+            since: "2.8.0",
+            summary: "Walks over the members of a set.",
+            complexity: "O(1) for each call, O(N) for a whole walk",
+            tips: &["nondeterministic_output"],
+            ..Spec::BASE
+        },
+        run: sscan,
+        subcommands: &[],
+    },
+];
+
+/// Removes a set that has become empty, and tells.
+fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
+    if cx.db().set_at(found).is_ok_and(SetRef::is_empty) {
+        cx.db().leave(found, Leave::Deleted);
+        cx.also(Event::DEL, key);
+    }
+}
+
+/// Tells of so many changes of a set at once.
+fn changed_times(cx: &mut Cx, times: usize, event: Event, key: &[u8]) {
+    cx.changed(event, key);
+    cx.effects.dirty += times as u64 - 1;
+}
+
+/// Adds a set that is not there, with these members; returns how many they are.
+fn add_set<'a>(
+    cx: &mut Cx,
+    key: &[u8],
+    members: impl Iterator<Item = &'a [u8]>,
+    count: usize,
+) -> usize {
+    let mut items = members.map(Item::of).peekable();
+    let Some(&first) = items.peek() else {
+        return 0;
+    };
+    let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
+    let hasher = db.entries().hasher().clone();
+    let mut set = SetValue::for_members(first, count, tuning, &hasher);
+    let added = items.filter(|&item| set.add(item, tuning, &hasher)).count();
+    db.add(key, set.take(), None);
+    added
+}
+
+/// SADD key member [member ...].
+fn sadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let members = args.rest();
+    let added = match cx.db().write(key) {
+        None => {
+            cx.also(Event::NEW, key);
+            add_set(cx, key, members.iter(), members.len())
+        }
+        Some(found) => {
+            let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
+            db.set_at(found)?;
+            db.expect_members(found, members.len(), tuning);
+            db.add_members(found, members.iter().map(Item::of), tuning)
+        }
+    };
+    if added > 0 {
+        changed_times(cx, added, Event::SADD, key);
+    }
+    reply.int(added as i64)
+}
+
+/// SREM key member [member ...].
+fn srem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let mut db = cx.db();
+    let Some(found) = db.write(key) else {
+        return reply.int(0);
+    };
+    db.set_at(found)?;
+    let removed = db.remove_members(found, args.rest().iter().map(Item::of));
+    if removed > 0 {
+        changed_times(cx, removed, Event::SREM, key);
+        leave_if_empty(cx, found, key);
+    }
+    reply.int(removed as i64)
+}
+
+/// SMOVE source destination member.
+fn smove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (from, to, member) = (args.key(), args.key(), args.bytes());
+    let item = Item::of(member);
+    let mut db = cx.db();
+    // The second lookup may make an overdue key leave, and with it the first place go stale.
+    db.write(to);
+    let Some(source) = db.write(from) else {
+        return reply.int(0);
+    };
+    let target = db.peek(to);
+    let is_member = db.set_at(source)?.contains(item);
+    if let Some(target) = target {
+        db.set_at(target)?;
+    }
+    if from == to || !is_member {
+        return reply.bool(is_member);
+    }
+    db.remove_members(source, std::iter::once(item));
+    cx.changed(Event::SREM, from);
+    leave_if_empty(cx, source, from);
+    let added = match cx.db().peek(to) {
+        None => {
+            cx.also(Event::NEW, to);
+            add_set(cx, to, std::iter::once(member), 1)
+        }
+        Some(target) => {
+            let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
+            db.add_members(target, std::iter::once(item), tuning)
+        }
+    };
+    if added > 0 {
+        cx.changed(Event::SADD, to);
+    }
+    reply.int(1)
+}
+
+/// SISMEMBER key member.
+fn sismember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, member) = (args.key(), args.bytes());
+    let mut db = cx.db();
+    let set = db.read_set(key)?;
+    reply.bool(set.is_some_and(|set| set.contains(Item::of(member))))
+}
+
+/// SMISMEMBER key member [member ...].
+fn smismember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let mut db = cx.db();
+    let set = db.read_set(key)?;
+    reply.array(args.left())?;
+    args.rest()
+        .iter()
+        .try_for_each(|member| reply.bool(set.is_some_and(|set| set.contains(Item::of(member)))))
+}
+
+/// SCARD key.
+fn scard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let mut db = cx.db();
+    let len = db.read_set(args.key())?.map_or(0, SetRef::len);
+    reply.int(len as i64)
+}
+
+/// SMEMBERS key.
+fn smembers(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let mut db = cx.db();
+    let Some(set) = db.read_set(args.key())? else {
+        return reply.set(0);
+    };
+    reply.set(set.len())?;
+    set.iter().try_for_each(|item| reply.item(item))
+}
+
+/// SSCAN key cursor [MATCH pattern] [COUNT n].
+fn sscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let key = args.key();
+    let cursor = walk::parse_cursor(args.bytes())?;
+    let mut db = cx.db();
+    let Some(set) = db.read_set(key)? else {
+        return walk::nothing(reply);
+    };
+    let walk = Walk::parse(args, "sscan")?;
+    let mut out = walk::Out::new(reply.resp);
+    let next = match set {
+        SetRef::Table(pack) => walk.table(cursor, |cursor| {
+            let mut visited = 0;
+            let next = pack.scan(cursor, |record| {
+                visited += 1;
+                if walk.wants(record.key) {
+                    out.push(record.key);
+                }
+            });
+            (next, visited)
+        }),
+        _ => {
+            let wanted = set.iter().filter(|&item| walk.wants(item));
+            wanted.for_each(|item| out.push(item));
+            0
+        }
+    };
+    out.answer(next, reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    fn encoding(e: &mut Engine, key: &str) -> String {
+        e.ask(&format!("OBJECT ENCODING {key}"))
+            .split(' ')
+            .next_back()
+            .expect("a word")
+            .to_owned()
+    }
+
+    #[test]
+    fn encodings_change_where_redis_changes_them() {
+        let mut e = Engine::new();
+        e.tuning().set_max_listpack_entries = 4;
+        e.tuning().set_max_intset_entries = 6;
+        for (line, name) in [
+            ("SADD s 1 2 3 4 5 6", "intset"),
+            ("SADD s 7", "hashtable"),
+            ("SADD t 1 2 3", "intset"),
+            ("SADD t a", "listpack"),
+            ("SADD t b", "hashtable"),
+            ("SADD u 1 2 3 4 5", "intset"),
+            ("SADD u a", "hashtable"),
+            ("SADD v 1 1 1 1 1 1 1", "listpack"),
+            ("SADD w a a a a a", "hashtable"),
+            ("SADD x 1 1 1", "intset"),
+            ("SADD x 1 1 1 1 1 1 1", "hashtable"),
+        ] {
+            e.ask(line);
+            let key = line.split(' ').nth(1).expect("a key");
+            let name = if line.starts_with("SADD v") {
+                "hashtable"
+            } else {
+                name
+            };
+            assert_eq!(encoding(&mut e, key), name, "{line}");
+        }
+    }
+
+    #[test]
+    fn members_come_and_go() {
+        let mut e = Engine::new();
+        assert_eq!(e.ask("SADD s 1 2 2 a"), ":3");
+        assert_eq!(e.outcome().events_text(), "new s, sadd s");
+        assert_eq!(e.outcome().dirty, 3);
+        assert_eq!(e.ask("SMISMEMBER s 1 01 a x"), "*4 :1 :0 :1 :0");
+        assert_eq!(e.ask("SMEMBERS s"), "*3 $1 1 $1 2 $1 a");
+        assert_eq!(e.ask("SREM s 1 x a 2 2"), ":3");
+        assert_eq!(e.outcome().events_text(), "srem s, del s");
+        assert_eq!(e.ask("EXISTS s"), ":0");
+        e.ask("SET str 1");
+        assert!(e.ask("SADD str 1").starts_with("-WRONGTYPE"));
+    }
+
+    #[test]
+    fn a_member_moves() {
+        let mut e = Engine::new();
+        e.ask("SADD a 1");
+        assert_eq!(e.ask("SMOVE a a 1"), ":1");
+        assert_eq!(e.ask("SMOVE a b 1"), ":1");
+        assert_eq!(e.outcome().events_text(), "srem a, del a, new b, sadd b");
+        assert_eq!(e.ask("SMOVE a b 1"), ":0");
+        e.ask("SADD a 1 2");
+        assert_eq!(e.ask("SMOVE a b 1"), ":1");
+        assert_eq!(e.outcome().events_text(), "srem a");
+        assert_eq!(e.ask("SMEMBERS b"), "*1 $1 1");
+    }
+
+    #[test]
+    fn a_walk_over_a_table_sees_all() {
+        let mut e = Engine::new();
+        let mut add: Vec<String> = vec!["SADD".into(), "s".into()];
+        add.extend((0..3000).map(|n| format!("member:{n}")));
+        assert_eq!(e.run(&add), b":3000\r\n");
+        let (mut cursor, mut seen) = ("0".to_owned(), std::collections::BTreeSet::new());
+        loop {
+            let reply = e.ask(&format!("SSCAN s {cursor} COUNT 20 MATCH *7*"));
+            let mut words = reply.split(' ').filter(|w| !w.starts_with(['*', '$']));
+            cursor = words.next().expect("a cursor").to_owned();
+            seen.extend(words.map(str::to_owned));
+            if cursor == "0" {
+                break;
+            }
+        }
+        let wanted = (0..3000).filter(|n| n.to_string().contains('7')).count();
+        assert_eq!(seen.len(), wanted);
+    }
+}

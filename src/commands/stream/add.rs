@@ -1,0 +1,215 @@
+//! XADD, XTRIM, XSETID, XLEN: what makes a stream longer or shorter at its ends.
+
+use super::args::{Form, NewId, add_or_trim, node_limits, strict_id};
+use crate::command::effects::{Event, Interest};
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::types::stream::{Bound, IdText, Stream, StreamId};
+use crate::types::value::Kind;
+
+const TOO_SMALL: CmdError = CmdError::Fixed(
+    "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+);
+/// The most that one entry holds, in bytes.
+const ENTRY_MAX: usize = 1 << 30;
+
+/// The id of a new entry.
+fn next_id(stream: &Stream, new: NewId, now_ms: i64) -> Result<StreamId, CmdError> {
+    let last = stream.last_id();
+    let id = match new {
+        NewId::Exact(id) => id,
+        NewId::At(ms) if ms == last.ms => {
+            StreamId::new(ms, last.seq.checked_add(1).ok_or(TOO_SMALL)?)
+        }
+        NewId::At(ms) => StreamId::new(ms, 0),
+        NewId::Auto => {
+            let now = StreamId::new(now_ms.max(0) as u64, 0);
+            return if now.ms > last.ms {
+                Ok(now)
+            } else {
+                last.next().ok_or(TOO_SMALL)
+            };
+        }
+    };
+    (id > last).then_some(id).ok_or(TOO_SMALL)
+}
+
+/// XADD key [NOMKSTREAM] [KEEPREF|DELREF|ACKED] [MAXLEN|MINID [=|~] threshold [LIMIT count]] <*|id>
+/// field value [field value …].
+pub(super) fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let options = add_or_trim(cx, args, Form::Add)?;
+    let (id_at, parts) = (args.position().wrapping_sub(1), args.left());
+    let Some(new) = options.id.filter(|_| parts >= 2 && parts % 2 == 0) else {
+        return Err(CmdError::arity("xadd"));
+    };
+    if new == NewId::Exact(StreamId::MIN) {
+        return Err(CmdError::Fixed(
+            "ERR The ID specified in XADD must be greater than 0-0",
+        ));
+    }
+    let (now_ms, limits) = (cx.now_ms(), node_limits(cx.tuning));
+    let rest = args.rest();
+    let fields = (0..parts).map(move |i| rest.at(i));
+    let mut db = cx.db();
+    let found = db.write(key);
+    if let Some(found) = found {
+        let stream = db.stream_at(found)?;
+        if stream.last_id() == StreamId::MAX {
+            return Err(CmdError::Fixed(
+                "ERR The stream has exhausted the last possible ID, unable to add more items",
+            ));
+        }
+    } else if !options.make {
+        return reply.null();
+    }
+    if fields.clone().map(<[u8]>::len).sum::<usize>() > ENTRY_MAX {
+        return Err(CmdError::Fixed("ERR Elements are too large to be stored"));
+    }
+    let at = match found {
+        Some(found) => found,
+        None => db.add_stream(key),
+    };
+    let stream = db.stream_mut(at)?;
+    let id = match next_id(stream, new, now_ms) {
+        Ok(id) => id,
+        Err(error) => {
+            // As Redis does: a stream made for the entry stays when its id is refused.
+            if found.is_none() {
+                cx.also(Event::NEW, key);
+            }
+            return Err(error);
+        }
+    };
+    stream.append(id, fields, limits);
+    let trimmed = options
+        .trim
+        .map_or(0, |trim| stream.trim(trim, options.references));
+    let after = (stream.len(), stream.first_id());
+    if found.is_none() {
+        cx.also(Event::NEW, key);
+    }
+    cx.changed(Event::XADD, key);
+    cx.grew(Kind::Stream, key);
+    cx.effects.dirty += trimmed;
+    if trimmed > 0 {
+        cx.also(Event::XTRIM, key);
+    }
+    let text = id.text(&mut IdText::default()).to_vec();
+    if cx.effects.interest.has(Interest::PROPAGATE) {
+        propagate(cx, args, &options, (id_at, Some(&text)), after);
+    }
+    reply.bulk(&text)
+}
+
+/// The command with what was decided here: the id, and the exact result of an approximate trim.
+fn propagate(
+    cx: &mut Cx,
+    args: &Args,
+    options: &super::args::AddOrTrim,
+    (id_at, id): (usize, Option<&[u8]>),
+    (len, first): (u64, StreamId),
+) {
+    let argv = args.argv();
+    let mut out: Vec<Vec<u8>> = argv.iter().map(<[u8]>::to_vec).collect();
+    if let Some(trim) = options.trim
+        && trim.approximate
+    {
+        out[options.threshold_at - 1] = b"=".to_vec();
+        out[options.threshold_at] = match trim.bound {
+            Bound::MaxLen(_) => len.to_string().into_bytes(),
+            Bound::MinId(_) => first.to_string().into_bytes(),
+        };
+    }
+    if let Some(id) = id {
+        out[id_at] = id.to_vec();
+    }
+    // LIMIT goes with `~` only.
+    if let Some(trim) = options.trim
+        && trim.approximate
+    {
+        let end = if id.is_some() { id_at } else { out.len() };
+        if let Some(at) = (2..end).find(|&i| out[i].eq_ignore_ascii_case(b"limit")) {
+            out.drain(at..at + 2);
+        }
+    }
+    cx.propagate_as(out);
+}
+
+/// XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count] [KEEPREF|DELREF|ACKED].
+pub(super) fn xtrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let key = args.key();
+    let options = add_or_trim(cx, args, Form::Trim)?;
+    let trim = options
+        .trim
+        .expect("XTRIM without a bound is refused above");
+    let mut db = cx.db();
+    let Some(stream) = db.stream_for_write(key)? else {
+        return reply.int(0);
+    };
+    let trimmed = stream.trim(trim, options.references);
+    let after = (stream.len(), stream.first_id());
+    if trimmed > 0 {
+        cx.changed(Event::XTRIM, key);
+        cx.effects.dirty += trimmed - 1;
+        if trim.approximate && cx.effects.interest.has(Interest::PROPAGATE) {
+            propagate(cx, args, &options, (0, None), after);
+        }
+    }
+    reply.int(trimmed as i64)
+}
+
+/// XLEN key.
+pub(super) fn xlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let len = cx.db().stream(args.key())?.map_or(0, Stream::len);
+    reply.int(len as i64)
+}
+
+/// XSETID key last-id [ENTRIESADDED n] [MAXDELETEDID id].
+pub(super) fn xsetid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let key = args.key();
+    let id = strict_id(args.bytes(), 0)?;
+    let (mut added, mut max_deleted) = (None, None);
+    while let Some(word) = args.option() {
+        if word.eq_ignore_ascii_case(b"entriesadded") && args.left() > 0 {
+            added = Some(
+                u64::try_from(args.int()?)
+                    .map_err(|_| CmdError::Fixed("ERR entries_added must be positive"))?,
+            );
+        } else if word.eq_ignore_ascii_case(b"maxdeletedid") && args.left() > 0 {
+            let deleted = strict_id(args.bytes(), 0)?;
+            if id < deleted {
+                return Err(CmdError::Fixed(
+                    "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
+                ));
+            }
+            max_deleted = Some(deleted);
+        } else {
+            return Err(CmdError::Syntax);
+        }
+    }
+    let mut db = cx.db();
+    let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
+    if id < stream.max_deleted_id() {
+        return Err(CmdError::Fixed(
+            "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
+        ));
+    }
+    if !stream.is_empty() {
+        if id < stream.last_live_id() {
+            return Err(CmdError::Fixed(
+                "ERR The ID specified in XSETID is smaller than the target stream top item",
+            ));
+        }
+        if added.is_some_and(|added| added < stream.len()) {
+            return Err(CmdError::Fixed(
+                "ERR The entries_added specified in XSETID is smaller than the target stream length",
+            ));
+        }
+    }
+    stream.set_ids(id, added, max_deleted.filter(|&id| id != StreamId::MIN));
+    cx.changed(Event::XSETID, key);
+    reply.ok()
+}

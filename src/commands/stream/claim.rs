@@ -1,0 +1,459 @@
+//! XPENDING, XCLAIM, XAUTOCLAIM: what was delivered and not acknowledged, and who takes it over.
+
+use super::args::{interval_end, interval_start, strict_id};
+use super::range::{reply_entry, reply_id};
+use crate::algo::number::parse_i64;
+use crate::command::effects::{Event, Interest};
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::types::stream::{ConsumerId, Group, Pending, Stream, StreamId};
+
+/// Entries that XAUTOCLAIM hands over unless told otherwise.
+const COUNT: i64 = 100;
+/// For each of them, so many pending ones are looked at.
+const ATTEMPTS: i64 = 10;
+
+fn no_group(key: &[u8], group: &[u8]) -> CmdError {
+    CmdError::naming(&[
+        b"NOGROUP No such key '",
+        key,
+        b"' or consumer group '",
+        group,
+        b"'",
+    ])
+}
+
+/// What the long form of XPENDING asks for.
+struct Filter<'a> {
+    min_idle_ms: i64,
+    start: StreamId,
+    end: StreamId,
+    count: usize,
+    consumer: Option<&'a [u8]>,
+}
+
+fn filter<'a>(args: &mut Args<'a>) -> Result<Filter<'a>, CmdError> {
+    let mut min_idle_ms = 0;
+    if args.word("idle") {
+        min_idle_ms = args.int()?;
+        if args.left() < 3 {
+            return Err(CmdError::Syntax);
+        }
+    }
+    let (start, end) = (args.bytes(), args.bytes());
+    let count = args.int()?.max(0) as usize;
+    Ok(Filter {
+        min_idle_ms,
+        start: interval_start(start)?,
+        end: interval_end(end)?,
+        count,
+        consumer: args.option(),
+    })
+}
+
+/// XPENDING key group [[IDLE min-idle-time] start end count [consumer]].
+pub(super) fn xpending(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, name) = (args.key(), args.bytes());
+    let now_ms = cx.now_ms();
+    let filter = match args.left() {
+        0 => None,
+        3..=6 => Some(filter(args)?),
+        _ => return Err(CmdError::Syntax),
+    };
+    let mut db = cx.db();
+    let group = db.stream(key)?.and_then(|stream| stream.groups.get(name));
+    let group = group.ok_or_else(|| no_group(key, name))?;
+    match filter {
+        None => summary(reply, group),
+        Some(filter) => list(reply, group, &filter, now_ms),
+    }
+}
+
+fn summary(reply: &mut Reply, group: &Group) -> CmdResult {
+    let pending = group.pending();
+    reply.array(4)?;
+    reply.int(pending.len() as i64)?;
+    let (Some((&first, _)), Some((&last, _))) =
+        (pending.first_key_value(), pending.last_key_value())
+    else {
+        reply.null()?;
+        reply.null()?;
+        return reply.null_array();
+    };
+    reply_id(reply, first)?;
+    reply_id(reply, last)?;
+    let holders = || group.consumers().filter(|(_, c)| !c.pending().is_empty());
+    reply.array(holders().count())?;
+    for (_, consumer) in holders() {
+        reply.array(2)?;
+        reply.bulk(&consumer.name)?;
+        reply.bulk_int(consumer.pending().len() as i64)?;
+    }
+    Ok(())
+}
+
+fn list(reply: &mut Reply, group: &Group, filter: &Filter, now_ms: i64) -> CmdResult {
+    let head = reply.deferred();
+    let mut shown = 0;
+    let mut show = |id: StreamId, pending: &Pending| -> CmdResult {
+        let idle_ms = now_ms - pending.delivered_ms;
+        if shown == filter.count || filter.min_idle_ms > 0 && idle_ms < filter.min_idle_ms {
+            return Ok(());
+        }
+        shown += 1;
+        reply.array(4)?;
+        reply_id(reply, id)?;
+        reply.bulk(&group.consumer(pending.consumer).name)?;
+        reply.int(idle_ms.max(0))?;
+        reply.int(pending.count as i64)
+    };
+    if filter.start <= filter.end && filter.count > 0 {
+        let range = filter.start..=filter.end;
+        match filter.consumer {
+            None => {
+                for (&id, pending) in group.pending().range(range) {
+                    show(id, pending)?;
+                }
+            }
+            Some(name) => {
+                let ids = group.find(name).map(|id| group.consumer(id).pending());
+                for &id in ids.iter().flat_map(|ids| ids.range(range.clone())) {
+                    show(id, &group.pending()[&id])?;
+                }
+            }
+        }
+    }
+    reply.close_array(head, shown)
+}
+
+/// The options behind the ids of XCLAIM.
+#[derive(Default)]
+struct Claim {
+    min_idle_ms: i64,
+    delivered_ms: Option<i64>,
+    count: Option<u64>,
+    force: bool,
+    just_id: bool,
+    last_id: StreamId,
+}
+
+fn claim_options(args: &mut Args, now_ms: i64, claim: &mut Claim) -> Result<(), CmdError> {
+    while let Some(word) = args.option() {
+        let more = args.left() > 0;
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        let mut number = |wrong| parse_i64(args.bytes()).ok_or(CmdError::Fixed(wrong));
+        if is("force") {
+            claim.force = true;
+        } else if is("justid") {
+            claim.just_id = true;
+        } else if is("idle") && more {
+            let idle_ms = number("ERR Invalid IDLE option argument for XCLAIM")?;
+            claim.delivered_ms = Some(now_ms.saturating_sub(idle_ms));
+        } else if is("time") && more {
+            claim.delivered_ms = Some(number("ERR Invalid TIME option argument for XCLAIM")?);
+        } else if is("retrycount") && more {
+            let count = number("ERR Invalid RETRYCOUNT option argument for XCLAIM")?;
+            claim.count = u64::try_from(count).ok();
+        } else if is("lastid") && more {
+            claim.last_id = strict_id(args.bytes(), 0)?;
+        } else {
+            return Err(CmdError::quoting(
+                "ERR Unrecognized XCLAIM option '",
+                word,
+                usize::MAX,
+                "'",
+            ));
+        }
+    }
+    // A time that cannot be is now.
+    claim.delivered_ms = claim.delivered_ms.filter(|&ms| (0..=now_ms).contains(&ms));
+    Ok(())
+}
+
+/// What became of a pending entry that somebody claims.
+enum Taken {
+    /// Its entry is gone, so it is pending no more.
+    Gone,
+    /// It is not for taking.
+    Left,
+    Over(Pending),
+}
+
+/// Hands one pending entry to a consumer, if it may be.
+fn take(
+    stream: &mut Stream,
+    group: &[u8],
+    id: StreamId,
+    consumer: ConsumerId,
+    claim: &Claim,
+    now_ms: i64,
+) -> Taken {
+    let exists = stream.contains(id);
+    let Some(group) = stream.groups.get_mut(group) else {
+        return Taken::Left;
+    };
+    let old = group.pending().get(&id).copied();
+    if !exists {
+        return if group.acknowledge(id) {
+            Taken::Gone
+        } else {
+            Taken::Left
+        };
+    }
+    let count = match old {
+        None if !claim.force => return Taken::Left,
+        None => 1,
+        Some(old) if now_ms - old.delivered_ms < claim.min_idle_ms => return Taken::Left,
+        Some(old) => old.count,
+    };
+    let pending = Pending {
+        consumer,
+        delivered_ms: claim.delivered_ms.unwrap_or(now_ms),
+        count: claim.count.unwrap_or(count + u64::from(!claim.just_id)),
+    };
+    group.deliver(id, pending);
+    group.consumer_mut(consumer).active_ms = now_ms;
+    Taken::Over(pending)
+}
+
+/// The consumer of this name, made if need be, and noted as seen.
+fn consumer(cx: &mut Cx, key: &[u8], group: &[u8], name: &[u8]) -> Result<ConsumerId, CmdError> {
+    let now_ms = cx.now_ms();
+    let mut db = cx.db();
+    let stream = db.stream_for_write(key)?;
+    let found = stream.and_then(|stream| stream.groups.get_mut(group));
+    let members = found.ok_or_else(|| no_group(key, group))?;
+    let known = members.find(name);
+    let id = known.unwrap_or_else(|| members.add_consumer(name, now_ms));
+    members.consumer_mut(id).seen_ms = now_ms;
+    if known.is_none() {
+        cx.changed(Event::XGROUP_CREATECONSUMER, key);
+        cx.propagate_as([b"XGROUP", b"CREATECONSUMER".as_slice(), key, group, name]);
+    }
+    Ok(id)
+}
+
+/// Whether the group is there; WRONGTYPE before that.
+fn check_group(cx: &mut Cx, key: &[u8], group: &[u8]) -> CmdResult {
+    let mut db = cx.db();
+    let stream = db.stream(key)?;
+    let known = stream.is_some_and(|stream| stream.groups.contains_key(group));
+    known.then_some(()).ok_or_else(|| no_group(key, group))
+}
+
+/// Answers an entry that changed hands.
+fn reply_taken(reply: &mut Reply, stream: &Stream, id: StreamId, just_id: bool) -> CmdResult {
+    match stream.find(id) {
+        Some(entry) if !just_id => reply_entry(reply, &entry),
+        _ => reply_id(reply, id),
+    }
+}
+
+/// XCLAIM key group consumer min-idle-time id [id …] [IDLE ms] [TIME unix-ms] [RETRYCOUNT n]
+/// [FORCE] [JUSTID] [LASTID id].
+pub(super) fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, group, name) = (args.key(), args.bytes(), args.bytes());
+    let now_ms = cx.now_ms();
+    check_group(cx, key, group)?;
+    let mut claim = Claim {
+        min_idle_ms: parse_i64(args.bytes())
+            .ok_or(CmdError::Fixed(
+                "ERR Invalid min-idle-time argument for XCLAIM",
+            ))?
+            .max(0),
+        ..Claim::default()
+    };
+    let mut ids = Vec::new();
+    while let Some(id) = args.peek().and_then(|text| StreamId::parse(text, 0)) {
+        ids.push(id);
+        args.bytes();
+    }
+    claim_options(args, now_ms, &mut claim)?;
+    cx.propagate_nothing();
+    let moved = move_last_id(cx, key, group, claim.last_id)?;
+    let id = consumer(cx, key, group, name)?;
+    let head = reply.deferred();
+    let mut shown = 0;
+    let mut told = false;
+    for entry in ids {
+        let mut db = cx.db();
+        let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
+        match take(stream, group, entry, id, &claim, now_ms) {
+            Taken::Left => {}
+            Taken::Gone => {
+                cx.effects.dirty += 1;
+                propagate_gone(cx, key, group, entry);
+            }
+            Taken::Over(pending) => {
+                reply_taken(reply, stream, entry, claim.just_id)?;
+                let last = stream.groups[group].last_id;
+                shown += 1;
+                cx.effects.dirty += 1;
+                told = true;
+                let state = (pending.delivered_ms, pending.count, last);
+                propagate_claim(cx, key, group, name, entry, state);
+            }
+        }
+    }
+    if let Some((last, read)) = moved.filter(|_| !told) {
+        cx.effects.dirty += 1;
+        super::read::propagate_position(cx, key, group, last, read);
+    }
+    reply.close_array(head, shown)
+}
+
+/// LASTID: the group has read at least up to there.
+fn move_last_id(
+    cx: &mut Cx,
+    key: &[u8],
+    group: &[u8],
+    last_id: StreamId,
+) -> Result<Option<(StreamId, Option<u64>)>, CmdError> {
+    let mut db = cx.db();
+    let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
+    let members = stream.groups.get_mut(group);
+    let members = members.ok_or_else(|| no_group(key, group))?;
+    if last_id <= members.last_id {
+        return Ok(None);
+    }
+    members.last_id = last_id;
+    Ok(Some((last_id, members.entries_read)))
+}
+
+/// An entry is gone from a pending list because it is gone from the stream.
+fn propagate_gone(cx: &mut Cx, key: &[u8], group: &[u8], id: StreamId) {
+    cx.propagate_as([b"XACK", key, group, id.to_string().as_bytes()]);
+}
+
+/// Who holds an entry since when: what others get instead of XREADGROUP, XCLAIM and XAUTOCLAIM.
+pub(super) fn propagate_claim(
+    cx: &mut Cx,
+    key: &[u8],
+    group: &[u8],
+    consumer: &[u8],
+    id: StreamId,
+    (delivered_ms, count, last): (i64, u64, StreamId),
+) {
+    if !cx.effects.interest.has(Interest::PROPAGATE) {
+        return;
+    }
+    cx.propagate_as([
+        b"XCLAIM".as_slice(),
+        key,
+        group,
+        consumer,
+        b"0",
+        id.to_string().as_bytes(),
+        b"TIME",
+        delivered_ms.to_string().as_bytes(),
+        b"RETRYCOUNT",
+        count.to_string().as_bytes(),
+        b"FORCE",
+        b"JUSTID",
+        b"LASTID",
+        last.to_string().as_bytes(),
+    ]);
+}
+
+/// XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID].
+pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, group, name) = (args.key(), args.bytes(), args.bytes());
+    let min_idle_ms = parse_i64(args.bytes()).ok_or(CmdError::Fixed(
+        "ERR Invalid min-idle-time argument for XAUTOCLAIM",
+    ))?;
+    let start = interval_start(args.bytes())?;
+    let mut claim = Claim {
+        min_idle_ms: min_idle_ms.max(0),
+        ..Claim::default()
+    };
+    let mut count = COUNT;
+    while let Some(word) = args.option() {
+        if word.eq_ignore_ascii_case(b"count") && args.left() > 0 {
+            let most = i64::MAX / 16;
+            count = parse_i64(args.bytes())
+                .filter(|count| (1..=most).contains(count))
+                .ok_or(CmdError::Fixed("ERR COUNT must be > 0"))?;
+        } else if word.eq_ignore_ascii_case(b"justid") {
+            claim.just_id = true;
+        } else {
+            return Err(CmdError::Syntax);
+        }
+    }
+    check_group(cx, key, group)?;
+    cx.propagate_nothing();
+    let id = consumer(cx, key, group, name)?;
+    let mut db = cx.db();
+    let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
+    let most = count.saturating_mul(ATTEMPTS) as usize;
+    let pending = stream.groups[group].pending();
+    // One more than is looked at: the cursor.
+    let candidates: Vec<StreamId> = pending
+        .range(start..)
+        .map(|(&id, _)| id)
+        .take(most.saturating_add(1))
+        .collect();
+    reply.array(3)?;
+    let walk = auto_walk(
+        cx,
+        key,
+        (group, name),
+        id,
+        &claim,
+        (&candidates, most, count),
+    )?;
+    reply_id(reply, walk.cursor)?;
+    reply.array(walk.taken.len())?;
+    let mut db = cx.db();
+    let stream = db.stream(key)?.ok_or(CmdError::NoSuchKey)?;
+    for id in walk.taken {
+        reply_taken(reply, stream, id, claim.just_id)?;
+    }
+    reply.array(walk.gone.len())?;
+    walk.gone.into_iter().try_for_each(|id| reply_id(reply, id))
+}
+
+/// What XAUTOCLAIM did.
+struct Walk {
+    cursor: StreamId,
+    taken: Vec<StreamId>,
+    gone: Vec<StreamId>,
+}
+
+fn auto_walk(
+    cx: &mut Cx,
+    key: &[u8],
+    (group, name): (&[u8], &[u8]),
+    id: ConsumerId,
+    claim: &Claim,
+    (candidates, most, count): (&[StreamId], usize, i64),
+) -> Result<Walk, CmdError> {
+    let now_ms = cx.now_ms();
+    let mut walk = Walk {
+        cursor: StreamId::MIN,
+        taken: Vec::new(),
+        gone: Vec::new(),
+    };
+    for (i, &entry) in candidates.iter().enumerate() {
+        if i == most || (walk.taken.len() + walk.gone.len()) as i64 == count {
+            walk.cursor = entry;
+            break;
+        }
+        let mut db = cx.db();
+        let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
+        match take(stream, group, entry, id, claim, now_ms) {
+            Taken::Left => {}
+            Taken::Gone => {
+                walk.gone.push(entry);
+                cx.effects.dirty += 1;
+                propagate_gone(cx, key, group, entry);
+            }
+            Taken::Over(pending) => {
+                let last = stream.groups[group].last_id;
+                walk.taken.push(entry);
+                cx.effects.dirty += 1;
+                let state = (pending.delivered_ms, pending.count, last);
+                propagate_claim(cx, key, group, name, entry, state);
+            }
+        }
+    }
+    Ok(walk)
+}

@@ -1,0 +1,214 @@
+//! XGROUP and XACK: groups and their consumers.
+
+use super::args::strict_id;
+use crate::command::effects::Event;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::types::stream::{Group, Stream, StreamId};
+use crate::types::value::Kind;
+
+const NEEDS_KEY: CmdError = CmdError::Fixed(
+    "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.",
+);
+
+/// A group that the command needs is missing.
+pub fn no_group(group: &[u8], key: &[u8]) -> CmdError {
+    CmdError::naming(&[
+        b"NOGROUP No such consumer group '",
+        group,
+        b"' for key name '",
+        key,
+        b"'",
+    ])
+}
+
+/// `$` is the last id.
+fn start_id(text: &[u8]) -> Result<Option<StreamId>, CmdError> {
+    match text {
+        b"$" => Ok(None),
+        _ => super::args::id(text, 0).map(Some),
+    }
+}
+
+/// MKSTREAM and ENTRIESREAD, as far as the subcommand knows them.
+fn options(args: &mut Args, may_make: bool) -> Result<(bool, Option<u64>), CmdError> {
+    let sub = args.argv().at(1);
+    let (mut make, mut read) = (false, None);
+    while let Some(word) = args.option() {
+        if may_make && word.eq_ignore_ascii_case(b"mkstream") {
+            make = true;
+        } else if word.eq_ignore_ascii_case(b"entriesread") && args.left() > 0 {
+            read = match args.int()? {
+                -1 => None,
+                n => Some(u64::try_from(n).map_err(|_| {
+                    CmdError::Fixed("ERR value for ENTRIESREAD must be positive or -1")
+                })?),
+            };
+        } else {
+            return Err(CmdError::wrong_form("XGROUP", sub));
+        }
+    }
+    Ok((make, read))
+}
+
+/// XGROUP CREATE key group id|$ [MKSTREAM] [ENTRIESREAD n].
+pub(super) fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, name, start) = (args.key(), args.bytes(), args.bytes());
+    let (make, read) = options(args, true)?;
+    let mut db = cx.db();
+    let found = db.write(key);
+    match found {
+        Some(found) => drop(db.stream_at(found)?),
+        None if !make => return Err(NEEDS_KEY),
+        None => {}
+    }
+    let start = start_id(start)?;
+    let at = match found {
+        Some(found) => found,
+        None => db.add_stream(key),
+    };
+    let stream = db.stream_mut(at)?;
+    let exists = stream.groups.contains_key(name);
+    if !exists {
+        let group = Group::new(start.unwrap_or(stream.last_id()), cap_read(stream, read));
+        stream.groups.insert(name.into(), group);
+    }
+    if found.is_none() {
+        cx.also(Event::NEW, key);
+    }
+    if exists {
+        return Err(CmdError::Fixed(
+            "BUSYGROUP Consumer Group name already exists",
+        ));
+    }
+    cx.changed(Event::XGROUP_CREATE, key);
+    reply.ok()
+}
+
+/// Nobody can have read more than was ever added.
+fn cap_read(stream: &Stream, read: Option<u64>) -> Option<u64> {
+    read.map(|read| read.min(stream.entries_added()))
+}
+
+/// The stream of an XGROUP subcommand and, with `group`, that this group is there.
+fn with_group<R>(
+    cx: &mut Cx,
+    key: &[u8],
+    group: &[u8],
+    act: impl FnOnce(&mut Group, i64) -> R,
+) -> Result<R, CmdError> {
+    let now_ms = cx.now_ms();
+    let mut db = cx.db();
+    let stream = db.stream_for_write(key)?.ok_or(NEEDS_KEY)?;
+    let group = stream
+        .groups
+        .get_mut(group)
+        .ok_or_else(|| no_group(group, key))?;
+    Ok(act(group, now_ms))
+}
+
+/// XGROUP SETID key group id|$ [ENTRIESREAD n].
+pub(super) fn xgroup_setid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, name, start) = (args.key(), args.bytes(), args.bytes());
+    let (_, read) = options(args, false)?;
+    let mut db = cx.db();
+    let stream = db.stream_for_write(key)?.ok_or(NEEDS_KEY)?;
+    if !stream.groups.contains_key(name) {
+        return Err(no_group(name, key));
+    }
+    let id = start_id(start)?.unwrap_or(stream.last_id());
+    let read = cap_read(stream, read);
+    let group = stream.groups.get_mut(name).expect("it was there just now");
+    (group.last_id, group.entries_read) = (id, read);
+    cx.changed(Event::XGROUP_SETID, key);
+    reply.ok()
+}
+
+/// XGROUP DESTROY key group. Those who wait for it learn that it is gone.
+pub(super) fn xgroup_destroy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, name) = (args.key(), args.bytes());
+    let mut db = cx.db();
+    let stream = db.stream_for_write(key)?.ok_or(NEEDS_KEY)?;
+    let existed = stream.groups.remove(name).is_some();
+    if existed {
+        cx.changed(Event::XGROUP_DESTROY, key);
+        cx.grew(Kind::Stream, key);
+    }
+    reply.bool(existed)
+}
+
+/// XGROUP CREATECONSUMER key group consumer.
+pub(super) fn xgroup_createconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, name, consumer) = (args.key(), args.bytes(), args.bytes());
+    let made = with_group(cx, key, name, |group, now_ms| {
+        let is_new = group.find(consumer).is_none();
+        if is_new {
+            group.add_consumer(consumer, now_ms);
+        }
+        is_new
+    })?;
+    if made {
+        cx.changed(Event::XGROUP_CREATECONSUMER, key);
+    }
+    reply.bool(made)
+}
+
+/// XGROUP DELCONSUMER key group consumer. Answers how many entries it had not acknowledged.
+pub(super) fn xgroup_delconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, name, consumer) = (args.key(), args.bytes(), args.bytes());
+    let removed = with_group(cx, key, name, |group, _| group.remove_consumer(consumer))?;
+    if removed.is_some() {
+        cx.changed(Event::XGROUP_DELCONSUMER, key);
+    }
+    reply.int(removed.unwrap_or(0) as i64)
+}
+
+/// XGROUP HELP.
+pub(super) fn xgroup_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.help(&[
+        "XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CREATE <key> <groupname> <id|$> [option]",
+        "    Make a group that reads from an id on. Options are:",
+        "    * MKSTREAM",
+        "      Make the stream, empty, if it is not there.",
+        "    * ENTRIESREAD entries_read",
+        "      How many entries the group counts as read (for internal use).",
+        "CREATECONSUMER <key> <groupname> <consumer>",
+        "    Make a consumer in a group.",
+        "DELCONSUMER <key> <groupname> <consumer>",
+        "    Remove a consumer.",
+        "DESTROY <key> <groupname>",
+        "    Remove a group.",
+        "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
+        "    Set up to where a group has read.",
+        "HELP",
+        "    Print this help.",
+    ])
+}
+
+/// XACK key group id [id …]. Answers how many of these the group waited for.
+pub(super) fn xack(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
+    let (key, name) = (args.key(), args.bytes());
+    let mut db = cx.db();
+    let found = db.write(key);
+    let known = match found {
+        Some(found) => db.stream_at(found)?.groups.contains_key(name),
+        None => false,
+    };
+    let Some(found) = found.filter(|_| known) else {
+        return reply.int(0);
+    };
+    // All ids are checked before any is acknowledged.
+    let rest = args.rest();
+    for text in rest.iter() {
+        strict_id(text, 0)?;
+    }
+    let stream = db.stream_mut(found)?;
+    let group = stream.groups.get_mut(name).expect("it was there just now");
+    let mut acknowledged = 0;
+    for text in rest.iter() {
+        acknowledged += group.acknowledge(strict_id(text, 0)?) as u64;
+    }
+    cx.effects.dirty += acknowledged;
+    reply.int(acknowledged as i64)
+}

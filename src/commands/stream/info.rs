@@ -1,0 +1,213 @@
+//! XINFO: what streams, groups and consumers tell of themselves.
+
+use super::group::no_group;
+use super::lag::lag;
+use super::range::{reply_entry, reply_id, reply_range};
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::types::stream::{Consumer, Group, Order, Stream, StreamId};
+use std::ops::ControlFlow;
+
+/// Entries of each kind that FULL shows unless told otherwise.
+const FULL_COUNT: u64 = 10;
+
+/// XINFO STREAM key [FULL [COUNT count]].
+pub(super) fn xinfo_stream(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (sub, key) = (args.argv().at(1), args.key());
+    let wrong = || CmdError::wrong_form("XINFO", sub);
+    let mut db = cx.db();
+    let stream = db.stream(key)?.ok_or(CmdError::NoSuchKey)?;
+    let mut full = None;
+    match args.left() {
+        0 => {}
+        1 | 3 if args.word("full") => {
+            let mut count = FULL_COUNT as i64;
+            if args.left() == 2 {
+                if !args.word("count") {
+                    return Err(wrong());
+                }
+                count = args.int()?;
+            }
+            full = Some(if count < 0 { FULL_COUNT } else { count as u64 });
+        }
+        _ => return Err(wrong()),
+    }
+    reply.map(if full.is_some() { 9 } else { 10 })?;
+    head(reply, stream)?;
+    match full {
+        None => summary(reply, stream),
+        Some(count) => everything(reply, stream, count),
+    }
+}
+
+fn int(reply: &mut Reply, name: &str, n: i64) -> CmdResult {
+    reply.bulk(name.as_bytes())?;
+    reply.int(n)
+}
+
+fn id(reply: &mut Reply, name: &str, id: StreamId) -> CmdResult {
+    reply.bulk(name.as_bytes())?;
+    reply_id(reply, id)
+}
+
+fn maybe(reply: &mut Reply, name: &str, n: Option<i64>) -> CmdResult {
+    reply.bulk(name.as_bytes())?;
+    match n {
+        Some(n) => reply.int(n),
+        None => reply.null(),
+    }
+}
+
+fn head(reply: &mut Reply, stream: &Stream) -> CmdResult {
+    int(reply, "length", stream.len() as i64)?;
+    int(reply, "radix-tree-keys", stream.nodes() as i64)?;
+    int(reply, "radix-tree-nodes", stream.tree_nodes() as i64)?;
+    id(reply, "last-generated-id", stream.last_id())?;
+    id(reply, "max-deleted-entry-id", stream.max_deleted_id())?;
+    int(reply, "entries-added", stream.entries_added() as i64)?;
+    id(reply, "recorded-first-entry-id", stream.first_id())
+}
+
+fn summary(reply: &mut Reply, stream: &Stream) -> CmdResult {
+    int(reply, "groups", stream.groups.len() as i64)?;
+    for (name, order) in [
+        ("first-entry", Order::Rising),
+        ("last-entry", Order::Falling),
+    ] {
+        reply.bulk(name.as_bytes())?;
+        let shown = stream.walk(StreamId::MIN, StreamId::MAX, order, |entry| {
+            ControlFlow::Break(reply_entry(reply, entry))
+        });
+        match shown {
+            ControlFlow::Break(result) => result?,
+            ControlFlow::Continue(()) => reply.null()?,
+        }
+    }
+    Ok(())
+}
+
+fn everything(reply: &mut Reply, stream: &Stream, count: u64) -> CmdResult {
+    let count = (count > 0).then_some(count);
+    reply.bulk(b"entries")?;
+    let all = (StreamId::MIN, StreamId::MAX);
+    reply_range(reply, stream, all, Order::Rising, count)?;
+    reply.bulk(b"groups")?;
+    reply.array(stream.groups.len())?;
+    for (name, group) in &stream.groups {
+        reply.map(7)?;
+        reply.bulk(b"name")?;
+        reply.bulk(name)?;
+        id(reply, "last-delivered-id", group.last_id)?;
+        let read = group.entries_read.map(|read| read as i64);
+        maybe(reply, "entries-read", read)?;
+        maybe(reply, "lag", lag(stream, group))?;
+        int(reply, "pel-count", group.pending().len() as i64)?;
+        pending(reply, group, count)?;
+        reply.bulk(b"consumers")?;
+        reply.array(group.consumers().len())?;
+        for (_, consumer) in group.consumers() {
+            full_consumer(reply, group, consumer, count)?;
+        }
+    }
+    Ok(())
+}
+
+/// How many of `len` things are shown.
+fn shown(len: usize, count: Option<u64>) -> usize {
+    count.map_or(len, |count| len.min(count as usize))
+}
+
+fn pending(reply: &mut Reply, group: &Group, count: Option<u64>) -> CmdResult {
+    let shown = shown(group.pending().len(), count);
+    reply.bulk(b"pending")?;
+    reply.array(shown)?;
+    for (&entry, pending) in group.pending().iter().take(shown) {
+        reply.array(4)?;
+        reply_id(reply, entry)?;
+        reply.bulk(&group.consumer(pending.consumer).name)?;
+        reply.int(pending.delivered_ms)?;
+        reply.int(pending.count as i64)?;
+    }
+    Ok(())
+}
+
+fn full_consumer(
+    reply: &mut Reply,
+    group: &Group,
+    consumer: &Consumer,
+    count: Option<u64>,
+) -> CmdResult {
+    reply.map(5)?;
+    reply.bulk(b"name")?;
+    reply.bulk(&consumer.name)?;
+    int(reply, "seen-time", consumer.seen_ms)?;
+    int(reply, "active-time", consumer.active_ms)?;
+    int(reply, "pel-count", consumer.pending().len() as i64)?;
+    let shown = shown(consumer.pending().len(), count);
+    reply.bulk(b"pending")?;
+    reply.array(shown)?;
+    for &entry in consumer.pending().iter().take(shown) {
+        let pending = &group.pending()[&entry];
+        reply.array(3)?;
+        reply_id(reply, entry)?;
+        reply.int(pending.delivered_ms)?;
+        reply.int(pending.count as i64)?;
+    }
+    Ok(())
+}
+
+/// XINFO GROUPS key.
+pub(super) fn xinfo_groups(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let mut db = cx.db();
+    let stream = db.stream(args.key())?.ok_or(CmdError::NoSuchKey)?;
+    reply.array(stream.groups.len())?;
+    for (name, group) in &stream.groups {
+        reply.map(6)?;
+        reply.bulk(b"name")?;
+        reply.bulk(name)?;
+        int(reply, "consumers", group.consumers().len() as i64)?;
+        int(reply, "pending", group.pending().len() as i64)?;
+        id(reply, "last-delivered-id", group.last_id)?;
+        let read = group.entries_read.map(|read| read as i64);
+        maybe(reply, "entries-read", read)?;
+        maybe(reply, "lag", lag(stream, group))?;
+    }
+    Ok(())
+}
+
+/// XINFO CONSUMERS key group.
+pub(super) fn xinfo_consumers(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, name) = (args.key(), args.bytes());
+    let now_ms = cx.now_ms();
+    let mut db = cx.db();
+    let stream = db.stream(key)?.ok_or(CmdError::NoSuchKey)?;
+    let group = stream.groups.get(name).ok_or_else(|| no_group(name, key))?;
+    reply.array(group.consumers().len())?;
+    for (_, consumer) in group.consumers() {
+        reply.map(4)?;
+        reply.bulk(b"name")?;
+        reply.bulk(&consumer.name)?;
+        int(reply, "pending", consumer.pending().len() as i64)?;
+        int(reply, "idle", (now_ms - consumer.seen_ms).max(0))?;
+        let inactive = match consumer.active_ms {
+            -1 => -1,
+            active_ms => (now_ms - active_ms).max(0),
+        };
+        int(reply, "inactive", inactive)?;
+    }
+    Ok(())
+}
+
+/// XINFO HELP.
+pub(super) fn xinfo_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.help(&[
+        "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CONSUMERS <key> <groupname>",
+        "    The consumers of a group.",
+        "GROUPS <key>",
+        "    The groups of a stream.",
+        "STREAM <key> [FULL [COUNT <count>]",
+        "    What a stream holds.",
+        "HELP",
+        "    Print this help.",
+    ])
+}

@@ -1,0 +1,68 @@
+//! How far behind a group is, as far as that can be told without counting entries.
+//!
+//! A stream knows how many entries were ever added. If nothing was deleted in between, the position
+//! of the first, the last and any later id follows from that; else nobody knows.
+
+use crate::types::stream::{Group, Stream, StreamId};
+
+/// How many entries were added up to `id`, if that can be told.
+pub fn position(stream: &Stream, id: StreamId) -> Option<u64> {
+    if stream.entries_added() == 0 {
+        return Some(0);
+    }
+    if stream.is_empty() && id <= stream.last_id() {
+        return Some(stream.entries_added());
+    }
+    if id != StreamId::MIN && id < stream.max_deleted_id() {
+        return None;
+    }
+    if id == stream.last_id() {
+        return Some(stream.entries_added());
+    }
+    if id > stream.last_id() {
+        return None;
+    }
+    let first = stream.first_id();
+    if stream.max_deleted_id() == StreamId::MIN || stream.max_deleted_id() < first {
+        if id < first {
+            return Some(stream.entries_added() - stream.len());
+        }
+        if id == first {
+            return Some(stream.entries_added() - stream.len() + 1);
+        }
+    }
+    None
+}
+
+/// How many entries a group has yet to read, if that can be told.
+pub fn lag(stream: &Stream, group: &Group) -> Option<i64> {
+    let added = stream.entries_added();
+    if stream.is_empty() {
+        return Some(0);
+    }
+    // Everything that is left is ahead of the group, and nothing of it was deleted.
+    let first = stream.first_id();
+    if group.last_id < first && stream.max_deleted_id() < first {
+        return Some(stream.len() as i64);
+    }
+    let read = match group.entries_read {
+        Some(read) if !stream.has_tombstones(group.last_id) => Some(read),
+        _ => position(stream, group.last_id),
+    };
+    read.map(|read| added as i64 - read as i64)
+}
+
+/// Moves a group on to an entry that it delivers now.
+pub fn advance(stream: &Stream, group: &mut Group, id: StreamId) {
+    match &mut group.entries_read {
+        // Before its first entry a group may have been told any figure.
+        Some(read)
+            if group.last_id >= stream.first_id() && !stream.has_tombstones(group.last_id) =>
+        {
+            *read += 1
+        }
+        read if stream.entries_added() > 0 => *read = position(stream, id),
+        _ => {}
+    }
+    group.last_id = id;
+}

@@ -1,0 +1,110 @@
+//! What SSCAN, HSCAN and ZSCAN share: cursor, options, and the shape of the answer.
+
+pub(in crate::commands) use super::key::parse_cursor;
+use crate::algo::glob::{self, Case};
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::resp::encode::Resp;
+use crate::types::listpack::Item;
+
+/// Buckets that are visited at most per element that was asked for, in a table with many holes.
+const VISITS_PER_ELEMENT: u64 = 10;
+
+/// What a walk was asked for besides the cursor.
+pub(in crate::commands) struct Walk<'a> {
+    pattern: Option<&'a [u8]>,
+    count: u64,
+    /// HSCAN leaves the values out.
+    pub no_values: bool,
+}
+
+impl<'a> Walk<'a> {
+    /// The options of the command of this name.
+    pub fn parse(args: &mut Args<'a>, command: &str) -> Result<Walk<'a>, CmdError> {
+        let mut walk = Walk {
+            pattern: None,
+            count: 10,
+            no_values: false,
+        };
+        while args.left() > 0 {
+            if args.left() > 1 && args.word("COUNT") {
+                let count = args.int()?;
+                if count < 1 {
+                    return Err(CmdError::Syntax);
+                }
+                walk.count = count as u64;
+            } else if args.left() > 1 && args.word("MATCH") {
+                walk.pattern = Some(args.bytes()).filter(|pattern| pattern != b"*");
+            } else if args.word("NOVALUES") {
+                if command != "hscan" {
+                    return Err(CmdError::Fixed(
+                        "ERR NOVALUES option can only be used in HSCAN",
+                    ));
+                }
+                walk.no_values = true;
+            } else {
+                return Err(CmdError::Syntax);
+            }
+        }
+        Ok(walk)
+    }
+
+    /// Whether an element is to be answered.
+    pub fn wants(&self, item: Item) -> bool {
+        self.pattern.is_none_or(|pattern| {
+            let mut buffer = itoa::Buffer::new();
+            glob::matches(pattern, item.as_bytes(&mut buffer), Case::Sensitive)
+        })
+    }
+
+    /// Goes through a table from `cursor` on until enough was visited. `step` visits one bucket and
+    /// tells the next cursor and how many elements it met.
+    pub fn table(&self, mut cursor: u64, mut step: impl FnMut(u64) -> (u64, u64)) -> u64 {
+        let mut visits = self.count.saturating_mul(VISITS_PER_ELEMENT);
+        let mut visited = 0;
+        loop {
+            let (next, met) = step(cursor);
+            cursor = next;
+            visited += met;
+            visits -= 1;
+            if cursor == 0 || visits == 0 || visited >= self.count {
+                return cursor;
+            }
+        }
+    }
+}
+
+/// The elements of an answer, whose cursor comes first.
+pub(in crate::commands) struct Out {
+    text: Vec<u8>,
+    resp: Resp,
+    count: usize,
+}
+
+impl Out {
+    pub fn new(resp: Resp) -> Out {
+        Out {
+            text: Vec::new(),
+            resp,
+            count: 0,
+        }
+    }
+
+    pub fn push(&mut self, item: Item) {
+        self.count += 1;
+        Reply::new(&mut self.text, self.resp)
+            .item(item)
+            .expect("replies go to memory");
+    }
+
+    pub fn answer(self, cursor: u64, reply: &mut Reply) -> CmdResult {
+        reply.array(2)?;
+        reply.bulk(itoa::Buffer::new().format(cursor).as_bytes())?;
+        reply.array(self.count)?;
+        reply.raw(&self.text)
+    }
+}
+
+/// The answer where there is no such key.
+pub(in crate::commands) fn nothing(reply: &mut Reply) -> CmdResult {
+    Out::new(reply.resp).answer(0, reply)
+}

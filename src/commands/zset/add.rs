@@ -1,0 +1,299 @@
+//! ZADD, ZINCRBY, ZREM and the questions about single members.
+
+use crate::command::effects::Event;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::keyspace::{Found, Leave};
+use smallvec::SmallVec;
+
+const NOT_A_NUMBER: CmdError = CmdError::Fixed("ERR resulting score is not a number (NaN)");
+
+/// When ZADD writes, and what it answers.
+#[derive(Clone, Copy, Default)]
+pub(in crate::commands) struct When {
+    pub absent: bool,
+    pub present: bool,
+    pub greater: bool,
+    pub less: bool,
+    pub changed: bool,
+    pub increment: bool,
+}
+
+impl When {
+    fn parse(args: &mut Args) -> When {
+        let mut when = When::default();
+        loop {
+            let option = [
+                ("NX", &mut when.absent),
+                ("XX", &mut when.present),
+                ("CH", &mut when.changed),
+                ("INCR", &mut when.increment),
+                ("GT", &mut when.greater),
+                ("LT", &mut when.less),
+            ]
+            .into_iter()
+            .find(|(word, _)| args.word(word));
+            match option {
+                Some((_, said)) => *said = true,
+                None => return when,
+            }
+        }
+    }
+
+    /// What is wrong with these options for so many pairs.
+    pub fn check(&self, pairs: usize) -> Result<(), CmdError> {
+        let clash = |text| Err(CmdError::Fixed(text));
+        if self.absent && self.present {
+            return clash("ERR XX and NX options at the same time are not compatible");
+        }
+        let compares = self.greater as u8 + self.less as u8;
+        if compares > 1 || compares > 0 && self.absent {
+            return clash("ERR GT, LT, and/or NX options at the same time are not compatible");
+        }
+        if self.increment && pairs > 1 {
+            return clash("ERR INCR option supports a single increment-element pair");
+        }
+        Ok(())
+    }
+
+    /// The score a member gets, or that it is left alone.
+    fn decide(&self, old: Option<f64>, given: f64) -> Result<Option<f64>, CmdError> {
+        let Some(old) = old else {
+            return Ok((!self.present).then_some(given));
+        };
+        if self.absent {
+            return Ok(None);
+        }
+        let new = if self.increment { old + given } else { given };
+        if new.is_nan() {
+            return Err(NOT_A_NUMBER);
+        }
+        let refused = self.greater && new <= old || self.less && new >= old;
+        Ok((!refused).then_some(new))
+    }
+}
+
+/// What became of the members that were given.
+#[derive(Default)]
+struct Outcome {
+    added: u64,
+    updated: u64,
+    /// The score of the last one, if it was not refused.
+    score: Option<f64>,
+}
+
+/// Adds members to the sorted set at `key`, which comes into being where that is allowed.
+fn add_all<'a>(
+    cx: &mut Cx,
+    key: &[u8],
+    when: When,
+    pairs: impl ExactSizeIterator<Item = (f64, &'a [u8])> + Clone,
+) -> Result<Outcome, CmdError> {
+    let mut outcome = Outcome::default();
+    let tuning = cx.tuning;
+    let found = match cx.db().zset_to_change(key)? {
+        Some(found) => {
+            cx.db().zset_expect(found, pairs.len(), tuning);
+            found
+        }
+        None if when.present => return Ok(outcome),
+        None => {
+            let longest = pairs.clone().map(|(_, member)| member.len()).max();
+            let (len, longest) = (pairs.len(), longest.unwrap_or(0));
+            cx.also(Event::NEW, key);
+            cx.db().add_zset(key, len, longest, tuning)
+        }
+    };
+    let mut db = cx.db();
+    for (given, member) in pairs {
+        let mut error = None;
+        let (mut refused, mut shown) = (false, None);
+        let (old, new) = db.zset_update(found, member, tuning, |old| {
+            match when.decide(old, given) {
+                Ok(new) => {
+                    (refused, shown) = (new.is_none(), new);
+                    // A score that stays is no change.
+                    new.filter(|_| new != old)
+                }
+                Err(wrong) => {
+                    error = Some(wrong);
+                    None
+                }
+            }
+        });
+        if let Some(error) = error {
+            return Err(error);
+        }
+        outcome.score = shown;
+        outcome.added += (old.is_none() && new.is_some()) as u64;
+        outcome.updated += (old.is_some() && new.is_some()) as u64;
+    }
+    Ok(outcome)
+}
+
+/// Adds members as ZADD does and answers.
+pub(in crate::commands) fn add<'a>(
+    cx: &mut Cx,
+    key: &[u8],
+    when: When,
+    pairs: impl ExactSizeIterator<Item = (f64, &'a [u8])> + Clone,
+    reply: &mut Reply,
+) -> CmdResult {
+    let outcome = add_all(cx, key, when, pairs)?;
+    let changes = outcome.added + outcome.updated;
+    if changes > 0 {
+        let event = if when.increment {
+            Event::ZINCR
+        } else {
+            Event::ZADD
+        };
+        cx.changed(event, key);
+        cx.effects.dirty += changes - 1;
+    }
+    if when.increment {
+        return match outcome.score {
+            Some(score) => reply.double(score),
+            None => reply.null(),
+        };
+    }
+    reply.int(if when.changed { changes } else { outcome.added } as i64)
+}
+
+/// ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...].
+pub(super) fn zadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let key = args.key();
+    let when = When::parse(args);
+    let rest = args.rest();
+    if rest.len() == 0 || !rest.len().is_multiple_of(2) {
+        return Err(CmdError::Syntax);
+    }
+    let pairs = rest.len() / 2;
+    when.check(pairs)?;
+    let mut scores: SmallVec<[f64; 16]> = SmallVec::with_capacity(pairs);
+    for pair in 0..pairs {
+        let score = crate::algo::number::parse_f64(rest.at(2 * pair));
+        scores.push(score.ok_or(CmdError::NotFloat)?);
+    }
+    let pairs = (0..pairs).map(|pair| (scores[pair], rest.at(2 * pair + 1)));
+    add(cx, key, when, pairs, reply)
+}
+
+/// ZINCRBY key increment member.
+pub(super) fn zincrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let key = args.key();
+    let increment = args.float()?;
+    let when = When {
+        increment: true,
+        ..When::default()
+    };
+    add(
+        cx,
+        key,
+        when,
+        std::iter::once((increment, args.bytes())),
+        reply,
+    )
+}
+
+/// Removes the key of a found sorted set if nothing is left in it. The command's event went before.
+pub(super) fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
+    let mut db = cx.db();
+    if db.zset_at(found).is_ok_and(|set| set.is_empty()) {
+        db.leave(found, Leave::Deleted);
+        cx.also(Event::DEL, key);
+    }
+}
+
+/// Tells that so many members of a found sorted set changed, and removes it if it is empty.
+pub(super) fn tell_removed(cx: &mut Cx, found: Found, key: &[u8], event: Event, removed: usize) {
+    if removed == 0 {
+        return;
+    }
+    cx.changed(event, key);
+    cx.effects.dirty += removed as u64 - 1;
+    leave_if_empty(cx, found, key);
+}
+
+/// ZREM key member [member ...].
+pub(super) fn zrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let key = args.key();
+    let mut db = cx.db();
+    let Some(found) = db.zset_to_change(key)? else {
+        return reply.int(0);
+    };
+    let mut removed = 0;
+    while let Some(member) = args.option() {
+        removed += db.zset_remove(found, member) as usize;
+    }
+    tell_removed(cx, found, key, Event::ZREM, removed);
+    reply.int(removed as i64)
+}
+
+/// ZCARD key.
+pub(super) fn zcard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let len = cx.db().zset(args.key())?.map_or(0, |set| set.len());
+    reply.int(len as i64)
+}
+
+fn optional_score(reply: &mut Reply, score: Option<f64>) -> CmdResult {
+    match score {
+        Some(score) => reply.double(score),
+        None => reply.null(),
+    }
+}
+
+/// ZSCORE key member.
+pub(super) fn zscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, member) = (args.key(), args.bytes());
+    let score = cx.db().zset(key)?.and_then(|set| set.score(member));
+    optional_score(reply, score)
+}
+
+/// ZMSCORE key member [member ...].
+pub(super) fn zmscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let mut db = cx.db();
+    let set = db.zset(args.key())?;
+    reply.array(args.left())?;
+    while let Some(member) = args.option() {
+        optional_score(reply, set.and_then(|set| set.score(member)))?;
+    }
+    Ok(())
+}
+
+/// ZRANK key member [WITHSCORE], or against the order.
+fn rank(cx: &mut Cx, args: &mut Args, reply: &mut Reply, reverse: bool) -> CmdResult {
+    let (key, member) = (args.key(), args.bytes());
+    let with_score = args.left() > 0;
+    if args.left() > 1 {
+        return Err(CmdError::arity(if reverse { "zrevrank" } else { "zrank" }));
+    }
+    if with_score && !args.word("WITHSCORE") {
+        return Err(CmdError::Syntax);
+    }
+    let mut db = cx.db();
+    let set = db.zset(key)?;
+    let place = set.and_then(|set| set.rank(member).map(|place| (place, set.len())));
+    let Some(((rank, score), len)) = place else {
+        return if with_score {
+            reply.null_array()
+        } else {
+            reply.null()
+        };
+    };
+    let rank = if reverse { len - 1 - rank } else { rank };
+    if !with_score {
+        return reply.int(rank as i64);
+    }
+    reply.array(2)?;
+    reply.int(rank as i64)?;
+    reply.double(score)
+}
+
+/// ZRANK key member [WITHSCORE].
+pub(super) fn zrank(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    rank(cx, args, reply, false)
+}
+
+/// ZREVRANK key member [WITHSCORE].
+pub(super) fn zrevrank(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    rank(cx, args, reply, true)
+}

@@ -1,0 +1,329 @@
+//! Ranges by rank, by score and by member: ZRANGE in all its forms, counts, and removals.
+
+use super::add::tell_removed;
+use super::store;
+use crate::algo::number::parse_bound;
+use crate::command::effects::Event;
+use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::keyspace::zset::{Build, Edge, Members, Scores, ZsetRef};
+use crate::resp::encode::Resp;
+use std::ops::Range;
+
+const BAD_SCORES: CmdError = CmdError::Fixed("ERR min or max is not a float");
+const BAD_MEMBERS: CmdError = CmdError::Fixed("ERR min or max not valid string range item");
+
+/// What a range is given by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Rank,
+    Score,
+    Member,
+}
+
+/// A range as it was asked for.
+#[derive(Clone, Copy)]
+enum Span<'a> {
+    Ranks(i64, i64),
+    Scores(Scores),
+    Members(Members<'a>),
+}
+
+fn scores(min: &[u8], max: &[u8]) -> Result<Scores, CmdError> {
+    let bound = |text: &[u8]| match text.split_first() {
+        Some((b'(', rest)) => (parse_bound(rest), true),
+        _ => (parse_bound(text), false),
+    };
+    let ((min, min_open), (max, max_open)) = (bound(min), bound(max));
+    Ok(Scores {
+        min: min.ok_or(BAD_SCORES)?,
+        max: max.ok_or(BAD_SCORES)?,
+        min_open,
+        max_open,
+    })
+}
+
+fn edge(text: &[u8]) -> Result<Edge<'_>, CmdError> {
+    match text.split_first() {
+        Some((b'-', [])) => Ok(Edge::Lowest),
+        Some((b'+', [])) => Ok(Edge::Highest),
+        Some((b'(', member)) => Ok(Edge::At(member, true)),
+        Some((b'[', member)) => Ok(Edge::At(member, false)),
+        _ => Err(BAD_MEMBERS),
+    }
+}
+
+fn members<'a>(min: &'a [u8], max: &'a [u8]) -> Result<Members<'a>, CmdError> {
+    Ok(Members {
+        min: edge(min)?,
+        max: edge(max)?,
+    })
+}
+
+impl<'a> Span<'a> {
+    fn parse(by: By, min: &'a [u8], max: &'a [u8]) -> Result<Span<'a>, CmdError> {
+        let int = |text| crate::algo::number::parse_i64(text).ok_or(CmdError::NotInteger);
+        Ok(match by {
+            By::Rank => Span::Ranks(int(min)?, int(max)?),
+            By::Score => Span::Scores(scores(min, max)?),
+            By::Member => Span::Members(members(min, max)?),
+        })
+    }
+
+    /// The numbers of the members it holds, counted from the lowest.
+    fn numbers(&self, set: &ZsetRef, downwards: bool) -> Range<usize> {
+        let (start, end) = match self {
+            Span::Scores(scores) => return set.in_scores(scores),
+            Span::Members(members) => return set.in_members(members, downwards),
+            Span::Ranks(start, end) => (*start, *end),
+        };
+        let len = set.len() as i64;
+        let from_start = |n: i64| if n < 0 { n.saturating_add(len) } else { n };
+        let start = from_start(start).max(0);
+        let end = from_start(end).min(len - 1);
+        if start > end || start >= len {
+            return 0..0;
+        }
+        let (start, end) = (start as usize, end as usize + 1);
+        if downwards {
+            let len = len as usize;
+            return len - end..len - start;
+        }
+        start..end
+    }
+}
+
+/// LIMIT: what is left of a range. A negative count is none, a negative offset is beyond the end.
+fn limited(numbers: Range<usize>, downwards: bool, offset: i64, count: i64) -> Range<usize> {
+    let len = numbers.len();
+    let skipped = usize::try_from(offset).unwrap_or(len).min(len);
+    let kept = usize::try_from(count).unwrap_or(len).min(len - skipped);
+    if downwards {
+        let end = numbers.end - skipped;
+        end - kept..end
+    } else {
+        let start = numbers.start + skipped;
+        start..start + kept
+    }
+}
+
+/// Which options a command takes besides its range.
+struct Form {
+    /// Fixed by the command's name; none where options say it.
+    by: Option<By>,
+    reverse: Option<bool>,
+    store: bool,
+}
+
+/// A whole request for a range.
+struct Request<'a> {
+    span: Span<'a>,
+    downwards: bool,
+    with_scores: bool,
+    offset: i64,
+    count: i64,
+}
+
+impl<'a> Request<'a> {
+    fn parse(args: &mut Args<'a>, form: &Form) -> Result<Request<'a>, CmdError> {
+        let (mut min, mut max) = (args.bytes(), args.bytes());
+        let (mut by, mut reverse) = (form.by, form.reverse);
+        let (mut with_scores, mut offset, mut count) = (false, 0, -1);
+        while args.left() > 0 {
+            if !form.store && args.word("WITHSCORES") {
+                with_scores = true;
+            } else if args.left() >= 3 && args.word("LIMIT") {
+                (offset, count) = (args.int()?, args.int()?);
+            } else if reverse.is_none() && args.word("REV") {
+                reverse = Some(true);
+            } else if by.is_none() && args.word("BYLEX") {
+                by = Some(By::Member);
+            } else if by.is_none() && args.word("BYSCORE") {
+                by = Some(By::Score);
+            } else {
+                return Err(CmdError::Syntax);
+            }
+        }
+        let (by, downwards) = (by.unwrap_or(By::Rank), reverse.unwrap_or(false));
+        if count != -1 && by == By::Rank {
+            return Err(CmdError::Fixed(
+                "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+            ));
+        }
+        if with_scores && by == By::Member {
+            return Err(CmdError::Fixed(
+                "ERR syntax error, WITHSCORES not supported in combination with BYLEX",
+            ));
+        }
+        if downwards && by != By::Rank {
+            std::mem::swap(&mut min, &mut max);
+        }
+        Ok(Request {
+            span: Span::parse(by, min, max)?,
+            downwards,
+            with_scores,
+            offset,
+            count,
+        })
+    }
+
+    fn numbers(&self, set: &ZsetRef) -> Range<usize> {
+        let numbers = self.span.numbers(set, self.downwards);
+        match self.span {
+            Span::Ranks(..) => numbers,
+            _ => limited(numbers, self.downwards, self.offset, self.count),
+        }
+    }
+}
+
+/// Answers members, each with its score if that is asked for: in turn, or as pairs in RESP3.
+pub(super) fn answer(
+    set: &ZsetRef,
+    numbers: Range<usize>,
+    downwards: bool,
+    with_scores: bool,
+    reply: &mut Reply,
+) -> CmdResult {
+    let pairs = with_scores && reply.resp == Resp::V3;
+    let flat = with_scores && !pairs;
+    reply.array(numbers.len() * (1 + flat as usize))?;
+    let mut result = Ok(());
+    set.walk(numbers, downwards, |member, score| {
+        let mut one = || {
+            if pairs {
+                reply.array(2)?;
+            }
+            reply.bulk(member)?;
+            if with_scores {
+                reply.double(score)?;
+            }
+            Ok(())
+        };
+        if result.is_ok() {
+            result = one();
+        }
+    });
+    result
+}
+
+fn range(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form) -> CmdResult {
+    let key = args.key();
+    let request = Request::parse(args, &form)?;
+    let mut db = cx.db();
+    let Some(set) = db.zset(key)? else {
+        return reply.array(0);
+    };
+    let numbers = request.numbers(&set);
+    answer(&set, numbers, request.downwards, request.with_scores, reply)
+}
+
+const fn form(by: Option<By>, reverse: Option<bool>) -> Form {
+    Form {
+        by,
+        reverse,
+        store: false,
+    }
+}
+
+/// ZRANGE key start stop [BYSCORE|BYLEX] [REV] [LIMIT offset count] [WITHSCORES].
+pub(super) fn zrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    range(cx, args, reply, form(None, None))
+}
+
+/// ZREVRANGE key start stop [WITHSCORES].
+pub(super) fn zrevrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    range(cx, args, reply, form(Some(By::Rank), Some(true)))
+}
+
+/// ZRANGEBYSCORE key min max [WITHSCORES] [LIMIT offset count].
+pub(super) fn zrangebyscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    range(cx, args, reply, form(Some(By::Score), Some(false)))
+}
+
+/// ZREVRANGEBYSCORE key max min [WITHSCORES] [LIMIT offset count].
+pub(super) fn zrevrangebyscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    range(cx, args, reply, form(Some(By::Score), Some(true)))
+}
+
+/// ZRANGEBYLEX key min max [LIMIT offset count].
+pub(super) fn zrangebylex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    range(cx, args, reply, form(Some(By::Member), Some(false)))
+}
+
+/// ZREVRANGEBYLEX key max min [LIMIT offset count].
+pub(super) fn zrevrangebylex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    range(cx, args, reply, form(Some(By::Member), Some(true)))
+}
+
+/// ZRANGESTORE destination source min max [BYSCORE|BYLEX] [REV] [LIMIT offset count].
+pub(super) fn zrangestore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (to, from) = (args.key(), args.key());
+    let form = Form {
+        store: true,
+        ..form(None, None)
+    };
+    let request = Request::parse(args, &form)?;
+    let tuning = cx.tuning;
+    let mut build = Build::new(cx.db().zset_hasher());
+    if let Some(set) = cx.db().zset(from)? {
+        let numbers = request.numbers(&set);
+        // As Redis does: what begins as a listpack, and that is all whose size is not known before,
+        // loses the sign of its zeros on the way, whatever it becomes.
+        let known = matches!(request.span, Span::Ranks(..)).then_some(numbers.len());
+        let mut small = known.is_none_or(|len| len <= tuning.zset_max_listpack_entries);
+        set.walk(numbers, request.downwards, |member, score| {
+            small &= build.len() < tuning.zset_max_listpack_entries
+                && member.len() <= tuning.zset_max_listpack_value;
+            build.add(member, if small { score + 0.0 } else { score });
+        });
+    }
+    store(cx, to, build, Event::ZRANGESTORE, reply)
+}
+
+fn count(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: By) -> CmdResult {
+    let key = args.key();
+    let span = Span::parse(by, args.bytes(), args.bytes())?;
+    let count = cx
+        .db()
+        .zset(key)?
+        .map_or(0, |set| span.numbers(&set, false).len());
+    reply.int(count as i64)
+}
+
+/// ZCOUNT key min max.
+pub(super) fn zcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    count(cx, args, reply, By::Score)
+}
+
+/// ZLEXCOUNT key min max.
+pub(super) fn zlexcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    count(cx, args, reply, By::Member)
+}
+
+fn remove(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: By, event: Event) -> CmdResult {
+    let key = args.key();
+    let span = Span::parse(by, args.bytes(), args.bytes())?;
+    let mut db = cx.db();
+    let Some(found) = db.zset_to_change(key)? else {
+        return reply.int(0);
+    };
+    let numbers = span.numbers(&db.zset_at(found)?, false);
+    let removed = numbers.len();
+    db.zset_remove_range(found, numbers);
+    tell_removed(cx, found, key, event, removed);
+    reply.int(removed as i64)
+}
+
+/// ZREMRANGEBYRANK key start stop.
+pub(super) fn zremrangebyrank(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    remove(cx, args, reply, By::Rank, Event::ZREMRANGEBYRANK)
+}
+
+/// ZREMRANGEBYSCORE key min max.
+pub(super) fn zremrangebyscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    remove(cx, args, reply, By::Score, Event::ZREMRANGEBYSCORE)
+}
+
+/// ZREMRANGEBYLEX key min max.
+pub(super) fn zremrangebylex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    remove(cx, args, reply, By::Member, Event::ZREMRANGEBYLEX)
+}

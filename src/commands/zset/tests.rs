@@ -1,0 +1,88 @@
+//! What sorted set commands answer and state, without sockets.
+
+use crate::engine::Engine;
+
+#[test]
+fn members_come_in_order_whatever_the_encoding() {
+    let mut e = Engine::new();
+    assert_eq!(e.ask("ZADD z 2 b 1 a 3 c"), ":3");
+    assert_eq!(e.outcome().events_text(), "new z, zadd z");
+    assert_eq!(e.ask("OBJECT ENCODING z"), "$8 listpack");
+    assert_eq!(e.ask("ZRANGE z 0 -1"), "*3 $1 a $1 b $1 c");
+    let long = "x".repeat(65);
+    e.ask(&format!("ZADD z 0 {long}"));
+    assert_eq!(e.ask("OBJECT ENCODING z"), "$8 skiplist");
+    assert_eq!(e.ask(&format!("ZREM z {long} nope")), ":1");
+    assert_eq!(e.ask("ZRANGE z 0 -1 REV"), "*3 $1 c $1 b $1 a");
+    assert_eq!(e.ask("ZREM z a b c"), ":3");
+    assert_eq!(e.outcome().events_text(), "zrem z, del z");
+    assert_eq!(e.ask("EXISTS z"), ":0");
+}
+
+#[test]
+fn a_tree_and_a_listpack_answer_the_same() {
+    let mut e = Engine::new();
+    let long = "~".repeat(70);
+    for n in 0..60 {
+        e.ask(&format!("ZADD small {} m{n}", n % 7));
+        e.ask(&format!("ZADD large {} m{n}", n % 7));
+    }
+    e.ask(&format!("ZADD large 99 {long}"));
+    e.ask(&format!("ZREM large {long}"));
+    assert_eq!(e.ask("OBJECT ENCODING large"), "$8 skiplist");
+    for line in [
+        "ZRANGE {} 3 20 WITHSCORES",
+        "ZRANGE {} (2 5 BYSCORE LIMIT 2 5",
+        "ZRANGE {} +inf (2 BYSCORE REV LIMIT 1 7 WITHSCORES",
+        "ZCOUNT {} 1 (4",
+        "ZRANK {} m33 WITHSCORE",
+        "ZREVRANK {} m33",
+        "ZMSCORE {} m1 m2 nope",
+        "ZPOPMIN {} 3",
+        "ZPOPMAX {}",
+        "ZREMRANGEBYSCORE {} (1 2",
+        "ZREMRANGEBYRANK {} -3 -2",
+        "ZADD {} GT CH 3 m4 1 m6",
+        "ZINCRBY {} -2.5 m10",
+        "ZRANGE {} 0 -1 WITHSCORES",
+        "ZREMRANGEBYLEX {} - +",
+    ] {
+        let small = e.ask(&line.replace("{}", "small"));
+        assert_eq!(e.ask(&line.replace("{}", "large")), small, "{line}");
+    }
+}
+
+#[test]
+fn algebra_weighs_and_joins() {
+    let mut e = Engine::new();
+    e.ask("ZADD a 1 x 2 y 3 z");
+    e.ask("ZADD b 10 y 20 z 30 w");
+    assert_eq!(
+        e.ask("ZUNION 2 a b WITHSCORES"),
+        "*8 $1 x $1 1 $1 y $2 12 $1 z $2 23 $1 w $2 30"
+    );
+    assert_eq!(
+        e.ask("ZINTER 2 a b WEIGHTS 2 1 AGGREGATE MAX WITHSCORES"),
+        "*4 $1 y $2 10 $1 z $2 20"
+    );
+    assert_eq!(e.ask("ZDIFF 2 a b"), "*1 $1 x");
+    assert_eq!(e.ask("ZINTERCARD 2 a b LIMIT 1"), ":1");
+    assert_eq!(e.ask("ZUNIONSTORE d 2 a nokey"), ":3");
+    assert_eq!(e.outcome().events_text(), "new d, zunionstore d");
+    assert_eq!(e.ask("ZINTERSTORE d 2 a nokey"), ":0");
+    assert_eq!(e.outcome().events_text(), "del d");
+}
+
+#[test]
+fn pops_tell_what_was_taken() {
+    let mut e = Engine::new();
+    e.ask("ZADD z 1 a 2 b 3 c");
+    assert_eq!(e.ask("BZPOPMAX nokey z 0"), "*3 $1 z $1 c $1 3");
+    assert_eq!(
+        e.ask("ZMPOP 2 nokey z MIN COUNT 5"),
+        "*2 $1 z *2 *2 $1 a $1 1 *2 $1 b $1 2"
+    );
+    assert_eq!(e.outcome().events_text(), "zpopmin z, del z");
+    assert_eq!(e.ask("BZMPOP 0 1 z MIN"), "*-1");
+    assert_eq!(e.ask("ZPOPMIN z"), "*0");
+}

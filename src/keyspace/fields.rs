@@ -1,0 +1,257 @@
+//! Deadlines of hash fields: the wheel that remembers hashes, and the removal of their fields.
+//!
+//! A hash knows its next deadline (`types::fields`); the wheel of the database holds an item of
+//! eight bytes for it, as for a key (`expiry`). The hash remembers for when the wheel is set; an
+//! item that surfaces at another moment is stale and forgotten. So a later deadline inserts
+//! nothing, and an earlier one inserts one item.
+//!
+//! Whatever removes an overdue field, a command that came across it or the wheel, notes it in
+//! `Shared::lapsed`: who propagates and notifies finds it there, before what the command stated.
+
+use super::db::{DbMut, Found, Leave};
+use super::expiry::{KeyTimer, Slice};
+use super::hash::{HashRef, is_overdue};
+use super::{DbIndex, Shared};
+use crate::types::value::{Heap, Kind};
+use crate::types::wheel::{Step, Wheel};
+
+/// Fields that a hash loses before others have their turn.
+const FIELDS_AT_ONCE: usize = 64;
+/// Below this many items a wheel is not worth sorting out.
+const MIN_STALE: usize = 1024;
+/// Items sorted out with each one inserted.
+const SORTED_PER_INSERT: usize = 4;
+
+/// Fields of one hash that left because their time had come.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lapsed {
+    pub db: DbIndex,
+    pub key: Vec<u8>,
+    pub fields: Vec<Vec<u8>>,
+    /// They were the last, so the hash left with them.
+    pub emptied: bool,
+}
+
+impl Shared {
+    fn note_lapsed(&mut self, db: DbIndex, key: &[u8], field: &[u8]) {
+        self.stats.expired_fields += 1;
+        if let Some(last) = self.lapsed.last_mut()
+            && last.db == db
+            && last.key == key
+            && !last.emptied
+        {
+            return last.fields.push(field.to_vec());
+        }
+        self.lapsed.push(Lapsed {
+            db,
+            key: key.to_vec(),
+            fields: vec![field.to_vec()],
+            emptied: false,
+        });
+    }
+}
+
+/// The moment a hash's wheel item stands for, and whether the hash counts as one with deadlines.
+fn state_mut(heap: &mut Heap) -> Option<(&mut i64, &mut bool)> {
+    match heap {
+        Heap::FieldList(list) => Some((&mut list.armed_ms, &mut list.counted)),
+        Heap::Hash(table) => Some((&mut table.armed_ms, &mut table.counted)),
+        _ => None,
+    }
+}
+
+/// Whether a value counts as a hash with deadlines.
+pub(super) fn is_counted(heap: &Heap) -> bool {
+    match heap {
+        Heap::FieldList(list) => list.counted,
+        Heap::Hash(table) => table.counted,
+        _ => false,
+    }
+}
+
+impl DbMut<'_> {
+    /// Sees to it that the wheel surfaces a found hash no later than its next deadline, and that it
+    /// counts among those that have one.
+    #[inline]
+    pub(super) fn arm_fields(&mut self, found: Found) {
+        let entry = self.get(found);
+        if entry.heap().is_none() {
+            return;
+        }
+        let due_ms = self.hash_at(found).ok().and_then(HashRef::next_due_ms);
+        let Some((armed_ms, counted)) = self.heap_mut(found).and_then(state_mut) else {
+            return;
+        };
+        let was = std::mem::replace(counted, due_ms.is_some());
+        let late = due_ms.filter(|&ms| *armed_ms == 0 || ms < *armed_ms);
+        if let Some(due_ms) = late {
+            *armed_ms = due_ms;
+        }
+        match (was, due_ms.is_some()) {
+            (false, true) => self.db.volatile_hashes += 1,
+            (true, false) => self.db.volatile_hashes -= 1,
+            _ => {}
+        }
+        if let Some(due_ms) = late {
+            self.insert_field_timer(found.hash, due_ms);
+            self.sort_field_timers();
+        }
+    }
+
+    /// As `arm_fields`, for a hash that came from elsewhere.
+    pub(super) fn adopt_fields(&mut self, found: Found) {
+        if let Some((armed_ms, counted)) = self.heap_mut(found).and_then(state_mut) {
+            (*armed_ms, *counted) = (0, false);
+            self.arm_fields(found);
+        }
+    }
+
+    fn insert_field_timer(&mut self, hash: u64, due_ms: i64) {
+        let now_ms = self.shared.now_ms.max(0) as u64;
+        let wheel = &mut self.db.field_wheel;
+        let wheel = wheel.get_or_insert_with(|| Box::new(Wheel::new(now_ms)));
+        wheel.insert(due_ms.max(0) as u64, KeyTimer::new(hash, due_ms));
+    }
+
+    /// Keeps stale items from piling up: when most are, all are taken out, and few at a time go back.
+    fn sort_field_timers(&mut self) {
+        for _ in 0..SORTED_PER_INSERT {
+            let Some(item) = self.db.field_sorting.pop() else {
+                break;
+            };
+            self.sort_out_field_timer(item);
+        }
+        let items = self.db.field_wheel.as_ref().map_or(0, |wheel| wheel.len());
+        if self.db.field_sorting.is_empty()
+            && items > 2 * self.db.volatile_hashes + MIN_STALE
+            && let Some(wheel) = &mut self.db.field_wheel
+        {
+            self.db.field_sorting = wheel.take_all();
+        }
+    }
+
+    fn sort_out_field_timer(&mut self, item: KeyTimer) {
+        if let Some((found, armed_ms)) = self.armed_by(item) {
+            self.insert_field_timer(found.hash, armed_ms);
+        }
+    }
+
+    /// The hash whose wheel item this is, and for when.
+    fn armed_by(&self, item: KeyTimer) -> Option<(Found, i64)> {
+        let hash = item.hash();
+        let armed = |heap: &Heap| match heap {
+            Heap::FieldList(list) => list.armed_ms,
+            Heap::Hash(table) => table.armed_ms,
+            _ => 0,
+        };
+        let mut armed_ms = 0;
+        let at = self.db.entries.find_by(hash, |entry| {
+            armed_ms = match entry.heap() {
+                Some(heap) if entry.kind() == Kind::Hash => armed(heap),
+                _ => 0,
+            };
+            armed_ms != 0 && KeyTimer::new(hash, armed_ms) == item
+        })?;
+        Some((Found { at, hash }, armed_ms))
+    }
+
+    /// Removes fields whose deadline has come, until `go_on` says stop; it is asked every few items.
+    pub fn expire_fields_due(&mut self, mut go_on: impl FnMut() -> bool) -> Slice {
+        if !self.shared.expires_actively() {
+            return Slice::Done;
+        }
+        loop {
+            if let Some(item) = self.db.field_sorting.pop() {
+                self.sort_out_field_timer(item);
+                continue;
+            }
+            let now_ms = self.shared.now_ms;
+            let Some(wheel) = &mut self.db.field_wheel else {
+                return Slice::Done;
+            };
+            match wheel.step(now_ms.max(0) as u64) {
+                Step::Idle => return Slice::Done,
+                Step::Moved => {}
+                Step::Due(item) => {
+                    self.surface_fields(item);
+                    if !go_on() {
+                        self.shared.stats.expiry_cut_short += 1;
+                        return Slice::More;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at the hash an item stands for: it loses fields, or is armed again.
+    fn surface_fields(&mut self, item: KeyTimer) {
+        let Some((found, armed_ms)) = self.armed_by(item) else {
+            return;
+        };
+        // The item says the low bits only: the moment may lie further ahead.
+        if armed_ms > self.shared.now_ms {
+            return self.insert_field_timer(found.hash, armed_ms);
+        }
+        if let Some((armed_ms, _)) = self.heap_mut(found).and_then(state_mut) {
+            *armed_ms = 0;
+        }
+        if self.lapse_due(found, FIELDS_AT_ONCE) {
+            self.arm_fields(found);
+        }
+    }
+
+    /// Removes up to `most` overdue fields of a found hash, and the hash with the last. Returns
+    /// whether it is still there.
+    pub fn lapse_due(&mut self, found: Found, most: usize) -> bool {
+        let now_ms = self.shared.now_ms;
+        for _ in 0..most {
+            let name = match self.hash_at(found) {
+                Ok(HashRef::List(list)) => list.first_due().filter(|f| is_overdue(f, now_ms)),
+                Ok(HashRef::Table(table))
+                    if table.first_due_ms().is_some_and(|ms| ms <= now_ms) =>
+                {
+                    table.first_due().and_then(|at| table.get(at))
+                }
+                _ => None,
+            };
+            let Some(name) = name.map(|field| field.name.to_vec()) else {
+                break;
+            };
+            self.lapse(found, &name);
+        }
+        self.keep_unless_empty(found)
+    }
+
+    /// Removes an overdue field. The hash may be empty then.
+    pub fn lapse(&mut self, found: Found, name: &[u8]) {
+        self.remove_field(found, name);
+        let key = self.db.entries.get(found.at).map(|entry| entry.key());
+        let key = key.expect("found in this database, which has not changed since");
+        self.shared.note_lapsed(self.index, key, name);
+    }
+
+    /// Removes a hash that lost its last field by `lapse`. Returns whether it is still there.
+    pub fn keep_unless_empty(&mut self, found: Found) -> bool {
+        if self.hash_at(found).is_ok_and(|hash| !hash.is_empty()) {
+            return true;
+        }
+        if let Some(last) = self.shared.lapsed.last_mut() {
+            last.emptied = true;
+        }
+        self.leave(found, Leave::Deleted);
+        false
+    }
+
+    /// Whether overdue fields are to stay.
+    pub fn holds_expired(&self) -> bool {
+        self.shared.hold_expired
+    }
+}
+
+/// When the wheel of fields wants to be looked at.
+pub(super) fn wake_ms(db: &super::Db) -> Option<i64> {
+    if !db.field_sorting.is_empty() {
+        return Some(0);
+    }
+    db.field_wheel.as_ref()?.wake_ms().map(|ms| ms as i64)
+}

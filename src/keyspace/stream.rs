@@ -1,0 +1,77 @@
+//! Streams in the keyspace: found by key, made when missing, and what others tell of them.
+
+use super::digest::Digest;
+use super::{DbMut, Found, WrongKind};
+use crate::types::entry::{EntryRef, NewValue};
+use crate::types::stream::{Order, Stream, StreamId};
+use crate::types::value::{Encoding, Heap};
+use std::ops::ControlFlow;
+
+/// The stream of an entry.
+fn stream_of(entry: EntryRef<'_>) -> Option<&Stream> {
+    match entry.heap() {
+        Some(Heap::Stream(stream)) => Some(stream),
+        _ => None,
+    }
+}
+
+impl DbMut<'_> {
+    /// The stream that was found, or that it is something else.
+    pub fn stream_at(&self, found: Found) -> Result<&Stream, WrongKind> {
+        stream_of(self.get(found)).ok_or(WrongKind)
+    }
+
+    /// The stream that was found, for changing it.
+    pub fn stream_mut(&mut self, found: Found) -> Result<&mut Stream, WrongKind> {
+        match self.heap_mut(found) {
+            Some(Heap::Stream(stream)) => Ok(stream),
+            _ => Err(WrongKind),
+        }
+    }
+
+    /// The stream at a key, looked up for reading.
+    pub fn stream(&mut self, key: &[u8]) -> Result<Option<&Stream>, WrongKind> {
+        match self.read(key) {
+            Some(found) => self.stream_at(found).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The stream at a key, looked up for changing it.
+    pub fn stream_for_write(&mut self, key: &[u8]) -> Result<Option<&mut Stream>, WrongKind> {
+        match self.write(key) {
+            Some(found) => self.stream_mut(found).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Adds an empty stream under a key that is not there.
+    pub fn add_stream(&mut self, key: &[u8]) -> Found {
+        let heap = Box::new(Heap::Stream(Box::new(Stream::new())));
+        self.add(key, NewValue::Heap(heap, Encoding::Stream), None)
+    }
+}
+
+/// Of how many parts a stream consists, as Redis counts them: the nodes of its trees.
+pub(super) fn parts(stream: &Stream) -> usize {
+    let groups = stream.groups.len();
+    let pending = stream.groups.values().next();
+    stream.nodes() + pending.map_or(0, |group| groups * (1 + group.pending().len()))
+}
+
+/// Adds the entries of a stream to a digest: each as its id, names and values in order.
+pub(super) fn digest(entry: EntryRef, digest: &mut Digest) {
+    let Some(stream) = stream_of(entry) else {
+        return;
+    };
+    let mut buffer = itoa::Buffer::new();
+    let _: ControlFlow<()> = stream.walk(StreamId::MIN, StreamId::MAX, Order::Rising, |entry| {
+        let id = format!("{}.{}", entry.id.ms, entry.id.seq);
+        digest.mix(id.as_bytes());
+        for (name, value) in entry.pairs() {
+            digest.mix(name.as_bytes(&mut buffer));
+            digest.mix(value.as_bytes(&mut buffer));
+        }
+        ControlFlow::Continue(())
+    });
+}

@@ -1,0 +1,220 @@
+//! The intset: a small set of integers, sorted, each as wide as the widest needs.
+//!
+//! ```text
+//!   0       1
+//!   +-------+------+------+- - -+------+      width: 2, 4 or 8 bytes, little-endian
+//!   | width | int  | int  |     | int  |      the number of integers follows from the length
+//!   +-------+------+------+- - -+------+
+//!
+//!   in Redis, so in RDB files and DUMP:
+//!   +-----------+------------+------+- - -
+//!   | width u32 | length u32 | int  |
+//!   +-----------+------------+------+- - -
+//! ```
+//!
+//! The width grows when an integer needs it and never shrinks, as in Redis, so `to_redis` gives
+//! the very bytes that Redis would have. Functions work on plain bytes, because a short intset
+//! lies inside its entry. Called by `keyspace::set`; `from_redis` takes bytes from outside.
+
+/// The bytes of an intset as they came from outside are not one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotAnIntset;
+
+/// The width an integer needs.
+fn width_of(n: i64) -> usize {
+    match n {
+        -0x8000..=0x7fff => 2,
+        -0x8000_0000..=0x7fff_ffff => 4,
+        _ => 8,
+    }
+}
+
+/// An empty intset.
+pub fn new() -> Vec<u8> {
+    vec![2]
+}
+
+fn width(set: &[u8]) -> usize {
+    set[0] as usize
+}
+
+#[inline]
+pub fn len(set: &[u8]) -> usize {
+    (set.len() - 1) / width(set)
+}
+
+pub fn is_empty(set: &[u8]) -> bool {
+    set.len() == 1
+}
+
+fn read(bytes: &[u8]) -> i64 {
+    let mut raw = [0; 8];
+    raw[..bytes.len()].copy_from_slice(bytes);
+    let unused = 64 - 8 * bytes.len() as u32;
+    i64::from_le_bytes(raw) << unused >> unused
+}
+
+/// The integer at `index`, counted from the smallest.
+#[inline]
+pub fn get(set: &[u8], index: usize) -> Option<i64> {
+    let width = width(set);
+    let at = 1 + index * width;
+    set.get(at..at + width).map(read)
+}
+
+/// All integers, the smallest first.
+pub fn iter(set: &[u8]) -> Iter<'_> {
+    Iter(set[1..].chunks_exact(width(set)))
+}
+
+/// See `iter`.
+#[derive(Clone)]
+pub struct Iter<'a>(std::slice::ChunksExact<'a, u8>);
+
+impl Iterator for Iter<'_> {
+    type Item = i64;
+
+    #[inline]
+    fn next(&mut self) -> Option<i64> {
+        self.0.next().map(read)
+    }
+}
+
+/// Where an integer is, or where it would have to go.
+pub fn find(set: &[u8], n: i64) -> Result<usize, usize> {
+    let (mut low, mut high) = (0, len(set));
+    while low < high {
+        let middle = (low + high) / 2;
+        match get(set, middle) {
+            Some(here) if here == n => return Ok(middle),
+            Some(here) if here < n => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    Err(low)
+}
+
+pub fn contains(set: &[u8], n: i64) -> bool {
+    width_of(n) <= width(set) && find(set, n).is_ok()
+}
+
+/// Adds an integer; returns whether it was not there.
+pub fn insert(set: &mut Vec<u8>, n: i64) -> bool {
+    if width_of(n) > width(set) {
+        widen(set, width_of(n));
+    }
+    let Err(index) = find(set, n) else {
+        return false;
+    };
+    let width = width(set);
+    let (at, end) = (1 + index * width, set.len());
+    set.resize(end + width, 0);
+    set.copy_within(at..end, at + width);
+    set[at..at + width].copy_from_slice(&n.to_le_bytes()[..width]);
+    true
+}
+
+fn widen(set: &mut Vec<u8>, width: usize) {
+    let mut wide = Vec::with_capacity(1 + (len(set) + 1) * width);
+    wide.push(width as u8);
+    for n in iter(set) {
+        wide.extend_from_slice(&n.to_le_bytes()[..width]);
+    }
+    *set = wide;
+}
+
+/// Removes an integer; returns whether it was there.
+pub fn remove(set: &mut Vec<u8>, n: i64) -> bool {
+    if !contains(set, n) {
+        return false;
+    }
+    let Ok(index) = find(set, n) else {
+        return false;
+    };
+    let at = 1 + index * width(set);
+    set.drain(at..at + width(set));
+    true
+}
+
+/// The bytes that Redis keeps for the same set.
+pub fn to_redis(set: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 + set.len());
+    out.extend_from_slice(&(width(set) as u32).to_le_bytes());
+    out.extend_from_slice(&(len(set) as u32).to_le_bytes());
+    out.extend_from_slice(&set[1..]);
+    out
+}
+
+/// Reads what `to_redis` writes.
+///
+/// # Errors
+/// If the bytes are none that Redis would write: a wrong width or length, or no ascending order.
+pub fn from_redis(bytes: &[u8]) -> Result<Vec<u8>, NotAnIntset> {
+    let (head, ints) = bytes.split_at_checked(8).ok_or(NotAnIntset)?;
+    let word = |at| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let (width, len) = (word(0), word(4));
+    let size = (len as usize).checked_mul(width as usize);
+    if !matches!(width, 2 | 4 | 8) || size != Some(ints.len()) {
+        return Err(NotAnIntset);
+    }
+    let mut set = Vec::with_capacity(1 + ints.len());
+    set.push(width as u8);
+    set.extend_from_slice(ints);
+    let ascending = iter(&set).is_sorted_by(|a, b| a < b);
+    ascending.then_some(set).ok_or(NotAnIntset)
+}
+
+/// Walks everything and panics where something is not in order.
+pub fn check(set: &[u8]) {
+    assert!(matches!(set[0], 2 | 4 | 8), "a width there is");
+    assert_eq!((set.len() - 1) % width(set), 0, "whole integers");
+    assert!(iter(set).is_sorted_by(|a, b| a < b), "ascending");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn bytes_are_those_of_redis() {
+        let mut set = new();
+        assert!([3, 1, 2].iter().all(|&n| insert(&mut set, n)));
+        let bytes = b"\x02\0\0\0\x03\0\0\0\x01\0\x02\0\x03\0";
+        assert_eq!(to_redis(&set), bytes);
+        assert_eq!(from_redis(bytes), Ok(set));
+        for wrong in [
+            &b"\x02\0\0\0\x03\0\0\0\x01\0\x02\0"[..],
+            b"\x02\0\0\0\x02\0\0\0\x02\0\x01\0",
+            b"\x02\0\0\0\x02\0\0\0\x02\0\x02\0",
+            b"\x03\0\0\0\x01\0\0\0\x02\0\x02",
+            b"\x08\0\0\0\xff\xff\xff\xff",
+            b"\x02\0\0",
+        ] {
+            assert_eq!(from_redis(wrong), Err(NotAnIntset));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_set(
+            ops in prop::collection::vec((any::<bool>(), 0u32..64, any::<i64>()), 1..400),
+        ) {
+            let (mut set, mut model) = (new(), BTreeSet::new());
+            for (add, shift, n) in ops {
+                let n = n >> shift;
+                if add {
+                    prop_assert_eq!(insert(&mut set, n), model.insert(n));
+                } else {
+                    prop_assert_eq!(remove(&mut set, n), model.remove(&n));
+                }
+                prop_assert_eq!(contains(&set, n), model.contains(&n));
+            }
+            check(&set);
+            prop_assert!(iter(&set).eq(model.iter().copied()));
+            prop_assert_eq!(len(&set), model.len());
+            prop_assert_eq!(from_redis(&to_redis(&set)), Ok(set));
+        }
+    }
+}

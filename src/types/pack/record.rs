@@ -1,0 +1,84 @@
+//! Records as they lie in an arena: reading one, and what a new one will look like.
+
+use super::atom::{self, Atom, put};
+use std::io::Write;
+
+/// The head of a record that lies apart; its number follows.
+pub const BOXED: u8 = 0xff;
+pub const BOXED_SIZE: usize = 3;
+/// The head of a record with a deadline, which follows in six bytes.
+const DEADLINE: u8 = 0xfe;
+const DEADLINE_SIZE: usize = 7;
+
+/// A record that was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record<'a> {
+    pub key: Atom<'a>,
+    /// `None` in a set.
+    pub value: Option<Atom<'a>>,
+    pub deadline_ms: Option<i64>,
+}
+
+impl<'a> Record<'a> {
+    #[inline(always)]
+    pub(super) fn key(bytes: &'a [u8]) -> Atom<'a> {
+        let start = if bytes[0] == DEADLINE {
+            DEADLINE_SIZE
+        } else {
+            0
+        };
+        atom::read(&bytes[start..]).0
+    }
+
+    #[inline]
+    pub(super) fn read(bytes: &'a [u8], paired: bool) -> Record<'a> {
+        let mut rest = bytes;
+        let mut deadline_ms = None;
+        if rest[0] == DEADLINE {
+            let mut raw = [0; 8];
+            raw[..6].copy_from_slice(&rest[1..DEADLINE_SIZE]);
+            deadline_ms = Some(i64::from_le_bytes(raw));
+            rest = &rest[DEADLINE_SIZE..];
+        }
+        let (key, size) = atom::read(rest);
+        Record {
+            key,
+            value: paired.then(|| atom::read(&rest[size..]).0),
+            deadline_ms,
+        }
+    }
+
+    /// Overwrites the deadline at the head of a record that has one.
+    pub(super) fn set_deadline(bytes: &mut [u8], deadline_ms: i64) {
+        debug_assert_eq!(bytes[0], DEADLINE);
+        bytes[1..DEADLINE_SIZE].copy_from_slice(&deadline_ms.to_le_bytes()[..6]);
+    }
+}
+
+/// A record to be written.
+#[derive(Clone, Copy)]
+pub struct Draft<'a>(pub Record<'a>);
+
+impl Draft<'_> {
+    #[inline]
+    pub fn size(&self) -> usize {
+        let deadline = if self.0.deadline_ms.is_some() {
+            DEADLINE_SIZE
+        } else {
+            0
+        };
+        deadline + atom::size(self.0.key) + self.0.value.map_or(0, atom::size)
+    }
+
+    #[inline]
+    pub fn write(&self, out: &mut impl Write) {
+        if let Some(deadline_ms) = self.0.deadline_ms {
+            let [a, b, c, d, e, f, ..] = deadline_ms.to_le_bytes();
+            put(out, &[DEADLINE, a, b, c, d, e, f]);
+        }
+        atom::write(self.0.key, out);
+        if let Some(value) = self.0.value {
+            atom::write(value, out);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Commands that wait: who is served, in which order, and how a wait ends otherwise.
+
+use super::{bulk, field, id, is_closed, server_and_client, text, wait_until};
+use crate::support::client::{Client, Value};
+use crate::support::server::Server;
+use std::time::{Duration, Instant};
+
+/// A number of INFO.
+fn info(client: &mut Client, name: &str) -> usize {
+    let info = text(client, "INFO clients");
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|n| n.trim().parse().ok())
+        .expect("INFO has the field")
+}
+
+fn words(texts: &[&str]) -> Value {
+    Value::Array(texts.iter().map(|text| bulk(text)).collect())
+}
+
+/// A client of the server that is stuck in a command; `client` looks after it.
+fn waiting(server: &Server, client: &mut Client, line: &str) -> Client {
+    let before = info(client, "blocked_clients");
+    let mut waiter = server.client();
+    waiter
+        .send_raw(format!("{line}\r\n").as_bytes())
+        .expect("the server reads");
+    wait_until(line, || info(client, "blocked_clients") == before + 1);
+    waiter
+}
+
+#[test]
+fn blpop_takes_from_the_first_key_that_has_something() {
+    let (server, mut client) = server_and_client();
+    let mut waiter = waiting(&server, &mut client, "BLPOP a b 0");
+    assert_eq!(text(&mut client, "RPUSH b one two"), "2");
+    assert_eq!(waiter.reply(), words(&["b", "one"]));
+    assert_eq!(waiter.run("BRPOP a b 0"), words(&["b", "two"]));
+    assert_eq!(text(&mut client, "EXISTS a b"), "0");
+}
+
+#[test]
+fn those_who_wait_are_served_in_order() {
+    let (server, mut client) = server_and_client();
+    let mut waiters: Vec<Client> = (0..4)
+        .map(|_| waiting(&server, &mut client, "BLPOP k 0"))
+        .collect();
+    assert_eq!(text(&mut client, "RPUSH k 0 1 2"), "3");
+    for (n, waiter) in waiters[..3].iter_mut().enumerate() {
+        assert_eq!(waiter.reply(), words(&["k", &n.to_string()]));
+    }
+    client.run("LPUSH k 3");
+    assert_eq!(waiters[3].reply(), words(&["k", "3"]));
+}
+
+#[test]
+fn a_chain_settles_at_once() {
+    let (server, mut client) = server_and_client();
+    let mut first = waiting(&server, &mut client, "BLMOVE a b LEFT RIGHT 0");
+    let mut second = waiting(&server, &mut client, "BRPOPLPUSH b c 0");
+    let mut last = waiting(&server, &mut client, "BLMPOP 0 2 x c LEFT COUNT 5");
+    assert_eq!(text(&mut client, "RPUSH a e"), "1");
+    assert_eq!(text(&mut client, "EXISTS a b c"), "0");
+    assert_eq!((first.reply(), second.reply()), (bulk("e"), bulk("e")));
+    assert_eq!(last.reply(), Value::Array(vec![bulk("c"), words(&["e"])]));
+    // A ring turns once: who is served does not wait any more.
+    let mut there = waiting(&server, &mut client, "BLMOVE a b LEFT RIGHT 0");
+    let mut back = waiting(&server, &mut client, "BLMOVE b a LEFT RIGHT 0");
+    client.run("RPUSH a e");
+    assert_eq!((there.reply(), back.reply()), (bulk("e"), bulk("e")));
+    assert_eq!(client.run("LRANGE a 0 -1"), words(&["e"]));
+}
+
+#[test]
+fn a_wait_has_an_end() {
+    let (server, mut client) = server_and_client();
+    for (line, nothing) in [
+        ("BLPOP k 0.05", Value::NilArray),
+        ("BRPOP k l 0.001", Value::NilArray),
+        ("BLMOVE k l LEFT LEFT 0.05", Value::NilArray),
+        ("BRPOPLPUSH k l 0.05", Value::NilArray),
+        ("BLMPOP 0.05 1 k LEFT", Value::NilArray),
+    ] {
+        let start = Instant::now();
+        assert_eq!(client.run(line), nothing, "{line}");
+        assert!(start.elapsed() < Duration::from_secs(1), "{line}");
+    }
+    // The time runs on while the same client waits again and again, shorter and longer.
+    let mut waiter = waiting(&server, &mut client, "BLPOP k 0.4");
+    client.run("RPUSH k e");
+    assert_eq!(waiter.reply(), words(&["k", "e"]));
+    for (seconds, at_least) in [("0.8", 790), ("0.1", 90)] {
+        let start = Instant::now();
+        assert_eq!(waiter.run(&format!("BLPOP k {seconds}")), Value::NilArray);
+        assert!(start.elapsed() >= Duration::from_millis(at_least));
+    }
+    client.run("HELLO 3");
+    assert_eq!(client.run("BLPOP k 0.01"), Value::Null);
+}
+
+#[test]
+fn what_is_behind_a_waiting_command_waits() {
+    let (server, mut client) = server_and_client();
+    let mut waiter = waiting(
+        &server,
+        &mut client,
+        "SET a 1\r\nBLPOP k 0\r\nSET a 2\r\nGET a",
+    );
+    assert_eq!(text(&mut client, "GET a"), "1");
+    waiter
+        .send_raw(b"SET a 3\r\n")
+        .expect("the server reads on");
+    client.run("RPUSH k e");
+    let replies: Vec<String> = (0..5).map(|_| waiter.reply().text()).collect();
+    assert_eq!([&replies[0], &replies[2], &replies[3]], ["OK", "OK", "2"]);
+    assert_eq!(text(&mut client, "GET a"), "3");
+}
+
+#[test]
+fn other_types_wake_nobody() {
+    let (server, mut client) = server_and_client();
+    let mut waiter = waiting(&server, &mut client, "BLPOP k 0");
+    client.run("SET k text");
+    client.run("SADD k member");
+    client.run("DEL k");
+    assert_eq!(info(&mut client, "blocked_clients"), 1);
+    client.run("RPUSH k e");
+    assert_eq!(waiter.reply(), words(&["k", "e"]));
+    // Served, but there is no place for the element: it stays where it is.
+    let mut mover = waiting(&server, &mut client, "BLMOVE k text LEFT LEFT 0");
+    client.run("SET text x");
+    client.run("RPUSH k e");
+    assert!(mover.reply().text().starts_with("WRONGTYPE"));
+    assert_eq!(text(&mut client, "LLEN k"), "1");
+}
+
+#[test]
+fn a_list_that_comes_by_another_way_is_as_good() {
+    let (server, mut client) = server_and_client();
+    client.run("RPUSH source 2 1");
+    for way in ["COPY source k", "SORT source STORE k", "RENAME source k"] {
+        let mut waiter = waiting(&server, &mut client, "BRPOP k 0");
+        client.run(way);
+        assert_eq!(waiter.reply().items()[0], bulk("k"), "{way}");
+        client.run("DEL k");
+    }
+    client.run("SELECT 3");
+    let mut waiter = waiting(&server, &mut client, "BLPOP k 0");
+    client.run("RPUSH k e");
+    client.run("MOVE k 0");
+    assert_eq!(waiter.reply(), words(&["k", "e"]));
+    let mut waiter = waiting(&server, &mut client, "BLPOP k 0");
+    client.run("RPUSH k f");
+    client.run("SWAPDB 0 3");
+    assert_eq!(waiter.reply(), words(&["k", "f"]));
+}
+
+#[test]
+fn somebody_ends_a_wait() {
+    let (server, mut client) = server_and_client();
+    let mut waiter = server.client();
+    let number = id(&mut waiter);
+    let unblock =
+        |client: &mut Client, how: &str| text(client, &format!("CLIENT UNBLOCK {number} {how}"));
+    assert_eq!(unblock(&mut client, ""), "0");
+    for (how, said) in [("", Value::NilArray), ("TIMEOUT", Value::NilArray)] {
+        waiter.send(&["BLPOP", "k", "0"]);
+        wait_until("it waits", || info(&mut client, "blocked_clients") == 1);
+        assert_eq!(unblock(&mut client, how), "1");
+        assert_eq!(waiter.reply(), said);
+    }
+    waiter.send(&["BLPOP", "k", "0"]);
+    wait_until("it waits", || info(&mut client, "blocked_clients") == 1);
+    assert_eq!(unblock(&mut client, "ERROR"), "1");
+    assert_eq!(
+        waiter.reply().text(),
+        "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+    );
+    assert_eq!(text(&mut client, "RPUSH k e"), "1");
+    assert_eq!(waiter.run("LPOP k"), bulk("e"));
+}
+
+#[test]
+fn who_leaves_does_not_wait() {
+    let (server, mut client) = server_and_client();
+    let waiter = waiting(&server, &mut client, "BLPOP k l k 0");
+    assert_eq!(info(&mut client, "total_blocking_keys"), 2);
+    drop(waiter);
+    wait_until("it is gone", || info(&mut client, "blocked_clients") == 0);
+    // It says all it has to say at once, and hangs up.
+    let mut hasty = server.client();
+    hasty
+        .send_raw(b"BLPOP k 0\r\nSET never 1\r\n")
+        .expect("the server reads");
+    hasty.finish();
+    assert!(is_closed(&mut hasty));
+    wait_until("it is gone", || info(&mut client, "connected_clients") == 1);
+    assert_eq!(info(&mut client, "total_blocking_keys"), 0);
+    let mut killed = waiting(&server, &mut client, "BLPOP k 0");
+    let list = text(&mut client, "CLIENT LIST");
+    let line = list
+        .lines()
+        .find(|line| field(line, "flags") == "b")
+        .expect("it waits");
+    assert_eq!(field(line, "cmd"), "blpop");
+    client.run(&format!("CLIENT KILL ID {}", field(line, "id")));
+    assert!(is_closed(&mut killed));
+    assert_eq!(text(&mut client, "RPUSH k e"), "1");
+    assert_eq!(text(&mut client, "LLEN k"), "1");
+    assert_eq!(text(&mut client, "EXISTS never"), "0");
+}
+
+#[test]
+fn waiting_and_pauses() {
+    let (server, mut client) = server_and_client();
+    let mut waiter = waiting(&server, &mut client, "BLPOP k 0.3");
+    client.run("CLIENT PAUSE 100000 WRITE");
+    // The time runs on during a pause.
+    assert_eq!(waiter.reply(), Value::NilArray);
+    waiter.send(&["BLPOP", "k", "0"]);
+    wait_until("the pause holds it", || {
+        info(&mut client, "blocked_clients") == 1
+    });
+    assert_eq!(info(&mut client, "total_blocking_keys"), 0);
+    client.run("CLIENT UNPAUSE");
+    wait_until("it waits for the key", || {
+        info(&mut client, "total_blocking_keys") == 1
+    });
+    client.run("RPUSH k e");
+    assert_eq!(waiter.reply(), words(&["k", "e"]));
+}
+
+#[test]
+fn a_wait_without_an_answer() {
+    let (server, mut client) = server_and_client();
+    let mut waiter = waiting(
+        &server,
+        &mut client,
+        "CLIENT REPLY SKIP\r\nBLPOP k 0\r\nPING",
+    );
+    client.run("RPUSH k a");
+    assert_eq!(waiter.reply().text(), "PONG");
+    assert_eq!(text(&mut client, "EXISTS k"), "0");
+}
+
+#[test]
+fn a_command_counts_when_it_answers() {
+    let (server, mut client) = server_and_client();
+    let calls = |client: &mut Client| {
+        let info = text(client, "INFO commandstats");
+        let line = info.lines().find(|line| line.starts_with("cmdstat_blpop:"));
+        line.map(|line| line.split(',').next().expect("a word").to_owned())
+    };
+    let mut waiter = waiting(&server, &mut client, "BLPOP k 0");
+    assert_eq!(calls(&mut client), None);
+    client.run("RPUSH k e");
+    waiter.reply();
+    assert_eq!(calls(&mut client).as_deref(), Some("cmdstat_blpop:calls=1"));
+    waiter.run("BLPOP k 0.01");
+    assert_eq!(calls(&mut client).as_deref(), Some("cmdstat_blpop:calls=2"));
+}
+
+#[test]
+fn many_wait_for_the_same_key() {
+    let (server, mut client) = server_and_client();
+    let mut waiters: Vec<Client> = (0..50).map(|_| server.client()).collect();
+    for (n, waiter) in waiters.iter_mut().enumerate() {
+        waiter.send(&["BLPOP", "k", "0"]);
+        wait_until("it waits", || info(&mut client, "blocked_clients") == n + 1);
+    }
+    for n in 0..25 {
+        client.run(&format!("RPUSH k {n}"));
+    }
+    for (n, waiter) in waiters.iter_mut().take(25).enumerate() {
+        assert_eq!(waiter.reply(), words(&["k", &n.to_string()]));
+    }
+    drop(waiters);
+    wait_until("they are gone", || {
+        info(&mut client, "blocked_clients") == 0
+    });
+    assert_eq!(info(&mut client, "clients_in_timeout_table"), 0);
+}
+
+#[test]
+fn who_is_served_in_vain_waits_on() {
+    let (server, mut client) = server_and_client();
+    let line = "XREAD BLOCK 0 STREAMS s 12-0";
+    let mut waiters = [(); 2].map(|()| waiting(&server, &mut client, line));
+    for early in ["1-1", "2-1", "12-0"] {
+        client.run(&format!("XADD s {early} a b"));
+    }
+    assert_eq!(info(&mut client, "blocked_clients"), 2);
+    client.run("XADD s 13-1 a b");
+    for waiter in &mut waiters {
+        assert_eq!(waiter.reply().items().len(), 1);
+    }
+    // The first timeout holds, however often the command ran meanwhile.
+    let start = Instant::now();
+    let mut waiter = waiting(&server, &mut client, "XREAD BLOCK 300 STREAMS s 99");
+    for ms in 14..20 {
+        client.run(&format!("XADD s {ms}-1 a b"));
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    assert_eq!(waiter.reply(), Value::NilArray);
+    assert!(start.elapsed() < Duration::from_millis(700));
+}

@@ -1,0 +1,7 @@
+//! HyperLogLog: registers that anybody can SET.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::hyperloglog(data));

@@ -1,0 +1,7 @@
+//! The packed table against a map of the standard library.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::pack(data));
