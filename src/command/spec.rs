@@ -238,7 +238,10 @@ impl Spec {
             "blocking" => f.has(BLOCKING),
             _ => false,
         };
-        implied || self.group.category() == Some(category) || self.acl.contains(&category)
+        // SORT alone is no part of its group's category, and says so by a minus.
+        let leaves = |word: &&str| word.strip_prefix('-') == Some(category);
+        let of_group = self.group.category() == Some(category) && !self.acl.iter().any(leaves);
+        implied || of_group || self.acl.contains(&category)
     }
 }
 

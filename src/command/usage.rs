@@ -10,6 +10,7 @@
 //!   name(…)@TOKEN        either behind a word
 //!   [x]                  optional
 //!   x...                 several; x+... several, each behind the token
+//!   name:type#n          belongs to the nth key spec, whatever its type
 //!   name~display:type    another name for display
 //!   x!1.2.3              since this version of Redis, where the command itself is older
 //!   x!!1.2.3             on its way out since this version
@@ -140,9 +141,9 @@ impl Parser<'_> {
         if item.kind == "key" {
             item.key_spec = Some(self.keys);
             self.keys += 1;
-            if self.eat("#") {
-                item.key_spec = self.word().parse().ok();
-            }
+        }
+        if self.eat("#") {
+            item.key_spec = self.word().parse().ok();
         }
         if self.eat("@") {
             item.token = Some(self.word());

@@ -403,6 +403,9 @@ pub fn memory(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     rows
 }
 
+/// Puts what is measured into a server.
+type Fill = fn(&Running);
+
 /// The longest that another client waited while a collection of five million was deleted. Of the
 /// rounds the best counts, as for the gap.
 pub fn deletion(options: &Options, subjects: &[Subject]) -> Vec<Row> {
@@ -411,7 +414,7 @@ pub fn deletion(options: &Options, subjects: &[Subject]) -> Vec<Row> {
         return Vec::new();
     }
     let mut rows = Vec::new();
-    let kinds: [(&str, fn(&Running)); 2] = [
+    let kinds: [(&str, Fill); 2] = [
         ("set", |server| fill_one(server, b"SADD", b"big", HUGE, one)),
         ("sorted set", |server| {
             fill_one(server, b"ZADD", b"big", HUGE, scored)

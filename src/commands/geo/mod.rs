@@ -76,7 +76,7 @@ fn geoadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         }
     }
     let rest = args.rest();
-    if rest.len() == 0 || !rest.len().is_multiple_of(3) || when.absent && when.present {
+    if rest.is_empty() || !rest.len().is_multiple_of(3) || when.absent && when.present {
         return Err(CmdError::Syntax);
     }
     let mut places = Vec::with_capacity(rest.len() / 3);

@@ -376,7 +376,8 @@ fn radius(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form, from: By)
                 request.circle(args)?;
             } else {
                 // As Redis does: nothing can be found, so nobody looks how far.
-                (args.bytes(), args.bytes());
+                args.bytes();
+                args.bytes();
             }
         }
         request.options(set, args)

@@ -1,3 +1,5 @@
+//! Hash commands through the engine: field deadlines above all.
+
 use crate::engine::Engine;
 
 fn engine() -> Engine {

@@ -28,20 +28,22 @@ use info::{xinfo_consumers, xinfo_groups, xinfo_help, xinfo_stream};
 use range::{xrange, xrevrange};
 use read::{xread, xreadgroup};
 
-/// The first half of what follows STREAMS.
-const STREAMS: KeySpec = KeySpec {
-    flags: key_flags(&[RO, ACCESS]),
-    begin: Begin::Keyword {
-        word: "STREAMS",
-        from: 1,
-    },
-    find: Find::Range {
-        last: -1,
-        step: 1,
-        limit: 2,
-    },
-    notes: "",
-};
+/// The first half of what follows STREAMS, which is looked for from an argument on.
+const fn streams_from(from: i32) -> KeySpec {
+    KeySpec {
+        flags: key_flags(&[RO, ACCESS]),
+        begin: Begin::Keyword {
+            word: "STREAMS",
+            from,
+        },
+        find: Find::Range {
+            last: -1,
+            step: 1,
+            limit: 2,
+        },
+        notes: "",
+    }
+}
 
 pub static TABLE: &[DataCommand] = &[
     Entry {
@@ -165,7 +167,7 @@ pub static TABLE: &[DataCommand] = &[
             arity: -4,
             flags: all(&[READONLY, BLOCKING, MOVABLEKEYS]),
             group: Group::Stream,
-            keys: &[STREAMS],
+            keys: &[streams_from(1)],
             usage: "[count:integer@COUNT] [milliseconds:integer@BLOCK] streams{key:key... id:string...}@STREAMS",
             since: "5.0.0",
             summary: "The entries behind given ids of one or more streams; may wait for them.",
@@ -181,7 +183,7 @@ pub static TABLE: &[DataCommand] = &[
             arity: -7,
             flags: all(&[WRITE, BLOCKING, MOVABLEKEYS]),
             group: Group::Stream,
-            keys: &[STREAMS],
+            keys: &[streams_from(4)],
             usage: "group-block{group:string consumer:string}@GROUP [count:integer@COUNT] [milliseconds:integer@BLOCK] [noack=NOACK] streams{key:key... id:string...}@STREAMS",
             since: "5.0.0",
             summary: "The entries that a group has not delivered yet, or those that a consumer still holds; may wait.",

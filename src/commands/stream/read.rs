@@ -54,7 +54,7 @@ fn options<'a>(args: &mut Args<'a>, in_group: bool) -> Result<Options<'a>, CmdEr
             // As Redis does: a negative count is no limit, like zero.
             out.count = u64::try_from(args.int()?).ok().filter(|&n| n > 0);
         } else if is("streams") && more > 0 {
-            if more % 2 != 0 {
+            if !more.is_multiple_of(2) {
                 return Err(CmdError::Fixed(if in_group {
                     "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified."
                 } else {

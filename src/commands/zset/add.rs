@@ -163,7 +163,7 @@ pub(super) fn zadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     let key = args.key();
     let when = When::parse(args);
     let rest = args.rest();
-    if rest.len() == 0 || !rest.len().is_multiple_of(2) {
+    if rest.is_empty() || !rest.len().is_multiple_of(2) {
         return Err(CmdError::Syntax);
     }
     let pairs = rest.len() / 2;

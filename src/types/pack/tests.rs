@@ -1,3 +1,5 @@
+//! The packed table against a model, and what it does with bytes that are none of its own.
+
 use super::*;
 use crate::algo::rng::Rng;
 use proptest::prelude::*;
