@@ -185,6 +185,9 @@ pub struct Spec {
     /// ACL categories that do not follow from flags and group.
     pub acl: &'static [&'static str],
     pub keys: &'static [KeySpec],
+    /// The argument that is looked up in the collection under the first key, so that the lookup can
+    /// be prepared; 0 if there is none at a fixed place. With options before it, it is a guess.
+    pub element: u8,
     /// For COMMAND DOCS: the arguments in the notation of `usage`.
     pub usage: &'static str,
     pub since: &'static str,
@@ -204,6 +207,7 @@ impl Spec {
         group: Group::Generic,
         acl: &[],
         keys: &[],
+        element: 0,
         usage: "",
         since: "1.0.0",
         summary: "",

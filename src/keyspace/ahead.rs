@@ -2,9 +2,17 @@
 //!
 //! A lookup is two or three cache misses. While key i is worked on, the bucket of key i + 16 and
 //! the entry of key i + 8 are being loaded, so the misses overlap instead of adding up.
+//!
+//! The same for an element that will be looked up in a large collection: first its bucket, then
+//! its record.
 
+use super::db::Db;
 use super::{DbIndex, Keyspace};
 use crate::resp::request::Argv;
+use crate::types::listpack::Item;
+use crate::types::pack::Pack;
+use crate::types::value::Heap;
+use crate::types::zset::SortedSet;
 
 /// Keys whose bucket is under way.
 const FAR: usize = 16;
@@ -74,5 +82,55 @@ impl<'a> Ahead<'a> {
         }
         self.next += 1;
         Some(key)
+    }
+}
+
+/// Longer elements are not hashed ahead: that would take longer than the wait it saves.
+const ELEMENT_MAX: usize = 64;
+
+/// The table of a large collection.
+enum Table<'a> {
+    Pack(&'a Pack),
+    Sorted(&'a SortedSet),
+}
+
+impl Db {
+    /// The table of the collection that probably lies under the key with this hash.
+    #[inline(always)]
+    fn table_under(&self, key_hash: u64) -> Option<Table<'_>> {
+        match self.entries().candidate(key_hash)?.heap()? {
+            Heap::Set(pack) => Some(Table::Pack(pack)),
+            Heap::Hash(fields) => Some(Table::Pack(fields.pack())),
+            Heap::Zset(set) => Some(Table::Sorted(set)),
+            _ => None,
+        }
+    }
+
+    /// Starts loading the bucket of an element in the collection under a key, whose entry should
+    /// have arrived by now. Returns the element's hash there, or 0 if nothing is to be loaded.
+    #[inline]
+    pub fn prefetch_element(&self, key_hash: u64, element: &[u8]) -> u64 {
+        if element.len() > ELEMENT_MAX {
+            return 0;
+        }
+        match self.table_under(key_hash) {
+            None => 0,
+            Some(Table::Pack(pack)) => {
+                let hash = pack.hash(Item::of(element));
+                pack.prefetch(hash);
+                hash
+            }
+            Some(Table::Sorted(set)) => set.prefetch(element),
+        }
+    }
+
+    /// Starts loading the record of an element whose bucket was loaded.
+    #[inline]
+    pub fn prefetch_element_record(&self, key_hash: u64, hash: u64) {
+        match self.table_under(key_hash) {
+            None => {}
+            Some(Table::Pack(pack)) => pack.prefetch_record(hash),
+            Some(Table::Sorted(set)) => set.prefetch_member(hash),
+        }
     }
 }

@@ -34,6 +34,9 @@ impl Reactor {
                     self.server.prefetch(client, FIRST);
                 }
             }
+            for &slot in group {
+                self.server.prefetch_elements(slot);
+            }
             let server = &mut self.server;
             server.life.stamp = server.clock.cycles();
             for &slot in group {

@@ -214,6 +214,10 @@ pub struct Tag {
     /// The hash of its first key, if it has one.
     pub hash: u64,
     pub hashed: bool,
+    /// The argument that is looked up in what lies under the key, 0 if none.
+    pub element: u8,
+    /// The hash by which it is looked up, once something is there to look it up in; 0 before.
+    pub element_hash: u64,
 }
 
 /// A recognised command.
@@ -243,6 +247,8 @@ pub struct Query {
     first: usize,
     /// The length of the argument under way, once its `$` line was read.
     bulk: Option<usize>,
+    /// A recognised command has an element to look up.
+    elements: bool,
     /// The last parse stopped because enough was recognised.
     unseen: bool,
     /// Where the empty requests before the first command end.
@@ -404,6 +410,16 @@ impl Query {
     pub fn set_tag(&mut self, ahead: usize, tag: Tag) {
         let at = self.next + ahead;
         self.commands[at].tag = tag;
+    }
+
+    /// Whether a command that waits has something to look up in a collection.
+    #[inline(always)]
+    pub fn has_elements(&self) -> bool {
+        self.elements
+    }
+
+    pub fn expect_elements(&mut self, expected: bool) {
+        self.elements = expected;
     }
 
     /// Counts the next command as run.

@@ -30,9 +30,9 @@ use crate::blocking::Blocking;
 use crate::command::effects::Effects;
 use crate::command::{Args, CmdResult, Entry, Reply};
 use crate::config::Config;
-use crate::keyspace::{Keyspace, Tuning};
+use crate::keyspace::{Db, Keyspace, Tuning};
 use crate::observe::Observe;
-use crate::resp::request::{Limits, ProtocolError, Stop, Tag};
+use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
 use admit::Gates;
@@ -100,6 +100,8 @@ pub struct Life {
 
 /// How far ahead of the running command the entries of its successors are loaded.
 pub const NEAR: usize = 8;
+/// The same for the records of the elements they look up.
+const NEARER: usize = 4;
 
 impl Server {
     pub fn new(config: Config, mut rng: Rng) -> Self {
@@ -180,9 +182,10 @@ impl Server {
             return;
         };
         let entries = self.keyspace.view(client.session.db).entries();
+        let mut elements = false;
         for ahead in 0..query.ready() {
             let Some(argv) = query.peek(ahead) else {
-                return;
+                break;
             };
             let mut tag = Tag::default();
             if let Some(number) = self.table.lookup(argv.at(0)) {
@@ -195,10 +198,15 @@ impl Server {
                     if slot.writes {
                         entries.prefetch_insert(tag.hash);
                     }
+                    if slot.element > 0 && argv.len() > slot.element as usize {
+                        tag.element = slot.element;
+                        elements = true;
+                    }
                 }
             }
             query.set_tag(ahead, tag);
         }
+        query.expect_elements(elements);
     }
 
     /// Starts loading the entries of the first keys of a client's input.
@@ -211,6 +219,25 @@ impl Server {
                 && tag.hashed
             {
                 entries.prefetch_entry(tag.hash);
+            }
+        }
+    }
+
+    /// Starts loading what the first commands of a client look up in collections, whose entries
+    /// should have arrived by now.
+    #[inline]
+    pub fn prefetch_elements(&mut self, slot: usize) {
+        let keyspace = &self.keyspace;
+        if let Some(client) = self.clients.get_mut(slot)
+            && let Some(query) = &mut client.query
+            && query.has_elements()
+        {
+            let db = keyspace.view(client.session.db);
+            for ahead in 0..NEAR.min(query.ready()) {
+                prefetch_bucket_of_element(db, query, ahead);
+            }
+            for ahead in 0..NEARER.min(query.ready()) {
+                prefetch_record_of_element(db, query, ahead);
             }
         }
     }
@@ -230,7 +257,14 @@ impl Server {
         self.keyspace.shared.no_touch = session.no_touch;
         session.last_active_ms = self.clock.mono_ms();
         session.wire = Wire::of(query, output);
-        while let Some(argv) = query.peek(0) {
+        let elements = query.has_elements();
+        loop {
+            if elements {
+                let db = self.keyspace.view(session.db);
+                prefetch_bucket_of_element(db, query, NEAR);
+                prefetch_record_of_element(db, query, NEARER);
+            }
+            let Some(argv) = query.peek(0) else { break };
             if let Some(tag) = query.tag(NEAR)
                 && tag.hashed
             {
@@ -287,5 +321,27 @@ impl Server {
             Some(query) => query.parse(limits),
             None => Ok(Stop::Starved),
         }
+    }
+}
+
+/// Starts loading the bucket of what a command will look up in a collection.
+#[inline(always)]
+fn prefetch_bucket_of_element(db: &Db, query: &mut Query, ahead: usize) {
+    if let Some(mut tag) = query.tag(ahead)
+        && tag.element > 0
+        && let Some(argv) = query.peek(ahead)
+    {
+        tag.element_hash = db.prefetch_element(tag.hash, argv.at(tag.element as usize));
+        query.set_tag(ahead, tag);
+    }
+}
+
+/// Starts loading the record itself.
+#[inline(always)]
+fn prefetch_record_of_element(db: &Db, query: &Query, ahead: usize) {
+    if let Some(tag) = query.tag(ahead)
+        && tag.element_hash != 0
+    {
+        db.prefetch_element_record(tag.hash, tag.element_hash);
     }
 }

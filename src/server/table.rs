@@ -35,6 +35,8 @@ pub struct Slot {
     /// The index of the first key, 0 if there is none at a fixed place.
     pub first_key: u8,
     pub writes: bool,
+    /// See `Spec::element`.
+    pub element: u8,
     pub stats: CommandStats,
 }
 
@@ -142,6 +144,7 @@ impl Table {
             subcommands: Vec::new(),
             first_key,
             writes: spec.flags.has(WRITE),
+            element: spec.element,
             stats: CommandStats::default(),
         });
         (self.slots.len() - 1) as u16

@@ -128,6 +128,15 @@ impl Entries {
         }
     }
 
+    /// The first entry whose tag fits: probably the one looked for. For loading what it leads to.
+    #[inline(always)]
+    pub fn candidate(&self, hash: u64) -> Option<EntryRef<'_>> {
+        // SAFETY: the table holds live entries, and `self` is borrowed as long as the result.
+        self.table
+            .candidate(hash)
+            .map(|entry| unsafe { entry.as_ref() })
+    }
+
     #[inline(always)]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<(Position, EntryRef<'_>)> {
         // SAFETY: the table holds live entries, and `self` is borrowed as long as the result.

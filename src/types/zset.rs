@@ -12,10 +12,11 @@
 //!
 //! Small sets are listpacks; `keyspace::zset` decides which, and gives commands one face for both.
 
+use crate::sys::pages::prefetch;
 use crate::types::entries::KeyHasher;
 use crate::types::ordered::member::Member;
 use crate::types::ordered::{Place, Tree};
-use crate::types::table::{HashItem, SegmentPool, Table};
+use crate::types::table::{HashItem, SegmentPool, Slot, Table};
 use std::fmt;
 use std::ops::Range;
 
@@ -68,6 +69,22 @@ impl SortedSet {
     /// Slots of the table, for HTSTATS.
     pub fn capacity(&self) -> usize {
         self.table.capacity()
+    }
+
+    /// Starts loading the bucket of a member; returns the hash that `prefetch_member` takes.
+    #[inline(always)]
+    pub fn prefetch(&self, member: &[u8]) -> u64 {
+        let hash = self.hasher.hash(member);
+        self.table.prefetch(hash);
+        hash
+    }
+
+    /// Starts loading the block of a member, whose bucket should have arrived by now.
+    #[inline(always)]
+    pub fn prefetch_member(&self, hash: u64) {
+        if let Some(member) = self.table.candidate(hash) {
+            prefetch(member.to_bits() as *const u8);
+        }
     }
 
     fn find(&self, member: &[u8]) -> Option<Member> {
@@ -204,12 +221,6 @@ impl SortedSet {
     pub fn pick(&self, random: impl FnMut() -> u64) -> Option<(&[u8], f64)> {
         let member = self.table.pick(random)?;
         Some((member.bytes(), member.score()))
-    }
-
-    /// Starts loading what a lookup of this member needs.
-    #[inline]
-    pub fn prefetch(&self, member: &[u8]) {
-        self.table.prefetch(self.hasher.hash(member));
     }
 
     /// Walks over everything that must hold, and panics where it does not.
