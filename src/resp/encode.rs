@@ -29,10 +29,58 @@ pub fn prefixed(out: &mut Vec<u8>, mark: u8, number: i64) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Texts up to this size are copied in pieces of fixed sizes, which saves the call of memcpy.
+const SHORT: usize = 32;
+/// `$32\r\n`, the text, and its end.
+const SHORT_BULK: usize = 5 + SHORT + 2;
+
+/// Copies up to `SHORT` bytes to a place in a block with as much room: pieces of a fixed size at
+/// the start and at the end, which overlap.
+#[inline(always)]
+fn copy_short(to: &mut [u8; SHORT_BULK], at: usize, bytes: &[u8]) {
+    macro_rules! ends {
+        ($size:literal) => {
+            if let (Some(head), Some(tail)) =
+                (bytes.first_chunk::<$size>(), bytes.last_chunk::<$size>())
+            {
+                to[at..at + $size].copy_from_slice(head);
+                let end = at + bytes.len();
+                to[end - $size..end].copy_from_slice(tail);
+                return;
+            }
+        };
+    }
+    ends!(16);
+    ends!(8);
+    ends!(4);
+    for (i, &byte) in bytes.iter().enumerate() {
+        to[at + i] = byte;
+    }
+}
+
 /// A bulk string.
 #[inline]
 pub fn bulk(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len() + 32);
+    let len = bytes.len();
+    if len <= SHORT {
+        let start = out.len();
+        out.extend_from_slice(&[0; SHORT_BULK]);
+        if let Some(block) = out[start..].first_chunk_mut() {
+            let (tens, ones) = (b'0' + (len / 10) as u8, b'0' + (len % 10) as u8);
+            let head = if len < 10 {
+                block[..4].copy_from_slice(&[b'$', ones, b'\r', b'\n']);
+                4
+            } else {
+                block[..5].copy_from_slice(&[b'$', tens, ones, b'\r', b'\n']);
+                5
+            };
+            copy_short(block, head, bytes);
+            block[head + len..head + len + 2].copy_from_slice(b"\r\n");
+            out.truncate(start + head + len + 2);
+            return;
+        }
+    }
+    out.reserve(len + 32);
     prefixed(out, b'$', bytes.len() as i64);
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
@@ -95,4 +143,23 @@ pub fn verbatim(out: &mut Vec<u8>, resp: Resp, format: &[u8; 3], text: &[u8]) {
     out.push(b':');
     out.extend_from_slice(text);
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bulk_strings_of_all_lengths() {
+        let text: Vec<u8> = (0..130u8).collect();
+        let mut out = Vec::new();
+        let mut expected = Vec::new();
+        for len in 0..=text.len() {
+            bulk(&mut out, &text[..len]);
+            expected.extend_from_slice(format!("${len}\r\n").as_bytes());
+            expected.extend_from_slice(&text[..len]);
+            expected.extend_from_slice(b"\r\n");
+            assert_eq!(out, expected);
+        }
+    }
 }

@@ -13,11 +13,15 @@
 //! behind for nobody: a third of all memory in a table that grows. Chunks of one size are taken up
 //! by the next segment that needs one, and growing copies nothing. Only the first chunk of a small
 //! table grows by and by. A record lies within one chunk; a place is its offset over all chunks.
+//! Padding begins with a byte that begins no record, so that chunks can be read from end to end.
 
 /// Bytes of a chunk: small beside a segment, large beside a record.
 const CHUNK: usize = 1024;
 /// So many have places of 16 bits.
 const CHUNKS_MAX: usize = (1 << 16) / CHUNK;
+
+/// What is left of a chunk begins with this.
+pub const PAD: u8 = 0xfd;
 
 /// See the head of this file.
 #[derive(Clone, Default)]
@@ -65,6 +69,15 @@ impl Chunks {
         }
     }
 
+    /// The bytes of a chunk; none behind the last.
+    #[inline]
+    pub fn chunk(&self, number: usize) -> Option<&[u8]> {
+        match self.full.get(number) {
+            Some(chunk) => Some(chunk.as_slice()),
+            None => (number == self.full.len()).then_some(self.tail.as_slice()),
+        }
+    }
+
     #[inline(always)]
     pub fn get_mut(&mut self, at: u16) -> &mut [u8] {
         let (chunk, offset) = (at as usize / CHUNK, at as usize % CHUNK);
@@ -96,7 +109,7 @@ impl Chunks {
             return self.tail.reserve_exact(block(wanted) - self.tail.len());
         }
         let mut tail = std::mem::replace(&mut self.tail, Vec::with_capacity(CHUNK));
-        tail.resize(CHUNK, 0);
+        tail.resize(CHUNK, PAD);
         let full = tail.try_into().expect("it was made as long as a chunk");
         self.full.push(full);
     }

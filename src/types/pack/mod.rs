@@ -31,7 +31,7 @@ use crate::types::entries::KeyHasher;
 pub use atom::Atom;
 use record::Draft;
 pub use record::Record;
-use segment::{ITEMS_MAX, SLOTS_MAX, Segment, hash_atom};
+use segment::{ITEMS_MAX, SLOTS_MAX, Segment, Walk, hash_atom};
 use std::collections::VecDeque;
 
 /// Buddies with fewer records together than this become one again.
@@ -379,7 +379,6 @@ impl Pack {
             levels: self.levels.iter(),
             places: [].iter(),
             segment: None,
-            slot: 0,
         }
     }
 
@@ -536,8 +535,7 @@ impl Pack {
 pub struct Iter<'a> {
     levels: std::slice::Iter<'a, Level>,
     places: std::slice::Iter<'a, Option<Box<Segment>>>,
-    segment: Option<&'a Segment>,
-    slot: usize,
+    segment: Option<(&'a Segment, Walk<'a>)>,
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -546,17 +544,13 @@ impl<'a> Iterator for Iter<'a> {
     #[inline]
     fn next(&mut self) -> Option<Record<'a>> {
         loop {
-            if let Some(segment) = self.segment {
-                while self.slot < segment.slots() {
-                    self.slot += 1;
-                    if let Some(record) = segment.get(self.slot - 1) {
-                        return Some(record);
-                    }
-                }
+            if let Some((segment, walk)) = &mut self.segment
+                && let Some(record) = segment.next(walk)
+            {
+                return Some(record);
             }
-            self.slot = 0;
             self.segment = match self.places.next() {
-                Some(place) => place.as_deref(),
+                Some(place) => place.as_deref().map(|segment| (segment, segment.walk())),
                 None => {
                     self.places = self.levels.next()?.places.iter();
                     None

@@ -32,6 +32,12 @@ impl<'a> Record<'a> {
 
     #[inline]
     pub(super) fn read(bytes: &'a [u8], paired: bool) -> Record<'a> {
+        Record::read_sized(bytes, paired).0
+    }
+
+    /// The record at the start of `bytes`, and how many of them it takes.
+    #[inline(always)]
+    pub(super) fn read_sized(bytes: &'a [u8], paired: bool) -> (Record<'a>, usize) {
         let mut rest = bytes;
         let mut deadline_ms = None;
         if rest[0] == DEADLINE {
@@ -40,12 +46,20 @@ impl<'a> Record<'a> {
             deadline_ms = Some(i64::from_le_bytes(raw));
             rest = &rest[DEADLINE_SIZE..];
         }
-        let (key, size) = atom::read(rest);
-        Record {
-            key,
-            value: paired.then(|| atom::read(&rest[size..]).0),
-            deadline_ms,
+        let head = bytes.len() - rest.len();
+        let (key, mut size) = atom::read(rest);
+        let mut value = None;
+        if paired {
+            let (atom, more) = atom::read(&rest[size..]);
+            value = Some(atom);
+            size += more;
         }
+        let record = Record {
+            key,
+            value,
+            deadline_ms,
+        };
+        (record, head + size)
     }
 
     /// Overwrites the deadline at the head of a record that has one.

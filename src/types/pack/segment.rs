@@ -24,7 +24,7 @@
 //! Only `super` calls this; it decides when a segment splits.
 
 use super::atom::Atom;
-use super::chunks::Chunks;
+use super::chunks::{Chunks, PAD};
 use super::record::{BOXED, BOXED_SIZE, Draft, Record};
 use crate::types::entries::KeyHasher;
 
@@ -145,6 +145,14 @@ impl Boxed {
 #[inline(always)]
 fn number_of(bytes: &[u8]) -> Option<u16> {
     (bytes[0] == BOXED).then(|| u16::from_le_bytes([bytes[1], bytes[2]]))
+}
+
+/// A walk over the records of a segment: along the arena where nothing in it is waste, which reads
+/// memory in order, and by the index where something is.
+#[derive(Clone)]
+pub enum Walk<'a> {
+    Along { chunk: usize, rest: &'a [u8] },
+    Slots { slot: usize },
 }
 
 /// See the head of this file.
@@ -289,6 +297,46 @@ impl Segment {
         let bucket = self.buckets.get(slot / SLOTS)?;
         (bucket.tags[slot % SLOTS] != 0)
             .then(|| Record::read(self.record_bytes(bucket.refs[slot % SLOTS]), self.paired))
+    }
+
+    /// A walk over all records that begins.
+    pub fn walk(&self) -> Walk<'_> {
+        if self.waste == 0 {
+            return Walk::Along {
+                chunk: 0,
+                rest: self.arena.chunk(0).unwrap_or_default(),
+            };
+        }
+        Walk::Slots { slot: 0 }
+    }
+
+    /// The next record of a walk.
+    #[inline]
+    pub fn next<'a>(&'a self, walk: &mut Walk<'a>) -> Option<Record<'a>> {
+        match walk {
+            Walk::Along { chunk, rest } => {
+                while matches!(rest.first(), None | Some(&PAD)) {
+                    *chunk += 1;
+                    *rest = self.arena.chunk(*chunk)?;
+                }
+                if let Some(number) = number_of(rest) {
+                    *rest = &rest[BOXED_SIZE..];
+                    return Some(Record::read(self.apart().get(number), self.paired));
+                }
+                let (record, size) = Record::read_sized(rest, self.paired);
+                *rest = &rest[size..];
+                Some(record)
+            }
+            Walk::Slots { slot } => {
+                while *slot < self.slots() {
+                    *slot += 1;
+                    if let Some(record) = self.get(*slot - 1) {
+                        return Some(record);
+                    }
+                }
+                None
+            }
+        }
     }
 
     /// Visits every record whose home is `home`, wherever it was displaced to.

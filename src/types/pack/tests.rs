@@ -122,6 +122,28 @@ proptest! {
 }
 
 #[test]
+fn what_was_only_added_is_read_along_the_arena() {
+    for count in [0, 1, 40, 300, 3_000] {
+        let mut pack = Pack::of_fields(hasher());
+        let mut model = Model::new();
+        for n in 0..count {
+            // Also the empty field, long ones that lie apart, and integers.
+            let field = match n % 5 {
+                0 if n > 0 => n.to_string().into_bytes(),
+                1 => vec![b'x'; n],
+                _ => vec![b'f'; n % 7].into_iter().chain(key(n as u64)).collect(),
+            };
+            let field = if n == 0 { Vec::new() } else { field };
+            let value = vec![b'v'; n % 3];
+            let deadline = n.is_multiple_of(4).then_some(n as i64 * 1000);
+            put(&mut pack, &field, &value, deadline);
+            model.insert(field, (value, deadline));
+        }
+        same(&pack, &model);
+    }
+}
+
+#[test]
 fn grows_to_many_and_shrinks_to_none() {
     let mut pack = Pack::of_members(hasher());
     for n in 0..100_000u64 {
