@@ -85,7 +85,7 @@ impl<'a> HashRef<'a> {
                 }
             }
             HashRef::List(list) => list.iter().for_each(visit),
-            HashRef::Table(table) => table.iter().for_each(visit),
+            HashRef::Table(table) => table.each(visit),
         }
     }
 

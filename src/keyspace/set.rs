@@ -65,6 +65,15 @@ impl<'a> SetRef<'a> {
         }
     }
 
+    /// Shows every member to `visit`, faster than `iter` does.
+    #[inline]
+    pub fn each(self, mut visit: impl FnMut(Item)) {
+        match self {
+            SetRef::Table(pack) => pack.each(|record| visit(record.key)),
+            _ => self.iter().for_each(visit),
+        }
+    }
+
     /// A random member, each as likely as any other.
     pub fn pick(self, mut random: impl FnMut() -> u64) -> Option<Item<'a>> {
         match self {

@@ -221,6 +221,16 @@ impl FieldTable {
         self.pack.iter().filter_map(field)
     }
 
+    /// Shows every field to `visit`, faster than `iter` does.
+    #[inline]
+    pub fn each(&self, mut visit: impl FnMut(Field)) {
+        self.pack.each(|record| {
+            if let Some(field) = field(record) {
+                visit(field);
+            }
+        });
+    }
+
     /// Visits some fields from `cursor` on; see `Pack::scan`.
     pub fn scan(&self, cursor: u64, mut visit: impl FnMut(Field)) -> u64 {
         self.pack.scan(cursor, |record| {

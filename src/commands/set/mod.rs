@@ -459,7 +459,13 @@ fn smembers(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         return reply.set(0);
     };
     reply.set(set.len())?;
-    set.iter().try_for_each(|item| reply.item(item))
+    let mut done = Ok(());
+    set.each(|item| {
+        if done.is_ok() {
+            done = reply.item(item);
+        }
+    });
+    done
 }
 
 /// SSCAN key cursor [MATCH pattern] [COUNT n].

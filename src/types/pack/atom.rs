@@ -75,7 +75,7 @@ pub fn write(atom: Atom, out: &mut impl Write) {
 }
 
 /// The atom at the start of `bytes`, and how many bytes it takes.
-#[inline]
+#[inline(always)]
 pub fn read(bytes: &[u8]) -> (Atom<'_>, usize) {
     let (start, len) = match bytes[0] {
         head @ 0..=TEXT_1 => (1, head as usize),

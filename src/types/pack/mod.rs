@@ -382,6 +382,14 @@ impl Pack {
         }
     }
 
+    /// Shows every record to `visit`: faster than `iter`, which hands each one over in memory.
+    #[inline]
+    pub fn each(&self, mut visit: impl FnMut(Record)) {
+        for segment in self.segments() {
+            segment.each(&mut visit);
+        }
+    }
+
     /// A record picked by `random`, a source of uniform 64-bit numbers; each is as likely as any
     /// other. `None` only if the table is empty.
     pub fn pick(&self, mut random: impl FnMut() -> u64) -> Option<At> {

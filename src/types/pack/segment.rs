@@ -239,7 +239,12 @@ impl Segment {
     /// The bytes from where a record begins, boxed or not.
     #[inline(always)]
     fn record_bytes(&self, at: u16) -> &[u8] {
-        let bytes = self.arena.get(at);
+        self.record_bytes_of(self.arena.get(at))
+    }
+
+    /// The same where it is known what lies in the arena.
+    #[inline(always)]
+    fn record_bytes_of<'a>(&'a self, bytes: &'a [u8]) -> &'a [u8] {
         match number_of(bytes) {
             None => bytes,
             Some(number) => self.apart().get(number),
@@ -319,9 +324,10 @@ impl Segment {
                     *chunk += 1;
                     *rest = self.arena.chunk(*chunk)?;
                 }
-                if let Some(number) = number_of(rest) {
+                if rest[0] == BOXED {
+                    let apart = self.record_bytes_of(rest);
                     *rest = &rest[BOXED_SIZE..];
-                    return Some(Record::read(self.apart().get(number), self.paired));
+                    return Some(Record::read(apart, self.paired));
                 }
                 let (record, size) = Record::read_sized(rest, self.paired);
                 *rest = &rest[size..];
@@ -336,6 +342,35 @@ impl Segment {
                 }
                 None
             }
+        }
+    }
+
+    /// Shows every record to `visit`.
+    #[inline(always)]
+    pub fn each(&self, visit: &mut impl FnMut(Record)) {
+        let mut walk = self.walk();
+        if let Walk::Along { .. } = walk {
+            for number in 0.. {
+                let Some(mut rest) = self.arena.chunk(number) else {
+                    return;
+                };
+                while let Some(&head) = rest.first()
+                    && head != PAD
+                {
+                    if head == BOXED {
+                        let apart = self.record_bytes_of(rest);
+                        visit(Record::read(apart, self.paired));
+                        rest = &rest[BOXED_SIZE..];
+                        continue;
+                    }
+                    let (record, size) = Record::read_sized(rest, self.paired);
+                    visit(record);
+                    rest = &rest[size..];
+                }
+            }
+        }
+        while let Some(record) = self.next(&mut walk) {
+            visit(record);
         }
     }
 
