@@ -51,6 +51,8 @@ pub struct Unit {
     pub(super) is_loose: bool,
     /// There is something to do when it ends.
     pub(super) is_eventful: bool,
+    /// What the client that is served has cached and changed itself; `None` for everything.
+    pub(super) own_invalid: Vec<Option<Vec<u8>>>,
     #[cfg(test)]
     pub(super) seen: Vec<Vec<Record>>,
 }
