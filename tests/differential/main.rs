@@ -322,6 +322,9 @@ fn replies_equal_those_of_redis() {
         let Some(found) = compare(&pair, manner, &commands) else {
             continue;
         };
+        if found.replies[0].starts_with("no reply") {
+            eprintln!("the log of ours:\n{}", pair.ours.log());
+        }
         // Shrinking takes a while where a reply is missing.
         eprintln!(
             "seed {seed}: {} differs, shrinking\n{:?}",
