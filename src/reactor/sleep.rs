@@ -20,7 +20,9 @@ impl Reactor {
         let mut writing = std::mem::take(&mut self.server.clients.writing);
         for slot in writing.drain(..) {
             self.server.write(slot);
+            self.server.recount_slot(slot);
         }
+        self.server.evict_clients();
         let fresh = std::mem::replace(&mut self.server.clients.writing, writing);
         self.server.clients.writing.extend(fresh);
         if !self.server.clients.closing.is_empty() {
