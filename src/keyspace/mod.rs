@@ -63,6 +63,8 @@ pub struct Tuning {
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: u64,
     pub hll_sparse_max_bytes: usize,
+    /// Whoever answers with more bytes than this is closed, so the rest need not be made.
+    pub max_reply: usize,
 }
 
 impl Default for Tuning {
@@ -84,6 +86,7 @@ impl Default for Tuning {
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
+            max_reply: usize::MAX,
         }
     }
 }

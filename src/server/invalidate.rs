@@ -53,10 +53,11 @@ impl Server {
         }
     }
 
-    /// A key changed: tells those who may have cached it. `client` is who is being served.
-    pub(super) fn invalidate(&mut self, client: ClientId, key: &[u8]) {
+    /// A key changed: tells those who may have cached it. `client` is who is being served, and `by`
+    /// whose doing it is.
+    pub(super) fn invalidate(&mut self, client: ClientId, by: ClientId, key: &[u8]) {
         if self.tracking.prefixes() > 0 {
-            self.tracking.note_change(key, client.0);
+            self.tracking.note_change(key, by.0);
         }
         self.invalidate_cached(client, key);
     }

@@ -93,6 +93,7 @@ impl Server {
                 db: missed.db,
                 key: missed.key,
                 event: Some(Event::KEYMISS),
+                by_itself: true,
             });
         }
         for gone in departed {
@@ -106,6 +107,7 @@ impl Server {
                 db: gone.db,
                 key: gone.key,
                 event: Some(event),
+                by_itself: true,
             });
         }
         for lapsed in lapsed {
@@ -116,6 +118,7 @@ impl Server {
                     db: lapsed.db,
                     key,
                     event: Some(event),
+                    by_itself: true,
                 });
             };
             if lapsed.emptied {
@@ -132,21 +135,25 @@ impl Server {
 
     fn settle_fact(&mut self, client: ClientId, fact: &Happened) {
         if fact.event.is_none_or(Event::touches) {
-            self.touch(client, fact.db, &fact.key);
+            let by = match fact.by_itself {
+                true => ClientId::NOBODY,
+                false => client,
+            };
+            self.touch(client, by, fact.db, &fact.key);
         }
         if let Some(event) = fact.event {
             self.notify(event, fact.db, &fact.key);
         }
     }
 
-    /// A key changed: tells those who watch it.
-    fn touch(&mut self, client: ClientId, db: DbIndex, key: &[u8]) {
+    /// A key changed while `client` was served, by its doing or by nobody's: tells those who watch it.
+    fn touch(&mut self, client: ClientId, by: ClientId, db: DbIndex, key: &[u8]) {
         if !self.watch.is_empty() {
             let keyspace = &self.keyspace;
             self.watch.touch(db, key, || keyspace.holds(db, key));
         }
         if !self.tracking.is_empty() {
-            self.invalidate(client, key);
+            self.invalidate(client, by, key);
         }
     }
 
