@@ -10,7 +10,7 @@ use super::admit::Gates;
 use super::session::ClientId;
 use crate::command::effects::{Event, Happened, Interest, Sweep};
 use crate::keyspace::db::is_slow_to_drop;
-use crate::keyspace::{DbIndex, Doomed, Leave, Waste};
+use crate::keyspace::{DbIndex, Leave, Waste};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 
@@ -215,12 +215,17 @@ impl Server {
 
     /// Drops what left, what takes long by the helper thread.
     fn bury_doomed(&mut self) {
-        for doomed in self.keyspace.shared.doomed.drain(..) {
-            let Doomed { waste, objects } = &doomed;
-            if is_slow_to_drop(waste) {
+        // As Redis does: within a transaction a synchronous flush is one, and nothing of it counts
+        // as freed in the background.
+        let is_plain = self.keyspace.shared.await_doomed && self.unit.depth > 1;
+        for mut doomed in self.keyspace.shared.doomed.drain(..) {
+            if is_plain && matches!(doomed.waste, Waste::Entries(..)) {
+                doomed.objects = 0;
+            }
+            if is_slow_to_drop(&doomed.waste) {
                 self.bio.bury(doomed);
             } else {
-                self.bio.count_freed(*objects);
+                self.bio.count_freed(doomed.objects);
             }
         }
         if std::mem::take(&mut self.keyspace.shared.await_doomed) {
