@@ -96,7 +96,11 @@ impl Reactor {
         self.serve();
         self.server.run_timers();
         self.server.expire_slice();
-        self.wake();
+        // Who was let go says what it has waiting before anything else is told of this turn.
+        if self.wake() {
+            self.serve();
+            self.wake();
+        }
         self.before_sleep();
         let server = &mut self.server;
         let ns = server
@@ -147,10 +151,10 @@ impl Reactor {
         }
     }
 
-    /// Those who may go on are served in the next turn.
-    fn wake(&mut self) {
+    /// Puts those who may go on among the ready; false if there are none.
+    fn wake(&mut self) -> bool {
         if self.server.clients.waking.is_empty() {
-            return;
+            return false;
         }
         for slot in std::mem::take(&mut self.server.clients.waking) {
             let client = self.server.clients.get_mut(slot);
@@ -159,6 +163,7 @@ impl Reactor {
                 self.ready.push(slot);
             }
         }
+        true
     }
 
     fn take_signals(&mut self) {
