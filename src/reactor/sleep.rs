@@ -64,7 +64,7 @@ impl Server {
         };
         client.is_writing = false;
         // Who is thrown out hears nothing more.
-        if client.session.ending == Ending::Now {
+        if client.session.ending == Ending::Now || client.session.flushing {
             return;
         }
         match client.output.send(&client.link, WRITE_MAX) {

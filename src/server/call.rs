@@ -191,7 +191,7 @@ impl Server {
 
     /// The effects of a command are settled, and the unit ends if it was all of it.
     #[inline(always)]
-    fn leave(&mut self, session: &Session, number: u16, args: &Args, dirty: u64) {
+    fn leave(&mut self, session: &mut Session, number: u16, args: &Args, dirty: u64) {
         self.settle(Ran {
             client: session.id,
             db: session.db,
@@ -201,6 +201,9 @@ impl Server {
         if self.unit.is_eventful && self.unit.depth == 1 {
             let flags = self.table[number].spec.flags;
             self.unit.is_loose = flags.has(ARBITRARY_KEYS);
+        }
+        if self.unit.awaits_freeing {
+            self.await_freeing(session);
         }
         self.leave_unit(session.id);
     }

@@ -22,6 +22,8 @@ pub enum Timer {
     WaitOver(ClientId),
     /// A pause may be over.
     PauseEnd,
+    /// What was flushed may be freed by now.
+    Freed,
     /// A client exceeded the soft limit of its output a while ago.
     SlowReader(ClientId),
 }
@@ -105,6 +107,7 @@ impl Server {
             Timer::ClientIdle(..) => {}
             Timer::WaitOver(id) => self.check_wait(id),
             Timer::PauseEnd => self.end_pause_if_due(),
+            Timer::Freed => self.answer_flushes(),
             Timer::SlowReader(id) => self.check_slow_reader(id),
         }
     }

@@ -11,6 +11,7 @@ pub mod call;
 pub mod clients;
 pub mod commands;
 pub mod cron;
+pub mod freeing;
 pub mod invalidate;
 pub mod limits;
 pub mod listen;
@@ -305,7 +306,7 @@ impl Server {
                 break;
             }
             query.pass();
-            if session.ending != Ending::No || session.parked.is_some() {
+            if session.ending != Ending::No || session.is_held() {
                 break;
             }
         }

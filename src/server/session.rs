@@ -120,6 +120,8 @@ pub struct Session {
     pub monitor: bool,
     /// Held back until a pause ends.
     pub paused: bool,
+    /// Its answer waits until the helper thread has freed what it flushed (`server::freeing`).
+    pub flushing: bool,
     /// States in which the gates look at every command.
     pub special: Special,
     /// What it has queued since MULTI.
@@ -167,6 +169,7 @@ impl Session {
             no_touch: false,
             monitor: false,
             paused: false,
+            flushing: false,
             special: Special::default(),
             multi: None,
             deny_blocking: false,
@@ -190,7 +193,7 @@ impl Session {
     /// Nothing of what it has sent may run now.
     #[inline(always)]
     pub fn is_held(&self) -> bool {
-        self.paused || self.parked.is_some()
+        self.paused || self.flushing || self.parked.is_some()
     }
 
     /// Subscribed in RESP2: it may say little, for its answers could be taken for messages.

@@ -14,9 +14,9 @@ use crate::keyspace::{DbIndex, Doomed, Leave, Waste};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 
-/// For how long a synchronous flush waits for the helper thread, in microseconds. Entries and
-/// tables count as free at once, since nobody can reach them; this is for values beside them. It
-/// is enough for a thousand of those and holds up nobody; what is left is freed a little later.
+/// For how long a synchronous flush inside of a transaction or script waits for the helper thread,
+/// in microseconds: it can answer no later (`freeing`). Entries and tables count as free at once,
+/// since nobody can reach them; this is for values beside them.
 const SYNC_FLUSH_US: u64 = 2_000;
 
 /// A command that is over.
@@ -216,8 +216,12 @@ impl Server {
                 self.bio.count_freed(*objects);
             }
         }
-        if std::mem::take(&mut self.keyspace.shared.await_doomed) {
-            self.bio.await_idle(SYNC_FLUSH_US);
+        if std::mem::take(&mut self.keyspace.shared.await_doomed) && !self.bio.is_idle() {
+            if self.unit.depth == 1 {
+                self.unit.awaits_freeing = true;
+            } else {
+                self.bio.await_idle(SYNC_FLUSH_US);
+            }
         }
     }
 
