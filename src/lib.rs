@@ -27,6 +27,7 @@ pub mod blocking;
 pub mod config;
 pub mod logging;
 pub mod observe;
+pub mod persist;
 // L6: the server owns everything and decides everything.
 pub mod server;
 // L7: the loop, and how the process starts.

@@ -214,7 +214,7 @@ mod tests {
         let mut e = Engine::new();
         e.ask("SET a 12345");
         let payload = bulk(&e.run(&["DUMP", "a"]));
-        assert_eq!(payload, b"\x00\xc1\x39\x30\x0c\x00\x21\x2d\x22\x8d\x91\x1b\x5b\x9e"[..].to_vec());
+        assert_eq!(payload, b"\x00\xc1\x39\x30\x0c\x00V\xe2\xde\xe7i\xd6\x96\xf0");
         assert_eq!(e.ask("DUMP nosuch"), "$-1");
     }
 
