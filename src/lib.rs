@@ -26,6 +26,7 @@ pub mod bio;
 pub mod blocking;
 pub mod config;
 pub mod logging;
+pub mod multi;
 pub mod observe;
 pub mod persist;
 // L6: the server owns everything and decides everything.
