@@ -56,6 +56,8 @@ pub const RUNS_QUEUE: Flags = Flags(1 << 28);
 pub const ARBITRARY_KEYS: Flags = Flags(1 << 27);
 /// What a RESP2 client may say that is subscribed to something.
 pub const SUBSCRIBER: Flags = Flags(1 << 26);
+/// Answers with the trouble of the disk, if there is any, though it writes nothing.
+pub const TELLS_DISK_ERROR: Flags = Flags(1 << 25);
 
 impl Flags {
     /// Whether any of these is among them.

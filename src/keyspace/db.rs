@@ -303,12 +303,7 @@ impl<'k> DbMut<'k> {
 
     /// Adds a key that comes from a file; none if it is there. Nobody waits for it.
     #[inline]
-    pub fn load(
-        &mut self,
-        key: &[u8],
-        value: NewValue,
-        deadline_ms: Option<i64>,
-    ) -> Option<Found> {
+    pub fn load(&mut self, key: &[u8], value: NewValue, deadline_ms: Option<i64>) -> Option<Found> {
         let hash = self.db.entries.hasher().hash(key);
         if self.db.entries.find(hash, key).is_some() {
             return None;

@@ -54,6 +54,8 @@ pub struct Rules {
     pub lfu: bool,
     /// A pause after each key, for tests, in microseconds.
     pub key_delay_us: i64,
+    /// Keys that are there already are replaced.
+    pub merge: bool,
 }
 
 /// What a slice came to.
@@ -130,6 +132,11 @@ impl Loading {
 
     pub fn seconds(&self) -> f64 {
         (clock::mono_us() - self.started_us) as f64 / 1e6
+    }
+
+    /// Whether keys that are there already are replaced.
+    pub fn merge(&mut self, merge: bool) {
+        self.rules.merge = merge;
     }
 
     /// The command that was run left a transaction open, or closed it.
@@ -286,7 +293,9 @@ impl Loading {
                     }
                 }
                 Record::SelectDb(number) => {
-                    let db = i64::try_from(number).ok().and_then(|n| keyspace.index_of(n));
+                    let db = i64::try_from(number)
+                        .ok()
+                        .and_then(|n| keyspace.index_of(n));
                     let Some(db) = db else {
                         log::warn!(
                             "FATAL: Data file was created with a Redis server configured to \
@@ -312,7 +321,9 @@ impl Loading {
                             let error = Error::Checksum { expected, actual };
                             return self.refuse(&error, records.reader.offset(), None);
                         }
-                        log::info!("RDB file was saved with checksum disabled: no check performed.");
+                        log::info!(
+                            "RDB file was saved with checksum disabled: no check performed."
+                        );
                     }
                     return self.end_of_records(*records);
                 }
@@ -347,6 +358,9 @@ impl Loading {
             }
             Ok(value) => {
                 let mut db = keyspace.db(self.db);
+                if self.rules.merge {
+                    db.delete(&key);
+                }
                 match db.load(&key, value, head.deadline_ms) {
                     Some(found) => {
                         self.tally.keys += 1;
@@ -356,7 +370,9 @@ impl Loading {
                         }
                         Ok(())
                     }
-                    None => Err(Error::Corrupt("RDB has duplicated key in the same database")),
+                    None => Err(Error::Corrupt(
+                        "RDB has duplicated key in the same database",
+                    )),
                 }
             }
         };

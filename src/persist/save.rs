@@ -6,8 +6,8 @@
 use super::{here, reason};
 use crate::keyspace::Keyspace;
 use crate::rdb::encode::{self, Age};
-use crate::rdb::write::{Style, Writer};
 use crate::rdb::opcode;
+use crate::rdb::write::{Style, Writer};
 use crate::sys::clock;
 use crate::sys::file;
 use crate::sys::fork::{Report, Teller, private_dirty_bytes};
@@ -86,9 +86,7 @@ pub fn write(
             let age = match job.aging {
                 Aging::Nothing => Age::Untold,
                 Aging::Idle => Age::Idle(aging.idle_seconds(entry.aging(), now_ms) as u64),
-                Aging::Frequency => {
-                    Age::Frequency(aging.frequency(entry.aging(), now_ms) as u8)
-                }
+                Aging::Frequency => Age::Frequency(aging.frequency(entry.aging(), now_ms) as u8),
             };
             encode::record(&mut out, entry, age).map_err(io::Error::other)?;
             keys += 1;
@@ -185,7 +183,10 @@ pub fn save(
         return Err(SaveFailed);
     }
     if let Err(error) = file::fsync_directory(&file::directory_of(&job.path)) {
-        log::warn!("Failed to fsync directory while saving DB: {}", reason(&error));
+        log::warn!(
+            "Failed to fsync directory while saving DB: {}",
+            reason(&error)
+        );
         return Err(SaveFailed);
     }
     if job.log_done {

@@ -49,10 +49,7 @@ pub fn verify(payload: &[u8], skip_checksum: bool) -> Option<(&[u8], bool)> {
 ///
 /// # Errors
 /// If the bytes are none that a server writes.
-pub fn restore<'r>(
-    reader: &'r mut Reader,
-    with: &decode::Decode,
-) -> Result<NewValue<'r>, Error> {
+pub fn restore<'r>(reader: &'r mut Reader, with: &decode::Decode) -> Result<NewValue<'r>, Error> {
     let kind = reader.byte()?;
     decode::value(reader, kind, with)
 }

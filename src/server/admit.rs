@@ -25,6 +25,10 @@ impl Gates {
     pub const MAXMEMORY: u32 = 2;
     /// Somebody watches every command.
     pub const MONITORED: u32 = 4;
+    /// Data is being loaded.
+    pub const LOADING: u32 = 8;
+    /// What is written does not reach the disk.
+    pub const DISK_ERROR: u32 = 16;
 
     pub fn set(&mut self, gate: u32, on: bool) {
         self.0 = self.0 & !gate | if on { gate } else { 0 };
@@ -57,6 +61,11 @@ impl Server {
 
     #[cold]
     fn ask_gates(&self, session: &Session, spec: &'static Spec) -> Verdict {
+        // What was decided elsewhere is not questioned here.
+        if session.must_obey {
+            let queues = session.special.has(Special::MULTI) && !spec.flags.has(IN_MULTI);
+            return if queues { Verdict::Queue } else { Verdict::Run };
+        }
         if let Some(error) = self.protected(session, spec) {
             return Verdict::Refuse(error);
         }
@@ -76,11 +85,19 @@ impl Server {
         if let Some(error) = self.out_of_memory(session, flags) {
             return Verdict::Refuse(error);
         }
+        if let Some(error) = self.disk_refuses(spec, flags) {
+            return Verdict::Refuse(error);
+        }
         if let Some(error) = self.subscribed(session, spec) {
             return Verdict::Refuse(error);
         }
         if let Some(error) = self.only_watches(session, spec) {
             return Verdict::Refuse(error);
+        }
+        if self.gates.0 & Gates::LOADING != 0 && !spec.flags.has(LOADING) {
+            return Verdict::Refuse(CmdError::Fixed(
+                "LOADING Redis is loading the dataset in memory",
+            ));
         }
         if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
             return Verdict::Wait;
@@ -152,6 +169,15 @@ impl Server {
                  / RESET are allowed in this context"
             ))
         })
+    }
+
+    /// What cannot be made to last is refused; PING tells who asks for that.
+    fn disk_refuses(&self, spec: &Spec, flags: Flags) -> Option<CmdError> {
+        let asked = flags.has(WRITE) || spec.flags.has(TELLS_DISK_ERROR);
+        if self.gates.0 & Gates::DISK_ERROR == 0 || !asked {
+            return None;
+        }
+        self.disk_error().map(CmdError::Text)
     }
 
     /// A monitor only watches, as a replica does.

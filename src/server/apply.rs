@@ -43,6 +43,8 @@ impl Server {
             Apply::OomScoreAdj => self.set_oom_score()?,
             Apply::RequirePass => self.apply_password(),
             Apply::MaxMemory => self.apply_memory_limit(),
+            Apply::SavePoints => self.refresh_disk_gate(),
+            Apply::AppendOnly => self.apply_append_only()?,
             Apply::Eviction => self.apply_aging(),
             Apply::Encodings => self.apply_tuning(),
             Apply::Observe => {
@@ -55,14 +57,11 @@ impl Server {
             }
             Apply::CrashLog => crash::set_enabled(self.config.crash_log_enabled),
             // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
-            Apply::Hz | Apply::Nothing => {}
+            Apply::Hz | Apply::AppendFsync | Apply::Nothing => {}
             // For parts that are not there yet.
             Apply::TlsPort
             | Apply::Tls
             | Apply::NotifyEvents
-            | Apply::SavePoints
-            | Apply::AppendOnly
-            | Apply::AppendFsync
             | Apply::MaxMemoryClients
             | Apply::Acl
             | Apply::Tracking

@@ -112,7 +112,7 @@ impl Server {
 
     /// Removes keys whose time has come, in a slice that holds up no client for long.
     pub fn expire_slice(&mut self) {
-        if self.pause.is_on() {
+        if self.pause.is_on() || self.persist.loading.is_some() {
             return;
         }
         if self
@@ -151,6 +151,7 @@ impl Server {
         stats.turn_rate.sample(stats.turns, now_ms);
         stats.turn_us_rate.sample(stats.turns_us, now_ms);
         self.sample_buffers();
+        self.tend_persistence();
         let used = self.used_memory();
         self.life.peak.note(used, self.clock.now_ms());
     }

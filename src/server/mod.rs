@@ -11,8 +11,10 @@ pub mod call;
 pub mod clients;
 pub mod commands;
 pub mod cron;
+pub mod jobs;
 pub mod limits;
 pub mod listen;
+pub mod loading;
 pub mod notice;
 pub mod pause;
 pub mod propagate;
@@ -34,6 +36,7 @@ use crate::config::Config;
 use crate::keyspace::{Db, Keyspace, Tuning};
 use crate::multi::WatchIndex;
 use crate::observe::Observe;
+use crate::persist::Persist;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
@@ -80,6 +83,7 @@ pub struct Server {
     pub pause: Pause,
     pub monitors: Monitors,
     pub recent_buffers: RecentBuffers,
+    pub persist: Persist,
 }
 
 /// What concerns the process as a whole.
@@ -99,6 +103,12 @@ pub struct Life {
     /// Bytes in use when the start was over, and the most since.
     pub startup_bytes: usize,
     pub peak: Peak,
+    /// How long the last fork took, in microseconds, and how many there were.
+    pub fork_us: u64,
+    pub forks: u64,
+    /// Who runs the commands of a log that is being read, and room for the answers.
+    pub loader: Option<Box<Session>>,
+    pub loader_answer: Vec<u8>,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
 }
@@ -142,6 +152,7 @@ impl Server {
             pause: Pause::default(),
             monitors: Monitors::default(),
             recent_buffers: RecentBuffers::default(),
+            persist: Persist::default(),
             config,
         };
         for (from, to) in &server.config.renamed_commands {
@@ -171,6 +182,7 @@ impl Server {
         tuning.stream_node_max_bytes = c.stream_node_max_bytes;
         tuning.stream_node_max_entries = c.stream_node_max_entries;
         tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
+        self.apply_sanitizing();
     }
 
     /// What a client may send just now.

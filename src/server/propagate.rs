@@ -140,10 +140,20 @@ impl Server {
     /// Where everything goes that the AOF and the replicas are told: the records of one unit, in
     /// order, brackets included.
     fn propagate_unit(&mut self, records: Vec<Record>) {
+        if self.persist.aof.is_on() {
+            let stamp = self.config.aof_timestamp_enabled;
+            let now_s = self.clock.now_s();
+            for record in records
+                .iter()
+                .filter(|record| record.target == Target::Everybody)
+            {
+                self.persist
+                    .aof
+                    .feed(record.db, &record.argv.as_argv(), now_s, stamp);
+            }
+        }
         #[cfg(test)]
         self.unit.seen.push(records);
-        #[cfg(not(test))]
-        drop(records);
     }
 }
 

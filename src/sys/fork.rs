@@ -141,7 +141,9 @@ pub fn private_dirty_bytes() -> u64 {
     let Ok(text) = std::fs::read_to_string("/proc/self/smaps_rollup") else {
         return 0;
     };
-    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Private_Dirty:"));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
 }
@@ -175,7 +177,10 @@ mod tests {
         let mut child = run_in_child(&5, &3, &[], job).expect("the system can fork");
         assert_eq!(end_of(&child), Exit::Status(3));
         let told = child.hear();
-        assert_eq!(told.map(|report| (report.copied_bytes, report.keys)), Some((5, 7)));
+        assert_eq!(
+            told.map(|report| (report.copied_bytes, report.keys)),
+            Some((5, 7))
+        );
         assert_eq!(child.hear(), None);
         let child = run_in_child(&5, &100, &[], job).expect("the system can fork");
         child.kill();

@@ -209,7 +209,14 @@ fn fields(out: &mut Out, key: &[u8], hash: HashRef) {
         if let Some(deadline_ms) = field.deadline_ms {
             let deadline = deadline_ms.to_string();
             let name = field.name.to_vec();
-            let words = [b"HPEXPIREAT", key, deadline.as_bytes(), b"FIELDS", b"1", &name];
+            let words = [
+                b"HPEXPIREAT",
+                key,
+                deadline.as_bytes(),
+                b"FIELDS",
+                b"1",
+                &name,
+            ];
             out.command(&words);
         }
     });
@@ -243,7 +250,9 @@ fn stream(out: &mut Out, key: &[u8], stream: &Stream) {
         &text(stream.max_deleted_id()),
     ]);
     for (name, group) in &stream.groups {
-        let read = group.entries_read.map_or("-1".into(), |read| read.to_string());
+        let read = group
+            .entries_read
+            .map_or("-1".into(), |read| read.to_string());
         out.command(&[
             b"XGROUP",
             b"CREATE",

@@ -86,7 +86,11 @@ impl Aof {
             return Ok(());
         }
         if self.buffer.is_empty() {
-            return if self.needs_sync() { self.sync(rules) } else { Ok(()) };
+            return if self.needs_sync() {
+                self.sync(rules)
+            } else {
+                Ok(())
+            };
         }
         if rules.policy == Policy::EverySecond && !rules.force && self.puts_off(rules.now_ms) {
             return Ok(());

@@ -91,7 +91,11 @@ impl Manifest {
                     }
                     name = Some(text);
                 }
-                b"seq" => seq = std::str::from_utf8(&pair[1]).ok().and_then(|n| n.parse().ok()),
+                b"seq" => {
+                    seq = std::str::from_utf8(&pair[1])
+                        .ok()
+                        .and_then(|n| n.parse().ok())
+                }
                 b"type" => kind = pair[1].first().copied(),
                 // As Redis does, words of the future are passed over.
                 _ => {}
@@ -187,7 +191,10 @@ mod tests {
             ("", "Found an empty AOF manifest"),
             ("\n", "Invalid AOF manifest file format"),
             ("file x seq 1", "Invalid AOF manifest file format"),
-            ("file a/b seq 1 type b\n", "File can't be a path, just a filename"),
+            (
+                "file a/b seq 1 type b\n",
+                "File can't be a path, just a filename",
+            ),
             ("file x seq 1 type q\n", "Unknown AOF file type"),
             (
                 "file x seq 1 type b\nfile y seq 2 type b\n",

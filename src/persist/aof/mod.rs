@@ -163,7 +163,10 @@ impl Aof {
     pub fn read_manifest(&mut self) -> Result<(), String> {
         let path = manifest::path(&self.directory, &self.name);
         if !self.directory.is_dir() {
-            log::info!("The AOF directory {} doesn't exist", self.directory.display());
+            log::info!(
+                "The AOF directory {} doesn't exist",
+                self.directory.display()
+            );
             return Ok(());
         }
         let text = match fs::read(&path) {
@@ -181,7 +184,10 @@ impl Aof {
             }
         };
         self.manifest = Manifest::parse(&text).map_err(|why| {
-            format!("Error loading the AOF manifest file {}: {why}", path.display())
+            format!(
+                "Error loading the AOF manifest file {}: {why}",
+                path.display()
+            )
         })?;
         Ok(())
     }
@@ -197,7 +203,10 @@ impl Aof {
         if !old.is_file() || !(unheard_of || begun && !self.path_of(&self.name).exists()) {
             return Ok(());
         }
-        log::info!("Migrating an old-style AOF file to the directory '{}'.", self.directory.display());
+        log::info!(
+            "Migrating an old-style AOF file to the directory '{}'.",
+            self.directory.display()
+        );
         self.make_directory().map_err(|error| {
             format!(
                 "Can't open or create append-only dir {}: {}",
@@ -222,7 +231,10 @@ impl Aof {
                 reason(&error)
             )
         })?;
-        log::info!("Successfully migrated an old-style AOF configuration ({}).", self.name);
+        log::info!(
+            "Successfully migrated an old-style AOF configuration ({}).",
+            self.name
+        );
         Ok(())
     }
 
@@ -238,7 +250,11 @@ impl Aof {
         let path = manifest::path(&self.directory, &self.name);
         let written = file::replace_content(&path, manifest.to_text().as_bytes());
         if let Err(error) = &written {
-            log::warn!("Fail to write the AOF manifest file {}: {}", path.display(), reason(error));
+            log::warn!(
+                "Fail to write the AOF manifest file {}: {}",
+                path.display(),
+                reason(error)
+            );
         }
         written
     }
@@ -249,7 +265,10 @@ impl Aof {
         let lost = |what: &str, error: &io::Error| format!("{what}: {}", reason(error));
         self.make_directory().map_err(|error| {
             let directory = self.directory.display();
-            lost(&format!("Can't open or create append-only dir {directory}"), &error)
+            lost(
+                &format!("Can't open or create append-only dir {directory}"),
+                &error,
+            )
         })?;
         let mut manifest = self.manifest.clone();
         if manifest.base.is_none() && manifest.increments.is_empty() {
@@ -265,8 +284,8 @@ impl Aof {
         };
         let path = self.path_of(&name);
         let file = OpenOptions::new().append(true).create(true).open(&path);
-        let file = file
-            .map_err(|error| lost(&format!("Can't open the append-only file {name}"), &error))?;
+        let file =
+            file.map_err(|error| lost(&format!("Can't open the append-only file {name}"), &error))?;
         if known {
             log::info!("Opening AOF incr file {name} on server start");
         } else {
@@ -289,7 +308,9 @@ impl Aof {
     fn measure(&mut self) {
         let entries = self.manifest.base.iter().chain(&self.manifest.increments);
         let bytes = |entry: &manifest::Entry| fs::metadata(self.path_of(&entry.name));
-        self.size = entries.map(|entry| bytes(entry).map_or(0, |data| data.len())).sum();
+        self.size = entries
+            .map(|entry| bytes(entry).map_or(0, |data| data.len()))
+            .sum();
         self.base_size = self.size;
     }
 
@@ -307,14 +328,17 @@ impl Aof {
         let _ = self.write_manifest(&self.manifest);
     }
 
-    /// A write of database `db`, as the command that repeats it.
-    pub fn feed(&mut self, db: DbIndex, argv: &Argv, now_s: i64, stamp: bool) {
+    /// A write of database `db`, as the command that repeats it. A bracket of a transaction has no
+    /// database of its own.
+    pub fn feed(&mut self, db: Option<DbIndex>, argv: &Argv, now_s: i64, stamp: bool) {
         if stamp && now_s > self.stamped_s {
             self.stamped_s = now_s;
             self.buffer.extend_from_slice(b"#TS:");
             self.number(now_s as u64);
         }
-        if self.selected != Some(db) {
+        if let Some(db) = db
+            && self.selected != Some(db)
+        {
             self.selected = Some(db);
             self.head(b'*', 2);
             self.word(b"SELECT");
@@ -351,7 +375,10 @@ impl Aof {
     pub fn begin_increment(&mut self) -> io::Result<()> {
         let told = |error: io::Error| {
             let directory = self.directory.display();
-            log::warn!("Can't open or create append-only dir {directory}: {}", reason(&error));
+            log::warn!(
+                "Can't open or create append-only dir {directory}: {}",
+                reason(&error)
+            );
             error
         };
         self.make_directory().map_err(told)?;
@@ -369,7 +396,11 @@ impl Aof {
                 self.path_of(&name)
             }
         };
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(true);
         let fresh = options.open(&path).inspect_err(|error| {

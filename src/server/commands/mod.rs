@@ -12,6 +12,7 @@ pub mod memory;
 pub mod misc;
 pub mod modules;
 pub mod monitor;
+pub mod persistence;
 pub mod shutdown;
 pub mod slowlog;
 pub mod transactions;
@@ -34,6 +35,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     misc::TABLE,
     modules::TABLE,
     monitor::TABLE,
+    persistence::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
     transactions::TABLE,

@@ -93,12 +93,13 @@ fn keys(server: &Server, text: &mut Text) {
     text.line("keyspace_hits", keys.hits);
     text.line("keyspace_misses", keys.misses);
     text.lines(
+        &["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"],
+        0,
+    );
+    text.line("latest_fork_usec", server.life.fork_us);
+    text.line("total_forks", server.life.forks);
+    text.lines(
         &[
-            "pubsub_channels",
-            "pubsub_patterns",
-            "pubsubshard_channels",
-            "latest_fork_usec",
-            "total_forks",
             "migrate_cached_sockets",
             "slave_expires_tracked_keys",
             "active_defrag_hits",
