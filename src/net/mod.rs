@@ -2,6 +2,7 @@
 //! reactor only.
 
 pub mod listeners;
+pub mod peer;
 
 use crate::sys::clock::Duration;
 use crate::sys::socket;

@@ -170,11 +170,8 @@ impl Reactor {
             return;
         };
         while let Some(signal) = signals.take() {
-            self.server.stop_by_signal(signal);
-            if self.server.life.exit.is_none() {
-                // It stays up, so the next INT is a first one again.
-                signals.rearm();
-            }
+            // Cron does it, so that SHUTDOWN ABORT has a chance.
+            self.server.life.asked_to_stop = Some(signal);
         }
     }
 

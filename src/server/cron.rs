@@ -152,6 +152,12 @@ impl Server {
         stats.turn_us_rate.sample(stats.turns_us, now_ms);
         self.sample_buffers();
         self.tend_persistence();
+        if let Some(signal) = self.life.asked_to_stop.take() {
+            self.stop_by_signal(signal);
+        }
+        if !self.life.peers.is_empty() {
+            self.life.peers.expire(now_ms);
+        }
         let used = self.used_memory();
         self.life.peak.note(used, self.clock.now_ms());
     }

@@ -319,12 +319,29 @@ impl Server {
             return;
         };
         let pid = job.process.pid;
+        if purpose == Purpose::Rewrite {
+            log::info!("Killing running AOF rewrite child: {pid}");
+        }
         job.process.finish_off();
         match purpose {
             Purpose::Snapshot => {
                 let _ = std::fs::remove_file(save::temporary_name(pid as u32));
             }
             Purpose::Rewrite => self.persist.aof.discard_rewrite(pid),
+        }
+    }
+
+    /// FLUSHALL: a snapshot of what was there is of no use any more, and the one on disk is not to
+    /// come back.
+    pub fn reset_snapshot(&mut self) {
+        if let Some(job) = &self.persist.child
+            && job.purpose == Purpose::Snapshot
+        {
+            job.process.kill();
+        }
+        if !self.config.save.is_empty() && self.persist.loading.is_none() {
+            // The log says so if it fails.
+            let _ = self.save_now();
         }
     }
 

@@ -40,6 +40,7 @@ use crate::persist::Persist;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
+use crate::sys::signal::Signal;
 use admit::Gates;
 use boot::Process;
 use buffers::RecentBuffers;
@@ -109,6 +110,10 @@ pub struct Life {
     /// Who runs the commands of a log that is being read, and room for the answers.
     pub loader: Option<Box<Session>>,
     pub loader_answer: Vec<u8>,
+    /// A signal asked for the end, and cron has not seen to it yet.
+    pub asked_to_stop: Option<Signal>,
+    /// Connections that MIGRATE keeps.
+    pub peers: commands::migrate::Peers,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
 }

@@ -9,7 +9,7 @@ use crate::config::ShutdownFlags;
 use crate::persist::aof::State;
 use crate::persist::child::Purpose;
 use crate::sys::process;
-use crate::sys::signal::Signal;
+use crate::sys::signal::{self, Signal};
 use crate::sys::supervisor;
 
 /// The server would not stop; the log says why.
@@ -25,11 +25,23 @@ impl Server {
         };
         if self.stop(flags).is_err() {
             let name = signal.name();
+            // The next INT is a first one again.
+            signal::rearm();
             log::warn!(
                 "{name} received but errors trying to shut down the server, check the logs for \
                  more information"
             );
         }
+    }
+
+    /// SHUTDOWN ABORT: a signal that was not seen to yet counts as if it had not come.
+    pub fn abort_stop(&mut self) -> bool {
+        let asked = self.life.asked_to_stop.take().is_some();
+        if asked {
+            signal::rearm();
+            log::info!("Shutdown manually aborted.");
+        }
+        asked
     }
 
     /// Ends the server with exit code 0. It refuses if data was to be saved and cannot be, unless

@@ -9,6 +9,7 @@ pub mod info;
 pub mod latency;
 pub mod lolwut;
 pub mod memory;
+pub mod migrate;
 pub mod misc;
 pub mod modules;
 pub mod monitor;
@@ -32,6 +33,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     latency::TABLE,
     lolwut::TABLE,
     memory::TABLE,
+    migrate::TABLE,
     misc::TABLE,
     modules::TABLE,
     monitor::TABLE,

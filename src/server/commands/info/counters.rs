@@ -98,9 +98,9 @@ fn keys(server: &Server, text: &mut Text) {
     );
     text.line("latest_fork_usec", server.life.fork_us);
     text.line("total_forks", server.life.forks);
+    text.line("migrate_cached_sockets", server.life.peers.len());
     text.lines(
         &[
-            "migrate_cached_sockets",
             "slave_expires_tracked_keys",
             "active_defrag_hits",
             "active_defrag_misses",
