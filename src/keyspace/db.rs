@@ -179,7 +179,7 @@ impl<'k> DbMut<'k> {
         let hash = self.hash(key);
         let (at, entry) = self.db.entries.find(hash, key)?;
         match entry.deadline_ms() {
-            Some(deadline_ms) if self.is_past(deadline_ms) => {
+            Some(deadline_ms) if self.is_past(deadline_ms) && !self.shared.none_overdue => {
                 self.expire(Found { at, hash });
                 None
             }

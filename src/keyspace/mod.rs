@@ -179,6 +179,8 @@ pub struct Shared {
     pub no_touch: bool,
     /// Overdue keys are hidden but stay: a replica, a paused or loading server.
     pub hold_expired: bool,
+    /// No key counts as overdue: a log is being read, which tells of the end of its keys.
+    pub none_overdue: bool,
     /// Overdue keys are removed as they become due, not only when somebody asks for them. Off only
     /// while a test wants to see them (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expiry: bool,
@@ -242,6 +244,7 @@ impl Keyspace {
             note_misses: false,
             no_touch: false,
             hold_expired: false,
+            none_overdue: false,
             active_expiry: true,
             awaited: 0,
             ready: Vec::new(),

@@ -134,6 +134,11 @@ impl Loading {
         (clock::mono_us() - self.started_us) as f64 / 1e6
     }
 
+    /// A pause after each key, for tests, in microseconds.
+    pub fn set_key_delay(&mut self, us: i64) {
+        self.rules.key_delay_us = us;
+    }
+
     /// Whether keys that are there already are replaced.
     pub fn merge(&mut self, merge: bool) {
         self.rules.merge = merge;
@@ -250,6 +255,7 @@ impl Loading {
         log::warn!("Internal error in RDB reading offset {offset}{what} -> {text}");
         match self.current.as_ref().map(|part| part.role) {
             Some(Role::Snapshot) | None => {
+                log::warn!("Terminating server after rdb file reading failure.");
                 log::warn!("Fatal error loading the DB, check server logs. Exiting.");
             }
             _ => log::warn!("Error reading the RDB base file {name}, AOF loading aborted"),
@@ -265,7 +271,7 @@ impl Loading {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Step {
         /// Records between two questions.
-        const STRETCH: u64 = 128;
+        const STRETCH: u64 = 64;
         let hasher = keyspace.view(DbIndex(0)).entries().hasher().clone();
         let with = Decode {
             tuning,
@@ -420,8 +426,8 @@ impl Loading {
         } = self.tally;
         if empty > 0 {
             log::info!(
-                "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, 'empty keys \
-                 skipped': {empty}."
+                "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys \
+                 skipped: {empty}."
             );
         } else {
             log::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");

@@ -415,6 +415,9 @@ impl Server {
             force,
             now_ms: self.clock.mono_ms(),
         };
+        if self.life.flush_sleep_us > 0 && self.persist.aof.needs_flush() {
+            clock::sleep_us(self.life.flush_sleep_us);
+        }
         let begun_us = clock::mono_us();
         let flushed = self.persist.aof.flush(rules);
         let took_us = clock::mono_us() - begun_us;

@@ -131,6 +131,7 @@ impl Server {
                 return Ok(true);
             };
             self.keyspace.set_now_ms(self.clock.now_ms());
+            loading.set_key_delay(self.config.key_load_delay as i64);
             let step = loading.step(&mut self.keyspace, &self.tuning, go_on);
             match step {
                 Step::Run(argv) => {
@@ -202,11 +203,16 @@ impl Server {
             );
             return Err(Unloadable);
         }
+        if self.config.key_load_delay > 0 {
+            clock::sleep_us(self.config.key_load_delay as u64);
+        }
+        self.keyspace.shared.none_overdue = true;
         let mut answer = std::mem::take(&mut self.life.loader_answer);
         answer.clear();
         let mut reply = Reply::new(&mut answer, Resp::V2);
         self.execute(session, argv, Tag::default(), &mut reply);
         self.life.loader_answer = answer;
+        self.keyspace.shared.none_overdue = false;
         if let Some(loading) = &mut self.persist.loading {
             loading.note_multi(session.multi.is_some());
         }

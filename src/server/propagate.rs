@@ -153,7 +153,10 @@ impl Server {
     /// order, brackets included.
     fn propagate_unit(&mut self, records: Vec<Record>) {
         if self.persist.aof.is_on() {
-            for record in records.iter().filter(|record| record.target == Target::Everybody) {
+            for record in records
+                .iter()
+                .filter(|record| record.target == Target::Everybody)
+            {
                 self.feed_log(record.db, &record.argv.as_argv());
             }
         }

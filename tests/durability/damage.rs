@@ -76,12 +76,16 @@ fn ends_of_commands(log: &[u8]) -> Vec<usize> {
 
 #[test]
 fn a_log_cut_anywhere_in_its_last_records_keeps_what_is_whole() {
-    let mut server = Server::ours().with(&["--appendonly", "yes"]).start();
+    let mut server = Server::ours()
+        .with(&["--appendonly", "yes", "--appendfsync", "always"])
+        .start();
     let mut client = server.client();
     for n in 1..=6 {
         client.run(&format!("RPUSH l {n}"));
     }
-    let log_path = server.path().join("appendonlydir/appendonly.aof.1.incr.aof");
+    let log_path = server
+        .path()
+        .join("appendonlydir/appendonly.aof.1.incr.aof");
     server.kill();
     let log = std::fs::read(&log_path).expect("it was written");
     let ends = ends_of_commands(&log);
@@ -96,7 +100,10 @@ fn a_log_cut_anywhere_in_its_last_records_keeps_what_is_whole() {
         if !ends.contains(&cut) {
             let kept = ends.iter().filter(|&&end| end <= cut).max().expect("one");
             let beside = log_path.with_extension(format!("aof.cut-at-{kept}"));
-            assert_eq!(std::fs::read(beside).ok().as_deref(), Some(&log[*kept..cut]));
+            assert_eq!(
+                std::fs::read(beside).ok().as_deref(),
+                Some(&log[*kept..cut])
+            );
         }
         server.kill();
     }
@@ -104,12 +111,16 @@ fn a_log_cut_anywhere_in_its_last_records_keeps_what_is_whole() {
 
 #[test]
 fn damage_in_the_middle_of_a_log_ends_the_start() {
-    let mut server = Server::ours().with(&["--appendonly", "yes"]).start();
+    let mut server = Server::ours()
+        .with(&["--appendonly", "yes", "--appendfsync", "always"])
+        .start();
     let mut client = server.client();
     for n in 1..=6 {
         client.run(&format!("RPUSH l {n}"));
     }
-    let path = server.path().join("appendonlydir/appendonly.aof.1.incr.aof");
+    let path = server
+        .path()
+        .join("appendonlydir/appendonly.aof.1.incr.aof");
     server.kill();
     let mut log = std::fs::read(&path).expect("it was written");
     let middle = ends_of_commands(&log)[3];
@@ -118,7 +129,10 @@ fn damage_in_the_middle_of_a_log_ends_the_start() {
     server.relaunch();
     assert!(!server.wait().success());
     let text = server.log();
-    assert!(text.contains("Bad file format reading the append only file"), "{text}");
+    assert!(
+        text.contains("Bad file format reading the append only file"),
+        "{text}"
+    );
     assert!(text.contains(&format!("up to offset {middle}")), "{text}");
     assert_eq!(std::fs::read(&path).expect("it stays"), log);
 }

@@ -79,7 +79,11 @@ fn restore_all(from: &mut Client, to: &mut Client, name: &str) {
     for key in from.run("KEYS *").items() {
         let key = key.text();
         let bytes = payload(from, &key);
-        let ttl = from.run(&format!("PEXPIRETIME {key}")).as_int().unwrap_or(-1).max(0);
+        let ttl = from
+            .run(&format!("PEXPIRETIME {key}"))
+            .as_int()
+            .unwrap_or(-1)
+            .max(0);
         let words: [&[u8]; 5] = [
             b"RESTORE",
             key.as_bytes(),
@@ -143,7 +147,15 @@ fn logs_are_the_same_here_and_there() {
         std::fs::rename(&aside, folder(&ours)).expect("the folder is ours");
         ours.restart();
         theirs.restart();
-        assert_eq!(digest(&mut theirs.client()), expected, "ours to Redis, {preamble}");
-        assert_eq!(digest(&mut ours.client()), expected, "Redis to ours, {preamble}");
+        assert_eq!(
+            digest(&mut theirs.client()),
+            expected,
+            "ours to Redis, {preamble}"
+        );
+        assert_eq!(
+            digest(&mut ours.client()),
+            expected,
+            "Redis to ours, {preamble}"
+        );
     }
 }

@@ -74,7 +74,10 @@ fn always_loses_nothing() {
             server.log()
         );
         let keys = server.client().run("DBSIZE").as_int();
-        assert!(keys == Some(301) || acknowledged == 0, "round {n}: {keys:?}");
+        assert!(
+            keys == Some(301) || acknowledged == 0,
+            "round {n}: {keys:?}"
+        );
         before = there;
     }
     println!("{before} writes, {:?}", began.elapsed());
@@ -85,12 +88,22 @@ fn everysec_loses_two_seconds_at_most() {
     let options = ["--appendonly", "yes", "--appendfsync", "everysec"];
     let mut server = Server::ours().with(&options).start();
     let mut before = 0;
-    for n in 0..setting("REDWHEEL_KILL_ROUNDS", 12) {
-        let pause = Duration::from_millis(30 + 41 * (n % 5));
+    for n in 0..setting("REDWHEEL_KILL_ROUNDS", 12).div_ceil(4) {
+        // Acknowledged more than two seconds before the cut: that is what may not be missing.
+        let old = {
+            let mut client = server.client();
+            (0..200).for_each(|_| {
+                client.run("INCR n");
+            });
+            client.run("GET n").text().parse().unwrap_or(0)
+        };
+        let pause = Duration::from_millis(2_300);
         let meanwhile = ["", "BGREWRITEAOF"][n as usize % 2];
-        // What was written is with the kernel, which a killed process does not take with it.
         let (acknowledged, there) = round(&mut server, before, pause, meanwhile);
-        assert!(there >= acknowledged, "round {n}: {there} of {acknowledged}");
+        assert!(
+            there >= old,
+            "round {n}: {there}, {old} were old, of {acknowledged}"
+        );
         before = there;
     }
 }
@@ -105,7 +118,9 @@ fn a_kill_while_loading_or_saving_changes_nothing() {
     client.run("DEBUG POPULATE 2000 key 50");
     client.run("CONFIG SET rdb-key-save-delay 0");
     assert_eq!(client.run("SAVE").text(), "OK");
-    let digest = client.run("DEBUG DIGEST").text();
+    let first = client.run("DEBUG DIGEST").text();
+    client.run("SET something else");
+    let second = client.run("DEBUG DIGEST").text();
     for n in 0..setting("REDWHEEL_KILL_ROUNDS", 12).min(20) {
         let mut client = server.client();
         client.run("CONFIG SET rdb-key-save-delay 100");
@@ -114,7 +129,9 @@ fn a_kill_while_loading_or_saving_changes_nothing() {
         thread::sleep(Duration::from_millis(5 + 13 * n));
         server.kill();
         server.restart();
-        assert_eq!(server.client().run("DEBUG DIGEST").text(), digest, "round {n}");
+        // The child of a killed server may end its work.
+        let digest = server.client().run("DEBUG DIGEST").text();
+        assert!(digest == first || digest == second, "round {n}");
         for file in std::fs::read_dir(server.path()).expect("it is there") {
             let name = file.expect("it is there").file_name();
             let name = name.to_string_lossy().into_owned();
@@ -147,7 +164,10 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
 fn wait_for(client: &mut crate::support::client::Client, text: &str) {
     let began = Instant::now();
     while !client.run("INFO persistence").text().contains(text) {
-        assert!(began.elapsed() < Duration::from_secs(20), "{text} never comes");
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{text} never comes"
+        );
         thread::sleep(Duration::from_millis(20));
     }
 }

@@ -28,7 +28,10 @@ fn data_set(with_field_deadlines: bool) -> Vec<String> {
         XGROUP CREATE stream grp 0\nXREADGROUP GROUP grp me COUNT 1 STREAMS stream >\n\
         XGROUP CREATECONSUMER stream grp idle\nXADD empty 1-1 f v\nXDEL empty 1-1\n\
         PFADD hll a b c d e f\nSETBIT bits 1000 1\nSELECT 3\nSET other db\nSELECT 0";
-    let mut all: Vec<String> = lines.split('\n').map(|line| line.trim().to_owned()).collect();
+    let mut all: Vec<String> = lines
+        .split('\n')
+        .map(|line| line.trim().to_owned())
+        .collect();
     all.push(format!("SET packed {}", "a".repeat(80)));
     all.push(format!("RPUSH deep {}", "y".repeat(20_000)));
     for n in 0..600 {

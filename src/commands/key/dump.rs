@@ -158,8 +158,11 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     let mut reader = Reader::of_bytes(body);
     cx.keyspace.shared.stats.sanitized += deep as u64;
-    let value =
-        payload::restore(&mut reader, &with).map_err(|_| CmdError::Fixed("ERR Bad data format"))?;
+    let value = payload::restore(&mut reader, &with).map_err(|error| {
+        let shown = String::from_utf8_lossy(key).escape_debug().to_string();
+        log::warn!("Internal error in RDB reading of a payload for key '{shown}' -> {error}");
+        CmdError::Fixed("ERR Bad data format")
+    })?;
     let now_ms = cx.now_ms();
     let deadline_ms = match (ttl_ms, options.absolute) {
         (0, _) => None,

@@ -21,6 +21,21 @@ const LINE_MAX: usize = 1024;
 pub struct Entry {
     pub name: String,
     pub seq: u64,
+    /// Where an increment begins and ends in the count of commands that replicas go by. Files of
+    /// earlier servers do not say; the end is known while nobody writes.
+    pub start: Option<u64>,
+    pub end: Option<u64>,
+}
+
+impl Entry {
+    pub fn new(name: String, seq: u64) -> Entry {
+        Entry {
+            name,
+            seq,
+            start: None,
+            end: None,
+        }
+    }
 }
 
 /// See the head of this file.
@@ -82,6 +97,12 @@ impl Manifest {
         let words = split_args(line).filter(|words| words.len() >= 6 && words.len() % 2 == 0);
         let words = words.ok_or(BAD)?;
         let (mut name, mut seq, mut kind) = (None, None, None);
+        let (mut start, mut end) = (None, None);
+        let number = |word: &[u8]| {
+            std::str::from_utf8(word)
+                .ok()
+                .and_then(|n| n.parse::<u64>().ok())
+        };
         for pair in words.chunks_exact(2) {
             match pair[0].to_ascii_lowercase().as_slice() {
                 b"file" => {
@@ -91,11 +112,9 @@ impl Manifest {
                     }
                     name = Some(text);
                 }
-                b"seq" => {
-                    seq = std::str::from_utf8(&pair[1])
-                        .ok()
-                        .and_then(|n| n.parse().ok())
-                }
+                b"seq" => seq = number(&pair[1]),
+                b"startoffset" => start = number(&pair[1]),
+                b"endoffset" => end = number(&pair[1]),
                 b"type" => kind = pair[1].first().copied(),
                 // As Redis does, words of the future are passed over.
                 _ => {}
@@ -103,7 +122,13 @@ impl Manifest {
         }
         match (name, seq, kind) {
             (Some(name), Some(seq), Some(kind)) if !name.is_empty() && seq > 0 => {
-                Ok((Entry { name, seq }, kind))
+                let entry = Entry {
+                    name,
+                    seq,
+                    start,
+                    end,
+                };
+                Ok((entry, kind))
             }
             _ => Err(BAD.into()),
         }
@@ -118,7 +143,13 @@ impl Manifest {
                 false => String::from_utf8_lossy(&quote(entry.name.as_bytes())).into_owned(),
             };
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "file {name} seq {} type {kind}", entry.seq);
+            let _ = write!(text, "file {name} seq {} type {kind}", entry.seq);
+            for (word, offset) in [("startoffset", entry.start), ("endoffset", entry.end)] {
+                if let Some(offset) = offset {
+                    let _ = write!(text, " {word} {offset}");
+                }
+            }
+            text.push('\n');
         };
         self.base.iter().for_each(|entry| add(entry, 'b'));
         self.history.iter().for_each(|entry| add(entry, 'h'));
@@ -132,21 +163,17 @@ impl Manifest {
         self.base_seq += 1;
         let suffix = if is_rdb { "rdb" } else { "aof" };
         let name = format!("{file}.{}.base.{suffix}", self.base_seq);
-        self.base = Some(Entry {
-            name: name.clone(),
-            seq: self.base_seq,
-        });
+        self.base = Some(Entry::new(name.clone(), self.base_seq));
         name
     }
 
     /// Another increment follows. Returns its name.
-    pub fn new_increment(&mut self, file: &str) -> String {
+    pub fn new_increment(&mut self, file: &str, offset: u64) -> String {
         self.increment_seq += 1;
         let name = format!("{file}.{}.incr.aof", self.increment_seq);
-        self.increments.push(Entry {
-            name: name.clone(),
-            seq: self.increment_seq,
-        });
+        let mut entry = Entry::new(name.clone(), self.increment_seq);
+        entry.start = Some(offset);
+        self.increments.push(entry);
         name
     }
 
@@ -170,8 +197,8 @@ mod tests {
     fn a_manifest_comes_back() {
         let mut manifest = Manifest::default();
         assert_eq!(manifest.new_base("a b.aof", true), "a b.aof.1.base.rdb");
-        manifest.new_increment("a b.aof");
-        manifest.new_increment("a b.aof");
+        manifest.new_increment("a b.aof", 0);
+        manifest.new_increment("a b.aof", 7);
         manifest.new_base("plain", false);
         manifest.retire_increments(1);
         let text = manifest.to_text();
@@ -179,8 +206,8 @@ mod tests {
             text,
             "file plain.2.base.aof seq 2 type b\n\
              file \"a b.aof.1.base.rdb\" seq 1 type h\n\
-             file \"a b.aof.1.incr.aof\" seq 1 type h\n\
-             file \"a b.aof.2.incr.aof\" seq 2 type i\n"
+             file \"a b.aof.1.incr.aof\" seq 1 type h startoffset 0\n\
+             file \"a b.aof.2.incr.aof\" seq 2 type i startoffset 7\n"
         );
         assert_eq!(Manifest::parse(text.as_bytes()), Ok(manifest));
     }

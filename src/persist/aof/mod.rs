@@ -116,6 +116,10 @@ pub struct Aof {
     pub size: u64,
     pub base_size: u64,
     selected: Option<DbIndex>,
+    /// How many commands were told so far: what replicas go by.
+    pub offset: u64,
+    /// Where the temporary increment begins.
+    begun_at: u64,
     /// The second that was last noted among the commands.
     stamped_s: i64,
     syncer: Syncer,
@@ -216,10 +220,7 @@ impl Aof {
         })?;
         if unheard_of {
             self.manifest.base_seq = 1;
-            self.manifest.base = Some(manifest::Entry {
-                name: self.name.clone(),
-                seq: 1,
-            });
+            self.manifest.base = Some(manifest::Entry::new(self.name.clone(), 1));
             self.write_manifest(&self.manifest)
                 .map_err(|error| format!("Can't write the AOF manifest: {}", reason(&error)))?;
         }
@@ -278,9 +279,16 @@ impl Aof {
                 return Err(format!("Can't create the AOF base file {name}"));
             }
         }
-        let (name, known) = match manifest.increments.last() {
-            Some(last) => (last.name.clone(), true),
-            None => (manifest.new_increment(&self.name), false),
+        let (name, known) = match manifest.increments.last_mut() {
+            Some(last) => {
+                // Somebody writes again, so its end is not known any more.
+                let bytes = fs::metadata(self.directory.join(&last.name)).map_or(0, |f| f.len());
+                if let Some(start) = last.start {
+                    self.offset = last.end.take().unwrap_or(start + bytes);
+                }
+                (last.name.clone(), true)
+            }
+            None => (manifest.new_increment(&self.name, self.offset), false),
         };
         let path = self.path_of(&name);
         let file = OpenOptions::new().append(true).create(true).open(&path);
@@ -348,6 +356,7 @@ impl Aof {
             self.buffer.extend_from_slice(digits.as_bytes());
             self.buffer.extend_from_slice(b"\r\n");
         }
+        self.offset += 1;
         self.head(b'*', argv.len());
         for word in argv.iter() {
             self.word(word);
@@ -390,9 +399,12 @@ impl Aof {
         let waits = self.state == State::WaitRewrite;
         let mut manifest = self.manifest.clone();
         let path = match waits {
-            true => self.temporary_increment(),
+            true => {
+                self.begun_at = self.offset;
+                self.temporary_increment()
+            }
             false => {
-                let name = manifest.new_increment(&self.name);
+                let name = manifest.new_increment(&self.name, self.offset);
                 self.path_of(&name)
             }
         };
@@ -429,7 +441,7 @@ impl Aof {
         }
         let waits = self.state == State::WaitRewrite;
         if waits {
-            let increment = manifest.new_increment(&self.name);
+            let increment = manifest.new_increment(&self.name, self.begun_at);
             let (temporary, path) = (self.temporary_increment(), self.path_of(&increment));
             if !rename_told(&temporary, &path, "incr") {
                 let _ = fs::remove_file(to);
@@ -471,8 +483,26 @@ impl Aof {
         self.syncer.forget_failure();
     }
 
+    /// Nobody writes any more: notes where the last increment ends.
+    pub fn note_end(&mut self) {
+        if self.state != State::On {
+            return;
+        }
+        let mut manifest = self.manifest.clone();
+        if let Some(last) = manifest.increments.last_mut()
+            && last.start.is_some()
+        {
+            last.end = Some(self.offset);
+            // The log says so if it fails; the note is a help, no more.
+            if self.write_manifest(&manifest).is_ok() {
+                self.manifest = manifest;
+            }
+        }
+    }
+
     /// CONFIG SET appendonly no.
     pub fn switch_off(&mut self) {
+        self.note_end();
         if let Some(old) = self.file.take()
             && let Err(error) = file::fsync(&old)
         {

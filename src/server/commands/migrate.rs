@@ -72,7 +72,8 @@ impl Peers {
 
     /// Closes those that nobody used for a while.
     pub fn expire(&mut self, now_ms: u64) {
-        self.0.retain(|_, kept| now_ms.saturating_sub(kept.used_ms) < KEPT_MS);
+        self.0
+            .retain(|_, kept| now_ms.saturating_sub(kept.used_ms) < KEPT_MS);
     }
 }
 
@@ -121,7 +122,11 @@ fn plan<'a>(args: &mut Args<'a>) -> Result<Plan<'a>, CmdError> {
     }
     let int = |text| crate::algo::number::parse_i64(text).ok_or(CmdError::NotInteger);
     let (timeout_ms, db) = (int(timeout)?, int(db)?);
-    let limit_ms = if timeout_ms <= 0 { 1000 } else { timeout_ms as u64 };
+    let limit_ms = if timeout_ms <= 0 {
+        1000
+    } else {
+        timeout_ms as u64
+    };
     Ok(Plan {
         host,
         port: int(port).ok().and_then(|n| n.try_into().ok()).unwrap_or(0),
@@ -174,16 +179,16 @@ fn migrate(
     if moving.is_empty() {
         return reply.simple("NOKEY");
     }
-    let mut moved = 0;
+    let mut moved = Vec::new();
     let mut talked = talk(server, &plan, &moving, &mut moved);
     // A connection that was kept may have been closed by the other side meanwhile.
     let stale = matches!(&talked, Err(Trouble::Writing(why) | Trouble::Reading(why))
         if !matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut));
-    if stale && moved == 0 {
+    if stale && moved.is_empty() {
         talked = talk(server, &plan, &moving, &mut moved);
     }
     if !plan.copy {
-        let gone: Vec<&[u8]> = moving[..moved].iter().map(|(key, ..)| *key).collect();
+        let gone: Vec<&[u8]> = moved.iter().map(|&at: &usize| moving[at].0).collect();
         forget(server, session, &gone);
     }
     match talked {
@@ -223,12 +228,12 @@ fn forget(server: &mut Server, session: &Session, keys: &[&[u8]]) {
     };
 }
 
-/// Sends everything and hears what the other server says. `moved` counts what it has taken.
+/// Sends everything and hears what the other server says. `moved` tells which it has taken.
 fn talk(
     server: &mut Server,
     plan: &Plan,
     moving: &[(&[u8], i64, Vec<u8>)],
-    moved: &mut usize,
+    moved: &mut Vec<usize>,
 ) -> Result<(), Trouble> {
     let address = (plan.host.clone(), plan.port);
     let now_ms = server.clock.mono_ms();
@@ -246,7 +251,9 @@ fn talk(
     let mut out = Vec::new();
     let mut before = 0;
     if !plan.auth.is_empty() {
-        let words: Vec<&[u8]> = std::iter::once(&b"AUTH"[..]).chain(plan.auth.iter().copied()).collect();
+        let words: Vec<&[u8]> = std::iter::once(&b"AUTH"[..])
+            .chain(plan.auth.iter().copied())
+            .collect();
         command(&mut out, &words);
         before += 1;
     }
@@ -260,7 +267,9 @@ fn talk(
         command(&mut out, if plan.replace { &words } else { &words[..4] });
     }
     for chunk in out.chunks(CHUNK) {
-        kept.peer.send(chunk, plan.limit).map_err(Trouble::Writing)?;
+        kept.peer
+            .send(chunk, plan.limit)
+            .map_err(Trouble::Writing)?;
     }
     let mut refused = None;
     let mut hear = |kept: &mut Kept| -> Result<bool, Trouble> {
@@ -275,13 +284,9 @@ fn talk(
     for _ in 0..before {
         let_in &= hear(&mut kept)?;
     }
-    let mut first_refusal = None;
     for at in 0..moving.len() {
-        let fine = hear(&mut kept)?;
-        if fine && let_in && first_refusal.is_none() {
-            *moved = at + 1;
-        } else if !fine {
-            first_refusal.get_or_insert(at);
+        if hear(&mut kept)? && let_in {
+            moved.push(at);
         }
     }
     match refused {

@@ -60,6 +60,8 @@ const MANY: usize = usize::MAX;
 /// All tools, as HELP lists them.
 #[rustfmt::skip]
 static TOOLS: &[Tool] = &[
+    tool("AOF-FLUSH-SLEEP", 1..=1, reload::flush_sleep, &[
+        "AOF-FLUSH-SLEEP <microseconds>", "    Sleep before the log is written."]),
     tool("ASSERT", 0..=0, crash::assert, &[
         "ASSERT", "    End the server as a failed assertion does."]),
     tool("CHANGE-REPL-ID", 0..=0, state::change_repl_id, &[

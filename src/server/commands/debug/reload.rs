@@ -63,3 +63,14 @@ pub(super) fn skip_checksum(
     server.tuning.skip_checksum = args.int()? != 0;
     reply.ok()
 }
+
+/// AOF-FLUSH-SLEEP <microseconds>.
+pub(super) fn flush_sleep(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.life.flush_sleep_us = args.int()?.max(0) as u64;
+    reply.ok()
+}
