@@ -13,8 +13,9 @@ pub mod resp;
 pub mod types;
 // L2: the databases.
 pub mod keyspace;
-// L3: the model of a command.
+// L3: the model of a command; values as bytes.
 pub mod command;
+pub mod rdb;
 // L4: data commands.
 pub mod commands;
 // The data commands as a library.
@@ -27,6 +28,7 @@ pub mod config;
 pub mod logging;
 pub mod multi;
 pub mod observe;
+pub mod persist;
 pub mod pubsub;
 pub mod tracking;
 // L6: the server owns everything and decides everything.

@@ -80,7 +80,8 @@ impl Reactor {
 
     fn turn(&mut self) -> io::Result<()> {
         let writing = !self.server.clients.writing.is_empty();
-        let busy = writing || !self.ready.is_empty() || !self.accepting.is_empty();
+        let loading = self.server.persist.loading.is_some();
+        let busy = writing || loading || !self.ready.is_empty() || !self.accepting.is_empty();
         let sleep_ms = if busy { 0 } else { self.server.sleep_ms() };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));
         match self.poll.poll(&mut self.events, timeout) {
@@ -96,6 +97,9 @@ impl Reactor {
         self.serve();
         self.server.run_timers();
         self.server.expire_slice();
+        if loading {
+            self.server.go_on_loading();
+        }
         self.wake();
         self.before_sleep();
         let server = &mut self.server;
@@ -166,11 +170,8 @@ impl Reactor {
             return;
         };
         while let Some(signal) = signals.take() {
-            self.server.stop_by_signal(signal);
-            if self.server.life.exit.is_none() {
-                // It stays up, so the next INT is a first one again.
-                signals.rearm();
-            }
+            // Cron does it, so that SHUTDOWN ABORT has a chance.
+            self.server.life.asked_to_stop = Some(signal);
         }
     }
 

@@ -13,10 +13,12 @@ const WRITE_MAX: usize = 1 << 20;
 const UNREAD_MAX: usize = 64 << 10;
 
 impl Reactor {
-    /// In this order: answers first (an AOF will go before them), then the end of those who leave.
+    /// In this order: the log of writes, so that what is acknowledged is in it; answers; the end of
+    /// those who leave.
     pub(super) fn before_sleep(&mut self) {
         self.server.limit_tracking();
         self.server.broadcast_invalid();
+        self.server.flush_before_answers();
         let mut writing = std::mem::take(&mut self.server.clients.writing);
         for slot in writing.drain(..) {
             self.server.write(slot);

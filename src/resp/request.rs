@@ -123,7 +123,8 @@ impl OwnedArgv {
         self.buf.extend_from_slice(arg);
     }
 
-    fn push_big(&mut self, big: Bytes) {
+    /// Adds an argument that has a buffer of its own.
+    pub fn push_big(&mut self, big: Bytes) {
         self.ranges.push(Range {
             start: IN_BIGS,
             len: self.bigs.len() as u32,

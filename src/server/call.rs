@@ -136,7 +136,7 @@ impl Server {
                     db: session.db,
                     caller: Caller {
                         id: session.id.0,
-                        must_obey: false,
+                        must_obey: session.must_obey,
                         may_wait: !session.deny_blocking,
                     },
                 };

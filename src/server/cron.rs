@@ -114,7 +114,7 @@ impl Server {
 
     /// Removes keys whose time has come, in a slice that holds up no client for long.
     pub fn expire_slice(&mut self) {
-        if self.pause.is_on() {
+        if self.pause.is_on() || self.persist.loading.is_some() {
             return;
         }
         if self
@@ -153,6 +153,13 @@ impl Server {
         stats.turn_rate.sample(stats.turns, now_ms);
         stats.turn_us_rate.sample(stats.turns_us, now_ms);
         self.sample_buffers();
+        self.tend_persistence();
+        if let Some(signal) = self.life.asked_to_stop.take() {
+            self.stop_by_signal(signal);
+        }
+        if !self.life.peers.is_empty() {
+            self.life.peers.expire(now_ms);
+        }
         let used = self.used_memory();
         self.life.peak.note(used, self.clock.now_ms());
     }

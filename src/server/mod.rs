@@ -13,8 +13,10 @@ pub mod commands;
 pub mod cron;
 pub mod freeing;
 pub mod invalidate;
+pub mod jobs;
 pub mod limits;
 pub mod listen;
+pub mod loading;
 pub mod notice;
 pub mod output;
 pub mod pause;
@@ -39,10 +41,12 @@ use crate::config::Config;
 use crate::keyspace::{Db, Keyspace, Tuning};
 use crate::multi::WatchIndex;
 use crate::observe::Observe;
+use crate::persist::Persist;
 use crate::pubsub::PubSub;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
+use crate::sys::signal::Signal;
 use crate::tracking::Tracking;
 use admit::Gates;
 use boot::Process;
@@ -85,6 +89,7 @@ pub struct Server {
     pub pause: Pause,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub persist: Persist,
 }
 
 /// What concerns the process as a whole.
@@ -104,6 +109,18 @@ pub struct Life {
     /// Bytes in use when the start was over, and the most since.
     pub startup_bytes: usize,
     pub peak: Peak,
+    /// How long the last fork took, in microseconds, and how many there were.
+    pub fork_us: u64,
+    pub forks: u64,
+    /// Who runs the commands of a log that is being read, and room for the answers.
+    pub loader: Option<Box<Session>>,
+    pub loader_answer: Vec<u8>,
+    /// A signal asked for the end, and cron has not seen to it yet.
+    pub asked_to_stop: Option<Signal>,
+    /// A pause before the log is written, for tests (DEBUG AOF-FLUSH-SLEEP).
+    pub flush_sleep_us: u64,
+    /// Connections that MIGRATE keeps.
+    pub peers: commands::migrate::Peers,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Turns in a row in which the table of cached keys was too large.
@@ -149,6 +166,7 @@ impl Server {
             pause: Pause::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
+            persist: Persist::default(),
             config,
         };
         for (from, to) in &server.config.renamed_commands {
@@ -178,6 +196,7 @@ impl Server {
         tuning.stream_node_max_bytes = c.stream_node_max_bytes;
         tuning.stream_node_max_entries = c.stream_node_max_entries;
         tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
+        self.apply_sanitizing();
     }
 
     /// What a client may send just now.

@@ -65,6 +65,11 @@ impl Unit {
         self.depth > 0
     }
 
+    /// Whether nothing is to be told yet.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     fn push(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
         self.is_eventful = true;
         self.records.push(Record {
@@ -141,13 +146,26 @@ impl Server {
         }
     }
 
+    /// Adds a command to the log of writes.
+    #[inline]
+    pub(super) fn feed_log(&mut self, db: Option<DbIndex>, argv: &Argv) {
+        let (stamp, now_s) = (self.config.aof_timestamp_enabled, self.clock.now_s());
+        self.persist.aof.feed(db, argv, now_s, stamp);
+    }
+
     /// Where everything goes that the AOF and the replicas are told: the records of one unit, in
     /// order, brackets included.
     fn propagate_unit(&mut self, records: Vec<Record>) {
+        if self.persist.aof.is_on() {
+            for record in records
+                .iter()
+                .filter(|record| record.target == Target::Everybody)
+            {
+                self.feed_log(record.db, &record.argv.as_argv());
+            }
+        }
         #[cfg(test)]
         self.unit.seen.push(records);
-        #[cfg(not(test))]
-        drop(records);
     }
 }
 

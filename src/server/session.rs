@@ -107,6 +107,8 @@ pub struct Session {
     pub id: ClientId,
     pub db: DbIndex,
     pub resp: Resp,
+    /// Its commands were decided elsewhere: they come from a log or from a primary.
+    pub must_obey: bool,
     /// May run any command: authenticated, or nobody has to be.
     pub authenticated: bool,
     pub user: String,
@@ -158,6 +160,7 @@ impl Session {
             id,
             db: DbIndex(0),
             resp: Resp::V2,
+            must_obey: false,
             authenticated: true,
             user: "default".into(),
             name: Vec::new(),

@@ -33,8 +33,10 @@ impl Server {
     #[inline(always)]
     pub(super) fn settle(&mut self, ran: Ran) {
         let told = ran.changed && self.propagates();
-        if told || self.has_effects() {
+        if self.has_effects() {
             self.settle_effects(&ran);
+        } else if told {
+            self.tell(&ran);
         }
     }
 
@@ -45,6 +47,15 @@ impl Server {
             || !effects.happened.is_empty()
             || effects.propagate.is_set()
             || !effects.sweeps.is_empty()
+    }
+
+    /// A command changed something, and that is all: on its own it goes straight to the log.
+    #[inline]
+    fn tell(&mut self, ran: &Ran) {
+        if self.unit.depth == 1 && self.unit.is_empty() && self.persist.aof.is_on() {
+            return self.feed_log(Some(ran.db), &ran.argv);
+        }
+        self.settle_effects(ran);
     }
 
     #[cold]
@@ -153,6 +164,9 @@ impl Server {
     /// What a change of whole databases means.
     #[cold]
     fn settle_sweep(&mut self, client: ClientId, sweep: Sweep) {
+        if sweep == Sweep::FlushedAll {
+            self.reset_snapshot();
+        }
         if !self.watch.is_empty() {
             self.touch_swept(sweep);
         }

@@ -9,9 +9,11 @@ pub mod info;
 pub mod latency;
 pub mod lolwut;
 pub mod memory;
+pub mod migrate;
 pub mod misc;
 pub mod modules;
 pub mod monitor;
+pub mod persistence;
 pub mod pubsub;
 pub mod shutdown;
 pub mod slowlog;
@@ -32,10 +34,12 @@ pub const TABLES: &[&[ServerCommand]] = &[
     latency::TABLE,
     lolwut::TABLE,
     memory::TABLE,
+    migrate::TABLE,
     misc::TABLE,
     modules::TABLE,
     monitor::TABLE,
     pubsub::TABLE,
+    persistence::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
     transactions::TABLE,
