@@ -32,7 +32,6 @@ flags! {
     ASKING = 12, "asking";
     FAST = 13, "fast";
     NO_AUTH = 14, "no_auth";
-    MAY_REPLICATE = 15, "may_replicate";
     NO_MANDATORY_KEYS = 16, "no_mandatory_keys";
     NO_ASYNC_LOADING = 17, "no_async_loading";
     NO_MULTI = 18, "no_multi";
@@ -46,6 +45,8 @@ pub const PROTECTED: Flags = Flags(1 << 31);
 
 // What the server must know of single commands beyond that. COMMAND INFO shows none of these.
 
+/// Reads, but what it does can matter to replicas.
+pub const MAY_REPLICATE: Flags = Flags(1 << 15);
 /// Runs at once between MULTI and EXEC, where others are queued.
 pub const IN_MULTI: Flags = Flags(1 << 30);
 /// Ends a transaction, one way or the other, so that it may not be refused for want of memory.

@@ -285,6 +285,12 @@ impl Query {
 
     /// Bytes not yet consumed by a command that ran.
     pub fn pending_bytes(&self) -> usize {
+        // While nothing but a big argument is read, what announced it is done with.
+        if let Some(big) = &self.big
+            && self.ready() == 0
+        {
+            return big.len();
+        }
         let ran = self
             .commands
             .get(self.next.wrapping_sub(1))

@@ -221,6 +221,10 @@ impl Server {
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
             self.feed_monitors(session, number, &args.argv(), reply);
         }
+        // It has read, if only that there is nothing yet.
+        if session.tracks && self.table[number].spec.flags.has(READONLY) {
+            self.remember_keys(session, number, &args.argv());
+        }
         self.park(session, number, args, wait);
         self.life.stamp = self.clock.cycles();
         self.leave(session, number, args, self.effects.dirty);

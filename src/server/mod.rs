@@ -196,6 +196,10 @@ impl Server {
         tuning.stream_node_max_bytes = c.stream_node_max_bytes;
         tuning.stream_node_max_entries = c.stream_node_max_entries;
         tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
+        tuning.max_reply = match c.client_output_buffer_limit[0].hard_bytes {
+            0 => usize::MAX,
+            most => most as usize,
+        };
         self.apply_sanitizing();
     }
 
