@@ -14,8 +14,11 @@ mod limits;
 mod monitor;
 mod pause;
 mod protocol;
+mod pubsub;
 mod sockets;
 mod time;
+mod tracking;
+mod transactions;
 
 use support::client::{Client, Value};
 use support::server::Server;
