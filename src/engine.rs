@@ -21,7 +21,7 @@ use crate::command::context::Caller;
 use crate::command::effects::{Effects, Event, Interest, Propagate};
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::TABLES;
-use crate::keyspace::{DbIndex, Keyspace, Leave, Tuning};
+use crate::keyspace::{DbIndex, Keyspace, Leave, Missed, Tuning};
 use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};
 use crate::sys::clock::Clock;
@@ -254,14 +254,15 @@ impl Engine {
                     .push((lapsed.db.0, Event::DEL.name, lapsed.key));
             }
         }
-        for (db, key) in self.keyspace.shared.missed.drain(..) {
+        for missed in self.keyspace.shared.missed.drain(..) {
+            let Missed { db, key, .. } = missed;
             outcome.events.push((db.0, Event::KEYMISS.name, key));
         }
         let words = |argv: &Argv| argv.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
         outcome.dirty = std::mem::take(&mut self.effects.dirty);
         match std::mem::take(&mut self.effects.propagate) {
             Propagate::Verbatim if outcome.dirty > 0 => outcome.propagated.push(words(argv)),
-            Propagate::Verbatim | Propagate::Nothing => {}
+            Propagate::Verbatim | Propagate::Nothing | Propagate::Replicas => {}
             Propagate::Instead(list) => outcome
                 .propagated
                 .extend(list.iter().map(|argv| words(&argv.as_argv()))),
@@ -273,6 +274,7 @@ impl Engine {
         self.effects.sweeps.clear();
         self.keyspace.shared.doomed.clear();
         self.keyspace.shared.await_doomed = false;
+        self.keyspace.shared.settled();
     }
 }
 

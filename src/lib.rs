@@ -25,6 +25,7 @@ pub mod bio;
 pub mod blocking;
 pub mod config;
 pub mod logging;
+pub mod multi;
 pub mod observe;
 // L6: the server owns everything and decides everything.
 pub mod server;

@@ -56,13 +56,20 @@ impl Cx<'_> {
     #[inline(always)]
     pub fn changed_in(&mut self, db: DbIndex, event: Event, key: &[u8]) {
         self.effects.dirty += 1;
-        self.effects.note(db, key, Some(event));
+        self.note(db, key, Some(event));
     }
 
     /// An event that follows from a change already counted.
     #[inline(always)]
     pub fn also(&mut self, event: Event, key: &[u8]) {
-        self.effects.note(self.db, key, Some(event));
+        self.note(self.db, key, Some(event));
+    }
+
+    /// Something happened to a key that is not counted here.
+    #[inline(always)]
+    pub fn note(&mut self, db: DbIndex, key: &[u8], event: Option<Event>) {
+        let shared = &mut self.keyspace.shared;
+        self.effects.note(shared, db, key, event);
     }
 
     /// What the AOF and replicas get instead of the command itself.

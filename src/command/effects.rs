@@ -3,7 +3,7 @@
 //! Counting `dirty` always happens; everything else is kept only if somebody is interested, which
 //! is one test of a bit set.
 
-use crate::keyspace::DbIndex;
+use crate::keyspace::{DbIndex, Shared};
 use crate::resp::request::OwnedArgv;
 
 /// Who listens. The server sets these bits when the first listener comes and clears them after the
@@ -23,6 +23,10 @@ impl Interest {
     pub fn has(self, other: Interest) -> bool {
         self.0 & other.0 != 0
     }
+
+    pub fn set(&mut self, who: Interest, on: bool) {
+        self.0 = self.0 & !who.0 | if on { who.0 } else { 0 };
+    }
 }
 
 /// The class of a notification, as `notify-keyspace-events` writes it.
@@ -34,6 +38,13 @@ pub struct Class(pub u8);
 pub struct Event {
     pub name: &'static str,
     pub class: Class,
+}
+
+impl Event {
+    /// Whether the key changed. The other events of a change come beside one that says so.
+    pub fn touches(self) -> bool {
+        !matches!(self.class.0, b'n' | b'o' | b'c' | b'm')
+    }
 }
 
 macro_rules! events {
@@ -116,6 +127,8 @@ events! {
 /// A key that something happened to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Happened {
+    /// Its place among the facts of the command (`Shared::fact`).
+    pub at: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
     /// `None` where only the change matters, not its name.
@@ -138,8 +151,18 @@ pub enum Propagate {
     Verbatim,
     /// Nothing, whatever it changed.
     Nothing,
+    /// The command as it came, to replicas alone, whether or not it changed anything.
+    Replicas,
     /// These instead.
     Instead(Vec<OwnedArgv>),
+}
+
+impl Propagate {
+    /// Something else than what follows by itself.
+    #[inline(always)]
+    pub fn is_set(&self) -> bool {
+        !matches!(self, Propagate::Verbatim)
+    }
 }
 
 /// Collected while a command runs, drained right after it.
@@ -157,12 +180,13 @@ pub struct Effects {
 impl Effects {
     /// Notes what happened to a key for those who are interested.
     #[inline(always)]
-    pub fn note(&mut self, db: DbIndex, key: &[u8], event: Option<Event>) {
+    pub fn note(&mut self, shared: &mut Shared, db: DbIndex, key: &[u8], event: Option<Event>) {
         if self
             .interest
             .has(Interest(Interest::KEYS.0 | Interest::EVENTS.0))
         {
             self.happened.push(Happened {
+                at: shared.fact(),
                 db,
                 key: key.to_vec(),
                 event,

@@ -4,7 +4,7 @@
 use super::keys::KeySpec;
 
 /// What a command does and where it may run; names as COMMAND INFO prints them.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flags(pub u32);
 
 macro_rules! flags {
@@ -44,7 +44,26 @@ flags! {
 /// not show it.
 pub const PROTECTED: Flags = Flags(1 << 31);
 
+// What the server must know of single commands beyond that. COMMAND INFO shows none of these.
+
+/// Runs at once between MULTI and EXEC, where others are queued.
+pub const IN_MULTI: Flags = Flags(1 << 30);
+/// Ends a transaction, one way or the other, so that it may not be refused for want of memory.
+pub const ENDS_MULTI: Flags = Flags(1 << 29);
+/// Runs the queue: it is all that the queued commands are.
+pub const RUNS_QUEUE: Flags = Flags(1 << 28);
+/// Comes across keys that nobody named. What it removes on the way is no transaction.
+pub const ARBITRARY_KEYS: Flags = Flags(1 << 27);
+/// What a RESP2 client may say that is subscribed to something.
+pub const SUBSCRIBER: Flags = Flags(1 << 26);
+
 impl Flags {
+    /// Whether any of these is among them.
+    #[inline(always)]
+    pub const fn any(self, others: Flags) -> bool {
+        self.0 & others.0 != 0
+    }
+
     pub const NONE: Flags = Flags(0);
 
     #[inline(always)]

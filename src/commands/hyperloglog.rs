@@ -163,7 +163,7 @@ fn pfcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if kept.is_none() {
         // The bytes changed, though nothing happened to what they stand for.
         cx.effects.dirty += 1;
-        cx.effects.note(cx.db, key, None);
+        cx.note(cx.db, key, None);
     }
     reply.int(estimate as i64)
 }

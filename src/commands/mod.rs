@@ -56,8 +56,8 @@ fn signed_count(args: &mut Args) -> Result<i64, CmdError> {
 
 /// Tells that a value of type `old` was replaced by one of type `new`.
 fn tell_overwritten(cx: &mut Cx, db: DbIndex, key: &[u8], old: Kind, new: Kind) {
-    cx.effects.note(db, key, Some(Event::OVERWRITTEN));
+    cx.note(db, key, Some(Event::OVERWRITTEN));
     if old != new {
-        cx.effects.note(db, key, Some(Event::TYPE_CHANGED));
+        cx.note(db, key, Some(Event::TYPE_CHANGED));
     }
 }

@@ -6,7 +6,7 @@
 
 use super::expiry::{self, KeyTimer};
 use super::fields;
-use super::{DbIndex, Departed, Doomed, Shared, Waste};
+use super::{DbIndex, Departed, Doomed, Missed, Shared, Waste};
 use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher, Remains, ValueMut};
 use crate::types::entry::{EntryRef, INLINE_MAX, NewValue};
@@ -145,6 +145,11 @@ impl<'k> DbMut<'k> {
         self.index
     }
 
+    /// What all databases share.
+    pub fn shared(&mut self) -> &mut Shared {
+        self.shared
+    }
+
     pub fn len(&self) -> usize {
         self.db.len()
     }
@@ -218,7 +223,13 @@ impl<'k> DbMut<'k> {
     fn miss(&mut self, key: &[u8]) {
         self.shared.stats.misses += 1;
         if self.shared.note_misses {
-            self.shared.missed.push((self.index, key.to_vec()));
+            self.shared.stirred = true;
+            let at = self.shared.fact();
+            self.shared.missed.push(Missed {
+                at,
+                db: self.index,
+                key: key.to_vec(),
+            });
         }
     }
 
@@ -294,6 +305,7 @@ impl<'k> DbMut<'k> {
     #[inline(always)]
     pub fn signal(&mut self, kind: Kind, key: &[u8]) {
         if self.shared.awaited & kind.bit() != 0 {
+            self.shared.stirred = true;
             self.shared.ready.push((self.index, key.to_vec()));
         }
     }
@@ -303,6 +315,7 @@ impl<'k> DbMut<'k> {
     fn signal_gone(&mut self, found: Found) {
         if self.shared.awaited & Kind::GONE != 0 {
             let key = self.get(found).key().to_vec();
+            self.shared.stirred = true;
             self.shared.ready.push((self.index, key));
         }
     }
@@ -484,7 +497,10 @@ impl<'k> DbMut<'k> {
         let volatile = entry.deadline_ms().is_some();
         if why == Leave::Expired {
             let key = entry.key().to_vec();
+            self.shared.stirred = true;
+            let at = self.shared.fact();
             self.shared.departed.push(Departed {
+                at,
                 db: self.index,
                 key,
                 why,
@@ -597,6 +613,7 @@ impl<'k> DbMut<'k> {
         self.db.volatile_hashes -= fields::is_counted(&heap) as usize;
         if objects > 0 || heap.bytes() > SLOW_TO_DROP {
             let waste = Waste::Value(heap);
+            self.shared.stirred = true;
             self.shared.doomed.push(Doomed { waste, objects });
         }
     }
@@ -659,7 +676,7 @@ fn parts(heap: &Heap) -> usize {
 pub fn is_slow_to_drop(waste: &Waste) -> bool {
     match waste {
         Waste::Value(_) => true,
-        Waste::Entries(entries) => {
+        Waste::Entries(_, entries) => {
             let heaps = || entries.iter().filter_map(EntryRef::heap);
             entries.len() > SLOW_TO_FLUSH || heaps().map(Heap::bytes).sum::<usize>() > SLOW_TO_DROP
         }

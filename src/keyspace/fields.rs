@@ -25,6 +25,8 @@ const SORTED_PER_INSERT: usize = 4;
 /// Fields of one hash that left because their time had come.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Lapsed {
+    /// Its place among the facts of the command (`Shared::fact`).
+    pub at: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
     pub fields: Vec<Vec<u8>>,
@@ -42,7 +44,10 @@ impl Shared {
         {
             return last.fields.push(field.to_vec());
         }
+        self.stirred = true;
+        let at = self.fact();
         self.lapsed.push(Lapsed {
+            at,
             db,
             key: key.to_vec(),
             fields: vec![field.to_vec()],

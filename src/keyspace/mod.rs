@@ -87,6 +87,15 @@ impl Default for Tuning {
     }
 }
 
+/// A key that a lookup for reading did not find.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// Its place among the facts of the command (`Shared::fact`).
+    pub at: u32,
+    pub db: DbIndex,
+    pub key: Vec<u8>,
+}
+
 /// Something on its way to being dropped, by the helper thread if that takes long.
 pub struct Doomed {
     pub waste: Waste,
@@ -98,12 +107,15 @@ pub struct Doomed {
 /// What is dropped.
 pub enum Waste {
     Value(Box<Heap>),
-    Entries(Box<Entries>),
+    /// All of a database.
+    Entries(DbIndex, Box<Entries>),
 }
 
 /// A key that left without a command naming it: expired, evicted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Departed {
+    /// Its place among the facts of the command (`Shared::fact`).
+    pub at: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
     pub why: Leave,
@@ -139,7 +151,7 @@ pub struct Shared {
     pub lapsed: Vec<Lapsed>,
     /// Keys that a lookup for reading did not find, kept only while somebody listens to that.
     /// Drained with the effects.
-    pub missed: Vec<(DbIndex, Vec<u8>)>,
+    pub missed: Vec<Missed>,
     pub note_misses: bool,
     /// Lookups of the current command leave no trace in LRU and LFU (CLIENT NO-TOUCH, TOUCH aside).
     pub no_touch: bool,
@@ -152,6 +164,10 @@ pub struct Shared {
     pub awaited: u8,
     /// Keys of which something awaited happened. Drained with the effects.
     pub ready: Vec<(DbIndex, Vec<u8>)>,
+    /// Any of the lists above holds something.
+    pub stirred: bool,
+    /// Facts noted so far, so that those of different lists can be told in their order.
+    facts: u32,
     /// Where small collections are edited before they go back into their entries.
     scratch: Vec<u8>,
 }
@@ -160,6 +176,19 @@ impl Shared {
     /// Whether the wheels may be turned.
     fn expires_actively(&self) -> bool {
         self.active_expiry && !self.hold_expired
+    }
+
+    /// The place of the next fact.
+    #[inline]
+    pub fn fact(&mut self) -> u32 {
+        self.facts += 1;
+        self.facts
+    }
+
+    /// Everything was told: the lists are empty again.
+    pub fn settled(&mut self) {
+        self.stirred = false;
+        self.facts = 0;
     }
 }
 
@@ -194,6 +223,8 @@ impl Keyspace {
             active_expiry: true,
             awaited: 0,
             ready: Vec::new(),
+            stirred: false,
+            facts: 0,
             scratch: Vec::new(),
         };
         let dbs = (0..databases)
@@ -269,6 +300,18 @@ impl Keyspace {
             .map(|(i, db)| (DbIndex(i as u32), db))
     }
 
+    /// Whether a key is there, overdue or not. It is not looked up for anybody: nothing happens.
+    pub fn holds(&self, index: DbIndex, key: &[u8]) -> bool {
+        self.view(index).entries.find(self.hash(key), key).is_some()
+    }
+
+    /// Whether a key is there though its time has come.
+    pub fn is_overdue(&self, index: DbIndex, key: &[u8]) -> bool {
+        let found = self.view(index).entries.find(self.hash(key), key);
+        let deadline_ms = found.and_then(|(_, entry)| entry.deadline_ms());
+        deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.shared.now_ms)
+    }
+
     pub fn swap(&mut self, a: DbIndex, b: DbIndex) {
         self.dbs.swap(a.0 as usize, b.0 as usize);
     }
@@ -282,8 +325,9 @@ impl Keyspace {
         );
         let len = db.len();
         if len > 0 {
+            self.shared.stirred = true;
             self.shared.doomed.push(Doomed {
-                waste: Waste::Entries(Box::new(db.into_entries())),
+                waste: Waste::Entries(index, Box::new(db.into_entries())),
                 objects: len as u64,
             });
         }

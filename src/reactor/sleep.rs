@@ -116,6 +116,7 @@ impl Server {
     /// Lets go of a client that is closed.
     fn forget(&mut self, mut client: Client) {
         self.stop_waiting(&mut client.session);
+        self.end_transaction(&mut client.session);
         if client.session.monitor {
             self.stop_monitor(&mut client.session);
         }

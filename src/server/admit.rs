@@ -4,10 +4,10 @@
 //! are refused, and an authenticated client's command passes at once while none is set.
 
 use super::Server;
-use super::session::{Ending, Session};
+use super::session::{Ending, Session, Special};
 use crate::command::CmdError;
 use crate::command::error::{SHOWN, shown_part};
-use crate::command::spec::{DENYOOM, MAY_REPLICATE, NO_AUTH, PROTECTED, READONLY, Spec, WRITE};
+use crate::command::spec::*;
 use crate::config::Allowed;
 use crate::resp::request::Argv;
 
@@ -37,13 +37,19 @@ pub enum Verdict {
     Refuse(CmdError),
     /// Not now: the command stays where it is.
     Wait,
+    /// When EXEC says so.
+    Queue,
 }
 
 impl Server {
     /// Whether a known command with checked arity may run.
     #[inline(always)]
     pub fn admit(&self, session: &Session, spec: &'static Spec) -> Verdict {
-        if self.gates.0 == 0 && session.authenticated && !spec.flags.has(PROTECTED) {
+        if self.gates.0 == 0
+            && session.authenticated
+            && session.special == Special::default()
+            && !spec.flags.has(PROTECTED)
+        {
             return Verdict::Run;
         }
         self.ask_gates(session, spec)
@@ -57,14 +63,30 @@ impl Server {
         if let Some(error) = self.stranger(session, spec) {
             return Verdict::Refuse(error);
         }
+        if let Some(error) = self.outside_only(session, spec) {
+            return Verdict::Refuse(error);
+        }
+        // EXEC is all that it will run.
+        let mut flags = spec.flags;
+        if let Some(multi) = &session.multi
+            && flags.has(RUNS_QUEUE)
+        {
+            flags = flags | multi.flags;
+        }
+        if let Some(error) = self.out_of_memory(session, flags) {
+            return Verdict::Refuse(error);
+        }
+        if let Some(error) = self.subscribed(session, spec) {
+            return Verdict::Refuse(error);
+        }
         if let Some(error) = self.only_watches(session, spec) {
             return Verdict::Refuse(error);
         }
-        if let Some(error) = self.out_of_memory(spec) {
-            return Verdict::Refuse(error);
-        }
-        if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, spec) {
+        if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
             return Verdict::Wait;
+        }
+        if session.special.has(Special::MULTI) && !flags.has(IN_MULTI) {
+            return Verdict::Queue;
         }
         Verdict::Run
     }
@@ -101,15 +123,35 @@ impl Server {
             .then_some(CmdError::Fixed("NOAUTH Authentication required."))
     }
 
-    /// At the memory limit, nothing that needs more.
-    fn out_of_memory(&self, spec: &Spec) -> Option<CmdError> {
+    /// Some commands make no sense in a transaction.
+    fn outside_only(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
+        (session.special.has(Special::MULTI) && spec.flags.has(NO_MULTI)).then_some(
+            CmdError::Fixed("ERR Command not allowed inside a transaction"),
+        )
+    }
+
+    /// At the memory limit, nothing that needs more: the queue of a transaction does.
+    fn out_of_memory(&self, session: &Session, flags: Flags) -> Option<CmdError> {
         let limit = self.config.maxmemory;
+        let queues = session.special.has(Special::MULTI) && !flags.has(ENDS_MULTI);
         let full = self.gates.0 & Gates::MAXMEMORY != 0
-            && spec.flags.has(DENYOOM)
+            && (queues || flags.has(DENYOOM))
             && self.used_memory() as u64 > limit;
         full.then_some(CmdError::Fixed(
             "OOM command not allowed when used memory > 'maxmemory'.",
         ))
+    }
+
+    /// In RESP2 a reply could be taken for a message, so a subscriber says little else.
+    fn subscribed(&self, session: &Session, spec: &'static Spec) -> Option<CmdError> {
+        let held = session.special.has(Special::SUBSCRIBER) && !spec.flags.has(SUBSCRIBER);
+        held.then(|| {
+            let name = self.table.name_of(spec);
+            CmdError::Text(format!(
+                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT \
+                 / RESET are allowed in this context"
+            ))
+        })
     }
 
     /// A monitor only watches, as a replica does.

@@ -4,7 +4,9 @@ use super::Server;
 use super::admit::{Gates, Verdict};
 use super::session::Session;
 use super::table::Handler;
+use super::unit::Ran;
 use crate::command::context::Caller;
+use crate::command::spec::ARBITRARY_KEYS;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 
@@ -47,7 +49,12 @@ impl Server {
                 self.refuse(session, number, error, reply);
                 return true;
             }
+            Verdict::Queue => {
+                self.queue(session, number, skip, argv, reply);
+                return true;
+            }
         }
+        session.last_command = Some(number);
         let mut args = Args::new(argv, skip);
         if tag.hashed {
             args = args.with_key_hash(self.table[number].first_key as usize, tag.hash);
@@ -88,6 +95,10 @@ impl Server {
     fn refuse(&mut self, session: &mut Session, number: u16, error: CmdError, reply: &mut Reply) {
         self.table[number].stats.rejected += 1;
         session.last_command = Some(number);
+        if session.multi.is_some() {
+            let spec = self.table[number].spec;
+            return self.fail_transaction(session, Some(spec), &error, reply);
+        }
         self.reply_error(&error, reply);
     }
 
@@ -100,7 +111,7 @@ impl Server {
             return;
         }
         let error = self.unknown_command(argv);
-        self.reply_error(&error, reply);
+        self.fail_transaction(session, None, &error, reply);
     }
 
     #[cold]
@@ -114,9 +125,10 @@ impl Server {
     #[inline(always)]
     pub fn call(&mut self, session: &mut Session, number: u16, mut args: Args, reply: &mut Reply) {
         let handler = self.table[number].handler;
+        let dirty = self.effects.dirty;
+        self.enter_unit();
         // The bytes an earlier hint spoke of may have changed.
         self.keyspace.forget_hint();
-        session.last_command = Some(number);
         let result: CmdResult = match handler {
             Handler::Data(run) => {
                 let mut cx = Cx {
@@ -128,7 +140,7 @@ impl Server {
                     caller: Caller {
                         id: session.id.0,
                         must_obey: false,
-                        may_wait: true,
+                        may_wait: !session.deny_blocking,
                     },
                 };
                 run(&mut cx, &mut args, reply)
@@ -161,7 +173,23 @@ impl Server {
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
             self.feed_monitors(session, number, &args.argv(), reply);
         }
-        self.settle();
+        self.leave(session, number, &args, dirty);
+    }
+
+    /// The effects of a command are settled, and the unit ends if it was all of it.
+    #[inline(always)]
+    fn leave(&mut self, session: &Session, number: u16, args: &Args, dirty: u64) {
+        self.settle(Ran {
+            client: session.id,
+            db: session.db,
+            argv: args.argv(),
+            changed: self.effects.dirty != dirty,
+        });
+        if self.unit.is_eventful && self.unit.depth == 1 {
+            let flags = self.table[number].spec.flags;
+            self.unit.is_loose = flags.has(ARBITRARY_KEYS);
+        }
+        self.leave_unit(session.id);
     }
 
     /// A command has nothing to answer yet. It counts when it answers.
@@ -179,6 +207,6 @@ impl Server {
         }
         self.park(session, number, args, wait);
         self.life.stamp = self.clock.cycles();
-        self.settle();
+        self.leave(session, number, args, self.effects.dirty);
     }
 }

@@ -129,7 +129,7 @@ impl Server {
             let mut db = self.keyspace.db(DbIndex(index));
             let more =
                 db.expire_due(go_on) == Slice::More || db.expire_fields_due(go_on) == Slice::More;
-            self.settle();
+            self.settle_alone();
             if more {
                 break;
             }

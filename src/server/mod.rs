@@ -15,6 +15,7 @@ pub mod limits;
 pub mod listen;
 pub mod notice;
 pub mod pause;
+pub mod propagate;
 pub mod redact;
 pub mod session;
 pub mod shutdown;
@@ -31,6 +32,7 @@ use crate::command::effects::Effects;
 use crate::command::{Args, CmdResult, Entry, Reply};
 use crate::config::Config;
 use crate::keyspace::{Db, Keyspace, Tuning};
+use crate::multi::WatchIndex;
 use crate::observe::Observe;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::sys::clock::Clock;
@@ -43,6 +45,7 @@ use commands::monitor::Monitors;
 use cron::Timers;
 use listen::Doors;
 use pause::Pause;
+use propagate::Unit;
 use session::{Ending, ReplyMode, Session, Wire};
 use stats::Stats;
 use table::Table;
@@ -57,6 +60,8 @@ pub type ServerCommand = Entry<ServerFn>;
 pub struct Server {
     pub keyspace: Keyspace,
     pub effects: Effects,
+    pub unit: Unit,
+    pub watch: WatchIndex,
     pub tuning: Tuning,
     pub clients: Clients,
     pub table: Table,
@@ -113,6 +118,8 @@ impl Server {
         let mut server = Server {
             keyspace,
             effects: Effects::default(),
+            unit: Unit::default(),
+            watch: WatchIndex::default(),
             tuning: Tuning::default(),
             clients: Clients::default(),
             table: Table::new(crate::commands::TABLES, commands::TABLES),
@@ -258,6 +265,7 @@ impl Server {
         session.last_active_ms = self.clock.mono_ms();
         session.wire = Wire::of(query, output);
         let elements = query.has_elements();
+        let mut silent = session.reply_mode.is_silent();
         loop {
             if elements {
                 let db = self.keyspace.view(session.db);
@@ -278,8 +286,12 @@ impl Server {
             let mut reply = Reply::new(&mut output.bytes, session.resp);
             let done = self.execute(session, argv, tag, &mut reply);
             if session.reply_mode != ReplyMode::On && session.parked.is_none() {
-                self.drop_reply(session, &mut output.bytes, start);
+                if silent {
+                    output.bytes.truncate(start);
+                }
+                session.reply_mode = session.reply_mode.next();
             }
+            silent = session.reply_mode.is_silent();
             if !done {
                 break;
             }
@@ -289,28 +301,6 @@ impl Server {
             }
         }
         query.compact();
-    }
-
-    /// CLIENT REPLY OFF and SKIP: the answer was written, and is forgotten.
-    #[cold]
-    pub(in crate::server) fn drop_reply(
-        &mut self,
-        session: &mut Session,
-        output: &mut Vec<u8>,
-        start: usize,
-    ) {
-        match session.reply_mode {
-            ReplyMode::On => {}
-            ReplyMode::Off => output.truncate(start),
-            ReplyMode::SkipNext => {
-                output.truncate(start);
-                session.reply_mode = ReplyMode::Skip;
-            }
-            ReplyMode::Skip => {
-                output.truncate(start);
-                session.reply_mode = ReplyMode::On;
-            }
-        }
     }
 
     /// Recognises what a client has sent. A protocol error is answered, and ends the client once

@@ -8,7 +8,7 @@ use super::Server;
 use super::admit::Gates;
 use super::cron::Timer;
 use super::session::{ClientId, Session};
-use crate::command::spec::{MAY_REPLICATE, Spec, WRITE};
+use crate::command::spec::{Flags, MAY_REPLICATE, WRITE};
 
 /// What is held back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -41,14 +41,14 @@ impl Pause {
     }
 
     /// Whether this command of this client has to wait.
-    pub fn holds(&self, session: &Session, spec: &Spec) -> bool {
+    pub fn holds(&self, session: &Session, flags: Flags) -> bool {
         // A monitor is to see that nothing happens.
         if session.monitor {
             return false;
         }
         match self.held {
             Held::Nothing => false,
-            Held::Writes => spec.flags.has(WRITE) || spec.flags.has(MAY_REPLICATE),
+            Held::Writes => flags.any(WRITE | MAY_REPLICATE),
             Held::Everything => true,
         }
     }

@@ -3,12 +3,18 @@
 use super::clients::Output;
 use super::unblock::Parked;
 use crate::keyspace::DbIndex;
+use crate::multi::Transaction;
 use crate::resp::encode::Resp;
 use crate::resp::request::Query;
 
 /// A connection's number, never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub u64);
+
+impl ClientId {
+    /// For what happens by itself.
+    pub const NOBODY: ClientId = ClientId(0);
+}
 
 /// What CLIENT REPLY chose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -22,6 +28,23 @@ pub enum ReplyMode {
     Skip,
 }
 
+impl ReplyMode {
+    /// Whether what a command answers is forgotten.
+    #[inline(always)]
+    pub fn is_silent(self) -> bool {
+        matches!(self, ReplyMode::Off | ReplyMode::Skip)
+    }
+
+    /// The mode after a command.
+    pub fn next(self) -> ReplyMode {
+        match self {
+            ReplyMode::SkipNext => ReplyMode::Skip,
+            ReplyMode::Skip => ReplyMode::On,
+            other => other,
+        }
+    }
+}
+
 /// How a connection is to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Ending {
@@ -30,6 +53,25 @@ pub enum Ending {
     /// What is in the output still goes out.
     AfterReply,
     Now,
+}
+
+/// States of a client in which the gates look at every command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Special(pub u8);
+
+impl Special {
+    /// Between MULTI and EXEC.
+    pub const MULTI: u8 = 1;
+    /// Subscribed to something, in RESP2.
+    pub const SUBSCRIBER: u8 = 2;
+
+    pub fn set(&mut self, state: u8, on: bool) {
+        self.0 = self.0 & !state | if on { state } else { 0 };
+    }
+
+    pub fn has(self, state: u8) -> bool {
+        self.0 & state != 0
+    }
 }
 
 /// The sizes of a client's buffers, in bytes.
@@ -78,6 +120,12 @@ pub struct Session {
     pub monitor: bool,
     /// Held back until a pause ends.
     pub paused: bool,
+    /// States in which the gates look at every command.
+    pub special: Special,
+    /// What it has queued since MULTI.
+    pub multi: Option<Box<Transaction>>,
+    /// It may not be made to wait: EXEC runs its commands.
+    pub deny_blocking: bool,
     /// The command that waits for a key, if one does (`server::unblock`).
     pub parked: Option<Box<Parked>>,
     /// The command that runs now has waited before: until when it may, if that is limited, in
@@ -117,6 +165,9 @@ impl Session {
             no_touch: false,
             monitor: false,
             paused: false,
+            special: Special::default(),
+            multi: None,
+            deny_blocking: false,
             parked: None,
             resumed: None,
             alarm_ms: None,

@@ -166,6 +166,12 @@ impl Table {
         }
     }
 
+    /// What a command is called in full.
+    pub fn name_of(&self, spec: &'static Spec) -> &str {
+        let slot = self.slots.iter().find(|slot| std::ptr::eq(slot.spec, spec));
+        slot.map_or(spec.name, |slot| &slot.full_name)
+    }
+
     /// The command that a client calls by this name.
     #[inline(always)]
     pub fn lookup(&self, name: &[u8]) -> Option<u16> {

@@ -120,8 +120,7 @@ impl Server {
     }
 
     /// Notes the keys that became ready, and serves them unless that is being done already.
-    #[cold]
-    pub(super) fn settle_ready(&mut self) {
+    pub(super) fn serve_ready(&mut self) {
         for (db, key) in std::mem::take(&mut self.keyspace.shared.ready) {
             self.blocking.note_ready(db, key);
         }
@@ -138,8 +137,7 @@ impl Server {
     }
 
     /// What a change of whole databases means for those who wait.
-    #[cold]
-    pub(super) fn settle_sweep(&mut self, sweep: Sweep) {
+    pub(super) fn wake_swept(&mut self, sweep: Sweep) {
         if self.blocking.is_empty() {
             return;
         }
@@ -256,12 +254,16 @@ impl Server {
         self.life.stamp = self.clock.cycles();
         let no_touch = std::mem::replace(&mut self.keyspace.shared.no_touch, session.no_touch);
         session.last_active_ms = self.clock.mono_ms();
+        let silent = session.reply_mode.is_silent();
         let start = output.bytes.len();
         let mut reply = Reply::new(&mut output.bytes, session.resp);
         act(self, session, parked, &mut reply);
         self.keyspace.shared.no_touch = no_touch;
         if session.reply_mode != ReplyMode::On && session.parked.is_none() {
-            self.drop_reply(session, &mut output.bytes, start);
+            if silent {
+                output.bytes.truncate(start);
+            }
+            session.reply_mode = session.reply_mode.next();
         }
         self.check_output_limit(client);
     }

@@ -1,52 +1,237 @@
-//! The end of a command: what its effects mean for everybody else.
+//! The end of a command, and of the unit it belongs to: what its effects mean for everybody else.
+//!
+//! Calls nest: EXEC runs the commands of its queue, a script those it calls. After each command
+//! `settle` tells whoever watches, caches or listens. Only when the outermost call is over, at the
+//! end of the *execution unit*, everything leaves that the AOF and the replicas are to know, and
+//! clients are served that waited for a key.
 
 use super::Server;
-use crate::command::effects::Propagate;
+use super::session::ClientId;
+use crate::command::effects::{Event, Happened, Interest, Sweep};
 use crate::keyspace::db::is_slow_to_drop;
+use crate::keyspace::{DbIndex, Doomed, Leave, Waste};
+use crate::multi::Fate;
+use crate::resp::request::Argv;
 
 /// For how long a synchronous flush waits for the helper thread, in microseconds. Entries and
 /// tables count as free at once, since nobody can reach them; this is for values beside them. It
 /// is enough for a thousand of those and holds up nobody; what is left is freed a little later.
 const SYNC_FLUSH_US: u64 = 2_000;
 
+/// A command that is over.
+pub struct Ran<'a> {
+    pub client: ClientId,
+    pub db: DbIndex,
+    pub argv: Argv<'a>,
+    /// It changed something.
+    pub changed: bool,
+}
+
 impl Server {
     /// Draws the conclusions from what a command stated.
     #[inline(always)]
-    pub fn settle(&mut self) {
-        let effects = &mut self.effects;
-        if !effects.happened.is_empty()
-            || !matches!(effects.propagate, Propagate::Verbatim)
-            || !self.keyspace.shared.departed.is_empty()
-            || !self.keyspace.shared.doomed.is_empty()
-            || !self.keyspace.shared.lapsed.is_empty()
-            || !effects.sweeps.is_empty()
-            || !self.keyspace.shared.ready.is_empty()
-        {
-            self.settle_effects();
+    pub(super) fn settle(&mut self, ran: Ran) {
+        let told = ran.changed && self.propagates();
+        if told || self.has_effects() {
+            self.settle_effects(&ran);
         }
     }
 
+    #[inline(always)]
+    fn has_effects(&self) -> bool {
+        let effects = &self.effects;
+        self.keyspace.shared.stirred
+            || !effects.happened.is_empty()
+            || effects.propagate.is_set()
+            || !effects.sweeps.is_empty()
+    }
+
     #[cold]
-    fn settle_effects(&mut self) {
-        self.effects.happened.clear();
-        for sweep in std::mem::take(&mut self.effects.sweeps) {
-            self.settle_sweep(sweep);
+    fn settle_effects(&mut self, ran: &Ran) {
+        self.settle_facts(ran.client);
+        self.propagate_command(ran.db, &ran.argv, ran.changed);
+    }
+
+    /// Settles what happened without a command, each thing as a unit of its own.
+    pub fn settle_alone(&mut self) {
+        if self.has_effects() {
+            self.unit.is_loose = true;
+            self.settle_facts(ClientId::NOBODY);
+            self.end_unit(ClientId::NOBODY);
         }
-        self.effects.propagate = Propagate::Verbatim;
-        self.keyspace.shared.departed.clear();
-        self.keyspace.shared.lapsed.clear();
+    }
+
+    /// Tells of everything that happened, in the order in which it did.
+    fn settle_facts(&mut self, client: ClientId) {
+        let mut sweeps = std::mem::take(&mut self.effects.sweeps);
+        for sweep in sweeps.drain(..) {
+            self.settle_sweep(client, sweep);
+        }
+        self.effects.sweeps = sweeps;
+        let mut facts = std::mem::take(&mut self.effects.happened);
+        self.gather_facts(&mut facts);
+        for fact in facts.drain(..) {
+            self.settle_fact(client, &fact);
+        }
+        self.effects.happened = facts;
+        self.bury_doomed();
+        self.keyspace.shared.settled();
+        self.unit.is_eventful |=
+            !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready();
+    }
+
+    /// Adds what the keyspace noted by itself to what the command stated.
+    fn gather_facts(&mut self, facts: &mut Vec<Happened>) {
+        let shared = &mut self.keyspace.shared;
+        let stated = facts.len();
+        let departed = std::mem::take(&mut shared.departed);
+        let lapsed = std::mem::take(&mut shared.lapsed);
+        for missed in shared.missed.drain(..) {
+            facts.push(Happened {
+                at: missed.at,
+                db: missed.db,
+                key: missed.key,
+                event: Some(Event::KEYMISS),
+            });
+        }
+        for gone in departed {
+            self.propagate_departed(gone.db, &gone.key);
+            let event = match gone.why {
+                Leave::Evicted => Event::EVICTED,
+                _ => Event::EXPIRED,
+            };
+            facts.push(Happened {
+                at: gone.at,
+                db: gone.db,
+                key: gone.key,
+                event: Some(event),
+            });
+        }
+        for lapsed in lapsed {
+            self.propagate_lapsed(&lapsed);
+            let mut push = |event, key| {
+                facts.push(Happened {
+                    at: lapsed.at,
+                    db: lapsed.db,
+                    key,
+                    event: Some(event),
+                });
+            };
+            if lapsed.emptied {
+                push(Event::HEXPIRED, lapsed.key.clone());
+                push(Event::DEL, lapsed.key);
+            } else {
+                push(Event::HEXPIRED, lapsed.key);
+            }
+        }
+        if facts.len() > stated {
+            facts.sort_by_key(|fact| fact.at);
+        }
+    }
+
+    fn settle_fact(&mut self, client: ClientId, fact: &Happened) {
+        if fact.event.is_none_or(Event::touches) {
+            self.touch(client, fact.db, &fact.key);
+        }
+    }
+
+    /// A key changed: tells those who watch it.
+    fn touch(&mut self, _client: ClientId, db: DbIndex, key: &[u8]) {
+        if !self.watch.is_empty() {
+            let keyspace = &self.keyspace;
+            self.watch.touch(db, key, || keyspace.holds(db, key));
+        }
+    }
+
+    /// What a change of whole databases means.
+    #[cold]
+    fn settle_sweep(&mut self, _client: ClientId, sweep: Sweep) {
+        if !self.watch.is_empty() {
+            self.touch_swept(sweep);
+        }
+        self.wake_swept(sweep);
+    }
+
+    /// Marks those who watch keys of a database that was emptied or replaced.
+    fn touch_swept(&mut self, sweep: Sweep) {
+        let (keyspace, watch) = (&self.keyspace, &mut self.watch);
+        let mut emptied = |db: DbIndex| {
+            watch.touch_all(db, |key, was_expired| {
+                let was_there = keyspace.shared.doomed.iter().any(|doomed| {
+                    matches!(&doomed.waste, Waste::Entries(of, entries)
+                        if *of == db && entries.find(keyspace.hash(key), key).is_some())
+                });
+                match (was_there, was_expired) {
+                    (true, false) => Fate::Changed,
+                    _ => Fate::Unchanged,
+                }
+            });
+        };
+        match sweep {
+            Sweep::Flushed(db) => emptied(db),
+            Sweep::FlushedAll => {
+                (0..keyspace.databases()).for_each(|index| emptied(DbIndex(index)));
+            }
+            Sweep::Swapped(a, b) => {
+                for (db, before) in [(a, b), (b, a)] {
+                    watch.touch_all(db, |key, was_expired| {
+                        let is_there = keyspace.holds(db, key);
+                        let is_overdue = is_there && keyspace.is_overdue(db, key);
+                        let was_there = keyspace.holds(before, key);
+                        match (was_there, is_there, was_expired) {
+                            (false, false, _) if was_expired => Fate::Overdue,
+                            (false, false, _) => Fate::Unchanged,
+                            (_, false, true) => Fate::Unchanged,
+                            (_, true, true) if is_overdue => Fate::Overdue,
+                            (false, true, false) if is_overdue => Fate::Overdue,
+                            _ => Fate::Changed,
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// Drops what left, what takes long by the helper thread.
+    fn bury_doomed(&mut self) {
         for doomed in self.keyspace.shared.doomed.drain(..) {
-            if is_slow_to_drop(&doomed.waste) {
+            let Doomed { waste, objects } = &doomed;
+            if is_slow_to_drop(waste) {
                 self.bio.bury(doomed);
             } else {
-                self.bio.count_freed(doomed.objects);
+                self.bio.count_freed(*objects);
             }
         }
         if std::mem::take(&mut self.keyspace.shared.await_doomed) {
             self.bio.await_idle(SYNC_FLUSH_US);
         }
-        if !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready() {
-            self.settle_ready();
+    }
+
+    /// Sees to it that commands state what somebody wants to hear of, and nothing else.
+    pub fn refresh_interest(&mut self) {
+        let interest = &mut self.effects.interest;
+        interest.set(Interest::KEYS, !self.watch.is_empty());
+    }
+
+    /// A call begins.
+    #[inline(always)]
+    pub(super) fn enter_unit(&mut self) {
+        self.unit.depth += 1;
+    }
+
+    /// A call is over; the outermost one ends the unit.
+    #[inline(always)]
+    pub(super) fn leave_unit(&mut self, client: ClientId) {
+        self.unit.depth -= 1;
+        if self.unit.depth == 0 && self.unit.is_eventful {
+            self.end_unit(client);
         }
+    }
+
+    #[cold]
+    fn end_unit(&mut self, _client: ClientId) {
+        self.unit.is_eventful = false;
+        self.propagate_pending();
+        self.serve_ready();
     }
 }

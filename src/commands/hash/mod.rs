@@ -421,11 +421,11 @@ fn set_pairs(cx: &mut Cx, args: &mut Args, command: &str) -> Result<usize, CmdEr
             db.put_fields(found, pairs(words), tuning)
         }
         None if small => {
-            cx.effects.note(cx.db, key, Some(Event::NEW));
+            cx.effects.note(db.shared(), cx.db, key, Some(Event::NEW));
             db.add_small_hash(key, pairs(words), tuning).1
         }
         None => {
-            cx.effects.note(cx.db, key, Some(Event::NEW));
+            cx.effects.note(db.shared(), cx.db, key, Some(Event::NEW));
             let found = db.add_hash(key);
             db.hash_to_table(found);
             db.put_fields(found, pairs(words), tuning)

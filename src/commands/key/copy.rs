@@ -10,7 +10,7 @@ const SAME: CmdError = CmdError::Fixed("ERR source and destination objects are t
 
 /// An event of a key that may lie in another database than the caller's.
 fn tell(cx: &mut Cx, db: DbIndex, event: Event, key: &[u8]) {
-    cx.effects.note(db, key, Some(event));
+    cx.note(db, key, Some(event));
 }
 
 /// COPY source destination [DB n] [REPLACE].

@@ -150,7 +150,7 @@ pub static TABLE: &[DataCommand] = &[
         spec: Spec {
             name: "randomkey",
             arity: 1,
-            flags: READONLY,
+            flags: all(&[READONLY, ARBITRARY_KEYS]),
             group: Group::Generic,
             since: "1.0.0",
             summary: "The name of some key.",
@@ -186,7 +186,7 @@ pub static TABLE: &[DataCommand] = &[
         spec: Spec {
             name: "scan",
             arity: -2,
-            flags: READONLY,
+            flags: all(&[READONLY, ARBITRARY_KEYS]),
             group: Group::Generic,
             usage: "cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT] [type:string@TYPE!6.0.0]",
             since: "2.8.0",

@@ -166,7 +166,7 @@ pub(super) fn xackdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
     }
     cx.effects.dirty += acknowledged;
     if deleted > 0 {
-        cx.effects.note(cx.db, key, Some(Event::XDEL));
+        cx.note(cx.db, key, Some(Event::XDEL));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "ping",
             arity: -1,
-            flags: FAST,
+            flags: all(&[FAST, SUBSCRIBER]),
             group: Group::Connection,
             usage: "[message:string]",
             since: "1.0.0",
@@ -62,7 +62,10 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "quit",
             arity: -1,
-            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY]),
+            flags: all(&[
+                NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY, IN_MULTI, ENDS_MULTI,
+                SUBSCRIBER,
+            ]),
             group: Group::Connection,
             since: "1.0.0",
             summary: "Closes the connection.",
@@ -110,7 +113,10 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "reset",
             arity: 1,
-            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY]),
+            flags: all(&[
+                NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY, IN_MULTI, ENDS_MULTI,
+                SUBSCRIBER,
+            ]),
             group: Group::Connection,
             since: "6.2.0",
             summary: "Puts the connection back into its first state.",
@@ -276,6 +282,7 @@ fn reset(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut R
     if session.monitor {
         server.stop_monitor(session);
     }
+    server.end_transaction(session);
     session.reset();
     session.authenticated = server.acl.admits_strangers();
     server.keyspace.shared.no_touch = false;

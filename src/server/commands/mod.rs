@@ -14,6 +14,7 @@ pub mod modules;
 pub mod monitor;
 pub mod shutdown;
 pub mod slowlog;
+pub mod transactions;
 
 use super::session::Session;
 use super::{Server, ServerCommand};
@@ -35,6 +36,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     monitor::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
+    transactions::TABLE,
 ];
 
 /// A container without a subcommand: the arguments are too few.

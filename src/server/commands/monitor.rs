@@ -5,7 +5,7 @@
 
 use crate::algo::quoting::write_quoted;
 use crate::command::spec::*;
-use crate::command::{Args, CmdResult, Reply};
+use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::resp::request::Argv;
 use crate::server::admit::Gates;
 use crate::server::redact::{REDACTED, is_secret};
@@ -49,6 +49,11 @@ fn monitor(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
+    if session.deny_blocking {
+        return Err(CmdError::Fixed(
+            "ERR MONITOR isn't allowed for DENY BLOCKING client",
+        ));
+    }
     // Asked again, it stays silent.
     if session.monitor {
         return Ok(());

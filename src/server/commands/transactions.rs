@@ -1,0 +1,264 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH: commands that run as one.
+//!
+//! Between MULTI and EXEC the gates send commands here instead of running them (`queue`). EXEC runs
+//! the queue through the same `call` as anything, within its own execution unit: nothing else runs
+//! in between, nobody is made to wait, and all of it is propagated together.
+
+use crate::command::effects::Propagate;
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::multi::Queued;
+use crate::resp::request::Argv;
+use crate::server::session::{Session, Special};
+use crate::server::{Server, ServerCommand};
+
+const TRANSACTION: Spec = Spec {
+    group: Group::Transactions,
+    ..Spec::BASE
+};
+
+pub static TABLE: &[ServerCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "multi",
+            arity: 1,
+            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI]),
+            since: "1.2.0",
+            summary: "Begins a transaction.",
+            complexity: "O(1)",
+            ..TRANSACTION
+        },
+        run: multi,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "exec",
+            arity: 1,
+            flags: all(&[
+                NOSCRIPT,
+                LOADING,
+                STALE,
+                SKIP_SLOWLOG,
+                IN_MULTI,
+                ENDS_MULTI,
+                RUNS_QUEUE,
+            ]),
+            since: "1.2.0",
+            summary: "Runs the commands of a transaction.",
+            complexity: "Depends on commands in the transaction",
+            ..TRANSACTION
+        },
+        run: exec,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "discard",
+            arity: 1,
+            flags: all(&[
+                NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI, ENDS_MULTI,
+            ]),
+            since: "2.0.0",
+            summary: "Gives a transaction up.",
+            complexity: "O(N), when N is the number of queued commands",
+            ..TRANSACTION
+        },
+        run: discard,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "watch",
+            arity: -2,
+            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI]),
+            keys: &[KeySpec::range(1, -1, 1, &[RO])],
+            usage: "key:key...",
+            since: "2.2.0",
+            summary: "Lets the next transaction run only if these keys stay as they are.",
+            complexity: "O(1) for every key.",
+            ..TRANSACTION
+        },
+        run: watch,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "unwatch",
+            arity: 1,
+            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY]),
+            since: "2.2.0",
+            summary: "Forgets which keys were to stay as they are.",
+            complexity: "O(1)",
+            ..TRANSACTION
+        },
+        run: unwatch,
+        subcommands: &[],
+    },
+];
+
+/// MULTI.
+fn multi(_: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if session.multi.is_some() {
+        return Err(CmdError::Fixed("ERR MULTI calls can not be nested"));
+    }
+    session.multi = Some(Box::default());
+    session.special.set(Special::MULTI, true);
+    reply.ok()
+}
+
+/// EXEC.
+fn exec(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    let Some(multi) = &mut session.multi else {
+        return Err(CmdError::Fixed("ERR EXEC without MULTI"));
+    };
+    let queue = multi.take();
+    if multi.failed {
+        server.end_transaction(session);
+        return Err(CmdError::Fixed(
+            "EXECABORT Transaction discarded because of previous errors.",
+        ));
+    }
+    if server.watch.is_dirty(session.id.0) || server.watches_expired(session) {
+        server.end_transaction(session);
+        return reply.null_array();
+    }
+    // Watched no longer: the commands themselves need not be compared with anything.
+    server.watch.forget(session.id.0);
+    server.refresh_interest();
+    server.run_queue(session, queue, reply);
+    server.end_transaction(session);
+    Ok(())
+}
+
+/// DISCARD.
+fn discard(
+    server: &mut Server,
+    session: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if session.multi.is_none() {
+        return Err(CmdError::Fixed("ERR DISCARD without MULTI"));
+    }
+    server.end_transaction(session);
+    reply.ok()
+}
+
+/// WATCH key [key …].
+fn watch(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if session.multi.is_some() {
+        return Err(CmdError::Fixed("ERR WATCH inside MULTI is not allowed"));
+    }
+    for key in args.rest().iter() {
+        let was_expired = server.keyspace.is_overdue(session.db, key);
+        server
+            .watch
+            .watch(session.id.0, session.db, key, was_expired);
+    }
+    server.refresh_interest();
+    reply.ok()
+}
+
+/// UNWATCH.
+fn unwatch(
+    server: &mut Server,
+    session: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.watch.forget(session.id.0);
+    server.refresh_interest();
+    reply.ok()
+}
+
+impl Server {
+    /// Puts a command into the queue of its client.
+    #[cold]
+    pub(in crate::server) fn queue(
+        &mut self,
+        session: &mut Session,
+        number: u16,
+        skip: usize,
+        argv: Argv,
+        reply: &mut Reply,
+    ) {
+        session.last_command = Some(number);
+        // It will not run, so it need not be kept.
+        let is_lost = self.watch.is_dirty(session.id.0);
+        if let Some(multi) = session.multi.as_mut().filter(|multi| !multi.failed)
+            && !is_lost
+        {
+            let argv = argv.to_owned();
+            let command = Queued { number, skip, argv };
+            multi.push(command, self.table[number].spec.flags);
+        }
+        let _ = reply.simple("QUEUED");
+    }
+
+    /// A command was refused: if that happens while commands are queued, none of them will run. To
+    /// EXEC itself the answer says so.
+    #[cold]
+    pub(in crate::server) fn fail_transaction(
+        &mut self,
+        session: &mut Session,
+        spec: Option<&Spec>,
+        error: &CmdError,
+        reply: &mut Reply,
+    ) {
+        let Some(multi) = &mut session.multi else {
+            return self.reply_error(error, reply);
+        };
+        multi.failed = true;
+        if spec.is_none_or(|spec| !spec.flags.has(RUNS_QUEUE)) {
+            return self.reply_error(error, reply);
+        }
+        self.end_transaction(session);
+        let before = b"EXECABORT Transaction discarded because of: ";
+        let text = [before.as_slice(), &error.bytes()].concat();
+        self.reply_error(&CmdError::Bytes(text), reply);
+    }
+
+    /// Whether the time of a watched key has come since. It may not have been removed yet.
+    fn watches_expired(&self, session: &Session) -> bool {
+        let client = session.id.0;
+        self.watch.watched(client).iter().any(|(db, key)| {
+            self.keyspace.is_overdue(*db, key) && !self.watch.was_expired(client, *db, key)
+        })
+    }
+
+    /// Runs what was queued, each command with an answer of its own.
+    fn run_queue(&mut self, session: &mut Session, queue: Vec<Queued>, reply: &mut Reply) {
+        let began = self.life.stamp;
+        let denied = std::mem::replace(&mut session.deny_blocking, true);
+        let _ = reply.array(queue.len());
+        for command in &queue {
+            let silent = session.reply_mode.is_silent();
+            let start = reply.deferred();
+            let args = Args::new(command.argv.as_argv(), command.skip);
+            self.call(session, command.number, args, reply);
+            if silent && session.reply_mode.is_silent() {
+                reply.undo(start);
+            }
+            reply.resp = session.resp;
+        }
+        session.deny_blocking = denied;
+        // What EXEC took is what its commands took, and what it tells is what they told.
+        self.life.stamp = began;
+        self.effects.propagate = Propagate::Nothing;
+    }
+
+    /// Back to the state before MULTI and WATCH.
+    pub fn end_transaction(&mut self, session: &mut Session) {
+        session.multi = None;
+        session.special.set(Special::MULTI, false);
+        self.watch.forget(session.id.0);
+        self.refresh_interest();
+    }
+}
