@@ -27,6 +27,7 @@ pub mod config;
 pub mod logging;
 pub mod multi;
 pub mod observe;
+pub mod script;
 // L6: the server owns everything and decides everything.
 pub mod server;
 // L7: the loop, and how the process starts.

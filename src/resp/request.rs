@@ -123,6 +123,13 @@ impl OwnedArgv {
         self.buf.extend_from_slice(arg);
     }
 
+    /// Forgets the arguments and keeps the room.
+    pub fn clear(&mut self) {
+        self.buf.clear();
+        self.ranges.clear();
+        self.bigs.clear();
+    }
+
     fn push_big(&mut self, big: Bytes) {
         self.ranges.push(Range {
             start: IN_BIGS,
