@@ -6,6 +6,7 @@
 //! (`SetValue`) are made small from the start.
 
 use super::{DbMut, Found, Tuning, WrongKind};
+use crate::algo::rng::Rng;
 use crate::types::entries::KeyHasher;
 use crate::types::entry::NewValue;
 use crate::types::intset;
@@ -414,22 +415,17 @@ impl DbMut<'_> {
     }
 
     /// Takes a random member out of a found set after `see` has seen it.
-    pub fn pop_member(
-        &mut self,
-        found: Found,
-        mut random: impl FnMut() -> u64,
-        see: impl FnOnce(Item),
-    ) {
+    pub fn pop_member(&mut self, found: Found, rng: &mut Rng, see: impl FnOnce(Item)) {
         match self.get(found).encoding() {
             encoding @ Encoding::Intset => self.edit_compact(found, encoding, |set| {
-                let index = below(random(), intset::len(set));
+                let index = below(rng.next_u64(), intset::len(set));
                 if let Some(n) = intset::get(set, index) {
                     see(Item::Int(n));
                     intset::remove(set, n);
                 }
             }),
             encoding @ Encoding::Listpack => self.edit_compact(found, encoding, |lp| {
-                let index = below(random(), listpack::len(lp));
+                let index = below(rng.next_u64(), listpack::len(lp));
                 if let Some(at) = listpack::seek(lp, index as i64) {
                     see(listpack::get(lp, at));
                     listpack::remove(lp, at);
@@ -437,8 +433,9 @@ impl DbMut<'_> {
             }),
             _ => {
                 if let Some(Heap::Set(pack)) = self.heap_mut(found)
-                    && let Some(at) = pack.pick(random)
+                    && let Some(at) = pack.pick(|| rng.next_u64())
                 {
+                    pack.foresee(rng.clone());
                     if let Some(record) = pack.get(at) {
                         see(record.key);
                     }

@@ -6,6 +6,7 @@ pub mod crash;
 pub mod file;
 pub mod memory;
 pub mod process;
+pub mod schedule;
 pub mod signal;
 pub mod socket;
 pub mod supervisor;
