@@ -27,7 +27,9 @@ pub mod config;
 pub mod logging;
 pub mod multi;
 pub mod observe;
+pub mod pubsub;
 pub mod script;
+pub mod tracking;
 // L6: the server owns everything and decides everything.
 pub mod server;
 // L7: the loop, and how the process starts.

@@ -56,6 +56,11 @@ pub const RUNS_QUEUE: Flags = Flags(1 << 28);
 pub const ARBITRARY_KEYS: Flags = Flags(1 << 27);
 /// What a RESP2 client may say that is subscribed to something.
 pub const SUBSCRIBER: Flags = Flags(1 << 26);
+/// What it answers is a push, which CLIENT REPLY does not silence.
+pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
+
+/// Runs code that may do anything, or what it says of itself.
+pub const RUNS_SCRIPT: Flags = Flags(1 << 24);
 
 impl Flags {
     /// Whether any of these is among them.

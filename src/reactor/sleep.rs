@@ -15,6 +15,8 @@ const UNREAD_MAX: usize = 64 << 10;
 impl Reactor {
     /// In this order: answers first (an AOF will go before them), then the end of those who leave.
     pub(super) fn before_sleep(&mut self) {
+        self.server.limit_tracking();
+        self.server.broadcast_invalid();
         let mut writing = std::mem::take(&mut self.server.clients.writing);
         for slot in writing.drain(..) {
             self.server.write(slot);
@@ -63,15 +65,12 @@ impl Server {
         if client.session.ending == Ending::Now {
             return;
         }
-        let output = &mut client.output;
-        let end = output.bytes.len().min(output.sent + WRITE_MAX);
-        match client.link.write(&output.bytes[output.sent..end]) {
-            Ok(n) => {
-                output.sent += n;
+        match client.output.send(&client.link, WRITE_MAX) {
+            Ok((n, all)) => {
                 client.session.bytes_out += n as u64;
                 self.stats.bytes_out += n as u64;
                 self.stats.writes += 1;
-                self.after_write(slot, end);
+                self.after_write(slot, all);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -85,15 +84,14 @@ impl Server {
         }
     }
 
-    /// Lets go of what was sent; `end` is how far this write was to go.
-    fn after_write(&mut self, slot: usize, end: usize) {
+    /// Lets go of what was sent; `all` tells that this write went as far as it was to go.
+    fn after_write(&mut self, slot: usize, all: bool) {
         let Some(client) = self.clients.get_mut(slot) else {
             return;
         };
         let output = &mut client.output;
-        if output.sent == output.bytes.len() {
-            let bytes = std::mem::take(&mut output.bytes);
-            output.sent = 0;
+        if output.pending() == 0 {
+            let bytes = output.take_bytes();
             client.over_soft_limit_ms = None;
             if client.session.ending != Ending::No {
                 self.clients.closing.push(slot);
@@ -101,13 +99,9 @@ impl Server {
             return self.clients.recycle_output(bytes);
         }
         // A short write waits for the socket; a full one only made room for the others.
-        let go_on = output.sent == end;
-        if output.sent > output.bytes.len() / 2 {
-            // A slow reader's buffer must not keep what was sent.
-            output.bytes.drain(..output.sent);
-            output.sent = 0;
-        }
-        if go_on {
+        // A slow reader's buffer must not keep what was sent.
+        output.compact();
+        if all {
             client.is_writing = true;
             self.clients.writing.push(slot);
         }
@@ -117,6 +111,8 @@ impl Server {
     fn forget(&mut self, mut client: Client) {
         self.stop_waiting(&mut client.session);
         self.end_transaction(&mut client.session);
+        self.stop_tracking(&mut client.session);
+        self.unsubscribe_all(&mut client.session);
         if client.session.monitor {
             self.stop_monitor(&mut client.session);
         }

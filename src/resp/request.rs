@@ -93,6 +93,14 @@ impl<'q> Argv<'q> {
         }
     }
 
+    /// The first `count` arguments.
+    pub fn until(&self, count: usize) -> Argv<'q> {
+        Argv {
+            ranges: self.ranges.get(..count).unwrap_or(self.ranges),
+            ..*self
+        }
+    }
+
     /// A copy that outlives the query buffer: for MULTI queues and parked clients.
     pub fn to_owned(&self) -> OwnedArgv {
         let mut owned = OwnedArgv::default();

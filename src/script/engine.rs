@@ -2,6 +2,7 @@
 
 use super::convert::{answer, is_counted, trim_lines};
 use super::library::{Function, Loading};
+use super::random::Random;
 use super::lua::{Failure, Kept, Kind, Lua, Outcome, Raise, Stack};
 use super::sandbox::{self, Role, Sandbox};
 use super::{Host, Invocation};
@@ -79,6 +80,11 @@ impl Vm {
         }
     }
 
+    /// The state of `math.random`, which both VMs share.
+    pub fn random(&mut self) -> &mut Random {
+        &mut self.lua.desk().random
+    }
+
     pub fn used_bytes(&self) -> usize {
         self.lua.used_bytes()
     }
@@ -117,9 +123,6 @@ impl Vm {
             let desk = stack.desk();
             desk.killed = false;
             desk.resp = Resp::V2;
-            if role == Role::Scripts {
-                desk.random = Default::default();
-            }
             stack.push_kept(handler);
             let base = stack.top();
             stack.push_kept(call.function);

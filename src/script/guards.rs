@@ -20,6 +20,9 @@ pub const READ_ONLY: &std::ffi::CStr = c"Attempt to modify a readonly table";
 /// The longest text that is compiled: delimiters of long strings must not overflow a counter.
 const CHUNK_MAX: usize = 1 << 30;
 
+/// Repetitions in a pattern that fit on the stack of the machine many times over.
+const REPETITIONS: usize = 2_000;
+
 /// Its address is the key under which the metatable of a protected table holds the real one.
 static REAL: u8 = 0;
 
@@ -148,6 +151,7 @@ pub unsafe extern "C-unwind" fn pcall(raw: *mut ffi::lua_State) -> c_int {
         ffi::lua_pushboolean(raw, 1);
         ffi::lua_insert(raw, 1);
         if ffi::lua_pcall(raw, args, ffi::LUA_MULTRET, 0) != ffi::LUA_OK {
+            die(raw);
             ffi::lua_remove(raw, 1);
             if ffi::lua_type(raw, -1) == ffi::LUA_TTABLE {
                 ffi::lua_pushstring_(raw, c"err".as_ptr());
@@ -165,6 +169,61 @@ pub unsafe extern "C-unwind" fn pcall(raw: *mut ffi::lua_State) -> c_int {
     }
 }
 
+/// A script that was killed dies, whatever it does to catch that.
+unsafe fn die(raw: *mut ffi::lua_State) {
+    // SAFETY: as at the head of this file.
+    unsafe {
+        if let Some(text) = super::lua::death(raw) {
+            ffi::lua_settop(raw, 0);
+            ffi::lua_pushstring_(raw, text.as_ptr());
+            ffi::lua_error(raw);
+        }
+    }
+}
+
+/// xpcall(function, handler): as ever, but what kills a script is no matter for a handler.
+pub unsafe extern "C-unwind" fn xpcall(raw: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as at the head of this file.
+    unsafe {
+        ffi::luaL_checkany(raw, 2);
+        ffi::lua_settop(raw, 2);
+        ffi::lua_pushcclosure(raw, handle, 1);
+        ffi::lua_insert(raw, 1);
+        let status = ffi::lua_pcall(raw, 0, ffi::LUA_MULTRET, 1);
+        if status != ffi::LUA_OK {
+            die(raw);
+        }
+        ffi::lua_pushboolean(raw, (status == ffi::LUA_OK) as c_int);
+        ffi::lua_replace(raw, 1);
+        ffi::lua_gettop(raw)
+    }
+}
+
+/// Calls the handler that was given to `xpcall`, unless the script was killed.
+unsafe extern "C-unwind" fn handle(raw: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as at the head of this file.
+    unsafe {
+        if super::lua::death(raw).is_some() {
+            return 1;
+        }
+        ffi::lua_settop(raw, 1);
+        ffi::lua_pushvalue(raw, ffi::lua_upvalueindex(1));
+        ffi::lua_insert(raw, 1);
+        ffi::lua_call(raw, 1, 1);
+        1
+    }
+}
+
+/// coroutine.resume(coroutine, …): a killed script does not outlive its coroutines.
+pub unsafe extern "C-unwind" fn resume(raw: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as at the head of this file.
+    unsafe {
+        let returns = pass_on(raw);
+        die(raw);
+        returns
+    }
+}
+
 /// unpack(list, from, to). A range that no stack can hold is refused before Lua counts it.
 pub unsafe extern "C-unwind" fn unpack(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
@@ -178,6 +237,25 @@ pub unsafe extern "C-unwind" fn unpack(raw: *mut ffi::lua_State) -> c_int {
         let to = bound(3, ffi::lua_objlen(raw, 1) as i64);
         if to - from >= i64::from(c_int::MAX) {
             return raise(raw, c"too many results to unpack".as_ptr(), true);
+        }
+        pass_on(raw)
+    }
+}
+
+/// For functions that match a pattern, their second argument: Lua matches by recursion, a level for
+/// every repetition in it.
+pub unsafe extern "C-unwind" fn limit_pattern(raw: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as at the head of this file; the pattern is read while it is an argument.
+    unsafe {
+        let is_plain = ffi::lua_gettop(raw) >= 4 && ffi::lua_toboolean(raw, 4) != 0;
+        if !is_plain && ffi::lua_type(raw, 2) == ffi::LUA_TSTRING {
+            let mut len = 0;
+            let text = ffi::lua_tolstring(raw, 2, &mut len).cast::<u8>();
+            let pattern = std::slice::from_raw_parts(text, len);
+            let repeats = |byte: &&u8| matches!(byte, b'*' | b'+' | b'?' | b'-');
+            if len > REPETITIONS && pattern.iter().filter(repeats).count() > REPETITIONS {
+                return raise(raw, c"pattern too complex".as_ptr(), true);
+            }
         }
         pass_on(raw)
     }

@@ -55,6 +55,15 @@ impl Libraries {
         self.by_name.iter()
     }
 
+    /// The library that a function is in.
+    pub fn owner(&self, function: &[u8]) -> Option<&[u8]> {
+        self.functions.get(function).map(Vec::as_slice)
+    }
+
+    pub fn into_libraries(self) -> Vec<Library> {
+        self.by_name.into_values().collect()
+    }
+
     pub fn len(&self) -> usize {
         self.by_name.len()
     }

@@ -187,6 +187,15 @@ unsafe extern "C-unwind" fn on_count(raw: *mut ffi::lua_State, _: *mut ffi::lua_
     }
 }
 
+/// What a script dies with, once somebody ended it.
+pub(super) unsafe fn death(raw: *mut ffi::lua_State) -> Option<&'static CStr> {
+    // SAFETY: the state is alive; nobody writes to the desk while the VM runs C.
+    unsafe {
+        let desk = ground_of(raw).as_ref().desk.get();
+        (*desk).killed.then_some((*desk).kill_text)
+    }
+}
+
 /// Instructions between two looks up, as in Redis.
 const COUNT: c_int = 100_000;
 
@@ -281,6 +290,12 @@ impl Lua {
             let raw = self.raw.as_ptr();
             ffi::lua_sethook(raw, Some(on_count), ffi::LUA_MASKCOUNT, COUNT);
         }
+    }
+
+    /// The state of the libraries.
+    pub fn desk(&mut self) -> &mut Desk {
+        // SAFETY: no stack exists while the VM is borrowed here.
+        unsafe { &mut *self.ground.as_ref().desk.get() }
     }
 
     /// The stack, from outside of any function.

@@ -27,7 +27,7 @@ pub mod sandbox;
 mod tests;
 
 use crate::resp::encode::Resp;
-use crate::resp::request::Argv;
+use crate::resp::request::{Argv, OwnedArgv};
 use cache::Cache;
 use engine::Vm;
 use flags::ScriptFlags;
@@ -79,6 +79,19 @@ pub struct Invocation<'a> {
     pub args: Argv<'a>,
 }
 
+/// A script that others have to wait for.
+#[derive(Debug)]
+pub struct Busy {
+    pub role: Role,
+    pub name: Vec<u8>,
+    pub command: OwnedArgv,
+    /// When it began, in monotonic milliseconds.
+    pub since_ms: u64,
+    pub has_written: bool,
+    /// Somebody ended it.
+    pub killed: bool,
+}
+
 /// See the head of this file.
 #[derive(Default)]
 pub struct Script {
@@ -92,6 +105,9 @@ pub struct Script {
     limit: usize,
     /// What the VM that is out took when it went.
     out_bytes: usize,
+    random: random::Random,
+    /// The script that has taken too long, while it runs.
+    pub busy: Option<Busy>,
 }
 
 /// Without a limit of its own a VM may take this much.
@@ -114,12 +130,14 @@ impl Script {
     pub fn take_vm(&mut self, role: Role) -> Box<Vm> {
         let limit = if self.limit == 0 { LIMIT } else { self.limit };
         let vm = self.slot(role).take();
-        let vm = vm.unwrap_or_else(|| Box::new(Vm::new(role, limit)));
+        let mut vm = vm.unwrap_or_else(|| Box::new(Vm::new(role, limit)));
         self.out_bytes = vm.used_bytes();
+        *vm.random() = self.random;
         vm
     }
 
-    pub fn put_vm(&mut self, role: Role, vm: Box<Vm>) {
+    pub fn put_vm(&mut self, role: Role, mut vm: Box<Vm>) {
+        self.random = *vm.random();
         self.out_bytes = 0;
         *self.slot(role) = Some(vm);
     }
@@ -202,6 +220,66 @@ impl Script {
         });
         self.put_vm(Role::Functions, vm);
         result
+    }
+
+    /// Loads many libraries: all or none.
+    pub fn load_libraries(
+        &mut self,
+        codes: &[Vec<u8>],
+        replace: bool,
+        flush: bool,
+    ) -> Result<(), Vec<u8>> {
+        let mut vm = self.take_vm(Role::Functions);
+        let mut loaded: Vec<(Vec<u8>, Library)> = Vec::new();
+        let result = codes.iter().try_for_each(|code| {
+            let (name, body) = flags::of_library(code)?;
+            let there = !flush && !replace && self.libraries.get(&name).is_some();
+            if there || loaded.iter().any(|(other, _)| *other == name) {
+                return Err([b"ERR Library ", name.as_slice(), b" already exists"].concat());
+            }
+            let functions = vm.load(&mut Nobody, body)?;
+            let code = code.clone();
+            loaded.push((name, Library { code, functions }));
+            Ok(())
+        });
+        let result = result.and_then(|()| self.check_functions(&loaded, flush));
+        match &result {
+            Ok(()) => {
+                let old = match flush {
+                    true => std::mem::take(&mut self.libraries).into_libraries(),
+                    false => Vec::new(),
+                };
+                old.iter().for_each(|library| forget_all(&mut vm, &library.functions));
+                for (name, library) in loaded {
+                    if let Some(old) = self.libraries.insert(name, library) {
+                        forget_all(&mut vm, &old.functions);
+                    }
+                }
+            }
+            Err(_) => loaded.iter().for_each(|(_, library)| forget_all(&mut vm, &library.functions)),
+        }
+        self.put_vm(Role::Functions, vm);
+        result
+    }
+
+    /// Whether the functions of new libraries go together with each other and with what stays.
+    fn check_functions(
+        &self,
+        loaded: &[(Vec<u8>, Library)],
+        flush: bool,
+    ) -> Result<(), Vec<u8>> {
+        let taken = |name: &[u8]| [b"ERR Function ", name, b" already exists"].concat();
+        let mut names = std::collections::HashSet::new();
+        for function in loaded.iter().flat_map(|(_, library)| &library.functions) {
+            if !names.insert(function.name.as_slice()) {
+                return Err(taken(&function.name));
+            }
+            let owner = self.libraries.owner(&function.name).filter(|_| !flush);
+            if owner.is_some_and(|owner| loaded.iter().all(|(name, _)| name.as_slice() != owner)) {
+                return Err(taken(&function.name));
+            }
+        }
+        Ok(())
     }
 
     /// Forgets a library; false if there is none of this name.

@@ -1,5 +1,5 @@
-//! The numbers of `math.random`: the generator that POSIX calls lrand48, started anew for every
-//! script, so that scripts get the same numbers everywhere.
+//! The numbers of `math.random`: the generator that POSIX calls lrand48, begun where that begins, so
+//! that a fresh server gives the same numbers everywhere.
 
 use super::lua::{Outcome, Raise, Stack};
 
@@ -7,11 +7,12 @@ use super::lua::{Outcome, Raise, Stack};
 const MAX: u64 = i32::MAX as u64;
 
 /// See the head of this file.
+#[derive(Clone, Copy, Debug)]
 pub struct Random(u64);
 
 impl Default for Random {
     fn default() -> Self {
-        Random::new(0)
+        Random(0x1234_abcd_330e)
     }
 }
 

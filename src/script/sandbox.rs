@@ -124,6 +124,8 @@ fn tame_base(stack: &mut Stack) {
     stack.set_named(-2, b"pairs");
     stack.push_raw_function(guards::pcall, 0);
     stack.set_named(-2, b"pcall");
+    stack.push_raw_function(guards::xpcall, 0);
+    stack.set_named(-2, b"xpcall");
     // What getmetatable shows of strings: a copy, so that the real one is out of reach.
     stack.push_table(0, 1);
     stack.get_named(-2, b"string");
@@ -149,8 +151,16 @@ fn tame_libraries(stack: &mut Stack) {
     stack.push_function(random::randomseed, 0);
     stack.set_named(-2, b"randomseed");
     stack.pop(1);
+    stack.get_named(-1, b"string");
+    for name in [b"find".as_slice(), b"match", b"gmatch", b"gfind", b"gsub"] {
+        wrap(stack, name, guards::limit_pattern);
+    }
+    stack.pop(1);
     stack.get_named(-1, b"table");
     wrap(stack, b"insert", guards::refuse_protected);
+    stack.pop(1);
+    stack.get_named(-1, b"coroutine");
+    wrap(stack, b"resume", guards::resume);
     stack.pop(1);
     // Of os, only the clock.
     stack.get_named(-1, b"os");

@@ -165,9 +165,10 @@ fn errors_read_as_in_redis() {
 #[test]
 fn random_numbers_are_those_of_redis() {
     check(&[
-        ("return {math.random(), math.random(10), math.random(5,9)}", "*3|:0|:4|:9|"),
-        ("local t={} for i=1,3 do t[i]=tostring(math.random()) end return t",
-         "*3|$16|0.17082803611217|$16|0.74990198048087|$17|0.096371655988868|"),
+        ("return {math.random(), math.random(10), math.random(5,9)}", "*3|:0|:9|:6|"),
+        ("return tostring(math.random())", "$16|0.44658343468168|"),
+        ("math.randomseed(0) return tostring(math.random())", "$16|0.17082803611217|"),
+        ("return tostring(math.random())", "$16|0.74990198048087|"),
     ]);
 }
 
@@ -222,7 +223,7 @@ fn what_runs_wild_ends_with_an_error() {
         ("return struct.pack('i2147483648', 1)", "overflow"),
         ("return tostring(loadstring(string.dump(function() end)))", "nil"),
         ("return tostring(load(function() return '\\27Lua' end))", "nil"),
-        ("return string.rep('a?', 30000):rep(2):find(string.rep('a?', 30000))", ""),
+        ("return ('a'):rep(1e5):find(('a?'):rep(1e5))", "pattern too complex"),
         ("return string.format('%99999d', 1)", "invalid format"),
         ("return ('x'):rep(1e6):gsub('.', function() return ('y'):rep(1e6) end)", "not enough memory"),
     ] {

@@ -25,6 +25,14 @@ impl Gates {
     pub const MAXMEMORY: u32 = 2;
     /// Somebody watches every command.
     pub const MONITORED: u32 = 4;
+    /// Somebody caches what it reads. Nothing is refused for that.
+    pub const TRACKED: u32 = 8;
+    /// A script takes long (`server::scripts`).
+    pub const BUSY: u32 = 16;
+    /// What has to be asked before a command.
+    const BEFORE: u32 = !Gates::TRACKED;
+    /// What has to be done behind a command.
+    pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED;
 
     pub fn set(&mut self, gate: u32, on: bool) {
         self.0 = self.0 & !gate | if on { gate } else { 0 };
@@ -44,19 +52,19 @@ pub enum Verdict {
 impl Server {
     /// Whether a known command with checked arity may run.
     #[inline(always)]
-    pub fn admit(&self, session: &Session, spec: &'static Spec) -> Verdict {
-        if self.gates.0 == 0
+    pub fn admit(&self, session: &Session, spec: &'static Spec, argv: &Argv) -> Verdict {
+        if self.gates.0 & Gates::BEFORE == 0
             && session.authenticated
             && session.special == Special::default()
             && !spec.flags.has(PROTECTED)
         {
             return Verdict::Run;
         }
-        self.ask_gates(session, spec)
+        self.ask_gates(session, spec, argv)
     }
 
     #[cold]
-    fn ask_gates(&self, session: &Session, spec: &'static Spec) -> Verdict {
+    fn ask_gates(&self, session: &Session, spec: &'static Spec, argv: &Argv) -> Verdict {
         if let Some(error) = self.protected(session, spec) {
             return Verdict::Refuse(error);
         }
@@ -67,7 +75,10 @@ impl Server {
             return Verdict::Refuse(error);
         }
         // EXEC is all that it will run.
-        let mut flags = spec.flags;
+        let mut flags = match spec.flags.has(RUNS_SCRIPT) {
+            true => self.flags_of_script(spec, argv),
+            false => spec.flags,
+        };
         if let Some(multi) = &session.multi
             && flags.has(RUNS_QUEUE)
         {
@@ -80,6 +91,9 @@ impl Server {
             return Verdict::Refuse(error);
         }
         if let Some(error) = self.only_watches(session, spec) {
+            return Verdict::Refuse(error);
+        }
+        if let Some(error) = self.busy(spec) {
             return Verdict::Refuse(error);
         }
         if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
@@ -144,7 +158,7 @@ impl Server {
 
     /// In RESP2 a reply could be taken for a message, so a subscriber says little else.
     fn subscribed(&self, session: &Session, spec: &'static Spec) -> Option<CmdError> {
-        let held = session.special.has(Special::SUBSCRIBER) && !spec.flags.has(SUBSCRIBER);
+        let held = session.is_confined() && !spec.flags.has(SUBSCRIBER);
         held.then(|| {
             let name = self.table.name_of(spec);
             CmdError::Text(format!(

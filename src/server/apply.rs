@@ -19,6 +19,7 @@ impl Server {
             Apply::Eviction,
             Apply::Observe,
             Apply::RequirePass,
+            Apply::NotifyEvents,
         ] {
             // None of these can fail.
             let _ = self.apply(apply);
@@ -45,6 +46,7 @@ impl Server {
             Apply::MaxMemory => self.apply_memory_limit(),
             Apply::Eviction => self.apply_aging(),
             Apply::Encodings => self.apply_tuning(),
+            Apply::NotifyEvents => self.refresh_interest(),
             Apply::Observe => {
                 let c = &self.config;
                 self.observe.configure(
@@ -55,17 +57,15 @@ impl Server {
             }
             Apply::CrashLog => crash::set_enabled(self.config.crash_log_enabled),
             // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
-            Apply::Hz | Apply::Nothing => {}
+            Apply::Hz | Apply::Tracking | Apply::Nothing => {}
             // For parts that are not there yet.
             Apply::TlsPort
             | Apply::Tls
-            | Apply::NotifyEvents
             | Apply::SavePoints
             | Apply::AppendOnly
             | Apply::AppendFsync
             | Apply::MaxMemoryClients
             | Apply::Acl
-            | Apply::Tracking
             | Apply::ReplBacklog
             | Apply::GoodReplicas
             | Apply::Replication

@@ -6,7 +6,7 @@ use super::session::Session;
 use super::table::Handler;
 use super::unit::Ran;
 use crate::command::context::Caller;
-use crate::command::spec::ARBITRARY_KEYS;
+use crate::command::spec::{ARBITRARY_KEYS, READONLY};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 
@@ -38,7 +38,7 @@ impl Server {
                 return true;
             }
         };
-        match self.admit(session, self.table[number].spec) {
+        match self.admit(session, self.table[number].spec, &argv) {
             Verdict::Run => {}
             Verdict::Wait => {
                 session.last_command = Some(number);
@@ -169,11 +169,27 @@ impl Server {
         if ns >= self.observe.noticed_ns {
             self.notice(session, number, args.argv(), ns);
         }
+        if self.gates.0 & Gates::BEHIND != 0 {
+            self.look_behind(session, number, &args, reply);
+        }
+        self.leave(session, number, &args, dirty);
+    }
+
+    /// What those see of a command who watch all of them, and who cache what they read.
+    #[cold]
+    fn look_behind(&mut self, session: &Session, number: u16, args: &Args, reply: &mut Reply) {
         // Who ran this before, and waited, was seen then.
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
             self.feed_monitors(session, number, &args.argv(), reply);
         }
-        self.leave(session, number, &args, dirty);
+        if session.tracks {
+            if self.table[number].spec.flags.has(READONLY) {
+                self.remember_keys(session, number, &args.argv());
+            }
+            if !self.table.is_of_client(number) {
+                self.forget_caching(session);
+            }
+        }
     }
 
     /// The effects of a command are settled, and the unit ends if it was all of it.

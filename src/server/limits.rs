@@ -12,7 +12,8 @@ use crate::config::OutputLimit;
 /// What somebody who has not authenticated may have waiting, in bytes: answers to strangers are
 /// short, and whoever does not read them is not waited for.
 const STRANGER_QUERY: usize = 1 << 20;
-const STRANGER_OUTPUT: usize = 64 << 10;
+/// As in Redis, whose buffer for short answers is that large.
+const STRANGER_OUTPUT: usize = 16 << 10;
 
 impl Server {
     /// Ends a client whose unfinished request has grown past `client-query-buffer-limit`.

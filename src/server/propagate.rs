@@ -19,6 +19,8 @@ pub enum Target {
     Everybody,
     /// What is said to those who are there now, and means nothing later: PUBLISH.
     Replicas,
+    /// What a script keeps from replicas.
+    Aof,
 }
 
 /// A command as the AOF and the replicas get it.
@@ -42,17 +44,37 @@ impl Record {
 }
 
 /// The execution unit that is open, and what it has to tell when it ends.
-#[derive(Default)]
 pub struct Unit {
     /// Calls that are open, one within the other.
     pub(super) depth: u32,
     records: Vec<Record>,
+    /// Where records go: what a script chose.
+    pub(super) to: u8,
     /// Its records are no transaction: what SCAN and RANDOMKEY removed on their way.
     pub(super) is_loose: bool,
     /// There is something to do when it ends.
     pub(super) is_eventful: bool,
+    /// What the client that is served has cached and changed itself; `None` for everything.
+    pub(super) own_invalid: Vec<Option<Vec<u8>>>,
     #[cfg(test)]
     pub(super) seen: Vec<Vec<Record>>,
+}
+
+/// The AOF (1) and replicas (2).
+pub(super) const EVERYBODY: u8 = 3;
+
+impl Default for Unit {
+    fn default() -> Unit {
+        Unit {
+            depth: 0,
+            records: Vec::new(),
+            to: EVERYBODY,
+            is_loose: false,
+            is_eventful: false,
+            #[cfg(test)]
+            seen: Vec::new(),
+        }
+    }
 }
 
 impl Unit {
@@ -80,6 +102,12 @@ impl Server {
 
     /// Adds a command to what the open unit tells.
     pub fn propagate(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
+        let target = match (self.unit.to, target) {
+            (EVERYBODY, target) => target,
+            (1, Target::Everybody | Target::Aof) => Target::Aof,
+            (2, Target::Everybody | Target::Replicas) => Target::Replicas,
+            _ => return,
+        };
         if self.propagates() {
             self.unit.push(db, argv, target);
         }
@@ -194,6 +222,7 @@ mod tests {
                     (None, _) => words,
                     (Some(db), Target::Everybody) => format!("{}: {words}", db.0),
                     (Some(db), Target::Replicas) => format!("{}, replicas: {words}", db.0),
+                    (Some(db), Target::Aof) => format!("{}, log: {words}", db.0),
                 }
             };
             let units = std::mem::take(&mut self.server.unit.seen);

@@ -126,6 +126,10 @@ pub struct Session {
     pub multi: Option<Box<Transaction>>,
     /// It may not be made to wait: EXEC runs its commands.
     pub deny_blocking: bool,
+    /// A script runs for it.
+    pub in_script: bool,
+    /// It caches what it reads (`tracking`).
+    pub tracks: bool,
     /// The command that waits for a key, if one does (`server::unblock`).
     pub parked: Option<Box<Parked>>,
     /// The command that runs now has waited before: until when it may, if that is limited, in
@@ -168,6 +172,8 @@ impl Session {
             special: Special::default(),
             multi: None,
             deny_blocking: false,
+            in_script: false,
+            tracks: false,
             parked: None,
             resumed: None,
             alarm_ms: None,
@@ -188,6 +194,11 @@ impl Session {
     #[inline(always)]
     pub fn is_held(&self) -> bool {
         self.paused || self.parked.is_some()
+    }
+
+    /// Subscribed in RESP2: it may say little, for its answers could be taken for messages.
+    pub fn is_confined(&self) -> bool {
+        self.special.has(Special::SUBSCRIBER) && self.resp == Resp::V2
     }
 
     /// Whether the caller is on this very machine.

@@ -10,8 +10,11 @@ pub mod latency;
 pub mod lolwut;
 pub mod memory;
 pub mod misc;
+pub mod functions;
 pub mod modules;
 pub mod monitor;
+pub mod pubsub;
+pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
 pub mod transactions;
@@ -32,8 +35,11 @@ pub const TABLES: &[&[ServerCommand]] = &[
     lolwut::TABLE,
     memory::TABLE,
     misc::TABLE,
+    functions::TABLE,
     modules::TABLE,
     monitor::TABLE,
+    pubsub::TABLE,
+    scripting::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
     transactions::TABLE,

@@ -12,18 +12,17 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("connected_clients", server.clients.len());
     text.line("cluster_connections", 0);
     text.line("maxclients", server.config.maxclients);
-    let recent = &server.recent_buffers;
+    let recent = &server.clients.recent_buffers;
     text.line("client_recent_max_input_buffer", recent.input.get());
     text.line("client_recent_max_output_buffer", recent.output.get());
     let blocking = &server.blocking;
     let blocked = server.pause.waiting() + blocking.len();
     text.line("blocked_clients", blocked);
-    text.lines(
-        &["tracking_clients", "pubsub_clients", "watching_clients"],
-        0,
-    );
+    text.line("tracking_clients", server.tracking.clients());
+    text.line("pubsub_clients", server.pubsub.clients());
+    text.line("watching_clients", server.watch.clients());
     text.line("clients_in_timeout_table", blocking.timed);
-    text.line("total_watched_keys", 0);
+    text.line("total_watched_keys", server.watch.keys());
     text.line("total_blocking_keys", blocking.keys());
     let until_gone = blocking.keys_until_gone();
     text.line("total_blocking_keys_on_nokey", until_gone);
