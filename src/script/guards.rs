@@ -120,15 +120,14 @@ pub unsafe extern "C-unwind" fn see_through(raw: *mut ffi::lua_State) -> c_int {
     }
 }
 
-/// pairs(table). Captures the function behind and our `next`.
+/// pairs(table). Captures the `next` of Lua, for plain tables, and ours.
 pub unsafe extern "C-unwind" fn pairs(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
     unsafe {
-        if !push_real(raw, 1) {
-            return pass_on(raw);
-        }
+        ffi::luaL_checktype(raw, 1, ffi::LUA_TTABLE);
+        let next = if push_real(raw, 1) { 2 } else { 1 };
         ffi::lua_settop(raw, 1);
-        ffi::lua_pushvalue(raw, ffi::lua_upvalueindex(2));
+        ffi::lua_pushvalue(raw, ffi::lua_upvalueindex(next));
         ffi::lua_insert(raw, 1);
         ffi::lua_pushnil(raw);
         3

@@ -103,7 +103,8 @@ pub struct Script {
     pub evicted: u64,
     /// The most bytes a VM may take; 0 before `limit` is set.
     limit: usize,
-    /// What the VM that is out took when it went.
+    /// The VM that is out, and what it took when it went.
+    out: Option<Role>,
     out_bytes: usize,
     random: random::Random,
     /// The script that has taken too long, while it runs.
@@ -131,22 +132,22 @@ impl Script {
         let limit = if self.limit == 0 { LIMIT } else { self.limit };
         let vm = self.slot(role).take();
         let mut vm = vm.unwrap_or_else(|| Box::new(Vm::new(role, limit)));
-        self.out_bytes = vm.used_bytes();
+        (self.out, self.out_bytes) = (Some(role), vm.used_bytes());
         *vm.random() = self.random;
         vm
     }
 
     pub fn put_vm(&mut self, role: Role, mut vm: Box<Vm>) {
         self.random = *vm.random();
-        self.out_bytes = 0;
+        self.out = None;
         *self.slot(role) = Some(vm);
     }
 
     /// Bytes of the VM of scripts and that of functions. What is out counts as it went.
-    pub fn vm_bytes(&self, running: Option<Role>) -> (usize, usize) {
+    pub fn vm_bytes(&self) -> (usize, usize) {
         let of = |role, vm: &Option<Box<Vm>>| match vm {
             Some(vm) => vm.used_bytes(),
-            None if running == Some(role) => self.out_bytes,
+            None if self.out == Some(role) => self.out_bytes,
             None => 0,
         };
         let scripts = of(Role::Scripts, &self.scripts);

@@ -100,9 +100,14 @@ fn push_meta(stack: &mut Stack, real: i32) {
 
 /// Wraps the function `name` of the table on top.
 fn wrap(stack: &mut Stack, name: &[u8], shell: mlua::lua_CFunction) {
-    stack.get_named(-1, name);
+    wrap_at(stack, -1, name, shell);
+}
+
+/// Wraps the function `name` of the table at `table`, counted from the top.
+fn wrap_at(stack: &mut Stack, table: i32, name: &[u8], shell: mlua::lua_CFunction) {
+    stack.get_named(table, name);
     stack.push_raw_function(shell, 1);
-    stack.set_named(-2, name);
+    stack.set_named(table - 1, name);
 }
 
 /// Wraps and removes what the base library must not offer; the globals are on top.
@@ -111,17 +116,17 @@ fn tame_base(stack: &mut Stack) {
         stack.push_nil();
         stack.set_named(-2, name);
     }
-    wrap(stack, b"next", guards::see_through);
+    stack.get_named(-1, b"next");
+    wrap_at(stack, -2, b"next", guards::see_through);
+    stack.get_named(-2, b"next");
+    stack.push_raw_function(guards::pairs, 2);
+    stack.set_named(-2, b"pairs");
     wrap(stack, b"rawget", guards::see_through);
     wrap(stack, b"rawset", guards::refuse_protected);
     wrap(stack, b"setmetatable", guards::refuse_protected);
     wrap(stack, b"unpack", guards::unpack);
     wrap(stack, b"load", guards::load);
     wrap(stack, b"loadstring", guards::loadstring);
-    stack.get_named(-1, b"pairs");
-    stack.get_named(-2, b"next");
-    stack.push_raw_function(guards::pairs, 2);
-    stack.set_named(-2, b"pairs");
     stack.push_raw_function(guards::pcall, 0);
     stack.set_named(-2, b"pcall");
     stack.push_raw_function(guards::xpcall, 0);

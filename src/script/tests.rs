@@ -231,7 +231,7 @@ fn what_runs_wild_ends_with_an_error() {
         assert!(answer.contains(message), "{bomb}: {}", &answer[..answer.len().min(200)]);
     }
     assert_eq!(bench.eval("return 1"), ":1|");
-    let (bytes, _) = bench.script.vm_bytes(None);
+    let (bytes, _) = bench.script.vm_bytes();
     assert!(bytes < 400 << 20, "{bytes}");
 }
 

@@ -106,11 +106,17 @@ pub struct Life {
     /// Bytes in use when the start was over, and the most since.
     pub startup_bytes: usize,
     pub peak: Peak,
+    /// The loop, while commands run (`scripts`).
+    pub attendant: Option<Box<dyn scripts::Attendant>>,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Turns in a row in which the table of cached keys was too large.
     pub tracking_overruns: usize,
 }
+
+/// What one VM for scripts may take, unless half of the machine's memory is less. Unlike Redis, which
+/// takes what it gets.
+const VM_BYTES: usize = 4 << 30;
 
 /// How far ahead of the running command the entries of its successors are loaded.
 pub const NEAR: usize = 8;
@@ -158,6 +164,8 @@ impl Server {
             // The configuration was refused if a name was wrong.
             let _ = server.table.rename(from, to);
         }
+        let half = crate::sys::process::total_system_memory() as usize / 2;
+        server.script.set_limit(half.min(VM_BYTES));
         server.apply_all();
         server.start_timers();
         server

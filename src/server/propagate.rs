@@ -71,6 +71,7 @@ impl Default for Unit {
             to: EVERYBODY,
             is_loose: false,
             is_eventful: false,
+            own_invalid: Vec::new(),
             #[cfg(test)]
             seen: Vec::new(),
         }
@@ -78,6 +79,11 @@ impl Default for Unit {
 }
 
 impl Unit {
+    /// Whether a call is open within another.
+    pub fn is_nested(&self) -> bool {
+        self.depth > 1
+    }
+
     /// Whether a call is open.
     pub fn is_open(&self) -> bool {
         self.depth > 0

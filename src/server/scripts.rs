@@ -20,6 +20,13 @@ use crate::script::flags::{ScriptFlags, of_script};
 use crate::script::lua::Kept;
 use crate::script::sandbox::Role;
 use crate::script::{Busy, Host, Invocation};
+use std::any::Any;
+
+/// Who attends to others while a script takes long: the loop, which no command can reach otherwise.
+pub trait Attendant: Any {
+    fn attend(&mut self, server: &mut Server);
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
 
 /// What the command that runs a script allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +40,8 @@ pub const BUSY_SCRIPT: &str =
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
 pub const BUSY_FUNCTION: &str =
     "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
-const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+/// The dash says that it brings its own code.
+const OUT_OF_MEMORY: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
 
 /// See `Host`.
 struct ScriptHost<'s> {
@@ -174,6 +182,34 @@ impl Server {
         }
     }
 
+    /// The loop hands itself over while commands run.
+    pub fn lend_attendant(&mut self, attendant: Box<dyn Attendant>) {
+        self.life.attendant = Some(attendant);
+    }
+
+    pub fn take_attendant(&mut self) -> Option<Box<dyn Attendant>> {
+        self.life.attendant.take()
+    }
+
+    /// Whether a client is being served just now.
+    pub fn is_served(&self, slot: usize) -> bool {
+        self.clients.is_out(slot)
+    }
+
+    /// Lets the loop attend to others in the middle of a script.
+    fn attend(&mut self) {
+        let Some(mut attendant) = self.life.attendant.take() else {
+            return;
+        };
+        let no_touch = self.keyspace.shared.no_touch;
+        let mail = std::mem::take(&mut self.clients.mail);
+        self.clock.refresh();
+        attendant.attend(self);
+        self.clients.mail = mail;
+        self.keyspace.shared.no_touch = no_touch;
+        self.life.attendant = Some(attendant);
+    }
+
     /// All libraries as FUNCTION DUMP tells them.
     pub(super) fn dump_libraries(&self) -> Vec<u8> {
         Vec::new()
@@ -239,10 +275,7 @@ impl ScriptHost<'_> {
             return Some("Write commands are not allowed from read-only scripts.");
         }
         let full = self.out_of_memory && !self.allow_oom && !self.has_written;
-        (full && spec.flags.has(DENYOOM)).then_some(concat!(
-            "-",
-            "OOM command not allowed when used memory > 'maxmemory'."
-        ))
+        (full && spec.flags.has(DENYOOM)).then_some(OUT_OF_MEMORY)
     }
 
     #[cold]
@@ -323,6 +356,8 @@ impl Host for ScriptHost<'_> {
             busy.has_written = self.has_written;
         }
         self.server.attend();
-        self.server.script.busy.as_ref().is_some_and(|busy| busy.killed)
+        let killed = self.server.script.busy.as_ref().is_some_and(|busy| busy.killed);
+        // What has no end cannot be waited for when the server stops.
+        killed || self.server.life.exit.is_some()
     }
 }

@@ -81,10 +81,10 @@ fn keys(server: &Server, text: &mut Text) {
         server.stats.expire_cycle_us / 1000,
     );
     text.line("evicted_keys", keys.evicted);
+    text.line("evicted_clients", 0);
+    text.line("evicted_scripts", server.script.evicted);
     text.lines(
         &[
-            "evicted_clients",
-            "evicted_scripts",
             "total_eviction_exceeded_time",
             "current_eviction_exceeded_time",
         ],
