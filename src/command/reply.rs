@@ -72,7 +72,10 @@ impl<'a> Reply<'a> {
     /// An integer of any size, in its digits; a bulk string in RESP2.
     pub fn big_number(&mut self, digits: &[u8]) -> CmdResult {
         match self.resp {
-            Resp::V2 => self.bulk(digits),
+            Resp::V2 => {
+                let line = |&byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte };
+                self.bulk(&digits.iter().map(line).collect::<Vec<u8>>())
+            }
             Resp::V3 => {
                 encode::line(self.out, b'(', digits);
                 Ok(())

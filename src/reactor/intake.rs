@@ -194,6 +194,7 @@ impl Intake {
             hung_up: false,
             protocol_error: None,
             over_soft_limit_ms: None,
+            counted_bytes: 0,
         }));
         let client = server.clients.get_mut(slot).expect("just added");
         let token = Token(CLIENTS + slot);

@@ -18,6 +18,7 @@ impl Reactor {
         self.server.limit_tracking();
         self.server.broadcast_invalid();
         self.server.write_all();
+        self.server.evict_clients();
         if !self.server.clients.closing.is_empty() {
             self.reap();
         }
@@ -61,6 +62,7 @@ impl Server {
                 out.push(slot);
             } else {
                 self.write(slot);
+                self.recount_slot(slot);
             }
         }
         let fresh = std::mem::replace(&mut self.clients.writing, writing);

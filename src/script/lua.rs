@@ -107,6 +107,8 @@ pub(super) struct Ground {
     limit: Cell<usize>,
     in_rust: Cell<bool>,
     host: Cell<Option<NonNull<dyn Host>>>,
+    /// Where the stack of the machine stood when the host came.
+    native_base: Cell<usize>,
     desk: UnsafeCell<Desk>,
 }
 
@@ -258,6 +260,7 @@ impl Lua {
             limit: Cell::new(limit),
             in_rust: Cell::new(true),
             host: Cell::new(host),
+            native_base: Cell::new(0),
             desk: UnsafeCell::new(Desk::default()),
         }));
         let ground = NonNull::from(ground);
@@ -312,6 +315,7 @@ impl Lua {
         // SAFETY: the ground lives as long as the VM.
         let ground = unsafe { self.ground.as_ref() };
         ground.host.set(Some(host));
+        ground.native_base.set(native_stack());
         let result = run(&mut self.stack());
         ground.host.set(None);
         result
@@ -335,6 +339,16 @@ impl Lua {
             ffi::lua_gc(raw, what, COLLECT_STEP);
         }
     }
+}
+
+/// How deep Rust code may recurse for a script, in bytes of the machine's stack.
+const NATIVE_MAX: usize = 1 << 20;
+
+/// Where the stack of the machine stands. It grows downwards wherever we run.
+#[inline(never)]
+fn native_stack() -> usize {
+    let here = 0u8;
+    std::hint::black_box(&raw const here) as usize
 }
 
 /// The size of one slice of collecting, in KiB.
@@ -394,6 +408,12 @@ impl<'l> Stack<'l> {
     /// Sees to it that there is room for so many more values; false if there cannot be.
     #[must_use]
     pub fn room(&mut self, count: i32) -> bool {
+        // Who asks may be recursive: the stack of the machine is finite, too.
+        // SAFETY: the ground lives as long as the VM.
+        let base = unsafe { self.ground.as_ref() }.native_base.get();
+        if base.saturating_sub(native_stack()) > NATIVE_MAX {
+            return false;
+        }
         // SAFETY: raises nothing but a lack of memory.
         unsafe { ffi::lua_checkstack(self.raw, count) != 0 }
     }

@@ -98,6 +98,8 @@ pub struct Script {
     scripts: Option<Box<Vm>>,
     functions: Option<Box<Vm>>,
     pub cache: Cache,
+    /// Scripts may call commands that are not for them: for tests.
+    pub allows_all: bool,
     pub libraries: Libraries,
     /// Scripts that went to make room.
     pub evicted: u64,

@@ -43,7 +43,11 @@ impl Server {
             Apply::ProcTitle => self.show_title(),
             Apply::OomScoreAdj => self.set_oom_score()?,
             Apply::RequirePass => self.apply_password(),
-            Apply::MaxMemory => self.apply_memory_limit(),
+            Apply::MaxMemory => {
+                self.apply_memory_limit();
+                self.recount_all();
+            }
+            Apply::MaxMemoryClients => self.recount_all(),
             Apply::Eviction => self.apply_aging(),
             Apply::Encodings => self.apply_tuning(),
             Apply::NotifyEvents => self.refresh_interest(),
@@ -64,7 +68,6 @@ impl Server {
             | Apply::SavePoints
             | Apply::AppendOnly
             | Apply::AppendFsync
-            | Apply::MaxMemoryClients
             | Apply::Acl
             | Apply::ReplBacklog
             | Apply::GoodReplicas

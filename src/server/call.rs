@@ -95,11 +95,8 @@ impl Server {
     fn refuse(&mut self, session: &mut Session, number: u16, error: CmdError, reply: &mut Reply) {
         self.table[number].stats.rejected += 1;
         session.last_command = Some(number);
-        if session.multi.is_some() {
-            let spec = self.table[number].spec;
-            return self.fail_transaction(session, Some(spec), &error, reply);
-        }
-        self.reply_error(&error, reply);
+        let spec = self.table[number].spec;
+        self.fail_transaction(session, Some(spec), &error, reply);
     }
 
     /// A name nobody knows is an error, or the words of a browser that was led here.

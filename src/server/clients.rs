@@ -41,6 +41,8 @@ pub struct Client {
     pub protocol_error: Option<ProtocolError>,
     /// Since when the soft limit of the output is exceeded, in monotonic milliseconds.
     pub over_soft_limit_ms: Option<u64>,
+    /// How it is counted in the sum of all clients, while there is a limit on that.
+    pub counted_bytes: usize,
 }
 
 /// The slab and what finds clients in it.
@@ -64,6 +66,8 @@ pub struct Clients {
     /// Who watches every command.
     pub monitors: Monitors,
     pub recent_buffers: RecentBuffers,
+    /// Bytes of all clients, while there is a limit on them.
+    pub counted_bytes: usize,
     // Boxes, because that is how a client holds its query: lending one moves a pointer.
     #[allow(clippy::vec_box)]
     queries: Vec<Box<Query>>,
@@ -134,8 +138,20 @@ impl Clients {
         self.by_id.get(&id).copied()
     }
 
+    /// A client no longer counts: it is on its way out.
+    pub fn uncount(&mut self, slot: usize) {
+        let client = self
+            .slots
+            .get_mut(slot)
+            .and_then(|client| client.as_deref_mut());
+        if let Some(client) = client {
+            self.counted_bytes -= std::mem::take(&mut client.counted_bytes);
+        }
+    }
+
     /// Removes a client for good.
     pub fn remove(&mut self, slot: usize) -> Option<Box<Client>> {
+        self.uncount(slot);
         let client = self.slots.try_remove(slot)??;
         self.by_id.remove(&client.session.id);
         Some(client)

@@ -1,7 +1,6 @@
 //! What happens by itself: timers, and the jobs that run every 1000/hz milliseconds.
 
 use super::Server;
-use super::clients::Client;
 use super::session::{ClientId, Ending};
 use crate::keyspace::DbIndex;
 use crate::keyspace::expiry::Slice;
@@ -202,13 +201,8 @@ impl Server {
 
     /// Bytes of buffers and state of the clients that are not being served just now.
     pub fn client_bytes(&self) -> usize {
-        let buffers = |client: &Client| {
-            let query = client.query.as_ref().map_or(0, |query| query.capacity());
-            let parked = client.session.parked.as_ref();
-            let parked = parked.map_or(0, |parked| parked.argv.bytes());
-            size_of::<Client>() + query + client.output.bytes.capacity() + parked
-        };
-        self.clients.iter().map(|(_, client)| buffers(client)).sum()
+        let clients = self.clients.iter();
+        clients.map(|(_, client)| self.bytes_of(client)).sum()
     }
 
     /// Bytes in use: the general allocator's and the keyspace's own chunks.

@@ -265,7 +265,7 @@ impl ScriptHost<'_> {
 
     /// Why a script may not run this command now.
     fn refusal(&self, spec: &Spec, argc: usize) -> Option<&'static str> {
-        if spec.flags.has(NOSCRIPT) {
+        if spec.flags.has(NOSCRIPT) && !self.server.script.allows_all {
             return Some("This Redis command is not allowed from script");
         }
         if !spec.accepts(argc) {

@@ -96,7 +96,7 @@ impl Wire {
             query_free: query.spare(),
             arguments: query.argument_bytes(),
             output: output.pending(),
-            output_capacity: output.bytes.capacity(),
+            output_capacity: output.held(),
         }
     }
 }

@@ -160,6 +160,7 @@ impl Server {
             // As Redis does: a flush that waits for its end answers last.
             self.clients.mail_goes_first =
                 self.keyspace.shared.await_doomed && self.unit.depth == 1;
+            self.unit.is_eventful = true;
             self.invalidate_all(client);
         }
         self.wake_swept(sweep);
@@ -252,6 +253,7 @@ impl Server {
         self.unit.is_eventful = false;
         self.propagate_pending();
         self.send_own_invalid(client);
+        self.clients.mail_goes_first &= !self.clients.mail.is_empty();
         self.serve_ready();
     }
 }

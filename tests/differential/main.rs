@@ -7,6 +7,7 @@
 //! REDWHEEL_DIFF_COMMANDS (20000) and REDWHEEL_DIFF_STREAMS (1500) say how much,
 //! REDWHEEL_DIFF_SEED where to start, REDWHEEL_DIFF_FAMILY which family alone.
 
+mod crowd;
 mod families;
 mod families_hashes;
 mod families_lists;
@@ -322,6 +323,9 @@ fn replies_equal_those_of_redis() {
         let Some(found) = compare(&pair, manner, &commands) else {
             continue;
         };
+        if found.replies[0].starts_with("no reply") {
+            eprintln!("the log of ours:\n{}", pair.ours.log());
+        }
         // Shrinking takes a while where a reply is missing.
         eprintln!(
             "seed {seed}: {} differs, shrinking\n{:?}",

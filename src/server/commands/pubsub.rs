@@ -280,7 +280,8 @@ fn subscribe(
     words: &Words,
 ) -> CmdResult {
     // As Redis does: a transaction may, though its other commands must not wait either.
-    if session.deny_blocking && session.multi.is_none() {
+    let is_free = session.multi.is_some() && words.scope != Scope::Shard;
+    if session.deny_blocking && !is_free {
         return Err(CmdError::Text(format!(
             "ERR {} isn't allowed for a DENY BLOCKING client",
             words.command

@@ -15,7 +15,7 @@ use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
 use crate::server::clients::Client;
-use crate::server::session::{ClientId, Ending, Session, Wire};
+use crate::server::session::{ClientId, Ending, Session, Special, Wire};
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {
@@ -375,7 +375,10 @@ struct Seen<'a> {
 impl Seen<'_> {
     /// `normal`, `pubsub`, `replica` or `master`.
     fn kind(&self) -> Kind {
-        Kind::Normal
+        match self.session.special.has(Special::SUBSCRIBER) {
+            true => Kind::PubSub,
+            false => Kind::Normal,
+        }
     }
 }
 
@@ -432,7 +435,7 @@ fn seen(client: &Client) -> Seen<'_> {
             Some(query) => Wire::of(query, &client.output),
             None => Wire {
                 output: client.output.pending(),
-                output_capacity: client.output.bytes.capacity(),
+                output_capacity: client.output.held(),
                 ..Wire::default()
             },
         },

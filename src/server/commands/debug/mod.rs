@@ -120,8 +120,8 @@ static TOOLS: &[Tool] = &[
     tool("SET-ACTIVE-EXPIRE", 1..=1, state::set_active_expire, &[
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Without it, overdue keys stay until somebody asks for them."]),
-    tool("SET-DISABLE-DENY-SCRIPTS", 1..=1, accept, &[
-        "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Accepted."]),
+    tool("SET-DISABLE-DENY-SCRIPTS", 1..=1, state::set_disable_deny_scripts, &[
+        "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Let scripts call what is not for them."]),
     tool("SLEEP", 1..=1, state::sleep, &[
         "SLEEP <seconds>", "    Stop the server for a while."]),
     tool("STRUCTSIZE", 0..=0, state::struct_sizes, &[

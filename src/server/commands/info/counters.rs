@@ -1,6 +1,7 @@
 //! The sections that count: Stats, Commandstats, Errorstats, Latencystats.
 
 use super::Text;
+use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::table::Slot;
 
@@ -81,7 +82,7 @@ fn keys(server: &Server, text: &mut Text) {
         server.stats.expire_cycle_us / 1000,
     );
     text.line("evicted_keys", keys.evicted);
-    text.line("evicted_clients", 0);
+    text.line("evicted_clients", server.stats.evicted_clients);
     text.line("evicted_scripts", server.script.evicted);
     text.lines(
         &[
@@ -92,11 +93,12 @@ fn keys(server: &Server, text: &mut Text) {
     );
     text.line("keyspace_hits", keys.hits);
     text.line("keyspace_misses", keys.misses);
+    let pubsub = &server.pubsub;
+    text.line("pubsub_channels", pubsub.len(Scope::Channel));
+    text.line("pubsub_patterns", pubsub.len(Scope::Pattern));
+    text.line("pubsubshard_channels", pubsub.len(Scope::Shard));
     text.lines(
         &[
-            "pubsub_channels",
-            "pubsub_patterns",
-            "pubsubshard_channels",
             "latest_fork_usec",
             "total_forks",
             "migrate_cached_sockets",
@@ -107,12 +109,13 @@ fn keys(server: &Server, text: &mut Text) {
             "active_defrag_key_misses",
             "total_active_defrag_time",
             "current_active_defrag_time",
-            "tracking_total_keys",
-            "tracking_total_items",
-            "tracking_total_prefixes",
         ],
         0,
     );
+    let tracking = &server.tracking;
+    text.line("tracking_total_keys", tracking.keys());
+    text.line("tracking_total_items", tracking.items());
+    text.line("tracking_total_prefixes", tracking.prefixes());
 }
 
 fn turns(server: &Server, text: &mut Text) {

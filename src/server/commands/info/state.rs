@@ -4,6 +4,7 @@
 use super::Text;
 use crate::keyspace::Db;
 use crate::server::Server;
+use crate::types::value::Kind;
 
 /// Keys that are looked at for the average time to live.
 const TTL_LOOKS: usize = 256;
@@ -129,5 +130,31 @@ fn average_ttl_ms(db: &Db, now_ms: i64) -> i64 {
     sum / count.max(1)
 }
 
-/// The distribution of sizes is not kept yet.
-pub fn keysizes(_: &Server, _: &mut Text) {}
+/// How many values have which size, for each database and type, by powers of two.
+pub fn keysizes(server: &Server, text: &mut Text) {
+    for (index, db) in server.keyspace.iter() {
+        for (kind, counts) in db.sizes().shown() {
+            let counts: Vec<String> = counts
+                .into_iter()
+                .map(|(size, count)| format!("{}={count}", power_of_two(size)))
+                .collect();
+            let what = match kind {
+                Kind::String => "sizes",
+                _ => "items",
+            };
+            let name = format!("db{}_distrib_{}s_{what}", index.0, kind.name());
+            text.line(&name, counts.join(","));
+        }
+    }
+}
+
+/// A power of two in the shortest words: 1024 is 1K.
+fn power_of_two(n: u64) -> String {
+    let mut units = ["", "K", "M", "G", "T", "P", "E"].into_iter();
+    let mut rest = n;
+    while rest >= 1024 {
+        rest /= 1024;
+        units.next();
+    }
+    format!("{rest}{}", units.next().unwrap_or_default())
+}
