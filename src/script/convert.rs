@@ -48,6 +48,13 @@ pub fn push_reply<'r>(stack: &mut Stack, reply: &'r [u8]) -> Result<&'r [u8], Ra
             stack.set_named(-2, b"double");
         }
         b'(' => push_field(stack, b"big_number", text),
+        // Attributes are nothing to scripts: what they are about follows.
+        b'|' => {
+            let mut rest = push_map(stack, number(text), rest)?;
+            stack.pop(1);
+            rest = push_reply(stack, rest)?;
+            return Ok(rest);
+        }
         b'=' => return Ok(push_verbatim(stack, number(text), rest)),
         _ => stack.push_nil(),
     }
@@ -175,6 +182,7 @@ pub fn answer(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
 }
 
 fn count_error(stack: &mut Stack, text: &[u8]) {
+    stack.desk().failed = true;
     if let (_, Some(host)) = stack.desk_and_host() {
         host.count_error(text);
     }
@@ -201,7 +209,9 @@ fn answer_table(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     if let Some(text) = has_text(stack, b"err") {
         // As Redis does, it ends at a zero byte.
         let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
-        if !is_counted(stack) {
+        if is_counted(stack) {
+            stack.desk().failed = true;
+        } else {
             count_error(stack, text);
         }
         return reply.error(trim_lines(text));

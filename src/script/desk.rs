@@ -14,6 +14,8 @@ pub struct Desk {
     pub resp: Resp,
     /// Somebody ended the script: it dies at its next instruction, and the one after.
     pub killed: bool,
+    /// An error was answered.
+    pub failed: bool,
     /// What it dies with.
     pub kill_text: &'static CStr,
     /// The state of `math.random`.
@@ -29,6 +31,7 @@ impl Default for Desk {
             reply: Vec::new(),
             resp: Resp::V2,
             killed: false,
+            failed: false,
             kill_text: c"",
             random: Default::default(),
             loading: None,

@@ -6,7 +6,7 @@ use super::random::Random;
 use super::lua::{Failure, Kept, Kind, Lua, Outcome, Raise, Stack};
 use super::sandbox::{self, Role, Sandbox};
 use super::{Host, Invocation};
-use crate::command::{CmdResult, Reply};
+use crate::command::{CmdError, CmdResult, Reply};
 use crate::resp::encode::Resp;
 use std::ffi::CStr;
 
@@ -95,6 +95,7 @@ impl Vm {
             Role::Scripts => SCRIPT,
             Role::Functions => FUNCTION,
         };
+        self.count_run();
         let mut stack = self.lua.stack();
         match stack.compile(code, name) {
             Ok(()) => Ok(stack.keep()),
@@ -121,7 +122,7 @@ impl Vm {
         let (handler, real, role) = (self.handler, self.sandbox.real, self.role);
         let result = self.lua.serve(host, |stack| {
             let desk = stack.desk();
-            desk.killed = false;
+            (desk.killed, desk.failed) = (false, false);
             desk.resp = Resp::V2;
             stack.push_kept(handler);
             let base = stack.top();
@@ -151,13 +152,20 @@ impl Vm {
             };
             let left = stack.top() - base + 1;
             stack.pop(left);
-            result
+            match stack.desk().failed {
+                true => result.and(Err(CmdError::Answered)),
+                false => result,
+            }
         });
+        self.count_run();
+        result
+    }
+
+    fn count_run(&mut self) {
         self.runs += 1;
         if self.runs.is_multiple_of(COLLECT_EVERY) {
             self.lua.collect(false);
         }
-        result
     }
 
     /// Runs the code of a library, which registers functions; `Err` is the message.
@@ -190,6 +198,7 @@ impl Vm {
             }
         });
         self.forget(main);
+        self.count_run();
         result
     }
 }
@@ -248,6 +257,7 @@ fn answer_failure(
         let head = [b"ERR Error running script ", name, b", "].concat();
         ([head, text].concat(), false)
     };
+    stack.desk().failed = true;
     if !counted && let (_, Some(host)) = stack.desk_and_host() {
         host.count_error(&full);
     }

@@ -84,7 +84,8 @@ pub fn of_library(code: &[u8]) -> Result<(Vec<u8>, &[u8]), Vec<u8>> {
     let engine = words.next().map_or(&b""[..], |word| word.get(2..).unwrap_or_default());
     let mut name = None;
     for word in words {
-        match word.strip_prefix(b"name=") {
+        let given = word.get(5..).filter(|_| word[..5].eq_ignore_ascii_case(b"name="));
+        match given {
             Some(given) if name.is_none() => name = Some(given.to_vec()),
             Some(_) => {
                 let text = b"ERR Invalid metadata value, name argument was given multiple times";

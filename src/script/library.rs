@@ -37,7 +37,7 @@ pub struct Library {
 #[derive(Default, Debug)]
 pub struct Libraries {
     by_name: BTreeMap<Vec<u8>, Library>,
-    /// The library each function is in.
+    /// The library each function is in. As Redis does, the case of their names does not matter.
     functions: HashMap<Vec<u8>, Vec<u8>>,
 }
 
@@ -47,8 +47,9 @@ impl Libraries {
     }
 
     pub fn function(&self, name: &[u8]) -> Option<&Function> {
-        let library = self.by_name.get(self.functions.get(name)?)?;
-        library.functions.iter().find(|function| function.name == name)
+        let library = self.by_name.get(self.owner(name)?)?;
+        let mut functions = library.functions.iter();
+        functions.find(|function| function.name.eq_ignore_ascii_case(name))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&Vec<u8>, &Library)> {
@@ -57,7 +58,7 @@ impl Libraries {
 
     /// The library that a function is in.
     pub fn owner(&self, function: &[u8]) -> Option<&[u8]> {
-        self.functions.get(function).map(Vec::as_slice)
+        self.functions.get(&function.to_ascii_lowercase()).map(Vec::as_slice)
     }
 
     pub fn into_libraries(self) -> Vec<Library> {
@@ -93,8 +94,8 @@ impl Libraries {
     /// Why these functions cannot come in beside what is there, apart from the library they replace.
     pub fn conflict(&self, name: &[u8], functions: &[Function]) -> Option<Vec<u8>> {
         let taken = functions.iter().find(|function| {
-            let owner = self.functions.get(&function.name);
-            owner.is_some_and(|owner| owner.as_slice() != name)
+            let owner = self.owner(&function.name);
+            owner.is_some_and(|owner| owner != name)
         })?;
         Some([b"ERR Function ", taken.name.as_slice(), b" already exists"].concat())
     }
@@ -102,7 +103,7 @@ impl Libraries {
     pub fn insert(&mut self, name: Vec<u8>, library: Library) -> Option<Library> {
         let old = self.remove(&name);
         for function in &library.functions {
-            self.functions.insert(function.name.clone(), name.clone());
+            self.functions.insert(function.name.to_ascii_lowercase(), name.clone());
         }
         self.by_name.insert(name, library);
         old
@@ -111,7 +112,7 @@ impl Libraries {
     pub fn remove(&mut self, name: &[u8]) -> Option<Library> {
         let library = self.by_name.remove(name)?;
         for function in &library.functions {
-            self.functions.remove(&function.name);
+            self.functions.remove(&function.name.to_ascii_lowercase());
         }
         Some(library)
     }
@@ -188,6 +189,9 @@ fn read_named(stack: &mut Stack) -> Read {
     while stack.next(table) {
         let key = stack.bytes(-2).map(<[u8]>::to_vec);
         match key.as_deref() {
+            None if stack.kind(-2) == Kind::Number => {
+                return Err("unknown argument given to redis.register_function");
+            }
             None => return Err("named argument key given to redis.register_function is not a string"),
             Some(b"function_name") => {
                 let Some(text) = text_of(stack) else {

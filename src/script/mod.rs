@@ -274,7 +274,7 @@ impl Script {
         let taken = |name: &[u8]| [b"ERR Function ", name, b" already exists"].concat();
         let mut names = std::collections::HashSet::new();
         for function in loaded.iter().flat_map(|(_, library)| &library.functions) {
-            if !names.insert(function.name.as_slice()) {
+            if !names.insert(function.name.to_ascii_lowercase()) {
                 return Err(taken(&function.name));
             }
             let owner = self.libraries.owner(&function.name).filter(|_| !flush);

@@ -58,13 +58,14 @@ fn getmetatable(stack: &mut Stack) -> Outcome {
         stack.push_copy(shown);
         return Ok(1);
     }
-    if guards::push_real_of(stack, 1) {
-        // Only the globals have a metatable that may be seen.
-        stack.get_named(-1, SHOWN);
-        return Ok(1);
-    }
+    let is_protected = guards::push_real_of(stack, 1);
     if !stack.push_metatable(1) {
         stack.push_nil();
+        return Ok(1);
+    }
+    if is_protected {
+        // Only the globals have a metatable that may be seen.
+        stack.get_named(-1, SHOWN);
         return Ok(1);
     }
     stack.get_named(-1, b"__metatable");
@@ -74,9 +75,8 @@ fn getmetatable(stack: &mut Stack) -> Outcome {
     Ok(1)
 }
 
-/// Under this name real globals hold what `getmetatable` shows of them. No script can write such a
-/// name, and it is no name of Lua.
-const SHOWN: &[u8] = b"\0metatable";
+/// Under this name the metatable of a protected table holds what `getmetatable` shows in its place.
+const SHOWN: &[u8] = b"shown";
 
 /// Replaces the table on top by a protected one in front of it.
 pub fn protect(stack: &mut Stack) {
@@ -206,6 +206,10 @@ pub fn build(stack: &mut Stack, role: Role) -> Sandbox {
     // What functions see as their globals.
     stack.push_table(0, 0);
     push_meta(stack, real);
+    if stack.push_metatable(real) {
+        protect(stack);
+        stack.set_named(-2, SHOWN);
+    }
     stack.push_copy(-1);
     let meta = stack.keep();
     stack.set_metatable(-2);
@@ -223,9 +227,6 @@ fn refuse_unknown(stack: &mut Stack) {
     stack.push_table(0, 1);
     stack.push_function(unknown_global, 0);
     stack.set_named(-2, b"__index");
-    stack.push_copy(-1);
-    protect(stack);
-    stack.set_named(-3, SHOWN);
     stack.set_metatable(-2);
 }
 

@@ -149,7 +149,9 @@ impl Server {
             if let CmdError::Wait(wait) = error {
                 return self.wait(session, number, &args, wait, reply);
             }
-            self.reply_error(&error, reply);
+            if !matches!(error, CmdError::Answered) {
+                self.reply_error(&error, reply);
+            }
         }
         let now = self.clock.cycles();
         let ns = self.clock.cycles_to_ns(now.wrapping_sub(self.life.stamp));

@@ -14,6 +14,7 @@ mod limits;
 mod monitor;
 mod pause;
 mod protocol;
+mod scripts;
 mod sockets;
 mod time;
 
