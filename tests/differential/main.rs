@@ -268,7 +268,8 @@ fn shrink(pair: &Pair, manner: Manner, commands: &[(Compare, Command)]) -> Vec<(
 fn audit() -> Vec<(Compare, Command)> {
     let ask = |how, words: &[&[u8]]| (how, words.iter().map(|w| w.to_vec()).collect::<Command>());
     let mut questions = vec![
-        ask(Compare::Exact, &[b"DBSIZE"]),
+        // It may still count what is overdue, or not any more.
+        ask(Compare::Any, &[b"DBSIZE"]),
         ask(Compare::Unordered, &[b"KEYS", b"*"]),
         ask(Compare::Walk, &[b"SCAN", b"0", b"COUNT", b"3"]),
     ];

@@ -139,10 +139,13 @@ pub fn keysizes(server: &Server, text: &mut Text) {
                 .map(|(size, count)| format!("{}={count}", power_of_two(size)))
                 .collect();
             let what = match kind {
-                Kind::String => "sizes",
-                _ => "items",
+                Kind::String => "strings_sizes",
+                Kind::List => "lists_items",
+                Kind::Set => "sets_items",
+                Kind::Zset => "zsets_items",
+                Kind::Hash | Kind::Stream => "hashes_items",
             };
-            let name = format!("db{}_distrib_{}s_{what}", index.0, kind.name());
+            let name = format!("db{}_distrib_{what}", index.0);
             text.line(&name, counts.join(","));
         }
     }
