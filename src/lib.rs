@@ -13,8 +13,9 @@ pub mod resp;
 pub mod types;
 // L2: the databases.
 pub mod keyspace;
-// L3: the model of a command.
+// L3: the model of a command; values as bytes.
 pub mod command;
+pub mod rdb;
 // L4: data commands.
 pub mod commands;
 // The data commands as a library.

@@ -316,6 +316,14 @@ impl<'k> DbMut<'k> {
         found
     }
 
+    /// Tells a found key's age, as far as it is kept: seconds since the last use, or the counter.
+    pub fn set_age(&mut self, found: Found, idle_seconds: Option<i64>, frequency: Option<u8>) {
+        let now_ms = self.shared.now_ms;
+        if let Some(bits) = self.shared.aging.told(idle_seconds, frequency, now_ms) {
+            self.db.entries.set_aging(found.at, bits);
+        }
+    }
+
     /// Wakes those who wait for a value of type `kind` at `key`: it came into being, or grew.
     #[inline(always)]
     pub fn signal(&mut self, kind: Kind, key: &[u8]) {

@@ -63,6 +63,22 @@ pub struct Tuning {
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: u64,
     pub hll_sparse_max_bytes: usize,
+    // How values become bytes and come back (DUMP and RESTORE).
+    pub rdb_version: u32,
+    pub rdb_compression: bool,
+    pub sanitize: Sanitize,
+    /// Sums of payloads are not looked at (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub skip_checksum: bool,
+}
+
+/// Whose values are looked at thoroughly as they come in from bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Sanitize {
+    #[default]
+    No,
+    Yes,
+    /// Those of clients, not those of files and of our primary.
+    Clients,
 }
 
 impl Default for Tuning {
@@ -84,6 +100,10 @@ impl Default for Tuning {
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
+            rdb_version: 12,
+            rdb_compression: true,
+            sanitize: Sanitize::No,
+            skip_checksum: false,
         }
     }
 }
@@ -131,6 +151,8 @@ pub struct KeyStats {
     /// Fields of hashes that expired.
     pub expired_fields: u64,
     pub evicted: u64,
+    /// Payloads of RESTORE that were looked at thoroughly.
+    pub sanitized: u64,
     /// Active expiry gave up its slice with keys still due.
     pub expiry_cut_short: u64,
 }
