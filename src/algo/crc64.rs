@@ -87,13 +87,19 @@ fn single(mut crc: u64, bytes: &[u8]) -> u64 {
 
 /// The sum after `zeros` zero bytes more: the sum times x to the power of their bits.
 fn shift(crc: u64, zeros: usize) -> u64 {
-    multiply(crc, POWERS_OF_BYTES.iter().enumerate().fold(1 << 63, |power, (bit, &square)| {
-        if zeros >> bit & 1 == 1 {
-            multiply(power, square)
-        } else {
-            power
-        }
-    }))
+    multiply(
+        crc,
+        POWERS_OF_BYTES
+            .iter()
+            .enumerate()
+            .fold(1 << 63, |power, (bit, &square)| {
+                if zeros >> bit & 1 == 1 {
+                    multiply(power, square)
+                } else {
+                    power
+                }
+            }),
+    )
 }
 
 /// x to the power of 8, 16, 32 …: what one, two, four … zero bytes multiply a sum by.
@@ -118,7 +124,11 @@ const fn multiply(a: u64, mut b: u64) -> u64 {
         if a >> bit & 1 == 1 {
             product ^= b;
         }
-        b = if b & 1 == 1 { b >> 1 ^ POLYNOMIAL } else { b >> 1 };
+        b = if b & 1 == 1 {
+            b >> 1 ^ POLYNOMIAL
+        } else {
+            b >> 1
+        };
         if bit == 0 {
             return product;
         }
@@ -138,7 +148,9 @@ mod tests {
 
     #[test]
     fn halves_join_to_the_same_sum() {
-        let bytes: Vec<u8> = (0..100_000u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+        let bytes: Vec<u8> = (0..100_000u32)
+            .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+            .collect();
         for len in [SPLIT_FROM, SPLIT_FROM + 1, 50_003, 99_999, 100_000] {
             assert_eq!(crc64(7, &bytes[..len]), single(7, &bytes[..len]), "{len}");
         }

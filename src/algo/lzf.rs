@@ -28,7 +28,9 @@ pub struct Damaged;
 
 /// Compresses `input` into at most `room` bytes; `None` if it does not get that small.
 pub fn compress(input: &[u8], room: usize) -> Option<Vec<u8>> {
-    Compressor::default().compress(input, room).map(<[u8]>::to_vec)
+    Compressor::default()
+        .compress(input, room)
+        .map(<[u8]>::to_vec)
 }
 
 /// What compressing needs, for those who do it often: nothing is cleared between two inputs.

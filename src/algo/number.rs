@@ -299,7 +299,10 @@ pub fn parse_number_prefix(text: &[u8]) -> Option<(f64, usize)> {
         (f64::NAN, 3)
     } else if starts(b"0x") && hex_len(&body[2..]) > 0 {
         let len = hex_len(&body[2..]);
-        (parse_hex_f64(&body[2..2 + len]).unwrap_or(f64::INFINITY), 2 + len)
+        (
+            parse_hex_f64(&body[2..2 + len]).unwrap_or(f64::INFINITY),
+            2 + len,
+        )
     } else {
         let len = decimal_len(body);
         let text = std::str::from_utf8(&body[..len]).ok()?;
@@ -325,7 +328,11 @@ fn mantissa_len(text: &[u8], is_digit: fn(&u8) -> bool, mark: u8) -> usize {
     let sign = matches!(text.get(len + 1), Some(b'-' | b'+')) as usize;
     let digits = text.get(len + 1 + sign..).unwrap_or_default();
     let digits = digits.iter().take_while(|b| b.is_ascii_digit()).count();
-    if digits > 0 { len + 1 + sign + digits } else { len }
+    if digits > 0 {
+        len + 1 + sign + digits
+    } else {
+        len
+    }
 }
 
 fn decimal_len(text: &[u8]) -> usize {

@@ -73,7 +73,13 @@ impl<'a> Reply<'a> {
     pub fn big_number(&mut self, digits: &[u8]) -> CmdResult {
         match self.resp {
             Resp::V2 => {
-                let line = |&byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte };
+                let line = |&byte: &u8| {
+                    if matches!(byte, b'\r' | b'\n') {
+                        b' '
+                    } else {
+                        byte
+                    }
+                };
                 self.bulk(&digits.iter().map(line).collect::<Vec<u8>>())
             }
             Resp::V3 => {

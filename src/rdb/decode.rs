@@ -13,10 +13,10 @@ use crate::keyspace::{DbMut, Tuning, list, string, zset};
 use crate::types::entries::KeyHasher;
 use crate::types::entry::{INLINE_MAX, NewValue};
 use crate::types::fields::{FieldList, FieldTable};
+use crate::types::intset;
 use crate::types::listpack::{self, Item};
 use crate::types::quicklist::{Node, Quicklist};
 use crate::types::value::{Encoding, Heap, Kind};
-use crate::types::intset;
 use std::collections::HashSet;
 
 /// Strings from this length on are read for good, not copied once more.
@@ -191,7 +191,9 @@ fn adopt<'r>(lp: &'r [u8], kind: u8, with: &Decode) -> Result<NewValue<'r>> {
         _ => {
             let count = check(lp, 2, with)? / 2;
             if !has_scores(lp) {
-                return Err(Error::Corrupt("Zset with a score that is no number detected"));
+                return Err(Error::Corrupt(
+                    "Zset with a score that is no number detected",
+                ));
             }
             if count > tuning.zset_max_listpack_entries {
                 return zset::large_of(lp, with.hasher)
@@ -249,9 +251,7 @@ fn members<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     Ok(match set {
         SetValue::Ints(bytes) => compact_owned(Kind::Set, bytes, Encoding::Intset, r),
         SetValue::Listpack(bytes) => compact_owned(Kind::Set, bytes, Encoding::Listpack, r),
-        SetValue::Table(pack) => {
-            NewValue::Heap(Box::new(Heap::Set(pack)), Encoding::Hashtable)
-        }
+        SetValue::Table(pack) => NewValue::Heap(Box::new(Heap::Set(pack)), Encoding::Hashtable),
     })
 }
 
@@ -415,11 +415,15 @@ fn field_list<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     let mut last = 0;
     for told in listpack::iter(lp).skip(2).step_by(3) {
         let Item::Int(ms) = told else {
-            return Err(Error::Corrupt("A hash field with a deadline that is no number"));
+            return Err(Error::Corrupt(
+                "A hash field with a deadline that is no number",
+            ));
         };
         let ms = deadline(ms)?.unwrap_or(i64::MAX);
         if ms < last {
-            return Err(Error::Corrupt("The deadlines of a hash's fields are out of order"));
+            return Err(Error::Corrupt(
+                "The deadlines of a hash's fields are out of order",
+            ));
         }
         last = ms;
     }
@@ -438,7 +442,11 @@ fn elements<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
         let span = r.string()?;
         let mut buffer = itoa::Buffer::new();
         let element = r.bytes(&span, &mut buffer);
-        list.push(crate::types::quicklist::End::Right, element, tuning.list_large_element);
+        list.push(
+            crate::types::quicklist::End::Right,
+            element,
+            tuning.list_large_element,
+        );
     }
     Ok(list::settle(list, tuning))
 }

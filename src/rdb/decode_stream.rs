@@ -21,7 +21,9 @@ pub(super) fn stream<'r>(r: &'r mut Reader, kind: u8) -> Result<NewValue<'r>> {
     let len = r.len()?;
     let last_id = id(r)?;
     if len != stream.len() {
-        return Err(Error::Corrupt("Stream length inconsistent with rax entries"));
+        return Err(Error::Corrupt(
+            "Stream length inconsistent with rax entries",
+        ));
     }
     if last_id < stream.last_id() {
         return Err(Error::Corrupt("A stream has entries behind its last id"));
@@ -52,9 +54,8 @@ pub(super) fn stream<'r>(r: &'r mut Reader, kind: u8) -> Result<NewValue<'r>> {
 fn node(r: &mut Reader) -> Result<Node> {
     let span = r.string()?;
     let key = r.bytes(&span, &mut itoa::Buffer::new()).try_into();
-    let key: [u8; 16] = key.map_err(|_| {
-        Error::Corrupt("Stream node key entry is not the size of a stream ID")
-    })?;
+    let key: [u8; 16] =
+        key.map_err(|_| Error::Corrupt("Stream node key entry is not the size of a stream ID"))?;
     let span = r.string()?;
     let lp = r.text(&span)?;
     listpack::validate(lp, |_| true)

@@ -71,8 +71,14 @@ fn entry(bytes: &[u8], before: usize) -> Option<(Item<'_>, usize)> {
             let len = rest.get(1..5)?;
             text(5, u32::from_be_bytes(len.try_into().ok()?) as usize)
         }
-        0xc0 => int(i16::from_le_bytes(rest.get(1..3)?.try_into().ok()?) as i64, 2),
-        0xd0 => int(i32::from_le_bytes(rest.get(1..5)?.try_into().ok()?) as i64, 4),
+        0xc0 => int(
+            i16::from_le_bytes(rest.get(1..3)?.try_into().ok()?) as i64,
+            2,
+        ),
+        0xd0 => int(
+            i32::from_le_bytes(rest.get(1..5)?.try_into().ok()?) as i64,
+            4,
+        ),
         0xe0 => int(i64::from_le_bytes(rest.get(1..9)?.try_into().ok()?), 8),
         0xf0 => {
             let &[a, b, c] = rest.get(1..4)? else {

@@ -144,7 +144,8 @@ impl Reader {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(None),
                 result => result.map(Some),
             };
-            self.buffer.truncate(have + *got.as_ref().ok().and_then(Option::as_ref).unwrap_or(&0));
+            self.buffer
+                .truncate(have + *got.as_ref().ok().and_then(Option::as_ref).unwrap_or(&0));
             if got? == Some(0) {
                 return Err(Error::Truncated);
             }

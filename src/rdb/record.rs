@@ -31,10 +31,16 @@ pub struct KeyHead {
 /// One record of a file.
 #[derive(Debug)]
 pub enum Record {
-    Aux { name: Vec<u8>, value: Vec<u8> },
+    Aux {
+        name: Vec<u8>,
+        value: Vec<u8>,
+    },
     SelectDb(u64),
     /// Keys that follow in this database, and how many of them have a deadline.
-    Resize { keys: u64, volatile: u64 },
+    Resize {
+        keys: u64,
+        volatile: u64,
+    },
     /// Keys of one slot in a cluster: its number, keys, keys with a deadline.
     Slot(u64),
     Function(Vec<u8>),
@@ -43,7 +49,10 @@ pub enum Record {
     /// The name is in `Records::key`.
     Key(KeyHead),
     /// The sum of everything, as told and as found, if there is one.
-    End { expected: u64, actual: u64 },
+    End {
+        expected: u64,
+        actual: u64,
+    },
 }
 
 /// See the head of this file.
@@ -69,7 +78,9 @@ pub fn header(reader: &mut Reader) -> Result<Header> {
         _ => return Err(Error::Signature),
     };
     let version = digits.iter().try_fold(0u32, |n, digit| {
-        digit.is_ascii_digit().then(|| n * 10 + (digit - b'0') as u32)
+        digit
+            .is_ascii_digit()
+            .then(|| n * 10 + (digit - b'0') as u32)
     });
     let version = version.ok_or(Error::Signature)?;
     let known = match valkey {
@@ -146,9 +157,7 @@ impl Records {
             opcode::SLOT_IMPORT => return Err(Error::Corrupt("A slot that is being imported")),
             opcode::FUNCTION => Record::Function(r.string_vec()?),
             opcode::FUNCTION_OLD => {
-                return Err(Error::Corrupt(
-                    "Pre-release function format not supported.",
-                ));
+                return Err(Error::Corrupt("Pre-release function format not supported."));
             }
             opcode::MODULE_AUX => {
                 let name = module_name(r.len()?);

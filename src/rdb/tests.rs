@@ -13,20 +13,50 @@ const SCRIPT: &[&[&str]] = &[
     &["SET", "int", "12345"],
     &["SET", "long", "123456789012345"],
     &["SET", "text", "hello world"],
-    &["SET", "packed", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],
-    &["RPUSH", "list", "a", "1", "b", "-77", "cccccccccccccccccccccccccccccccccccccccc"],
+    &[
+        "SET",
+        "packed",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ],
+    &[
+        "RPUSH",
+        "list",
+        "a",
+        "1",
+        "b",
+        "-77",
+        "cccccccccccccccccccccccccccccccccccccccc",
+    ],
     &["SADD", "ints", "1", "2", "70000"],
     &["SADD", "words", "a", "b", "3"],
     &["ZADD", "zset", "1", "a", "2.5", "b", "-inf", "c"],
     &["HSET", "hash", "f", "v", "g", "12"],
     &["HSET", "timed", "f", "v", "g", "12", "h", "x"],
-    &["HPEXPIREAT", "timed", "4000000000000", "FIELDS", "2", "f", "g"],
+    &[
+        "HPEXPIREAT",
+        "timed",
+        "4000000000000",
+        "FIELDS",
+        "2",
+        "f",
+        "g",
+    ],
     &["XADD", "stream", "1-1", "f", "v"],
     &["XADD", "stream", "1-2", "f", "w"],
     &["XADD", "stream", "5-0", "g", "7", "h", "8"],
     &["XDEL", "stream", "1-2"],
     &["XGROUP", "CREATE", "stream", "grp", "0"],
-    &["XREADGROUP", "GROUP", "grp", "me", "COUNT", "1", "STREAMS", "stream", ">"],
+    &[
+        "XREADGROUP",
+        "GROUP",
+        "grp",
+        "me",
+        "COUNT",
+        "1",
+        "STREAMS",
+        "stream",
+        ">",
+    ],
 ];
 
 fn filled() -> Engine {
@@ -43,7 +73,14 @@ fn filled() -> Engine {
         engine.run(&["HSET", "late", &format!("field:{n}"), &n]);
         engine.run(&["XADD", "log", "*", "name", &n]);
     }
-    engine.run(&["HPEXPIREAT", "late", "4000000000000", "FIELDS", "1", "field:5"]);
+    engine.run(&[
+        "HPEXPIREAT",
+        "late",
+        "4000000000000",
+        "FIELDS",
+        "1",
+        "field:5",
+    ]);
     engine
 }
 
@@ -63,7 +100,12 @@ fn put(engine: &mut Engine, key: &[u8], payload: &[u8], deep: bool) -> Result<()
     let (body, valkey) = dump::verify(payload, true).ok_or(Error::Signature)?;
     let (tuning, hasher) = (
         Tuning::default(),
-        engine.keyspace().view(DbIndex(0)).entries().hasher().clone(),
+        engine
+            .keyspace()
+            .view(DbIndex(0))
+            .entries()
+            .hasher()
+            .clone(),
     );
     let with = Decode {
         tuning: &tuning,

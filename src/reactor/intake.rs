@@ -8,10 +8,10 @@
 
 use super::LISTENERS;
 use crate::net::Link;
+use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::scripts::Attendant;
 use crate::server::session::Session;
-use crate::server::Server;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
 use mio::{Events, Poll, Token};
@@ -73,9 +73,7 @@ impl Intake {
     /// Comes back from the server.
     pub fn come_back(attendant: Option<Box<dyn Attendant>>) -> Box<Intake> {
         let lent = attendant.expect("whoever takes it puts it back");
-        lent.into_any()
-            .downcast()
-            .expect("it is what was lent")
+        lent.into_any().downcast().expect("it is what was lent")
     }
 
     /// Whether there is more to do without waiting.

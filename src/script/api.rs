@@ -278,8 +278,12 @@ fn constants(stack: &mut Stack) {
     }
     stack.push_bytes(version::REDIS_VERSION.as_bytes());
     stack.set_named(-2, b"REDIS_VERSION");
-    let parts = version::REDIS_VERSION.split('.').map(|part| part.parse().unwrap_or(0));
-    stack.push_number(f64::from(parts.fold(0, |sum: u32, part: u32| sum << 8 | part)));
+    let parts = version::REDIS_VERSION
+        .split('.')
+        .map(|part| part.parse().unwrap_or(0));
+    stack.push_number(f64::from(
+        parts.fold(0, |sum: u32, part: u32| sum << 8 | part),
+    ));
     stack.set_named(-2, b"REDIS_VERSION_NUM");
 }
 

@@ -135,12 +135,24 @@ mod tests {
         };
         cache.add(sha(9999), kept, ScriptFlags::default(), 1, false);
         for n in 0..EVAL_MAX {
-            assert!(cache.add(sha(n), kept, ScriptFlags::default(), 1, true).is_none());
+            assert!(
+                cache
+                    .add(sha(n), kept, ScriptFlags::default(), 1, true)
+                    .is_none()
+            );
         }
         cache.touch(&sha(0));
         cache.pin(&sha(1));
-        assert!(cache.add(sha(600), kept, ScriptFlags::default(), 1, true).is_none());
-        assert!(cache.add(sha(601), kept, ScriptFlags::default(), 1, true).is_some());
+        assert!(
+            cache
+                .add(sha(600), kept, ScriptFlags::default(), 1, true)
+                .is_none()
+        );
+        assert!(
+            cache
+                .add(sha(601), kept, ScriptFlags::default(), 1, true)
+                .is_some()
+        );
         assert!(cache.contains(&sha(0)) && cache.contains(&sha(1)) && !cache.contains(&sha(2)));
         assert!(cache.contains(&sha(9999)));
         assert_eq!(cache.bytes(), cache.len() * (1 + ENTRY));

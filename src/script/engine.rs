@@ -2,8 +2,8 @@
 
 use super::convert::{answer, is_counted, trim_lines};
 use super::library::{Function, Loading};
-use super::random::Random;
 use super::lua::{Failure, Kept, Kind, Lua, Outcome, Raise, Stack};
+use super::random::Random;
 use super::sandbox::{self, Role, Sandbox};
 use super::{Host, Invocation};
 use crate::command::{CmdError, CmdResult, Reply};
@@ -112,12 +112,7 @@ impl Vm {
     }
 
     /// Runs a script or function and answers what it returns.
-    pub fn run(
-        &mut self,
-        host: &mut dyn Host,
-        call: &Invocation,
-        reply: &mut Reply,
-    ) -> CmdResult {
+    pub fn run(&mut self, host: &mut dyn Host, call: &Invocation, reply: &mut Reply) -> CmdResult {
         self.lua.rearm();
         let (handler, real, role) = (self.handler, self.sandbox.real, self.role);
         let result = self.lua.serve(host, |stack| {
@@ -170,9 +165,9 @@ impl Vm {
 
     /// Runs the code of a library, which registers functions; `Err` is the message.
     pub fn load(&mut self, host: &mut dyn Host, code: &[u8]) -> Result<Vec<Function>, Vec<u8>> {
-        let main = self.compile(code).map_err(|message| {
-            [b"ERR Error compiling function: ", message.as_slice()].concat()
-        })?;
+        let main = self
+            .compile(code)
+            .map_err(|message| [b"ERR Error compiling function: ", message.as_slice()].concat())?;
         self.lua.rearm();
         let (handler, sandbox) = (self.handler, &self.sandbox);
         let result = self.lua.serve(host, |stack| {
@@ -247,7 +242,16 @@ fn answer_failure(
         let place = match (stack.bytes(-2), stack.number(-1)) {
             (Some(source), Some(line)) => {
                 let line = (line as i64).to_string();
-                [b" script: ", name, b", on ", source, b":", line.as_bytes(), b"."].concat()
+                [
+                    b" script: ",
+                    name,
+                    b", on ",
+                    source,
+                    b":",
+                    line.as_bytes(),
+                    b".",
+                ]
+                .concat()
             }
             _ => Vec::new(),
         };

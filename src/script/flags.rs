@@ -31,7 +31,9 @@ impl ScriptFlags {
     }
 
     pub fn named(name: &[u8]) -> Option<ScriptFlags> {
-        let found = ScriptFlags::NAMES.iter().find(|(_, known)| known.as_bytes() == name);
+        let found = ScriptFlags::NAMES
+            .iter()
+            .find(|(_, known)| known.as_bytes() == name);
         found.map(|(flag, _)| *flag)
     }
 }
@@ -81,10 +83,14 @@ pub fn of_library(code: &[u8]) -> Result<(Vec<u8>, &[u8]), Vec<u8>> {
         return Err(b"ERR Invalid library metadata".to_vec());
     };
     let mut words = words.iter();
-    let engine = words.next().map_or(&b""[..], |word| word.get(2..).unwrap_or_default());
+    let engine = words
+        .next()
+        .map_or(&b""[..], |word| word.get(2..).unwrap_or_default());
     let mut name = None;
     for word in words {
-        let given = word.get(5..).filter(|_| word[..5].eq_ignore_ascii_case(b"name="));
+        let given = word
+            .get(5..)
+            .filter(|_| word[..5].eq_ignore_ascii_case(b"name="));
         match given {
             Some(given) if name.is_none() => name = Some(given.to_vec()),
             Some(_) => {
@@ -120,15 +126,25 @@ mod tests {
 
     #[test]
     fn first_lines() {
-        let error = |body: &str| String::from_utf8(of_script(body.as_bytes()).unwrap_err()).unwrap();
+        let error =
+            |body: &str| String::from_utf8(of_script(body.as_bytes()).unwrap_err()).unwrap();
         assert_eq!(of_script(b"return 1").unwrap().0, ScriptFlags::COMPATIBLE);
         let (flags, code) = of_script(b"#!lua flags=no-writes,allow-oom\nreturn 1").unwrap();
         assert!(flags.has(ScriptFlags::NO_WRITES) && flags.has(ScriptFlags::ALLOW_OOM));
         assert_eq!(code, b"\nreturn 1");
         assert_eq!(error("#!lua"), "ERR Invalid script shebang");
-        assert_eq!(error("#!lua flags=a\n"), "ERR Unexpected flag in script shebang: a");
-        assert_eq!(error("#!lua flags=no-writes,\n"), "ERR Unexpected flag in script shebang: ");
+        assert_eq!(
+            error("#!lua flags=a\n"),
+            "ERR Unexpected flag in script shebang: a"
+        );
+        assert_eq!(
+            error("#!lua flags=no-writes,\n"),
+            "ERR Unexpected flag in script shebang: "
+        );
         assert_eq!(error("#!lua x=y\n"), "ERR Unknown lua shebang option: x=y");
-        assert_eq!(error("#!foo\n"), "ERR Unexpected engine in script shebang: #!foo");
+        assert_eq!(
+            error("#!foo\n"),
+            "ERR Unexpected engine in script shebang: #!foo"
+        );
     }
 }

@@ -42,9 +42,7 @@ pub fn mark(stack: &mut Stack, meta: i32, real: i32) {
 unsafe fn push_real(raw: *mut ffi::lua_State, index: c_int) -> bool {
     // SAFETY: a function has room for `LUA_MINSTACK` values beside its arguments.
     unsafe {
-        if ffi::lua_type(raw, index) != ffi::LUA_TTABLE
-            || ffi::lua_getmetatable(raw, index) == 0
-        {
+        if ffi::lua_type(raw, index) != ffi::LUA_TTABLE || ffi::lua_getmetatable(raw, index) == 0 {
             return false;
         }
         ffi::lua_pushlightuserdata(raw, real_key());

@@ -58,7 +58,9 @@ impl Libraries {
 
     /// The library that a function is in.
     pub fn owner(&self, function: &[u8]) -> Option<&[u8]> {
-        self.functions.get(&function.to_ascii_lowercase()).map(Vec::as_slice)
+        self.functions
+            .get(&function.to_ascii_lowercase())
+            .map(Vec::as_slice)
     }
 
     pub fn into_libraries(self) -> Vec<Library> {
@@ -103,7 +105,8 @@ impl Libraries {
     pub fn insert(&mut self, name: Vec<u8>, library: Library) -> Option<Library> {
         let old = self.remove(&name);
         for function in &library.functions {
-            self.functions.insert(function.name.to_ascii_lowercase(), name.clone());
+            self.functions
+                .insert(function.name.to_ascii_lowercase(), name.clone());
         }
         self.by_name.insert(name, library);
         old
@@ -192,7 +195,9 @@ fn read_named(stack: &mut Stack) -> Read {
             None if stack.kind(-2) == Kind::Number => {
                 return Err("unknown argument given to redis.register_function");
             }
-            None => return Err("named argument key given to redis.register_function is not a string"),
+            None => {
+                return Err("named argument key given to redis.register_function is not a string");
+            }
             Some(b"function_name") => {
                 let Some(text) = text_of(stack) else {
                     return Err(

@@ -181,7 +181,12 @@ unsafe extern "C-unwind" fn on_count(raw: *mut ffi::lua_State, _: *mut ffi::lua_
         ground.as_ref().in_rust.set(false);
         if kill {
             // Again at every instruction: a script cannot hide in pcall.
-            ffi::lua_sethook(raw, Some(on_count), ffi::LUA_MASKCOUNT | ffi::LUA_MASKLINE, 1);
+            ffi::lua_sethook(
+                raw,
+                Some(on_count),
+                ffi::LUA_MASKCOUNT | ffi::LUA_MASKLINE,
+                1,
+            );
             let text = (*ground.as_ref().desk.get()).kill_text;
             ffi::lua_pushstring_(raw, text.as_ptr());
             ffi::lua_error(raw);
@@ -335,7 +340,11 @@ impl Lua {
             ffi::lua_gc(raw, ffi::LUA_GCSETPAUSE, 200);
             ffi::lua_gc(raw, ffi::LUA_GCSETSTEPMUL, 200);
             ffi::lua_gc(raw, ffi::LUA_GCRESTART, 0);
-            let what = if all { ffi::LUA_GCCOLLECT } else { ffi::LUA_GCSTEP };
+            let what = if all {
+                ffi::LUA_GCCOLLECT
+            } else {
+                ffi::LUA_GCSTEP
+            };
             ffi::lua_gc(raw, what, COLLECT_STEP);
         }
     }
@@ -772,7 +781,10 @@ impl<'l> Stack<'l> {
         unsafe {
             let ground = self.ground.as_ref();
             let host = ground.host.get();
-            (&mut *ground.desk.get(), host.map(|host| &mut *host.as_ptr()))
+            (
+                &mut *ground.desk.get(),
+                host.map(|host| &mut *host.as_ptr()),
+            )
         }
     }
 
@@ -803,9 +815,13 @@ impl<'l> Stack<'l> {
     /// `chunk:line: ` of who called the function that runs.
     fn caller(&mut self) -> Vec<u8> {
         match self.place(1) {
-            Some(place) if place.line > 0 => {
-                [&place.short, b":".as_slice(), place.line.to_string().as_bytes(), b": "].concat()
-            }
+            Some(place) if place.line > 0 => [
+                &place.short,
+                b":".as_slice(),
+                place.line.to_string().as_bytes(),
+                b": ",
+            ]
+            .concat(),
             _ => Vec::new(),
         }
     }
@@ -835,7 +851,14 @@ impl<'l> Stack<'l> {
         let name = name.unwrap_or_else(|| b"?".to_vec());
         let number = number - is_method as i32;
         if number == 0 && is_method {
-            return [b"calling '", name.as_slice(), b"' on bad self (", text, b")"].concat();
+            return [
+                b"calling '",
+                name.as_slice(),
+                b"' on bad self (",
+                text,
+                b")",
+            ]
+            .concat();
         }
         let head = format!("bad argument #{number} to '").into_bytes();
         [&head, name.as_slice(), b"' (", text, b")"].concat()

@@ -169,8 +169,7 @@ impl Script {
         let mut vm = self.take_vm(Role::Scripts);
         let compiled = vm.compile(code);
         if let Ok(function) = &compiled
-            && let Some(evicted) =
-                self.cache.add(sha, *function, flags, body.len(), evictable)
+            && let Some(evicted) = self.cache.add(sha, *function, flags, body.len(), evictable)
         {
             vm.forget(evicted);
             self.evicted += 1;
@@ -215,7 +214,9 @@ impl Script {
         });
         let result = result.map(|functions| {
             let code = code.to_vec();
-            let old = self.libraries.insert(name.clone(), Library { code, functions });
+            let old = self
+                .libraries
+                .insert(name.clone(), Library { code, functions });
             if let Some(old) = old {
                 forget_all(&mut vm, &old.functions);
             }
@@ -252,25 +253,24 @@ impl Script {
                     true => std::mem::take(&mut self.libraries).into_libraries(),
                     false => Vec::new(),
                 };
-                old.iter().for_each(|library| forget_all(&mut vm, &library.functions));
+                old.iter()
+                    .for_each(|library| forget_all(&mut vm, &library.functions));
                 for (name, library) in loaded {
                     if let Some(old) = self.libraries.insert(name, library) {
                         forget_all(&mut vm, &old.functions);
                     }
                 }
             }
-            Err(_) => loaded.iter().for_each(|(_, library)| forget_all(&mut vm, &library.functions)),
+            Err(_) => loaded
+                .iter()
+                .for_each(|(_, library)| forget_all(&mut vm, &library.functions)),
         }
         self.put_vm(Role::Functions, vm);
         result
     }
 
     /// Whether the functions of new libraries go together with each other and with what stays.
-    fn check_functions(
-        &self,
-        loaded: &[(Vec<u8>, Library)],
-        flush: bool,
-    ) -> Result<(), Vec<u8>> {
+    fn check_functions(&self, loaded: &[(Vec<u8>, Library)], flush: bool) -> Result<(), Vec<u8>> {
         let taken = |name: &[u8]| [b"ERR Function ", name, b" already exists"].concat();
         let mut names = std::collections::HashSet::new();
         for function in loaded.iter().flat_map(|(_, library)| &library.functions) {
@@ -304,5 +304,7 @@ impl Script {
 }
 
 fn forget_all(vm: &mut Vm, functions: &[Function]) {
-    functions.iter().for_each(|function| vm.forget(function.kept));
+    functions
+        .iter()
+        .for_each(|function| vm.forget(function.kept));
 }

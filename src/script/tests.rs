@@ -108,8 +108,14 @@ fn values_become_answers() {
         ("return {map={a=1}}", "*2|$1|a|:1|"),
         ("return {set={a=true}}", "*1|$1|a|"),
         ("return {big_number='123'}", "$3|123|"),
-        ("return {verbatim_string={string='x',format='txt'}}", "$1|x|"),
-        ("return {KEYS[1],KEYS[2],KEYS[3],ARGV[1]}", "*2|$2|k1|$2|k2|"),
+        (
+            "return {verbatim_string={string='x',format='txt'}}",
+            "$1|x|",
+        ),
+        (
+            "return {KEYS[1],KEYS[2],KEYS[3],ARGV[1]}",
+            "*2|$2|k1|$2|k2|",
+        ),
         ("redis.setresp(3) return {true,false}", "*2|:1|:0|"),
     ]);
     let mut bench = Bench::new();
@@ -118,7 +124,10 @@ fn values_become_answers() {
     assert_eq!(three("return {double=3.5}"), ",3.5|");
     assert_eq!(three("return {map={a=1}}"), "%1|$1|a|:1|");
     assert_eq!(three("return {big_number='123'}"), "(123|");
-    assert_eq!(three("return {verbatim_string={string='x',format='txt'}}"), "=5|txt:x|");
+    assert_eq!(
+        three("return {verbatim_string={string='x',format='txt'}}"),
+        "=5|txt:x|"
+    );
 }
 
 #[test]
@@ -129,10 +138,19 @@ fn answers_become_values() {
     assert_eq!(get(":7\\r\\n", "return r + 1"), ":8|");
     assert_eq!(get("$-1\\r\\n", "return tostring(r)"), "$5|false|");
     assert_eq!(get("_\\r\\n", "return tostring(r)"), "$3|nil|");
-    assert_eq!(get("*2\\r\\n$1\\r\\na\\r\\n*1\\r\\n:1\\r\\n", "return r"), "*2|$1|a|*1|:1|");
+    assert_eq!(
+        get("*2\\r\\n$1\\r\\na\\r\\n*1\\r\\n:1\\r\\n", "return r"),
+        "*2|$1|a|*1|:1|"
+    );
     assert_eq!(get("+OK\\r\\n", "return r.ok"), "$2|OK|");
-    assert_eq!(get("%1\\r\\n+a\\r\\n:1\\r\\n", "return type(r.map)"), "$5|table|");
-    assert_eq!(get("~1\\r\\n$1\\r\\na\\r\\n", "return tostring(r.set.a)"), "$4|true|");
+    assert_eq!(
+        get("%1\\r\\n+a\\r\\n:1\\r\\n", "return type(r.map)"),
+        "$5|table|"
+    );
+    assert_eq!(
+        get("~1\\r\\n$1\\r\\na\\r\\n", "return tostring(r.set.a)"),
+        "$4|true|"
+    );
     assert_eq!(get(",1.5\\r\\n", "return tostring(r.double)"), "$3|1.5|");
     assert_eq!(get("#t\\r\\n", "return tostring(r)"), "$4|true|");
     let text = "return r.verbatim_string.format .. r.verbatim_string.string";
@@ -142,33 +160,87 @@ fn answers_become_values() {
 #[test]
 fn errors_read_as_in_redis() {
     check(&[
-        ("error('boom')", "-ERR user_script:1: boom script: SHA, on @user_script:1.|"),
-        ("error({err='MY boom', x=1})", "-MY boom script: SHA, on @user_script:1.|"),
-        ("error({})", "-ERR unknown error script: SHA, on @user_script:1.|"),
+        (
+            "error('boom')",
+            "-ERR user_script:1: boom script: SHA, on @user_script:1.|",
+        ),
+        (
+            "error({err='MY boom', x=1})",
+            "-MY boom script: SHA, on @user_script:1.|",
+        ),
+        (
+            "error({})",
+            "-ERR unknown error script: SHA, on @user_script:1.|",
+        ),
         ("error()", "-ERR nil script: SHA, on @user_script:1.|"),
-        ("return foo", "-ERR user_script:1: Script attempted to access nonexistent global variable 'foo' script: SHA, on @user_script:1.|"),
-        ("foo = 1", "-ERR user_script:1: Attempt to modify a readonly table script: SHA, on @user_script:1.|"),
-        ("rawset(_G, 'x', 1)", "-ERR Attempt to modify a readonly table script: SHA, on @user_script:1.|"),
-        ("return redis.call('nosuch')", "-ERR Unknown Redis command called from script script: SHA, on @user_script:1.|"),
-        ("return redis.call('fail')", "-WRONGTYPE no script: SHA, on @user_script:1.|"),
+        (
+            "return foo",
+            "-ERR user_script:1: Script attempted to access nonexistent global variable 'foo' script: SHA, on @user_script:1.|",
+        ),
+        (
+            "foo = 1",
+            "-ERR user_script:1: Attempt to modify a readonly table script: SHA, on @user_script:1.|",
+        ),
+        (
+            "rawset(_G, 'x', 1)",
+            "-ERR Attempt to modify a readonly table script: SHA, on @user_script:1.|",
+        ),
+        (
+            "return redis.call('nosuch')",
+            "-ERR Unknown Redis command called from script script: SHA, on @user_script:1.|",
+        ),
+        (
+            "return redis.call('fail')",
+            "-WRONGTYPE no script: SHA, on @user_script:1.|",
+        ),
         ("return redis.pcall('fail')", "-WRONGTYPE no|"),
-        ("return {pcall(redis.call, 'fail')}", "*2|$-1|$12|WRONGTYPE no|"),
-        ("local _, e = pcall(redis.call, 'fail') return e", "$12|WRONGTYPE no|"),
-        ("\n\nlocal x = nil + 1", "-ERR user_script:3: attempt to perform arithmetic on a nil value script: SHA, on @user_script:3.|"),
-        ("syntax error", "ERR Error compiling script (new function): user_script:1: '=' expected near 'error'"),
-        ("\u{1b}Lua", "ERR Error compiling script (new function): user_script:1: unexpected symbol near 'char(27)'"),
-        ("return redis.sha1hex()", "-ERR wrong number of arguments script: SHA, on @user_script:1.|"),
-        ("return math.random(0)", "-ERR user_script:1: bad argument #1 to 'random' (interval is empty) script: SHA, on @user_script:1.|"),
-        ("coroutine.yield(1)", "-ERR attempt to yield across metamethod/C-call boundary script: SHA, on @user_script:1.|"),
+        (
+            "return {pcall(redis.call, 'fail')}",
+            "*2|$-1|$12|WRONGTYPE no|",
+        ),
+        (
+            "local _, e = pcall(redis.call, 'fail') return e",
+            "$12|WRONGTYPE no|",
+        ),
+        (
+            "\n\nlocal x = nil + 1",
+            "-ERR user_script:3: attempt to perform arithmetic on a nil value script: SHA, on @user_script:3.|",
+        ),
+        (
+            "syntax error",
+            "ERR Error compiling script (new function): user_script:1: '=' expected near 'error'",
+        ),
+        (
+            "\u{1b}Lua",
+            "ERR Error compiling script (new function): user_script:1: unexpected symbol near 'char(27)'",
+        ),
+        (
+            "return redis.sha1hex()",
+            "-ERR wrong number of arguments script: SHA, on @user_script:1.|",
+        ),
+        (
+            "return math.random(0)",
+            "-ERR user_script:1: bad argument #1 to 'random' (interval is empty) script: SHA, on @user_script:1.|",
+        ),
+        (
+            "coroutine.yield(1)",
+            "-ERR attempt to yield across metamethod/C-call boundary script: SHA, on @user_script:1.|",
+        ),
     ]);
 }
 
 #[test]
 fn random_numbers_are_those_of_redis() {
     check(&[
-        ("return {math.random(), math.random(10), math.random(5,9)}", "*3|:0|:9|:6|"),
+        (
+            "return {math.random(), math.random(10), math.random(5,9)}",
+            "*3|:0|:9|:6|",
+        ),
         ("return tostring(math.random())", "$16|0.44658343468168|"),
-        ("math.randomseed(0) return tostring(math.random())", "$16|0.17082803611217|"),
+        (
+            "math.randomseed(0) return tostring(math.random())",
+            "$16|0.17082803611217|",
+        ),
         ("return tostring(math.random())", "$16|0.74990198051087|"),
     ]);
 }
@@ -195,41 +267,88 @@ fn nothing_is_left_behind() {
         bench.eval(attack);
         let whole = "return {type(redis.call), type(string.rep), ('x'):rep(3), rawget(redis, 1), \
                      type(cjson.encode), rawget(_G, 'x')}";
-        assert_eq!(bench.eval(whole), "*3|$8|function|$8|function|$3|xxx|", "{attack}");
+        assert_eq!(
+            bench.eval(whole),
+            "*3|$8|function|$8|function|$3|xxx|",
+            "{attack}"
+        );
     }
     let names = "local n = {} for k in pairs(redis) do n[#n + 1] = k end table.sort(n) return #n";
     assert_eq!(bench.eval(names), ":23|");
     assert_eq!(bench.eval("return type(next(redis))"), "$6|string|");
     assert_eq!(bench.eval("return tostring(_G == _G._G)"), "$4|true|");
-    assert_eq!(bench.eval("return tostring(getmetatable(redis))"), "$3|nil|");
-    assert_eq!(bench.eval("return type(getmetatable(_G).__index)"), "$8|function|");
+    assert_eq!(
+        bench.eval("return tostring(getmetatable(redis))"),
+        "$3|nil|"
+    );
+    assert_eq!(
+        bench.eval("return type(getmetatable(_G).__index)"),
+        "$8|function|"
+    );
 }
 
 #[test]
 fn what_runs_wild_ends_with_an_error() {
     let mut bench = Bench::new();
     for (bomb, message) in [
-        ("local s = 'x' while true do s = s .. s end", "not enough memory"),
+        (
+            "local s = 'x' while true do s = s .. s end",
+            "not enough memory",
+        ),
         ("return string.rep('x', 1e10)", "not enough memory"),
-        ("local t = {} for i = 1, 1e9 do t[i] = {} end", "not enough memory"),
-        ("local function f() return f() + 1 end return f()", "stack overflow"),
+        (
+            "local t = {} for i = 1, 1e9 do t[i] = {} end",
+            "not enough memory",
+        ),
+        (
+            "local function f() return f() + 1 end return f()",
+            "stack overflow",
+        ),
         ("return {unpack({}, 1, 1e8)}", "too many results"),
-        ("return {unpack({}, -2147483648, 2147483647)}", "too many results"),
-        ("local t = {} t[1] = t return cjson.encode(t)", "excessive nesting"),
-        ("return cjson.decode(string.rep('[', 100000))", "too many nested"),
-        ("return cmsgpack.unpack(string.rep('\\145', 100000))", "stack overflow"),
+        (
+            "return {unpack({}, -2147483648, 2147483647)}",
+            "too many results",
+        ),
+        (
+            "local t = {} t[1] = t return cjson.encode(t)",
+            "excessive nesting",
+        ),
+        (
+            "return cjson.decode(string.rep('[', 100000))",
+            "too many nested",
+        ),
+        (
+            "return cmsgpack.unpack(string.rep('\\145', 100000))",
+            "stack overflow",
+        ),
         ("local t = {} t[1] = t return t", "reached lua stack limit"),
         ("return bit.tohex(1, -2147483648)", "00000001"),
         ("return struct.unpack('c0', 'a')", "previous size"),
         ("return struct.pack('i2147483648', 1)", "overflow"),
-        ("return tostring(loadstring(string.dump(function() end)))", "nil"),
-        ("return tostring(load(function() return '\\27Lua' end))", "nil"),
-        ("return ('a'):rep(1e5):find(('a?'):rep(1e5))", "pattern too complex"),
+        (
+            "return tostring(loadstring(string.dump(function() end)))",
+            "nil",
+        ),
+        (
+            "return tostring(load(function() return '\\27Lua' end))",
+            "nil",
+        ),
+        (
+            "return ('a'):rep(1e5):find(('a?'):rep(1e5))",
+            "pattern too complex",
+        ),
         ("return string.format('%99999d', 1)", "invalid format"),
-        ("return ('x'):rep(1e6):gsub('.', function() return ('y'):rep(1e6) end)", "not enough memory"),
+        (
+            "return ('x'):rep(1e6):gsub('.', function() return ('y'):rep(1e6) end)",
+            "not enough memory",
+        ),
     ] {
         let answer = bench.eval(bomb);
-        assert!(answer.contains(message), "{bomb}: {}", &answer[..answer.len().min(200)]);
+        assert!(
+            answer.contains(message),
+            "{bomb}: {}",
+            &answer[..answer.len().min(200)]
+        );
     }
     assert_eq!(bench.eval("return 1"), ":1|");
     let (bytes, _) = bench.script.vm_bytes();
@@ -248,7 +367,10 @@ fn a_killed_script_ends() {
         "while true do local c = coroutine.wrap(function() while true do end end) pcall(c) end",
     ] {
         let answer = bench.eval(body);
-        assert!(answer.starts_with("-ERR ") && answer.contains("killed"), "{body}: {answer}");
+        assert!(
+            answer.starts_with("-ERR ") && answer.contains("killed"),
+            "{body}: {answer}"
+        );
     }
     assert_eq!(bench.eval("while true do end"), text);
     bench.host.kill = false;
@@ -264,11 +386,20 @@ fn libraries_register_functions() {
     };
     let f = "redis.register_function('f', function(keys, args) return {keys[1], args[1]} end)";
     assert_eq!(load(&format!("#!lua name=a\n{f}"), false), "a");
-    assert_eq!(load(&format!("#!lua name=a\n{f}"), false), "ERR Library 'a' already exists");
+    assert_eq!(
+        load(&format!("#!lua name=a\n{f}"), false),
+        "ERR Library 'a' already exists"
+    );
     assert_eq!(load(&format!("#!lua name=a\n{f}"), true), "a");
-    assert_eq!(load(&format!("#!lua name=b\n{f}"), false), "ERR Function f already exists");
+    assert_eq!(
+        load(&format!("#!lua name=b\n{f}"), false),
+        "ERR Function f already exists"
+    );
     assert_eq!(load("return 1", false), "ERR Missing library metadata");
-    assert_eq!(load("#!lua name=d\nreturn 1", false), "ERR No functions registered");
+    assert_eq!(
+        load("#!lua name=d\nreturn 1", false),
+        "ERR No functions registered"
+    );
     assert_eq!(
         load("#!lua name=d\nx=1", false),
         "ERR Error registering functions: ERR user_function:2: Attempt to modify a readonly table"
@@ -279,7 +410,10 @@ fn libraries_register_functions() {
          nonexistent global variable 'call'"
     );
     assert_eq!(
-        load("#!lua name=d\nredis.register_function{function_name='x', callback=1}", false),
+        load(
+            "#!lua name=d\nredis.register_function{function_name='x', callback=1}",
+            false
+        ),
         "ERR Error registering functions: ERR callback argument given to redis.register_function \
          must be a function"
     );

@@ -14,6 +14,8 @@ use super::session::Session;
 use crate::command::effects::Propagate;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::rdb::dump;
+use crate::rdb::write::Style;
 use crate::resp::encode::Resp;
 use crate::resp::request::Argv;
 use crate::script::flags::{ScriptFlags, of_script};
@@ -178,7 +180,6 @@ impl Server {
     fn end_busy(&mut self) {
         if self.script.busy.take().is_some() {
             self.gates.set(Gates::BUSY, false);
-            
         }
     }
 
@@ -212,7 +213,12 @@ impl Server {
 
     /// All libraries as FUNCTION DUMP tells them.
     pub(super) fn dump_libraries(&self) -> Vec<u8> {
-        Vec::new()
+        let style = Style {
+            version: self.tuning.rdb_version,
+            compress: self.tuning.rdb_compression,
+            checksum: true,
+        };
+        dump::dump_functions(self.script.libraries.codes(), style)
     }
 
     /// Loads what `dump_libraries` told, all or nothing.
@@ -221,9 +227,14 @@ impl Server {
         payload: &[u8],
         policy: Policy,
     ) -> Result<(), Vec<u8>> {
-        let codes = Vec::<Vec<u8>>::from([payload.to_vec()]);
+        let wrong = b"ERR DUMP payload version or checksum are wrong";
+        let Some((body, _)) = dump::verify(payload, false) else {
+            return Err(wrong.to_vec());
+        };
+        let codes = dump::restore_functions(body).map_err(|text| format!("ERR {text}"))?;
         let replace = policy == Policy::Replace;
-        self.script.load_libraries(&codes, replace, policy == Policy::Flush)
+        self.script
+            .load_libraries(&codes, replace, policy == Policy::Flush)
     }
 }
 
@@ -294,10 +305,13 @@ impl ScriptHost<'_> {
     /// The script has taken long: others are told so from now on.
     #[cold]
     fn begin_busy(&mut self, ms: u64) {
-        let (name, command) = (String::from_utf8_lossy(self.name), match self.role {
-            Role::Scripts => "SCRIPT KILL",
-            Role::Functions => "FUNCTION KILL",
-        });
+        let (name, command) = (
+            String::from_utf8_lossy(self.name),
+            match self.role {
+                Role::Scripts => "SCRIPT KILL",
+                Role::Functions => "FUNCTION KILL",
+            },
+        );
         log::warn!(
             "Slow script detected: still in execution after {ms} milliseconds. You can try killing \
              the script using the {command} command. Script name is: {name}."
@@ -327,7 +341,8 @@ impl Host for ScriptHost<'_> {
         self.has_written |= spec.flags.has(WRITE);
         self.server.life.stamp = self.server.clock.cycles();
         let mut reply = Reply::new(reply, resp);
-        self.server.call(self.session, number, Args::new(argv, skip), &mut reply);
+        self.server
+            .call(self.session, number, Args::new(argv, skip), &mut reply);
         Ok(())
     }
 
@@ -356,7 +371,12 @@ impl Host for ScriptHost<'_> {
             busy.has_written = self.has_written;
         }
         self.server.attend();
-        let killed = self.server.script.busy.as_ref().is_some_and(|busy| busy.killed);
+        let killed = self
+            .server
+            .script
+            .busy
+            .as_ref()
+            .is_some_and(|busy| busy.killed);
         // What has no end cannot be waited for when the server stops.
         killed || self.server.life.exit.is_some()
     }

@@ -4,43 +4,192 @@
 //! RESP3, and every reply must be the same. REDWHEEL_DIFF_SCRIPTS says how many.
 
 use super::rng::Rng;
+use super::support::client::{Value, encode};
 use super::{Pair, setting, shown};
 use std::fmt::Write;
-use super::support::client::{Value, encode};
 
 /// Scripts sent in one write.
 const CHUNK: usize = 50;
 const NUMBERS: &[&str] = &[
-    "0", "1", "-1", "2", "3.5", "-3.99", "1e15", "1e14", "123456789012345", "1e100", "-1e300",
-    "0.1", "1/3", "1/0", "-1/0", "0/0", "2^31", "2^53", "2^63", "-2^63", "255", "256", "65536",
-    "4294967295", "4294967296", "-128", "-129", "-32769", "1e-7", "5e-324", "0.5", "1.5",
+    "0",
+    "1",
+    "-1",
+    "2",
+    "3.5",
+    "-3.99",
+    "1e15",
+    "1e14",
+    "123456789012345",
+    "1e100",
+    "-1e300",
+    "0.1",
+    "1/3",
+    "1/0",
+    "-1/0",
+    "0/0",
+    "2^31",
+    "2^53",
+    "2^63",
+    "-2^63",
+    "255",
+    "256",
+    "65536",
+    "4294967295",
+    "4294967296",
+    "-128",
+    "-129",
+    "-32769",
+    "1e-7",
+    "5e-324",
+    "0.5",
+    "1.5",
 ];
 const STRINGS: &[&str] = &[
-    "''", "'a'", "'foo bar'", "'\\0\\1\\2'", "'\\255\\254'", "'a\\nb'", "'a/b\"\\\\'", "'10'", "'0x10'",
-    "'3.0'", "'-1'", "'nan'", "'k\\r\\n'", "'\\127\\8\\12'", "('x'):rep(40)", "('y'):rep(300)", "'ERR x'",
-    "'WRONGTYPE y z'", "'-CODE z'",
+    "''",
+    "'a'",
+    "'foo bar'",
+    "'\\0\\1\\2'",
+    "'\\255\\254'",
+    "'a\\nb'",
+    "'a/b\"\\\\'",
+    "'10'",
+    "'0x10'",
+    "'3.0'",
+    "'-1'",
+    "'nan'",
+    "'k\\r\\n'",
+    "'\\127\\8\\12'",
+    "('x'):rep(40)",
+    "('y'):rep(300)",
+    "'ERR x'",
+    "'WRONGTYPE y z'",
+    "'-CODE z'",
 ];
-const NAMES: &[&str] = &["a", "b", "err", "ok", "double", "map", "set", "x1", "big_number"];
+const NAMES: &[&str] = &[
+    "a",
+    "b",
+    "err",
+    "ok",
+    "double",
+    "map",
+    "set",
+    "x1",
+    "big_number",
+];
 const JSON: &[&str] = &[
-    "{", "}", "[", "]", ",", ":", "\"a\"", "\"\\\\u00e9\"", "\"\\\\ud83d\\\\ude00\"", "\"\\\\x\"", "1", "-0", "1.5e3",
-    "0x1F", "nan", "inf", "-inf", "01", "-", "true", "false", "null", "nul", " ", "\"b\":", "\"\\\\n\\\\/\"", "\"",
-    "1e999", "+1", "\\0", "Infinity", "1.", "tru",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"a\"",
+    "\"\\\\u00e9\"",
+    "\"\\\\ud83d\\\\ude00\"",
+    "\"\\\\x\"",
+    "1",
+    "-0",
+    "1.5e3",
+    "0x1F",
+    "nan",
+    "inf",
+    "-inf",
+    "01",
+    "-",
+    "true",
+    "false",
+    "null",
+    "nul",
+    " ",
+    "\"b\":",
+    "\"\\\\n\\\\/\"",
+    "\"",
+    "1e999",
+    "+1",
+    "\\0",
+    "Infinity",
+    "1.",
+    "tru",
 ];
 const FORMATS: &[&str] = &[
-    "b", "B", "h", "H", "l", "L", "T", "i", "I", "i3", "I5", "i8", "i9", "i16", "f", "d", "s", "c0", "c3", "c",
-    "x", ">", "<", "!", "!4", "!8", "!3", " ", "i33", "y", "Bc0", "i99999999999",
+    "b",
+    "B",
+    "h",
+    "H",
+    "l",
+    "L",
+    "T",
+    "i",
+    "I",
+    "i3",
+    "I5",
+    "i8",
+    "i9",
+    "i16",
+    "f",
+    "d",
+    "s",
+    "c0",
+    "c3",
+    "c",
+    "x",
+    ">",
+    "<",
+    "!",
+    "!4",
+    "!8",
+    "!3",
+    " ",
+    "i33",
+    "y",
+    "Bc0",
+    "i99999999999",
 ];
 const BITS: &[&str] = &[
-    "tobit", "bnot", "band", "bor", "bxor", "lshift", "rshift", "arshift", "rol", "ror", "bswap", "tohex",
+    "tobit", "bnot", "band", "bor", "bxor", "lshift", "rshift", "arshift", "rol", "ror", "bswap",
+    "tohex",
 ];
 const COMMANDS: &[&str] = &[
-    "'set','s',V", "'get','s'", "'get','none'", "'incr','n'", "'incrbyfloat','f',N", "'lpush','l',V,V",
-    "'lrange','l',0,5", "'hset','h',V,V", "'hgetall','h'", "'sadd','t',N,N", "'smembers','none'", "'ping'",
-    "'echo',V", "'lpush','s','x'", "'nosuch'", "'get'", "", "V", "'zadd','z',N,'m'", "'zscore','z','m'",
-    "'zrange','z',0,-1,'withscores'", "'type','s'", "'exists','s','l'", "'multi'", "'config','get','port'",
-    "'blpop','none',0", "'mget','s','none','l'", "'strlen','s'", "'sismember','t',N", "'del','s','l','f','n'",
-    "'set','s',V,'get'", "'object','encoding','l'", "'debug','protocol','map'", "'expire','s',N", "'select',3",
-    "'lpop','none',2", "'hrandfield','none'", "'zpopmin','none'", "'spop','none'", "'eval','x',0",
+    "'set','s',V",
+    "'get','s'",
+    "'get','none'",
+    "'incr','n'",
+    "'incrbyfloat','f',N",
+    "'lpush','l',V,V",
+    "'lrange','l',0,5",
+    "'hset','h',V,V",
+    "'hgetall','h'",
+    "'sadd','t',N,N",
+    "'smembers','none'",
+    "'ping'",
+    "'echo',V",
+    "'lpush','s','x'",
+    "'nosuch'",
+    "'get'",
+    "",
+    "V",
+    "'zadd','z',N,'m'",
+    "'zscore','z','m'",
+    "'zrange','z',0,-1,'withscores'",
+    "'type','s'",
+    "'exists','s','l'",
+    "'multi'",
+    "'config','get','port'",
+    "'blpop','none',0",
+    "'mget','s','none','l'",
+    "'strlen','s'",
+    "'sismember','t',N",
+    "'del','s','l','f','n'",
+    "'set','s',V,'get'",
+    "'object','encoding','l'",
+    "'debug','protocol','map'",
+    "'expire','s',N",
+    "'select',3",
+    "'lpop','none',2",
+    "'hrandfield','none'",
+    "'zpopmin','none'",
+    "'spop','none'",
+    "'eval','x',0",
 ];
 
 struct Author {
@@ -79,7 +228,11 @@ impl Author {
                 format!("{{{}}}", items.join(","))
             }
             3 => format!("{{{}={}}}", self.pick(NAMES), self.value(depth)),
-            4 => format!("{{[{}]={}}}", self.pick(&["1", "2", "5", "20", "1.5", "-1", "true", "'k'"]), self.value(depth)),
+            4 => format!(
+                "{{[{}]={}}}",
+                self.pick(&["1", "2", "5", "20", "1.5", "-1", "true", "'k'"]),
+                self.value(depth)
+            ),
             5 => format!("{{double={}}}", self.number()),
             6 => format!("{{map={{[{}]={}}}}}", self.pick(STRINGS), self.value(depth)),
             7 => format!("{{set={{[{}]=true}}}}", self.pick(STRINGS)),
@@ -88,7 +241,11 @@ impl Author {
                 self.pick(STRINGS),
                 self.pick(&["'txt'", "'mkd'", "1"])
             ),
-            _ => format!("{{{}={}}}", self.pick(&["ok", "err", "big_number"]), self.pick(STRINGS)),
+            _ => format!(
+                "{{{}={}}}",
+                self.pick(&["ok", "err", "big_number"]),
+                self.pick(STRINGS)
+            ),
         }
     }
 
@@ -116,11 +273,15 @@ impl Author {
     }
 
     fn format(&mut self) -> String {
-        (0..1 + self.rng.below(4)).map(|_| self.pick(FORMATS)).collect()
+        (0..1 + self.rng.below(4))
+            .map(|_| self.pick(FORMATS))
+            .collect()
     }
 
     fn values(&mut self, most: usize) -> String {
-        let values: Vec<_> = (0..self.rng.below(most + 1)).map(|_| self.value(2)).collect();
+        let values: Vec<_> = (0..self.rng.below(most + 1))
+            .map(|_| self.value(2))
+            .collect();
         values.join(",")
     }
 
@@ -130,7 +291,9 @@ impl Author {
             3 | 4 => self.command(),
             5 => format!("cjson.encode({})", self.values(1)),
             6 => {
-                let text: String = (0..1 + self.rng.below(7)).map(|_| self.pick(JSON)).collect();
+                let text: String = (0..1 + self.rng.below(7))
+                    .map(|_| self.pick(JSON))
+                    .collect();
                 format!("cjson.decode('{text}')")
             }
             7 => format!("cmsgpack.pack({})", self.values(3)),
@@ -140,7 +303,13 @@ impl Author {
                 for _ in 0..self.rng.below(8) {
                     let _ = write!(bytes, "\\{:03}", self.rng.below(256));
                 }
-                let which = self.pick(&["unpack(B)", "unpack_one(B,1)", "unpack_one(B)", "unpack_limit(B,2)", "unpack_limit(B,1,1)"]);
+                let which = self.pick(&[
+                    "unpack(B)",
+                    "unpack_one(B,1)",
+                    "unpack_one(B)",
+                    "unpack_limit(B,2)",
+                    "unpack_limit(B,1,1)",
+                ]);
                 format!("{{cmsgpack.{}}}", which.replace('B', &format!("'{bytes}'")))
             }
             10 => format!("struct.pack('{}',{})", self.format(), self.scalars(3)),
@@ -156,10 +325,12 @@ impl Author {
     }
 
     fn scalars(&mut self, most: usize) -> String {
-        let values: Vec<_> = (0..1 + self.rng.below(most)).map(|_| match self.rng.below(6) {
-            0 => self.pick(STRINGS).to_owned(),
-            _ => self.number(),
-        }).collect();
+        let values: Vec<_> = (0..1 + self.rng.below(most))
+            .map(|_| match self.rng.below(6) {
+                0 => self.pick(STRINGS).to_owned(),
+                _ => self.number(),
+            })
+            .collect();
         values.join(",")
     }
 
@@ -169,11 +340,15 @@ impl Author {
         let tail = match self.rng.below(12) {
             0..=3 => format!("return {a}"),
             4 => format!("local x = {a} return {{x, {b}}}"),
-            5 => format!("local ok, e = pcall(function() return {a} end) return {{tostring(ok), e}}"),
+            5 => {
+                format!("local ok, e = pcall(function() return {a} end) return {{tostring(ok), e}}")
+            }
             6 => format!("error({})", self.value(2)),
             7 => format!("local function f()\n  local y = {a}\n  return y\nend\nreturn f()"),
             8 => format!("local t = {a} return {{type(t), type(t) == 'table' and #t or 0}}"),
-            9 => format!("local t = {a} if type(t) == 'table' then return cjson.encode(t) end return t"),
+            9 => format!(
+                "local t = {a} if type(t) == 'table' then return cjson.encode(t) end return t"
+            ),
             10 => format!("return {a} .. {b}"),
             _ => format!("return {{{a}, {b}, KEYS[1], ARGV[1]}}"),
         };
@@ -188,21 +363,28 @@ fn scripts_answer_as_in_redis() {
     let scripts = setting("REDWHEEL_DIFF_SCRIPTS", 5_000) as usize;
     let mut differences = Vec::new();
     for chunk in 0..scripts.div_ceil(CHUNK) as u64 {
-        let mut author = Author { rng: Rng::new(first + chunk) };
+        let mut author = Author {
+            rng: Rng::new(first + chunk),
+        };
         let [mut ours, mut real] = pair.fresh(2 + chunk % 2);
         let mut commands = vec![["SCRIPT", "FLUSH"].map(|w| w.as_bytes().to_vec()).to_vec()];
         for _ in 0..CHUNK {
             let which = author.pick(&["EVAL", "EVAL", "EVAL", "EVAL_RO"]);
             let body = author.body();
             commands.push(
-                [which.as_bytes(), body.as_bytes(), b"1", b"key", b"arg"].map(<[u8]>::to_vec).to_vec(),
+                [which.as_bytes(), body.as_bytes(), b"1", b"key", b"arg"]
+                    .map(<[u8]>::to_vec)
+                    .to_vec(),
             );
         }
         for command in &commands {
             for client in [&mut ours, &mut real] {
-                client.send_raw(&encode(command)).expect("the server listens");
+                client
+                    .send_raw(&encode(command))
+                    .expect("the server listens");
             }
-            let replies = [ours.reply_raw(), real.reply_raw()].map(|reply| reply.expect("the server answers"));
+            let replies = [ours.reply_raw(), real.reply_raw()]
+                .map(|reply| reply.expect("the server answers"));
             if replies[0] != replies[1] {
                 let [a, b] = replies.map(|reply| reply.escape_ascii().to_string());
                 differences.push(format!("{}\n  ours {a}\n  real {b}", shown(command)));
@@ -215,5 +397,10 @@ fn scripts_answer_as_in_redis() {
             break;
         }
     }
-    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} differences:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
 }

@@ -18,7 +18,9 @@ fn eval(client: &mut Client, body: &str) -> Value {
 
 /// A server whose scripts are busy soon, one that runs this script, and another client.
 fn busy(body: &str) -> (Server, Client, Client) {
-    let server = Server::ours().with(&["--busy-reply-threshold", "20"]).start();
+    let server = Server::ours()
+        .with(&["--busy-reply-threshold", "20"])
+        .start();
     let (mut runner, mut other) = (server.client(), server.client());
     runner.send(&["EVAL", body, "0"]);
     wait_until("the script is busy", || {
@@ -31,7 +33,10 @@ fn busy(body: &str) -> (Server, Client, Client) {
 fn scripts_are_known_by_their_digest() {
     let (_server, mut client) = server_and_client();
     let sha = client.call(&["SCRIPT", "LOAD", "return ARGV[1]"]).text();
-    assert_eq!(client.call(&["EVALSHA", &sha.to_uppercase(), "0", "x"]), bulk("x"));
+    assert_eq!(
+        client.call(&["EVALSHA", &sha.to_uppercase(), "0", "x"]),
+        bulk("x")
+    );
     assert_eq!(text(&mut client, "SCRIPT FLUSH"), "OK");
     let unknown = client.call(&["EVALSHA", &sha, "0", "x"]).text();
     assert_eq!(unknown, "NOSCRIPT No matching script. Please use EVAL.");
@@ -52,7 +57,12 @@ fn others_hear_busy_and_can_kill() {
     assert!(text(&mut other, "GET k").starts_with("BUSY Redis is busy running a script."));
     assert!(text(&mut other, "FUNCTION KILL").starts_with("BUSY"));
     assert_eq!(text(&mut other, "SCRIPT KILL"), "OK");
-    assert!(runner.reply().text().contains("Script killed by user with SCRIPT KILL"));
+    assert!(
+        runner
+            .reply()
+            .text()
+            .contains("Script killed by user with SCRIPT KILL")
+    );
     assert_eq!(text(&mut other, "PING"), "PONG");
     assert!(text(&mut other, "SCRIPT KILL").starts_with("NOTBUSY"));
 }
@@ -88,7 +98,9 @@ fn a_script_that_has_written_ends_only_with_the_server() {
 
 #[test]
 fn functions_are_killed_as_functions() {
-    let server = Server::ours().with(&["--busy-reply-threshold", "20"]).start();
+    let server = Server::ours()
+        .with(&["--busy-reply-threshold", "20"])
+        .start();
     let (mut runner, mut other) = (server.client(), server.client());
     let code = "#!lua name=lib\nredis.register_function('f', function() while true do end end)";
     assert_eq!(runner.call(&["FUNCTION", "LOAD", code]), bulk("lib"));
@@ -100,7 +112,12 @@ fn functions_are_killed_as_functions() {
     let stats = other.run("FUNCTION STATS").items();
     assert_eq!(stats[1].items()[1], bulk("f"));
     assert_eq!(text(&mut other, "FUNCTION KILL"), "OK");
-    assert!(runner.reply().text().contains("Script killed by user with FUNCTION KILL"));
+    assert!(
+        runner
+            .reply()
+            .text()
+            .contains("Script killed by user with FUNCTION KILL")
+    );
 }
 
 #[test]
@@ -116,10 +133,15 @@ fn a_script_is_one_unit_to_those_who_wait() {
     let (server, mut client) = server_and_client();
     let mut waiting = server.client();
     waiting.send(&["BLPOP", "l", "0"]);
-    wait_until("it waits", || text(&mut client, "INFO clients").contains("blocked_clients:1"));
+    wait_until("it waits", || {
+        text(&mut client, "INFO clients").contains("blocked_clients:1")
+    });
     let body = "redis.call('RPUSH', 'l', 'a') redis.call('DEL', 'l') redis.call('RPUSH', 'l', 'b') \
                 return redis.call('BLPOP', 'none', 0)";
-    assert!(matches!(eval(&mut client, body), Value::NilBulk | Value::NilArray));
+    assert!(matches!(
+        eval(&mut client, body),
+        Value::NilBulk | Value::NilArray
+    ));
     assert_eq!(waiting.reply().items()[1], bulk("b"));
 }
 
@@ -156,7 +178,10 @@ fn monitors_see_what_a_script_calls() {
     monitor.run("MONITOR");
     eval(&mut client, "return redis.call('SET', 'k', 'v')");
     let lines = [monitor.reply().text(), monitor.reply().text()].join("\n");
-    assert!(lines.contains("lua] \"SET\" \"k\" \"v\"") && lines.contains("\"EVAL\""), "{lines}");
+    assert!(
+        lines.contains("lua] \"SET\" \"k\" \"v\"") && lines.contains("\"EVAL\""),
+        "{lines}"
+    );
 }
 
 #[test]
@@ -166,7 +191,8 @@ fn memory_of_scripts_is_shown() {
     let info = text(&mut client, "INFO memory");
     let of = |name: &str| -> u64 {
         let line = info.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|line| line.trim().parse().ok()).expect("a number")
+        line.and_then(|line| line.trim().parse().ok())
+            .expect("a number")
     };
     assert!(of("used_memory_vm_eval:") > 10_000);
     assert_eq!(of("number_of_cached_scripts:"), 1);

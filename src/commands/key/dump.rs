@@ -116,9 +116,8 @@ fn options(args: &mut Args) -> Result<Options, CmdError> {
             }
             options.idle_seconds = Some(seconds);
         } else if args.left() > 1 && options.idle_seconds.is_none() && args.word("FREQ") {
-            let frequency = u8::try_from(args.int()?).map_err(|_| {
-                CmdError::Fixed("ERR Invalid FREQ value, must be >= 0 and <= 255")
-            })?;
+            let frequency = u8::try_from(args.int()?)
+                .map_err(|_| CmdError::Fixed("ERR Invalid FREQ value, must be >= 0 and <= 255"))?;
             options.frequency = Some(frequency);
         } else {
             return Err(CmdError::Syntax);
@@ -142,9 +141,9 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if ttl_ms < 0 {
         return Err(CmdError::Fixed("ERR Invalid TTL value, must be >= 0"));
     }
-    let (body, valkey) = payload::verify(bytes, cx.tuning.skip_checksum).ok_or(
-        CmdError::Fixed("ERR DUMP payload version or checksum are wrong"),
-    )?;
+    let (body, valkey) = payload::verify(bytes, cx.tuning.skip_checksum).ok_or(CmdError::Fixed(
+        "ERR DUMP payload version or checksum are wrong",
+    ))?;
     let hasher = cx.db().entries().hasher().clone();
     let deep = match cx.tuning.sanitize {
         Sanitize::No => false,
@@ -159,8 +158,8 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     let mut reader = Reader::of_bytes(body);
     cx.keyspace.shared.stats.sanitized += deep as u64;
-    let value = payload::restore(&mut reader, &with)
-        .map_err(|_| CmdError::Fixed("ERR Bad data format"))?;
+    let value =
+        payload::restore(&mut reader, &with).map_err(|_| CmdError::Fixed("ERR Bad data format"))?;
     let now_ms = cx.now_ms();
     let deadline_ms = match (ttl_ms, options.absolute) {
         (0, _) => None,
@@ -214,7 +213,10 @@ mod tests {
         let mut e = Engine::new();
         e.ask("SET a 12345");
         let payload = bulk(&e.run(&["DUMP", "a"]));
-        assert_eq!(payload, b"\x00\xc1\x39\x30\x0c\x00\x21\x2d\x22\x8d\x91\x1b\x5b\x9e"[..].to_vec());
+        assert_eq!(
+            payload,
+            b"\x00\xc1\x39\x30\x0c\x00\x21\x2d\x22\x8d\x91\x1b\x5b\x9e"[..].to_vec()
+        );
         assert_eq!(e.ask("DUMP nosuch"), "$-1");
     }
 

@@ -87,7 +87,9 @@ impl Decoder<'_> {
     fn expected(&self, what: &str, token: &Token) -> Raise {
         let found = token.name();
         let place = self.token_at + 1;
-        Raise::here(format!("Expected {what} but found {found} at character {place}"))
+        Raise::here(format!(
+            "Expected {what} but found {found} at character {place}"
+        ))
     }
 
     fn wrong(&mut self, what: &'static str) -> Token {
@@ -153,7 +155,10 @@ impl Decoder<'_> {
             b'0' => matches!(self.peek(skip + 1), b'x' | b'X' | b'0'..=b'9'),
             0..=b'9' => false,
             _ => {
-                let word = self.text.get(self.at + skip..self.at + skip + 3).unwrap_or_default();
+                let word = self
+                    .text
+                    .get(self.at + skip..self.at + skip + 3)
+                    .unwrap_or_default();
                 word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"nan")
             }
         }
@@ -174,7 +179,9 @@ impl Decoder<'_> {
         self.at += 1;
         loop {
             let rest = &self.text[self.at..];
-            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0));
+            let plain = rest
+                .iter()
+                .position(|byte| matches!(byte, b'"' | b'\\' | 0));
             let plain = plain.unwrap_or(rest.len());
             self.string.extend_from_slice(&rest[..plain]);
             self.at += plain;
@@ -204,7 +211,8 @@ impl Decoder<'_> {
             b'u' => {
                 let (code, len) = self.code_point().ok_or("invalid unicode escape code")?;
                 let mut utf8 = [0; 4];
-                self.string.extend_from_slice(code.encode_utf8(&mut utf8).as_bytes());
+                self.string
+                    .extend_from_slice(code.encode_utf8(&mut utf8).as_bytes());
                 self.at += len;
                 return Ok(());
             }

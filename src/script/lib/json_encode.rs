@@ -105,7 +105,9 @@ impl Encoder {
         stack.push_nil();
         while stack.next(-2) {
             let key = match stack.kind(-2) {
-                Kind::Number => stack.number(-2).filter(|key| key.floor() == *key && *key >= 1.0),
+                Kind::Number => stack
+                    .number(-2)
+                    .filter(|key| key.floor() == *key && *key >= 1.0),
                 _ => None,
             };
             let Some(key) = key else {
@@ -114,7 +116,11 @@ impl Encoder {
             };
             if key > f64::from(max) {
                 // What no int holds is what the machine makes of it.
-                max = if key <= f64::from(i32::MAX) { key as i32 } else { i32::MIN };
+                max = if key <= f64::from(i32::MAX) {
+                    key as i32
+                } else {
+                    i32::MIN
+                };
             }
             items += 1;
             stack.pop(1);

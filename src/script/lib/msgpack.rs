@@ -95,7 +95,11 @@ fn shape(stack: &mut Stack) -> (bool, usize) {
 }
 
 fn write_table(out: &mut Vec<u8>, stack: &mut Stack, level: usize) -> Result<(), Raise> {
-    let full = |place| Raise::here(format!("stack overflow (in function mp_encode_lua_{place})"));
+    let full = |place| {
+        Raise::here(format!(
+            "stack overflow (in function mp_encode_lua_{place})"
+        ))
+    };
     let (is_array, count) = shape(stack);
     if is_array {
         if !stack.room(2) {
@@ -141,7 +145,10 @@ fn pack(stack: &mut Stack) -> Outcome {
         return Err(Raise::argument(0, "MessagePack pack needs input."));
     }
     if !stack.room(stack.args()) {
-        return Err(Raise::argument(0, "Too many arguments for MessagePack pack."));
+        return Err(Raise::argument(
+            0,
+            "Too many arguments for MessagePack pack.",
+        ));
     }
     let mut out = Vec::new();
     for index in 1..=stack.args() {
@@ -310,7 +317,11 @@ fn read_many(stack: &mut Stack, limit: i64, offset: i64) -> Outcome {
         return Err(Raise::here("stack overflow (in function mp_unpack_full)"));
     }
     let next = len - input.0.len();
-    stack.push_number(if input.0.is_empty() { -1.0 } else { next as f64 });
+    stack.push_number(if input.0.is_empty() {
+        -1.0
+    } else {
+        next as f64
+    });
     stack.sink(count);
     Ok(count + 1)
 }

@@ -26,7 +26,10 @@ struct Format<'t> {
 impl<'t> Format<'t> {
     fn new(text: &'t [u8]) -> Format<'t> {
         // The format is a C string.
-        let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
+        let end = text
+            .iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or(text.len());
         Format {
             rest: &text[..end],
             big: false,
@@ -64,9 +67,8 @@ impl<'t> Format<'t> {
             b'i' | b'I' => {
                 let size = self.number(4)?;
                 if size > INT_MAX_BYTES {
-                    let what = format!(
-                        "integral size {size} is larger than limit of {INT_MAX_BYTES}"
-                    );
+                    let what =
+                        format!("integral size {size} is larger than limit of {INT_MAX_BYTES}");
                     return Err(Raise::here(what));
                 }
                 size

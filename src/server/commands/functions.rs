@@ -289,7 +289,8 @@ fn function_list(
             return Err(CmdError::naming(&[b"ERR Unknown argument ", word]));
         }
     }
-    let shown = |name: &[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name, Case::Insensitive));
+    let shown =
+        |name: &[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name, Case::Insensitive));
     let libraries = &server.script.libraries;
     let count = libraries.iter().filter(|(name, _)| shown(name)).count();
     reply.array(count)?;
@@ -323,7 +324,9 @@ fn describe(function: &Function, reply: &mut Reply) -> CmdResult {
     }
     reply.bulk(b"flags")?;
     let flags = ScriptFlags::NAMES.iter();
-    let flags: Vec<_> = flags.filter(|(flag, _)| function.flags.has(*flag)).collect();
+    let flags: Vec<_> = flags
+        .filter(|(flag, _)| function.flags.has(*flag))
+        .collect();
     reply.set(flags.len())?;
     flags.iter().try_for_each(|(_, name)| reply.simple(name))
 }
@@ -368,7 +371,9 @@ fn function_restore(
             return Err(CmdError::Fixed(text));
         }
     };
-    server.restore_libraries(payload, policy).map_err(CmdError::Bytes)?;
+    server
+        .restore_libraries(payload, policy)
+        .map_err(CmdError::Bytes)?;
     server.effects.dirty += 1;
     reply.ok()
 }
@@ -402,7 +407,10 @@ fn function_stats(
             reply.bulk(&busy.name)?;
             reply.bulk(b"command")?;
             reply.array(busy.command.as_argv().len())?;
-            busy.command.as_argv().iter().try_for_each(|arg| reply.bulk(arg))?;
+            busy.command
+                .as_argv()
+                .iter()
+                .try_for_each(|arg| reply.bulk(arg))?;
             reply.bulk(b"duration_ms")?;
             reply.int(ms as i64)?;
         }

@@ -35,9 +35,8 @@ pub(super) const READER: Spec = Spec {
     ..RUNNER
 };
 pub(super) const WRITER: Spec = Spec {
-    keys: &[KeySpec::counted(2, &[RW, ACCESS, UPDATE]).noting(
-        "Scripts can read and write their keys as they please.",
-    )],
+    keys: &[KeySpec::counted(2, &[RW, ACCESS, UPDATE])
+        .noting("Scripts can read and write their keys as they please.")],
     ..RUNNER
 };
 const BODY: &str = "script:string numkeys:integer [key:key...] [arg:string...]";
@@ -257,7 +256,15 @@ fn run_body(
             found.ok_or(CmdError::Fixed(NOSCRIPT_TEXT))?
         }
     };
-    server.run_script(session, args, keys, (Role::Scripts, function, flags), &sha, rights, reply)
+    server.run_script(
+        session,
+        args,
+        keys,
+        (Role::Scripts, function, flags),
+        &sha,
+        rights,
+        reply,
+    )
 }
 
 const NOSCRIPT_TEXT: &str = "NOSCRIPT No matching script. Please use EVAL.";
@@ -283,7 +290,15 @@ fn run_known(
     };
     let keys = key_count(args, CmdError::NotInteger)?;
     let (function, flags) = server.script.cache.touch(&sha).ok_or(unknown)?;
-    server.run_script(session, args, keys, (Role::Scripts, function, flags), &sha, rights, reply)
+    server.run_script(
+        session,
+        args,
+        keys,
+        (Role::Scripts, function, flags),
+        &sha,
+        rights,
+        reply,
+    )
 }
 
 /// SCRIPT LOAD script.
@@ -329,23 +344,13 @@ fn script_flush(
 }
 
 /// SCRIPT KILL.
-fn script_kill(
-    server: &mut Server,
-    _: &mut Session,
-    _: &mut Args,
-    reply: &mut Reply,
-) -> CmdResult {
+fn script_kill(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     server.kill_script(Role::Scripts)?;
     reply.ok()
 }
 
 /// SCRIPT DEBUG YES | SYNC | NO. There is no debugger; to end what was never begun is fine.
-fn script_debug(
-    _: &mut Server,
-    _: &mut Session,
-    args: &mut Args,
-    reply: &mut Reply,
-) -> CmdResult {
+fn script_debug(_: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if args.word("no") {
         return reply.ok();
     }
