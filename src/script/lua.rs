@@ -429,9 +429,11 @@ impl<'l> Stack<'l> {
 
     /// Whether `index` names a value or a place that can be asked.
     fn check(&self, index: i32) {
-        let top = self.top();
-        let fine = index > 0 || (index < 0 && -index <= top) || index <= REGISTRY;
-        debug_assert!(fine, "index {index} of {top}");
+        if cfg!(debug_assertions) {
+            let top = self.top();
+            let fine = index > 0 || (index < 0 && -index <= top) || index <= REGISTRY;
+            assert!(fine, "index {index} of {top}");
+        }
     }
 
     #[inline(always)]

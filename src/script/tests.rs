@@ -420,3 +420,112 @@ fn libraries_register_functions() {
     assert_eq!(script.libraries.len(), 1);
     assert!(script.delete_library(b"a") && !script.delete_library(b"a"));
 }
+
+/// What was published against Lua in Redis, each by its number, and how it ends here.
+#[test]
+fn published_attacks_end_cleanly() {
+    let long = "return loadstring('return [' .. ('='):rep(1e6) .. 'x')";
+    let collected = "local f for i = 1, 200 do \
+        f = loadstring('return ' .. i, 'name' .. i .. '\\0' .. ('x'):rep(1000)) \
+        collectgarbage() end \
+        local n = 0 return load(function() n = n + 1 collectgarbage() \
+        return n < 50 and 'local a' .. n .. ' = 1 ' or nil end) and f()";
+    let cases = [
+        // A stack that was not checked: deep values, many results.
+        (
+            "2021-32626",
+            "local t = {} for i = 1, 1e5 do t = {t} end return t",
+            "stack limit",
+        ),
+        (
+            "2021-32626",
+            "return {redis.call('raw', ('*1\\r\\n'):rep(1e5))}",
+            "stack limit",
+        ),
+        (
+            "2021-32626",
+            "return cmsgpack.unpack(('\\145'):rep(1e5))",
+            "stack overflow",
+        ),
+        // The globals of other callers' scripts.
+        ("2022-24735", "redis.call = error", "readonly"),
+        (
+            "2022-24735",
+            "local m = getmetatable(_G) m.__index = error",
+            "readonly",
+        ),
+        // An error without what the error handler expects.
+        (
+            "2022-24736",
+            "error(setmetatable({}, {__index = error}))",
+            "unknown error",
+        ),
+        (
+            "2022-24736",
+            "local e = setmetatable({}, {__tostring = 1}) error(e)",
+            "unknown error",
+        ),
+        // A digit count that cannot be negated.
+        (
+            "2024-31449",
+            "return bit.tohex(0xff, -2147483648)",
+            "000000FF",
+        ),
+        // Finalizers, and what is left for the collector when the VM ends.
+        (
+            "2024-46981",
+            "return newproxy(true)",
+            "nonexistent global variable 'newproxy'",
+        ),
+        (
+            "2024-46981",
+            "setmetatable({}, {__gc = error}) collectgarbage() return 7",
+            ":7",
+        ),
+        // A chunk name that is collected while it is parsed.
+        ("2025-49844", collected, ":200"),
+        // A range whose length overflows.
+        (
+            "2025-46817",
+            "return unpack({}, 0, 2147483647)",
+            "too many results",
+        ),
+        (
+            "2025-46817",
+            "return unpack({}, -2147483648, 2147483647)",
+            "too many results",
+        ),
+        // The metatable of strings.
+        ("2025-46818", "getmetatable('').__index = error", "readonly"),
+        ("2025-46818", "getmetatable('').__add = error", "readonly"),
+        ("2025-46818", "setmetatable('', {})", "bad argument"),
+        // A delimiter that is longer than its counter.
+        ("2025-46819", long, "$-1"),
+        // Sizes that overflow.
+        ("2015-4335", "return tostring(loadstring('\\27Lua'))", "nil"),
+        (
+            "2018-11218",
+            "return cmsgpack.unpack('\\223\\255\\255\\255\\255')",
+            "Missing bytes",
+        ),
+        (
+            "2018-11219",
+            "return struct.unpack('>I4c0', '\\255\\255\\255\\255')",
+            "too short",
+        ),
+        (
+            "2020-14147",
+            "return struct.pack('>I2147483647', '1')",
+            "larger than limit",
+        ),
+    ];
+    let mut bench = Bench::new();
+    for (number, attack, end) in cases {
+        let answer = bench.eval(attack);
+        let shown = &answer[answer.len().saturating_sub(300)..];
+        assert!(answer.contains(end), "CVE-{number}: {attack}: {shown}");
+        assert_eq!(bench.eval("return ('x'):rep(3)"), "$3|xxx|", "CVE-{number}");
+    }
+    drop(bench.script.flush());
+    assert_eq!(bench.eval("return 1"), ":1|");
+}
