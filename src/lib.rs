@@ -28,6 +28,7 @@ pub mod config;
 pub mod logging;
 pub mod multi;
 pub mod observe;
+pub mod persist;
 pub mod pubsub;
 pub mod script;
 pub mod tracking;

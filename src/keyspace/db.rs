@@ -193,7 +193,7 @@ impl<'k> DbMut<'k> {
         let hash = self.hash(key);
         let (at, entry) = self.db.entries.find(hash, key)?;
         match entry.deadline_ms() {
-            Some(deadline_ms) if self.is_past(deadline_ms) => {
+            Some(deadline_ms) if self.is_past(deadline_ms) && !self.shared.none_overdue => {
                 self.expire(Found { at, hash });
                 None
             }
@@ -314,6 +314,28 @@ impl<'k> DbMut<'k> {
             expiry::arm(self, found, None, deadline_ms);
         }
         found
+    }
+
+    /// Adds a key that comes from a file; none if it is there. Nobody waits for it.
+    #[inline]
+    pub fn load(&mut self, key: &[u8], value: NewValue, deadline_ms: Option<i64>) -> Option<Found> {
+        let hash = self.db.entries.hasher().hash(key);
+        if self.db.entries.find(hash, key).is_some() {
+            return None;
+        }
+        let aging = self.shared.aging.fresh(self.shared.now_ms);
+        let value = named(value, key.len(), deadline_ms.is_some());
+        let rich = matches!(value, NewValue::Heap(..));
+        let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
+        let found = Found { at, hash };
+        if rich {
+            self.adopt_fields(found);
+        }
+        if let Some(deadline_ms) = deadline_ms {
+            self.db.volatile += 1;
+            expiry::arm(self, found, None, deadline_ms);
+        }
+        Some(found)
     }
 
     /// Tells a found key's age, as far as it is kept: seconds since the last use, or the counter.

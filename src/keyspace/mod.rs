@@ -63,6 +63,8 @@ pub struct Tuning {
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: u64,
     pub hll_sparse_max_bytes: usize,
+    /// Whoever answers with more bytes than this is closed, so the rest need not be made.
+    pub max_reply: usize,
     // How values become bytes and come back (DUMP and RESTORE).
     pub rdb_version: u32,
     pub rdb_compression: bool,
@@ -100,6 +102,7 @@ impl Default for Tuning {
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
+            max_reply: usize::MAX,
             rdb_version: 12,
             rdb_compression: true,
             sanitize: Sanitize::No,
@@ -180,6 +183,8 @@ pub struct Shared {
     pub no_touch: bool,
     /// Overdue keys are hidden but stay: a replica, a paused or loading server.
     pub hold_expired: bool,
+    /// No key counts as overdue: a log is being read, which tells of the end of its keys.
+    pub none_overdue: bool,
     /// Overdue keys are removed as they become due, not only when somebody asks for them. Off only
     /// while a test wants to see them (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expiry: bool,
@@ -243,6 +248,7 @@ impl Keyspace {
             note_misses: false,
             no_touch: false,
             hold_expired: false,
+            none_overdue: false,
             active_expiry: true,
             awaited: 0,
             ready: Vec::new(),

@@ -211,6 +211,11 @@ fn old_compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValu
     let mut lp = std::mem::take(&mut r.room);
     lp.clear();
     lp.extend_from_slice(&listpack::EMPTY);
+    // As Redis does, whoever converts looks for elements that are there twice.
+    let with = &Decode {
+        deep: true,
+        ..*with
+    };
     let read = r.text(&span).and_then(|bytes| match kind {
         kind::HASH_ZIPMAP => legacy::zipmap(bytes, &mut lp),
         _ => legacy::ziplist(bytes, &mut lp),
@@ -465,7 +470,11 @@ fn nodes<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<'r>>
         };
         let span = r.string()?;
         if container == PLAIN {
-            list.push_node_back(Node::plain(r.bytes(&span, &mut itoa::Buffer::new())));
+            let mut buffer = itoa::Buffer::new();
+            match r.bytes(&span, &mut buffer) {
+                b"" => return Err(Error::Corrupt("Quicklist integrity check failed.")),
+                element => list.push_node_back(Node::plain(element)),
+            }
             continue;
         }
         if container != PACKED {

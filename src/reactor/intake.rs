@@ -129,11 +129,8 @@ impl Intake {
             return;
         };
         while let Some(signal) = signals.take() {
-            server.stop_by_signal(signal);
-            if server.life.exit.is_none() {
-                // It stays up, so the next INT is a first one again.
-                signals.rearm();
-            }
+            // Cron does it, so that SHUTDOWN ABORT has a chance.
+            server.life.asked_to_stop = Some(signal);
         }
     }
 

@@ -63,7 +63,8 @@ impl Reactor {
         let server = &mut self.server;
         let mut intake = self.intake.take().expect("it is here between turns");
         let writing = !server.clients.writing.is_empty();
-        let busy = writing || !self.ready.is_empty() || intake.has_more();
+        let loading = server.persist.loading.is_some();
+        let busy = writing || loading || !self.ready.is_empty() || intake.has_more();
         let sleep_ms = if busy { 0 } else { server.sleep_ms() };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));
         intake.wait(timeout)?;
@@ -77,6 +78,9 @@ impl Reactor {
         self.serve();
         self.server.run_timers();
         self.server.expire_slice();
+        if loading {
+            self.server.go_on_loading();
+        }
         let mut intake = Intake::come_back(self.server.take_attendant());
         self.ready.append(&mut intake.ready);
         self.intake = Some(intake);

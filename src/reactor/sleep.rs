@@ -13,10 +13,12 @@ const WRITE_MAX: usize = 1 << 20;
 const UNREAD_MAX: usize = 64 << 10;
 
 impl Reactor {
-    /// In this order: answers first (an AOF will go before them), then the end of those who leave.
+    /// In this order: the log of writes, so that what is acknowledged is in it; answers; the end of
+    /// those who leave.
     pub(super) fn before_sleep(&mut self) {
         self.server.limit_tracking();
         self.server.broadcast_invalid();
+        self.server.flush_before_answers();
         self.server.write_all();
         self.server.evict_clients();
         if !self.server.clients.closing.is_empty() {
@@ -77,7 +79,7 @@ impl Server {
         };
         client.is_writing = false;
         // Who is thrown out hears nothing more.
-        if client.session.ending == Ending::Now {
+        if client.session.ending == Ending::Now || client.session.flushing {
             return;
         }
         match client.output.send(&client.link, WRITE_MAX) {

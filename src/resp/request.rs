@@ -138,7 +138,8 @@ impl OwnedArgv {
         self.bigs.clear();
     }
 
-    fn push_big(&mut self, big: Bytes) {
+    /// Adds an argument that has a buffer of its own.
+    pub fn push_big(&mut self, big: Bytes) {
         self.ranges.push(Range {
             start: IN_BIGS,
             len: self.bigs.len() as u32,
@@ -299,6 +300,12 @@ impl Query {
 
     /// Bytes not yet consumed by a command that ran.
     pub fn pending_bytes(&self) -> usize {
+        // While nothing but a big argument is read, what announced it is done with.
+        if let Some(big) = &self.big
+            && self.ready() == 0
+        {
+            return big.len();
+        }
         let ran = self
             .commands
             .get(self.next.wrapping_sub(1))

@@ -25,10 +25,14 @@ impl Gates {
     pub const MAXMEMORY: u32 = 2;
     /// Somebody watches every command.
     pub const MONITORED: u32 = 4;
+    /// Data is being loaded.
+    pub const LOADING: u32 = 8;
+    /// What is written does not reach the disk.
+    pub const DISK_ERROR: u32 = 16;
     /// Somebody caches what it reads. Nothing is refused for that.
-    pub const TRACKED: u32 = 8;
+    pub const TRACKED: u32 = 32;
     /// A script takes long (`server::scripts`).
-    pub const BUSY: u32 = 16;
+    pub const BUSY: u32 = 64;
     /// What has to be asked before a command.
     const BEFORE: u32 = !Gates::TRACKED;
     /// What has to be done behind a command.
@@ -65,6 +69,11 @@ impl Server {
 
     #[cold]
     fn ask_gates(&self, session: &Session, spec: &'static Spec, argv: &Argv) -> Verdict {
+        // What was decided elsewhere is not questioned here.
+        if session.must_obey {
+            let queues = session.special.has(Special::MULTI) && !spec.flags.has(IN_MULTI);
+            return if queues { Verdict::Queue } else { Verdict::Run };
+        }
         if let Some(error) = self.protected(session, spec) {
             return Verdict::Refuse(error);
         }
@@ -87,6 +96,9 @@ impl Server {
         if let Some(error) = self.out_of_memory(session, flags) {
             return Verdict::Refuse(error);
         }
+        if let Some(error) = self.disk_refuses(spec, flags) {
+            return Verdict::Refuse(error);
+        }
         if let Some(error) = self.subscribed(session, spec) {
             return Verdict::Refuse(error);
         }
@@ -95,6 +107,11 @@ impl Server {
         }
         if let Some(error) = self.busy(spec) {
             return Verdict::Refuse(error);
+        }
+        if self.gates.0 & Gates::LOADING != 0 && !spec.flags.has(LOADING) {
+            return Verdict::Refuse(CmdError::Fixed(
+                "LOADING Redis is loading the dataset in memory",
+            ));
         }
         if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
             return Verdict::Wait;
@@ -166,6 +183,15 @@ impl Server {
                  / RESET are allowed in this context"
             ))
         })
+    }
+
+    /// What cannot be made to last is refused; PING tells who asks for that.
+    fn disk_refuses(&self, spec: &Spec, flags: Flags) -> Option<CmdError> {
+        let asked = flags.has(WRITE) || spec.flags.has(TELLS_DISK_ERROR);
+        if self.gates.0 & Gates::DISK_ERROR == 0 || !asked {
+            return None;
+        }
+        self.disk_error().map(CmdError::Text)
     }
 
     /// A monitor only watches, as a replica does.

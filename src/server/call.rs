@@ -136,7 +136,7 @@ impl Server {
                     db: session.db,
                     caller: Caller {
                         id: session.id.0,
-                        must_obey: false,
+                        must_obey: session.must_obey,
                         may_wait: !session.deny_blocking,
                     },
                 };
@@ -193,7 +193,7 @@ impl Server {
 
     /// The effects of a command are settled, and the unit ends if it was all of it.
     #[inline(always)]
-    fn leave(&mut self, session: &Session, number: u16, args: &Args, dirty: u64) {
+    fn leave(&mut self, session: &mut Session, number: u16, args: &Args, dirty: u64) {
         self.settle(Ran {
             client: session.id,
             db: session.db,
@@ -203,6 +203,9 @@ impl Server {
         if self.unit.is_eventful && self.unit.depth == 1 {
             let flags = self.table[number].spec.flags;
             self.unit.is_loose = flags.has(ARBITRARY_KEYS);
+        }
+        if self.unit.awaits_freeing {
+            self.await_freeing(session);
         }
         self.leave_unit(session.id);
     }
@@ -219,6 +222,10 @@ impl Server {
     ) {
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
             self.feed_monitors(session, number, &args.argv(), reply);
+        }
+        // It has read, if only that there is nothing yet.
+        if session.tracks && self.table[number].spec.flags.has(READONLY) {
+            self.remember_keys(session, number, &args.argv());
         }
         self.park(session, number, args, wait);
         self.life.stamp = self.clock.cycles();

@@ -11,9 +11,12 @@ pub mod call;
 pub mod clients;
 pub mod commands;
 pub mod cron;
+pub mod freeing;
 pub mod invalidate;
+pub mod jobs;
 pub mod limits;
 pub mod listen;
+pub mod loading;
 pub mod notice;
 pub mod output;
 pub mod pause;
@@ -39,11 +42,13 @@ use crate::config::Config;
 use crate::keyspace::{Db, Keyspace, Tuning};
 use crate::multi::WatchIndex;
 use crate::observe::Observe;
+use crate::persist::Persist;
 use crate::pubsub::PubSub;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::script::Script;
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
+use crate::sys::signal::Signal;
 use crate::tracking::Tracking;
 use admit::Gates;
 use boot::Process;
@@ -87,6 +92,7 @@ pub struct Server {
     pub script: Script,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub persist: Persist,
 }
 
 /// What concerns the process as a whole.
@@ -106,6 +112,18 @@ pub struct Life {
     /// Bytes in use when the start was over, and the most since.
     pub startup_bytes: usize,
     pub peak: Peak,
+    /// How long the last fork took, in microseconds, and how many there were.
+    pub fork_us: u64,
+    pub forks: u64,
+    /// Who runs the commands of a log that is being read, and room for the answers.
+    pub loader: Option<Box<Session>>,
+    pub loader_answer: Vec<u8>,
+    /// A signal asked for the end, and cron has not seen to it yet.
+    pub asked_to_stop: Option<Signal>,
+    /// A pause before the log is written, for tests (DEBUG AOF-FLUSH-SLEEP).
+    pub flush_sleep_us: u64,
+    /// Connections that MIGRATE keeps.
+    pub peers: commands::migrate::Peers,
     /// The loop, while commands run (`scripts`).
     pub attendant: Option<Box<dyn scripts::Attendant>>,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
@@ -158,6 +176,7 @@ impl Server {
             script: Script::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
+            persist: Persist::default(),
             config,
         };
         for (from, to) in &server.config.renamed_commands {
@@ -189,6 +208,11 @@ impl Server {
         tuning.stream_node_max_bytes = c.stream_node_max_bytes;
         tuning.stream_node_max_entries = c.stream_node_max_entries;
         tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
+        tuning.max_reply = match c.client_output_buffer_limit[0].hard_bytes {
+            0 => usize::MAX,
+            most => most as usize,
+        };
+        self.apply_sanitizing();
     }
 
     /// What a client may send just now.
@@ -317,7 +341,7 @@ impl Server {
                 break;
             }
             query.pass();
-            if session.ending != Ending::No || session.parked.is_some() {
+            if session.ending != Ending::No || session.is_held() {
                 break;
             }
         }

@@ -52,6 +52,8 @@ pub struct Unit {
     pub(super) to: u8,
     /// Its records are no transaction: what SCAN and RANDOMKEY removed on their way.
     pub(super) is_loose: bool,
+    /// Its answer waits until what it flushed is freed.
+    pub(super) awaits_freeing: bool,
     /// There is something to do when it ends.
     pub(super) is_eventful: bool,
     /// What the client that is served has cached and changed itself; `None` for everything.
@@ -72,6 +74,7 @@ impl Default for Unit {
             is_loose: false,
             is_eventful: false,
             own_invalid: Vec::new(),
+            awaits_freeing: false,
             #[cfg(test)]
             seen: Vec::new(),
         }
@@ -87,6 +90,11 @@ impl Unit {
     /// Whether a call is open.
     pub fn is_open(&self) -> bool {
         self.depth > 0
+    }
+
+    /// Whether nothing is to be told yet.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
     }
 
     fn push(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
@@ -171,13 +179,26 @@ impl Server {
         }
     }
 
+    /// Adds a command to the log of writes.
+    #[inline]
+    pub(super) fn feed_log(&mut self, db: Option<DbIndex>, argv: &Argv) {
+        let (stamp, now_s) = (self.config.aof_timestamp_enabled, self.clock.now_s());
+        self.persist.aof.feed(db, argv, now_s, stamp);
+    }
+
     /// Where everything goes that the AOF and the replicas are told: the records of one unit, in
     /// order, brackets included.
     fn propagate_unit(&mut self, records: Vec<Record>) {
+        if self.persist.aof.is_on() {
+            for record in records
+                .iter()
+                .filter(|record| record.target == Target::Everybody)
+            {
+                self.feed_log(record.db, &record.argv.as_argv());
+            }
+        }
         #[cfg(test)]
         self.unit.seen.push(records);
-        #[cfg(not(test))]
-        drop(records);
     }
 }
 

@@ -77,7 +77,7 @@ impl Server {
     ) -> CmdResult {
         let out_of_memory = self.is_out_of_memory();
         if !flags.has(ScriptFlags::COMPATIBLE) {
-            may_begin(flags, rights, out_of_memory)?;
+            self.may_begin(session, flags, rights, out_of_memory)?;
         }
         let rest = args.rest();
         let call = Invocation {
@@ -118,6 +118,51 @@ impl Server {
 
     fn is_out_of_memory(&self) -> bool {
         self.gates.0 & Gates::MAXMEMORY != 0 && self.used_memory() as u64 > self.config.maxmemory
+    }
+
+    /// What a script has to have said of itself to begin.
+    fn may_begin(
+        &self,
+        session: &Session,
+        flags: ScriptFlags,
+        rights: Rights,
+        out_of_memory: bool,
+    ) -> CmdResult {
+        if flags.has(ScriptFlags::NO_WRITES) || session.must_obey {
+            return Ok(());
+        }
+        if self.gates.0 & Gates::DISK_ERROR != 0
+            && let Some(why) = self.script_disk_error()
+        {
+            return Err(CmdError::Text(why));
+        }
+        if rights == Rights::ReadOnly {
+            let text = "ERR Can not execute a script with write flag using *_ro command.";
+            return Err(CmdError::Fixed(text));
+        }
+        if out_of_memory && !flags.has(ScriptFlags::ALLOW_OOM) {
+            let text = "OOM allow-oom flag is not set on the script, can not run it when used \
+                        memory > 'maxmemory'";
+            return Err(CmdError::Fixed(text));
+        }
+        Ok(())
+    }
+
+    /// Why the disk keeps scripts that write from running.
+    fn script_disk_error(&self) -> Option<String> {
+        const BLOCKED: &str =
+            "Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
+        let why = self.disk_error()?;
+        Some(match why.split_once("AOF file: ") {
+            Some((_, why)) => format!(
+                "MISCONF Redis is configured to persist data to AOF, but it's currently unable to \
+                 persist to disk. {BLOCKED} AOF error: {why}"
+            ),
+            None => format!(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+                 persist to disk. {BLOCKED}"
+            ),
+        })
     }
 
     /// What a command that runs a script is to the gates: as the script says of itself.
@@ -245,21 +290,6 @@ fn busy_text(role: Role) -> &'static str {
     }
 }
 
-/// What a script has to have said of itself to begin.
-fn may_begin(flags: ScriptFlags, rights: Rights, out_of_memory: bool) -> CmdResult {
-    let writes = !flags.has(ScriptFlags::NO_WRITES);
-    if writes && rights == Rights::ReadOnly {
-        let text = "ERR Can not execute a script with write flag using *_ro command.";
-        return Err(CmdError::Fixed(text));
-    }
-    if out_of_memory && writes && !flags.has(ScriptFlags::ALLOW_OOM) {
-        let text = "OOM allow-oom flag is not set on the script, can not run it when used memory > \
-                    'maxmemory'";
-        return Err(CmdError::Fixed(text));
-    }
-    Ok(())
-}
-
 impl ScriptHost<'_> {
     /// The command that is meant, and how many words name it.
     fn resolve(&self, argv: &Argv) -> Result<(u16, usize), &'static str> {
@@ -337,6 +367,13 @@ impl Host for ScriptHost<'_> {
         let spec = self.server.table[number].spec;
         if let Some(text) = self.refusal(spec, argv.len()) {
             return self.refuse(Some(number), text);
+        }
+        let writes = spec.flags.has(WRITE) && !self.has_written && !self.session.must_obey;
+        if writes
+            && self.server.gates.0 & Gates::DISK_ERROR != 0
+            && let Some(why) = self.server.disk_error()
+        {
+            return self.refuse(Some(number), &format!("-{why}"));
         }
         self.has_written |= spec.flags.has(WRITE);
         self.server.life.stamp = self.server.clock.cycles();

@@ -10,13 +10,13 @@ use super::admit::Gates;
 use super::session::ClientId;
 use crate::command::effects::{Event, Happened, Interest, Sweep};
 use crate::keyspace::db::is_slow_to_drop;
-use crate::keyspace::{DbIndex, Doomed, Leave, Waste};
+use crate::keyspace::{DbIndex, Leave, Waste};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 
-/// For how long a synchronous flush waits for the helper thread, in microseconds. Entries and
-/// tables count as free at once, since nobody can reach them; this is for values beside them. It
-/// is enough for a thousand of those and holds up nobody; what is left is freed a little later.
+/// For how long a synchronous flush inside of a transaction or script waits for the helper thread,
+/// in microseconds: it can answer no later (`freeing`). Entries and tables count as free at once,
+/// since nobody can reach them; this is for values beside them.
 const SYNC_FLUSH_US: u64 = 2_000;
 
 /// A command that is over.
@@ -33,8 +33,10 @@ impl Server {
     #[inline(always)]
     pub(super) fn settle(&mut self, ran: Ran) {
         let told = ran.changed && self.propagates();
-        if told || self.has_effects() {
+        if self.has_effects() {
             self.settle_effects(&ran);
+        } else if told {
+            self.tell(&ran);
         }
     }
 
@@ -45,6 +47,15 @@ impl Server {
             || !effects.happened.is_empty()
             || effects.propagate.is_set()
             || !effects.sweeps.is_empty()
+    }
+
+    /// A command changed something, and that is all: on its own it goes straight to the log.
+    #[inline]
+    fn tell(&mut self, ran: &Ran) {
+        if self.unit.depth == 1 && self.unit.is_empty() && self.persist.aof.is_on() {
+            return self.feed_log(Some(ran.db), &ran.argv);
+        }
+        self.settle_effects(ran);
     }
 
     #[cold]
@@ -93,6 +104,7 @@ impl Server {
                 db: missed.db,
                 key: missed.key,
                 event: Some(Event::KEYMISS),
+                by_itself: true,
             });
         }
         for gone in departed {
@@ -106,6 +118,7 @@ impl Server {
                 db: gone.db,
                 key: gone.key,
                 event: Some(event),
+                by_itself: true,
             });
         }
         for lapsed in lapsed {
@@ -116,6 +129,7 @@ impl Server {
                     db: lapsed.db,
                     key,
                     event: Some(event),
+                    by_itself: true,
                 });
             };
             if lapsed.emptied {
@@ -132,27 +146,34 @@ impl Server {
 
     fn settle_fact(&mut self, client: ClientId, fact: &Happened) {
         if fact.event.is_none_or(Event::touches) {
-            self.touch(client, fact.db, &fact.key);
+            let by = match fact.by_itself {
+                true => ClientId::NOBODY,
+                false => client,
+            };
+            self.touch(client, by, fact.db, &fact.key);
         }
         if let Some(event) = fact.event {
             self.notify(event, fact.db, &fact.key);
         }
     }
 
-    /// A key changed: tells those who watch it.
-    fn touch(&mut self, client: ClientId, db: DbIndex, key: &[u8]) {
+    /// A key changed while `client` was served, by its doing or by nobody's: tells those who watch it.
+    fn touch(&mut self, client: ClientId, by: ClientId, db: DbIndex, key: &[u8]) {
         if !self.watch.is_empty() {
             let keyspace = &self.keyspace;
             self.watch.touch(db, key, || keyspace.holds(db, key));
         }
         if !self.tracking.is_empty() {
-            self.invalidate(client, key);
+            self.invalidate(client, by, key);
         }
     }
 
     /// What a change of whole databases means.
     #[cold]
     fn settle_sweep(&mut self, client: ClientId, sweep: Sweep) {
+        if sweep == Sweep::FlushedAll {
+            self.reset_snapshot();
+        }
         if !self.watch.is_empty() {
             self.touch_swept(sweep);
         }
@@ -208,16 +229,25 @@ impl Server {
 
     /// Drops what left, what takes long by the helper thread.
     fn bury_doomed(&mut self) {
-        for doomed in self.keyspace.shared.doomed.drain(..) {
-            let Doomed { waste, objects } = &doomed;
-            if is_slow_to_drop(waste) {
+        // As Redis does: within a transaction a synchronous flush is one, and nothing of it counts
+        // as freed in the background.
+        let is_plain = self.keyspace.shared.await_doomed && self.unit.depth > 1;
+        for mut doomed in self.keyspace.shared.doomed.drain(..) {
+            if is_plain && matches!(doomed.waste, Waste::Entries(..)) {
+                doomed.objects = 0;
+            }
+            if is_slow_to_drop(&doomed.waste) {
                 self.bio.bury(doomed);
             } else {
-                self.bio.count_freed(*objects);
+                self.bio.count_freed(doomed.objects);
             }
         }
-        if std::mem::take(&mut self.keyspace.shared.await_doomed) {
-            self.bio.await_idle(SYNC_FLUSH_US);
+        if std::mem::take(&mut self.keyspace.shared.await_doomed) && !self.bio.is_idle() {
+            if self.unit.depth == 1 {
+                self.unit.awaits_freeing = true;
+            } else {
+                self.bio.await_idle(SYNC_FLUSH_US);
+            }
         }
     }
 

@@ -245,6 +245,7 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
                 before: kind.before,
                 // Some requests may still be on their way when a sample ends.
                 most: (STOCK - STOCK / 10) as u64,
+                connections: super::measures::CONNECTIONS,
             };
             rows.extend(request_rows(options, &servers, &case));
         }

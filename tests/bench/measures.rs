@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// As redis-benchmark has it, and as many clients of a web application would.
-const CONNECTIONS: usize = 50;
+pub const CONNECTIONS: usize = 50;
 const WARM_UP: Duration = Duration::from_millis(200);
 /// Starts of each server for the time to the first PONG.
 const STARTS: usize = 20;
@@ -92,7 +92,7 @@ impl Row {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -109,7 +109,7 @@ impl Random {
     }
 }
 
-fn key16(n: usize) -> Vec<u8> {
+pub fn key16(n: usize) -> Vec<u8> {
     format!("key:{n:012}").into_bytes()
 }
 
@@ -145,7 +145,7 @@ fn single_key_target(depth: usize) -> Option<f64> {
     }
 }
 
-fn text32(n: usize) -> Vec<u8> {
+pub fn text32(n: usize) -> Vec<u8> {
     value(n, 32)
 }
 
@@ -153,7 +153,7 @@ fn text512(n: usize) -> Vec<u8> {
     value(n, 512)
 }
 
-fn write_get(random: &mut Random, keys: usize, out: &mut Vec<u8>) {
+pub fn write_get(random: &mut Random, keys: usize, out: &mut Vec<u8>) {
     command(out, &[b"GET", &key16(random.below(keys))]);
 }
 
@@ -221,7 +221,7 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-fn load_keys(
+pub fn load_keys(
     server: &Running,
     keys: usize,
     key: fn(usize) -> Vec<u8>,
@@ -265,6 +265,7 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
                     target: (kind.target)(depth),
                     before: None,
                     most: u64::MAX,
+                    connections: CONNECTIONS,
                 };
                 rows.extend(request_rows(options, &servers, &case));
             }
@@ -283,6 +284,7 @@ pub struct Case<'c> {
     pub before: Option<fn(&Running)>,
     /// A sample ends early after so many requests.
     pub most: u64,
+    pub connections: usize,
 }
 
 pub fn request_rows(options: &Options, servers: &[Running], case: &Case) -> [Row; 2] {
@@ -297,7 +299,7 @@ pub fn request_rows(options: &Options, servers: &[Running], case: &Case) -> [Row
                 before(server);
             }
             let mut load =
-                Load::connect(server.port, CONNECTIONS, &pool).expect("the server accepts");
+                Load::connect(server.port, case.connections, &pool).expect("the server accepts");
             load.most = case.most;
             let time = Duration::from_secs_f64(options.seconds);
             samples.push(

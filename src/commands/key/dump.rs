@@ -158,8 +158,11 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     let mut reader = Reader::of_bytes(body);
     cx.keyspace.shared.stats.sanitized += deep as u64;
-    let value =
-        payload::restore(&mut reader, &with).map_err(|_| CmdError::Fixed("ERR Bad data format"))?;
+    let value = payload::restore(&mut reader, &with).map_err(|error| {
+        let shown = String::from_utf8_lossy(key).escape_debug().to_string();
+        log::warn!("Internal error in RDB reading of a payload for key '{shown}' -> {error}");
+        CmdError::Fixed("ERR Bad data format")
+    })?;
     let now_ms = cx.now_ms();
     let deadline_ms = match (ttl_ms, options.absolute) {
         (0, _) => None,
@@ -215,7 +218,7 @@ mod tests {
         let payload = bulk(&e.run(&["DUMP", "a"]));
         assert_eq!(
             payload,
-            b"\x00\xc1\x39\x30\x0c\x00\x21\x2d\x22\x8d\x91\x1b\x5b\x9e"[..].to_vec()
+            b"\x00\xc1\x39\x30\x0c\x00V\xe2\xde\xe7i\xd6\x96\xf0"
         );
         assert_eq!(e.ask("DUMP nosuch"), "$-1");
     }

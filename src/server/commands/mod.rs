@@ -10,9 +10,11 @@ pub mod info;
 pub mod latency;
 pub mod lolwut;
 pub mod memory;
+pub mod migrate;
 pub mod misc;
 pub mod modules;
 pub mod monitor;
+pub mod persistence;
 pub mod pubsub;
 pub mod scripting;
 pub mod shutdown;
@@ -34,11 +36,13 @@ pub const TABLES: &[&[ServerCommand]] = &[
     latency::TABLE,
     lolwut::TABLE,
     memory::TABLE,
+    migrate::TABLE,
     misc::TABLE,
     functions::TABLE,
     modules::TABLE,
     monitor::TABLE,
     pubsub::TABLE,
+    persistence::TABLE,
     scripting::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
