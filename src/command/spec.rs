@@ -62,6 +62,9 @@ pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
 /// Answers with the trouble of the disk, if there is any, though it writes nothing.
 pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
 
+/// Runs code that may do anything, or what it says of itself.
+pub const RUNS_SCRIPT: Flags = Flags(1 << 24);
+
 impl Flags {
     /// Whether any of these is among them.
     #[inline(always)]

@@ -38,7 +38,7 @@ impl Server {
                 return true;
             }
         };
-        match self.admit(session, self.table[number].spec) {
+        match self.admit(session, self.table[number].spec, &argv) {
             Verdict::Run => {}
             Verdict::Wait => {
                 session.last_command = Some(number);
@@ -149,7 +149,9 @@ impl Server {
             if let CmdError::Wait(wait) = error {
                 return self.wait(session, number, &args, wait, reply);
             }
-            self.reply_error(&error, reply);
+            if !matches!(error, CmdError::Answered) {
+                self.reply_error(&error, reply);
+            }
         }
         let now = self.clock.cycles();
         let ns = self.clock.cycles_to_ns(now.wrapping_sub(self.life.stamp));

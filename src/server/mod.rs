@@ -23,6 +23,7 @@ pub mod pause;
 pub mod propagate;
 pub mod publish;
 pub mod redact;
+pub mod scripts;
 pub mod session;
 pub mod shutdown;
 pub mod stats;
@@ -44,6 +45,7 @@ use crate::observe::Observe;
 use crate::persist::Persist;
 use crate::pubsub::PubSub;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
+use crate::script::Script;
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
 use crate::sys::signal::Signal;
@@ -87,6 +89,7 @@ pub struct Server {
     pub rng: Rng,
     pub life: Life,
     pub pause: Pause,
+    pub script: Script,
     pub pubsub: PubSub,
     pub tracking: Tracking,
     pub persist: Persist,
@@ -121,11 +124,17 @@ pub struct Life {
     pub flush_sleep_us: u64,
     /// Connections that MIGRATE keeps.
     pub peers: commands::migrate::Peers,
+    /// The loop, while commands run (`scripts`).
+    pub attendant: Option<Box<dyn scripts::Attendant>>,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Turns in a row in which the table of cached keys was too large.
     pub tracking_overruns: usize,
 }
+
+/// What one VM for scripts may take, unless half of the machine's memory is less. Unlike Redis, which
+/// takes what it gets.
+const VM_BYTES: usize = 4 << 30;
 
 /// How far ahead of the running command the entries of its successors are loaded.
 pub const NEAR: usize = 8;
@@ -164,6 +173,7 @@ impl Server {
                 ..Life::default()
             },
             pause: Pause::default(),
+            script: Script::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             persist: Persist::default(),
@@ -173,6 +183,8 @@ impl Server {
             // The configuration was refused if a name was wrong.
             let _ = server.table.rename(from, to);
         }
+        let half = crate::sys::process::total_system_memory() as usize / 2;
+        server.script.set_limit(half.min(VM_BYTES));
         server.apply_all();
         server.start_timers();
         server

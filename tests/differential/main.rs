@@ -16,6 +16,7 @@ mod families_zsets;
 mod grammar;
 mod protocol;
 mod rng;
+mod scripts;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -72,7 +73,7 @@ impl Pair {
     }
 
     /// New connections to emptied servers, speaking `proto`.
-    fn fresh(&self, proto: u64) -> [Client; 2] {
+    pub fn fresh(&self, proto: u64) -> [Client; 2] {
         [&self.ours, &self.real].map(|server| {
             let mut client = server.client();
             // Every command here is quick, and shrinking a lost reply waits this long many times.
