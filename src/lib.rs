@@ -32,5 +32,6 @@ pub mod persist;
 // L6: the server owns everything and decides everything.
 pub mod server;
 // L7: the loop, and how the process starts.
+pub mod check;
 pub mod cli;
 pub mod reactor;
