@@ -3,10 +3,17 @@
 
 use crate::keyspace::Doomed;
 use crate::sys::clock::Duration;
+use crate::sys::schedule;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+
+/// With more jobs than this on their way the server waits a little for the thread, which on a
+/// single core gets only what is left: what is freed must not fall ever further behind what is made.
+const BACKLOG: usize = 256;
+/// How long it waits then, in microseconds.
+const BACKLOG_WAIT_US: u64 = 500;
 
 /// What the thread counts, for INFO.
 #[derive(Default)]
@@ -26,7 +33,7 @@ pub struct Bio {
 }
 
 impl Bio {
-    /// Hands something over to be dropped.
+    /// Hands something over to be dropped. It is dropped in the time that the server leaves.
     pub fn bury(&mut self, doomed: Doomed) {
         let counts = &self.counts;
         counts.pending.fetch_add(doomed.objects, Ordering::Relaxed);
@@ -35,6 +42,9 @@ impl Bio {
         if let Err(unsent) = jobs.0.send(doomed) {
             // The thread is gone, which only a panic in a destructor could cause: drop it here.
             counts.finish(unsent.0);
+        }
+        if self.counts.jobs.lock().is_ok_and(|jobs| *jobs > BACKLOG) {
+            self.await_idle(BACKLOG_WAIT_US);
         }
     }
 
@@ -50,6 +60,11 @@ impl Bio {
             let most = Duration::from_micros(most_us);
             let _ = self.counts.idle.wait_timeout_while(jobs, most, busy);
         }
+    }
+
+    /// Whether everything handed over is dropped.
+    pub fn is_idle(&self) -> bool {
+        self.counts.jobs.lock().is_ok_and(|jobs| *jobs == 0)
     }
 
     /// Objects that clients asked to be freed in the background and that are not yet.
@@ -101,6 +116,7 @@ fn start(counts: Arc<Counts>) -> (Sender<Doomed>, JoinHandle<()>) {
     let thread = thread::Builder::new()
         .name("bio_lazy_free".into())
         .spawn(move || {
+            schedule::stand_back();
             for doomed in inbox {
                 counts.finish(doomed);
             }

@@ -29,6 +29,8 @@ pub mod logging;
 pub mod multi;
 pub mod observe;
 pub mod persist;
+pub mod pubsub;
+pub mod tracking;
 // L6: the server owns everything and decides everything.
 pub mod server;
 // L7: the loop, and how the process starts.

@@ -41,9 +41,11 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whether the key changed. The other events of a change come beside one that says so.
+    /// Whether the key changed for those who watch or cache it. Some events come beside another
+    /// that says so; and, as in Redis, what happens to the groups of a stream is no change.
     pub fn touches(self) -> bool {
-        !matches!(self.class.0, b'n' | b'o' | b'c' | b'm')
+        let of_groups = self.name.starts_with("xgroup") || self == Event::XSETID;
+        !matches!(self.class.0, b'n' | b'o' | b'c' | b'm') && !of_groups
     }
 }
 

@@ -57,7 +57,9 @@ pub const ARBITRARY_KEYS: Flags = Flags(1 << 27);
 /// What a RESP2 client may say that is subscribed to something.
 pub const SUBSCRIBER: Flags = Flags(1 << 26);
 /// Answers with the trouble of the disk, if there is any, though it writes nothing.
-pub const TELLS_DISK_ERROR: Flags = Flags(1 << 25);
+pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
+/// What it answers is a push, which CLIENT REPLY does not silence.
+pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
 
 impl Flags {
     /// Whether any of these is among them.

@@ -238,6 +238,13 @@ fn apply(bytes: &mut [u8], one: &Operation) -> (Option<i64>, bool) {
         Act::Set(value, overflow) if !one.kind.signed => {
             overflow.fit(value as u64 as i128, one.kind)
         }
+        // As Redis does: the distance to the largest value is taken in 64 bits, where that of a
+        // very small value turns negative, and so it counts as too large.
+        Act::Set(value, Overflow::Saturate)
+            if one.kind.bits < 64 && (one.kind.max() as i64).wrapping_sub(value) < 0 =>
+        {
+            Some(one.kind.max() as i64)
+        }
         Act::Set(value, overflow) => overflow.fit(value as i128, one.kind),
         Act::Add(by, overflow) => overflow.fit(old as i128 + by as i128, one.kind),
     };

@@ -80,6 +80,14 @@ impl NotifyFlags {
     /// Where K begins in `LETTERS`.
     const AFTER_ALL: usize = 13;
 
+    /// Whether events of the class with this letter are notified.
+    pub fn has_class(self, letter: u8) -> bool {
+        let bit = NotifyFlags::LETTERS
+            .iter()
+            .find(|(known, _)| *known == letter);
+        bit.is_some_and(|(_, bit)| self.0 & bit != 0)
+    }
+
     pub fn parse(text: &[u8]) -> Option<NotifyFlags> {
         let mut flags = 0;
         for &letter in text {

@@ -6,6 +6,7 @@
 
 use super::expiry::{self, KeyTimer};
 use super::fields;
+use super::sizes::{Size, Sizes};
 use super::{DbIndex, Departed, Doomed, Missed, Shared, Waste};
 use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher, Remains, ValueMut};
@@ -68,6 +69,7 @@ pub struct Db {
     pub(super) field_wheel: Option<Box<Wheel<KeyTimer>>>,
     pub(super) field_sorting: Bag<KeyTimer>,
     pub(super) volatile_hashes: usize,
+    pub(super) sizes: Sizes,
     /// Of the deadlines seen lately, how far ahead they are, for INFO's avg_ttl.
     pub avg_ttl_ms: i64,
 }
@@ -83,6 +85,7 @@ impl Db {
             field_wheel: None,
             field_sorting: Bag::new(),
             volatile_hashes: 0,
+            sizes: Sizes::default(),
             avg_ttl_ms: 0,
         }
     }
@@ -107,6 +110,10 @@ impl Db {
 
     pub fn entries(&self) -> &Entries {
         &self.entries
+    }
+
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     pub(super) fn into_entries(self) -> Entries {
@@ -287,6 +294,7 @@ impl<'k> DbMut<'k> {
         self.signal(value.kind(), key);
         let hash = self.hash(key);
         let aging = self.shared.aging.fresh(self.shared.now_ms);
+        self.db.sizes.enter(Size::of_new(&value));
         let value = named(value, key.len(), deadline_ms.is_some());
         let rich = matches!(value, NewValue::Heap(..));
         let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
@@ -352,6 +360,13 @@ impl<'k> DbMut<'k> {
 
     /// Overwrites the value of a found key; its deadline stays.
     pub fn replace(&mut self, found: Found, value: NewValue) {
+        let (old, new) = (Size::of(self.get(found)), Size::of_new(&value));
+        self.db.sizes.change(old, new);
+        self.exchange(found, value);
+    }
+
+    /// As `replace`, with a value of the same length, or by who counts lengths himself.
+    pub(super) fn exchange(&mut self, found: Found, value: NewValue) {
         let entry = self.get(found);
         let value = named(value, entry.key().len(), entry.deadline_ms().is_some());
         let remains = self.db.entries.set_value(found.at, value);
@@ -538,6 +553,7 @@ impl<'k> DbMut<'k> {
             self.shared.stats.expired += 1;
         }
         self.db.volatile -= volatile as usize;
+        self.db.sizes.leave(Size::of(self.get(found)));
         let remains = self.db.entries.remove(found.at);
         if self.db.volatile == 0 && self.db.entries.is_empty() {
             self.db.wheel = None;
@@ -608,6 +624,7 @@ impl<'k> DbMut<'k> {
         let encoding = entry.encoding();
         let taken = entry.heap().is_none().then(|| inner(entry));
         self.db.volatile -= deadline_ms.is_some() as usize;
+        self.db.sizes.leave(Size::of(self.get(found)));
         let remains = self.db.entries.remove(found.at);
         if remains.as_deref().is_some_and(fields::is_counted) {
             self.db.volatile_hashes -= 1;

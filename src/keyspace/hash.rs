@@ -228,7 +228,7 @@ impl DbMut<'_> {
             Ok(hash) => hash.each(|f| table.insert(f.name, f.value, f.deadline_ms)),
         }
         let heap = Box::new(Heap::Hash(Box::new(table)));
-        self.replace(found, NewValue::Heap(heap, Encoding::Hashtable));
+        self.exchange(found, NewValue::Heap(heap, Encoding::Hashtable));
         self.arm_fields(found);
     }
 
@@ -236,7 +236,7 @@ impl DbMut<'_> {
     pub fn hash_to_list(&mut self, found: Found) {
         if let Ok(HashRef::Listpack(lp)) = self.hash_at(found) {
             let heap = Box::new(Heap::FieldList(Box::new(FieldList::of_pairs(lp))));
-            self.replace(found, NewValue::Heap(heap, Encoding::ListpackEx));
+            self.exchange(found, NewValue::Heap(heap, Encoding::ListpackEx));
         }
     }
 
@@ -247,21 +247,23 @@ impl DbMut<'_> {
         pairs: impl Iterator<Item = (&'w [u8], &'w [u8])>,
         tuning: &Tuning,
     ) -> usize {
-        if self.get(found).encoding() == Encoding::Listpack {
-            let created = self.edit_compact(found, Encoding::Listpack, |lp| {
-                let put = |(name, value): &(&[u8], &[u8])| put_pair(lp, name, Item::of(value));
-                pairs.filter(put).count()
-            });
-            self.fit_hash(found, tuning);
-            return created;
-        }
-        let mut created = 0;
-        for (name, value) in pairs {
-            created += self.put_rich(found, name, Item::of(value), FieldDeadline::Clear) as usize;
-        }
-        self.fit_hash(found, tuning);
-        self.arm_fields(found);
-        created
+        self.resized(found, |db| {
+            if db.get(found).encoding() == Encoding::Listpack {
+                let created = db.edit_compact(found, Encoding::Listpack, |lp| {
+                    let put = |(name, value): &(&[u8], &[u8])| put_pair(lp, name, Item::of(value));
+                    pairs.filter(put).count()
+                });
+                db.fit_hash(found, tuning);
+                return created;
+            }
+            let mut created = 0;
+            for (name, value) in pairs {
+                created += db.put_rich(found, name, Item::of(value), FieldDeadline::Clear) as usize;
+            }
+            db.fit_hash(found, tuning);
+            db.arm_fields(found);
+            created
+        })
     }
 
     /// Writes a field of a found hash; returns whether it was not there.
@@ -273,23 +275,25 @@ impl DbMut<'_> {
         deadline: FieldDeadline,
         tuning: &Tuning,
     ) -> bool {
-        let short = tuning.hash_max_listpack_value;
-        if name.len() > short || value.len() > short {
-            self.hash_to_table(found);
-        }
-        if matches!(deadline, FieldDeadline::At(_)) {
-            self.hash_to_list(found);
-        }
-        let created = if self.get(found).encoding() == Encoding::Listpack {
-            self.edit_compact(found, Encoding::Listpack, |lp| {
-                put_pair(lp, name, Item::of(value))
-            })
-        } else {
-            self.put_rich(found, name, Item::of(value), deadline)
-        };
-        self.fit_hash(found, tuning);
-        self.arm_fields(found);
-        created
+        self.resized(found, |db| {
+            let short = tuning.hash_max_listpack_value;
+            if name.len() > short || value.len() > short {
+                db.hash_to_table(found);
+            }
+            if matches!(deadline, FieldDeadline::At(_)) {
+                db.hash_to_list(found);
+            }
+            let created = if db.get(found).encoding() == Encoding::Listpack {
+                db.edit_compact(found, Encoding::Listpack, |lp| {
+                    put_pair(lp, name, Item::of(value))
+                })
+            } else {
+                db.put_rich(found, name, Item::of(value), deadline)
+            };
+            db.fit_hash(found, tuning);
+            db.arm_fields(found);
+            created
+        })
     }
 
     /// Writes a field of a hash that is no plain listpack.
@@ -357,27 +361,29 @@ impl DbMut<'_> {
 
     /// Removes a field of a found hash; returns whether it was there. The hash may be empty then.
     pub fn remove_field(&mut self, found: Found, name: &[u8]) -> bool {
-        let removed = match self.heap_mut(found) {
-            Some(Heap::FieldList(list)) => match list.find(name) {
-                Some(at) => {
-                    list.remove(at);
-                    true
-                }
-                None => false,
-            },
-            Some(Heap::Hash(table)) => match table.find(Item::of(name)) {
-                Some(at) => {
-                    table.remove(at);
-                    true
-                }
-                None => false,
-            },
-            _ => self.remove_pair(found, name),
-        };
-        if removed {
-            self.arm_fields(found);
-        }
-        removed
+        self.resized(found, |db| {
+            let removed = match db.heap_mut(found) {
+                Some(Heap::FieldList(list)) => match list.find(name) {
+                    Some(at) => {
+                        list.remove(at);
+                        true
+                    }
+                    None => false,
+                },
+                Some(Heap::Hash(table)) => match table.find(Item::of(name)) {
+                    Some(at) => {
+                        table.remove(at);
+                        true
+                    }
+                    None => false,
+                },
+                _ => db.remove_pair(found, name),
+            };
+            if removed {
+                db.arm_fields(found);
+            }
+            removed
+        })
     }
 
     fn remove_pair(&mut self, found: Found, name: &[u8]) -> bool {

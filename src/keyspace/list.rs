@@ -230,7 +230,7 @@ impl DbMut<'_> {
     fn move_out(&mut self, found: Found) {
         let lp = self.compact(found).expect("it lies inside its entry");
         let heap = Box::new(Heap::List(Box::new(Quicklist::from_listpack(lp))));
-        self.replace(found, NewValue::Heap(heap, Encoding::Listpack));
+        self.exchange(found, NewValue::Heap(heap, Encoding::Listpack));
     }
 
     /// After elements were removed: the encoding that the list has now, and a place inside its
@@ -262,7 +262,7 @@ impl DbMut<'_> {
         if node.size() <= INLINE_MAX / 2 {
             let lp = node.listpack().to_vec();
             let value = NewValue::Compact(Kind::List, &lp, Encoding::Listpack);
-            self.replace(found, value);
+            self.exchange(found, value);
         }
     }
 
@@ -275,59 +275,63 @@ impl DbMut<'_> {
         elements: impl Iterator<Item = &'e [u8]> + Clone,
         tuning: &Tuning,
     ) {
-        let (mut bytes, mut count) = (0, 0);
-        for element in elements.clone() {
-            (bytes, count) = (bytes + element.len(), count + 1);
-        }
-        match self.open(found, bytes, count, tuning) {
-            Open::Quick(list) => {
-                for element in elements {
-                    list.push(end, element, tuning.list_large_element);
-                }
+        self.resized(found, |db| {
+            let (mut bytes, mut count) = (0, 0);
+            for element in elements.clone() {
+                (bytes, count) = (bytes + element.len(), count + 1);
             }
-            Open::Inline => self.edit_compact(found, Encoding::Listpack, |lp| {
-                for element in elements {
-                    match end {
-                        End::Left => listpack::push_front(lp, Item::of(element)),
-                        End::Right => listpack::push_back(lp, Item::of(element)),
+            match db.open(found, bytes, count, tuning) {
+                Open::Quick(list) => {
+                    for element in elements {
+                        list.push(end, element, tuning.list_large_element);
                     }
                 }
-            }),
-        }
+                Open::Inline => db.edit_compact(found, Encoding::Listpack, |lp| {
+                    for element in elements {
+                        match end {
+                            End::Left => listpack::push_front(lp, Item::of(element)),
+                            End::Right => listpack::push_back(lp, Item::of(element)),
+                        }
+                    }
+                }),
+            }
+        })
     }
 
     /// Removes up to `count` elements at an end of a found list, after `take` has seen each.
     /// `list_shrunk` follows, or the key leaves.
     #[inline]
     pub fn list_pop(&mut self, found: Found, end: End, count: usize, mut take: impl FnMut(Item)) {
-        let Some(lp) = self.compact(found) else {
-            let list = self.quicklist(found);
-            for _ in 0..count {
-                if list.pop(end, &mut take).is_none() {
-                    return;
+        self.resized(found, |db| {
+            let Some(lp) = db.compact(found) else {
+                let list = db.quicklist(found);
+                for _ in 0..count {
+                    if list.pop(end, &mut take).is_none() {
+                        return;
+                    }
                 }
-            }
-            return;
-        };
-        let (toward, mut left) = match end {
-            End::Left => (Toward::Tail, count),
-            End::Right => (Toward::Head, count),
-        };
-        visit_listpack(lp, None, toward, &mut |item| {
-            take(item);
-            left -= 1;
-            left > 0
-        });
-        let (len, count) = (listpack::len(lp), count - left);
-        self.edit_compact(found, Encoding::Listpack, |lp| {
-            let start = match end {
-                End::Left => 0,
-                End::Right => len - count,
+                return;
             };
-            if let Some(at) = listpack::seek(lp, start as i64) {
-                listpack::remove_range(lp, at, count);
-            }
-        });
+            let (toward, mut left) = match end {
+                End::Left => (Toward::Tail, count),
+                End::Right => (Toward::Head, count),
+            };
+            visit_listpack(lp, None, toward, &mut |item| {
+                take(item);
+                left -= 1;
+                left > 0
+            });
+            let (len, count) = (listpack::len(lp), count - left);
+            db.edit_compact(found, Encoding::Listpack, |lp| {
+                let start = match end {
+                    End::Left => 0,
+                    End::Right => len - count,
+                };
+                if let Some(at) = listpack::seek(lp, start as i64) {
+                    listpack::remove_range(lp, at, count);
+                }
+            });
+        })
     }
 
     /// Adds an element beside the first that is `pivot`; false if there is none.
@@ -339,23 +343,25 @@ impl DbMut<'_> {
         element: &[u8],
         tuning: &Tuning,
     ) -> bool {
-        // As Redis does, the list is converted even if there is no pivot.
-        match self.open(found, element.len(), 1, tuning) {
-            Open::Quick(list) => {
-                let Some(spot) = list.find(|item| pivot.is(item)) else {
-                    return false;
-                };
-                list.insert(spot, place, element, tuning.list_large_element);
-                true
+        self.resized(found, |db| {
+            // As Redis does, the list is converted even if there is no pivot.
+            match db.open(found, element.len(), 1, tuning) {
+                Open::Quick(list) => {
+                    let Some(spot) = list.find(|item| pivot.is(item)) else {
+                        return false;
+                    };
+                    list.insert(spot, place, element, tuning.list_large_element);
+                    true
+                }
+                Open::Inline => db.edit_compact(found, Encoding::Listpack, |lp| {
+                    let Some(at) = find(lp, pivot) else {
+                        return false;
+                    };
+                    listpack::insert(lp, at, place, Item::of(element));
+                    true
+                }),
             }
-            Open::Inline => self.edit_compact(found, Encoding::Listpack, |lp| {
-                let Some(at) = find(lp, pivot) else {
-                    return false;
-                };
-                listpack::insert(lp, at, place, Item::of(element));
-                true
-            }),
-        }
+        })
     }
 
     /// Puts another element at `index`; false if the list is not that long.
@@ -386,50 +392,54 @@ impl DbMut<'_> {
         most: usize,
         needle: Needle,
     ) -> usize {
-        let Some(lp) = self.compact(found) else {
-            let is = |item: Item| needle.is(item);
-            return self.quicklist(found).remove_where(toward, most, is);
-        };
-        if find(lp, needle).is_none() {
-            return 0;
-        }
-        self.edit_compact(found, Encoding::Listpack, |lp| {
-            let mut removed = 0;
-            let mut next = match toward {
-                Toward::Tail => listpack::first(lp),
-                Toward::Head => listpack::last(lp),
+        self.resized(found, |db| {
+            let Some(lp) = db.compact(found) else {
+                let is = |item: Item| needle.is(item);
+                return db.quicklist(found).remove_where(toward, most, is);
             };
-            while let Some(at) = next.filter(|_| removed < most) {
-                let matches = needle.is(listpack::get(lp, at));
-                next = match toward {
-                    Toward::Tail if matches => Some(at),
-                    Toward::Tail => listpack::next(lp, at),
-                    Toward::Head => listpack::prev(lp, at),
-                };
-                if matches {
-                    listpack::remove(lp, at);
-                    removed += 1;
-                }
-                next = next.filter(|&at| lp[at] != listpack::END);
+            if find(lp, needle).is_none() {
+                return 0;
             }
-            removed
+            db.edit_compact(found, Encoding::Listpack, |lp| {
+                let mut removed = 0;
+                let mut next = match toward {
+                    Toward::Tail => listpack::first(lp),
+                    Toward::Head => listpack::last(lp),
+                };
+                while let Some(at) = next.filter(|_| removed < most) {
+                    let matches = needle.is(listpack::get(lp, at));
+                    next = match toward {
+                        Toward::Tail if matches => Some(at),
+                        Toward::Tail => listpack::next(lp, at),
+                        Toward::Head => listpack::prev(lp, at),
+                    };
+                    if matches {
+                        listpack::remove(lp, at);
+                        removed += 1;
+                    }
+                    next = next.filter(|&at| lp[at] != listpack::END);
+                }
+                removed
+            })
         })
     }
 
     /// Removes `count` elements from `index` on.
     pub fn list_remove_range(&mut self, found: Found, index: usize, count: usize) {
-        if count == 0 {
-            return;
-        }
-        if self.compact(found).is_none() {
-            self.quicklist(found).remove_range(index, count);
-            return;
-        }
-        self.edit_compact(found, Encoding::Listpack, |lp| {
-            if let Some(at) = listpack::seek(lp, index as i64) {
-                listpack::remove_range(lp, at, count);
+        self.resized(found, |db| {
+            if count == 0 {
+                return;
             }
-        });
+            if db.compact(found).is_none() {
+                db.quicklist(found).remove_range(index, count);
+                return;
+            }
+            db.edit_compact(found, Encoding::Listpack, |lp| {
+                if let Some(at) = listpack::seek(lp, index as i64) {
+                    listpack::remove_range(lp, at, count);
+                }
+            });
+        })
     }
 }
 

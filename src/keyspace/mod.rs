@@ -14,6 +14,7 @@ pub mod hash;
 pub mod list;
 pub mod measure;
 pub mod set;
+pub mod sizes;
 pub mod stream;
 pub mod string;
 pub mod zset;

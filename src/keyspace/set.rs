@@ -6,6 +6,7 @@
 //! (`SetValue`) are made small from the start.
 
 use super::{DbMut, Found, Tuning, WrongKind};
+use crate::algo::rng::Rng;
 use crate::types::entries::KeyHasher;
 use crate::types::entry::NewValue;
 use crate::types::intset;
@@ -305,7 +306,7 @@ impl DbMut<'_> {
         let hasher = self.entries().hasher().clone();
         if let Ok(set) = self.set_at(found) {
             let mut table = SetValue::table_of(set, &hasher);
-            self.replace(found, table.take());
+            self.exchange(found, table.take());
         }
     }
 
@@ -316,54 +317,56 @@ impl DbMut<'_> {
         mut items: impl Iterator<Item = Item<'i>>,
         tuning: &Tuning,
     ) -> usize {
-        let (mut added, mut pending) = (0, None);
-        loop {
-            let mut next = || pending.take().or_else(|| items.next());
-            match self.get(found).encoding() {
-                encoding @ Encoding::Intset => {
-                    let stopped = self.edit_compact(found, encoding, |set| {
-                        while let Some(item) = next() {
-                            let Item::Int(n) = item else {
-                                return Some(item);
-                            };
-                            added += intset::insert(set, n) as usize;
-                            if intset::len(set) > intset_max(tuning) {
-                                return Some(item);
+        self.resized(found, |db| {
+            let (mut added, mut pending) = (0, None);
+            loop {
+                let mut next = || pending.take().or_else(|| items.next());
+                match db.get(found).encoding() {
+                    encoding @ Encoding::Intset => {
+                        let stopped = db.edit_compact(found, encoding, |set| {
+                            while let Some(item) = next() {
+                                let Item::Int(n) = item else {
+                                    return Some(item);
+                                };
+                                added += intset::insert(set, n) as usize;
+                                if intset::len(set) > intset_max(tuning) {
+                                    return Some(item);
+                                }
                             }
-                        }
-                        None
-                    });
-                    let Some(item) = stopped else { return added };
-                    pending = Some(item);
-                    self.leave_intset(found, item, tuning);
-                }
-                encoding @ Encoding::Listpack => {
-                    let stopped = self.edit_compact(found, encoding, |lp| {
-                        while let Some(item) = next() {
-                            if in_listpack(lp, item).is_some() {
-                                continue;
+                            None
+                        });
+                        let Some(item) = stopped else { return added };
+                        pending = Some(item);
+                        db.leave_intset(found, item, tuning);
+                    }
+                    encoding @ Encoding::Listpack => {
+                        let stopped = db.edit_compact(found, encoding, |lp| {
+                            while let Some(item) = next() {
+                                if in_listpack(lp, item).is_some() {
+                                    continue;
+                                }
+                                if !listpack_takes(lp, item, tuning) {
+                                    return Some(item);
+                                }
+                                listpack::push_back(lp, item);
+                                added += 1;
                             }
-                            if !listpack_takes(lp, item, tuning) {
-                                return Some(item);
-                            }
-                            listpack::push_back(lp, item);
-                            added += 1;
-                        }
-                        None
-                    });
-                    let Some(item) = stopped else { return added };
-                    pending = Some(item);
-                    self.set_to_table(found);
-                }
-                _ => {
-                    let Some(Heap::Set(pack)) = self.heap_mut(found) else {
-                        return added;
-                    };
-                    let items = std::iter::from_fn(next);
-                    return added + pack.add_all(items);
+                            None
+                        });
+                        let Some(item) = stopped else { return added };
+                        pending = Some(item);
+                        db.set_to_table(found);
+                    }
+                    _ => {
+                        let Some(Heap::Set(pack)) = db.heap_mut(found) else {
+                            return added;
+                        };
+                        let items = std::iter::from_fn(next);
+                        return added + pack.add_all(items);
+                    }
                 }
             }
-        }
+        })
     }
 
     /// Gives a found intset the encoding that it needs for this item.
@@ -373,7 +376,7 @@ impl DbMut<'_> {
         };
         if matches!(item, Item::Text(_)) && becomes_listpack(ints, item, tuning) {
             let mut listpack = SetValue::listpack_of(set);
-            self.replace(found, listpack.take());
+            self.exchange(found, listpack.take());
         } else {
             self.set_to_table(found);
         }
@@ -385,8 +388,8 @@ impl DbMut<'_> {
         found: Found,
         mut items: impl Iterator<Item = Item<'i>>,
     ) -> usize {
-        match self.get(found).encoding() {
-            encoding @ Encoding::Intset => self.edit_compact(found, encoding, |set| {
+        self.resized(found, |db| match db.get(found).encoding() {
+            encoding @ Encoding::Intset => db.edit_compact(found, encoding, |set| {
                 let ints = |item| match item {
                     Item::Int(n) => Some(n),
                     Item::Text(_) => None,
@@ -396,7 +399,7 @@ impl DbMut<'_> {
                     .filter(|&n| intset::remove(set, n))
                     .count()
             }),
-            encoding @ Encoding::Listpack => self.edit_compact(found, encoding, |lp| {
+            encoding @ Encoding::Listpack => db.edit_compact(found, encoding, |lp| {
                 let mut remove = |item| match in_listpack(lp, item) {
                     Some(at) => {
                         listpack::remove(lp, at);
@@ -406,45 +409,41 @@ impl DbMut<'_> {
                 };
                 items.by_ref().filter(|&item| remove(item)).count()
             }),
-            _ => match self.heap_mut(found) {
+            _ => match db.heap_mut(found) {
                 Some(Heap::Set(pack)) => items.filter(|&item| pack.discard(item)).count(),
                 _ => 0,
             },
-        }
+        })
     }
 
     /// Takes a random member out of a found set after `see` has seen it.
-    pub fn pop_member(
-        &mut self,
-        found: Found,
-        mut random: impl FnMut() -> u64,
-        see: impl FnOnce(Item),
-    ) {
-        match self.get(found).encoding() {
-            encoding @ Encoding::Intset => self.edit_compact(found, encoding, |set| {
-                let index = below(random(), intset::len(set));
+    pub fn pop_member(&mut self, found: Found, rng: &mut Rng, see: impl FnOnce(Item)) {
+        self.resized(found, |db| match db.get(found).encoding() {
+            encoding @ Encoding::Intset => db.edit_compact(found, encoding, |set| {
+                let index = below(rng.next_u64(), intset::len(set));
                 if let Some(n) = intset::get(set, index) {
                     see(Item::Int(n));
                     intset::remove(set, n);
                 }
             }),
-            encoding @ Encoding::Listpack => self.edit_compact(found, encoding, |lp| {
-                let index = below(random(), listpack::len(lp));
+            encoding @ Encoding::Listpack => db.edit_compact(found, encoding, |lp| {
+                let index = below(rng.next_u64(), listpack::len(lp));
                 if let Some(at) = listpack::seek(lp, index as i64) {
                     see(listpack::get(lp, at));
                     listpack::remove(lp, at);
                 }
             }),
             _ => {
-                if let Some(Heap::Set(pack)) = self.heap_mut(found)
-                    && let Some(at) = pack.pick(random)
+                if let Some(Heap::Set(pack)) = db.heap_mut(found)
+                    && let Some(at) = pack.pick(|| rng.next_u64())
                 {
+                    pack.foresee(rng.clone());
                     if let Some(record) = pack.get(at) {
                         see(record.key);
                     }
                     pack.remove(at);
                 }
             }
-        }
+        })
     }
 }

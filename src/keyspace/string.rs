@@ -122,13 +122,23 @@ impl DbMut<'_> {
     /// Overwrites the integer of a found key where it stands; false if it holds no integer.
     #[inline]
     pub fn set_int(&mut self, found: Found, n: i64) -> bool {
-        self.entries_mut().set_int(found.at, n)
+        self.resized(found, |db| db.entries_mut().set_int(found.at, n))
     }
 
     /// Lets `change` work on the bytes of a found string, grown with zeros to at least `len`.
     ///
     /// The encoding is `raw` afterwards, as after any change in place.
     pub fn change_bytes<R>(
+        &mut self,
+        found: Found,
+        len: usize,
+        change: impl FnOnce(&mut [u8]) -> R,
+    ) -> R {
+        self.resized(found, |db| db.edit_bytes(found, len, change))
+    }
+
+    /// As `change_bytes`, for who counts the length himself.
+    fn edit_bytes<R>(
         &mut self,
         found: Found,
         len: usize,
@@ -162,28 +172,30 @@ impl DbMut<'_> {
         bytes.extend_from_slice(old);
         bytes.resize(len.max(old.len()), 0);
         if bytes.len() <= INLINE_MAX {
-            self.replace(found, NewValue::Inline(&bytes, Encoding::Raw));
+            self.exchange(found, NewValue::Inline(&bytes, Encoding::Raw));
         } else {
-            self.replace(found, raw_owned(bytes));
+            self.exchange(found, raw_owned(bytes));
         }
     }
 
     /// Appends to a found string and returns its new length.
     pub fn append(&mut self, found: Found, tail: &[u8]) -> usize {
-        let len = match self.entries_mut().value_mut(found.at) {
-            Some(ValueMut::Heap(Heap::Text(text))) => {
-                text.to_mut().extend_from_slice(tail);
-                let len = text.as_bytes().len();
-                self.entries_mut().set_encoding(found.at, Encoding::Raw);
-                return len;
-            }
-            Some(ValueMut::Int(n)) => itoa::Buffer::new().format(n).len(),
-            Some(ValueMut::Inline(bytes)) => bytes.len(),
-            Some(ValueMut::Heap(_)) | None => 0,
-        };
-        self.change_bytes(found, len + tail.len(), |bytes| {
-            bytes[len..].copy_from_slice(tail);
-            bytes.len()
+        self.resized(found, |db| {
+            let len = match db.entries_mut().value_mut(found.at) {
+                Some(ValueMut::Heap(Heap::Text(text))) => {
+                    text.to_mut().extend_from_slice(tail);
+                    let len = text.as_bytes().len();
+                    db.entries_mut().set_encoding(found.at, Encoding::Raw);
+                    return len;
+                }
+                Some(ValueMut::Int(n)) => itoa::Buffer::new().format(n).len(),
+                Some(ValueMut::Inline(bytes)) => bytes.len(),
+                Some(ValueMut::Heap(_)) | None => 0,
+            };
+            db.edit_bytes(found, len + tail.len(), |bytes| {
+                bytes[len..].copy_from_slice(tail);
+                bytes.len()
+            })
         })
     }
 }

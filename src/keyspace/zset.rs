@@ -377,7 +377,7 @@ impl DbMut<'_> {
     pub fn zset_to_skiplist(&mut self, found: Found) {
         if let Some(lp) = self.compact(found) {
             let set = to_large(ZsetRef::Small(lp), self.zset_hasher());
-            self.replace(found, large_value(set));
+            self.exchange(found, large_value(set));
         }
     }
 
@@ -405,28 +405,30 @@ impl DbMut<'_> {
         tuning: &Tuning,
         decide: impl FnOnce(Option<f64>) -> Option<f64>,
     ) -> (Option<f64>, Option<f64>) {
-        let Some(lp) = self.compact(found) else {
-            let set = self.zset_mut(found).expect("the caller saw a sorted set");
-            return set.update(member, decide);
-        };
-        let at = listpack::find(lp, listpack::HEADER, member, 2);
-        let old = at.map(|at| score_behind(lp, at).0);
-        let Some(new) = decide(old) else {
-            return (old, None);
-        };
-        if let Some(at) = at {
-            if old != Some(new) {
-                self.edit_compact(found, Encoding::Listpack, |lp| rescore(lp, at, member, new));
+        self.resized(found, |db| {
+            let Some(lp) = db.compact(found) else {
+                let set = db.zset_mut(found).expect("the caller saw a sorted set");
+                return set.update(member, decide);
+            };
+            let at = listpack::find(lp, listpack::HEADER, member, 2);
+            let old = at.map(|at| score_behind(lp, at).0);
+            let Some(new) = decide(old) else {
+                return (old, None);
+            };
+            if let Some(at) = at {
+                if old != Some(new) {
+                    db.edit_compact(found, Encoding::Listpack, |lp| rescore(lp, at, member, new));
+                }
+                return (old, Some(new));
             }
-            return (old, Some(new));
-        }
-        if !fits(tuning, listpack::len(lp) / 2 + 1, member.len()) {
-            self.enlarge(found);
-            let set = self.zset_mut(found).expect("it was just made one");
-            return set.update(member, |_| Some(new));
-        }
-        self.edit_compact(found, Encoding::Listpack, |lp| insert(lp, member, new));
-        (None, Some(new))
+            if !fits(tuning, listpack::len(lp) / 2 + 1, member.len()) {
+                db.enlarge(found);
+                let set = db.zset_mut(found).expect("it was just made one");
+                return set.update(member, |_| Some(new));
+            }
+            db.edit_compact(found, Encoding::Listpack, |lp| insert(lp, member, new));
+            (None, Some(new))
+        })
     }
 
     /// So many members are about to be given to a found set. As Redis does, more than a listpack
@@ -441,7 +443,7 @@ impl DbMut<'_> {
     fn enlarge(&mut self, found: Found) {
         if let Ok(small @ ZsetRef::Small(_)) = self.zset_at(found) {
             let set = to_large(small, self.zset_hasher());
-            self.replace(found, large_value(set));
+            self.exchange(found, large_value(set));
         }
     }
 
@@ -454,24 +456,31 @@ impl DbMut<'_> {
 
     /// Removes a member of a found set. Whether it was there.
     pub fn zset_remove(&mut self, found: Found, member: &[u8]) -> bool {
-        if let Some(set) = self.zset_mut(found) {
-            return set.remove(member).is_some();
-        }
-        let lp = self.compact(found).unwrap_or(&[]);
-        let Some(at) = (!lp.is_empty())
-            .then(|| listpack::find(lp, listpack::HEADER, member, 2))
-            .flatten()
-        else {
-            return false;
-        };
-        self.edit_compact(found, Encoding::Listpack, |lp| {
-            listpack::remove_range(lp, at, 2);
-        });
-        true
+        self.resized(found, |db| {
+            if let Some(set) = db.zset_mut(found) {
+                return set.remove(member).is_some();
+            }
+            let lp = db.compact(found).unwrap_or(&[]);
+            let Some(at) = (!lp.is_empty())
+                .then(|| listpack::find(lp, listpack::HEADER, member, 2))
+                .flatten()
+            else {
+                return false;
+            };
+            db.edit_compact(found, Encoding::Listpack, |lp| {
+                listpack::remove_range(lp, at, 2);
+            });
+            true
+        })
     }
 
     /// Removes the members of a found set with these numbers.
     pub fn zset_remove_range(&mut self, found: Found, range: Range<usize>) {
+        self.resized(found, |db| db.cut_range(found, range));
+    }
+
+    /// As `zset_remove_range`, for who counts the length himself.
+    fn cut_range(&mut self, found: Found, range: Range<usize>) {
         if range.is_empty() {
             return;
         }
@@ -493,25 +502,27 @@ impl DbMut<'_> {
         count: usize,
         mut show: impl FnMut(&[u8], f64),
     ) {
-        if let Some(set) = self.zset_mut(found) {
-            for _ in 0..count {
-                if set.pop(end, &mut show).is_none() {
-                    return;
+        self.resized(found, |db| {
+            if let Some(set) = db.zset_mut(found) {
+                for _ in 0..count {
+                    if set.pop(end, &mut show).is_none() {
+                        return;
+                    }
                 }
+                return;
             }
-            return;
-        }
-        let Ok(small) = self.zset_at(found) else {
-            return;
-        };
-        let (len, downwards) = (small.len(), end == End::Max);
-        let range = if downwards {
-            len - count.min(len)..len
-        } else {
-            0..count.min(len)
-        };
-        small.walk(range.clone(), downwards, show);
-        self.zset_remove_range(found, range);
+            let Ok(small) = db.zset_at(found) else {
+                return;
+            };
+            let (len, downwards) = (small.len(), end == End::Max);
+            let range = if downwards {
+                len - count.min(len)..len
+            } else {
+                0..count.min(len)
+            };
+            small.walk(range.clone(), downwards, show);
+            db.cut_range(found, range);
+        })
     }
 }
 

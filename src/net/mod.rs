@@ -63,6 +63,11 @@ impl Link {
         socket::send(self.fd(), bytes)
     }
 
+    /// Writes several pieces, one behind the other, in one system call.
+    pub fn write_pieces(&self, pieces: &[io::IoSlice]) -> io::Result<usize> {
+        socket::send_pieces(self.fd(), pieces)
+    }
+
     /// Sets what every accepted connection gets; `keepalive_s` 0 for none.
     pub fn tune(&self, keepalive_s: u32) {
         let Link::Tcp(stream) = self else { return };

@@ -146,6 +146,7 @@ impl Server {
             self.answer_protocol_error(client);
         }
         self.check_output_limit(client);
+        self.recount(client);
         Clients::will_write(&mut self.clients.writing, slot, client);
         if client.output.bytes.is_empty() && client.output.bytes.capacity() > 0 {
             let unused = std::mem::take(&mut client.output.bytes);

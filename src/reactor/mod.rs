@@ -231,6 +231,7 @@ impl Reactor {
             hung_up: false,
             protocol_error: None,
             over_soft_limit_ms: None,
+            counted_bytes: 0,
         }));
         let client = server.clients.get_mut(slot).expect("just added");
         if let Err(error) = client

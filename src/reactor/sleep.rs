@@ -16,11 +16,15 @@ impl Reactor {
     /// In this order: the log of writes, so that what is acknowledged is in it; answers; the end of
     /// those who leave.
     pub(super) fn before_sleep(&mut self) {
+        self.server.limit_tracking();
+        self.server.broadcast_invalid();
         self.server.flush_before_answers();
         let mut writing = std::mem::take(&mut self.server.clients.writing);
         for slot in writing.drain(..) {
             self.server.write(slot);
+            self.server.recount_slot(slot);
         }
+        self.server.evict_clients();
         let fresh = std::mem::replace(&mut self.server.clients.writing, writing);
         self.server.clients.writing.extend(fresh);
         if !self.server.clients.closing.is_empty() {
@@ -62,18 +66,15 @@ impl Server {
         };
         client.is_writing = false;
         // Who is thrown out hears nothing more.
-        if client.session.ending == Ending::Now {
+        if client.session.ending == Ending::Now || client.session.flushing {
             return;
         }
-        let output = &mut client.output;
-        let end = output.bytes.len().min(output.sent + WRITE_MAX);
-        match client.link.write(&output.bytes[output.sent..end]) {
-            Ok(n) => {
-                output.sent += n;
+        match client.output.send(&client.link, WRITE_MAX) {
+            Ok((n, all)) => {
                 client.session.bytes_out += n as u64;
                 self.stats.bytes_out += n as u64;
                 self.stats.writes += 1;
-                self.after_write(slot, end);
+                self.after_write(slot, all);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -87,15 +88,14 @@ impl Server {
         }
     }
 
-    /// Lets go of what was sent; `end` is how far this write was to go.
-    fn after_write(&mut self, slot: usize, end: usize) {
+    /// Lets go of what was sent; `all` tells that this write went as far as it was to go.
+    fn after_write(&mut self, slot: usize, all: bool) {
         let Some(client) = self.clients.get_mut(slot) else {
             return;
         };
         let output = &mut client.output;
-        if output.sent == output.bytes.len() {
-            let bytes = std::mem::take(&mut output.bytes);
-            output.sent = 0;
+        if output.pending() == 0 {
+            let bytes = output.take_bytes();
             client.over_soft_limit_ms = None;
             if client.session.ending != Ending::No {
                 self.clients.closing.push(slot);
@@ -103,13 +103,9 @@ impl Server {
             return self.clients.recycle_output(bytes);
         }
         // A short write waits for the socket; a full one only made room for the others.
-        let go_on = output.sent == end;
-        if output.sent > output.bytes.len() / 2 {
-            // A slow reader's buffer must not keep what was sent.
-            output.bytes.drain(..output.sent);
-            output.sent = 0;
-        }
-        if go_on {
+        // A slow reader's buffer must not keep what was sent.
+        output.compact();
+        if all {
             client.is_writing = true;
             self.clients.writing.push(slot);
         }
@@ -119,6 +115,8 @@ impl Server {
     fn forget(&mut self, mut client: Client) {
         self.stop_waiting(&mut client.session);
         self.end_transaction(&mut client.session);
+        self.stop_tracking(&mut client.session);
+        self.unsubscribe_all(&mut client.session);
         if client.session.monitor {
             self.stop_monitor(&mut client.session);
         }

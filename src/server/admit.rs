@@ -25,10 +25,16 @@ impl Gates {
     pub const MAXMEMORY: u32 = 2;
     /// Somebody watches every command.
     pub const MONITORED: u32 = 4;
+    /// Somebody caches what it reads. Nothing is refused for that.
+    pub const TRACKED: u32 = 8;
     /// Data is being loaded.
-    pub const LOADING: u32 = 8;
+    pub const LOADING: u32 = 16;
     /// What is written does not reach the disk.
-    pub const DISK_ERROR: u32 = 16;
+    pub const DISK_ERROR: u32 = 32;
+    /// What has to be asked before a command.
+    const BEFORE: u32 = !Gates::TRACKED;
+    /// What has to be done behind a command.
+    pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED;
 
     pub fn set(&mut self, gate: u32, on: bool) {
         self.0 = self.0 & !gate | if on { gate } else { 0 };
@@ -49,7 +55,7 @@ impl Server {
     /// Whether a known command with checked arity may run.
     #[inline(always)]
     pub fn admit(&self, session: &Session, spec: &'static Spec) -> Verdict {
-        if self.gates.0 == 0
+        if self.gates.0 & Gates::BEFORE == 0
             && session.authenticated
             && session.special == Special::default()
             && !spec.flags.has(PROTECTED)
@@ -161,7 +167,7 @@ impl Server {
 
     /// In RESP2 a reply could be taken for a message, so a subscriber says little else.
     fn subscribed(&self, session: &Session, spec: &'static Spec) -> Option<CmdError> {
-        let held = session.special.has(Special::SUBSCRIBER) && !spec.flags.has(SUBSCRIBER);
+        let held = session.is_confined() && !spec.flags.has(SUBSCRIBER);
         held.then(|| {
             let name = self.table.name_of(spec);
             CmdError::Text(format!(

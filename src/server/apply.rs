@@ -19,6 +19,7 @@ impl Server {
             Apply::Eviction,
             Apply::Observe,
             Apply::RequirePass,
+            Apply::NotifyEvents,
         ] {
             // None of these can fail.
             let _ = self.apply(apply);
@@ -42,11 +43,16 @@ impl Server {
             Apply::ProcTitle => self.show_title(),
             Apply::OomScoreAdj => self.set_oom_score()?,
             Apply::RequirePass => self.apply_password(),
-            Apply::MaxMemory => self.apply_memory_limit(),
+            Apply::MaxMemory => {
+                self.apply_memory_limit();
+                self.recount_all();
+            }
+            Apply::MaxMemoryClients => self.recount_all(),
             Apply::SavePoints => self.refresh_disk_gate(),
             Apply::AppendOnly => self.apply_append_only()?,
             Apply::Eviction => self.apply_aging(),
             Apply::Encodings => self.apply_tuning(),
+            Apply::NotifyEvents => self.refresh_interest(),
             Apply::Observe => {
                 let c = &self.config;
                 self.observe.configure(
@@ -57,14 +63,11 @@ impl Server {
             }
             Apply::CrashLog => crash::set_enabled(self.config.crash_log_enabled),
             // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
-            Apply::Hz | Apply::AppendFsync | Apply::Nothing => {}
+            Apply::Hz | Apply::AppendFsync | Apply::Tracking | Apply::Nothing => {}
             // For parts that are not there yet.
             Apply::TlsPort
             | Apply::Tls
-            | Apply::NotifyEvents
-            | Apply::MaxMemoryClients
             | Apply::Acl
-            | Apply::Tracking
             | Apply::ReplBacklog
             | Apply::GoodReplicas
             | Apply::Replication

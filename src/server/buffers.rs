@@ -74,7 +74,7 @@ impl Server {
         let slots = self.clients.slots();
         let hz = self.config.hz.clamp(1, 500) as usize;
         let now_ms = self.clock.mono_ms();
-        let recent = &mut self.recent_buffers;
+        let mut recent = std::mem::take(&mut self.clients.recent_buffers);
         for _ in 0..slots.min(SOME.max(slots.div_ceil(hz))) {
             recent.cursor = (recent.cursor + 1) % slots;
             let Some(client) = self.clients.get_mut(recent.cursor) else {
@@ -94,6 +94,7 @@ impl Server {
         let second = now_ms / 1000;
         recent.input.turn(second);
         recent.output.turn(second);
+        self.clients.recent_buffers = recent;
     }
 }
 

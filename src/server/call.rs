@@ -6,7 +6,7 @@ use super::session::Session;
 use super::table::Handler;
 use super::unit::Ran;
 use crate::command::context::Caller;
-use crate::command::spec::ARBITRARY_KEYS;
+use crate::command::spec::{ARBITRARY_KEYS, READONLY};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 
@@ -95,11 +95,8 @@ impl Server {
     fn refuse(&mut self, session: &mut Session, number: u16, error: CmdError, reply: &mut Reply) {
         self.table[number].stats.rejected += 1;
         session.last_command = Some(number);
-        if session.multi.is_some() {
-            let spec = self.table[number].spec;
-            return self.fail_transaction(session, Some(spec), &error, reply);
-        }
-        self.reply_error(&error, reply);
+        let spec = self.table[number].spec;
+        self.fail_transaction(session, Some(spec), &error, reply);
     }
 
     /// A name nobody knows is an error, or the words of a browser that was led here.
@@ -169,16 +166,32 @@ impl Server {
         if ns >= self.observe.noticed_ns {
             self.notice(session, number, args.argv(), ns);
         }
-        // Who ran this before, and waited, was seen then.
-        if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
-            self.feed_monitors(session, number, &args.argv(), reply);
+        if self.gates.0 & Gates::BEHIND != 0 {
+            self.look_behind(session, number, &args, reply);
         }
         self.leave(session, number, &args, dirty);
     }
 
+    /// What those see of a command who watch all of them, and who cache what they read.
+    #[cold]
+    fn look_behind(&mut self, session: &Session, number: u16, args: &Args, reply: &mut Reply) {
+        // Who ran this before, and waited, was seen then.
+        if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
+            self.feed_monitors(session, number, &args.argv(), reply);
+        }
+        if session.tracks {
+            if self.table[number].spec.flags.has(READONLY) {
+                self.remember_keys(session, number, &args.argv());
+            }
+            if !self.table.is_of_client(number) {
+                self.forget_caching(session);
+            }
+        }
+    }
+
     /// The effects of a command are settled, and the unit ends if it was all of it.
     #[inline(always)]
-    fn leave(&mut self, session: &Session, number: u16, args: &Args, dirty: u64) {
+    fn leave(&mut self, session: &mut Session, number: u16, args: &Args, dirty: u64) {
         self.settle(Ran {
             client: session.id,
             db: session.db,
@@ -188,6 +201,9 @@ impl Server {
         if self.unit.is_eventful && self.unit.depth == 1 {
             let flags = self.table[number].spec.flags;
             self.unit.is_loose = flags.has(ARBITRARY_KEYS);
+        }
+        if self.unit.awaits_freeing {
+            self.await_freeing(session);
         }
         self.leave_unit(session.id);
     }

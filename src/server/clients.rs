@@ -3,6 +3,10 @@
 //! Whoever serves a client takes its box out (`check_out`), so that the rest of the server can be
 //! borrowed meanwhile, and puts it back (`check_in`). Closing only marks; the reactor reaps.
 
+use super::buffers::RecentBuffers;
+use super::commands::monitor::Monitors;
+pub use super::output::Output;
+use super::publish::Mail;
 use super::session::{ClientId, Ending, ReplyMode, Session};
 use crate::net::Link;
 use crate::resp::request::{ProtocolError, Query};
@@ -13,22 +17,10 @@ use slab::Slab;
 pub const QUERY_BYTES: usize = 16 << 10;
 /// Bytes of output a client may keep between answers.
 const KEEP_OUTPUT: usize = 16 << 10;
+/// Output from this size on is held against the limits when others add to it.
+const BULKY: usize = 64 << 10;
 /// Buffers kept for the next client that needs one.
 const POOLED: usize = 64;
-
-/// Bytes on their way to a client.
-#[derive(Default, Debug)]
-pub struct Output {
-    pub bytes: Vec<u8>,
-    /// How many of them are sent.
-    pub sent: usize,
-}
-
-impl Output {
-    pub fn pending(&self) -> usize {
-        self.bytes.len() - self.sent
-    }
-}
 
 /// A connection.
 pub struct Client {
@@ -49,6 +41,8 @@ pub struct Client {
     pub protocol_error: Option<ProtocolError>,
     /// Since when the soft limit of the output is exceeded, in monotonic milliseconds.
     pub over_soft_limit_ms: Option<u64>,
+    /// How it is counted in the sum of all clients, while there is a limit on that.
+    pub counted_bytes: usize,
 }
 
 /// The slab and what finds clients in it.
@@ -63,6 +57,17 @@ pub struct Clients {
     pub closing: Vec<usize>,
     /// Slots of clients that may go on with what they have sent.
     pub waking: Vec<usize>,
+    /// Slots of clients whose output grew large by what others sent.
+    pub bulky: Vec<usize>,
+    /// What was sent to clients that are being served.
+    pub mail: Vec<Mail>,
+    /// It goes before the answer of the command that runs: that is given when all is done.
+    pub mail_goes_first: bool,
+    /// Who watches every command.
+    pub monitors: Monitors,
+    pub recent_buffers: RecentBuffers,
+    /// Bytes of all clients, while there is a limit on them.
+    pub counted_bytes: usize,
     // Boxes, because that is how a client holds its query: lending one moves a pointer.
     #[allow(clippy::vec_box)]
     queries: Vec<Box<Query>>,
@@ -128,8 +133,20 @@ impl Clients {
         self.by_id.get(&id).copied()
     }
 
+    /// A client no longer counts: it is on its way out.
+    pub fn uncount(&mut self, slot: usize) {
+        let client = self
+            .slots
+            .get_mut(slot)
+            .and_then(|client| client.as_deref_mut());
+        if let Some(client) = client {
+            self.counted_bytes -= std::mem::take(&mut client.counted_bytes);
+        }
+    }
+
     /// Removes a client for good.
     pub fn remove(&mut self, slot: usize) -> Option<Box<Client>> {
+        self.uncount(slot);
         let client = self.slots.try_remove(slot)??;
         self.by_id.remove(&client.session.id);
         Some(client)
@@ -171,12 +188,23 @@ impl Clients {
     /// that is being served: the caller has its reply at hand.
     pub fn tell(&mut self, id: ClientId, bytes: &[u8]) {
         let Some(slot) = self.slot_of(id) else { return };
-        let Some(client) = self.slots.get_mut(slot).and_then(|c| c.as_deref_mut()) else {
+        let Some(client) = self.get_mut(slot) else {
             return;
         };
         if client.session.ending == Ending::No && client.session.reply_mode != ReplyMode::Off {
             client.output.bytes.extend_from_slice(bytes);
-            Clients::will_write(&mut self.writing, slot, client);
+            self.note_output(slot);
+        }
+    }
+
+    /// A client is owed more, by what others did.
+    #[inline]
+    pub fn note_output(&mut self, slot: usize) {
+        let client = self.slots.get_mut(slot).and_then(|c| c.as_deref_mut());
+        let Some(client) = client else { return };
+        Clients::will_write(&mut self.writing, slot, client);
+        if client.output.pending() > BULKY {
+            self.bulky.push(slot);
         }
     }
 

@@ -1,7 +1,6 @@
 //! What happens by itself: timers, and the jobs that run every 1000/hz milliseconds.
 
 use super::Server;
-use super::clients::Client;
 use super::session::{ClientId, Ending};
 use crate::keyspace::DbIndex;
 use crate::keyspace::expiry::Slice;
@@ -23,6 +22,8 @@ pub enum Timer {
     WaitOver(ClientId),
     /// A pause may be over.
     PauseEnd,
+    /// What was flushed may be freed by now.
+    Freed,
     /// A client exceeded the soft limit of its output a while ago.
     SlowReader(ClientId),
 }
@@ -106,6 +107,7 @@ impl Server {
             Timer::ClientIdle(..) => {}
             Timer::WaitOver(id) => self.check_wait(id),
             Timer::PauseEnd => self.end_pause_if_due(),
+            Timer::Freed => self.answer_flushes(),
             Timer::SlowReader(id) => self.check_slow_reader(id),
         }
     }
@@ -209,13 +211,8 @@ impl Server {
 
     /// Bytes of buffers and state of the clients that are not being served just now.
     pub fn client_bytes(&self) -> usize {
-        let buffers = |client: &Client| {
-            let query = client.query.as_ref().map_or(0, |query| query.capacity());
-            let parked = client.session.parked.as_ref();
-            let parked = parked.map_or(0, |parked| parked.argv.bytes());
-            size_of::<Client>() + query + client.output.bytes.capacity() + parked
-        };
-        self.clients.iter().map(|(_, client)| buffers(client)).sum()
+        let clients = self.clients.iter();
+        clients.map(|(_, client)| self.bytes_of(client)).sum()
     }
 
     /// Bytes in use: the general allocator's and the keyspace's own chunks.

@@ -6,20 +6,24 @@
 use super::Server;
 use super::clients::Client;
 use super::cron::Timer;
-use super::session::{ClientId, Ending};
+use super::session::{ClientId, Ending, Session, Special};
 use crate::config::OutputLimit;
 
 /// What somebody who has not authenticated may have waiting, in bytes: answers to strangers are
 /// short, and whoever does not read them is not waited for.
 const STRANGER_QUERY: usize = 1 << 20;
-const STRANGER_OUTPUT: usize = 64 << 10;
+/// As in Redis, whose buffer for short answers is that large.
+const STRANGER_OUTPUT: usize = 16 << 10;
 
 impl Server {
     /// Ends a client whose unfinished request has grown past `client-query-buffer-limit`.
     #[inline]
     pub fn check_query_limit(&mut self, client: &mut Client) {
         let Some(query) = &client.query else { return };
-        let held = query.pending_bytes() + query.argument_bytes();
+        let multi = client.session.multi.as_ref();
+        // What waits for EXEC was sent and has not run either.
+        let queued = multi.map_or(0, |multi| multi.argument_bytes());
+        let held = query.pending_bytes() + query.argument_bytes() + queued;
         if held <= STRANGER_QUERY {
             return;
         }
@@ -45,7 +49,11 @@ impl Server {
 
     #[cold]
     fn judge_output(&mut self, client: &mut Client, pending: u64) {
-        let [limit, ..] = self.config.client_output_buffer_limit;
+        let [normal, _, pubsub] = self.config.client_output_buffer_limit;
+        let limit = match client.is_subscriber() {
+            true => pubsub,
+            false => normal,
+        };
         let OutputLimit {
             hard_bytes,
             soft_bytes,
@@ -79,6 +87,100 @@ impl Server {
         );
         self.stats.output_limit_disconnections += 1;
         client.session.ending = Ending::Now;
+    }
+
+    /// Bytes that belong to a client besides its buffers: what it has queued, watches, listens to,
+    /// caches, and waits for.
+    pub fn session_bytes(&self, session: &Session) -> usize {
+        /// A watched key in both indexes.
+        const WATCHED: usize = 64;
+        let id = session.id.0;
+        let multi = session.multi.as_ref().map_or(0, |multi| multi.bytes());
+        let parked = session.parked.as_ref();
+        let parked = parked.map_or(0, |parked| parked.argv.bytes());
+        let watched = match self.watch.is_empty() {
+            true => 0,
+            false => self.watch.watched(id).len() * WATCHED,
+        };
+        let heard = match session.special.has(Special::SUBSCRIBER) {
+            true => self.pubsub.bytes_of(id),
+            false => 0,
+        };
+        let prefixes = match session.tracks {
+            true => self
+                .tracking
+                .get(id)
+                .map_or(0, |one| one.prefixes.len() * WATCHED),
+            false => 0,
+        };
+        multi + parked + watched + heard + prefixes
+    }
+
+    /// All bytes that a client takes.
+    pub fn bytes_of(&self, client: &Client) -> usize {
+        let query = client.query.as_ref();
+        let query = query.map_or(0, |query| query.capacity() + query.argument_bytes());
+        size_of::<Client>() + query + client.output.held() + self.session_bytes(&client.session)
+    }
+
+    /// A client may have grown or shrunk: keeps the sum right, if there is a limit on it.
+    #[inline]
+    pub fn recount(&mut self, client: &mut Client) {
+        if self.config.maxmemory_clients != 0 {
+            self.recount_now(client);
+        }
+    }
+
+    #[cold]
+    fn recount_now(&mut self, client: &mut Client) {
+        let bytes = self.bytes_of(client);
+        self.clients.counted_bytes += bytes;
+        self.clients.counted_bytes -= std::mem::replace(&mut client.counted_bytes, bytes);
+    }
+
+    /// The same for a client in its slot.
+    #[inline]
+    pub fn recount_slot(&mut self, slot: usize) {
+        if self.config.maxmemory_clients != 0
+            && let Some(mut client) = self.clients.check_out(slot)
+        {
+            self.recount_now(&mut client);
+            self.clients.check_in(slot, client);
+        }
+    }
+
+    /// The limit on all clients together changed: counts them all.
+    pub fn recount_all(&mut self) {
+        (0..self.clients.slots()).for_each(|slot| self.recount_slot(slot));
+    }
+
+    /// Before the loop sleeps: closes the largest clients while all together exceed
+    /// `maxmemory-clients`.
+    pub fn evict_clients(&mut self) {
+        let limit = self.config.maxmemory_clients_bytes() as usize;
+        if limit == 0 || self.clients.counted_bytes < limit {
+            return;
+        }
+        let mut candidates: Vec<(usize, usize)> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| !client.session.no_evict && client.session.ending == Ending::No)
+            .map(|(slot, client)| (client.counted_bytes, slot))
+            .collect();
+        candidates.sort_unstable();
+        while self.clients.counted_bytes >= limit {
+            let Some((_, slot)) = candidates.pop() else {
+                log::warn!("Over client maxmemory after evicting all evictable clients");
+                return;
+            };
+            let Some(client) = self.clients.get(slot) else {
+                continue;
+            };
+            log::info!("Evicting client: {}", self.client_line(client));
+            self.stats.evicted_clients += 1;
+            self.clients.uncount(slot);
+            self.clients.close(slot, Ending::Now);
+        }
     }
 
     /// Looks again at a client that exceeded its soft limit a while ago.

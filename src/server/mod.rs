@@ -11,13 +11,17 @@ pub mod call;
 pub mod clients;
 pub mod commands;
 pub mod cron;
+pub mod freeing;
+pub mod invalidate;
 pub mod jobs;
 pub mod limits;
 pub mod listen;
 pub mod loading;
 pub mod notice;
+pub mod output;
 pub mod pause;
 pub mod propagate;
+pub mod publish;
 pub mod redact;
 pub mod session;
 pub mod shutdown;
@@ -31,21 +35,22 @@ use crate::algo::rng::Rng;
 use crate::bio::Bio;
 use crate::blocking::Blocking;
 use crate::command::effects::Effects;
+use crate::command::spec::ANSWERS_PUSH;
 use crate::command::{Args, CmdResult, Entry, Reply};
 use crate::config::Config;
 use crate::keyspace::{Db, Keyspace, Tuning};
 use crate::multi::WatchIndex;
 use crate::observe::Observe;
 use crate::persist::Persist;
+use crate::pubsub::PubSub;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
 use crate::sys::signal::Signal;
+use crate::tracking::Tracking;
 use admit::Gates;
 use boot::Process;
-use buffers::RecentBuffers;
 use clients::{Client, Clients};
-use commands::monitor::Monitors;
 use cron::Timers;
 use listen::Doors;
 use pause::Pause;
@@ -82,9 +87,9 @@ pub struct Server {
     pub rng: Rng,
     pub life: Life,
     pub pause: Pause,
-    pub monitors: Monitors,
-    pub recent_buffers: RecentBuffers,
     pub persist: Persist,
+    pub pubsub: PubSub,
+    pub tracking: Tracking,
 }
 
 /// What concerns the process as a whole.
@@ -118,6 +123,8 @@ pub struct Life {
     pub peers: commands::migrate::Peers,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
+    /// Turns in a row in which the table of cached keys was too large.
+    pub tracking_overruns: usize,
 }
 
 /// How far ahead of the running command the entries of its successors are loaded.
@@ -157,9 +164,9 @@ impl Server {
                 ..Life::default()
             },
             pause: Pause::default(),
-            monitors: Monitors::default(),
-            recent_buffers: RecentBuffers::default(),
             persist: Persist::default(),
+            pubsub: PubSub::default(),
+            tracking: Tracking::default(),
             config,
         };
         for (from, to) in &server.config.renamed_commands {
@@ -305,21 +312,31 @@ impl Server {
             let mut reply = Reply::new(&mut output.bytes, session.resp);
             let done = self.execute(session, argv, tag, &mut reply);
             if session.reply_mode != ReplyMode::On && session.parked.is_none() {
-                if silent {
+                if silent && !self.answered_push(session) {
                     output.bytes.truncate(start);
                 }
                 session.reply_mode = session.reply_mode.next();
+            }
+            if !self.clients.mail.is_empty() {
+                self.clients.take_mail(output, session, start);
             }
             silent = session.reply_mode.is_silent();
             if !done {
                 break;
             }
             query.pass();
-            if session.ending != Ending::No || session.parked.is_some() {
+            if session.ending != Ending::No || session.is_held() {
                 break;
             }
         }
         query.compact();
+    }
+
+    /// Whether the last command answered by pushes, which nothing silences.
+    #[cold]
+    pub(in crate::server) fn answered_push(&self, session: &Session) -> bool {
+        let last = session.last_command.map(|number| self.table[number].spec);
+        last.is_some_and(|spec| spec.flags.has(ANSWERS_PUSH))
     }
 
     /// Recognises what a client has sent. A protocol error is answered, and ends the client once

@@ -49,8 +49,12 @@ pub struct Unit {
     records: Vec<Record>,
     /// Its records are no transaction: what SCAN and RANDOMKEY removed on their way.
     pub(super) is_loose: bool,
+    /// Its answer waits until what it flushed is freed.
+    pub(super) awaits_freeing: bool,
     /// There is something to do when it ends.
     pub(super) is_eventful: bool,
+    /// What the client that is served has cached and changed itself; `None` for everything.
+    pub(super) own_invalid: Vec<Option<Vec<u8>>>,
     #[cfg(test)]
     pub(super) seen: Vec<Vec<Record>>,
 }

@@ -96,7 +96,7 @@ impl Wire {
             query_free: query.spare(),
             arguments: query.argument_bytes(),
             output: output.pending(),
-            output_capacity: output.bytes.capacity(),
+            output_capacity: output.held(),
         }
     }
 }
@@ -122,12 +122,16 @@ pub struct Session {
     pub monitor: bool,
     /// Held back until a pause ends.
     pub paused: bool,
+    /// Its answer waits until the helper thread has freed what it flushed (`server::freeing`).
+    pub flushing: bool,
     /// States in which the gates look at every command.
     pub special: Special,
     /// What it has queued since MULTI.
     pub multi: Option<Box<Transaction>>,
     /// It may not be made to wait: EXEC runs its commands.
     pub deny_blocking: bool,
+    /// It caches what it reads (`tracking`).
+    pub tracks: bool,
     /// The command that waits for a key, if one does (`server::unblock`).
     pub parked: Option<Box<Parked>>,
     /// The command that runs now has waited before: until when it may, if that is limited, in
@@ -168,9 +172,11 @@ impl Session {
             no_touch: false,
             monitor: false,
             paused: false,
+            flushing: false,
             special: Special::default(),
             multi: None,
             deny_blocking: false,
+            tracks: false,
             parked: None,
             resumed: None,
             alarm_ms: None,
@@ -190,7 +196,12 @@ impl Session {
     /// Nothing of what it has sent may run now.
     #[inline(always)]
     pub fn is_held(&self) -> bool {
-        self.paused || self.parked.is_some()
+        self.paused || self.flushing || self.parked.is_some()
+    }
+
+    /// Subscribed in RESP2: it may say little, for its answers could be taken for messages.
+    pub fn is_confined(&self) -> bool {
+        self.special.has(Special::SUBSCRIBER) && self.resp == Resp::V2
     }
 
     /// Whether the caller is on this very machine.

@@ -52,6 +52,7 @@ pub struct Stats {
     pub unexpected_errors: u64,
     pub query_limit_disconnections: u64,
     pub output_limit_disconnections: u64,
+    pub evicted_clients: u64,
     pub auth_denied: u64,
     pub expire_cycle_us: u64,
     pub ops_rate: Rate,

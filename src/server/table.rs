@@ -166,6 +166,13 @@ impl Table {
         }
     }
 
+    /// Whether a command is a subcommand of CLIENT.
+    pub fn is_of_client(&self, number: u16) -> bool {
+        self[number]
+            .container
+            .is_some_and(|container| self[container].spec.group == Group::Connection)
+    }
+
     /// What a command is called in full.
     pub fn name_of(&self, spec: &'static Spec) -> &str {
         let slot = self.slots.iter().find(|slot| std::ptr::eq(slot.spec, spec));

@@ -265,6 +265,9 @@ impl Server {
             }
             session.reply_mode = session.reply_mode.next();
         }
+        if !self.clients.mail.is_empty() {
+            self.clients.take_mail(output, session, start);
+        }
         self.check_output_limit(client);
     }
 

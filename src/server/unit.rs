@@ -6,6 +6,7 @@
 //! clients are served that waited for a key.
 
 use super::Server;
+use super::admit::Gates;
 use super::session::ClientId;
 use crate::command::effects::{Event, Happened, Interest, Sweep};
 use crate::keyspace::db::is_slow_to_drop;
@@ -13,9 +14,9 @@ use crate::keyspace::{DbIndex, Doomed, Leave, Waste};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 
-/// For how long a synchronous flush waits for the helper thread, in microseconds. Entries and
-/// tables count as free at once, since nobody can reach them; this is for values beside them. It
-/// is enough for a thousand of those and holds up nobody; what is left is freed a little later.
+/// For how long a synchronous flush inside of a transaction or script waits for the helper thread,
+/// in microseconds: it can answer no later (`freeing`). Entries and tables count as free at once,
+/// since nobody can reach them; this is for values beside them.
 const SYNC_FLUSH_US: u64 = 2_000;
 
 /// A command that is over.
@@ -144,24 +145,37 @@ impl Server {
         if fact.event.is_none_or(Event::touches) {
             self.touch(client, fact.db, &fact.key);
         }
+        if let Some(event) = fact.event {
+            self.notify(event, fact.db, &fact.key);
+        }
     }
 
     /// A key changed: tells those who watch it.
-    fn touch(&mut self, _client: ClientId, db: DbIndex, key: &[u8]) {
+    fn touch(&mut self, client: ClientId, db: DbIndex, key: &[u8]) {
         if !self.watch.is_empty() {
             let keyspace = &self.keyspace;
             self.watch.touch(db, key, || keyspace.holds(db, key));
+        }
+        if !self.tracking.is_empty() {
+            self.invalidate(client, key);
         }
     }
 
     /// What a change of whole databases means.
     #[cold]
-    fn settle_sweep(&mut self, _client: ClientId, sweep: Sweep) {
+    fn settle_sweep(&mut self, client: ClientId, sweep: Sweep) {
         if sweep == Sweep::FlushedAll {
             self.reset_snapshot();
         }
         if !self.watch.is_empty() {
             self.touch_swept(sweep);
+        }
+        if !self.tracking.is_empty() && !matches!(sweep, Sweep::Swapped(..)) {
+            // As Redis does: a flush that waits for its end answers last.
+            self.clients.mail_goes_first =
+                self.keyspace.shared.await_doomed && self.unit.depth == 1;
+            self.unit.is_eventful = true;
+            self.invalidate_all(client);
         }
         self.wake_swept(sweep);
     }
@@ -216,15 +230,25 @@ impl Server {
                 self.bio.count_freed(*objects);
             }
         }
-        if std::mem::take(&mut self.keyspace.shared.await_doomed) {
-            self.bio.await_idle(SYNC_FLUSH_US);
+        if std::mem::take(&mut self.keyspace.shared.await_doomed) && !self.bio.is_idle() {
+            if self.unit.depth == 1 {
+                self.unit.awaits_freeing = true;
+            } else {
+                self.bio.await_idle(SYNC_FLUSH_US);
+            }
         }
     }
 
     /// Sees to it that commands state what somebody wants to hear of, and nothing else.
     pub fn refresh_interest(&mut self) {
         let interest = &mut self.effects.interest;
-        interest.set(Interest::KEYS, !self.watch.is_empty());
+        let keys = !self.watch.is_empty() || !self.tracking.is_empty();
+        interest.set(Interest::KEYS, keys);
+        self.gates.set(Gates::TRACKED, self.tracking.clients() > 0);
+        let notifies = self.notifies();
+        self.effects.interest.set(Interest::EVENTS, notifies);
+        self.keyspace.shared.note_misses =
+            notifies && self.config.notify_keyspace_events.has_class(b'm');
     }
 
     /// A call begins.
@@ -243,9 +267,11 @@ impl Server {
     }
 
     #[cold]
-    fn end_unit(&mut self, _client: ClientId) {
+    fn end_unit(&mut self, client: ClientId) {
         self.unit.is_eventful = false;
         self.propagate_pending();
+        self.send_own_invalid(client);
+        self.clients.mail_goes_first &= !self.clients.mail.is_empty();
         self.serve_ready();
     }
 }

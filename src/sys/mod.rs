@@ -7,6 +7,7 @@ pub mod file;
 pub mod fork;
 pub mod memory;
 pub mod process;
+pub mod schedule;
 pub mod signal;
 pub mod socket;
 pub mod supervisor;

@@ -5,6 +5,7 @@
 //! `types::table` are the only callers.
 #![allow(unsafe_code)]
 
+use crate::sys::schedule;
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -110,7 +111,7 @@ impl Reserve {
     fn start(&self) {
         let slot = Arc::downgrade(&self.0);
         let populate = move || {
-            yield_to_others();
+            schedule::stand_back();
             loop {
                 let Some(slot) = slot.upgrade() else { return };
                 if slot.retired.load(Ordering::Relaxed) {
@@ -154,35 +155,6 @@ impl Drop for Slot {
             unsafe { unmap_chunk(chunk) };
         }
     }
-}
-
-/// Lets the calling thread run in short slices and behind everybody else: on a single core the
-/// server must not wait for it.
-fn yield_to_others() {
-    #[repr(C)]
-    struct Attr {
-        size: u32,
-        policy: u32,
-        flags: u64,
-        nice: i32,
-        priority: u32,
-        runtime_ns: u64,
-        deadline_ns: u64,
-        period_ns: u64,
-    }
-    let attr = Attr {
-        size: size_of::<Attr>() as u32,
-        policy: 0,
-        flags: 0,
-        nice: 10,
-        priority: 0,
-        runtime_ns: 100_000,
-        deadline_ns: 0,
-        period_ns: 0,
-    };
-    // SAFETY: the structure is as large as it says; 0 is the calling thread. An old kernel refuses,
-    // and then the thread runs like any other.
-    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &attr, 0) };
 }
 
 /// Hints the processor to load the cache line at `address`; harmless for any address.

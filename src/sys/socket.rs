@@ -29,6 +29,22 @@ pub fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
+/// Sends pieces one behind the other, as far as the socket takes them.
+pub fn send_pieces(fd: RawFd, pieces: &[io::IoSlice]) -> io::Result<usize> {
+    // SAFETY: all bytes zero are a valid message header, one that says nothing.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    // An IoSlice has the layout of an iovec, which the kernel only reads here.
+    message.msg_iov = pieces.as_ptr().cast_mut().cast();
+    message.msg_iovlen = pieces.len() as _;
+    // SAFETY: the header names `pieces.len()` slices that live as long as this call.
+    let n = unsafe { libc::sendmsg(fd, &message, libc::MSG_NOSIGNAL) };
+    if n < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(n as usize)
+    }
+}
+
 /// Sets the mode of a file, as `unixsocketperm` asks for the socket.
 pub fn set_mode(path: &std::path::Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

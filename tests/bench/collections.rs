@@ -243,6 +243,8 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
                 write: &|random, out| (kind.write)(random, out),
                 target,
                 before: kind.before,
+                // Some requests may still be on their way when a sample ends.
+                most: (STOCK - STOCK / 10) as u64,
             };
             rows.extend(request_rows(options, &servers, &case));
         }

@@ -149,6 +149,8 @@ pub struct Load<'p> {
     connections: Vec<Connection>,
     pool: &'p Pool,
     replies: u64,
+    /// A run ends early when so many replies have come: what the requests take is used up.
+    pub most: u64,
     buffer: Vec<u8>,
 }
 
@@ -161,6 +163,7 @@ impl<'p> Load<'p> {
             connections: Vec::new(),
             pool,
             replies: 0,
+            most: u64::MAX,
             buffer: vec![0; 256 << 10],
         };
         for n in 0..connections {
@@ -216,7 +219,13 @@ impl<'p> Load<'p> {
     }
 
     fn turn_until(&mut self, end: Instant, more: bool) -> std::io::Result<()> {
-        while Instant::now() < end && (more || self.connections.iter().any(|c| c.awaited > 0)) {
+        while Instant::now() < end
+            && if more {
+                self.replies < self.most
+            } else {
+                self.connections.iter().any(|c| c.awaited > 0)
+            }
+        {
             self.poll
                 .poll(&mut self.events, Some(Duration::from_millis(10)))?;
             let ready: Vec<(usize, bool, bool)> = self

@@ -246,6 +246,26 @@ impl Client {
         self.call(&line.split_whitespace().collect::<Vec<_>>())
     }
 
+    /// Whatever has arrived by now, and whether the connection ended.
+    pub fn take_available(&mut self) -> (Vec<u8>, bool) {
+        let mut all = std::mem::take(&mut self.unread);
+        self.stream
+            .set_nonblocking(true)
+            .expect("a socket can be told not to wait");
+        let ended = loop {
+            let mut chunk = [0; 16384];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => break true,
+                Ok(n) => all.extend_from_slice(&chunk[..n]),
+                Err(error) => break error.kind() != ErrorKind::WouldBlock,
+            }
+        };
+        self.stream
+            .set_nonblocking(false)
+            .expect("a socket can be told to wait");
+        (all, ended)
+    }
+
     /// Tells the server that no more will be sent.
     pub fn finish(&mut self) {
         // The server may have closed already, which is as good.

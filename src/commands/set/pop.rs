@@ -71,16 +71,12 @@ fn pop_some(
     for left in (0..count).rev() {
         let mut answered = Ok(());
         let mut db = cx.keyspace.db(cx.db);
-        db.pop_member(
-            found,
-            || cx.rng.next_u64(),
-            |item| {
-                answered = reply.item(item);
-                if propagates {
-                    gone.push(item.to_vec());
-                }
-            },
-        );
+        db.pop_member(found, cx.rng, |item| {
+            answered = reply.item(item);
+            if propagates {
+                gone.push(item.to_vec());
+            }
+        });
         answered?;
         if gone.len() == BATCH || left == 0 && propagates {
             let words = [b"SREM".to_vec(), key.to_vec()];

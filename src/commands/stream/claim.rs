@@ -357,6 +357,8 @@ pub(super) fn propagate_claim(
 /// XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID].
 pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, group, name) = (args.key(), args.bytes(), args.bytes());
+    // As Redis does: the key is looked up first, though other mistakes are told before.
+    let checked = check_group(cx, key, group);
     let min_idle_ms = parse_i64(args.bytes()).ok_or(CmdError::Fixed(
         "ERR Invalid min-idle-time argument for XAUTOCLAIM",
     ))?;
@@ -378,7 +380,7 @@ pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
             return Err(CmdError::Syntax);
         }
     }
-    check_group(cx, key, group)?;
+    checked?;
     cx.propagate_nothing();
     let id = consumer(cx, key, group, name)?;
     let mut db = cx.db();

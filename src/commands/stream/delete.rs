@@ -127,7 +127,7 @@ pub(super) fn xdelex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
 pub(super) fn xackdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, group) = (args.key(), args.bytes());
     let mut db = cx.db();
-    let found = db.write(key);
+    let found = db.read(key);
     if let Some(found) = found {
         db.stream_at(found)?;
     }

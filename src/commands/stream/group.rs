@@ -74,6 +74,7 @@ pub(super) fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> 
     }
     if found.is_none() {
         cx.also(Event::NEW, key);
+        cx.note(cx.db, key, None);
     }
     if exists {
         return Err(CmdError::Fixed(
@@ -190,7 +191,7 @@ pub(super) fn xack(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     cx.hint(args);
     let (key, name) = (args.key(), args.bytes());
     let mut db = cx.db();
-    let found = db.write(key);
+    let found = db.read(key);
     let known = match found {
         Some(found) => db.stream_at(found)?.groups.contains_key(name),
         None => false,

@@ -357,7 +357,7 @@ fn deliver(
     stream.groups.insert(member.0.into(), group);
     shown.break_value().unwrap_or(Ok(()))?;
     reply.close_array(head, delivered.len())?;
-    cx.effects.dirty += delivered.len() as u64;
+    cx.effects.dirty += 1;
     propagate_delivery(cx, key, member, &delivered, options.noack, state);
     Ok(())
 }

@@ -129,7 +129,13 @@ pub static TABLE: &[ServerCommand] = &[
 ];
 
 /// PING [message].
-fn ping(_: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
+fn ping(_: &mut Server, session: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    // What a RESP2 subscriber is sent has to look like a message.
+    if session.is_confined() && args.left() <= 1 {
+        reply.array(2)?;
+        reply.bulk(b"pong")?;
+        return reply.bulk(args.option().unwrap_or_default());
+    }
     match args.left() {
         0 => reply.simple("PONG"),
         1 => reply.bulk(args.bytes()),
@@ -254,6 +260,9 @@ fn hello(
     }
     if let Some(resp) = resp {
         (session.resp, reply.resp) = (resp, resp);
+        if let Some(tracker) = server.tracking.get_mut(session.id.0) {
+            tracker.resp = resp;
+        }
     }
     greet(session, reply)
 }
@@ -283,6 +292,8 @@ fn reset(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut R
         server.stop_monitor(session);
     }
     server.end_transaction(session);
+    server.stop_tracking(session);
+    server.unsubscribe_all(session);
     session.reset();
     session.authenticated = server.acl.admits_strangers();
     server.keyspace.shared.no_touch = false;

@@ -14,6 +14,7 @@ pub mod misc;
 pub mod modules;
 pub mod monitor;
 pub mod persistence;
+pub mod pubsub;
 pub mod shutdown;
 pub mod slowlog;
 pub mod transactions;
@@ -38,6 +39,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     modules::TABLE,
     monitor::TABLE,
     persistence::TABLE,
+    pubsub::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
     transactions::TABLE,

@@ -59,7 +59,7 @@ fn monitor(
         return Ok(());
     }
     session.monitor = true;
-    server.monitors.0.push(session.id);
+    server.clients.monitors.0.push(session.id);
     server.gates.set(Gates::MONITORED, true);
     reply.ok()
 }
@@ -68,8 +68,9 @@ impl Server {
     /// A client watches no longer, or is gone.
     pub fn stop_monitor(&mut self, session: &mut Session) {
         session.monitor = false;
-        self.monitors.0.retain(|&id| id != session.id);
-        self.gates.set(Gates::MONITORED, !self.monitors.is_empty());
+        let monitors = &mut self.clients.monitors;
+        monitors.0.retain(|&id| id != session.id);
+        self.gates.set(Gates::MONITORED, !monitors.is_empty());
     }
 
     /// Shows a command that ran to everybody who watches.
@@ -87,13 +88,16 @@ impl Server {
             return;
         }
         let line = monitor_line(session, &self.table[number].full_name, argv);
-        for &id in &self.monitors.0 {
+        let monitors = std::mem::take(&mut self.clients.monitors);
+        for &id in &monitors.0 {
             if id == session.id {
                 let _ = reply.raw(&line);
             } else {
                 self.clients.tell(id, &line);
             }
         }
+        self.clients.monitors = monitors;
+        self.judge_bulky();
     }
 }
 

@@ -212,16 +212,17 @@ impl Server {
         error: &CmdError,
         reply: &mut Reply,
     ) {
-        let Some(multi) = &mut session.multi else {
-            return self.reply_error(error, reply);
-        };
-        multi.failed = true;
+        if let Some(multi) = &mut session.multi {
+            multi.failed = true;
+        }
         if spec.is_none_or(|spec| !spec.flags.has(RUNS_QUEUE)) {
             return self.reply_error(error, reply);
         }
         self.end_transaction(session);
         let before = b"EXECABORT Transaction discarded because of: ";
-        let text = [before.as_slice(), &error.bytes()].concat();
+        let why = error.bytes();
+        let why = why.strip_prefix(b"ERR ").unwrap_or(&why);
+        let text = [before.as_slice(), why].concat();
         self.reply_error(&CmdError::Bytes(text), reply);
     }
 

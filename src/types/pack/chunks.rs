@@ -69,6 +69,12 @@ impl Chunks {
         }
     }
 
+    /// Where the places of the full chunks are written, for prefetching it.
+    #[inline(always)]
+    pub fn index(&self) -> *const u8 {
+        self.full.as_ptr().cast()
+    }
+
     /// The bytes of a chunk; none behind the last.
     #[inline]
     pub fn chunk(&self, number: usize) -> Option<&[u8]> {

@@ -26,6 +26,7 @@ mod record;
 mod scan;
 mod segment;
 
+use crate::algo::rng::Rng;
 use crate::sys::pages::prefetch;
 use crate::types::entries::KeyHasher;
 pub use atom::Atom;
@@ -399,14 +400,8 @@ impl Pack {
             return None;
         }
         for _ in 0..TRIES {
-            // Every segment has one place, and every slot is as likely as if all were of full size.
-            let draw = random();
-            let index = draw & self.mask();
-            let (level, place) = place(index);
-            let slot = ((draw >> 32) * SLOTS_MAX as u64) >> 32;
-            if let Some(segment) = &self.levels[level].places[place]
-                && let Some(record) = segment.get(slot as usize)
-            {
+            let (segment, slot) = self.drawn(random());
+            if let Some(record) = segment.and_then(|segment| segment.get(slot)) {
                 return Some(At {
                     hash: self.hash(record.key),
                     slot: slot as u32,
@@ -425,6 +420,41 @@ impl Pack {
             return Some(At { hash, slot });
         }
         None
+    }
+
+    /// Where a random number leads: every segment has one place, and every slot is as likely as if
+    /// all segments were of full size.
+    #[inline(always)]
+    fn drawn(&self, draw: u64) -> (Option<&Segment>, usize) {
+        let (level, place) = place(draw & self.mask());
+        let slot = ((draw >> 32) * SLOTS_MAX as u64) >> 32;
+        let segment = self.levels[level].places[place].as_deref();
+        (segment, slot as usize)
+    }
+
+    /// Starts loading what the next picks will look at if they take their numbers from `coming`:
+    /// the further away a number, the earlier on the way to its record. A pick takes some three.
+    #[inline]
+    pub fn foresee(&self, mut coming: Rng) {
+        /// Below this many records all of it is in the cache anyway.
+        const WORTH: usize = 1 << 14;
+        /// Numbers whose record, bucket and segment are loaded.
+        const RECORDS: usize = 3;
+        const BUCKETS: usize = 7;
+        const SEGMENTS: usize = 12;
+        if self.len < WORTH {
+            return;
+        }
+        for ahead in 0..SEGMENTS {
+            let (Some(segment), slot) = self.drawn(coming.next_u64()) else {
+                continue;
+            };
+            match ahead {
+                ..RECORDS => segment.prefetch_slot(slot),
+                RECORDS..BUCKETS => segment.prefetch_bucket(slot),
+                _ => prefetch((&raw const *segment).cast()),
+            }
+        }
     }
 
     /// Sees to it that the segment of a hash takes one more record.

@@ -26,6 +26,7 @@
 use super::atom::Atom;
 use super::chunks::{Chunks, PAD};
 use super::record::{BOXED, BOXED_SIZE, Draft, Record};
+use crate::sys::pages::prefetch;
 use crate::types::entries::KeyHasher;
 
 pub const SLOTS: usize = 20;
@@ -234,6 +235,25 @@ impl Segment {
         let hits = bucket.hits(tag_of(hash));
         let at = bucket.refs.get(hits.trailing_zeros() as usize)?;
         (hits != 0).then(|| self.arena.get(*at).as_ptr())
+    }
+
+    /// Starts loading the bucket of a slot.
+    #[inline(always)]
+    pub fn prefetch_bucket(&self, slot: usize) {
+        if let Some(bucket) = self.buckets.get(slot / SLOTS) {
+            prefetch((&raw const *bucket).cast());
+            prefetch(self.arena.index());
+        }
+    }
+
+    /// Starts loading the record in a slot.
+    #[inline(always)]
+    pub fn prefetch_slot(&self, slot: usize) {
+        if let Some(bucket) = self.buckets.get(slot / SLOTS)
+            && bucket.tags[slot % SLOTS] != 0
+        {
+            prefetch(self.arena.get(bucket.refs[slot % SLOTS]).as_ptr());
+        }
     }
 
     /// The bytes from where a record begins, boxed or not.

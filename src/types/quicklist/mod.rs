@@ -113,9 +113,12 @@ impl Sizing {
 
     /// Whether two nodes may become one.
     fn merges(self, a: &Node, b: &Node) -> bool {
+        if a.is_plain() || b.is_plain() {
+            return false;
+        }
         // Header and end mark are needed once.
         let bytes = a.size() + b.size() - 7;
-        !a.is_plain() && !b.is_plain() && !self.exceeded(bytes, a.count() + b.count())
+        !self.exceeded(bytes, a.count() + b.count())
     }
 }
 

@@ -186,3 +186,22 @@ fn inner_nodes_are_compressed() {
     list.check();
     assert_eq!(contents(&list)[15], b"element number 985");
 }
+
+#[test]
+fn short_elements_may_have_nodes_of_their_own() {
+    // A test may set the limit for nodes of their own as low as it likes.
+    for large in [1, 2] {
+        let mut list = Quicklist::new(2, 0);
+        for element in [b"", b"x".as_slice(), b"yy", b"z"] {
+            list.push(End::Right, element, large);
+        }
+        for index in 0..4 {
+            let spot = list.spot(index).expect("there are four");
+            list.replace(spot, b"pp", large);
+            let spot = list.spot(index).expect("there are four");
+            list.replace(spot, b"", large);
+            list.check();
+        }
+        assert_eq!(contents(&list), [b""; 4]);
+    }
+}

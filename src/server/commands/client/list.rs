@@ -3,9 +3,10 @@
 use super::{Kind, Seen, caller, everybody, find};
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::clients::Client;
-use crate::server::session::{Ending, Session};
+use crate::server::session::{Ending, Session, Special};
 use std::fmt::Write;
 
 /// Output up to this size counts as one buffer, what goes beyond it as a list of such buffers.
@@ -69,11 +70,14 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
         .as_ref()
         .map_or(0, |parked| parked.argument_bytes());
     let argv_bytes = wire.arguments + seen.running + parked;
+    let tracker = server.tracking.get(s.id.0);
+    let heard = |scope| server.pubsub.count(scope, s.id.0);
+    let multi = s.multi.as_ref();
     let mut line = String::with_capacity(400);
     let _ = write!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 \
-         multi=-1 watch=0 qbuf={} qbuf-free={} argv-mem={} multi-mem=0 ",
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} \
+         ssub={} multi={} watch={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} ",
         s.id.0,
         s.addresses.0,
         s.addresses.1,
@@ -81,24 +85,31 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
         text(&s.name),
         now_ms.saturating_sub(s.created_ms) / 1000,
         now_ms.saturating_sub(s.last_active_ms) / 1000,
-        flags(s),
+        flags(server, s),
         s.db.0,
+        heard(Scope::Channel),
+        heard(Scope::Pattern),
+        heard(Scope::Shard),
+        multi.map_or(-1, |multi| multi.len() as i64),
+        server.watch.watched(s.id.0).len(),
         wire.query,
         wire.query_free,
         argv_bytes,
+        multi.map_or(0, |multi| multi.argument_bytes()),
     );
     let _ = writeln!(
         line,
         "rbs={} rbp={} obl={} oll={} omem={listed} tot-mem={} events={} cmd={command} user={} \
-         redir=-1 resp={} lib-name={} lib-ver={} io-thread=0 tot-net-in={} tot-net-out={} \
+         redir={} resp={} lib-name={} lib-ver={} io-thread=0 tot-net-in={} tot-net-out={} \
          tot-cmds={}",
         wire.output_capacity,
         wire.output,
         wire.output - listed,
         listed.div_ceil(OUTPUT_CHUNK),
-        size_of::<Client>() + held + argv_bytes,
+        size_of::<Client>() + held + argv_bytes - parked + server.session_bytes(s),
         if wire.output > 0 { "rw" } else { "r" },
         s.user,
+        tracker.map_or(-1, |tracker| tracker.redirect as i64),
         s.resp.number(),
         text(&s.lib_name),
         text(&s.lib_ver),
@@ -110,10 +121,20 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
 }
 
 /// The letters for what is special about a client, in the order Redis writes them.
-fn flags(s: &Session) -> String {
+fn flags(server: &Server, s: &Session) -> String {
+    let tracker = server.tracking.get(s.id.0);
     let letters = [
         (s.monitor, 'O'),
+        (s.special.has(Special::SUBSCRIBER), 'P'),
+        (s.multi.is_some(), 'x'),
         (s.is_held(), 'b'),
+        (tracker.is_some(), 't'),
+        (tracker.is_some_and(|tracker| tracker.is_broken), 'R'),
+        (
+            tracker.is_some_and(|tracker| tracker.options.broadcasts),
+            'B',
+        ),
+        (server.watch.is_dirty(s.id.0), 'd'),
         (s.ending == Ending::AfterReply, 'c'),
         (s.ending == Ending::Now, 'A'),
         (s.is_unix, 'U'),

@@ -7,6 +7,7 @@ mod hold;
 mod kill;
 mod list;
 mod state;
+mod tracking;
 
 pub(in crate::server) use state::check_name;
 
@@ -14,7 +15,7 @@ use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
 use crate::server::clients::Client;
-use crate::server::session::{ClientId, Ending, Session, Wire};
+use crate::server::session::{ClientId, Ending, Session, Special, Wire};
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {
@@ -41,7 +42,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 complexity: "O(1)",
                 ..Spec::BASE
             },
-            run: state::client_caching,
+            run: tracking::client_caching,
             subcommands: &[],
         },
         Entry {
@@ -69,7 +70,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 complexity: "O(1)",
                 ..Spec::BASE
             },
-            run: state::client_getredir,
+            run: tracking::client_getredir,
             subcommands: &[],
         },
         Entry {
@@ -240,6 +241,21 @@ pub static TABLE: &[ServerCommand] = &[Entry {
         },
         Entry {
             spec: Spec {
+                name: "tracking",
+                arity: -3,
+                flags: all(&[NOSCRIPT, LOADING, STALE]),
+                group: Group::Connection,
+                usage: "status(on=ON|off=OFF) [client-id:integer@REDIRECT] [prefix:string@PREFIX+...] [bcast=BCAST] [optin=OPTIN] [optout=OPTOUT] [noloop=NOLOOP]",
+                since: "6.0.0",
+                summary: "Whether the connection is told of changes of what it has read.",
+                complexity: "O(1). Some options may introduce additional complexity.",
+                ..Spec::BASE
+            },
+            run: tracking::client_tracking,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
                 name: "trackinginfo",
                 arity: 2,
                 flags: all(&[NOSCRIPT, LOADING, STALE]),
@@ -249,7 +265,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 complexity: "O(1)",
                 ..Spec::BASE
             },
-            run: state::client_trackinginfo,
+            run: tracking::client_trackinginfo,
             subcommands: &[],
         },
         Entry {
@@ -359,7 +375,10 @@ struct Seen<'a> {
 impl Seen<'_> {
     /// `normal`, `pubsub`, `replica` or `master`.
     fn kind(&self) -> Kind {
-        Kind::Normal
+        match self.session.special.has(Special::SUBSCRIBER) {
+            true => Kind::PubSub,
+            false => Kind::Normal,
+        }
     }
 }
 
@@ -416,7 +435,7 @@ fn seen(client: &Client) -> Seen<'_> {
             Some(query) => Wire::of(query, &client.output),
             None => Wire {
                 output: client.output.pending(),
-                output_capacity: client.output.bytes.capacity(),
+                output_capacity: client.output.held(),
                 ..Wire::default()
             },
         },

@@ -1,6 +1,7 @@
 //! The sections that count: Stats, Commandstats, Errorstats, Latencystats.
 
 use super::Text;
+use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::table::Slot;
 
@@ -81,9 +82,9 @@ fn keys(server: &Server, text: &mut Text) {
         server.stats.expire_cycle_us / 1000,
     );
     text.line("evicted_keys", keys.evicted);
+    text.line("evicted_clients", server.stats.evicted_clients);
     text.lines(
         &[
-            "evicted_clients",
             "evicted_scripts",
             "total_eviction_exceeded_time",
             "current_eviction_exceeded_time",
@@ -92,10 +93,10 @@ fn keys(server: &Server, text: &mut Text) {
     );
     text.line("keyspace_hits", keys.hits);
     text.line("keyspace_misses", keys.misses);
-    text.lines(
-        &["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"],
-        0,
-    );
+    let pubsub = &server.pubsub;
+    text.line("pubsub_channels", pubsub.len(Scope::Channel));
+    text.line("pubsub_patterns", pubsub.len(Scope::Pattern));
+    text.line("pubsubshard_channels", pubsub.len(Scope::Shard));
     text.line("latest_fork_usec", server.life.fork_us);
     text.line("total_forks", server.life.forks);
     text.line("migrate_cached_sockets", server.life.peers.len());
@@ -108,12 +109,13 @@ fn keys(server: &Server, text: &mut Text) {
             "active_defrag_key_misses",
             "total_active_defrag_time",
             "current_active_defrag_time",
-            "tracking_total_keys",
-            "tracking_total_items",
-            "tracking_total_prefixes",
         ],
         0,
     );
+    let tracking = &server.tracking;
+    text.line("tracking_total_keys", tracking.keys());
+    text.line("tracking_total_items", tracking.items());
+    text.line("tracking_total_prefixes", tracking.prefixes());
 }
 
 fn turns(server: &Server, text: &mut Text) {

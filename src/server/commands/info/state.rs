@@ -4,6 +4,7 @@
 use super::Text;
 use crate::keyspace::Db;
 use crate::server::Server;
+use crate::types::value::Kind;
 
 /// Keys that are looked at for the average time to live.
 const TTL_LOOKS: usize = 256;
@@ -12,18 +13,17 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("connected_clients", server.clients.len());
     text.line("cluster_connections", 0);
     text.line("maxclients", server.config.maxclients);
-    let recent = &server.recent_buffers;
+    let recent = &server.clients.recent_buffers;
     text.line("client_recent_max_input_buffer", recent.input.get());
     text.line("client_recent_max_output_buffer", recent.output.get());
     let blocking = &server.blocking;
     let blocked = server.pause.waiting() + blocking.len();
     text.line("blocked_clients", blocked);
-    text.lines(
-        &["tracking_clients", "pubsub_clients", "watching_clients"],
-        0,
-    );
+    text.line("tracking_clients", server.tracking.clients());
+    text.line("pubsub_clients", server.pubsub.clients());
+    text.line("watching_clients", server.watch.clients());
     text.line("clients_in_timeout_table", blocking.timed);
-    text.line("total_watched_keys", 0);
+    text.line("total_watched_keys", server.watch.keys());
     text.line("total_blocking_keys", blocking.keys());
     let until_gone = blocking.keys_until_gone();
     text.line("total_blocking_keys_on_nokey", until_gone);
@@ -77,5 +77,34 @@ fn average_ttl_ms(db: &Db, now_ms: i64) -> i64 {
     sum / count.max(1)
 }
 
-/// The distribution of sizes is not kept yet.
-pub fn keysizes(_: &Server, _: &mut Text) {}
+/// How many values have which size, for each database and type, by powers of two.
+pub fn keysizes(server: &Server, text: &mut Text) {
+    for (index, db) in server.keyspace.iter() {
+        for (kind, counts) in db.sizes().shown() {
+            let counts: Vec<String> = counts
+                .into_iter()
+                .map(|(size, count)| format!("{}={count}", power_of_two(size)))
+                .collect();
+            let what = match kind {
+                Kind::String => "strings_sizes",
+                Kind::List => "lists_items",
+                Kind::Set => "sets_items",
+                Kind::Zset => "zsets_items",
+                Kind::Hash | Kind::Stream => "hashes_items",
+            };
+            let name = format!("db{}_distrib_{what}", index.0);
+            text.line(&name, counts.join(","));
+        }
+    }
+}
+
+/// A power of two in the shortest words: 1024 is 1K.
+fn power_of_two(n: u64) -> String {
+    let mut units = ["", "K", "M", "G", "T", "P", "E"].into_iter();
+    let mut rest = n;
+    while rest >= 1024 {
+        rest /= 1024;
+        units.next();
+    }
+    format!("{rest}{}", units.next().unwrap_or_default())
+}
