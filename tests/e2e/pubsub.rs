@@ -77,7 +77,7 @@ fn notifications_tell_what_happened_in_order() {
     client.run("CONFIG SET notify-keyspace-events KEA");
     let mut heard = subscriber(&server, "PSUBSCRIBE __key*__:*");
     client.run("SET a 1 EX 100");
-    let mut next = |client: &mut Client| {
+    let next = |client: &mut Client| {
         let items = client.reply().items();
         format!("{} {}", items[2].text(), items[3].text())
     };
