@@ -62,6 +62,11 @@ impl Bio {
         }
     }
 
+    /// Whether everything handed over is dropped.
+    pub fn is_idle(&self) -> bool {
+        self.counts.jobs.lock().is_ok_and(|jobs| *jobs == 0)
+    }
+
     /// Objects that clients asked to be freed in the background and that are not yet.
     pub fn pending(&self) -> u64 {
         self.counts.pending.load(Ordering::Relaxed)

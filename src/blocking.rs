@@ -58,6 +58,8 @@ pub struct Blocking {
     /// Keys somebody waits for, and those whose end somebody waits for.
     keys: usize,
     keys_until_gone: usize,
+    /// Clients that wait until the helper thread has freed what they flushed.
+    pub until_freed: Vec<u64>,
     /// Waiting clients whose time is limited.
     pub timed: usize,
     /// Keys are being served: what becomes ready meanwhile is served after them.
@@ -67,7 +69,7 @@ pub struct Blocking {
 impl Blocking {
     /// Clients that wait.
     pub fn len(&self) -> usize {
-        self.by_kind.iter().sum()
+        self.by_kind.iter().sum::<usize>() + self.until_freed.len()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -13,8 +13,9 @@ pub mod resp;
 pub mod types;
 // L2: the databases.
 pub mod keyspace;
-// L3: the model of a command.
+// L3: the model of a command; values as bytes.
 pub mod command;
+pub mod rdb;
 // L4: data commands.
 pub mod commands;
 // The data commands as a library.
@@ -27,10 +28,13 @@ pub mod config;
 pub mod logging;
 pub mod multi;
 pub mod observe;
+pub mod persist;
 pub mod pubsub;
+pub mod script;
 pub mod tracking;
 // L6: the server owns everything and decides everything.
 pub mod server;
 // L7: the loop, and how the process starts.
+pub mod check;
 pub mod cli;
 pub mod reactor;

@@ -28,35 +28,81 @@ pub struct Damaged;
 
 /// Compresses `input` into at most `room` bytes; `None` if it does not get that small.
 pub fn compress(input: &[u8], room: usize) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(room.min(input.len()));
-    // Positions plus one, so that zero is "never seen".
-    let mut seen = [0u32; 1 << HASH_BITS];
-    let (mut at, mut literals) = (0, 0);
-    while at + 2 < input.len() {
-        let slot = &mut seen[hash(input, at)];
-        let before = std::mem::replace(slot, at as u32 + 1) as usize;
-        let back = (at + 1).wrapping_sub(before);
-        if before == 0 || back > REACH || input[before - 1..before + 2] != input[at..at + 3] {
-            at += 1;
-            continue;
+    Compressor::default()
+        .compress(input, room)
+        .map(<[u8]>::to_vec)
+}
+
+/// What compressing needs, for those who do it often: nothing is cleared between two inputs.
+pub struct Compressor {
+    /// Where three bytes were last seen: position plus `base`. What is not above `base` belongs to
+    /// an earlier input.
+    seen: Vec<u32>,
+    base: u32,
+    out: Vec<u8>,
+}
+
+impl Default for Compressor {
+    fn default() -> Self {
+        Compressor {
+            seen: Vec::new(),
+            base: 0,
+            out: Vec::new(),
         }
-        let len = match_len(input, before - 1, at);
-        put_literals(&mut out, &input[literals..at]);
-        put_match(&mut out, len, back - 1);
-        if out.len() > room {
+    }
+}
+
+impl Compressor {
+    /// As the function `compress`; the bytes are good until the next call.
+    pub fn compress(&mut self, input: &[u8], room: usize) -> Option<&[u8]> {
+        // Positions are 32 bits wide; what is longer is left as it is.
+        let span = u32::try_from(input.len()).ok().filter(|&n| n < 1 << 30)? + 1;
+        if self.seen.is_empty() || self.base > u32::MAX - span {
+            self.seen = vec![0; 1 << HASH_BITS];
+            self.base = 0;
+        }
+        let base = self.base;
+        self.base += span;
+        let seen: &mut [u32; 1 << HASH_BITS] = self.seen.as_mut_slice().try_into().ok()?;
+        let out = &mut self.out;
+        out.clear();
+        let (mut at, mut literals) = (0, 0);
+        while at + 2 < input.len() {
+            let slot = &mut seen[hash(input, at)];
+            let before = std::mem::replace(slot, base + at as u32 + 1);
+            if before <= base {
+                at += 1;
+                continue;
+            }
+            let before = (before - base - 1) as usize;
+            let back = at - before;
+            if back > REACH || input[before..before + 3] != input[at..at + 3] {
+                at += 1;
+                continue;
+            }
+            let len = match_len(input, before, at);
+            put_literals(out, &input[literals..at]);
+            put_match(out, len, back - 1);
+            if out.len() > room {
+                return None;
+            }
+            // Inside a match only its last positions are remembered: they are what follows begins
+            // with.
+            for inside in (at + len).saturating_sub(2).max(at + 1)..at + len {
+                if inside + 2 < input.len() {
+                    seen[hash(input, inside)] = base + inside as u32 + 1;
+                }
+            }
+            at += len;
+            literals = at;
+        }
+        // Literals take more than they are, so nothing is gained without a match.
+        if literals == 0 && room < input.len() {
             return None;
         }
-        // Inside a match only its last positions are remembered: they are what follows begins with.
-        for inside in (at + len).saturating_sub(2).max(at + 1)..at + len {
-            if inside + 2 < input.len() {
-                seen[hash(input, inside)] = inside as u32 + 1;
-            }
-        }
-        at += len;
-        literals = at;
+        put_literals(out, &input[literals..]);
+        (out.len() <= room && !input.is_empty()).then_some(out.as_slice())
     }
-    put_literals(&mut out, &input[literals..]);
-    (out.len() <= room && !input.is_empty()).then_some(out)
 }
 
 #[inline(always)]
@@ -95,11 +141,19 @@ fn put_match(out: &mut Vec<u8>, len: usize, offset: usize) {
 
 /// Decompresses `input`, which must give exactly `len` bytes.
 pub fn decompress(input: &[u8], len: usize) -> Result<Vec<u8>, Damaged> {
+    let mut out = Vec::new();
+    decompress_into(input, len, &mut out)?;
+    Ok(out)
+}
+
+/// The same, in place of what `out` holds.
+pub fn decompress_into(input: &[u8], len: usize, out: &mut Vec<u8>) -> Result<(), Damaged> {
+    out.clear();
     // A byte gives at most `MATCH` bytes: what claims more is refused before memory is taken.
     if len > input.len().saturating_mul(MATCH) {
         return Err(Damaged);
     }
-    let mut out = Vec::with_capacity(len);
+    out.reserve(len);
     let mut rest = input;
     while let [control, tail @ ..] = rest {
         let control = *control as usize;
@@ -118,14 +172,14 @@ pub fn decompress(input: &[u8], len: usize) -> Result<Vec<u8>, Damaged> {
             if out.len() + count + 2 > len {
                 return Err(Damaged);
             }
-            repeat(&mut out, from, count + 2);
+            repeat(out, from, count + 2);
             rest = tail;
         }
         if out.len() > len {
             return Err(Damaged);
         }
     }
-    (out.len() == len).then_some(out).ok_or(Damaged)
+    (out.len() == len).then_some(()).ok_or(Damaged)
 }
 
 /// Appends `count` bytes from `from` on; they may reach into what is being appended.

@@ -1,5 +1,6 @@
 //! Pure functions on bytes that no crate does exactly as Redis does.
 
+pub mod crc64;
 pub mod geohash;
 pub mod glob;
 pub mod grisu;

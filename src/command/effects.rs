@@ -112,6 +112,7 @@ events! {
     MOVE_FROM = "move_from", b'g';
     MOVE_TO = "move_to", b'g';
     COPY_TO = "copy_to", b'g';
+    RESTORE = "restore", b'g';
     EXPIRED = "expired", b'x';
     EVICTED = "evicted", b'e';
     KEYMISS = "keymiss", b'm';

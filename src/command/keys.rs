@@ -129,6 +129,20 @@ impl KeySpec {
         }
     }
 
+    /// Keys behind a word, which is looked for from `from` on; negative numbers count from the end.
+    pub const fn keyword(word: &'static str, from: i32, flags: &[KeyFlags]) -> KeySpec {
+        KeySpec {
+            flags: key_flags(flags),
+            begin: Begin::Keyword { word, from },
+            find: Find::Range {
+                last: -1,
+                step: 1,
+                limit: 0,
+            },
+            notes: "",
+        }
+    }
+
     /// Keys that the arguments do not tell.
     pub const fn unknown(flags: &[KeyFlags]) -> KeySpec {
         KeySpec {

@@ -59,6 +59,11 @@ pub const ARBITRARY_KEYS: Flags = Flags(1 << 27);
 pub const SUBSCRIBER: Flags = Flags(1 << 26);
 /// What it answers is a push, which CLIENT REPLY does not silence.
 pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
+/// Answers with the trouble of the disk, if there is any, though it writes nothing.
+pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
+
+/// Runs code that may do anything, or what it says of itself.
+pub const RUNS_SCRIPT: Flags = Flags(1 << 23);
 
 impl Flags {
     /// Whether any of these is among them.

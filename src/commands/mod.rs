@@ -25,6 +25,7 @@ pub const TABLES: &[&[DataCommand]] = &[
     bitmap::TABLE,
     bitfield::TABLE,
     key::TABLE,
+    key::dump::TABLE,
     list::TABLE,
     set::TABLE,
     hash::TABLE,

@@ -75,6 +75,7 @@ pub struct Config {
     pub no_appendfsync_on_rewrite: bool,
     pub rdb_del_sync_files: bool,
     pub rdb_save_incremental_fsync: bool,
+    pub rdb_save_version: u32,
     pub rdbchecksum: bool,
     pub rdbcompression: bool,
     pub sanitize_dump_payload: SanitizeDump,

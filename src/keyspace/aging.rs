@@ -81,6 +81,18 @@ impl Aging {
         counter.saturating_sub(passed / self.lfu_decay_minutes)
     }
 
+    /// The bits of a key whose age somebody else has kept, if it is of the kind kept here.
+    pub fn told(&self, idle_seconds: Option<i64>, counter: Option<u8>, now_ms: i64) -> Option<u32> {
+        match (self.lfu, idle_seconds, counter) {
+            (true, _, Some(counter)) => Some(minutes(now_ms) << 8 | counter as u32),
+            (false, Some(idle), _) => {
+                let idle_ms = idle.saturating_mul(1000);
+                Some(seconds(now_ms.saturating_sub(idle_ms).max(0)))
+            }
+            _ => None,
+        }
+    }
+
     /// Seconds since the key was last used.
     pub fn idle_seconds(&self, bits: u32, now_ms: i64) -> i64 {
         (seconds(now_ms).wrapping_sub(bits) & BITS) as i64

@@ -180,13 +180,20 @@ impl<'k> DbMut<'k> {
         deadline_ms <= self.shared.now_ms
     }
 
+    /// Where a key is, even if its time has come: it stays. For DEBUG.
+    pub fn glance(&self, key: &[u8]) -> Option<Found> {
+        let hash = self.hash(key);
+        let (at, _) = self.db.entries.find(hash, key)?;
+        Some(Found { at, hash })
+    }
+
     /// Finds a live key without counting it as used. An expired one leaves on the way.
     #[inline(always)]
     pub fn peek(&mut self, key: &[u8]) -> Option<Found> {
         let hash = self.hash(key);
         let (at, entry) = self.db.entries.find(hash, key)?;
         match entry.deadline_ms() {
-            Some(deadline_ms) if self.is_past(deadline_ms) => {
+            Some(deadline_ms) if self.is_past(deadline_ms) && !self.shared.none_overdue => {
                 self.expire(Found { at, hash });
                 None
             }
@@ -307,6 +314,36 @@ impl<'k> DbMut<'k> {
             expiry::arm(self, found, None, deadline_ms);
         }
         found
+    }
+
+    /// Adds a key that comes from a file; none if it is there. Nobody waits for it.
+    #[inline]
+    pub fn load(&mut self, key: &[u8], value: NewValue, deadline_ms: Option<i64>) -> Option<Found> {
+        let hash = self.db.entries.hasher().hash(key);
+        if self.db.entries.find(hash, key).is_some() {
+            return None;
+        }
+        let aging = self.shared.aging.fresh(self.shared.now_ms);
+        let value = named(value, key.len(), deadline_ms.is_some());
+        let rich = matches!(value, NewValue::Heap(..));
+        let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
+        let found = Found { at, hash };
+        if rich {
+            self.adopt_fields(found);
+        }
+        if let Some(deadline_ms) = deadline_ms {
+            self.db.volatile += 1;
+            expiry::arm(self, found, None, deadline_ms);
+        }
+        Some(found)
+    }
+
+    /// Tells a found key's age, as far as it is kept: seconds since the last use, or the counter.
+    pub fn set_age(&mut self, found: Found, idle_seconds: Option<i64>, frequency: Option<u8>) {
+        let now_ms = self.shared.now_ms;
+        if let Some(bits) = self.shared.aging.told(idle_seconds, frequency, now_ms) {
+            self.db.entries.set_aging(found.at, bits);
+        }
     }
 
     /// Wakes those who wait for a value of type `kind` at `key`: it came into being, or grew.

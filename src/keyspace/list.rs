@@ -114,11 +114,22 @@ pub fn build<'e>(elements: impl Iterator<Item = &'e [u8]>, tuning: &Tuning) -> N
     for element in elements {
         list.push(End::Right, element, tuning.list_large_element);
     }
+    settle(list, tuning)
+}
+
+/// A list that was read, as a value for a key.
+pub fn settle(mut list: Quicklist, tuning: &Tuning) -> NewValue<'static> {
     let encoding = match pack_if_small(&mut list, tuning, false) {
         true => Encoding::Listpack,
         false => Encoding::Quicklist,
     };
     NewValue::Heap(Box::new(Heap::List(Box::new(list))), encoding)
+}
+
+/// Whether a listpack of `count` elements is a whole list, and short enough to lie in its entry.
+pub fn is_inline(lp: &[u8], count: usize, tuning: &Tuning) -> bool {
+    let sizing = Sizing::new(tuning.list_max_listpack_size, 0);
+    lp.len() <= INLINE_MAX && sizing.is_small(lp.len(), count, false)
 }
 
 /// Makes a quicklist of one small node a mere listpack.

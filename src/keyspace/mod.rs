@@ -65,6 +65,22 @@ pub struct Tuning {
     pub hll_sparse_max_bytes: usize,
     /// Whoever answers with more bytes than this is closed, so the rest need not be made.
     pub max_reply: usize,
+    // How values become bytes and come back (DUMP and RESTORE).
+    pub rdb_version: u32,
+    pub rdb_compression: bool,
+    pub sanitize: Sanitize,
+    /// Sums of payloads are not looked at (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub skip_checksum: bool,
+}
+
+/// Whose values are looked at thoroughly as they come in from bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Sanitize {
+    #[default]
+    No,
+    Yes,
+    /// Those of clients, not those of files and of our primary.
+    Clients,
 }
 
 impl Default for Tuning {
@@ -87,6 +103,10 @@ impl Default for Tuning {
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
             max_reply: usize::MAX,
+            rdb_version: 12,
+            rdb_compression: true,
+            sanitize: Sanitize::No,
+            skip_checksum: false,
         }
     }
 }
@@ -134,6 +154,8 @@ pub struct KeyStats {
     /// Fields of hashes that expired.
     pub expired_fields: u64,
     pub evicted: u64,
+    /// Payloads of RESTORE that were looked at thoroughly.
+    pub sanitized: u64,
     /// Active expiry gave up its slice with keys still due.
     pub expiry_cut_short: u64,
 }
@@ -161,6 +183,8 @@ pub struct Shared {
     pub no_touch: bool,
     /// Overdue keys are hidden but stay: a replica, a paused or loading server.
     pub hold_expired: bool,
+    /// No key counts as overdue: a log is being read, which tells of the end of its keys.
+    pub none_overdue: bool,
     /// Overdue keys are removed as they become due, not only when somebody asks for them. Off only
     /// while a test wants to see them (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expiry: bool,
@@ -224,6 +248,7 @@ impl Keyspace {
             note_misses: false,
             no_touch: false,
             hold_expired: false,
+            none_overdue: false,
             active_expiry: true,
             awaited: 0,
             ready: Vec::new(),

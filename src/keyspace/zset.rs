@@ -564,14 +564,40 @@ impl Build {
 
     /// Hands the value for the keyspace to `keep`, in the encoding that its size asks for.
     pub fn with_value<R>(self, tuning: &Tuning, keep: impl FnOnce(NewValue) -> R) -> R {
+        match self.finish(tuning) {
+            Built::Small(lp) => keep(DbMut::compact_value(Kind::Zset, &lp, Encoding::Listpack)),
+            Built::Large(value) => keep(value),
+        }
+    }
+
+    /// The result in the encoding that its size asks for.
+    pub fn finish(self, tuning: &Tuning) -> Built {
         if !fits(tuning, self.set.len(), self.longest) {
-            return keep(large_value(self.set));
+            return Built::Large(large_value(self.set));
         }
         let mut lp = listpack::new();
         for (member, score) in self.set.iter() {
             listpack::push_back(&mut lp, Item::of(member));
             put_score(score, |item| listpack::push_back(&mut lp, item));
         }
-        keep(DbMut::compact_value(Kind::Zset, &lp, Encoding::Listpack))
+        Built::Small(lp)
     }
+}
+
+/// What `Build` makes.
+pub enum Built {
+    /// A listpack.
+    Small(Vec<u8>),
+    Large(NewValue<'static>),
+}
+
+/// The large form of a small set's listpack; none if a member is there twice.
+pub fn large_of(lp: &[u8], hasher: &KeyHasher) -> Option<NewValue<'static>> {
+    let mut set = SortedSet::new(hasher.clone());
+    let mut unique = true;
+    ZsetRef::Small(lp).all(|member, score| {
+        unique &= set.insert(member, score).is_none();
+        unique
+    });
+    unique.then(|| large_value(set))
 }

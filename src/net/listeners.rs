@@ -29,6 +29,11 @@ impl Listeners {
         Ok(())
     }
 
+    /// The descriptors of all listeners.
+    pub fn fds(&self) -> Vec<std::os::fd::RawFd> {
+        self.places.iter().flatten().map(Listener::fd).collect()
+    }
+
     /// Takes connections from this listener too.
     pub fn add(&mut self, mut listener: Listener) -> io::Result<()> {
         let free = self.places.iter().position(Option::is_none);

@@ -2,6 +2,7 @@
 //! reactor only.
 
 pub mod listeners;
+pub mod peer;
 
 use crate::sys::clock::Duration;
 use crate::sys::socket;
@@ -132,6 +133,13 @@ pub enum Listener {
 }
 
 impl Listener {
+    pub fn fd(&self) -> RawFd {
+        match self {
+            Listener::Tcp(listener) => listener.as_raw_fd(),
+            Listener::Unix(listener, _) => listener.as_raw_fd(),
+        }
+    }
+
     fn source(&mut self) -> &mut dyn Source {
         match self {
             Listener::Tcp(listener) => listener,

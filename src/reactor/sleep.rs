@@ -13,18 +13,14 @@ const WRITE_MAX: usize = 1 << 20;
 const UNREAD_MAX: usize = 64 << 10;
 
 impl Reactor {
-    /// In this order: answers first (an AOF will go before them), then the end of those who leave.
+    /// In this order: the log of writes, so that what is acknowledged is in it; answers; the end of
+    /// those who leave.
     pub(super) fn before_sleep(&mut self) {
         self.server.limit_tracking();
         self.server.broadcast_invalid();
-        let mut writing = std::mem::take(&mut self.server.clients.writing);
-        for slot in writing.drain(..) {
-            self.server.write(slot);
-            self.server.recount_slot(slot);
-        }
+        self.server.flush_before_answers();
+        self.server.write_all();
         self.server.evict_clients();
-        let fresh = std::mem::replace(&mut self.server.clients.writing, writing);
-        self.server.clients.writing.extend(fresh);
         if !self.server.clients.closing.is_empty() {
             self.reap();
         }
@@ -49,7 +45,9 @@ impl Reactor {
                         .link
                         .read(&mut Vec::with_capacity(UNREAD_MAX), UNREAD_MAX);
                 }
-                let _ = client.link.deregister(self.poll.registry());
+                if let Some(intake) = &self.intake {
+                    let _ = client.link.deregister(intake.poll.registry());
+                }
                 self.server.forget(*client);
             }
         }
@@ -57,6 +55,23 @@ impl Reactor {
 }
 
 impl Server {
+    /// Writes what everybody is owed. Who is checked out is written to later.
+    pub(super) fn write_all(&mut self) {
+        let mut writing = std::mem::take(&mut self.clients.writing);
+        let mut out = Vec::new();
+        for slot in writing.drain(..) {
+            if self.is_served(slot) {
+                out.push(slot);
+            } else {
+                self.write(slot);
+                self.recount_slot(slot);
+            }
+        }
+        let fresh = std::mem::replace(&mut self.clients.writing, writing);
+        self.clients.writing.extend(fresh);
+        self.clients.writing.extend(out);
+    }
+
     /// Writes what a client is owed, as far as the socket takes it.
     fn write(&mut self, slot: usize) {
         let Some(client) = self.clients.get_mut(slot) else {
@@ -64,7 +79,7 @@ impl Server {
         };
         client.is_writing = false;
         // Who is thrown out hears nothing more.
-        if client.session.ending == Ending::Now {
+        if client.session.ending == Ending::Now || client.session.flushing {
             return;
         }
         match client.output.send(&client.link, WRITE_MAX) {

@@ -93,6 +93,14 @@ impl<'q> Argv<'q> {
         }
     }
 
+    /// The first `count` arguments.
+    pub fn until(&self, count: usize) -> Argv<'q> {
+        Argv {
+            ranges: self.ranges.get(..count).unwrap_or(self.ranges),
+            ..*self
+        }
+    }
+
     /// A copy that outlives the query buffer: for MULTI queues and parked clients.
     pub fn to_owned(&self) -> OwnedArgv {
         let mut owned = OwnedArgv::default();
@@ -123,7 +131,15 @@ impl OwnedArgv {
         self.buf.extend_from_slice(arg);
     }
 
-    fn push_big(&mut self, big: Bytes) {
+    /// Forgets the arguments and keeps the room.
+    pub fn clear(&mut self) {
+        self.buf.clear();
+        self.ranges.clear();
+        self.bigs.clear();
+    }
+
+    /// Adds an argument that has a buffer of its own.
+    pub fn push_big(&mut self, big: Bytes) {
         self.ranges.push(Range {
             start: IN_BIGS,
             len: self.bigs.len() as u32,

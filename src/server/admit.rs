@@ -25,8 +25,14 @@ impl Gates {
     pub const MAXMEMORY: u32 = 2;
     /// Somebody watches every command.
     pub const MONITORED: u32 = 4;
+    /// Data is being loaded.
+    pub const LOADING: u32 = 8;
+    /// What is written does not reach the disk.
+    pub const DISK_ERROR: u32 = 16;
     /// Somebody caches what it reads. Nothing is refused for that.
-    pub const TRACKED: u32 = 8;
+    pub const TRACKED: u32 = 32;
+    /// A script takes long (`server::scripts`).
+    pub const BUSY: u32 = 64;
     /// What has to be asked before a command.
     const BEFORE: u32 = !Gates::TRACKED;
     /// What has to be done behind a command.
@@ -50,7 +56,7 @@ pub enum Verdict {
 impl Server {
     /// Whether a known command with checked arity may run.
     #[inline(always)]
-    pub fn admit(&self, session: &Session, spec: &'static Spec) -> Verdict {
+    pub fn admit(&self, session: &Session, spec: &'static Spec, argv: &Argv) -> Verdict {
         if self.gates.0 & Gates::BEFORE == 0
             && session.authenticated
             && session.special == Special::default()
@@ -58,11 +64,16 @@ impl Server {
         {
             return Verdict::Run;
         }
-        self.ask_gates(session, spec)
+        self.ask_gates(session, spec, argv)
     }
 
     #[cold]
-    fn ask_gates(&self, session: &Session, spec: &'static Spec) -> Verdict {
+    fn ask_gates(&self, session: &Session, spec: &'static Spec, argv: &Argv) -> Verdict {
+        // What was decided elsewhere is not questioned here.
+        if session.must_obey {
+            let queues = session.special.has(Special::MULTI) && !spec.flags.has(IN_MULTI);
+            return if queues { Verdict::Queue } else { Verdict::Run };
+        }
         if let Some(error) = self.protected(session, spec) {
             return Verdict::Refuse(error);
         }
@@ -73,7 +84,10 @@ impl Server {
             return Verdict::Refuse(error);
         }
         // EXEC is all that it will run.
-        let mut flags = spec.flags;
+        let mut flags = match spec.flags.has(RUNS_SCRIPT) {
+            true => self.flags_of_script(spec, argv),
+            false => spec.flags,
+        };
         if let Some(multi) = &session.multi
             && flags.has(RUNS_QUEUE)
         {
@@ -82,11 +96,22 @@ impl Server {
         if let Some(error) = self.out_of_memory(session, flags) {
             return Verdict::Refuse(error);
         }
+        if let Some(error) = self.disk_refuses(spec, flags) {
+            return Verdict::Refuse(error);
+        }
         if let Some(error) = self.subscribed(session, spec) {
             return Verdict::Refuse(error);
         }
         if let Some(error) = self.only_watches(session, spec) {
             return Verdict::Refuse(error);
+        }
+        if let Some(error) = self.busy(spec) {
+            return Verdict::Refuse(error);
+        }
+        if self.gates.0 & Gates::LOADING != 0 && !spec.flags.has(LOADING) {
+            return Verdict::Refuse(CmdError::Fixed(
+                "LOADING Redis is loading the dataset in memory",
+            ));
         }
         if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
             return Verdict::Wait;
@@ -158,6 +183,15 @@ impl Server {
                  / RESET are allowed in this context"
             ))
         })
+    }
+
+    /// What cannot be made to last is refused; PING tells who asks for that.
+    fn disk_refuses(&self, spec: &Spec, flags: Flags) -> Option<CmdError> {
+        let asked = flags.has(WRITE) || spec.flags.has(TELLS_DISK_ERROR);
+        if self.gates.0 & Gates::DISK_ERROR == 0 || !asked {
+            return None;
+        }
+        self.disk_error().map(CmdError::Text)
     }
 
     /// A monitor only watches, as a replica does.

@@ -48,6 +48,8 @@ impl Server {
                 self.recount_all();
             }
             Apply::MaxMemoryClients => self.recount_all(),
+            Apply::SavePoints => self.refresh_disk_gate(),
+            Apply::AppendOnly => self.apply_append_only()?,
             Apply::Eviction => self.apply_aging(),
             Apply::Encodings => self.apply_tuning(),
             Apply::NotifyEvents => self.refresh_interest(),
@@ -61,13 +63,10 @@ impl Server {
             }
             Apply::CrashLog => crash::set_enabled(self.config.crash_log_enabled),
             // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
-            Apply::Hz | Apply::Tracking | Apply::Nothing => {}
+            Apply::Hz | Apply::Tracking | Apply::AppendFsync | Apply::Nothing => {}
             // For parts that are not there yet.
             Apply::TlsPort
             | Apply::Tls
-            | Apply::SavePoints
-            | Apply::AppendOnly
-            | Apply::AppendFsync
             | Apply::Acl
             | Apply::ReplBacklog
             | Apply::GoodReplicas

@@ -199,8 +199,7 @@ impl Server {
         self.listen()?;
         log::info!("Server initialized");
         self.warn_about_memory_limit();
-        self.become_ready();
-        Ok(())
+        self.begin_load()
     }
 
     fn write_pid_file(&mut self) {
@@ -326,9 +325,6 @@ impl Server {
                 return Err(format!("'{what}' is not supported yet: server aborting"));
             }
         }
-        if config.appendonly {
-            log::warn!("WARNING: 'appendonly' is not supported yet: nothing is written to disk");
-        }
         Ok(())
     }
 
@@ -343,7 +339,7 @@ impl Server {
     }
 
     /// Tells everybody who waits for us that we are there.
-    fn become_ready(&mut self) {
+    pub(super) fn become_ready(&mut self) {
         if self.doors.listeners.iter().any(|l| !l.is_unix()) {
             log::info!("Ready to accept connections tcp");
         }

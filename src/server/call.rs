@@ -38,7 +38,7 @@ impl Server {
                 return true;
             }
         };
-        match self.admit(session, self.table[number].spec) {
+        match self.admit(session, self.table[number].spec, &argv) {
             Verdict::Run => {}
             Verdict::Wait => {
                 session.last_command = Some(number);
@@ -136,7 +136,7 @@ impl Server {
                     db: session.db,
                     caller: Caller {
                         id: session.id.0,
-                        must_obey: false,
+                        must_obey: session.must_obey,
                         may_wait: !session.deny_blocking,
                     },
                 };
@@ -149,7 +149,9 @@ impl Server {
             if let CmdError::Wait(wait) = error {
                 return self.wait(session, number, &args, wait, reply);
             }
-            self.reply_error(&error, reply);
+            if !matches!(error, CmdError::Answered) {
+                self.reply_error(&error, reply);
+            }
         }
         let now = self.clock.cycles();
         let ns = self.clock.cycles_to_ns(now.wrapping_sub(self.life.stamp));
@@ -191,7 +193,7 @@ impl Server {
 
     /// The effects of a command are settled, and the unit ends if it was all of it.
     #[inline(always)]
-    fn leave(&mut self, session: &Session, number: u16, args: &Args, dirty: u64) {
+    fn leave(&mut self, session: &mut Session, number: u16, args: &Args, dirty: u64) {
         self.settle(Ran {
             client: session.id,
             db: session.db,
@@ -201,6 +203,9 @@ impl Server {
         if self.unit.is_eventful && self.unit.depth == 1 {
             let flags = self.table[number].spec.flags;
             self.unit.is_loose = flags.has(ARBITRARY_KEYS);
+        }
+        if self.unit.awaits_freeing {
+            self.await_freeing(session);
         }
         self.leave_unit(session.id);
     }

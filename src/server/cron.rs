@@ -22,6 +22,8 @@ pub enum Timer {
     WaitOver(ClientId),
     /// A pause may be over.
     PauseEnd,
+    /// What was flushed may be freed by now.
+    Freed,
     /// A client exceeded the soft limit of its output a while ago.
     SlowReader(ClientId),
 }
@@ -105,13 +107,14 @@ impl Server {
             Timer::ClientIdle(..) => {}
             Timer::WaitOver(id) => self.check_wait(id),
             Timer::PauseEnd => self.end_pause_if_due(),
+            Timer::Freed => self.answer_flushes(),
             Timer::SlowReader(id) => self.check_slow_reader(id),
         }
     }
 
     /// Removes keys whose time has come, in a slice that holds up no client for long.
     pub fn expire_slice(&mut self) {
-        if self.pause.is_on() {
+        if self.pause.is_on() || self.persist.loading.is_some() {
             return;
         }
         if self
@@ -150,6 +153,13 @@ impl Server {
         stats.turn_rate.sample(stats.turns, now_ms);
         stats.turn_us_rate.sample(stats.turns_us, now_ms);
         self.sample_buffers();
+        self.tend_persistence();
+        if let Some(signal) = self.life.asked_to_stop.take() {
+            self.stop_by_signal(signal);
+        }
+        if !self.life.peers.is_empty() {
+            self.life.peers.expire(now_ms);
+        }
         let used = self.used_memory();
         self.life.peak.note(used, self.clock.now_ms());
     }

@@ -11,15 +11,19 @@ pub mod call;
 pub mod clients;
 pub mod commands;
 pub mod cron;
+pub mod freeing;
 pub mod invalidate;
+pub mod jobs;
 pub mod limits;
 pub mod listen;
+pub mod loading;
 pub mod notice;
 pub mod output;
 pub mod pause;
 pub mod propagate;
 pub mod publish;
 pub mod redact;
+pub mod scripts;
 pub mod session;
 pub mod shutdown;
 pub mod stats;
@@ -38,10 +42,13 @@ use crate::config::Config;
 use crate::keyspace::{Db, Keyspace, Tuning};
 use crate::multi::WatchIndex;
 use crate::observe::Observe;
+use crate::persist::Persist;
 use crate::pubsub::PubSub;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
+use crate::script::Script;
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
+use crate::sys::signal::Signal;
 use crate::tracking::Tracking;
 use admit::Gates;
 use boot::Process;
@@ -82,8 +89,10 @@ pub struct Server {
     pub rng: Rng,
     pub life: Life,
     pub pause: Pause,
+    pub script: Script,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub persist: Persist,
 }
 
 /// What concerns the process as a whole.
@@ -103,11 +112,29 @@ pub struct Life {
     /// Bytes in use when the start was over, and the most since.
     pub startup_bytes: usize,
     pub peak: Peak,
+    /// How long the last fork took, in microseconds, and how many there were.
+    pub fork_us: u64,
+    pub forks: u64,
+    /// Who runs the commands of a log that is being read, and room for the answers.
+    pub loader: Option<Box<Session>>,
+    pub loader_answer: Vec<u8>,
+    /// A signal asked for the end, and cron has not seen to it yet.
+    pub asked_to_stop: Option<Signal>,
+    /// A pause before the log is written, for tests (DEBUG AOF-FLUSH-SLEEP).
+    pub flush_sleep_us: u64,
+    /// Connections that MIGRATE keeps.
+    pub peers: commands::migrate::Peers,
+    /// The loop, while commands run (`scripts`).
+    pub attendant: Option<Box<dyn scripts::Attendant>>,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Turns in a row in which the table of cached keys was too large.
     pub tracking_overruns: usize,
 }
+
+/// What one VM for scripts may take, unless half of the machine's memory is less. Unlike Redis, which
+/// takes what it gets.
+const VM_BYTES: usize = 4 << 30;
 
 /// How far ahead of the running command the entries of its successors are loaded.
 pub const NEAR: usize = 8;
@@ -146,14 +173,18 @@ impl Server {
                 ..Life::default()
             },
             pause: Pause::default(),
+            script: Script::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
+            persist: Persist::default(),
             config,
         };
         for (from, to) in &server.config.renamed_commands {
             // The configuration was refused if a name was wrong.
             let _ = server.table.rename(from, to);
         }
+        let half = crate::sys::process::total_system_memory() as usize / 2;
+        server.script.set_limit(half.min(VM_BYTES));
         server.apply_all();
         server.start_timers();
         server
@@ -181,6 +212,7 @@ impl Server {
             0 => usize::MAX,
             most => most as usize,
         };
+        self.apply_sanitizing();
     }
 
     /// What a client may send just now.
@@ -309,7 +341,7 @@ impl Server {
                 break;
             }
             query.pass();
-            if session.ending != Ending::No || session.parked.is_some() {
+            if session.ending != Ending::No || session.is_held() {
                 break;
             }
         }

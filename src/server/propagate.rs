@@ -19,6 +19,8 @@ pub enum Target {
     Everybody,
     /// What is said to those who are there now, and means nothing later: PUBLISH.
     Replicas,
+    /// What a script keeps from replicas.
+    Aof,
 }
 
 /// A command as the AOF and the replicas get it.
@@ -42,13 +44,16 @@ impl Record {
 }
 
 /// The execution unit that is open, and what it has to tell when it ends.
-#[derive(Default)]
 pub struct Unit {
     /// Calls that are open, one within the other.
     pub(super) depth: u32,
     records: Vec<Record>,
+    /// Where records go: what a script chose.
+    pub(super) to: u8,
     /// Its records are no transaction: what SCAN and RANDOMKEY removed on their way.
     pub(super) is_loose: bool,
+    /// Its answer waits until what it flushed is freed.
+    pub(super) awaits_freeing: bool,
     /// There is something to do when it ends.
     pub(super) is_eventful: bool,
     /// What the client that is served has cached and changed itself; `None` for everything.
@@ -57,10 +62,39 @@ pub struct Unit {
     pub(super) seen: Vec<Vec<Record>>,
 }
 
+/// The AOF (1) and replicas (2).
+pub(super) const EVERYBODY: u8 = 3;
+
+impl Default for Unit {
+    fn default() -> Unit {
+        Unit {
+            depth: 0,
+            records: Vec::new(),
+            to: EVERYBODY,
+            is_loose: false,
+            is_eventful: false,
+            own_invalid: Vec::new(),
+            awaits_freeing: false,
+            #[cfg(test)]
+            seen: Vec::new(),
+        }
+    }
+}
+
 impl Unit {
+    /// Whether a call is open within another.
+    pub fn is_nested(&self) -> bool {
+        self.depth > 1
+    }
+
     /// Whether a call is open.
     pub fn is_open(&self) -> bool {
         self.depth > 0
+    }
+
+    /// Whether nothing is to be told yet.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
     }
 
     fn push(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
@@ -82,6 +116,12 @@ impl Server {
 
     /// Adds a command to what the open unit tells.
     pub fn propagate(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
+        let target = match (self.unit.to, target) {
+            (EVERYBODY, target) => target,
+            (1, Target::Everybody | Target::Aof) => Target::Aof,
+            (2, Target::Everybody | Target::Replicas) => Target::Replicas,
+            _ => return,
+        };
         if self.propagates() {
             self.unit.push(db, argv, target);
         }
@@ -139,13 +179,26 @@ impl Server {
         }
     }
 
+    /// Adds a command to the log of writes.
+    #[inline]
+    pub(super) fn feed_log(&mut self, db: Option<DbIndex>, argv: &Argv) {
+        let (stamp, now_s) = (self.config.aof_timestamp_enabled, self.clock.now_s());
+        self.persist.aof.feed(db, argv, now_s, stamp);
+    }
+
     /// Where everything goes that the AOF and the replicas are told: the records of one unit, in
     /// order, brackets included.
     fn propagate_unit(&mut self, records: Vec<Record>) {
+        if self.persist.aof.is_on() {
+            for record in records
+                .iter()
+                .filter(|record| record.target == Target::Everybody)
+            {
+                self.feed_log(record.db, &record.argv.as_argv());
+            }
+        }
         #[cfg(test)]
         self.unit.seen.push(records);
-        #[cfg(not(test))]
-        drop(records);
     }
 }
 
@@ -196,6 +249,7 @@ mod tests {
                     (None, _) => words,
                     (Some(db), Target::Everybody) => format!("{}: {words}", db.0),
                     (Some(db), Target::Replicas) => format!("{}, replicas: {words}", db.0),
+                    (Some(db), Target::Aof) => format!("{}, log: {words}", db.0),
                 }
             };
             let units = std::mem::take(&mut self.server.unit.seen);

@@ -107,6 +107,8 @@ pub struct Session {
     pub id: ClientId,
     pub db: DbIndex,
     pub resp: Resp,
+    /// Its commands were decided elsewhere: they come from a log or from a primary.
+    pub must_obey: bool,
     /// May run any command: authenticated, or nobody has to be.
     pub authenticated: bool,
     pub user: String,
@@ -120,12 +122,16 @@ pub struct Session {
     pub monitor: bool,
     /// Held back until a pause ends.
     pub paused: bool,
+    /// Its answer waits until the helper thread has freed what it flushed (`server::freeing`).
+    pub flushing: bool,
     /// States in which the gates look at every command.
     pub special: Special,
     /// What it has queued since MULTI.
     pub multi: Option<Box<Transaction>>,
     /// It may not be made to wait: EXEC runs its commands.
     pub deny_blocking: bool,
+    /// A script runs for it.
+    pub in_script: bool,
     /// It caches what it reads (`tracking`).
     pub tracks: bool,
     /// The command that waits for a key, if one does (`server::unblock`).
@@ -156,6 +162,7 @@ impl Session {
             id,
             db: DbIndex(0),
             resp: Resp::V2,
+            must_obey: false,
             authenticated: true,
             user: "default".into(),
             name: Vec::new(),
@@ -167,9 +174,11 @@ impl Session {
             no_touch: false,
             monitor: false,
             paused: false,
+            flushing: false,
             special: Special::default(),
             multi: None,
             deny_blocking: false,
+            in_script: false,
             tracks: false,
             parked: None,
             resumed: None,
@@ -190,7 +199,7 @@ impl Session {
     /// Nothing of what it has sent may run now.
     #[inline(always)]
     pub fn is_held(&self) -> bool {
-        self.paused || self.parked.is_some()
+        self.paused || self.flushing || self.parked.is_some()
     }
 
     /// Subscribed in RESP2: it may say little, for its answers could be taken for messages.

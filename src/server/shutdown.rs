@@ -6,8 +6,10 @@
 
 use super::Server;
 use crate::config::ShutdownFlags;
+use crate::persist::aof::State;
+use crate::persist::child::Purpose;
 use crate::sys::process;
-use crate::sys::signal::Signal;
+use crate::sys::signal::{self, Signal};
 use crate::sys::supervisor;
 
 /// The server would not stop; the log says why.
@@ -23,6 +25,8 @@ impl Server {
         };
         if self.stop(flags).is_err() {
             let name = signal.name();
+            // The next INT is a first one again.
+            signal::rearm();
             log::warn!(
                 "{name} received but errors trying to shut down the server, check the logs for \
                  more information"
@@ -30,22 +34,78 @@ impl Server {
         }
     }
 
+    /// SHUTDOWN ABORT: a signal that was not seen to yet counts as if it had not come.
+    pub fn abort_stop(&mut self) -> bool {
+        let asked = self.life.asked_to_stop.take().is_some();
+        if asked {
+            signal::rearm();
+            log::info!("Shutdown manually aborted.");
+        }
+        asked
+    }
+
     /// Ends the server with exit code 0. It refuses if data was to be saved and cannot be, unless
     /// forced.
     pub fn stop(&mut self, flags: ShutdownFlags) -> Result<(), Refused> {
         log::info!("User requested shutdown...");
         supervisor::sd_notify("STOPPING=1\n");
-        // Nothing writes snapshots yet. Who asks for one by name must hear that there is none; the
-        // save points alone are not a reason to stay.
-        if flags.save && !flags.force {
-            log::warn!("There is no way to save the DB yet, can't exit.");
-            supervisor::sd_notify("STATUS=Error trying to save the DB, can't exit.\n");
-            return Err(Refused);
-        }
+        self.save_before_the_end(flags)?;
         self.leave_no_traces();
         log::warn!("Redis is now ready to exit, bye bye...");
         self.life.exit = Some(0);
         Ok(())
+    }
+
+    /// Brings to disk what is to outlive us. It refuses if that cannot be done, unless forced.
+    fn save_before_the_end(&mut self, flags: ShutdownFlags) -> Result<(), Refused> {
+        let child = self.persist.child.as_ref().map(|job| job.purpose);
+        if child == Some(Purpose::Snapshot) {
+            log::warn!("There is a child saving an .rdb. Killing it!");
+            self.kill_child(Purpose::Snapshot);
+        }
+        // Half the data must not replace what is on disk.
+        if self.persist.loading.is_some() {
+            return Ok(());
+        }
+        if self.persist.aof.is_on() {
+            if child == Some(Purpose::Rewrite) {
+                if self.persist.aof.state == State::WaitRewrite {
+                    if !flags.force {
+                        log::warn!("Writing initial AOF, can't exit.");
+                        supervisor::sd_notify("STATUS=Writing initial AOF, can't exit.\n");
+                        return Err(Refused);
+                    }
+                    log::warn!("Writing initial AOF. Exiting anyway.");
+                }
+                log::warn!("There is a child rewriting the AOF. Killing it!");
+                self.kill_child(Purpose::Rewrite);
+            }
+            log::info!("Calling fsync() on the AOF file.");
+            self.flush_aof(true);
+            if let Err(error) = self.persist.aof.sync_all() {
+                let reason = crate::config::os_reason(&error);
+                log::warn!("Fail to fsync the AOF file: {reason}.");
+            }
+        }
+        self.persist.aof.note_end();
+        let by_points = !self.config.save.is_empty() && !flags.nosave;
+        if !by_points && !flags.save {
+            return Ok(());
+        }
+        log::info!("Saving the final RDB snapshot before exiting.");
+        supervisor::sd_notify("STATUS=Saving the final RDB snapshot\n");
+        match self.save_now() {
+            Ok(()) => Ok(()),
+            Err(_) if flags.force => {
+                log::warn!("Error trying to save the DB, exiting anyway.");
+                Ok(())
+            }
+            Err(_) => {
+                log::warn!("Error trying to save the DB, can't exit.");
+                supervisor::sd_notify("STATUS=Error trying to save the DB, can't exit.\n");
+                Err(Refused)
+            }
+        }
     }
 
     /// Removes the files that say that we are here.

@@ -14,9 +14,9 @@ use crate::keyspace::{DbIndex, Leave, Waste};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 
-/// For how long a synchronous flush waits for the helper thread, in microseconds. Entries and
-/// tables count as free at once, since nobody can reach them; this is for values beside them. It
-/// is enough for a thousand of those and holds up nobody; what is left is freed a little later.
+/// For how long a synchronous flush inside of a transaction or script waits for the helper thread,
+/// in microseconds: it can answer no later (`freeing`). Entries and tables count as free at once,
+/// since nobody can reach them; this is for values beside them.
 const SYNC_FLUSH_US: u64 = 2_000;
 
 /// A command that is over.
@@ -33,8 +33,10 @@ impl Server {
     #[inline(always)]
     pub(super) fn settle(&mut self, ran: Ran) {
         let told = ran.changed && self.propagates();
-        if told || self.has_effects() {
+        if self.has_effects() {
             self.settle_effects(&ran);
+        } else if told {
+            self.tell(&ran);
         }
     }
 
@@ -45,6 +47,15 @@ impl Server {
             || !effects.happened.is_empty()
             || effects.propagate.is_set()
             || !effects.sweeps.is_empty()
+    }
+
+    /// A command changed something, and that is all: on its own it goes straight to the log.
+    #[inline]
+    fn tell(&mut self, ran: &Ran) {
+        if self.unit.depth == 1 && self.unit.is_empty() && self.persist.aof.is_on() {
+            return self.feed_log(Some(ran.db), &ran.argv);
+        }
+        self.settle_effects(ran);
     }
 
     #[cold]
@@ -160,6 +171,9 @@ impl Server {
     /// What a change of whole databases means.
     #[cold]
     fn settle_sweep(&mut self, client: ClientId, sweep: Sweep) {
+        if sweep == Sweep::FlushedAll {
+            self.reset_snapshot();
+        }
         if !self.watch.is_empty() {
             self.touch_swept(sweep);
         }
@@ -228,8 +242,12 @@ impl Server {
                 self.bio.count_freed(doomed.objects);
             }
         }
-        if std::mem::take(&mut self.keyspace.shared.await_doomed) {
-            self.bio.await_idle(SYNC_FLUSH_US);
+        if std::mem::take(&mut self.keyspace.shared.await_doomed) && !self.bio.is_idle() {
+            if self.unit.depth == 1 {
+                self.unit.awaits_freeing = true;
+            } else {
+                self.bio.await_idle(SYNC_FLUSH_US);
+            }
         }
     }
 

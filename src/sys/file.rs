@@ -62,6 +62,38 @@ pub fn replace_content(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Has the kernel begin to write a stretch of a file to disk, and waits for the stretch before.
+/// So a long file reaches the disk as it is made, not in one go at the end.
+pub fn write_out(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let range = |offset: u64, flags| {
+            // SAFETY: the descriptor is open for the duration of the call; the rest are numbers.
+            let done = unsafe {
+                let (offset, len) = (offset as libc::off64_t, len as libc::off64_t);
+                libc::sync_file_range(file.as_raw_fd(), offset, len, flags)
+            };
+            match done {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        };
+        range(offset, libc::SYNC_FILE_RANGE_WRITE)?;
+        if let Some(before) = offset.checked_sub(len) {
+            let wait = libc::SYNC_FILE_RANGE_WAIT_BEFORE
+                | libc::SYNC_FILE_RANGE_WRITE
+                | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+            range(before, wait)?;
+        }
+        Ok(())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (offset, len);
+        file.sync_data()
+    }
+}
+
 /// Tells the kernel that these pages will not be read again soon, so they need not crowd out
 /// others. Only a hint: failure does not matter.
 pub fn drop_from_page_cache(file: &File, offset: u64, len: u64) {

@@ -4,6 +4,7 @@ pub mod pages;
 pub mod clock;
 pub mod crash;
 pub mod file;
+pub mod fork;
 pub mod memory;
 pub mod process;
 pub mod schedule;

@@ -71,6 +71,8 @@ impl Signals {
         );
         for (signal, action) in [
             (libc::SIGHUP, libc::SIG_IGN),
+            // A file that may not grow any more is an error of the write, nothing worse.
+            (libc::SIGXFSZ, libc::SIG_IGN),
             (libc::SIGPIPE, libc::SIG_IGN),
             (libc::SIGCHLD, libc::SIG_DFL),
             (
@@ -101,11 +103,11 @@ impl Signals {
         }
         last
     }
+}
 
-    /// Forgets the request, as SHUTDOWN ABORT asks for: the next INT is a first one again.
-    pub fn rearm(&self) {
-        SHUTDOWN_ASKED.store(false, Ordering::Release);
-    }
+/// Forgets the request, as SHUTDOWN ABORT asks for: the next INT is a first one again.
+pub fn rearm() {
+    SHUTDOWN_ASKED.store(false, Ordering::Release);
 }
 
 impl AsRawFd for Signals {
@@ -282,10 +284,10 @@ mod tests {
         }
         assert_eq!(signals.take(), Some(Signal::Terminate));
         assert_eq!(signals.take(), None);
-        signals.rearm();
+        rearm();
         // SAFETY: INT is handled from here on.
         unsafe { libc::raise(libc::SIGINT) };
         assert_eq!(signals.take(), Some(Signal::Interrupt));
-        signals.rearm();
+        rearm();
     }
 }

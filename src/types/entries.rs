@@ -333,6 +333,28 @@ impl Entries {
             .map(|entry| unsafe { entry.as_ref() })
     }
 
+    /// As `iter`, for those who look at what all entries hold: entries are loaded ahead.
+    pub fn iter_ahead(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        const AHEAD: usize = 16;
+        let mut items = self.table.iter();
+        let mut ring = [None::<EntryPtr>; AHEAD];
+        let mut at = 0;
+        let mut next = move |ring: &mut [Option<EntryPtr>; AHEAD]| {
+            let item = items.next();
+            if let Some(entry) = item {
+                prefetch(entry.to_bits() as *const u8);
+                prefetch((entry.to_bits() + 64) as *const u8);
+            }
+            at = (at + 1) % AHEAD;
+            std::mem::replace(&mut ring[at], item)
+        };
+        for _ in 0..AHEAD {
+            next(&mut ring);
+        }
+        // SAFETY: as in `pick`.
+        std::iter::from_fn(move || next(&mut ring).map(|entry| unsafe { entry.as_ref() }))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
         // SAFETY: as in `pick`.
         self.table.iter().map(|entry| unsafe { entry.as_ref() })

@@ -64,6 +64,15 @@ impl FieldList {
         }
     }
 
+    /// The fields of a listpack of threes, which is in order.
+    pub fn of_threes(lp: &[u8]) -> FieldList {
+        FieldList {
+            lp: lp.to_vec(),
+            armed_ms: 0,
+            counted: false,
+        }
+    }
+
     pub fn listpack(&self) -> &[u8] {
         &self.lp
     }

@@ -139,10 +139,16 @@ pub fn remove(set: &mut Vec<u8>, n: i64) -> bool {
 /// The bytes that Redis keeps for the same set.
 pub fn to_redis(set: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(8 + set.len());
+    write_redis(set, &mut out);
+    out
+}
+
+/// The same, in place of what `out` holds.
+pub fn write_redis(set: &[u8], out: &mut Vec<u8>) {
+    out.clear();
     out.extend_from_slice(&(width(set) as u32).to_le_bytes());
     out.extend_from_slice(&(len(set) as u32).to_le_bytes());
     out.extend_from_slice(&set[1..]);
-    out
 }
 
 /// Reads what `to_redis` writes.
@@ -150,6 +156,13 @@ pub fn to_redis(set: &[u8]) -> Vec<u8> {
 /// # Errors
 /// If the bytes are none that Redis would write: a wrong width or length, or no ascending order.
 pub fn from_redis(bytes: &[u8]) -> Result<Vec<u8>, NotAnIntset> {
+    let mut set = Vec::with_capacity(1 + bytes.len());
+    read_redis(bytes, &mut set)?;
+    Ok(set)
+}
+
+/// The same, in place of what `set` holds.
+pub fn read_redis(bytes: &[u8], set: &mut Vec<u8>) -> Result<(), NotAnIntset> {
     let (head, ints) = bytes.split_at_checked(8).ok_or(NotAnIntset)?;
     let word = |at| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let (width, len) = (word(0), word(4));
@@ -157,11 +170,11 @@ pub fn from_redis(bytes: &[u8]) -> Result<Vec<u8>, NotAnIntset> {
     if !matches!(width, 2 | 4 | 8) || size != Some(ints.len()) {
         return Err(NotAnIntset);
     }
-    let mut set = Vec::with_capacity(1 + ints.len());
+    set.clear();
     set.push(width as u8);
     set.extend_from_slice(ints);
-    let ascending = iter(&set).is_sorted_by(|a, b| a < b);
-    ascending.then_some(set).ok_or(NotAnIntset)
+    let ascending = iter(set).is_sorted_by(|a, b| a < b);
+    ascending.then_some(()).ok_or(NotAnIntset)
 }
 
 /// Walks everything and panics where something is not in order.

@@ -1,6 +1,7 @@
 //! Started from a configuration: how many clients, which sockets, which names.
 
 use super::text;
+use crate::support::client::{Client, Value};
 use crate::support::server::Server;
 use redis::Commands;
 
@@ -81,4 +82,32 @@ fn sigterm_ends_it_well() {
     assert_eq!(server.wait().code(), Some(0));
     assert!(super::is_closed(&mut client));
     assert!(server.log().contains("bye bye"), "{}", server.log());
+}
+
+#[test]
+fn a_synchronous_flush_answers_when_the_memory_is_free() {
+    let server = Server::ours().start();
+    let mut client = server.client();
+    let long = "x".repeat(2000);
+    for key in 0..200 {
+        client.run(&format!("SETRANGE big:{key} 400000 {long}"));
+    }
+    let used = |client: &mut Client| -> u64 {
+        let info = client.run("INFO memory").text();
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix("used_memory:"));
+        line.expect("INFO tells").trim().parse().expect("a number")
+    };
+    let before = used(&mut client);
+    // What comes behind it in the same write waits as well.
+    client
+        .send_raw(b"FLUSHALL SYNC\r\nDBSIZE\r\n")
+        .expect("the server reads");
+    assert_eq!(client.reply(), Value::Simple(b"OK".to_vec()));
+    assert_eq!(client.reply(), Value::Int(0));
+    let after = used(&mut client);
+    assert!(before > after + 70_000_000, "{before} to {after}");
+    client.run("SET a b");
+    assert_eq!(client.run("FLUSHALL"), Value::Simple(b"OK".to_vec()));
 }

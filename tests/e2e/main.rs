@@ -15,6 +15,7 @@ mod monitor;
 mod pause;
 mod protocol;
 mod pubsub;
+mod scripts;
 mod sockets;
 mod time;
 mod tracking;

@@ -227,6 +227,12 @@ impl Server {
         }
     }
 
+    /// Starts again without waiting for it to answer: it is not expected to.
+    pub fn relaunch(&mut self) {
+        self.kill();
+        self.launch();
+    }
+
     /// Starts again on the same port, in the same folder.
     pub fn restart(&mut self) {
         self.kill();

@@ -2,6 +2,7 @@
 //! walks and looks behind a value are in the files beside.
 
 mod copy;
+pub mod dump;
 mod expire;
 mod flush;
 mod object;

@@ -5,35 +5,6 @@
 
 use crate::types::stream::{Group, Stream, StreamId};
 
-/// How many entries were added up to `id`, if that can be told.
-pub fn position(stream: &Stream, id: StreamId) -> Option<u64> {
-    if stream.entries_added() == 0 {
-        return Some(0);
-    }
-    if stream.is_empty() && id <= stream.last_id() {
-        return Some(stream.entries_added());
-    }
-    if id != StreamId::MIN && id < stream.max_deleted_id() {
-        return None;
-    }
-    if id == stream.last_id() {
-        return Some(stream.entries_added());
-    }
-    if id > stream.last_id() {
-        return None;
-    }
-    let first = stream.first_id();
-    if stream.max_deleted_id() == StreamId::MIN || stream.max_deleted_id() < first {
-        if id < first {
-            return Some(stream.entries_added() - stream.len());
-        }
-        if id == first {
-            return Some(stream.entries_added() - stream.len() + 1);
-        }
-    }
-    None
-}
-
 /// How many entries a group has yet to read, if that can be told.
 pub fn lag(stream: &Stream, group: &Group) -> Option<i64> {
     let added = stream.entries_added();
@@ -47,7 +18,7 @@ pub fn lag(stream: &Stream, group: &Group) -> Option<i64> {
     }
     let read = match group.entries_read {
         Some(read) if !stream.has_tombstones(group.last_id) => Some(read),
-        _ => position(stream, group.last_id),
+        _ => stream.position(group.last_id),
     };
     read.map(|read| added as i64 - read as i64)
 }
@@ -61,7 +32,7 @@ pub fn advance(stream: &Stream, group: &mut Group, id: StreamId) {
         {
             *read += 1
         }
-        read if stream.entries_added() > 0 => *read = position(stream, id),
+        read if stream.entries_added() > 0 => *read = stream.position(id),
         _ => {}
     }
     group.last_id = id;

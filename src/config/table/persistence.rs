@@ -14,13 +14,16 @@ pub static TABLE: &[Directive] = &[
         true,
         at!(stop_writes_on_bgsave_error),
     ),
-    boolean("rdbcompression", true, at!(rdbcompression)),
+    boolean("rdbcompression", true, at!(rdbcompression)).apply(Apply::Encodings),
     boolean("rdbchecksum", true, at!(rdbchecksum)).immutable(),
-    words::<SanitizeDump>("sanitize-dump-payload", 0, at!(sanitize_dump_payload)),
+    words::<SanitizeDump>("sanitize-dump-payload", 0, at!(sanitize_dump_payload))
+        .apply(Apply::Encodings),
     text("dbfilename", "dump.rdb", at!(dbfilename))
         .protected()
         .check(checks::dbfilename),
     boolean("rdb-del-sync-files", false, at!(rdb_del_sync_files)),
+    // For those who move to an older server: the version of the format that is written.
+    int("rdb-save-version", 12, (9, 12), at!(rdb_save_version)).apply(Apply::Encodings),
     boolean(
         "rdb-save-incremental-fsync",
         true,

@@ -16,7 +16,7 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "ping",
             arity: -1,
-            flags: all(&[FAST, SUBSCRIBER]),
+            flags: all(&[FAST, SUBSCRIBER, TELLS_DISK_ERROR]),
             group: Group::Connection,
             usage: "[message:string]",
             since: "1.0.0",

@@ -1,4 +1,4 @@
-//! Small questions to the server as a whole: TIME, LASTSAVE, ROLE.
+//! Small questions to the server as a whole: TIME, ROLE.
 
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
@@ -36,36 +36,20 @@ pub static TABLE: &[ServerCommand] = &[
         run: role,
         subcommands: &[],
     },
-    Entry {
-        spec: Spec {
-            name: "lastsave",
-            arity: 1,
-            flags: all(&[LOADING, STALE, FAST]),
-            group: Group::Server,
-            acl: &["admin", "dangerous"],
-            since: "1.0.0",
-            summary: "When the data was last saved.",
-            complexity: "O(1)",
-            tips: &["nondeterministic_output"],
-            ..Spec::BASE
-        },
-        run: lastsave,
-        subcommands: &[],
-    },
 ];
 
 /// TIME. Not that of the turn but of this very moment, as far as the clock runs.
 fn time(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
-    server.clock.refresh();
-    let us = server.clock.unix_us();
+    // Within a transaction or a script time stands still.
+    let us = if server.unit.is_nested() {
+        server.keyspace.now_ms() * 1000
+    } else {
+        server.clock.refresh();
+        server.clock.unix_us()
+    };
     reply.array(2)?;
     reply.bulk_int(us / 1_000_000)?;
     reply.bulk_int(us % 1_000_000)
-}
-
-/// LASTSAVE. As in Redis, the start counts as a save.
-fn lastsave(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
-    reply.int(server.life.started_ms / 1000)
 }
 
 /// ROLE: that of a primary without replicas.

@@ -5,14 +5,18 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod functions;
 pub mod info;
 pub mod latency;
 pub mod lolwut;
 pub mod memory;
+pub mod migrate;
 pub mod misc;
 pub mod modules;
 pub mod monitor;
+pub mod persistence;
 pub mod pubsub;
+pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
 pub mod transactions;
@@ -32,10 +36,14 @@ pub const TABLES: &[&[ServerCommand]] = &[
     latency::TABLE,
     lolwut::TABLE,
     memory::TABLE,
+    migrate::TABLE,
     misc::TABLE,
+    functions::TABLE,
     modules::TABLE,
     monitor::TABLE,
     pubsub::TABLE,
+    persistence::TABLE,
+    scripting::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
     transactions::TABLE,

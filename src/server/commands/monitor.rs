@@ -107,7 +107,10 @@ fn monitor_line(session: &Session, command: &str, argv: &Argv) -> Vec<u8> {
     let mut line = Vec::new();
     let (db, unix) = (session.db.0, if session.is_unix { "unix:" } else { "" });
     let address = &session.addresses.0;
-    let address = if session.is_unix {
+    let unix = if session.in_script { "" } else { unix };
+    let address = if session.in_script {
+        "lua"
+    } else if session.is_unix {
         address.strip_suffix(":0").unwrap_or(address)
     } else {
         address

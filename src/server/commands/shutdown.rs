@@ -28,7 +28,7 @@ fn shutdown(
     server: &mut Server,
     session: &mut Session,
     args: &mut Args,
-    _: &mut Reply,
+    reply: &mut Reply,
 ) -> CmdResult {
     let mut flags = ShutdownFlags::default();
     let mut abort = false;
@@ -52,8 +52,10 @@ fn shutdown(
         return Err(CmdError::Syntax);
     }
     if abort {
-        // A shutdown waits for nobody yet, so none is ever in progress when a command runs.
-        return Err(CmdError::Fixed("ERR No shutdown in progress."));
+        return match server.abort_stop() {
+            true => reply.ok(),
+            false => Err(CmdError::Fixed("ERR No shutdown in progress.")),
+        };
     }
     server
         .stop(flags)

@@ -505,10 +505,19 @@ impl Pack {
         let mut old = self.take(hash);
         let (depth, pattern) = (old.depth, old.pattern);
         assert!(depth < DEPTH_MAX, "a keyed hash spreads what it is given");
-        let (items, bytes) = (old.len() / 2 + 16, old.live() / 2);
-        let half = |pattern| Segment::new(pattern, depth + 1, self.paired, items, bytes);
-        let (mut lower, mut upper) = (half(pattern), half(pattern | 1 << depth));
         let choose = |hash: u64| (hash >> depth & 1) as usize;
+        // Records that come in the order of another table may all belong to one half.
+        let (mut items, mut bytes) = ([0; 2], [0; 2]);
+        old.each(&mut |record: Record| {
+            let half = choose(hash_atom(&self.hasher, record.key));
+            items[half] += 1;
+            bytes[half] += Draft(record).size();
+        });
+        let half = |pattern, at: usize| {
+            let (items, bytes) = (items[at] + 16, bytes[at]);
+            Segment::new(pattern, depth + 1, self.paired, items, bytes)
+        };
+        let (mut lower, mut upper) = (half(pattern, 0), half(pattern | 1 << depth, 1));
         old.drain(&self.hasher, choose, &mut [&mut lower, &mut upper]);
         self.put(lower);
         self.put(upper);

@@ -241,3 +241,20 @@ fn five_million_members() {
         .count();
     eprintln!("1 M lookups of {found} in {} us", mono_us() - start);
 }
+
+/// The order in which a table gives its records is the worst in which another can get them.
+#[test]
+fn a_copy_in_the_order_of_the_original_ends() {
+    let hasher = KeyHasher::new([1, 2, 3, 4]);
+    let mut pack = Pack::of_members(hasher.clone());
+    let names: Vec<String> = (0..5_000).map(|n| format!("member:{n}")).collect();
+    for name in &names {
+        pack.add(Atom::of(name.as_bytes()));
+    }
+    let mut copy = Pack::of_members(hasher);
+    for record in pack.iter() {
+        assert!(copy.add(record.key));
+    }
+    copy.check();
+    assert_eq!(copy.len(), pack.len());
+}

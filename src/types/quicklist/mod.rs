@@ -374,6 +374,12 @@ impl Quicklist {
         self.restore_depth();
     }
 
+    /// Adds a node of a list that is being read at the end.
+    pub fn push_node_back(&mut self, node: Node) {
+        self.insert_node(self.nodes, node);
+        self.restore_depth();
+    }
+
     /// Removes the element at an end, after `take` has seen it.
     #[inline]
     pub fn pop<R>(&mut self, end: End, take: impl FnOnce(Item) -> R) -> Option<R> {

@@ -86,6 +86,12 @@ impl StreamId {
         ((self.ms as u128) << 64 | self.seq as u128).to_be_bytes()
     }
 
+    /// The id of the sixteen bytes that `to_key` makes.
+    pub fn from_key(key: [u8; 16]) -> StreamId {
+        let both = u128::from_be_bytes(key);
+        StreamId::new((both >> 64) as u64, both as u64)
+    }
+
     /// The text, written into `buffer`.
     pub fn text(self, buffer: &mut IdText) -> &[u8] {
         let mut number = itoa::Buffer::new();

@@ -37,6 +37,10 @@ impl Log {
         self.len
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Bytes of the runs themselves.
     pub fn bytes(&self) -> usize {
         self.runs.len() * RUN * size_of::<Node>()

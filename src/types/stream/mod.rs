@@ -20,10 +20,9 @@ mod tests;
 
 pub use group::{Consumer, ConsumerId, Group, Pending};
 pub use id::{IdText, StreamId, parse_part};
-pub use node::Entry;
+pub use node::{Entry, Node};
 
 use log::{Log, Place};
-use node::Node;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -122,6 +121,28 @@ impl Stream {
 
     pub fn nodes(&self) -> usize {
         self.log.len()
+    }
+
+    /// All nodes in order.
+    pub fn iter_nodes(&self) -> impl Iterator<Item = &Node> {
+        self.log.iter()
+    }
+
+    /// Adds a node of a stream that is being read; false if its ids do not follow those before.
+    /// `set_ids` comes last.
+    pub fn push_node(&mut self, node: Node) -> bool {
+        let last = node.last_id();
+        if !self.log.is_empty() && node.master <= self.last_id || node.live == 0 {
+            return false;
+        }
+        if self.len == 0 {
+            self.first_id = node.first_live_id();
+        }
+        self.bytes += node.capacity();
+        self.len += node.live as u64;
+        self.log.push(node);
+        self.last_id = last;
+        true
     }
 
     /// Nodes of the radix tree that Redis would have.
@@ -377,6 +398,35 @@ impl Stream {
         if self.log.get(at).is_some_and(|node| node.live == 0) {
             self.remove_node(at);
         }
+    }
+
+    /// How many entries were added up to `id`, if that can be told.
+    pub fn position(&self, id: StreamId) -> Option<u64> {
+        if self.entries_added == 0 {
+            return Some(0);
+        }
+        if self.is_empty() && id <= self.last_id {
+            return Some(self.entries_added);
+        }
+        if id != StreamId::MIN && id < self.max_deleted_id {
+            return None;
+        }
+        if id == self.last_id {
+            return Some(self.entries_added);
+        }
+        if id > self.last_id {
+            return None;
+        }
+        let first = self.first_id;
+        if self.max_deleted_id == StreamId::MIN || self.max_deleted_id < first {
+            if id < first {
+                return Some(self.entries_added - self.len);
+            }
+            if id == first {
+                return Some(self.entries_added - self.len + 1);
+            }
+        }
+        None
     }
 
     /// Whether some group still waits for an entry: it is pending, or was not delivered yet.

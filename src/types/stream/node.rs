@@ -212,6 +212,12 @@ impl Node {
         self.iter().last().map_or(self.master, |entry| entry.id)
     }
 
+    /// The id of the first entry that was not deleted, or 0-0.
+    pub fn first_live_id(&self) -> StreamId {
+        let live = self.iter().find(|entry| !entry.deleted);
+        live.map_or(StreamId::MIN, |entry| entry.id)
+    }
+
     /// Marks an entry of this node as deleted.
     pub fn delete(&mut self, at: Mark) {
         debug_assert_eq!(self.bytes[at.0] & DELETED, 0);
@@ -222,38 +228,127 @@ impl Node {
 
     /// The node as Redis writes it.
     pub fn to_listpack(&self) -> Vec<u8> {
-        let mut lp = listpack::new();
+        let mut lp = Vec::new();
+        self.write_listpack(&mut lp);
+        lp
+    }
+
+    /// The same, in place of what `lp` holds.
+    pub fn write_listpack(&self, lp: &mut Vec<u8>) {
+        lp.clear();
+        lp.extend_from_slice(&listpack::EMPTY);
         let (count, names, _) = self.names();
         for n in [self.live as i64, self.deleted as i64, count as i64] {
-            listpack::push_back(&mut lp, Item::Int(n));
+            listpack::push_back(lp, Item::Int(n));
         }
         let mut at = 0;
         for _ in 0..count {
-            listpack::push_back(&mut lp, listpack::get(names, at));
+            listpack::push_back(lp, listpack::get(names, at));
             at += listpack::body_len(names, at);
         }
-        listpack::push_back(&mut lp, Item::Int(0));
+        listpack::push_back(lp, Item::Int(0));
         for entry in self.iter() {
             let (ms, seq) = self.relative(entry.id);
             let flags = self.bytes[entry.offset];
             for n in [flags as i64, ms as i64, seq] {
-                listpack::push_back(&mut lp, Item::Int(n));
+                listpack::push_back(lp, Item::Int(n));
             }
             let parts = if flags & SAME_FIELDS != 0 {
                 entry
                     .pairs()
-                    .for_each(|(_, value)| listpack::push_back(&mut lp, value));
+                    .for_each(|(_, value)| listpack::push_back(lp, value));
                 entry.fields + 3
             } else {
-                listpack::push_back(&mut lp, Item::Int(entry.fields as i64));
+                listpack::push_back(lp, Item::Int(entry.fields as i64));
                 for (name, value) in entry.pairs() {
-                    listpack::append(&mut lp, [name, value]);
+                    listpack::append(lp, [name, value]);
                 }
                 entry.fields * 2 + 4
             };
-            listpack::push_back(&mut lp, Item::Int(parts as i64));
+            listpack::push_back(lp, Item::Int(parts as i64));
         }
-        lp
+    }
+
+    /// The node that a listpack of Redis is, or what is wrong with it. The listpack is valid.
+    pub fn from_listpack(master: StreamId, lp: &[u8]) -> Result<Node, &'static str> {
+        const SHORT: &str = "a stream's node ends before its entries do";
+        let mut items = listpack::iter(lp);
+        let int = |items: &mut listpack::Iter| match items.next() {
+            Some(Item::Int(n)) => Ok(n),
+            Some(Item::Text(_)) => Err("a text where a stream's node has a number"),
+            None => Err(SHORT),
+        };
+        let (live, deleted) = (int(&mut items)?, int(&mut items)?);
+        let names = int(&mut items)?;
+        if names < 0 || names > lp.len() as i64 {
+            return Err("a stream's node has more fields than bytes");
+        }
+        let mut bytes = Vec::with_capacity(lp.len());
+        write_varint(&mut bytes, names as u64);
+        for _ in 0..names {
+            listpack::write_body(&mut bytes, items.next().ok_or(SHORT)?);
+        }
+        if int(&mut items)? != 0 {
+            return Err("no zero behind the fields of a stream's node");
+        }
+        let mut node = Node {
+            master,
+            live: 0,
+            deleted: 0,
+            listpack_rest: 0,
+            bytes,
+        };
+        let mut last = None;
+        while let Some(flags) = items.next() {
+            let Item::Int(flags @ 0..=3) = flags else {
+                return Err("unknown flags of a stream's entry");
+            };
+            let (ms, seq) = (int(&mut items)?, int(&mut items)?);
+            let id = StreamId {
+                ms: master.ms.wrapping_add(ms as u64),
+                seq: master.seq.wrapping_add(seq as u64),
+            };
+            let rises = last.map_or(id == master, |last| id > last);
+            if !rises || ms < 0 {
+                return Err("the ids of a stream's node do not rise");
+            }
+            last = Some(id);
+            let same = flags as u8 & SAME_FIELDS != 0;
+            node.bytes.push(flags as u8);
+            write_varint(&mut node.bytes, ms as u64);
+            write_varint(&mut node.bytes, zigzag(seq));
+            let (count, parts) = match same {
+                true => (names, names + 3),
+                false => {
+                    let fields = int(&mut items)?;
+                    if fields < 0 || fields > lp.len() as i64 {
+                        return Err("a stream's entry has more fields than bytes");
+                    }
+                    write_varint(&mut node.bytes, fields as u64);
+                    (fields * 2, fields * 2 + 4)
+                }
+            };
+            for _ in 0..count {
+                listpack::write_body(&mut node.bytes, items.next().ok_or(SHORT)?);
+            }
+            if int(&mut items)? != parts {
+                return Err("a stream's entry has another length than it says");
+            }
+            match flags as u8 & DELETED {
+                0 => node.live += 1,
+                _ => node.deleted += 1,
+            }
+        }
+        if (node.live as i64, node.deleted as i64) != (live, deleted) {
+            return Err("a stream's node counts its entries wrong");
+        }
+        // What the listpack of today would be, whatever form the numbers came in.
+        node.listpack_rest = u32::MAX / 2;
+        let len = node.to_listpack().len();
+        let counters = int_len(live) + int_len(deleted);
+        node.listpack_rest = (len - counters) as u32;
+        node.seal();
+        Ok(node)
     }
 
     /// Walks all invariants; for tests and DEBUG.

@@ -7,6 +7,7 @@ mod crash;
 mod data;
 mod list;
 mod protocol;
+mod reload;
 mod state;
 
 use crate::command::spec::*;
@@ -59,6 +60,8 @@ const MANY: usize = usize::MAX;
 /// All tools, as HELP lists them.
 #[rustfmt::skip]
 static TOOLS: &[Tool] = &[
+    tool("AOF-FLUSH-SLEEP", 1..=1, reload::flush_sleep, &[
+        "AOF-FLUSH-SLEEP <microseconds>", "    Sleep before the log is written."]),
     tool("ASSERT", 0..=0, crash::assert, &[
         "ASSERT", "    End the server as a failed assertion does."]),
     tool("CHANGE-REPL-ID", 0..=0, state::change_repl_id, &[
@@ -85,6 +88,8 @@ static TOOLS: &[Tool] = &[
         "HTSTATS-KEY <key> [full]", "    The same for the table inside a value."]),
     tool("LISTPACK", 1..=1, list::listpack, &[
         "LISTPACK <key>", "    Print the listpack of a small value to the standard output."]),
+    tool("LOADAOF", 0..=0, reload::load_aof, &[
+        "LOADAOF", "    Write the log, empty the server and load the log."]),
     tool("LOG", 1..=1, state::log, &[
         "LOG <text>", "    Write a line to the log."]),
     tool("OBJECT", 1..=1, data::object, &[
@@ -117,11 +122,20 @@ static TOOLS: &[Tool] = &[
         "SEED <number>", "    Let every random pick follow from this number from now on."]),
     tool("SEGFAULT", 0..=0, crash::segfault, &[
         "SEGFAULT", "    End the server by a memory fault."]),
+    tool("RELOAD", 0..=MANY, reload::reload, &[
+        "RELOAD [option ...]",
+        "    Save a snapshot, empty the server and load the snapshot. Options:",
+        "    * MERGE: keys that are there already are replaced.",
+        "    * NOFLUSH: nothing is emptied; without MERGE, keys that are there are an error.",
+        "    * NOSAVE: the snapshot that is there is loaded."]),
     tool("SET-ACTIVE-EXPIRE", 1..=1, state::set_active_expire, &[
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Without it, overdue keys stay until somebody asks for them."]),
-    tool("SET-DISABLE-DENY-SCRIPTS", 1..=1, accept, &[
-        "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Accepted."]),
+    tool("SET-DISABLE-DENY-SCRIPTS", 1..=1, state::set_disable_deny_scripts, &[
+        "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Let scripts call what is not for them."]),
+    tool("SET-SKIP-CHECKSUM-VALIDATION", 1..=1, reload::skip_checksum, &[
+        "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+        "    With it, the sums of files and of RESTORE's payloads are not looked at."]),
     tool("SLEEP", 1..=1, state::sleep, &[
         "SLEEP <seconds>", "    Stop the server for a while."]),
     tool("STRUCTSIZE", 0..=0, state::struct_sizes, &[

@@ -83,9 +83,9 @@ fn keys(server: &Server, text: &mut Text) {
     );
     text.line("evicted_keys", keys.evicted);
     text.line("evicted_clients", server.stats.evicted_clients);
+    text.line("evicted_scripts", server.script.evicted);
     text.lines(
         &[
-            "evicted_scripts",
             "total_eviction_exceeded_time",
             "current_eviction_exceeded_time",
         ],
@@ -97,11 +97,11 @@ fn keys(server: &Server, text: &mut Text) {
     text.line("pubsub_channels", pubsub.len(Scope::Channel));
     text.line("pubsub_patterns", pubsub.len(Scope::Pattern));
     text.line("pubsubshard_channels", pubsub.len(Scope::Shard));
+    text.line("latest_fork_usec", server.life.fork_us);
+    text.line("total_forks", server.life.forks);
+    text.line("migrate_cached_sockets", server.life.peers.len());
     text.lines(
         &[
-            "latest_fork_usec",
-            "total_forks",
-            "migrate_cached_sockets",
             "slave_expires_tracked_keys",
             "active_defrag_hits",
             "active_defrag_misses",

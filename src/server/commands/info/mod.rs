@@ -4,6 +4,7 @@
 //! are what they say; what this server has no part for yet has the value that is true of it: none.
 
 mod counters;
+mod persistence;
 mod process;
 mod state;
 
@@ -60,7 +61,7 @@ const SECTIONS: &[Section] = &[
     section("Server", Shown::Always, process::server),
     section("Clients", Shown::Always, state::clients),
     section("Memory", Shown::Always, process::memory),
-    section("Persistence", Shown::Always, state::persistence),
+    section("Persistence", Shown::Always, persistence::persistence),
     section("Threads", Shown::Always, process::threads),
     section("Stats", Shown::Always, counters::stats),
     section("Replication", Shown::Always, state::replication),

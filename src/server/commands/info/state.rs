@@ -29,66 +29,13 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("total_blocking_keys_on_nokey", until_gone);
 }
 
-pub fn persistence(server: &Server, text: &mut Text) {
-    text.lines(
-        &[
-            "loading",
-            "async_loading",
-            "current_cow_peak",
-            "current_cow_size",
-            "current_cow_size_age",
-        ],
-        0,
-    );
-    text.line("current_fork_perc", "0.00");
-    text.lines(
-        &["current_save_keys_processed", "current_save_keys_total"],
-        0,
-    );
-    text.line("rdb_changes_since_last_save", server.effects.dirty);
-    text.line("rdb_bgsave_in_progress", 0);
-    text.line("rdb_last_save_time", server.life.started_ms / 1000);
-    text.line("rdb_last_bgsave_status", "ok");
-    text.lines(
-        &["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"],
-        -1,
-    );
-    text.lines(
-        &[
-            "rdb_saves",
-            "rdb_last_cow_size",
-            "rdb_last_load_keys_expired",
-            "rdb_last_load_keys_loaded",
-            "aof_enabled",
-            "aof_rewrite_in_progress",
-            "aof_rewrite_scheduled",
-        ],
-        0,
-    );
-    text.lines(
-        &["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"],
-        -1,
-    );
-    text.line("aof_last_bgrewrite_status", "ok");
-    text.lines(&["aof_rewrites", "aof_rewrites_consecutive_failures"], 0);
-    text.line("aof_last_write_status", "ok");
-    text.lines(
-        &[
-            "aof_last_cow_size",
-            "module_fork_in_progress",
-            "module_fork_last_cow_size",
-        ],
-        0,
-    );
-}
-
 pub fn replication(server: &Server, text: &mut Text) {
     text.line("role", "master");
     text.line("connected_slaves", 0);
     text.line("master_failover_state", "no-failover");
     text.line("master_replid", &server.life.replid);
     text.line("master_replid2", "0".repeat(40));
-    text.line("master_repl_offset", 0);
+    text.line("master_repl_offset", server.persist.aof.offset);
     text.line("second_repl_offset", -1);
     text.line("repl_backlog_active", 0);
     text.line("repl_backlog_size", server.config.repl_backlog_size);
@@ -139,10 +86,13 @@ pub fn keysizes(server: &Server, text: &mut Text) {
                 .map(|(size, count)| format!("{}={count}", power_of_two(size)))
                 .collect();
             let what = match kind {
-                Kind::String => "sizes",
-                _ => "items",
+                Kind::String => "strings_sizes",
+                Kind::List => "lists_items",
+                Kind::Set => "sets_items",
+                Kind::Zset => "zsets_items",
+                Kind::Hash | Kind::Stream => "hashes_items",
             };
-            let name = format!("db{}_distrib_{}s_{what}", index.0, kind.name());
+            let name = format!("db{}_distrib_{what}", index.0);
             text.line(&name, counts.join(","));
         }
     }

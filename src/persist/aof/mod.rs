@@ -1,0 +1,542 @@
+//! The log of writes: every change as the command that repeats it, in files that together make the
+//! data.
+//!
+//! ```text
+//!   appendonlydir/
+//!     appendonly.aof.manifest        which files count (`manifest`)
+//!     appendonly.aof.2.base.rdb      the data at some moment (`rewrite`)
+//!     appendonly.aof.7.incr.aof      what was written since
+//! ```
+//!
+//! `feed` appends to a buffer; `flush` writes it, before any answer of the same turn leaves, and has
+//! it synced as `appendfsync` says. A rewrite begins a new increment at the fork, the child writes a
+//! new base, and exchanging the manifest makes both count.
+//!
+//! While the log is being switched on (`WaitRewrite`) its increment has a temporary name: until the
+//! first base is there it makes no data.
+
+pub mod commands;
+pub mod flush;
+pub mod manifest;
+pub mod read;
+pub mod syncer;
+
+use super::reason;
+use crate::keyspace::DbIndex;
+use crate::resp::request::Argv;
+use crate::sys::file;
+use manifest::Manifest;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use syncer::Syncer;
+
+/// Whether there is a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum State {
+    #[default]
+    Off,
+    On,
+    /// It will be on when its first base is written.
+    WaitRewrite,
+}
+
+/// How rewrites went.
+#[derive(Clone, Debug)]
+pub struct Rewrites {
+    pub count: u64,
+    pub failures_in_a_row: u64,
+    pub last_failed: bool,
+    pub last_took_s: i64,
+    pub last_copied_bytes: u64,
+    /// One is due as soon as no other child is at work.
+    pub scheduled: bool,
+    /// After failures, in minutes and monotonic milliseconds: how long to wait, and until when.
+    delay_min: u64,
+    next_ms: u64,
+}
+
+impl Default for Rewrites {
+    fn default() -> Self {
+        Rewrites {
+            count: 0,
+            failures_in_a_row: 0,
+            last_failed: false,
+            last_took_s: -1,
+            last_copied_bytes: 0,
+            scheduled: false,
+            delay_min: 0,
+            next_ms: 0,
+        }
+    }
+}
+
+/// Failures in a row after which rewrites are held back, and for how long at most; as in Redis.
+const FAILURES_MAX: u64 = 3;
+const DELAY_MAX_MIN: u64 = 60;
+
+impl Rewrites {
+    /// Whether so many rewrites have failed that the next has to wait.
+    pub fn is_held_back(&mut self, now_ms: u64) -> bool {
+        if self.failures_in_a_row < FAILURES_MAX {
+            (self.delay_min, self.next_ms) = (0, 0);
+            return false;
+        }
+        if self.next_ms != 0 {
+            if now_ms < self.next_ms {
+                return true;
+            }
+            self.next_ms = 0;
+            return false;
+        }
+        self.delay_min = (self.delay_min * 2).clamp(1, DELAY_MAX_MIN);
+        self.next_ms = now_ms + self.delay_min * 60_000;
+        log::warn!(
+            "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in \
+             {} minutes",
+            self.delay_min
+        );
+        true
+    }
+}
+
+/// See the head of this file.
+#[derive(Default)]
+pub struct Aof {
+    pub state: State,
+    /// `appenddirname` and `appendfilename`.
+    directory: PathBuf,
+    name: String,
+    pub manifest: Manifest,
+    buffer: Vec<u8>,
+    file: Option<File>,
+    /// Bytes of the current increment.
+    increment_bytes: u64,
+    /// Bytes of all files that count, and what that was after the last rewrite.
+    pub size: u64,
+    pub base_size: u64,
+    selected: Option<DbIndex>,
+    /// How many commands were told so far: what replicas go by.
+    pub offset: u64,
+    /// Where the temporary increment begins.
+    begun_at: u64,
+    /// The second that was last noted among the commands.
+    stamped_s: i64,
+    syncer: Syncer,
+    progress: flush::Progress,
+    pub rewrites: Rewrites,
+}
+
+impl Aof {
+    /// Where the log is.
+    pub fn locate(&mut self, directory: &[u8], name: &[u8]) {
+        self.directory = PathBuf::from(String::from_utf8_lossy(directory).as_ref());
+        self.name = String::from_utf8_lossy(name).into_owned();
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn temporary_increment(&self) -> PathBuf {
+        self.directory.join(format!("temp-{}.incr", self.name))
+    }
+
+    /// Where a child of this pid writes a new base.
+    pub fn temporary_base(pid: i32) -> PathBuf {
+        PathBuf::from(format!("temp-rewriteaof-bg-{pid}.aof"))
+    }
+
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    pub fn pending_syncs(&self) -> u64 {
+        self.syncer.pending()
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.state != State::Off
+    }
+
+    /// Reads the manifest, if there is one. The error is for the log.
+    pub fn read_manifest(&mut self) -> Result<(), String> {
+        let path = manifest::path(&self.directory, &self.name);
+        if !self.directory.is_dir() {
+            log::info!(
+                "The AOF directory {} doesn't exist",
+                self.directory.display()
+            );
+            return Ok(());
+        }
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                log::info!("The AOF manifest file {} doesn't exist", path.display());
+                return Ok(());
+            }
+            Err(error) => {
+                return Err(format!(
+                    "Fatal error: can't open the AOF manifest file {} for reading: {}",
+                    path.display(),
+                    reason(&error)
+                ));
+            }
+        };
+        self.manifest = Manifest::parse(&text).map_err(|why| {
+            format!(
+                "Error loading the AOF manifest file {}: {why}",
+                path.display()
+            )
+        })?;
+        Ok(())
+    }
+
+    /// A log of before there were manifests lies in the working directory: it becomes the base.
+    /// As in Redis, a start that was interrupted while it did so goes on here.
+    pub fn adopt_single_file(&mut self) -> Result<(), String> {
+        let old = PathBuf::from(&self.name);
+        let is_old_base = |base: &manifest::Entry| base.name == self.name;
+        let begun = self.manifest.increments.is_empty()
+            && self.manifest.base.as_ref().is_some_and(is_old_base);
+        let unheard_of = self.manifest == Manifest::default();
+        if !old.is_file() || !(unheard_of || begun && !self.path_of(&self.name).exists()) {
+            return Ok(());
+        }
+        log::info!(
+            "Migrating an old-style AOF file to the directory '{}'.",
+            self.directory.display()
+        );
+        self.make_directory().map_err(|error| {
+            format!(
+                "Can't open or create append-only dir {}: {}",
+                self.directory.display(),
+                reason(&error)
+            )
+        })?;
+        if unheard_of {
+            self.manifest.base_seq = 1;
+            self.manifest.base = Some(manifest::Entry::new(self.name.clone(), 1));
+            self.write_manifest(&self.manifest)
+                .map_err(|error| format!("Can't write the AOF manifest: {}", reason(&error)))?;
+        }
+        fs::rename(&old, self.path_of(&self.name)).map_err(|error| {
+            format!(
+                "Error trying to move the old AOF file {} into dir {}: {}",
+                self.name,
+                self.directory.display(),
+                reason(&error)
+            )
+        })?;
+        log::info!(
+            "Successfully migrated an old-style AOF configuration ({}).",
+            self.name
+        );
+        Ok(())
+    }
+
+    fn make_directory(&self) -> io::Result<()> {
+        match fs::create_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Ok(()) => file::fsync_directory(&file::directory_of(&self.directory)),
+            result => result,
+        }
+    }
+
+    fn write_manifest(&self, manifest: &Manifest) -> io::Result<()> {
+        let path = manifest::path(&self.directory, &self.name);
+        let written = file::replace_content(&path, manifest.to_text().as_bytes());
+        if let Err(error) = &written {
+            log::warn!(
+                "Fail to write the AOF manifest file {}: {}",
+                path.display(),
+                reason(error)
+            );
+        }
+        written
+    }
+
+    /// Opens the log after the data was loaded. `base` writes the data into a file where there is
+    /// none yet.
+    pub fn open(&mut self, with_rdb: bool, base: impl FnOnce(&Path) -> bool) -> Result<(), String> {
+        let lost = |what: &str, error: &io::Error| format!("{what}: {}", reason(error));
+        self.make_directory().map_err(|error| {
+            let directory = self.directory.display();
+            lost(
+                &format!("Can't open or create append-only dir {directory}"),
+                &error,
+            )
+        })?;
+        let mut manifest = self.manifest.clone();
+        if manifest.base.is_none() && manifest.increments.is_empty() {
+            let name = manifest.new_base(&self.name, with_rdb);
+            log::info!("Creating AOF base file {name} on server start");
+            if !base(&self.path_of(&name)) {
+                return Err(format!("Can't create the AOF base file {name}"));
+            }
+        }
+        let (name, known) = match manifest.increments.last_mut() {
+            Some(last) => {
+                // Somebody writes again, so its end is not known any more.
+                let bytes = fs::metadata(self.directory.join(&last.name)).map_or(0, |f| f.len());
+                if let Some(start) = last.start {
+                    self.offset = last.end.take().unwrap_or(start + bytes);
+                }
+                (last.name.clone(), true)
+            }
+            None => (manifest.new_increment(&self.name, self.offset), false),
+        };
+        let path = self.path_of(&name);
+        let file = OpenOptions::new().append(true).create(true).open(&path);
+        let file =
+            file.map_err(|error| lost(&format!("Can't open the append-only file {name}"), &error))?;
+        if known {
+            log::info!("Opening AOF incr file {name} on server start");
+        } else {
+            log::info!("Creating AOF incr file {name} on server start");
+        }
+        self.write_manifest(&manifest)
+            .map_err(|error| lost("Can't write the AOF manifest", &error))?;
+        self.manifest = manifest;
+        self.increment_bytes = file.metadata().map_or(0, |data| data.len());
+        self.syncer.set_synced_bytes(self.increment_bytes);
+        self.file = Some(file);
+        self.state = State::On;
+        self.selected = None;
+        self.measure();
+        self.delete_history();
+        Ok(())
+    }
+
+    /// Adds up the bytes of the files that count.
+    fn measure(&mut self) {
+        let entries = self.manifest.base.iter().chain(&self.manifest.increments);
+        let bytes = |entry: &manifest::Entry| fs::metadata(self.path_of(&entry.name));
+        self.size = entries
+            .map(|entry| bytes(entry).map_or(0, |data| data.len()))
+            .sum();
+        self.base_size = self.size;
+    }
+
+    /// Deletes the files that nobody needs any more, and forgets them.
+    fn delete_history(&mut self) {
+        if self.manifest.history.is_empty() {
+            return;
+        }
+        for entry in std::mem::take(&mut self.manifest.history) {
+            log::info!("Removing the history file {} in the background", entry.name);
+            let path = self.path_of(&entry.name);
+            self.syncer.delete(path);
+        }
+        // It stays in the manifest for now if this fails; the log has said so.
+        let _ = self.write_manifest(&self.manifest);
+    }
+
+    /// A write of database `db`, as the command that repeats it. A bracket of a transaction has no
+    /// database of its own.
+    pub fn feed(&mut self, db: Option<DbIndex>, argv: &Argv, now_s: i64, stamp: bool) {
+        if stamp && now_s > self.stamped_s {
+            self.stamped_s = now_s;
+            self.buffer.extend_from_slice(b"#TS:");
+            self.number(now_s as u64);
+        }
+        if let Some(db) = db
+            && self.selected != Some(db)
+        {
+            self.selected = Some(db);
+            self.head(b'*', 2);
+            self.word(b"SELECT");
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(db.0);
+            self.head(b'$', digits.len());
+            self.buffer.extend_from_slice(digits.as_bytes());
+            self.buffer.extend_from_slice(b"\r\n");
+        }
+        self.offset += 1;
+        self.head(b'*', argv.len());
+        for word in argv.iter() {
+            self.word(word);
+        }
+    }
+
+    fn number(&mut self, n: u64) {
+        self.buffer
+            .extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    fn head(&mut self, mark: u8, n: usize) {
+        self.buffer.push(mark);
+        self.number(n as u64);
+    }
+
+    fn word(&mut self, word: &[u8]) {
+        self.head(b'$', word.len());
+        self.buffer.extend_from_slice(word);
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// A rewrite begins: what is written from here on goes to a new increment.
+    pub fn begin_increment(&mut self) -> io::Result<()> {
+        let told = |error: io::Error| {
+            let directory = self.directory.display();
+            log::warn!(
+                "Can't open or create append-only dir {directory}: {}",
+                reason(&error)
+            );
+            error
+        };
+        self.make_directory().map_err(told)?;
+        // The new file has to name its database, and the old one to be whole.
+        self.selected = None;
+        if self.state == State::Off {
+            return Ok(());
+        }
+        let waits = self.state == State::WaitRewrite;
+        let mut manifest = self.manifest.clone();
+        let path = match waits {
+            true => {
+                self.begun_at = self.offset;
+                self.temporary_increment()
+            }
+            false => {
+                let name = manifest.new_increment(&self.name, self.offset);
+                self.path_of(&name)
+            }
+        };
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true);
+        let fresh = options.open(&path).inspect_err(|error| {
+            log::warn!("Can't open the append-only file {name}: {}", reason(error));
+        })?;
+        if !waits {
+            self.write_manifest(&manifest)?;
+            self.manifest = manifest;
+        }
+        log::info!("Creating AOF incr file {name} on background rewrite");
+        if let Some(old) = self.file.replace(fresh) {
+            // With nothing left to write to it, it only has to reach the disk.
+            let _ = self.syncer.sync(&old, 0);
+        }
+        self.increment_bytes = 0;
+        Ok(())
+    }
+
+    /// A child has written a new base: makes it count. False if it could not be done.
+    pub fn install_base(&mut self, pid: i32, with_rdb: bool) -> bool {
+        let mut manifest = self.manifest.clone();
+        let name = manifest.new_base(&self.name, with_rdb);
+        let (from, to) = (Aof::temporary_base(pid), self.path_of(&name));
+        if !rename_told(&from, &to, "base") {
+            return false;
+        }
+        let waits = self.state == State::WaitRewrite;
+        if waits {
+            let increment = manifest.new_increment(&self.name, self.begun_at);
+            let (temporary, path) = (self.temporary_increment(), self.path_of(&increment));
+            if !rename_told(&temporary, &path, "incr") {
+                let _ = fs::remove_file(to);
+                return false;
+            }
+        }
+        // What the base holds: everything before the current increment.
+        manifest.retire_increments((self.state != State::Off) as usize);
+        let durable = file::fsync_directory(&self.directory);
+        if durable.is_err() || self.write_manifest(&manifest).is_err() {
+            let _ = fs::remove_file(to);
+            return false;
+        }
+        self.manifest = manifest;
+        if self.state != State::Off {
+            self.measure();
+        }
+        self.delete_history();
+        if waits {
+            self.state = State::On;
+        }
+        true
+    }
+
+    /// What a rewrite that came to nothing leaves.
+    pub fn discard_rewrite(&mut self, pid: i32) {
+        let _ = fs::remove_file(Aof::temporary_base(pid));
+        let _ = fs::remove_file(PathBuf::from(format!("temp-rewriteaof-{pid}.aof")));
+        if self.state == State::WaitRewrite {
+            self.buffer.clear();
+            let _ = fs::remove_file(self.temporary_increment());
+        }
+    }
+
+    /// CONFIG SET appendonly yes: the log begins when its first base is written.
+    pub fn switch_on(&mut self) {
+        self.state = State::WaitRewrite;
+        self.progress = flush::Progress::default();
+        self.syncer.forget_failure();
+    }
+
+    /// Nobody writes any more: notes where the last increment ends.
+    pub fn note_end(&mut self) {
+        if self.state != State::On {
+            return;
+        }
+        let mut manifest = self.manifest.clone();
+        if let Some(last) = manifest.increments.last_mut()
+            && last.start.is_some()
+        {
+            last.end = Some(self.offset);
+            // The log says so if it fails; the note is a help, no more.
+            if self.write_manifest(&manifest).is_ok() {
+                self.manifest = manifest;
+            }
+        }
+    }
+
+    /// CONFIG SET appendonly no.
+    pub fn switch_off(&mut self) {
+        self.note_end();
+        if let Some(old) = self.file.take()
+            && let Err(error) = file::fsync(&old)
+        {
+            log::warn!("Fail to fsync the AOF file: {}", reason(&error));
+        }
+        self.buffer.clear();
+        self.selected = None;
+        self.increment_bytes = 0;
+        self.state = State::Off;
+        self.rewrites.scheduled = false;
+        self.progress = flush::Progress::default();
+        let _ = fs::remove_file(self.temporary_increment());
+    }
+
+    /// How much the log has grown since the last rewrite, in percent.
+    pub fn growth(&self) -> u64 {
+        let base = self.base_size.max(1);
+        (self.size as u128 * 100 / base as u128) as u64 - 100.min(self.size * 100 / base)
+    }
+}
+
+fn rename_told(from: &Path, to: &Path, what: &str) -> bool {
+    let (shown, target) = (from.display(), to.display());
+    match fs::rename(from, to) {
+        Ok(()) => {
+            log::info!("Successfully renamed the temporary AOF {what} file {shown} into {target}");
+            true
+        }
+        Err(error) => {
+            log::warn!(
+                "Error trying to rename the temporary AOF {what} file {shown} into {target}: {}",
+                reason(&error)
+            );
+            false
+        }
+    }
+}

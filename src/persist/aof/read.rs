@@ -1,0 +1,357 @@
+//! Reading a log: commands one by one, and what to do where they stop making sense.
+//!
+//! ```text
+//!   *3 $3 SET $1 k $1 v      a command, each word on a line of its own with its length before it
+//!   #TS:1700000000           a moment, between commands
+//! ```
+//!
+//! What ends in the middle of a command was torn by a crash, and so was a transaction without its
+//! end: the sound part is what stands before. What is no command at all is damage.
+
+use super::super::reason;
+use crate::resp::request::OwnedArgv;
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// Bytes read at once.
+const CHUNK: usize = 256 << 10;
+/// The longest line that holds a number.
+const LINE_MAX: usize = 128;
+/// Words from this length on have a buffer of their own.
+const BIG: usize = 32 << 10;
+/// Words of a command and bytes of a word that a log can hold.
+const WORDS_MAX: i64 = i32::MAX as i64;
+const WORD_MAX: i64 = 1 << 40;
+
+/// What came next in a log.
+pub enum Next {
+    Command(OwnedArgv),
+    End,
+    Damaged(Damage),
+}
+
+/// How a log is damaged.
+#[derive(Debug)]
+pub enum Damage {
+    /// It ends in the middle of a command.
+    Torn,
+    /// It ends in the middle of a transaction.
+    TornTransaction,
+    /// These bytes are no command.
+    Garbled,
+    Unreadable(std::io::Error),
+}
+
+/// A log that is being read.
+pub struct Commands {
+    path: PathBuf,
+    name: String,
+    source: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    at: usize,
+    /// Where the buffer begins in the file.
+    base: u64,
+    /// Where the last whole command ended.
+    sound: u64,
+    /// The same before the transaction that is open.
+    before_multi: Option<u64>,
+    stamp: Option<i64>,
+    stamp_offset: u64,
+}
+
+enum Stop {
+    End,
+    Short,
+    Bad,
+    Io(std::io::Error),
+}
+
+impl Commands {
+    /// The commands of a file from `offset` on, where `source` stands.
+    pub fn new(path: PathBuf, name: String, source: Box<dyn Read + Send>, offset: u64) -> Self {
+        Commands {
+            path,
+            name,
+            source,
+            buffer: Vec::new(),
+            at: 0,
+            base: offset,
+            sound: offset,
+            before_multi: None,
+            stamp: None,
+            stamp_offset: 0,
+        }
+    }
+
+    pub fn offset(&self) -> u64 {
+        self.base + self.at as u64
+    }
+
+    /// How many bytes of the file are whole commands, outside of any open transaction.
+    pub fn sound_bytes(&self) -> u64 {
+        self.before_multi.unwrap_or(self.sound)
+    }
+
+    /// The last command has begun a transaction, or none is open after it.
+    pub fn note_multi(&mut self, open: bool) {
+        match (open, self.before_multi) {
+            (true, None) => self.before_multi = Some(self.sound),
+            (false, _) => {
+                self.before_multi = None;
+                self.sound = self.offset();
+            }
+            (true, Some(_)) => {}
+        }
+    }
+
+    /// The next command. Whoever runs it says by `note_multi` what it did.
+    pub fn next(&mut self) -> Next {
+        match self.command() {
+            Ok(argv) => Next::Command(argv),
+            Err(Stop::End) if self.before_multi.is_some() => Next::Damaged(Damage::TornTransaction),
+            Err(Stop::End) => Next::End,
+            Err(Stop::Short) => Next::Damaged(Damage::Torn),
+            Err(Stop::Bad) => Next::Damaged(Damage::Garbled),
+            Err(Stop::Io(error)) => Next::Damaged(Damage::Unreadable(error)),
+        }
+    }
+
+    fn command(&mut self) -> Result<OwnedArgv, Stop> {
+        let words = loop {
+            if self.at == self.buffer.len() {
+                self.need(1).map_err(|stop| match stop {
+                    Stop::Short => Stop::End,
+                    other => other,
+                })?;
+            }
+            match self.buffer[self.at] {
+                b'#' => self.note()?,
+                _ => break self.header(b'*', 1..=WORDS_MAX)?,
+            }
+        };
+        let mut argv = OwnedArgv::default();
+        for _ in 0..words {
+            let len = self.header(b'$', 0..=WORD_MAX)? as usize;
+            self.need(len + 2)?;
+            let word = &self.buffer[self.at..self.at + len];
+            match len {
+                0..BIG => argv.push(word),
+                _ => argv.push_big(bytes::Bytes::copy_from_slice(word)),
+            }
+            self.at += len + 2;
+        }
+        Ok(argv)
+    }
+
+    /// A mark with a number in this range behind it, on a line.
+    #[inline]
+    fn header(&mut self, mark: u8, range: std::ops::RangeInclusive<i64>) -> Result<i64, Stop> {
+        let len = self.line_len()?;
+        let line = &self.buffer[self.at..self.at + len];
+        let digits = match line.strip_suffix(b"\r").unwrap_or(line).split_first() {
+            // A line that was torn holds nothing.
+            None => return Err(Stop::Short),
+            Some((&first, digits)) if first == mark => digits,
+            Some(_) => return Err(Stop::Bad),
+        };
+        let n = crate::algo::number::parse_i64(digits).filter(|n| range.contains(n));
+        self.at += len + 1;
+        n.ok_or(Stop::Bad)
+    }
+
+    /// A line that is no command: it may tell a moment.
+    fn note(&mut self) -> Result<(), Stop> {
+        let offset = self.offset();
+        let len = self.line_len()?;
+        let line = self.buffer[self.at..self.at + len].trim_ascii_end();
+        if let Some(digits) = line.strip_prefix(b"#TS:") {
+            self.stamp = crate::algo::number::parse_i64(digits);
+            self.stamp_offset = offset;
+        }
+        self.at += len + 1;
+        Ok(())
+    }
+
+    /// The latest moment that was told, in Unix seconds, and where.
+    pub fn stamp(&self) -> Option<i64> {
+        self.stamp
+    }
+
+    pub fn stamp_offset(&self) -> u64 {
+        self.stamp_offset
+    }
+
+    /// Bytes up to the end of the line, which is not among them.
+    #[inline]
+    fn line_len(&mut self) -> Result<usize, Stop> {
+        loop {
+            let rest = &self.buffer[self.at..];
+            let looked = &rest[..rest.len().min(LINE_MAX)];
+            if let Some(len) = looked.iter().position(|&b| b == b'\n') {
+                return Ok(len);
+            }
+            if looked.len() == LINE_MAX {
+                return Err(Stop::Bad);
+            }
+            let have = rest.len();
+            self.need(have + 1)?;
+        }
+    }
+
+    /// Sees to `len` bytes in the buffer.
+    fn need(&mut self, len: usize) -> Result<(), Stop> {
+        if self.buffer.len() - self.at >= len {
+            return Ok(());
+        }
+        self.buffer.drain(..self.at);
+        self.base += self.at as u64;
+        self.at = 0;
+        while self.buffer.len() < len {
+            let have = self.buffer.len();
+            let more = CHUNK.max((len - have).min(have));
+            self.buffer.resize(have + more, 0);
+            let got = self.source.read(&mut self.buffer[have..]);
+            self.buffer.truncate(have + *got.as_ref().unwrap_or(&0));
+            match got {
+                Ok(0) => return Err(Stop::Short),
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Stop::Io(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Damage {
+    /// Cuts off a torn end, if that is allowed and nothing follows; says in the log what it does, or
+    /// what somebody has to do.
+    pub fn settle(self, commands: &Commands, may_cut: bool, is_last: bool) -> Result<(), ()> {
+        let name = &commands.name;
+        let at = commands.offset();
+        match self {
+            Damage::Torn => {}
+            Damage::TornTransaction => {
+                log::warn!("Revert incomplete MULTI/EXEC transaction from AOF file {name}");
+            }
+            Damage::Unreadable(error) => {
+                let reason = reason(&error);
+                log::warn!("Unrecoverable error reading the append only file {name}: {reason}");
+                return Err(());
+            }
+            Damage::Garbled => {
+                log::warn!(
+                    "Bad file format reading the append only file {name}: make a backup of your \
+                     AOF file, then use ./redis-check-aof --fix <filename.manifest>. What is no \
+                     command begins near offset {at}; up to offset {} all is well.",
+                    commands.sound_bytes()
+                );
+                return Err(());
+            }
+        }
+        if !may_cut {
+            log::warn!(
+                "Unexpected end of file reading the append only file {name}. You can: 1) Make a \
+                 backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>. 2) \
+                 Alternatively you can set the 'aof-load-truncated' configuration option to yes \
+                 and restart the server."
+            );
+            return Err(());
+        }
+        log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
+        if !is_last {
+            log::warn!("Fatal error: the truncated file is not the last file");
+            return Err(());
+        }
+        let sound = commands.sound_bytes();
+        log::warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
+        log::warn!("Truncating the AOF {name} at offset {sound}");
+        match cut(&commands.path, sound) {
+            Ok(kept) => {
+                log::warn!("What was cut off is kept in {kept}");
+                Ok(())
+            }
+            Err(error) => {
+                log::warn!("Error truncating the AOF file {name}: {}", reason(&error));
+                Err(())
+            }
+        }
+    }
+}
+
+/// Shortens a file; the part that goes is kept beside it. Returns where.
+pub fn cut(path: &std::path::Path, len: u64) -> std::io::Result<String> {
+    use std::io::{Seek, SeekFrom, Write};
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    file.seek(SeekFrom::Start(len))?;
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".cut-at-{len}"));
+    let beside = PathBuf::from(name);
+    let mut kept = std::fs::File::create(&beside)?;
+    std::io::copy(&mut file, &mut kept)?;
+    kept.flush()?;
+    crate::sys::file::fsync(&kept)?;
+    file.set_len(len)?;
+    crate::sys::file::fsync(&file)?;
+    Ok(beside.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &[u8] = b"#TS:17\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$0\r\n\r\n*1\r\n$4\r\nEXEC\r\n";
+
+    /// How many commands are read, how many bytes are sound, and how it ended.
+    fn read(log: &[u8]) -> (usize, u64, &'static str) {
+        let source = Box::new(std::io::Cursor::new(log.to_vec()));
+        let mut commands = Commands::new(PathBuf::new(), String::new(), source, 0);
+        let (mut count, mut open) = (0, false);
+        loop {
+            match commands.next() {
+                Next::Command(argv) => {
+                    open = match argv.as_argv().at(0) {
+                        b"MULTI" => true,
+                        b"EXEC" => false,
+                        _ => open,
+                    };
+                    commands.note_multi(open);
+                    count += 1;
+                }
+                Next::End => return (count, commands.sound_bytes(), "end"),
+                Next::Damaged(damage) => {
+                    let how = match damage {
+                        Damage::Torn => "torn",
+                        Damage::TornTransaction => "open",
+                        Damage::Garbled => "bad",
+                        Damage::Unreadable(_) => "io",
+                    };
+                    return (count, commands.sound_bytes(), how);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn commands_come_one_by_one() {
+        assert_eq!(read(LOG), (4, LOG.len() as u64, "end"));
+        assert_eq!(read(b""), (0, 0, "end"));
+        assert_eq!(read(b"+OK\r\n"), (0, 0, "bad"));
+        assert_eq!(read(b"*1\r\n#x"), (0, 0, "torn"));
+        assert_eq!(read(b"*-1\r\n"), (0, 0, "bad"));
+    }
+
+    #[test]
+    fn a_torn_end_leaves_what_is_sound() {
+        let first = LOG.len() as u64 - 59;
+        for cut in 1..LOG.len() {
+            let (_, sound, how) = read(&LOG[..cut]);
+            assert!(sound <= cut as u64);
+            if cut as u64 > first {
+                assert!(how == "torn" || how == "open", "{how} at {cut}");
+                assert!(sound == first || sound == 31 + 8 - 8, "{sound} at {cut}");
+            }
+        }
+    }
+}

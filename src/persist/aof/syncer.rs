@@ -1,0 +1,141 @@
+//! The thread that brings the log to disk, so that the loop need not wait for the disk.
+//!
+//! It owns duplicates of descriptors, and files and directories that are on their way out. It says
+//! nothing itself: what failed is told to who asks.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+
+enum Job {
+    /// Bring the file to disk: so many bytes will be there then.
+    Sync(File, u64),
+    Delete(PathBuf),
+}
+
+#[derive(Default)]
+struct State {
+    /// Syncs asked for and not done yet.
+    pending: Mutex<u64>,
+    idle: Condvar,
+    /// Bytes of the current file known to be on disk.
+    synced: AtomicU64,
+    /// The error number of the last sync; 0 for none.
+    failure: AtomicI32,
+}
+
+/// See the head of this file. The thread starts with the first job.
+#[derive(Default)]
+pub struct Syncer {
+    jobs: Option<(Sender<Job>, JoinHandle<()>)>,
+    state: Arc<State>,
+}
+
+impl Syncer {
+    fn hand_over(&mut self, job: Job) {
+        if let Job::Sync(..) = job {
+            self.state.change(1);
+        }
+        let state = &self.state;
+        let (jobs, _) = self.jobs.get_or_insert_with(|| start(state.clone()));
+        if let Err(unsent) = jobs.send(job) {
+            // The thread is gone: what it would have done is done here.
+            state.run(unsent.0);
+        }
+    }
+
+    /// Has a file brought to disk, which has so many bytes now.
+    pub fn sync(&mut self, file: &File, bytes: u64) -> io::Result<()> {
+        let file = file.try_clone()?;
+        self.hand_over(Job::Sync(file, bytes));
+        Ok(())
+    }
+
+    /// Has a file deleted, which may take a while if it is long.
+    pub fn delete(&mut self, path: PathBuf) {
+        self.hand_over(Job::Delete(path));
+    }
+
+    pub fn pending(&self) -> u64 {
+        self.state.pending.lock().map_or(0, |pending| *pending)
+    }
+
+    /// Waits until all is on disk that was asked for.
+    pub fn drain(&self) {
+        if let Ok(pending) = self.state.pending.lock() {
+            drop(self.state.idle.wait_while(pending, |pending| *pending > 0));
+        }
+    }
+
+    /// Why the last sync failed, if it did.
+    pub fn failure(&self) -> Option<io::Error> {
+        match self.state.failure.load(Ordering::Relaxed) {
+            0 => None,
+            number => Some(io::Error::from_raw_os_error(number)),
+        }
+    }
+
+    pub fn forget_failure(&self) {
+        self.state.failure.store(0, Ordering::Relaxed);
+    }
+
+    pub fn synced_bytes(&self) -> u64 {
+        self.state.synced.load(Ordering::Relaxed)
+    }
+
+    pub fn set_synced_bytes(&self, bytes: u64) {
+        self.state.synced.store(bytes, Ordering::Relaxed);
+    }
+}
+
+impl State {
+    fn change(&self, by: i64) {
+        // Nothing that holds the lock can panic.
+        if let Ok(mut pending) = self.pending.lock() {
+            *pending = pending.saturating_add_signed(by);
+            if *pending == 0 {
+                self.idle.notify_all();
+            }
+        }
+    }
+
+    fn run(&self, job: Job) {
+        match job {
+            Job::Sync(file, bytes) => {
+                match crate::sys::file::fdatasync(&file) {
+                    Ok(()) => {
+                        self.failure.store(0, Ordering::Relaxed);
+                        self.synced.store(bytes, Ordering::Relaxed);
+                    }
+                    // As in Redis: what cannot be synced at all is no failure of the disk.
+                    Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput) => {}
+                    Err(error) => {
+                        let number = error.raw_os_error().unwrap_or(libc::EIO);
+                        self.failure.store(number, Ordering::Relaxed);
+                    }
+                }
+                self.change(-1);
+            }
+            Job::Delete(path) => {
+                // It may be gone already.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+fn start(state: Arc<State>) -> (Sender<Job>, JoinHandle<()>) {
+    let (jobs, inbox) = channel();
+    let thread = thread::Builder::new()
+        .name("bio_aof".into())
+        .spawn(move || {
+            for job in inbox {
+                state.run(job);
+            }
+        });
+    (jobs, thread.expect("the system can start one thread"))
+}

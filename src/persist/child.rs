@@ -1,0 +1,38 @@
+//! The one child that may be at work: a snapshot, or a new base of the log.
+
+use crate::sys::fork::{Child, Report};
+
+/// What the child is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    Snapshot,
+    Rewrite,
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct ChildJob {
+    pub purpose: Purpose,
+    pub process: Child,
+    /// Unix seconds, and monotonic milliseconds.
+    pub started_s: i64,
+    pub started_ms: u64,
+    /// What `Effects::dirty` was at the fork.
+    pub dirty: u64,
+    /// Keys there were at the fork.
+    pub keys: u64,
+    pub report: Report,
+    pub peak_copied_bytes: u64,
+    pub reported_ms: u64,
+}
+
+impl ChildJob {
+    /// Takes note of what the child has told.
+    pub fn hear(&mut self, now_ms: u64) {
+        if let Some(report) = self.process.hear() {
+            self.report = report;
+            self.peak_copied_bytes = self.peak_copied_bytes.max(report.copied_bytes);
+            self.reported_ms = now_ms;
+        }
+    }
+}

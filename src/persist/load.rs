@@ -1,0 +1,501 @@
+//! Data from disk into the keyspace, a slice at a time, so that the loop can tell clients to wait.
+//!
+//! What is to be loaded is a list of parts: one snapshot, or the base and the increments of the
+//! log. A snapshot's keys go straight into the keyspace; a log's commands are handed to the server
+//! one by one, because only that can run commands.
+
+use super::aof::read::{Commands, Damage, Next};
+use super::reason;
+use crate::keyspace::{DbIndex, Keyspace, Tuning};
+use crate::rdb::decode::Decode;
+use crate::rdb::record::{KeyHead, Record, Records};
+use crate::rdb::{Error, Reader, kind};
+use crate::resp::request::OwnedArgv;
+use crate::sys::clock;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// What one load brought.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    pub keys: u64,
+    pub expired: u64,
+    pub empty: u64,
+}
+
+/// A file to be loaded.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub path: PathBuf,
+    /// As messages call it.
+    pub name: String,
+    pub role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The whole data.
+    Snapshot,
+    Base,
+    Increment,
+}
+
+/// What the configuration says about loading.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    pub checksum: bool,
+    pub sanitize: bool,
+    /// A log's torn end is cut off and does not matter.
+    pub cut_torn_tail: bool,
+    /// Keys whose deadline has passed are kept: a log tells of their end.
+    pub keep_expired: bool,
+    pub lfu: bool,
+    /// A pause after each key, for tests, in microseconds.
+    pub key_delay_us: i64,
+    /// Keys that are there already are replaced.
+    pub merge: bool,
+}
+
+/// What a slice came to.
+pub enum Step {
+    /// There is more.
+    More,
+    /// A command of the log, to be run before the next slice.
+    Run(OwnedArgv),
+    /// A library of functions, to be loaded before the next slice.
+    Function(Vec<u8>),
+    Done,
+    /// It cannot be loaded; the log says why.
+    Failed,
+}
+
+enum Stage {
+    /// The next part is to be opened.
+    Between,
+    Records(Box<Records>),
+    Commands(Box<Commands>),
+}
+
+/// See the head of this file.
+pub struct Loading {
+    parts: VecDeque<Part>,
+    current: Option<Part>,
+    stage: Stage,
+    rules: Rules,
+    db: DbIndex,
+    pub tally: Tally,
+    /// Bytes of all parts, and of those that are done.
+    pub total_bytes: u64,
+    passed_bytes: u64,
+    pub started_s: i64,
+    pub started_us: u64,
+    part_us: u64,
+    /// What the snapshot says was in use when it was made.
+    pub used_memory: u64,
+    /// It is a log: the end of a part is told.
+    pub is_log: bool,
+    /// The log was shortened, or is empty.
+    pub cut: bool,
+}
+
+impl Loading {
+    pub fn new(parts: Vec<Part>, rules: Rules, now_s: i64) -> Loading {
+        let len = |part: &Part| std::fs::metadata(&part.path).map_or(0, |file| file.len());
+        Loading {
+            total_bytes: parts.iter().map(len).sum(),
+            is_log: parts.iter().any(|part| part.role != Role::Snapshot),
+            parts: parts.into(),
+            current: None,
+            stage: Stage::Between,
+            rules,
+            db: DbIndex(0),
+            tally: Tally::default(),
+            passed_bytes: 0,
+            started_s: now_s,
+            started_us: clock::mono_us(),
+            part_us: 0,
+            used_memory: 0,
+            cut: false,
+        }
+    }
+
+    pub fn loaded_bytes(&self) -> u64 {
+        let here = match &self.stage {
+            Stage::Between => 0,
+            Stage::Records(records) => records.reader.offset(),
+            Stage::Commands(commands) => commands.offset(),
+        };
+        self.passed_bytes + here
+    }
+
+    pub fn seconds(&self) -> f64 {
+        (clock::mono_us() - self.started_us) as f64 / 1e6
+    }
+
+    /// A pause after each key, for tests, in microseconds.
+    pub fn set_key_delay(&mut self, us: i64) {
+        self.rules.key_delay_us = us;
+    }
+
+    /// Whether keys that are there already are replaced.
+    /// Whether what is there already is replaced.
+    pub fn merges(&self) -> bool {
+        self.rules.merge
+    }
+
+    pub fn merge(&mut self, merge: bool) {
+        self.rules.merge = merge;
+    }
+
+    /// The command that was run left a transaction open, or closed it.
+    pub fn note_multi(&mut self, open: bool) {
+        if let Stage::Commands(commands) = &mut self.stage {
+            commands.note_multi(open);
+        }
+    }
+
+    /// The file that is being read, for messages.
+    pub fn file_name(&self) -> &str {
+        self.current.as_ref().map_or("", |part| &part.name)
+    }
+
+    /// Goes on loading until `go_on` says stop; it is asked now and then.
+    pub fn step(
+        &mut self,
+        keyspace: &mut Keyspace,
+        tuning: &Tuning,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Step {
+        match std::mem::replace(&mut self.stage, Stage::Between) {
+            Stage::Between => self.open_next(),
+            Stage::Records(records) => self.read_records(records, keyspace, tuning, go_on),
+            Stage::Commands(commands) => self.read_commands(commands),
+        }
+    }
+
+    fn open_next(&mut self) -> Step {
+        let Some(part) = self.parts.pop_front() else {
+            return Step::Done;
+        };
+        self.part_us = clock::mono_us();
+        let opened = File::open(&part.path);
+        self.current = Some(part);
+        let Some(part) = &self.current else {
+            return Step::Failed;
+        };
+        let (name, path) = (&part.name, &part.path);
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(error) => {
+                let reason = reason(&error);
+                match part.role {
+                    Role::Snapshot => log::warn!(
+                        "Fatal error loading the DB: can't open {name} for reading: {reason}. \
+                         Exiting."
+                    ),
+                    _ => log::warn!(
+                        "Fatal error: can't open the append log file {name} for reading: {reason}"
+                    ),
+                }
+                return Step::Failed;
+            }
+        };
+        let mut start = Vec::with_capacity(9);
+        let begun = file.by_ref().take(9).read_to_end(&mut start);
+        if let Err(error) = begun {
+            log::warn!(
+                "Unrecoverable error reading the append only file {name}: {}",
+                reason(&error)
+            );
+            return Step::Failed;
+        }
+        let is_snapshot = part.role == Role::Snapshot
+            || start.starts_with(b"REDIS")
+            || start.starts_with(b"VALKEY");
+        let source = Box::new(std::io::Cursor::new(start.clone()).chain(file));
+        if !is_snapshot {
+            if start.is_empty() {
+                self.cut = true;
+            }
+            let commands = Commands::new(path.clone(), name.clone(), source, 0);
+            self.stage = Stage::Commands(Box::new(commands));
+            return Step::More;
+        }
+        match part.role {
+            Role::Base => log::info!("Reading RDB base file on AOF loading..."),
+            Role::Increment => log::info!("Reading RDB preamble from AOF file..."),
+            Role::Snapshot => {}
+        }
+        match Records::open(Reader::new(source)) {
+            Ok(records) => {
+                self.stage = Stage::Records(Box::new(records));
+                self.db = DbIndex(0);
+                Step::More
+            }
+            Err(error) => self.refuse(&error, 0, None),
+        }
+    }
+
+    /// Says what is wrong with a snapshot, and where.
+    fn refuse(&self, error: &Error, offset: u64, key: Option<(&[u8], u8)>) -> Step {
+        let name = self.file_name();
+        if let Error::Checksum { .. } = error {
+            log::warn!("{error}");
+            log::warn!("RDB CRC error in {name}: the file was damaged after it was written.");
+        }
+        let what = key.map_or(String::new(), |(key, kind)| {
+            format!(
+                ", key '{}', type {kind} ({})",
+                String::from_utf8_lossy(key).escape_debug(),
+                kind::name(kind)
+            )
+        });
+        let text = match error {
+            Error::Truncated => "Unexpected EOF reading RDB file".to_owned(),
+            Error::Io(error) => reason(error),
+            error => error.to_string(),
+        };
+        log::warn!("Internal error in RDB reading offset {offset}{what} -> {text}");
+        match self.current.as_ref().map(|part| part.role) {
+            Some(Role::Snapshot) | None => {
+                log::warn!("The file {name} is not loaded, nor any part of it: {text}");
+                log::warn!("Terminating server after rdb file reading failure.");
+                log::warn!("Fatal error loading the DB, check server logs. Exiting.");
+            }
+            _ => log::warn!("Error reading the RDB base file {name}, AOF loading aborted"),
+        }
+        Step::Failed
+    }
+
+    fn read_records(
+        &mut self,
+        mut records: Box<Records>,
+        keyspace: &mut Keyspace,
+        tuning: &Tuning,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Step {
+        /// Records between two questions.
+        const STRETCH: u64 = 64;
+        let hasher = keyspace.view(DbIndex(0)).entries().hasher().clone();
+        let with = Decode {
+            tuning,
+            hasher: &hasher,
+            deep: self.rules.sanitize,
+            valkey: records.header.valkey,
+        };
+        let mut count = 0u64;
+        loop {
+            count += 1;
+            if count.is_multiple_of(STRETCH) && !go_on() {
+                self.stage = Stage::Records(records);
+                return Step::More;
+            }
+            let record = match records.next() {
+                Ok(record) => record,
+                Err(error) => return self.refuse(&error, records.reader.offset(), None),
+            };
+            match record {
+                Record::Key(head) => {
+                    let done = self.load_key(&mut records, head, keyspace, &with);
+                    if let Err(error) = done {
+                        let at = records.reader.record_at;
+                        return self.refuse(&error, at, Some((&records.key, head.kind)));
+                    }
+                }
+                Record::SelectDb(number) => {
+                    let db = i64::try_from(number)
+                        .ok()
+                        .and_then(|n| keyspace.index_of(n));
+                    let Some(db) = db else {
+                        log::warn!(
+                            "FATAL: Data file was created with a Redis server configured to \
+                             handle more than {} databases. Exiting",
+                            keyspace.databases()
+                        );
+                        return Step::Failed;
+                    };
+                    self.db = db;
+                }
+                Record::Resize { .. } | Record::Slot(_) => {}
+                Record::Aux { name, value } => self.note(&name, &value),
+                Record::Function(code) => {
+                    self.stage = Stage::Records(records);
+                    return Step::Function(code);
+                }
+                Record::ModuleAux(name) => {
+                    log::warn!("Ignoring auxiliary data of the module '{name}', which is not here");
+                }
+                Record::End { expected, actual } => {
+                    if self.rules.checksum && expected != actual {
+                        if expected != 0 {
+                            let error = Error::Checksum { expected, actual };
+                            return self.refuse(&error, records.reader.offset(), None);
+                        }
+                        log::info!(
+                            "RDB file was saved with checksum disabled: no check performed."
+                        );
+                    }
+                    return self.end_of_records(*records);
+                }
+            }
+        }
+    }
+
+    fn load_key(
+        &mut self,
+        records: &mut Records,
+        head: KeyHead,
+        keyspace: &mut Keyspace,
+        with: &Decode,
+    ) -> Result<(), Error> {
+        let key = std::mem::take(&mut records.key);
+        let now_ms = keyspace.now_ms();
+        let past = head.deadline_ms.is_some_and(|ms| ms < now_ms);
+        let result = match records.value(head.kind, with) {
+            // A key of nothing is a mistake of an old server; there is nothing to lose.
+            Err(Error::Empty) => {
+                self.tally.empty += 1;
+                if self.tally.empty < 10 {
+                    let shown = String::from_utf8_lossy(&key);
+                    log::info!("rdbLoadObject skipping empty key: {shown}");
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+            Ok(_) if past && !self.rules.keep_expired => {
+                self.tally.expired += 1;
+                Ok(())
+            }
+            Ok(value) => {
+                let mut db = keyspace.db(self.db);
+                if self.rules.merge {
+                    db.delete(&key);
+                }
+                match db.load(&key, value, head.deadline_ms) {
+                    Some(found) => {
+                        self.tally.keys += 1;
+                        if head.idle_seconds.is_some() || head.frequency.is_some() {
+                            let idle = head.idle_seconds.map(|n| n.min(i64::MAX as u64) as i64);
+                            db.set_age(found, idle, head.frequency);
+                        }
+                        Ok(())
+                    }
+                    None => Err(Error::Corrupt(
+                        "RDB has duplicated key in the same database",
+                    )),
+                }
+            }
+        };
+        if self.rules.key_delay_us > 0 {
+            clock::sleep_us(self.rules.key_delay_us as u64);
+        }
+        records.key = key;
+        result
+    }
+
+    /// A note in a snapshot: of interest for the log only.
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let number = || crate::algo::number::parse_i64(value).unwrap_or(0);
+        match name {
+            [b'%', ..] => log::info!("RDB '{}': {}", words(name), words(value)),
+            b"redis-ver" => log::info!("Loading RDB produced by version {}", words(value)),
+            b"valkey-ver" => log::info!("Loading RDB produced by Valkey version {}", words(value)),
+            b"ctime" => {
+                let age_s = (self.started_s - number()).max(0);
+                log::info!("RDB age {age_s} seconds");
+            }
+            b"used-mem" => {
+                self.used_memory = number().max(0) as u64;
+                let mb = self.used_memory as f64 / (1 << 20) as f64;
+                log::info!("RDB memory usage when created {mb:.2} Mb");
+            }
+            b"aof-preamble" if number() != 0 => log::info!("RDB has an AOF tail"),
+            b"aof-base" if number() != 0 => log::info!("RDB is base AOF"),
+            b"aof-preamble" | b"aof-base" | b"redis-bits" | b"repl-stream-db" | b"repl-id"
+            | b"repl-offset" | b"lua" => {}
+            _ => log::debug!(
+                "Unrecognized RDB AUX field: '{}' '{}'",
+                words(name),
+                words(value)
+            ),
+        }
+    }
+
+    fn end_of_records(&mut self, records: Records) -> Step {
+        let Tally {
+            keys,
+            expired,
+            empty,
+        } = self.tally;
+        if empty > 0 {
+            log::info!(
+                "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys \
+                 skipped: {empty}."
+            );
+        } else {
+            log::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
+        }
+        let offset = records.reader.offset();
+        let Some(part) = &self.current else {
+            return Step::Failed;
+        };
+        if part.role == Role::Snapshot {
+            self.end_part(offset);
+            return Step::More;
+        }
+        // What follows the snapshot in the same file is a log.
+        let (rest, source) = records.reader.into_rest();
+        let source: Box<dyn Read + Send> = match source {
+            Some(source) => Box::new(std::io::Cursor::new(rest).chain(source)),
+            None => Box::new(std::io::Cursor::new(rest)),
+        };
+        let commands = Commands::new(part.path.clone(), part.name.clone(), source, offset);
+        self.stage = Stage::Commands(Box::new(commands));
+        Step::More
+    }
+
+    fn end_part(&mut self, bytes: u64) {
+        self.passed_bytes += bytes;
+        self.stage = Stage::Between;
+        let seconds = (clock::mono_us() - self.part_us) as f64 / 1e6;
+        let name = self.file_name();
+        match self.current.as_ref().map(|part| part.role) {
+            Some(Role::Base) => log::info!("DB loaded from base file {name}: {seconds:.3} seconds"),
+            Some(Role::Increment) => {
+                log::info!("DB loaded from incr file {name}: {seconds:.3} seconds");
+            }
+            Some(Role::Snapshot) | None => {}
+        }
+    }
+
+    fn read_commands(&mut self, mut commands: Box<Commands>) -> Step {
+        match commands.next() {
+            Next::Command(argv) => {
+                self.stage = Stage::Commands(commands);
+                Step::Run(argv)
+            }
+            Next::End => {
+                self.end_part(commands.offset());
+                Step::More
+            }
+            Next::Damaged(damage) => self.settle_damage(&commands, damage),
+        }
+    }
+
+    /// A torn end may be cut off; anything else ends the start.
+    fn settle_damage(&mut self, commands: &Commands, damage: Damage) -> Step {
+        let is_last = self.parts.is_empty();
+        let rules = self.rules;
+        match damage.settle(commands, rules.cut_torn_tail, is_last) {
+            Ok(()) => {
+                self.cut = true;
+                self.end_part(commands.sound_bytes());
+                Step::More
+            }
+            Err(()) => Step::Failed,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What outlives the process: snapshots (RDB) and the log of writes (AOF).
+//!
+//! ```text
+//!   save    the keyspace into a file, here or in a forked child
+//!   load    a file into the keyspace, slice by slice, so that clients can be answered meanwhile
+//!   child   the one child that may be at work
+//!   policy  when a snapshot is due, and how the last one went
+//!   aof     the log: manifest, writing, syncing, reading
+//! ```
+//!
+//! Nothing here knows clients or the server: `server::jobs` decides, and runs the commands that a
+//! log is made of.
+
+pub mod aof;
+pub mod child;
+pub mod load;
+pub mod policy;
+pub mod save;
+
+use aof::Aof;
+use child::ChildJob;
+use load::Loading;
+use policy::Saves;
+
+/// See the head of this file.
+#[derive(Default)]
+pub struct Persist {
+    pub saves: Saves,
+    pub child: Option<ChildJob>,
+    /// Data that is being read at the start.
+    pub loading: Option<Box<Loading>>,
+    pub aof: Aof,
+    /// What the last load brought.
+    pub loaded: load::Tally,
+}
+
+/// The text of a system error as Redis logs it.
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+/// Where the server runs, for messages.
+pub fn here() -> String {
+    let unknown = || "unknown".into();
+    std::env::current_dir().map_or_else(|_| unknown(), |dir| dir.display().to_string())
+}

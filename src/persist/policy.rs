@@ -1,0 +1,86 @@
+//! When a snapshot is due, and how the latest ones went.
+
+/// How long after a failed background save the save points are asked again, in seconds.
+const RETRY_S: i64 = 5;
+
+/// See the head of this file. Moments are Unix seconds.
+#[derive(Clone, Debug)]
+pub struct Saves {
+    /// What `Effects::dirty` was when the data on disk was taken.
+    pub clean_at: u64,
+    pub last_save_s: i64,
+    pub last_try_s: i64,
+    pub last_failed: bool,
+    /// Seconds that the last background save took; -1 for none yet.
+    pub last_took_s: i64,
+    pub saves: u64,
+    pub last_copied_bytes: u64,
+    /// BGSAVE SCHEDULE waits for another child to end.
+    pub scheduled: bool,
+}
+
+impl Default for Saves {
+    fn default() -> Self {
+        Saves {
+            clean_at: 0,
+            last_save_s: 0,
+            last_try_s: 0,
+            last_failed: false,
+            last_took_s: -1,
+            saves: 0,
+            last_copied_bytes: 0,
+            scheduled: false,
+        }
+    }
+}
+
+impl Saves {
+    /// The save point (seconds, changes) that asks for a snapshot now.
+    pub fn due(&self, points: &[(i64, i64)], dirty: u64, now_s: i64) -> Option<(i64, i64)> {
+        let changes = self.changes(dirty);
+        let may = !self.last_failed || now_s - self.last_try_s > RETRY_S;
+        let reached = |&&(seconds, least): &&(i64, i64)| {
+            changes >= least.max(0) as u64 && now_s - self.last_save_s > seconds
+        };
+        points.iter().find(reached).copied().filter(|_| may)
+    }
+
+    /// Whether a save that is scheduled may be tried again.
+    pub fn may_retry(&self, now_s: i64) -> bool {
+        !self.last_failed || now_s - self.last_try_s > RETRY_S
+    }
+
+    /// Changes since the data on disk was taken.
+    pub fn changes(&self, dirty: u64) -> u64 {
+        dirty.saturating_sub(self.clean_at)
+    }
+
+    /// A save of the data as of `clean_at` is on disk.
+    pub fn done(&mut self, clean_at: u64, now_s: i64) {
+        self.clean_at = clean_at;
+        self.last_save_s = now_s;
+        self.last_failed = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_is_due_after_its_time_and_changes() {
+        let mut saves = Saves {
+            last_save_s: 100,
+            clean_at: 5,
+            ..Saves::default()
+        };
+        let points = [(60, 10), (10, 100)];
+        assert_eq!(saves.due(&points, 200, 105), None);
+        assert_eq!(saves.due(&points, 105, 111), Some((10, 100)));
+        assert_eq!(saves.due(&points, 104, 111), None);
+        assert_eq!(saves.due(&points, 15, 161), Some((60, 10)));
+        (saves.last_failed, saves.last_try_s) = (true, 160);
+        assert_eq!(saves.due(&points, 15, 161), None);
+        assert_eq!(saves.due(&points, 15, 166), Some((60, 10)));
+    }
+}

@@ -1,0 +1,252 @@
+//! The keyspace into a file: here, or in a child that sees it as it was at the fork.
+//!
+//! A snapshot is written beside the file it replaces, brought to disk and renamed over it, so that
+//! at any moment one whole snapshot has the name.
+
+use super::{here, reason};
+use crate::keyspace::Keyspace;
+use crate::rdb::encode::{self, Age};
+use crate::rdb::opcode;
+use crate::rdb::write::{Style, Writer};
+use crate::sys::clock;
+use crate::sys::file;
+use crate::sys::fork::{Report, Teller, private_dirty_bytes};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A long file is brought to disk in steps of this size, as in Redis.
+const SYNC_STEP: u64 = 4 << 20;
+/// A child tells how far it is once a second.
+const REPORT_US: u64 = 1_000_000;
+/// Keys between two looks at the clock.
+const KEYS_BETWEEN_LOOKS: u64 = 1024;
+
+/// What of keys' age is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Aging {
+    #[default]
+    Nothing,
+    Idle,
+    Frequency,
+}
+
+/// What goes into a snapshot besides the keys.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    pub style: Style,
+    pub aging: Aging,
+    pub notes: Vec<(&'static str, String)>,
+    /// The code of libraries of functions.
+    pub functions: Vec<Vec<u8>>,
+    pub sync_in_steps: bool,
+    /// A pause after each key, for tests, in microseconds; negative: keys for each of them.
+    pub key_delay_us: i64,
+}
+
+/// Where to, and what else.
+#[derive(Clone, Debug)]
+pub struct SaveJob {
+    pub snapshot: Snapshot,
+    pub path: PathBuf,
+    /// Copies of the old file need not stay in memory.
+    pub log_done: bool,
+}
+
+/// Writes a snapshot into `sink`; `progress` hears the number of keys written now and then.
+pub fn write(
+    keyspace: &Keyspace,
+    sink: &mut dyn Write,
+    job: &Snapshot,
+    progress: &mut dyn FnMut(u64),
+) -> io::Result<()> {
+    let mut out = Writer::new(sink, job.style);
+    out.magic();
+    for (name, value) in &job.notes {
+        out.aux(name.as_bytes(), value.as_bytes());
+    }
+    if !job.functions.is_empty() && job.style.version < 10 {
+        let refusal = crate::rdb::Refusal::Functions(job.style.version);
+        return Err(io::Error::other(refusal));
+    }
+    for code in &job.functions {
+        out.byte(opcode::FUNCTION);
+        out.string(code);
+    }
+    let aging = keyspace.shared.aging.clone();
+    let now_ms = keyspace.now_ms();
+    let mut keys = 0;
+    for (index, db) in keyspace.iter().filter(|(_, db)| !db.is_empty()) {
+        out.byte(opcode::SELECT_DB);
+        out.len(index.0 as u64);
+        out.byte(opcode::RESIZE_DB);
+        out.len(db.len() as u64);
+        out.len(db.volatile() as u64);
+        for entry in db.entries().iter_ahead() {
+            let age = match job.aging {
+                Aging::Nothing => Age::Untold,
+                Aging::Idle => Age::Idle(aging.idle_seconds(entry.aging(), now_ms) as u64),
+                Aging::Frequency => Age::Frequency(aging.frequency(entry.aging(), now_ms) as u8),
+            };
+            encode::record(&mut out, entry, age).map_err(io::Error::other)?;
+            keys += 1;
+            if !out.checkpoint() {
+                break;
+            }
+            if job.key_delay_us != 0 {
+                delay(job.key_delay_us, keys);
+            }
+            if keys % KEYS_BETWEEN_LOOKS == 0 {
+                progress(keys);
+            }
+        }
+    }
+    progress(keys);
+    out.finish()
+}
+
+/// Slows a save down, for tests.
+fn delay(us: i64, keys: u64) {
+    if us > 0 {
+        clock::sleep_us(us as u64);
+    } else if keys.is_multiple_of(us.unsigned_abs()) {
+        clock::sleep_us(1);
+    }
+}
+
+/// A file that is brought to disk as it grows.
+struct Growing {
+    file: File,
+    written: u64,
+    begun: u64,
+    in_steps: bool,
+}
+
+impl Write for Growing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(bytes)?;
+        self.written += n as u64;
+        while self.in_steps && self.written - self.begun >= SYNC_STEP {
+            file::write_out(&self.file, self.begun, SYNC_STEP)?;
+            self.begun += SYNC_STEP;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The name under which process `pid` writes a snapshot.
+pub fn temporary_name(pid: u32) -> PathBuf {
+    PathBuf::from(format!("temp-{pid}.rdb"))
+}
+
+/// Writes a snapshot to its file, and says in the log what went wrong, or that it went well.
+///
+/// # Errors
+/// If the file is not the new one now.
+pub fn save(
+    keyspace: &Keyspace,
+    job: &SaveJob,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), SaveFailed> {
+    let temporary = temporary_name(std::process::id());
+    let result = save_beside(keyspace, job, &temporary, progress);
+    match result {
+        Ok(()) => {}
+        Err(Step::Open(error)) => {
+            log::warn!(
+                "Failed opening the temp RDB file {} (in server root dir {}) for saving: {}",
+                temporary.display(),
+                here(),
+                reason(&error)
+            );
+            return Err(SaveFailed);
+        }
+        Err(Step::Write(what, error)) => {
+            log::warn!("Write error saving DB on disk({what}): {}", reason(&error));
+            let _ = fs::remove_file(&temporary);
+            return Err(SaveFailed);
+        }
+    }
+    if let Err(error) = fs::rename(&temporary, &job.path) {
+        log::warn!(
+            "Error moving temp DB file {} on the final destination {} (in server root dir {}): {}",
+            temporary.display(),
+            job.path.display(),
+            here(),
+            reason(&error)
+        );
+        let _ = fs::remove_file(&temporary);
+        return Err(SaveFailed);
+    }
+    if let Err(error) = file::fsync_directory(&file::directory_of(&job.path)) {
+        log::warn!(
+            "Failed to fsync directory while saving DB: {}",
+            reason(&error)
+        );
+        return Err(SaveFailed);
+    }
+    if job.log_done {
+        log::info!("DB saved on disk");
+    }
+    Ok(())
+}
+
+/// A save failed; the log says why.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SaveFailed;
+
+enum Step {
+    Open(io::Error),
+    Write(&'static str, io::Error),
+}
+
+fn save_beside(
+    keyspace: &Keyspace,
+    job: &SaveJob,
+    temporary: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), Step> {
+    let file = File::create(temporary).map_err(Step::Open)?;
+    let mut growing = Growing {
+        file,
+        written: 0,
+        begun: 0,
+        in_steps: job.snapshot.sync_in_steps,
+    };
+    write(keyspace, &mut growing, &job.snapshot, progress)
+        .map_err(|error| Step::Write("rdbSaveRio", error))?;
+    file::fsync(&growing.file).map_err(|error| Step::Write("fsync", error))?;
+    file::drop_from_page_cache(&growing.file, 0, 0);
+    Ok(())
+}
+
+/// What a child does for BGSAVE.
+pub fn save_in_child(keyspace: &Keyspace, job: &SaveJob, teller: &mut Teller) -> i32 {
+    let mut told_us = clock::mono_us();
+    let mut last = 0;
+    let saved = save(keyspace, job, &mut |keys| {
+        last = keys;
+        let now_us = clock::mono_us();
+        if now_us - told_us >= REPORT_US {
+            told_us = now_us;
+            teller.tell(Report {
+                copied_bytes: private_dirty_bytes(),
+                keys,
+            });
+        }
+    });
+    let copied_bytes = private_dirty_bytes();
+    teller.tell(Report {
+        copied_bytes,
+        keys: last,
+    });
+    if saved.is_ok() && copied_bytes > 0 {
+        let mb = copied_bytes / (1 << 20);
+        log::info!("Fork CoW for RDB: current {mb} MB, peak {mb} MB, average {mb} MB");
+    }
+    saved.is_err() as i32
+}

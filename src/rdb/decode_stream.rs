@@ -1,0 +1,130 @@
+//! Streams out of bytes; see `encode_stream` for the layout.
+
+use super::{Error, Reader, Result, kind};
+use crate::types::entry::NewValue;
+use crate::types::listpack;
+use crate::types::stream::{Group, Node, Pending, Stream, StreamId};
+use crate::types::value::{Encoding, Heap};
+use std::collections::BTreeMap;
+
+/// An entry that waits to be told its consumer: moment and count of deliveries.
+type Orphans = BTreeMap<StreamId, (i64, u64)>;
+
+pub(super) fn stream<'r>(r: &'r mut Reader, kind: u8) -> Result<NewValue<'r>> {
+    let mut stream = Stream::new();
+    for _ in 0..r.len()? {
+        let node = node(r)?;
+        if !stream.push_node(node) {
+            return Err(Error::Corrupt("The nodes of a stream are out of order"));
+        }
+    }
+    let len = r.len()?;
+    let last_id = id(r)?;
+    if len != stream.len() {
+        return Err(Error::Corrupt(
+            "Stream length inconsistent with rax entries",
+        ));
+    }
+    if last_id < stream.last_id() {
+        return Err(Error::Corrupt("A stream has entries behind its last id"));
+    }
+    match kind {
+        kind::STREAM => stream.set_ids(last_id, Some(len), None),
+        _ => {
+            // The first id follows from the entries.
+            id(r)?;
+            let (deleted, added) = (id(r)?, r.len()?);
+            if added < len {
+                return Err(Error::Corrupt("A stream with more entries than were added"));
+            }
+            stream.set_ids(last_id, Some(added), Some(deleted));
+        }
+    }
+    for _ in 0..r.len()? {
+        let name = r.string_vec()?;
+        let group = group(r, kind, &stream)?;
+        if stream.groups.insert(name.into(), group).is_some() {
+            return Err(Error::Corrupt("Duplicated consumer group name"));
+        }
+    }
+    let heap = Box::new(Heap::Stream(Box::new(stream)));
+    Ok(NewValue::Heap(heap, Encoding::Stream))
+}
+
+fn node(r: &mut Reader) -> Result<Node> {
+    let span = r.string()?;
+    let key = r.bytes(&span, &mut itoa::Buffer::new()).try_into();
+    let key: [u8; 16] =
+        key.map_err(|_| Error::Corrupt("Stream node key entry is not the size of a stream ID"))?;
+    let span = r.string()?;
+    let lp = r.text(&span)?;
+    listpack::validate(lp, |_| true)
+        .map_err(|_| Error::Corrupt("Stream listpack integrity check failed."))?;
+    if listpack::is_empty(lp) {
+        return Err(Error::Corrupt("Empty listpack inside stream"));
+    }
+    Node::from_listpack(StreamId::from_key(key), lp).map_err(Error::Corrupt)
+}
+
+/// An id as two numbers.
+fn id(r: &mut Reader) -> Result<StreamId> {
+    Ok(StreamId::new(r.len()?, r.len()?))
+}
+
+/// An id as sixteen bytes.
+fn key(r: &mut Reader) -> Result<StreamId> {
+    Ok(StreamId::from_key(r.fixed()?))
+}
+
+fn group(r: &mut Reader, kind: u8, stream: &Stream) -> Result<Group> {
+    let last_id = id(r)?;
+    let read = match kind {
+        kind::STREAM => stream.position(last_id),
+        _ => Some(r.len()?).filter(|&read| read != u64::MAX),
+    };
+    let mut group = Group::new(last_id, read);
+    let mut orphans = Orphans::new();
+    for _ in 0..r.len()? {
+        let (id, ms, count) = (key(r)?, r.millis()?, r.len()?);
+        if orphans.insert(id, (ms, count)).is_some() {
+            return Err(Error::Corrupt("Duplicated global PEL entry"));
+        }
+    }
+    for _ in 0..r.len()? {
+        consumer(r, kind, &mut group, &mut orphans)?;
+    }
+    match orphans.is_empty() {
+        true => Ok(group),
+        false => Err(Error::Corrupt("NACK entry without consumer")),
+    }
+}
+
+fn consumer(r: &mut Reader, kind: u8, group: &mut Group, orphans: &mut Orphans) -> Result<()> {
+    let name = r.string_vec()?;
+    if group.find(&name).is_some() {
+        return Err(Error::Corrupt("Duplicate stream consumer detected"));
+    }
+    let seen_ms = r.millis()?;
+    let id = group.add_consumer(&name, seen_ms);
+    let active_ms = match kind {
+        kind::STREAM_3 => r.millis()?,
+        // Nobody knows; to be on the safe side, it was just now.
+        _ => seen_ms,
+    };
+    group.consumer_mut(id).active_ms = active_ms;
+    for _ in 0..r.len()? {
+        let entry = key(r)?;
+        let (delivered_ms, count) = orphans.remove(&entry).ok_or(Error::Corrupt(
+            "Consumer entry not found in group global PEL, or there twice",
+        ))?;
+        group.deliver(
+            entry,
+            Pending {
+                consumer: id,
+                delivered_ms,
+                count,
+            },
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! Reading: lengths, numbers and strings, out of a buffer that a source refills.
+//!
+//! A string is a `Span`: where its bytes are, good until the next read. Nobody allocates by what a
+//! length claims: the buffer grows only as bytes arrive.
+
+use super::{Error, Result};
+use crate::algo::crc64::crc64;
+use crate::algo::lzf;
+use crate::algo::number::parse_f64;
+use crate::types::listpack::Item;
+use std::io::Read;
+use std::ops::Range;
+
+/// Bytes asked of the source at once.
+const CHUNK: usize = 256 << 10;
+/// A compressed string may grow to this without having to prove itself, and a longer one only as
+/// far as its bytes can make it.
+const LEN_MAX: u64 = 1 << 40;
+
+/// Where the bytes of a string are.
+#[derive(Clone, Debug)]
+pub enum Span {
+    Buffer(Range<usize>),
+    /// It was compressed.
+    Scratch,
+    Int(i64),
+}
+
+/// What stands where a length may stand.
+enum Len {
+    Plain(u64),
+    /// The number of a special string.
+    Special(u8),
+}
+
+/// See the head of this file.
+pub struct Reader {
+    buffer: Vec<u8>,
+    at: usize,
+    source: Option<Box<dyn Read + Send>>,
+    /// What stands before the buffer.
+    passed: u64,
+    /// The sum of everything before `summed`, if anybody wants to know.
+    crc: Option<u64>,
+    summed: usize,
+    scratch: Vec<u8>,
+    /// Room for forms in between, for those who decode.
+    pub(super) room: Vec<u8>,
+    /// Where the record that is being read begins.
+    pub record_at: u64,
+}
+
+impl Reader {
+    /// A reader of what lies in memory.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Reader {
+            buffer: bytes.to_vec(),
+            ..Reader::empty(None)
+        }
+    }
+}
+
+impl Reader {
+    fn empty(source: Option<Box<dyn Read + Send>>) -> Self {
+        Reader {
+            buffer: Vec::new(),
+            at: 0,
+            source,
+            passed: 0,
+            crc: None,
+            summed: 0,
+            scratch: Vec::new(),
+            room: Vec::new(),
+            record_at: 0,
+        }
+    }
+
+    pub fn new(source: Box<dyn Read + Send>) -> Self {
+        Reader::empty(Some(source))
+    }
+
+    /// From here on, or from the start on, a sum is kept.
+    pub fn keep_checksum(&mut self) {
+        self.crc = Some(0);
+        self.summed = self.at;
+    }
+
+    pub fn forget_checksum(&mut self) {
+        self.crc = None;
+    }
+
+    /// How many bytes were read.
+    #[inline]
+    pub fn offset(&self) -> u64 {
+        self.passed + self.at as u64
+    }
+
+    /// The sum of what was read.
+    pub fn checksum(&mut self) -> Option<u64> {
+        let sum = crc64(self.crc?, &self.buffer[self.summed..self.at]);
+        self.summed = self.at;
+        self.crc = Some(sum);
+        self.crc
+    }
+
+    /// Whether everything was read.
+    pub fn is_at_end(&mut self) -> bool {
+        self.at == self.buffer.len() && matches!(self.need(1), Err(Error::Truncated))
+    }
+
+    /// What is left in the buffer, and the source, for who goes on by other means.
+    pub fn into_rest(mut self) -> (Vec<u8>, Option<Box<dyn Read + Send>>) {
+        self.buffer.drain(..self.at);
+        (self.buffer, self.source)
+    }
+
+    /// Sees to `len` bytes in the buffer.
+    #[inline(always)]
+    fn need(&mut self, len: usize) -> Result<()> {
+        if self.buffer.len() - self.at >= len {
+            return Ok(());
+        }
+        self.refill(len)
+    }
+
+    #[cold]
+    fn refill(&mut self, len: usize) -> Result<()> {
+        let Some(source) = &mut self.source else {
+            return Err(Error::Truncated);
+        };
+        if let Some(crc) = &mut self.crc {
+            *crc = crc64(*crc, &self.buffer[self.summed..self.at]);
+        }
+        self.buffer.copy_within(self.at.., 0);
+        self.buffer.truncate(self.buffer.len() - self.at);
+        self.passed += self.at as u64;
+        (self.at, self.summed) = (0, 0);
+        while self.buffer.len() < len {
+            let have = self.buffer.len();
+            // Twice what has come, at most: a length is only a claim.
+            let more = CHUNK.max((len - have).min(have));
+            self.buffer.resize(have + more, 0);
+            let got = match source.read(&mut self.buffer[have..]) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(None),
+                result => result.map(Some),
+            };
+            self.buffer
+                .truncate(have + *got.as_ref().ok().and_then(Option::as_ref).unwrap_or(&0));
+            if got? == Some(0) {
+                return Err(Error::Truncated);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next `len` bytes.
+    #[inline]
+    fn take(&mut self, len: usize) -> Result<Range<usize>> {
+        self.need(len)?;
+        let start = self.at;
+        self.at += len;
+        Ok(start..self.at)
+    }
+
+    #[inline]
+    pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
+        self.need(N)?;
+        let start = self.at;
+        self.at += N;
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.buffer[start..start + N]);
+        Ok(bytes)
+    }
+
+    #[inline(always)]
+    pub fn byte(&mut self) -> Result<u8> {
+        self.need(1)?;
+        self.at += 1;
+        Ok(self.buffer[self.at - 1])
+    }
+
+    /// The next byte, which stays.
+    pub fn peek(&mut self) -> Result<u8> {
+        self.need(1)?;
+        Ok(self.buffer[self.at])
+    }
+
+    #[inline]
+    fn len_or_special(&mut self) -> Result<Len> {
+        let first = self.byte()?;
+        Ok(match first {
+            0..=0x3f => Len::Plain(first as u64),
+            0x40..=0x7f => Len::Plain(((first & 0x3f) as u64) << 8 | self.byte()? as u64),
+            0x80 => Len::Plain(u32::from_be_bytes(self.fixed()?) as u64),
+            0x81 => Len::Plain(u64::from_be_bytes(self.fixed()?)),
+            0xc0..=0xff => Len::Special(first & 0x3f),
+            _ => return Err(Error::Corrupt("Unknown length encoding in rdbLoadLen()")),
+        })
+    }
+
+    /// A length.
+    #[inline]
+    pub fn len(&mut self) -> Result<u64> {
+        match self.len_or_special()? {
+            Len::Plain(len) => Ok(len),
+            Len::Special(_) => Err(Error::Corrupt("A special string where a length belongs")),
+        }
+    }
+
+    /// A string.
+    #[inline]
+    pub fn string(&mut self) -> Result<Span> {
+        match self.len_or_special()? {
+            Len::Plain(len) => {
+                let len = usize::try_from(len).map_err(|_| Error::Truncated)?;
+                self.take(len).map(Span::Buffer)
+            }
+            Len::Special(0) => Ok(Span::Int(i8::from_le_bytes(self.fixed()?) as i64)),
+            Len::Special(1) => Ok(Span::Int(i16::from_le_bytes(self.fixed()?) as i64)),
+            Len::Special(2) => Ok(Span::Int(i32::from_le_bytes(self.fixed()?) as i64)),
+            Len::Special(3) => self.packed(),
+            Len::Special(_) => Err(Error::Corrupt("Unknown RDB string encoding type")),
+        }
+    }
+
+    fn packed(&mut self) -> Result<Span> {
+        let (packed, len) = (self.len()?, self.len()?);
+        if packed > LEN_MAX || len > LEN_MAX {
+            return Err(Error::Truncated);
+        }
+        let packed = self.take(packed as usize)?;
+        lzf::decompress_into(&self.buffer[packed], len as usize, &mut self.scratch)
+            .map_err(|_| Error::Corrupt("Invalid LZF compressed string"))?;
+        Ok(Span::Scratch)
+    }
+
+    /// The element that a span is: an integer only if it reads as one.
+    #[inline]
+    pub fn item(&self, span: &Span) -> Item<'_> {
+        match span {
+            Span::Buffer(range) => Item::of(&self.buffer[range.clone()]),
+            Span::Scratch => Item::of(&self.scratch),
+            Span::Int(n) => Item::Int(*n),
+        }
+    }
+
+    /// The bytes of a span; an integer is printed into `buffer`.
+    #[inline]
+    pub fn bytes<'b>(&'b self, span: &Span, buffer: &'b mut itoa::Buffer) -> &'b [u8] {
+        match span {
+            Span::Buffer(range) => &self.buffer[range.clone()],
+            Span::Scratch => &self.scratch,
+            Span::Int(n) => buffer.format(*n).as_bytes(),
+        }
+    }
+
+    /// The bytes of a span that is no integer.
+    #[inline]
+    pub fn span_bytes(&self, span: &Span) -> &[u8] {
+        match span {
+            Span::Buffer(range) => &self.buffer[range.clone()],
+            Span::Scratch => &self.scratch,
+            Span::Int(_) => b"",
+        }
+    }
+
+    /// The bytes of a span that cannot be an integer.
+    #[inline]
+    pub fn text(&self, span: &Span) -> Result<&[u8]> {
+        match span {
+            Span::Int(_) => Err(Error::Corrupt("A number where a packed collection belongs")),
+            _ => Ok(self.span_bytes(span)),
+        }
+    }
+
+    /// A string, copied in place of what `out` holds.
+    #[inline]
+    pub fn string_into(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        let span = self.string()?;
+        out.clear();
+        out.extend_from_slice(self.bytes(&span, &mut itoa::Buffer::new()));
+        Ok(())
+    }
+
+    pub fn string_vec(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.string_into(&mut out)?;
+        Ok(out)
+    }
+
+    /// A moment in milliseconds.
+    pub fn millis(&mut self) -> Result<i64> {
+        Ok(i64::from_le_bytes(self.fixed()?))
+    }
+
+    /// A score in eight bytes.
+    pub fn double(&mut self) -> Result<f64> {
+        Ok(f64::from_bits(u64::from_le_bytes(self.fixed()?)))
+    }
+
+    /// A score as old versions write it: as text.
+    pub fn double_text(&mut self) -> Result<f64> {
+        Ok(match self.byte()? {
+            255 => f64::NEG_INFINITY,
+            254 => f64::INFINITY,
+            253 => f64::NAN,
+            len => {
+                let text = self.take(len as usize)?;
+                parse_f64(&self.buffer[text]).ok_or(Error::Corrupt("Invalid score"))?
+            }
+        })
+    }
+}

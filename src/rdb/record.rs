@@ -1,0 +1,213 @@
+//! A file as a sequence of records: the header, notes, databases, functions, keys, the end.
+//!
+//! `Records::next` hands them out one by one. A key is handed out before its value: `value` reads
+//! that, so that whoever loads decides where it goes. Called by loading and by the checker.
+
+use super::decode::{self, Decode, module_name};
+use super::{Error, Reader, Result, VALKEY_VERSION, VERSION, opcode};
+use crate::types::entry::NewValue;
+
+/// Versions of Redis's format that may come after ours. Their known types read as before.
+const LATEST_VERSION: u32 = 13;
+
+/// What a file says about itself first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub version: u32,
+    /// Written by Valkey 9 or later.
+    pub valkey: bool,
+}
+
+/// A key as a file tells it; the value follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyHead {
+    pub kind: u8,
+    /// Unix milliseconds.
+    pub deadline_ms: Option<i64>,
+    pub idle_seconds: Option<u64>,
+    pub frequency: Option<u8>,
+}
+
+/// One record of a file.
+#[derive(Debug)]
+pub enum Record {
+    Aux {
+        name: Vec<u8>,
+        value: Vec<u8>,
+    },
+    SelectDb(u64),
+    /// Keys that follow in this database, and how many of them have a deadline.
+    Resize {
+        keys: u64,
+        volatile: u64,
+    },
+    /// Keys of one slot in a cluster: its number, keys, keys with a deadline.
+    Slot(u64),
+    Function(Vec<u8>),
+    /// What a module noted; nobody here can read it. Its name.
+    ModuleAux(String),
+    /// The name is in `Records::key`.
+    Key(KeyHead),
+    /// The sum of everything, as told and as found, if there is one.
+    End {
+        expected: u64,
+        actual: u64,
+    },
+}
+
+/// See the head of this file.
+pub struct Records {
+    pub reader: Reader,
+    pub header: Header,
+    /// The name of the latest key.
+    pub key: Vec<u8>,
+}
+
+/// Reads the header at the start of a file.
+///
+/// # Errors
+/// If it is none, or one of a version that nobody knows yet.
+pub fn header(reader: &mut Reader) -> Result<Header> {
+    let magic: [u8; 9] = reader.fixed().map_err(|error| match error {
+        Error::Truncated => Error::Signature,
+        other => other,
+    })?;
+    let (valkey, digits) = match &magic {
+        [b'R', b'E', b'D', b'I', b'S', digits @ ..] => (false, digits.as_slice()),
+        [b'V', b'A', b'L', b'K', b'E', b'Y', digits @ ..] => (true, digits.as_slice()),
+        _ => return Err(Error::Signature),
+    };
+    let version = digits.iter().try_fold(0u32, |n, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| n * 10 + (digit - b'0') as u32)
+    });
+    let version = version.ok_or(Error::Signature)?;
+    let known = match valkey {
+        true => (VALKEY_VERSION..1000).contains(&version),
+        false => (1..=LATEST_VERSION.max(VERSION)).contains(&version),
+    };
+    match known {
+        true => Ok(Header { version, valkey }),
+        false => Err(Error::Version(version)),
+    }
+}
+
+impl Records {
+    /// Reads the header of a file; records follow.
+    pub fn open(mut reader: Reader) -> Result<Self> {
+        reader.keep_checksum();
+        let header = header(&mut reader)?;
+        Ok(Records {
+            reader,
+            header,
+            key: Vec::new(),
+        })
+    }
+
+    /// The next record. Nothing follows `End`.
+    #[inline]
+    pub fn next(&mut self) -> Result<Record> {
+        let mut head = KeyHead::default();
+        self.reader.record_at = self.reader.offset();
+        loop {
+            let r = &mut self.reader;
+            match r.byte()? {
+                opcode::EXPIRE_MS => head.deadline_ms = Some(r.millis()?),
+                opcode::EXPIRE => {
+                    let seconds = i32::from_le_bytes(r.fixed()?);
+                    head.deadline_ms = Some(seconds as i64 * 1000);
+                }
+                opcode::FREQ => head.frequency = Some(r.byte()?),
+                opcode::IDLE => head.idle_seconds = Some(r.len()?),
+                kind @ ..opcode::SLOT_IMPORT => {
+                    head.kind = kind;
+                    r.string_into(&mut self.key)?;
+                    return Ok(Record::Key(head));
+                }
+                other => return self.other(other),
+            }
+        }
+    }
+
+    /// The value of the key that was handed out.
+    #[inline]
+    pub fn value<'v>(&'v mut self, kind: u8, with: &Decode) -> Result<NewValue<'v>> {
+        decode::value(&mut self.reader, kind, with)
+    }
+
+    fn other(&mut self, code: u8) -> Result<Record> {
+        let r = &mut self.reader;
+        Ok(match code {
+            opcode::AUX => Record::Aux {
+                name: r.string_vec()?,
+                value: r.string_vec()?,
+            },
+            opcode::SELECT_DB => Record::SelectDb(r.len()?),
+            opcode::RESIZE_DB => Record::Resize {
+                keys: r.len()?,
+                volatile: r.len()?,
+            },
+            opcode::SLOT_INFO => {
+                let slot = r.len()?;
+                r.len()?;
+                r.len()?;
+                Record::Slot(slot)
+            }
+            opcode::SLOT_IMPORT => return Err(Error::Corrupt("A slot that is being imported")),
+            opcode::FUNCTION => Record::Function(r.string_vec()?),
+            opcode::FUNCTION_OLD => {
+                return Err(Error::Corrupt("Pre-release function format not supported."));
+            }
+            opcode::MODULE_AUX => {
+                let name = module_name(r.len()?);
+                skip_module(r)?;
+                Record::ModuleAux(name)
+            }
+            // The end; every other code was seen to.
+            _ => self.end()?,
+        })
+    }
+
+    fn end(&mut self) -> Result<Record> {
+        // Files had no sum before version 5.
+        if !self.header.valkey && self.header.version < 5 {
+            return Ok(Record::End {
+                expected: 0,
+                actual: 0,
+            });
+        }
+        let actual = self.reader.checksum().unwrap_or(0);
+        self.reader.forget_checksum();
+        let expected = u64::from_le_bytes(self.reader.fixed()?);
+        Ok(Record::End { expected, actual })
+    }
+}
+
+/// Skips what a module wrote: numbers and strings, each with its type in front.
+pub fn skip_module(r: &mut Reader) -> Result<()> {
+    const END: u64 = 0;
+    const SIGNED: u64 = 1;
+    const UNSIGNED: u64 = 2;
+    const FLOAT: u64 = 3;
+    const DOUBLE: u64 = 4;
+    const STRING: u64 = 5;
+    loop {
+        match r.len()? {
+            END => return Ok(()),
+            SIGNED | UNSIGNED => {
+                r.len()?;
+            }
+            FLOAT => {
+                r.fixed::<4>()?;
+            }
+            DOUBLE => {
+                r.fixed::<8>()?;
+            }
+            STRING => {
+                r.string()?;
+            }
+            _ => return Err(Error::Corrupt("Unknown type in the data of a module")),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Every form there and back, and bytes that nobody would write.
+
+use super::decode::Decode;
+use super::dump;
+use super::write::Style;
+use super::*;
+use crate::algo::rng::Rng;
+use crate::engine::Engine;
+use crate::keyspace::{DbIndex, Tuning};
+
+/// Values of every type in every encoding.
+const SCRIPT: &[&[&str]] = &[
+    &["SET", "int", "12345"],
+    &["SET", "long", "123456789012345"],
+    &["SET", "text", "hello world"],
+    &[
+        "SET",
+        "packed",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ],
+    &[
+        "RPUSH",
+        "list",
+        "a",
+        "1",
+        "b",
+        "-77",
+        "cccccccccccccccccccccccccccccccccccccccc",
+    ],
+    &["SADD", "ints", "1", "2", "70000"],
+    &["SADD", "words", "a", "b", "3"],
+    &["ZADD", "zset", "1", "a", "2.5", "b", "-inf", "c"],
+    &["HSET", "hash", "f", "v", "g", "12"],
+    &["HSET", "timed", "f", "v", "g", "12", "h", "x"],
+    &[
+        "HPEXPIREAT",
+        "timed",
+        "4000000000000",
+        "FIELDS",
+        "2",
+        "f",
+        "g",
+    ],
+    &["XADD", "stream", "1-1", "f", "v"],
+    &["XADD", "stream", "1-2", "f", "w"],
+    &["XADD", "stream", "5-0", "g", "7", "h", "8"],
+    &["XDEL", "stream", "1-2"],
+    &["XGROUP", "CREATE", "stream", "grp", "0"],
+    &[
+        "XREADGROUP",
+        "GROUP",
+        "grp",
+        "me",
+        "COUNT",
+        "1",
+        "STREAMS",
+        "stream",
+        ">",
+    ],
+];
+
+fn filled() -> Engine {
+    let mut engine = Engine::with_seed(7);
+    for command in SCRIPT {
+        engine.run(command);
+    }
+    for n in 0..600 {
+        let n = n.to_string();
+        engine.run(&["SADD", "many", &format!("member:{n}")]);
+        engine.run(&["HSET", "wide", &format!("field:{n}"), &n]);
+        engine.run(&["ZADD", "tall", &n, &format!("member:{n}")]);
+        engine.run(&["RPUSH", "deep", &format!("element:{n}:{}", "x".repeat(50))]);
+        engine.run(&["HSET", "late", &format!("field:{n}"), &n]);
+        engine.run(&["XADD", "log", "*", "name", &n]);
+    }
+    engine.run(&[
+        "HPEXPIREAT",
+        "late",
+        "4000000000000",
+        "FIELDS",
+        "1",
+        "field:5",
+    ]);
+    engine
+}
+
+fn payloads(engine: &mut Engine, version: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let style = Style {
+        version,
+        ..Style::default()
+    };
+    let view = engine.keyspace().view(DbIndex(0));
+    let entries = view.entries().iter();
+    entries
+        .filter_map(|entry| Some((entry.key().to_vec(), dump::dump(entry, style).ok()?)))
+        .collect()
+}
+
+fn put(engine: &mut Engine, key: &[u8], payload: &[u8], deep: bool) -> Result<()> {
+    let (body, valkey) = dump::verify(payload, true).ok_or(Error::Signature)?;
+    let (tuning, hasher) = (
+        Tuning::default(),
+        engine
+            .keyspace()
+            .view(DbIndex(0))
+            .entries()
+            .hasher()
+            .clone(),
+    );
+    let with = Decode {
+        tuning: &tuning,
+        hasher: &hasher,
+        deep,
+        valkey,
+    };
+    let mut reader = Reader::of_bytes(body);
+    let value = dump::restore(&mut reader, &with)?;
+    engine.keyspace().db(DbIndex(0)).add(key, value, None);
+    Ok(())
+}
+
+#[test]
+fn values_come_back_from_every_version() {
+    let mut from = filled();
+    for version in OLDEST_WRITTEN..=VERSION {
+        let mut to = Engine::with_seed(3);
+        for (key, payload) in payloads(&mut from, version) {
+            assert!(dump::verify(&payload, false).is_some());
+            put(&mut to, &key, &payload, true).expect("we have written it");
+            let one = |engine: &mut Engine| {
+                let mut digest = crate::keyspace::digest::Digest::default();
+                let mut db = engine.keyspace().db(DbIndex(0));
+                let found = db.peek(&key).expect("it is there");
+                digest.add_value(db.get(found));
+                (digest.to_hex(), db.get(found).encoding())
+            };
+            let name = String::from_utf8_lossy(&key).into_owned();
+            assert_eq!(one(&mut from), one(&mut to), "{name} in version {version}");
+            if let Ok(Some(stream)) = to.keyspace().db(DbIndex(0)).stream(&key) {
+                assert_eq!(stream.check(), Ok(()));
+            }
+        }
+        let all = from.keyspace().len() - if version < 12 { 2 } else { 0 };
+        assert_eq!(to.keyspace().len(), all);
+    }
+}
+
+#[test]
+fn a_cut_payload_is_refused() {
+    let mut from = filled();
+    for (_, payload) in payloads(&mut from, VERSION) {
+        let body = &payload[..payload.len() - 10];
+        for cut in (0..body.len()).step_by(1 + body.len() / 300) {
+            let mut short = body[..cut].to_vec();
+            short.extend_from_slice(&payload[payload.len() - 10..]);
+            let mut to = Engine::with_seed(3);
+            assert!(put(&mut to, b"key", &short, true).is_err());
+        }
+    }
+}
+
+/// Whatever is read from damaged bytes must be sound enough for every command.
+#[test]
+fn damage_is_refused_or_harmless() {
+    let mut from = filled();
+    let mut rng = Rng::new(11);
+    for (_, payload) in payloads(&mut from, VERSION) {
+        for _ in 0..300 {
+            let mut broken = payload.clone();
+            for _ in 0..1 + rng.below(3) {
+                let at = rng.below(payload.len() as u64 - 10) as usize;
+                broken[at] ^= 1 << rng.below(8);
+            }
+            let mut to = Engine::with_seed(3);
+            if put(&mut to, b"key", &broken, rng.below(2) == 0).is_ok() {
+                exercise(&mut to);
+            }
+        }
+    }
+}
+
+fn exercise(engine: &mut Engine) {
+    for command in [
+        &["GET", "key"][..],
+        &["APPEND", "key", "x"],
+        &["LRANGE", "key", "0", "-1"],
+        &["RPUSH", "key", "x"],
+        &["LPOP", "key"],
+        &["LREM", "key", "0", "1"],
+        &["SMEMBERS", "key"],
+        &["SADD", "key", "new", "5"],
+        &["SREM", "key", "1"],
+        &["SPOP", "key"],
+        &["ZRANGE", "key", "0", "-1", "WITHSCORES"],
+        &["ZADD", "key", "3", "new"],
+        &["ZRANK", "key", "new"],
+        &["ZPOPMIN", "key"],
+        &["HGETALL", "key"],
+        &["HSET", "key", "new", "5"],
+        &["HINCRBY", "key", "new", "5"],
+        &["HPTTL", "key", "FIELDS", "1", "f"],
+        &["HDEL", "key", "f"],
+        &["XRANGE", "key", "-", "+"],
+        &["XADD", "key", "*", "new", "5"],
+        &["XINFO", "STREAM", "key", "FULL"],
+        &["XREADGROUP", "GROUP", "grp", "me", "STREAMS", "key", ">"],
+        &["XTRIM", "key", "MAXLEN", "1"],
+        &["OBJECT", "ENCODING", "key"],
+        &["COPY", "key", "other"],
+        &["DEL", "key"],
+    ] {
+        engine.run(command);
+    }
+}

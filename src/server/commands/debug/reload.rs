@@ -1,0 +1,76 @@
+//! RELOAD and LOADAOF: the data once over the disk and back.
+
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::server::Server;
+use crate::server::session::Session;
+
+/// RELOAD [MERGE] [NOFLUSH] [NOSAVE].
+pub(super) fn reload(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let (mut flush, mut save, mut merge) = (true, true, false);
+    while args.left() > 0 {
+        if args.word("MERGE") {
+            merge = true;
+        } else if args.word("NOFLUSH") {
+            flush = false;
+        } else if args.word("NOSAVE") {
+            save = false;
+        } else {
+            return Err(CmdError::Fixed(
+                "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+            ));
+        }
+    }
+    if save && server.save_now().is_err() {
+        return Err(CmdError::Fixed("ERR"));
+    }
+    if server.reload_snapshot(flush, merge).is_err() {
+        return Err(CmdError::Fixed(
+            "ERR Error trying to load the RDB dump, check server logs",
+        ));
+    }
+    log::warn!("DB reloaded by DEBUG RELOAD");
+    reply.ok()
+}
+
+/// LOADAOF.
+pub(super) fn load_aof(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if server.reload_log().is_err() {
+        return Err(CmdError::Fixed(
+            "ERR Error trying to load the AOF files, check server logs",
+        ));
+    }
+    log::warn!("Append Only File loaded by DEBUG LOADAOF");
+    reply.ok()
+}
+
+/// SET-SKIP-CHECKSUM-VALIDATION <0|1>.
+pub(super) fn skip_checksum(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.tuning.skip_checksum = args.int()? != 0;
+    reply.ok()
+}
+
+/// AOF-FLUSH-SLEEP <microseconds>.
+pub(super) fn flush_sleep(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.life.flush_sleep_us = args.int()?.max(0) as u64;
+    reply.ok()
+}

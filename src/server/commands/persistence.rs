@@ -1,0 +1,156 @@
+//! SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE.
+
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::persist::child::Purpose;
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand};
+
+const SAVING: Spec = Spec {
+    group: Group::Server,
+    flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING]),
+    since: "1.0.0",
+    ..Spec::BASE
+};
+
+const IN_PROGRESS: CmdError = CmdError::Fixed("ERR Background save already in progress");
+
+pub static TABLE: &[ServerCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "save",
+            arity: 1,
+            flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
+            summary: "Writes a snapshot, and serves nobody meanwhile.",
+            complexity: "O(N) where N is the total number of keys in all databases",
+            ..SAVING
+        },
+        run: save,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "bgsave",
+            arity: -1,
+            usage: "[schedule=SCHEDULE!3.2.2]",
+            summary: "Has a child write a snapshot.",
+            complexity: "O(1)",
+            ..SAVING
+        },
+        run: bgsave,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "bgrewriteaof",
+            arity: 1,
+            summary: "Has a child write the log anew, as short as can be.",
+            complexity: "O(1)",
+            ..SAVING
+        },
+        run: bgrewriteaof,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "lastsave",
+            arity: 1,
+            flags: all(&[LOADING, STALE, FAST]),
+            group: Group::Server,
+            acl: &["admin", "dangerous"],
+            since: "1.0.0",
+            summary: "When the data was last saved.",
+            complexity: "O(1)",
+            tips: &["nondeterministic_output"],
+            ..Spec::BASE
+        },
+        run: lastsave,
+        subcommands: &[],
+    },
+];
+
+/// LASTSAVE. As in Redis, the start counts as a save.
+fn lastsave(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.int(server.persist.saves.last_save_s)
+}
+
+fn is_at(server: &Server, purpose: Purpose) -> bool {
+    let job = server.persist.child.as_ref();
+    job.is_some_and(|job| job.purpose == purpose)
+}
+
+/// SAVE.
+fn save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if is_at(server, Purpose::Snapshot) {
+        return Err(IN_PROGRESS);
+    }
+    match server.save_now() {
+        Ok(()) => reply.ok(),
+        Err(_) => Err(CmdError::Fixed("ERR")),
+    }
+}
+
+/// BGSAVE [SCHEDULE].
+fn bgsave(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let mut schedule = false;
+    if args.left() > 0 {
+        if args.left() != 1 || !args.word("schedule") {
+            return Err(CmdError::Syntax);
+        }
+        schedule = true;
+    }
+    server.persist.saves.scheduled = false;
+    if is_at(server, Purpose::Snapshot) {
+        return Err(IN_PROGRESS);
+    }
+    // In a transaction a fork would see the half of it.
+    if server.persist.child.is_some() || session.deny_blocking {
+        if !schedule && !session.deny_blocking {
+            return Err(CmdError::Fixed(
+                "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE \
+                 SCHEDULE in order to schedule a BGSAVE whenever possible.",
+            ));
+        }
+        server.persist.saves.scheduled = true;
+        return reply.simple("Background saving scheduled");
+    }
+    match server.start_bgsave() {
+        Ok(()) => reply.simple("Background saving started"),
+        Err(_) => Err(CmdError::Fixed("ERR")),
+    }
+}
+
+/// BGREWRITEAOF.
+fn bgrewriteaof(
+    server: &mut Server,
+    session: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if is_at(server, Purpose::Rewrite) {
+        return Err(CmdError::Fixed(
+            "ERR Background append only file rewriting already in progress",
+        ));
+    }
+    if server.persist.child.is_some() || session.deny_blocking {
+        server.persist.aof.rewrites.scheduled = true;
+        // Somebody asked: earlier failures do not hold it back.
+        server.persist.aof.rewrites.failures_in_a_row = 0;
+        return reply.simple("Background append only file rewriting scheduled");
+    }
+    let config = &server.config;
+    let (directory, name) = (&config.appenddirname, &config.appendfilename);
+    server.persist.aof.locate(directory, name);
+    match server.start_rewrite() {
+        Ok(()) => reply.simple("Background append only file rewriting started"),
+        Err(_) => Err(CmdError::Fixed(
+            "ERR Can't execute an AOF background rewriting. Please check the server logs for more \
+             information.",
+        )),
+    }
+}
