@@ -108,7 +108,7 @@ pub fn start(argv: &[Vec<u8>], around: &mut Surroundings) -> Startup {
     if matches!(program, Program::CheckRdb | Program::CheckAof) {
         return Startup::Check {
             program,
-            args: args.to_vec(),
+            args: argv.to_vec(),
         };
     }
     match args.first().map(Vec::as_slice) {

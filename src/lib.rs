@@ -35,5 +35,6 @@ pub mod tracking;
 // L6: the server owns everything and decides everything.
 pub mod server;
 // L7: the loop, and how the process starts.
+pub mod check;
 pub mod cli;
 pub mod reactor;

@@ -1,7 +1,8 @@
 //! The binary: argv and configuration in, a running server out.
 
 use redwheel::algo::rng::Rng;
-use redwheel::cli::{self, Run, Startup, Surroundings};
+use redwheel::check;
+use redwheel::cli::{self, Program, Run, Startup, Surroundings};
 use redwheel::config::{Fatal, Host, LogLevel};
 use redwheel::logging::{self, Sink};
 use redwheel::reactor::Reactor;
@@ -49,7 +50,13 @@ fn main() {
             i32::from(!fine)
         }
         Startup::TestMemory { .. } => missing("A test of the memory"),
-        Startup::Check { .. } => missing("A check of files"),
+        Startup::Check { program, args } => {
+            start_log(PathBuf::new());
+            match program {
+                Program::CheckAof => check::aof::run(&args),
+                _ => check::rdb::run(&args),
+            }
+        }
     };
     std::process::exit(code);
 }

@@ -63,7 +63,7 @@ pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
 pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
 
 /// Runs code that may do anything, or what it says of itself.
-pub const RUNS_SCRIPT: Flags = Flags(1 << 24);
+pub const RUNS_SCRIPT: Flags = Flags(1 << 23);
 
 impl Flags {
     /// Whether any of these is among them.

@@ -260,6 +260,7 @@ impl Loading {
         log::warn!("Internal error in RDB reading offset {offset}{what} -> {text}");
         match self.current.as_ref().map(|part| part.role) {
             Some(Role::Snapshot) | None => {
+                log::warn!("The file {name} is not loaded, nor any part of it: {text}");
                 log::warn!("Terminating server after rdb file reading failure.");
                 log::warn!("Fatal error loading the DB, check server logs. Exiting.");
             }

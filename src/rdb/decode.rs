@@ -134,22 +134,34 @@ fn of_table(table: FieldTable) -> NewValue<'static> {
     NewValue::Heap(heap, Encoding::Hashtable)
 }
 
+/// What is said of a packed collection of type `kind` that is not sound.
+fn unsound(kind: u8) -> Error {
+    Error::Corrupt(match kind {
+        kind::HASH_ZIPMAP => "Zipmap integrity check failed.",
+        kind::HASH_ZIPLIST => "Hash ziplist integrity check failed.",
+        kind::ZSET_ZIPLIST => "Zset ziplist integrity check failed.",
+        kind::SET_LISTPACK => "Set listpack integrity check failed.",
+        kind::ZSET_LISTPACK => "Zset listpack integrity check failed.",
+        kind::HASH_LISTPACK => "Hash listpack integrity check failed.",
+        _ => "Listpack integrity check failed.",
+    })
+}
+
 /// Checks a listpack of a small collection: groups of `step`, of which the first is unique.
-fn check(lp: &[u8], step: usize, with: &Decode) -> Result<usize> {
-    let count = listpack::validate(lp, |_| true)
-        .map_err(|_| Error::Corrupt("Listpack integrity check failed."))?;
+fn check(lp: &[u8], step: usize, kind: u8, with: &Decode) -> Result<usize> {
+    let count = listpack::validate(lp, |_| true).map_err(|_| unsound(kind))?;
     if count == 0 {
         return Err(Error::Empty);
     }
     if count % step != 0 {
-        return Err(Error::Corrupt("Listpack integrity check failed."));
+        return Err(unsound(kind));
     }
     if with.deep {
         let mut seen = HashSet::with_capacity(count / step);
         // What reads the same is the same, whichever form it has.
         let mut items = listpack::iter(lp).step_by(step);
         if !items.all(|item| seen.insert(item.to_vec())) {
-            return Err(Error::Corrupt("Listpack with duplicate elements detected"));
+            return Err(unsound(kind));
         }
     }
     Ok(count)
@@ -177,19 +189,19 @@ fn adopt<'r>(lp: &'r [u8], kind: u8, with: &Decode) -> Result<NewValue<'r>> {
     let tuning = with.tuning;
     let kind = match kind {
         kind::SET_LISTPACK => {
-            if check(lp, 1, with)? > tuning.set_max_listpack_entries {
+            if check(lp, 1, kind, with)? > tuning.set_max_listpack_entries {
                 return set_table(SetRef::Listpack(lp), with);
             }
             Kind::Set
         }
         kind::HASH_LISTPACK | kind::HASH_ZIPLIST | kind::HASH_ZIPMAP => {
-            if check(lp, 2, with)? / 2 > tuning.hash_max_listpack_entries {
+            if check(lp, 2, kind, with)? / 2 > tuning.hash_max_listpack_entries {
                 return hash_table(HashRef::Listpack(lp), with);
             }
             Kind::Hash
         }
         _ => {
-            let count = check(lp, 2, with)? / 2;
+            let count = check(lp, 2, kind, with)? / 2;
             if !has_scores(lp) {
                 return Err(Error::Corrupt(
                     "Zset with a score that is no number detected",
@@ -221,11 +233,13 @@ fn old_compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValu
         _ => legacy::ziplist(bytes, &mut lp),
     });
     r.room = lp;
-    read?;
+    if read.map_err(|_| unsound(kind))? == 0 && kind == kind::HASH_ZIPMAP {
+        return Err(unsound(kind));
+    }
     let lp: &'r [u8] = &r.room;
     let long = with.tuning.hash_max_listpack_value;
     if kind == kind::HASH_ZIPMAP && listpack::iter(lp).any(|item| item.len() > long) {
-        check(lp, 2, with)?;
+        check(lp, 2, kind, with)?;
         return hash_table(HashRef::Listpack(lp), with);
     }
     adopt(lp, kind, with)
@@ -416,7 +430,7 @@ fn of_list(list: FieldList) -> NewValue<'static> {
 fn field_list<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     let span = r.string()?;
     let lp = r.text(&span)?;
-    let count = check(lp, 3, with)? / 3;
+    let count = check(lp, 3, kind::HASH_LISTPACK_EX, with)? / 3;
     let mut last = 0;
     for told in listpack::iter(lp).skip(2).step_by(3) {
         let Item::Int(ms) = told else {

@@ -6,7 +6,7 @@
 //! Names for --only: ping set get incr mset get512 set512 memory gap pong, lpush rpop sadd spop hset
 //! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, evalsha (a SET and a
 //! GET) evalincr (a thousand INCR), the names that `collections` gives to what collections take in
-//! memory (many-… and one-…), del, and those of `crowd`: publish1 publish100 publish1000 idle10000
+//! memory (many-… and one-…), del, expiry, and those of `crowd`: publish1 publish100 publish1000 idle10000
 //! active1000. All servers of a run take
 //! turns, round by round, so that a slow minute of the machine hits all alike; a figure is the
 //! median of the rounds. The ratio is ours to the best of the real ones in this very run, and stands
@@ -19,6 +19,7 @@ mod load;
 mod measures;
 #[path = "../support/oracle.rs"]
 mod oracle;
+mod pauses;
 mod scripts;
 mod subject;
 
@@ -165,10 +166,11 @@ fn main() {
     rows.extend(scripts::requests(&options, &subjects));
     rows.extend(measures::memory(&options, &subjects));
     rows.extend(collections::memory(&options, &subjects));
-    rows.extend(collections::deletion(&options, &subjects));
+    rows.extend(pauses::deletion(&options, &subjects));
     rows.extend(crowd::publishing(&options, &subjects));
     rows.extend(crowd::idle(&options, &subjects));
     rows.extend(crowd::active(&options, &subjects));
-    rows.extend(measures::gap(&options, &subjects));
+    rows.extend(pauses::expiry(&options, &subjects));
+    rows.extend(pauses::gap(&options, &subjects));
     print(&rows, &subjects, options.markdown);
 }

@@ -123,7 +123,7 @@ fn value(n: usize, len: usize) -> Vec<u8> {
     value
 }
 
-fn int8(n: usize) -> Vec<u8> {
+pub fn int8(n: usize) -> Vec<u8> {
     (10_000_000 + n).to_string().into_bytes()
 }
 
@@ -363,78 +363,6 @@ pub fn memory(options: &Options, subjects: &[Subject]) -> Vec<Row> {
         ));
     }
     rows
-}
-
-/// The longest a small batch took while the table grew from nothing, and then while the same keys
-/// were written again: the second is what the machine itself does to an answer, and growth is
-/// only to blame for what the first has beyond it. Beside the time on the wall stands the CPU time
-/// that the server used meanwhile: what a pause of its own cannot be longer than, whatever else the
-/// machine does.
-///
-/// Of the rounds the best counts: other processes only ever make a gap longer, and a pause that the
-/// table makes is there in every round.
-pub fn gap(options: &Options, subjects: &[Subject]) -> Vec<Row> {
-    if !options.wants("gap") {
-        return Vec::new();
-    }
-    let none = vec![f64::INFINITY; subjects.len()];
-    let (mut growing, mut steady) = ([none.clone(), none.clone()], [none.clone(), none]);
-    for _ in 0..options.rounds.min(3) {
-        for (index, subject) in subjects.iter().enumerate() {
-            let server = subject.start(true);
-            for (longest, phase) in [(&mut growing, "growing"), (&mut steady, "steady")] {
-                let gaps = gaps(&server, options.gap_keys);
-                eprintln!(
-                    "gap: {} {phase} {:.2} ms at {} keys, CPU {:.2} ms at {} keys",
-                    subject.name, gaps[0].0, gaps[0].1, gaps[1].0, gaps[1].1
-                );
-                for (longest, gap) in longest.iter_mut().zip(gaps) {
-                    longest[index] = longest[index].min(gap.0);
-                }
-            }
-        }
-    }
-    let name = |what: &str| format!("longest gap, {what}");
-    let growth = format!("0 to {} keys", options.gap_keys);
-    let [wall, cpu] = growing;
-    let [steady_wall, steady_cpu] = steady;
-    let target = Some(Target::Figure(1.0));
-    vec![
-        Row::new(name(&growth), "ms", wall, None),
-        Row::new(name("no growth"), "ms", steady_wall, None),
-        Row::new(name(&growth), "ms CPU", cpu, target),
-        Row::new(name("no growth"), "ms CPU", steady_cpu, None),
-    ]
-}
-
-/// The longest batch of SETs in milliseconds, and the most CPU time that one took, each with the
-/// number of keys there were.
-fn gaps(server: &Running, keys: usize) -> [(f64, usize); 2] {
-    /// Batches after which threads that have come meanwhile are found.
-    const LOOK: usize = 4_096;
-    let (mut wall, mut cpu) = ((0.0, 0), (0.0, 0));
-    let mut meter = server.cpu_meter();
-    let mut before = meter.ns();
-    let mut batches = 0;
-    let write = |n: usize, out: &mut Vec<u8>| command(out, &[b"SET", &key16(n), &int8(n)]);
-    let seen = |keys: usize, time: Duration| {
-        let used = meter.ns();
-        let note = |most: &mut (f64, usize), ms: f64| {
-            if ms > most.0 {
-                *most = (ms, keys);
-            }
-        };
-        note(&mut wall, time.as_secs_f64() * 1e3);
-        note(&mut cpu, used.saturating_sub(before) as f64 / 1e6);
-        before = used;
-        batches += 1;
-        if batches % LOOK == 0 {
-            meter = server.cpu_meter();
-            before = meter.ns();
-        }
-    };
-    fill(server.port, keys, 16, write, seen).expect("the server takes its keys");
-    [wall, cpu]
 }
 
 /// From exec to the first PONG, the servers taking turns.

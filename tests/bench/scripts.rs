@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::load::{command, fill};
-use super::measures::{Case, Random, Row, request_rows};
+use super::measures::{CONNECTIONS, Case, Random, Row, request_rows};
 use super::subject::{Running, Subject};
 use sha1::{Digest, Sha1};
 
@@ -67,6 +67,7 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
             target: Some(kind.target),
             before: None,
             most: kind.most,
+            connections: CONNECTIONS,
         };
         rows.extend(request_rows(options, &servers, &case));
     }

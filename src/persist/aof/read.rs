@@ -56,6 +56,8 @@ pub struct Commands {
     sound: u64,
     /// The same before the transaction that is open.
     before_multi: Option<u64>,
+    stamp: Option<i64>,
+    stamp_offset: u64,
 }
 
 enum Stop {
@@ -77,6 +79,8 @@ impl Commands {
             base: offset,
             sound: offset,
             before_multi: None,
+            stamp: None,
+            stamp_offset: 0,
         }
     }
 
@@ -122,7 +126,7 @@ impl Commands {
                 })?;
             }
             match self.buffer[self.at] {
-                b'#' => self.skip_line()?,
+                b'#' => self.note()?,
                 _ => break self.header(b'*', 1..=WORDS_MAX)?,
             }
         };
@@ -156,9 +160,26 @@ impl Commands {
         n.ok_or(Stop::Bad)
     }
 
-    fn skip_line(&mut self) -> Result<(), Stop> {
-        self.at += self.line_len()? + 1;
+    /// A line that is no command: it may tell a moment.
+    fn note(&mut self) -> Result<(), Stop> {
+        let offset = self.offset();
+        let len = self.line_len()?;
+        let line = self.buffer[self.at..self.at + len].trim_ascii_end();
+        if let Some(digits) = line.strip_prefix(b"#TS:") {
+            self.stamp = crate::algo::number::parse_i64(digits);
+            self.stamp_offset = offset;
+        }
+        self.at += len + 1;
         Ok(())
+    }
+
+    /// The latest moment that was told, in Unix seconds, and where.
+    pub fn stamp(&self) -> Option<i64> {
+        self.stamp
+    }
+
+    pub fn stamp_offset(&self) -> u64 {
+        self.stamp_offset
     }
 
     /// Bytes up to the end of the line, which is not among them.
