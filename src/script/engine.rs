@@ -2,7 +2,7 @@
 
 use super::convert::{answer, is_counted, trim_lines};
 use super::library::{Function, Loading};
-use super::lua::{Failure, Kept, Kind, Lua, Outcome, Raise, Stack};
+use super::lua::{Failure, Kept, Kind, Lua, Outcome, Stack};
 use super::random::Random;
 use super::sandbox::{self, Role, Sandbox};
 use super::{Host, Invocation};
@@ -43,7 +43,10 @@ fn on_error(stack: &mut Stack) -> Outcome {
             Kind::String | Kind::Number => stack.arg_text(1).unwrap_or_default().to_vec(),
             Kind::Nil | Kind::None => b"nil".to_vec(),
             Kind::Boolean => stack.truth(1).to_string().into_bytes(),
-            kind => format!("{}: {:#x}", kind.name(), stack.identity(1)).into_bytes(),
+            kind => match stack.identity(1) {
+                0 => format!("{}: (nil)", kind.name()).into_bytes(),
+                address => format!("{}: {address:#x}", kind.name()).into_bytes(),
+            },
         };
         stack.push_table(0, 4);
         stack.push_bytes(&[b"ERR ", text.as_slice()].concat());
@@ -213,7 +216,14 @@ fn error_text(stack: &mut Stack) -> Vec<u8> {
     }
     stack.get_named(-1, b"err");
     let text = match stack.kind(-1) {
-        Kind::String => stack.bytes(-1).unwrap_or_default().to_vec(),
+        // As Redis does, it ends at a zero byte.
+        Kind::String => {
+            let text = stack.bytes(-1).unwrap_or_default();
+            text.split(|&byte| byte == 0)
+                .next()
+                .unwrap_or_default()
+                .to_vec()
+        }
         Kind::Number => {
             let mut text = Vec::new();
             let number = stack.number(-1).unwrap_or(0.0);
@@ -266,13 +276,4 @@ fn answer_failure(
         host.count_error(&full);
     }
     reply.error(trim_lines(&full))
-}
-
-impl From<Raise> for Vec<u8> {
-    fn from(raise: Raise) -> Vec<u8> {
-        match raise {
-            Raise::Text(text) | Raise::Here(text) | Raise::Argument(_, text) => text,
-            Raise::Top => Vec::new(),
-        }
-    }
 }

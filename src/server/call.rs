@@ -137,6 +137,7 @@ impl Server {
                     caller: Caller {
                         id: session.id.0,
                         must_obey: session.must_obey,
+                        in_script: session.in_script,
                         may_wait: !session.deny_blocking,
                     },
                 };

@@ -79,6 +79,12 @@ impl Server {
         if !flags.has(ScriptFlags::COMPATIBLE) {
             self.may_begin(session, flags, rights, out_of_memory)?;
         }
+        // It is shown before what it calls.
+        if self.gates.0 & Gates::MONITORED != 0
+            && let Some(number) = session.last_command
+        {
+            self.show_monitors(session, number, &args.argv(), reply);
+        }
         let rest = args.rest();
         let call = Invocation {
             function,
@@ -218,8 +224,13 @@ impl Server {
 
     /// The gate while a script is busy.
     pub(super) fn busy(&self, spec: &Spec) -> Option<CmdError> {
+        self.busy_script().filter(|_| !spec.flags.has(ALLOW_BUSY))
+    }
+
+    /// What is answered while a script is busy.
+    pub(super) fn busy_script(&self) -> Option<CmdError> {
         let busy = self.script.busy.as_ref()?;
-        (!spec.flags.has(ALLOW_BUSY)).then(|| CmdError::Fixed(busy_text(busy.role)))
+        Some(CmdError::Fixed(busy_text(busy.role)))
     }
 
     fn end_busy(&mut self) {

@@ -352,6 +352,11 @@ impl Author {
             10 => format!("return {a} .. {b}"),
             _ => format!("return {{{a}, {b}, KEYS[1], ARGV[1]}}"),
         };
+        // In an error that is raised Redis 8.2.3 lets line breaks through, which breaks the protocol.
+        let tail = match tail.contains("error(") {
+            true => tail.replace("\\r", "").replace("\\n", ""),
+            false => tail,
+        };
         format!("{resp}{tail}")
     }
 }

@@ -244,9 +244,9 @@ impl<'t> Input<'t> {
                 return self.map(stack, len);
             }
             0xa0..=0xbf => (mark & 31).into(),
-            0xd9 | 0xc4 => self.u8()?,
-            0xda | 0xc5 => self.u16()?,
-            0xdb | 0xc6 => self.u32()?,
+            0xd9 => self.u8()?,
+            0xda => self.u16()?,
+            0xdb => self.u32()?,
             _ => return Err(Raise::here("Bad data format in input.")),
         };
         stack.push_bytes(self.take(len)?);

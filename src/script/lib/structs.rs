@@ -123,6 +123,9 @@ fn write_int(out: &mut Vec<u8>, number: f64, size: usize, big: bool) {
         args::to_integer(number) as u64
     } else if number < 18_446_744_073_709_551_616.0 {
         number as u64
+    } else if number.is_nan() {
+        // What the machine makes of it.
+        1 << 63
     } else {
         0
     };

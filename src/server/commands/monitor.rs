@@ -87,6 +87,18 @@ impl Server {
         if spec.flags.has(ADMIN) || spec.flags.has(SKIP_MONITOR) {
             return;
         }
+        self.show_monitors(session, number, argv, reply);
+    }
+
+    /// Shows a command, whatever it is.
+    #[cold]
+    pub(in crate::server) fn show_monitors(
+        &mut self,
+        session: &Session,
+        number: u16,
+        argv: &Argv,
+        reply: &mut Reply,
+    ) {
         let line = monitor_line(session, &self.table[number].full_name, argv);
         let monitors = std::mem::take(&mut self.clients.monitors);
         for &id in &monitors.0 {
