@@ -317,6 +317,7 @@ impl<'k> DbMut<'k> {
             return None;
         }
         let aging = self.shared.aging.fresh(self.shared.now_ms);
+        self.db.sizes.enter(Size::of_new(&value));
         let value = named(value, key.len(), deadline_ms.is_some());
         let rich = matches!(value, NewValue::Heap(..));
         let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
