@@ -60,7 +60,7 @@ pub fn crc64(crc: u64, bytes: &[u8]) -> u64 {
     if bytes.len() < SPLIT_FROM {
         return single(crc, bytes);
     }
-    let half = bytes.len() / 2 & !7;
+    let half = (bytes.len() / 2) & !7;
     let (first, second) = bytes.split_at(half);
     let (mut a, mut b) = (crc, 0);
     let (firsts, _) = first.as_chunks::<8>();

@@ -34,22 +34,13 @@ pub fn compress(input: &[u8], room: usize) -> Option<Vec<u8>> {
 }
 
 /// What compressing needs, for those who do it often: nothing is cleared between two inputs.
+#[derive(Default)]
 pub struct Compressor {
     /// Where three bytes were last seen: position plus `base`. What is not above `base` belongs to
     /// an earlier input.
     seen: Vec<u32>,
     base: u32,
     out: Vec<u8>,
-}
-
-impl Default for Compressor {
-    fn default() -> Self {
-        Compressor {
-            seen: Vec::new(),
-            base: 0,
-            out: Vec::new(),
-        }
-    }
 }
 
 impl Compressor {

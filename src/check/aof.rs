@@ -155,7 +155,7 @@ fn check_file(path: &Path, kind: &str, last: bool, alone: bool, mode: Mode) -> R
         {
             return cut_after(path, &name, &commands, last);
         }
-        match commands.next() {
+        match commands.advance() {
             Next::Command(argv) => {
                 let word = argv.as_argv().at(0).to_ascii_lowercase();
                 open = match word.as_slice() {

@@ -126,7 +126,7 @@ fn walk(records: &mut Records, census: &mut Census) -> Result<u64, Error> {
     loop {
         census.doing = "read-type";
         census.kind = None;
-        let record = records.next()?;
+        let record = records.advance()?;
         let at = records.reader.offset();
         match record {
             Record::Key(head) => {

@@ -4,7 +4,7 @@
 //! log. A snapshot's keys go straight into the keyspace; a log's commands are handed to the server
 //! one by one, because only that can run commands.
 
-use super::aof::read::{Commands, Damage, Next};
+use super::aof::read::{Commands, Damage, Hopeless, Next};
 use super::reason;
 use crate::keyspace::{DbIndex, Keyspace, Tuning};
 use crate::rdb::decode::Decode;
@@ -292,7 +292,7 @@ impl Loading {
                 self.stage = Stage::Records(records);
                 return Step::More;
             }
-            let record = match records.next() {
+            let record = match records.advance() {
                 Ok(record) => record,
                 Err(error) => return self.refuse(&error, records.reader.offset(), None),
             };
@@ -472,7 +472,7 @@ impl Loading {
     }
 
     fn read_commands(&mut self, mut commands: Box<Commands>) -> Step {
-        match commands.next() {
+        match commands.advance() {
             Next::Command(argv) => {
                 self.stage = Stage::Commands(commands);
                 Step::Run(argv)
@@ -495,7 +495,7 @@ impl Loading {
                 self.end_part(commands.sound_bytes());
                 Step::More
             }
-            Err(()) => Step::Failed,
+            Err(Hopeless) => Step::Failed,
         }
     }
 }

@@ -78,10 +78,10 @@ pub fn write(
     let mut keys = 0;
     for (index, db) in keyspace.iter().filter(|(_, db)| !db.is_empty()) {
         out.byte(opcode::SELECT_DB);
-        out.len(index.0 as u64);
+        out.length(index.0 as u64);
         out.byte(opcode::RESIZE_DB);
-        out.len(db.len() as u64);
-        out.len(db.volatile() as u64);
+        out.length(db.len() as u64);
+        out.length(db.volatile() as u64);
         for entry in db.entries().iter_ahead() {
             let age = match job.aging {
                 Aging::Nothing => Age::Untold,

@@ -63,7 +63,7 @@ pub fn value<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<
         kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => nodes(r, kind, with),
         kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => stream(r, kind),
         kind::MODULE => Err(Error::Module("of an early version".into())),
-        kind::MODULE_2 => Err(Error::Module(module_name(r.len()?))),
+        kind::MODULE_2 => Err(Error::Module(module_name(r.length()?))),
         unknown => Err(Error::UnknownKind(unknown)),
     }
 }
@@ -247,7 +247,7 @@ fn old_compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValu
 
 /// How many elements follow. There is no use in a collection of none.
 fn count(r: &mut Reader) -> Result<u64> {
-    match r.len()? {
+    match r.length()? {
         0 => Err(Error::Empty),
         len => Ok(len),
     }
@@ -396,7 +396,9 @@ fn fields<'r>(r: &'r mut Reader, form: Deadlines, with: &Decode) -> Result<NewVa
     for _ in 0..len {
         let told = match form {
             Deadlines::Valkey => 0,
-            _ => i64::try_from(r.len()?).map_err(|_| Error::Corrupt("An impossible deadline"))?,
+            _ => {
+                i64::try_from(r.length()?).map_err(|_| Error::Corrupt("An impossible deadline"))?
+            }
         };
         r.string_into(&mut name)?;
         r.string_into(&mut value)?;
@@ -479,7 +481,7 @@ fn nodes<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<'r>>
     let mut list = Quicklist::new(tuning.list_max_listpack_size, tuning.list_compress_depth);
     for _ in 0..len {
         let container = match kind {
-            kind::LIST_QUICKLIST_2 => r.len()?,
+            kind::LIST_QUICKLIST_2 => r.length()?,
             _ => PACKED,
         };
         let span = r.string()?;

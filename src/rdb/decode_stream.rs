@@ -12,13 +12,13 @@ type Orphans = BTreeMap<StreamId, (i64, u64)>;
 
 pub(super) fn stream<'r>(r: &'r mut Reader, kind: u8) -> Result<NewValue<'r>> {
     let mut stream = Stream::new();
-    for _ in 0..r.len()? {
+    for _ in 0..r.length()? {
         let node = node(r)?;
         if !stream.push_node(node) {
             return Err(Error::Corrupt("The nodes of a stream are out of order"));
         }
     }
-    let len = r.len()?;
+    let len = r.length()?;
     let last_id = id(r)?;
     if len != stream.len() {
         return Err(Error::Corrupt(
@@ -33,14 +33,14 @@ pub(super) fn stream<'r>(r: &'r mut Reader, kind: u8) -> Result<NewValue<'r>> {
         _ => {
             // The first id follows from the entries.
             id(r)?;
-            let (deleted, added) = (id(r)?, r.len()?);
+            let (deleted, added) = (id(r)?, r.length()?);
             if added < len {
                 return Err(Error::Corrupt("A stream with more entries than were added"));
             }
             stream.set_ids(last_id, Some(added), Some(deleted));
         }
     }
-    for _ in 0..r.len()? {
+    for _ in 0..r.length()? {
         let name = r.string_vec()?;
         let group = group(r, kind, &stream)?;
         if stream.groups.insert(name.into(), group).is_some() {
@@ -68,7 +68,7 @@ fn node(r: &mut Reader) -> Result<Node> {
 
 /// An id as two numbers.
 fn id(r: &mut Reader) -> Result<StreamId> {
-    Ok(StreamId::new(r.len()?, r.len()?))
+    Ok(StreamId::new(r.length()?, r.length()?))
 }
 
 /// An id as sixteen bytes.
@@ -80,17 +80,17 @@ fn group(r: &mut Reader, kind: u8, stream: &Stream) -> Result<Group> {
     let last_id = id(r)?;
     let read = match kind {
         kind::STREAM => stream.position(last_id),
-        _ => Some(r.len()?).filter(|&read| read != u64::MAX),
+        _ => Some(r.length()?).filter(|&read| read != u64::MAX),
     };
     let mut group = Group::new(last_id, read);
     let mut orphans = Orphans::new();
-    for _ in 0..r.len()? {
-        let (id, ms, count) = (key(r)?, r.millis()?, r.len()?);
+    for _ in 0..r.length()? {
+        let (id, ms, count) = (key(r)?, r.millis()?, r.length()?);
         if orphans.insert(id, (ms, count)).is_some() {
             return Err(Error::Corrupt("Duplicated global PEL entry"));
         }
     }
-    for _ in 0..r.len()? {
+    for _ in 0..r.length()? {
         consumer(r, kind, &mut group, &mut orphans)?;
     }
     match orphans.is_empty() {
@@ -112,7 +112,7 @@ fn consumer(r: &mut Reader, kind: u8, group: &mut Group, orphans: &mut Orphans) 
         _ => seen_ms,
     };
     group.consumer_mut(id).active_ms = active_ms;
-    for _ in 0..r.len()? {
+    for _ in 0..r.length()? {
         let entry = key(r)?;
         let (delivered_ms, count) = orphans.remove(&entry).ok_or(Error::Corrupt(
             "Consumer entry not found in group global PEL, or there twice",

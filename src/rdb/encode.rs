@@ -50,7 +50,7 @@ pub fn record(out: &mut Writer, entry: EntryRef, age: Age) -> Result<(), Refusal
         Age::Untold => {}
         Age::Idle(seconds) => {
             out.byte(opcode::IDLE);
-            out.len(seconds);
+            out.length(seconds);
         }
         Age::Frequency(counter) => out.bytes(&[opcode::FREQ, counter]),
     }
@@ -131,7 +131,7 @@ fn list(out: &mut Writer, entry: EntryRef) {
         return;
     };
     if out.version() < 10 {
-        out.len(list.len() as u64);
+        out.length(list.len() as u64);
         list.walk(0, Toward::Tail, |element| {
             item(out, element);
             true
@@ -140,19 +140,19 @@ fn list(out: &mut Writer, entry: EntryRef) {
     }
     match list {
         ListRef::Packed(lp) => {
-            out.len(1);
-            out.len(PACKED);
+            out.length(1);
+            out.length(PACKED);
             out.string(lp);
         }
         ListRef::Quick(list) => {
-            out.len(list.nodes() as u64);
+            out.length(list.nodes() as u64);
             let mut scratch = Vec::new();
             for node in list.iter_nodes() {
                 let (container, bytes) = match node.view(&mut scratch) {
                     View::Packed(lp) => (PACKED, lp),
                     View::Plain(element) => (PLAIN, element),
                 };
-                out.len(container);
+                out.length(container);
                 out.string(bytes);
             }
         }
@@ -172,7 +172,7 @@ fn set(out: &mut Writer, entry: EntryRef) {
         }
         SetRef::Listpack(lp) if out.version() >= 11 => out.string(lp),
         _ => {
-            out.len(set.len() as u64);
+            out.length(set.len() as u64);
             set.each(|member| item(out, member));
         }
     }
@@ -183,7 +183,7 @@ fn zset(out: &mut Writer, entry: EntryRef) {
         Some(ZsetRef::Small(lp)) if out.version() >= 10 => out.string(lp),
         Some(set) => {
             // The highest first, as Redis does: whoever builds a sorted list puts each in front.
-            out.len(set.len() as u64);
+            out.length(set.len() as u64);
             set.walk(0..set.len(), true, |member, score| {
                 out.string(member);
                 out.double(score);
@@ -210,17 +210,17 @@ fn hash(out: &mut Writer, entry: EntryRef) -> Result<(), Refusal> {
         HashRef::Table(table) if next_due_ms.is_some() => {
             let least_ms = next_due_ms.unwrap_or(0);
             out.millis(least_ms);
-            out.len(hash.len() as u64);
+            out.length(hash.len() as u64);
             table.each(|field| {
                 // One more than the distance, so that 0 is free to mean "never".
                 let distance = field.deadline_ms.map_or(0, |ms| ms - least_ms + 1);
-                out.len(distance as u64);
+                out.length(distance as u64);
                 item(out, field.name);
                 item(out, field.value);
             });
         }
         _ => {
-            out.len(hash.len() as u64);
+            out.length(hash.len() as u64);
             hash.each(|field| {
                 item(out, field.name);
                 item(out, field.value);

@@ -11,7 +11,7 @@ use crate::types::stream::{Consumer, Group, Stream, StreamId};
 
 /// Writes a stream as its version asks for.
 pub(super) fn stream(out: &mut Writer, stream: &Stream) {
-    out.len(stream.nodes() as u64);
+    out.length(stream.nodes() as u64);
     let mut lp = std::mem::take(&mut out.scratch);
     for node in stream.iter_nodes() {
         out.string(&node.master.to_key());
@@ -19,14 +19,14 @@ pub(super) fn stream(out: &mut Writer, stream: &Stream) {
         out.string(&lp);
     }
     out.scratch = lp;
-    out.len(stream.len());
+    out.length(stream.len());
     id(out, stream.last_id());
     if out.version() >= 10 {
         id(out, stream.first_id());
         id(out, stream.max_deleted_id());
-        out.len(stream.entries_added());
+        out.length(stream.entries_added());
     }
-    out.len(stream.groups.len() as u64);
+    out.length(stream.groups.len() as u64);
     for (name, it) in &stream.groups {
         out.string(name);
         group(out, it);
@@ -35,23 +35,23 @@ pub(super) fn stream(out: &mut Writer, stream: &Stream) {
 
 /// An id as two numbers.
 fn id(out: &mut Writer, id: StreamId) {
-    out.len(id.ms);
-    out.len(id.seq);
+    out.length(id.ms);
+    out.length(id.seq);
 }
 
 fn group(out: &mut Writer, group: &Group) {
     id(out, group.last_id);
     if out.version() >= 10 {
         // -1 where nobody knows.
-        out.len(group.entries_read.unwrap_or(u64::MAX));
+        out.length(group.entries_read.unwrap_or(u64::MAX));
     }
-    out.len(group.pending().len() as u64);
+    out.length(group.pending().len() as u64);
     for (id, pending) in group.pending() {
         out.bytes(&id.to_key());
         out.millis(pending.delivered_ms);
-        out.len(pending.count);
+        out.length(pending.count);
     }
-    out.len(group.consumers().len() as u64);
+    out.length(group.consumers().len() as u64);
     for (_, it) in group.consumers() {
         consumer(out, it);
     }
@@ -63,7 +63,7 @@ fn consumer(out: &mut Writer, consumer: &Consumer) {
     if out.version() >= 11 {
         out.millis(consumer.active_ms);
     }
-    out.len(consumer.pending().len() as u64);
+    out.length(consumer.pending().len() as u64);
     for id in consumer.pending() {
         out.bytes(&id.to_key());
     }

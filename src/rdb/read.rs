@@ -200,7 +200,7 @@ impl Reader {
 
     /// A length.
     #[inline]
-    pub fn len(&mut self) -> Result<u64> {
+    pub fn length(&mut self) -> Result<u64> {
         match self.len_or_special()? {
             Len::Plain(len) => Ok(len),
             Len::Special(_) => Err(Error::Corrupt("A special string where a length belongs")),
@@ -224,7 +224,7 @@ impl Reader {
     }
 
     fn packed(&mut self) -> Result<Span> {
-        let (packed, len) = (self.len()?, self.len()?);
+        let (packed, len) = (self.length()?, self.length()?);
         if packed > LEN_MAX || len > LEN_MAX {
             return Err(Error::Truncated);
         }

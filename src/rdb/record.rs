@@ -1,6 +1,6 @@
 //! A file as a sequence of records: the header, notes, databases, functions, keys, the end.
 //!
-//! `Records::next` hands them out one by one. A key is handed out before its value: `value` reads
+//! `Records::advance` hands them out one by one. A key is handed out before its value: `value` reads
 //! that, so that whoever loads decides where it goes. Called by loading and by the checker.
 
 use super::decode::{self, Decode, module_name};
@@ -107,7 +107,7 @@ impl Records {
 
     /// The next record. Nothing follows `End`.
     #[inline]
-    pub fn next(&mut self) -> Result<Record> {
+    pub fn advance(&mut self) -> Result<Record> {
         let mut head = KeyHead::default();
         self.reader.record_at = self.reader.offset();
         loop {
@@ -119,7 +119,7 @@ impl Records {
                     head.deadline_ms = Some(seconds as i64 * 1000);
                 }
                 opcode::FREQ => head.frequency = Some(r.byte()?),
-                opcode::IDLE => head.idle_seconds = Some(r.len()?),
+                opcode::IDLE => head.idle_seconds = Some(r.length()?),
                 kind @ ..opcode::SLOT_IMPORT => {
                     head.kind = kind;
                     r.string_into(&mut self.key)?;
@@ -143,15 +143,15 @@ impl Records {
                 name: r.string_vec()?,
                 value: r.string_vec()?,
             },
-            opcode::SELECT_DB => Record::SelectDb(r.len()?),
+            opcode::SELECT_DB => Record::SelectDb(r.length()?),
             opcode::RESIZE_DB => Record::Resize {
-                keys: r.len()?,
-                volatile: r.len()?,
+                keys: r.length()?,
+                volatile: r.length()?,
             },
             opcode::SLOT_INFO => {
-                let slot = r.len()?;
-                r.len()?;
-                r.len()?;
+                let slot = r.length()?;
+                r.length()?;
+                r.length()?;
                 Record::Slot(slot)
             }
             opcode::SLOT_IMPORT => return Err(Error::Corrupt("A slot that is being imported")),
@@ -160,7 +160,7 @@ impl Records {
                 return Err(Error::Corrupt("Pre-release function format not supported."));
             }
             opcode::MODULE_AUX => {
-                let name = module_name(r.len()?);
+                let name = module_name(r.length()?);
                 skip_module(r)?;
                 Record::ModuleAux(name)
             }
@@ -193,10 +193,10 @@ pub fn skip_module(r: &mut Reader) -> Result<()> {
     const DOUBLE: u64 = 4;
     const STRING: u64 = 5;
     loop {
-        match r.len()? {
+        match r.length()? {
             END => return Ok(()),
             SIGNED | UNSIGNED => {
-                r.len()?;
+                r.length()?;
             }
             FLOAT => {
                 r.fixed::<4>()?;

@@ -167,7 +167,7 @@ impl<'s> Writer<'s> {
     }
 
     #[inline]
-    pub fn len(&mut self, len: u64) {
+    pub fn length(&mut self, len: u64) {
         match len {
             0..=0x3f => self.byte(len as u8),
             0x40..=0x3fff => self.bytes(&(len as u16 | 0x4000).to_be_bytes()),
@@ -208,7 +208,7 @@ impl<'s> Writer<'s> {
             _ => {
                 let mut buffer = itoa::Buffer::new();
                 let text = buffer.format(n).as_bytes();
-                self.len(text.len() as u64);
+                self.length(text.len() as u64);
                 self.bytes(text);
             }
         }
@@ -227,7 +227,7 @@ impl<'s> Writer<'s> {
         if self.style.compress && text.len() > COMPRESS_ABOVE && self.packed(text) {
             return;
         }
-        self.len(text.len() as u64);
+        self.length(text.len() as u64);
         self.bytes(text);
     }
 
@@ -238,8 +238,8 @@ impl<'s> Writer<'s> {
         let packed = compressor.compress(text, room);
         if let Some(packed) = packed {
             self.byte(0xc3);
-            self.len(packed.len() as u64);
-            self.len(text.len() as u64);
+            self.length(packed.len() as u64);
+            self.length(text.len() as u64);
             self.bytes(packed);
         }
         let done = packed.is_some();

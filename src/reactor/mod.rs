@@ -78,6 +78,10 @@ impl Reactor {
         self.serve();
         self.server.run_timers();
         self.server.expire_slice();
+        // Who was let go says what it has waiting before anything else is told of this turn.
+        if self.wake() {
+            self.serve();
+        }
         if loading {
             self.server.go_on_loading();
         }
@@ -95,10 +99,10 @@ impl Reactor {
         Ok(())
     }
 
-    /// Those who may go on are served in the next turn.
-    fn wake(&mut self) {
+    /// Puts those who may go on among the ready; false if there are none.
+    fn wake(&mut self) -> bool {
         if self.server.clients.waking.is_empty() {
-            return;
+            return false;
         }
         for slot in std::mem::take(&mut self.server.clients.waking) {
             let client = self.server.clients.get_mut(slot);
@@ -107,5 +111,6 @@ impl Reactor {
                 self.ready.push(slot);
             }
         }
+        true
     }
 }

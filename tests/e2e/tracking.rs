@@ -32,8 +32,8 @@ fn what_was_read_is_told_of_once() {
     client.run("SET a 1");
     assert_eq!(invalid(&mut caching), ["a"]);
     client.run("SET a 2");
-    client.run("DEL b");
-    client.run("SET b 1 PX 1");
+    client.run("SET b 1");
+    assert_eq!(invalid(&mut caching), ["b"]);
     // The caller's own changes follow the answer.
     caching.run("GET c");
     assert_eq!(text(&mut caching, "SET c 1"), "OK");

@@ -7,7 +7,7 @@ use crate::server::session::Session;
 /// RELOAD [MERGE] [NOFLUSH] [NOSAVE].
 pub(super) fn reload(
     server: &mut Server,
-    _: &mut Session,
+    session: &mut Session,
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
@@ -25,10 +25,14 @@ pub(super) fn reload(
             ));
         }
     }
+    refuse_in_log(session)?;
     if save && server.save_now().is_err() {
         return Err(CmdError::Fixed("ERR"));
     }
-    if server.reload_snapshot(flush, merge).is_err() {
+    let dirty = server.effects.dirty;
+    let loaded = server.reload_snapshot(flush, merge);
+    forget_changes(server, dirty);
+    if loaded.is_err() {
         return Err(CmdError::Fixed(
             "ERR Error trying to load the RDB dump, check server logs",
         ));
@@ -37,14 +41,32 @@ pub(super) fn reload(
     reply.ok()
 }
 
+/// A log that loads itself would never end.
+fn refuse_in_log(session: &Session) -> CmdResult {
+    match session.must_obey {
+        true => Err(CmdError::Fixed("ERR Loading within loading")),
+        false => Ok(()),
+    }
+}
+
+/// What was loaded is no change: it was there before.
+fn forget_changes(server: &mut Server, dirty: u64) {
+    server.effects.dirty = dirty;
+    server.persist.saves.clean_at = dirty;
+}
+
 /// LOADAOF.
 pub(super) fn load_aof(
     server: &mut Server,
-    _: &mut Session,
+    session: &mut Session,
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    if server.reload_log().is_err() {
+    refuse_in_log(session)?;
+    let dirty = server.effects.dirty;
+    let loaded = server.reload_log();
+    forget_changes(server, dirty);
+    if loaded.is_err() {
         return Err(CmdError::Fixed(
             "ERR Error trying to load the AOF files, check server logs",
         ));
