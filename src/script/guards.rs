@@ -39,6 +39,7 @@ pub fn mark(stack: &mut Stack, meta: i32, real: i32) {
 }
 
 /// If the value at `index` stands for a protected table, pushes the real one.
+// SAFETY: for callers within the VM, with a live state.
 unsafe fn push_real(raw: *mut ffi::lua_State, index: c_int) -> bool {
     // SAFETY: a function has room for `LUA_MINSTACK` values beside its arguments.
     unsafe {
@@ -72,6 +73,7 @@ pub fn push_real_of(stack: &mut Stack, index: i32) -> bool {
 }
 
 /// Calls the function behind a shell, which it captured, in the frame of the shell.
+// SAFETY: for callers within the VM, with a live state.
 unsafe fn pass_on(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: every shell is made with the function it stands before.
     unsafe {
@@ -97,6 +99,7 @@ unsafe fn raise(raw: *mut ffi::lua_State, text: *const c_char, here: bool) -> c_
 }
 
 /// For functions that change their first argument.
+// SAFETY: for Lua to call, with a live state.
 pub unsafe extern "C-unwind" fn refuse_protected(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
     unsafe {
@@ -133,6 +136,7 @@ pub unsafe extern "C-unwind" fn pairs(raw: *mut ffi::lua_State) -> c_int {
 }
 
 /// `__newindex` of protected tables.
+// SAFETY: for Lua to call, with a live state.
 pub unsafe extern "C-unwind" fn refuse_write(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
     unsafe { raise(raw, READ_ONLY.as_ptr(), true) }
@@ -167,6 +171,7 @@ pub unsafe extern "C-unwind" fn pcall(raw: *mut ffi::lua_State) -> c_int {
 }
 
 /// A script that was killed dies, whatever it does to catch that.
+// SAFETY: for callers within the VM, with a live state.
 unsafe fn die(raw: *mut ffi::lua_State) {
     // SAFETY: as at the head of this file.
     unsafe {
@@ -179,6 +184,7 @@ unsafe fn die(raw: *mut ffi::lua_State) {
 }
 
 /// xpcall(function, handler): as ever, but what kills a script is no matter for a handler.
+// SAFETY: for Lua to call, with a live state.
 pub unsafe extern "C-unwind" fn xpcall(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
     unsafe {
@@ -197,6 +203,7 @@ pub unsafe extern "C-unwind" fn xpcall(raw: *mut ffi::lua_State) -> c_int {
 }
 
 /// Calls the handler that was given to `xpcall`, unless the script was killed.
+// SAFETY: for Lua to call, with a live state.
 unsafe extern "C-unwind" fn handle(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
     unsafe {
@@ -212,6 +219,7 @@ unsafe extern "C-unwind" fn handle(raw: *mut ffi::lua_State) -> c_int {
 }
 
 /// coroutine.resume(coroutine, …): a killed script does not outlive its coroutines.
+// SAFETY: for Lua to call, with a live state.
 pub unsafe extern "C-unwind" fn resume(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
     unsafe {
@@ -241,6 +249,7 @@ pub unsafe extern "C-unwind" fn unpack(raw: *mut ffi::lua_State) -> c_int {
 
 /// For functions that match a pattern, their second argument: Lua matches by recursion, a level for
 /// every repetition in it.
+// SAFETY: for Lua to call, with a live state.
 pub unsafe extern "C-unwind" fn limit_pattern(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file; the pattern is read while it is an argument.
     unsafe {
@@ -259,6 +268,7 @@ pub unsafe extern "C-unwind" fn limit_pattern(raw: *mut ffi::lua_State) -> c_int
 }
 
 /// Whether a string on the stack starts as compiled code does.
+// SAFETY: for callers within the VM, with a live state.
 unsafe fn is_compiled(raw: *mut ffi::lua_State, index: c_int) -> bool {
     // SAFETY: the index is that of a string.
     unsafe {
@@ -281,6 +291,7 @@ unsafe fn spoil(raw: *mut ffi::lua_State, index: c_int) {
 
 /// Makes the name of a chunk a value of its own, up to its first zero byte: the parser does not
 /// anchor it.
+// SAFETY: for callers within the VM, with a live state.
 unsafe fn anchor_name(raw: *mut ffi::lua_State) {
     // SAFETY: argument 2 is a string, which lives until the function returns.
     unsafe {
@@ -313,6 +324,7 @@ pub unsafe extern "C-unwind" fn loadstring(raw: *mut ffi::lua_State) -> c_int {
 }
 
 /// load(function, name)
+// SAFETY: for Lua to call, with a live state.
 pub unsafe extern "C-unwind" fn load(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
     unsafe {
@@ -334,6 +346,7 @@ pub unsafe extern "C-unwind" fn load(raw: *mut ffi::lua_State) -> c_int {
 }
 
 /// What `load` reads through: looks at the first piece, and counts.
+// SAFETY: for Lua to call, with a live state.
 unsafe extern "C-unwind" fn read_piece(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file; the two captured values are those of `load`.
     unsafe {

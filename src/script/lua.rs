@@ -120,6 +120,7 @@ pub struct Lua {
 }
 
 /// Allocates for a VM, and counts.
+// SAFETY: for Lua to call, with a live state.
 unsafe extern "C" fn allocate(
     ground: *mut c_void,
     block: *mut c_void,
@@ -166,6 +167,7 @@ unsafe extern "C" fn allocate(
 }
 
 /// Runs every so many instructions: lets the host look up, which may end the script.
+// SAFETY: for Lua to call, with a live state.
 unsafe extern "C-unwind" fn on_count(raw: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
     // SAFETY: Lua calls its hook with a live state of a VM made here; the error is raised when
     // nothing is left to drop.
@@ -195,6 +197,7 @@ unsafe extern "C-unwind" fn on_count(raw: *mut ffi::lua_State, _: *mut ffi::lua_
 }
 
 /// What a script dies with, once somebody ended it.
+// SAFETY: for callers within the VM, with a live state.
 pub(super) unsafe fn death(raw: *mut ffi::lua_State) -> Option<&'static CStr> {
     // SAFETY: the state is alive; nobody writes to the desk while the VM runs C.
     unsafe {
@@ -225,6 +228,7 @@ fn guard_panic<T>(run: impl FnOnce() -> T) -> T {
 }
 
 /// The C function that runs a Rust function.
+// SAFETY: for Lua to call, with a live state.
 unsafe extern "C-unwind" fn trampoline<F>(raw: *mut ffi::lua_State) -> c_int
 where
     F: Fn(&mut Stack) -> Outcome + Copy + 'static,
@@ -387,6 +391,7 @@ pub struct Stack<'l> {
 }
 
 impl<'l> Stack<'l> {
+    // SAFETY: for callers within the VM, with a live state.
     unsafe fn at(raw: *mut ffi::lua_State, ground: NonNull<Ground>, args: i32) -> Stack<'l> {
         Stack {
             raw,

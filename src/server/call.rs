@@ -6,7 +6,7 @@ use super::session::Session;
 use super::table::Handler;
 use super::unit::Ran;
 use crate::command::context::Caller;
-use crate::command::spec::{ARBITRARY_KEYS, READONLY};
+use crate::command::spec::{ARBITRARY_KEYS, READONLY, RUNS_SCRIPT};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 
@@ -183,7 +183,9 @@ impl Server {
             self.feed_monitors(session, number, &args.argv(), reply);
         }
         if session.tracks {
-            if self.table[number].spec.flags.has(READONLY) {
+            let flags = self.table[number].spec.flags;
+            // What a script reads it calls itself.
+            if flags.has(READONLY) && !flags.has(RUNS_SCRIPT) {
                 self.remember_keys(session, number, &args.argv());
             }
             if !self.table.is_of_client(number) {

@@ -185,8 +185,9 @@ impl Server {
             _ => of_script(argv.at(1)).ok().map(|(flags, _)| flags),
         };
         let Some(flags) = flags.filter(|flags| !flags.has(ScriptFlags::COMPATIBLE)) else {
-            // It may do anything.
-            return spec.flags | MAY_REPLICATE;
+            // It may do anything, unless it is run to read.
+            let reads = spec.flags.has(READONLY);
+            return spec.flags | if reads { Flags::NONE } else { MAY_REPLICATE };
         };
         let kept = Flags(spec.flags.0 & !(STALE | DENYOOM | WRITE).0);
         let writes = !flags.has(ScriptFlags::NO_WRITES);
