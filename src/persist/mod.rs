@@ -32,6 +32,8 @@ pub struct Persist {
     pub aof: Aof,
     /// The code of libraries of functions that files hold.
     pub functions: Vec<Vec<u8>>,
+    /// What is being loaded, or was at the start, is the log.
+    pub opens_log: bool,
     /// What the last load brought.
     pub loaded: load::Tally,
 }
