@@ -170,22 +170,29 @@ fn check_file(path: &Path, kind: &str, last: bool, alone: bool, mode: Mode) -> R
     };
     let sound = commands.sound_bytes();
     let diff = size - sound.min(size);
-    println!("AOF analyzed: filename={name}, size={size}, ok_up_to={sound}, diff={diff}");
-    if matches!(end, Next::End) && diff == 0 {
-        if matches!(mode, Mode::CutAfter(_)) && last {
-            println!("Truncate nothing in AOF {name} to timestamp");
+    let whole = matches!(end, Next::End) && diff == 0;
+    let line = commands.lines() + !whole as u64;
+    println!(
+        "AOF analyzed: filename={name}, size={size}, ok_up_to={sound}, ok_up_to_line={line}, \
+         diff={diff}"
+    );
+    if whole {
+        if let Mode::CutAfter(moment) = mode
+            && last
+        {
+            println!("Truncate nothing in AOF {name} to timestamp {moment}");
         }
         println!("{label}AOF {name} is valid");
         return Ok(());
     }
-    if !last {
-        return Err(format!(
-            "AOF {name} format error: it is not the last one, so it cannot be fixed by --fix"
-        ));
-    }
     if mode != Mode::Fix {
         return Err(format!(
             "AOF {name} is not valid. Use the --fix option to try fixing it."
+        ));
+    }
+    if !last {
+        return Err(format!(
+            "Failed to truncate AOF {name} because it is not the last file"
         ));
     }
     println!(
@@ -200,14 +207,18 @@ fn check_file(path: &Path, kind: &str, last: bool, alone: bool, mode: Mode) -> R
 }
 
 fn cut_after(path: &Path, name: &str, commands: &Commands, last: bool) -> Result<(), String> {
+    let offset = commands.stamp_offset();
     if !last {
         return Err(format!(
-            "Failed to truncate AOF {name} to timestamp to offset {} because it is not the last \
-             file.",
-            commands.stamp_offset()
+            "Failed to truncate AOF {name} to timestamp to offset {offset} because it is not the \
+             last file."
         ));
     }
-    let offset = commands.stamp_offset();
+    if offset == 0 {
+        return Err(format!(
+            "AOF {name} has nothing before this timestamp, aborting..."
+        ));
+    }
     shorten(path, offset).map_err(|error| format!("Failed to truncate AOF {name}: {error}"))?;
     println!("Successfully truncated AOF {name} to timestamp to offset {offset}");
     Ok(())

@@ -184,11 +184,11 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
             Group::Geo => "geo",
-            Group::PubSub => "pubsub",
             Group::Transactions => "transaction",
             Group::Connection => "connection",
             Group::Scripting => "scripting",
-            Group::Server | Group::Cluster => return None,
+            // That of Pub/Sub follows from a flag.
+            Group::PubSub | Group::Server | Group::Cluster => return None,
         })
     }
 }

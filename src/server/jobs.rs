@@ -432,6 +432,9 @@ impl Server {
 
     /// `appendonly` was changed.
     pub fn apply_append_only(&mut self) -> Result<(), String> {
+        self.persist
+            .aof
+            .keep_history(self.config.aof_disable_auto_gc);
         let wanted = self.config.appendonly;
         if self.persist.loading.is_some() || wanted == self.persist.aof.is_on() {
             return Ok(());

@@ -72,11 +72,12 @@ impl Server {
     /// is for the log.
     pub fn begin_load(&mut self) -> Result<(), String> {
         let config = &self.config;
-        let parts = if config.appendonly {
-            self.persist
-                .aof
-                .locate(&config.appenddirname, &config.appendfilename);
-            self.persist.aof.read_manifest()?;
+        self.persist.opens_log = config.appendonly;
+        let (directory, name) = (&config.appenddirname, &config.appendfilename);
+        self.persist.aof.locate(directory, name);
+        // It tells the numbers that files have had, even if there is to be no log now.
+        self.persist.aof.read_manifest()?;
+        let parts = if self.persist.opens_log {
             self.persist.aof.adopt_single_file()?;
             self.log_parts()
         } else {
@@ -88,7 +89,7 @@ impl Server {
             return self.end_load();
         }
         // A log tells of the end of its keys; a snapshot does not.
-        self.start_loading(parts, self.config.appendonly);
+        self.start_loading(parts, self.persist.opens_log);
         Ok(())
     }
 
@@ -239,12 +240,15 @@ impl Server {
 
     /// Everything is loaded: the log goes on where it ended, or begins.
     pub fn end_load(&mut self) -> Result<(), String> {
-        if self.config.appendonly {
+        if self.config.appendonly && self.persist.opens_log {
             let mut aof = std::mem::take(&mut self.persist.aof);
             let with_rdb = self.config.aof_use_rdb_preamble;
             let opened = aof.open(with_rdb, |path| self.write_base(path));
             self.persist.aof = aof;
             opened?;
+        } else {
+            // It may have been switched on meanwhile: then it begins with what was loaded.
+            self.apply_append_only()?;
         }
         self.refresh_log_interest();
         self.become_ready();
@@ -274,6 +278,10 @@ impl Server {
         let config = &self.config;
         let (directory, name) = (&config.appenddirname, &config.appendfilename);
         self.persist.aof.locate(directory, name);
+        if let Err(why) = self.persist.aof.read_manifest() {
+            log::warn!("{why}");
+            return Err(Unloadable);
+        }
         let parts = self.log_parts();
         self.start_loading(parts, true);
         self.load_it_all()

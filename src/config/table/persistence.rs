@@ -77,5 +77,7 @@ pub static TABLE: &[Directive] = &[
         true,
         at!(aof_rewrite_incremental_fsync),
     ),
-    boolean("aof-disable-auto-gc", false, at!(aof_disable_auto_gc)).hidden(),
+    boolean("aof-disable-auto-gc", false, at!(aof_disable_auto_gc))
+        .hidden()
+        .apply(Apply::AppendOnly),
 ];

@@ -118,6 +118,7 @@ pub struct Aof {
     selected: Option<DbIndex>,
     /// How many commands were told so far: what replicas go by.
     pub offset: u64,
+    keeps_history: bool,
     /// Where the temporary increment begins.
     begun_at: u64,
     /// The second that was last noted among the commands.
@@ -167,7 +168,7 @@ impl Aof {
     pub fn read_manifest(&mut self) -> Result<(), String> {
         let path = manifest::path(&self.directory, &self.name);
         if !self.directory.is_dir() {
-            log::info!(
+            log::trace!(
                 "The AOF directory {} doesn't exist",
                 self.directory.display()
             );
@@ -176,7 +177,7 @@ impl Aof {
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                log::info!("The AOF manifest file {} doesn't exist", path.display());
+                log::trace!("The AOF manifest file {} doesn't exist", path.display());
                 return Ok(());
             }
             Err(error) => {
@@ -322,9 +323,15 @@ impl Aof {
         self.base_size = self.size;
     }
 
+    /// Whether files that nobody needs any more stay (`aof-disable-auto-gc`).
+    pub fn keep_history(&mut self, keep: bool) {
+        self.keeps_history = keep;
+        self.delete_history();
+    }
+
     /// Deletes the files that nobody needs any more, and forgets them.
     fn delete_history(&mut self) {
-        if self.manifest.history.is_empty() {
+        if self.manifest.history.is_empty() || self.keeps_history {
             return;
         }
         for entry in std::mem::take(&mut self.manifest.history) {
@@ -472,7 +479,17 @@ impl Aof {
         let _ = fs::remove_file(PathBuf::from(format!("temp-rewriteaof-{pid}.aof")));
         if self.state == State::WaitRewrite {
             self.buffer.clear();
-            let _ = fs::remove_file(self.temporary_increment());
+            self.remove_temporary();
+        }
+    }
+
+    /// Removes the increment of a log that does not begin after all.
+    fn remove_temporary(&mut self) {
+        let path = self.temporary_increment();
+        if path.exists() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            log::info!("Removing the temp incr aof file {name} in the background");
+            self.syncer.delete(path);
         }
     }
 
@@ -514,7 +531,7 @@ impl Aof {
         self.state = State::Off;
         self.rewrites.scheduled = false;
         self.progress = flush::Progress::default();
-        let _ = fs::remove_file(self.temporary_increment());
+        self.remove_temporary();
     }
 
     /// How much the log has grown since the last rewrite, in percent.

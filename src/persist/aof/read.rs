@@ -58,6 +58,7 @@ pub struct Commands {
     before_multi: Option<u64>,
     stamp: Option<i64>,
     stamp_offset: u64,
+    lines: u64,
 }
 
 enum Stop {
@@ -81,6 +82,7 @@ impl Commands {
             before_multi: None,
             stamp: None,
             stamp_offset: 0,
+            lines: 0,
         }
     }
 
@@ -110,7 +112,11 @@ impl Commands {
         match self.command() {
             Ok(argv) => Next::Command(argv),
             Err(Stop::End) if self.before_multi.is_some() => Next::Damaged(Damage::TornTransaction),
-            Err(Stop::End) => Next::End,
+            Err(Stop::End) => {
+                // Notes behind the last command are sound, too.
+                self.sound = self.offset();
+                Next::End
+            }
             Err(Stop::Short) => Next::Damaged(Damage::Torn),
             Err(Stop::Bad) => Next::Damaged(Damage::Garbled),
             Err(Stop::Io(error)) => Next::Damaged(Damage::Unreadable(error)),
@@ -140,6 +146,7 @@ impl Commands {
                 _ => argv.push_big(bytes::Bytes::copy_from_slice(word)),
             }
             self.at += len + 2;
+            self.lines += 1;
         }
         Ok(argv)
     }
@@ -157,6 +164,7 @@ impl Commands {
         };
         let n = crate::algo::number::parse_i64(digits).filter(|n| range.contains(n));
         self.at += len + 1;
+        self.lines += 1;
         n.ok_or(Stop::Bad)
     }
 
@@ -169,6 +177,7 @@ impl Commands {
             self.stamp = crate::algo::number::parse_i64(digits);
             self.stamp_offset = offset;
         }
+        self.lines += 1;
         self.at += len + 1;
         Ok(())
     }
@@ -176,6 +185,11 @@ impl Commands {
     /// The latest moment that was told, in Unix seconds, and where.
     pub fn stamp(&self) -> Option<i64> {
         self.stamp
+    }
+
+    /// Whole lines that were read.
+    pub fn lines(&self) -> u64 {
+        self.lines
     }
 
     pub fn stamp_offset(&self) -> u64 {
