@@ -36,13 +36,18 @@ fn collect(stack: &mut Stack, argv: &mut OwnedArgv) -> bool {
     for index in 1..=stack.args() {
         match stack.kind(index) {
             Kind::String => argv.push(stack.arg_bytes(index).unwrap_or_default()),
-            Kind::Number => match stack.number(index).unwrap_or(0.0) {
-                // As the C library writes what 0/0 makes.
-                nan if nan.is_nan() && nan.is_sign_negative() => argv.push(b"-nan"),
-                // As Redis does.
-                zero if zero == 0.0 => argv.push(b"0"),
-                number => argv.push(&format_f64(number)),
-            },
+            Kind::Number => {
+                let number = stack.number(index).unwrap_or(0.0);
+                if number.is_nan() && number.is_sign_negative() {
+                    // As the C library writes what 0/0 makes.
+                    argv.push(b"-nan");
+                } else if number == 0.0 {
+                    // As Redis does.
+                    argv.push(b"0");
+                } else {
+                    argv.push(&format_f64(number));
+                }
+            }
             _ => return false,
         }
     }

@@ -28,7 +28,7 @@ pub fn number(stack: &mut Stack, index: i32) -> Result<f64, Raise> {
 /// A number as Lua makes it an integer: the fraction goes; what does not fit is as the machine has
 /// it.
 pub fn to_integer(number: f64) -> i64 {
-    if number >= -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number) {
         number as i64
     } else {
         i64::MIN

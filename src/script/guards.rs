@@ -12,7 +12,7 @@
 
 use super::lua::Stack;
 use mlua::ffi;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int};
 
 /// What a write to a protected table raises.
 pub const READ_ONLY: &std::ffi::CStr = c"Attempt to modify a readonly table";
@@ -26,8 +26,8 @@ const REPETITIONS: usize = 2_000;
 /// Its address is the key under which the metatable of a protected table holds the real one.
 static REAL: u8 = 0;
 
-fn real_key() -> *mut c_void {
-    (&raw const REAL).cast_mut().cast()
+fn real_key() -> usize {
+    (&raw const REAL).addr()
 }
 
 /// Makes the empty table on top stand for the real one under it, with the metatable at `meta`.
@@ -46,7 +46,7 @@ unsafe fn push_real(raw: *mut ffi::lua_State, index: c_int) -> bool {
         if ffi::lua_type(raw, index) != ffi::LUA_TTABLE || ffi::lua_getmetatable(raw, index) == 0 {
             return false;
         }
-        ffi::lua_pushlightuserdata(raw, real_key());
+        ffi::lua_pushlightuserdata(raw, std::ptr::without_provenance_mut(real_key()));
         ffi::lua_rawget_(raw, -2);
         ffi::lua_remove(raw, -2);
         if ffi::lua_type(raw, -1) == ffi::LUA_TTABLE {

@@ -237,7 +237,7 @@ where
     // SAFETY: Lua calls with a live state. `F` has no size and was seen by `push_function`, so one
     // can be had from nothing. What the function left is dropped before `lua_error`.
     unsafe {
-        let function = std::mem::MaybeUninit::<F>::uninit().assume_init();
+        let function = NonNull::<F>::dangling().as_ref();
         let ground = ground_of(raw);
         ground.as_ref().in_rust.set(true);
         let returns = guard_panic(|| {
@@ -560,9 +560,9 @@ impl<'l> Stack<'l> {
     }
 
     /// An address as a value: a key that no script can make.
-    pub fn push_light(&mut self, address: *mut c_void) {
+    pub fn push_light(&mut self, address: usize) {
         // SAFETY: the pointer is never followed.
-        unsafe { ffi::lua_pushlightuserdata(self.raw, address) }
+        unsafe { ffi::lua_pushlightuserdata(self.raw, std::ptr::without_provenance_mut(address)) }
     }
 
     /// A copy of a value.

@@ -108,7 +108,7 @@ pub static TABLE: &[ServerCommand] = &[
                     arity: 3,
                     usage: "mode(yes=YES|sync=SYNC|no=NO)",
                     since: "3.2.0",
-                    summary: "Would make the next script run step by step.",
+                    summary: "Accepted; scripts run as a whole.",
                     complexity: "O(1)",
                     ..SCRIPT
                 },
@@ -349,14 +349,11 @@ fn script_kill(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut R
     reply.ok()
 }
 
-/// SCRIPT DEBUG YES | SYNC | NO. There is no debugger; to end what was never begun is fine.
+/// SCRIPT DEBUG YES | SYNC | NO. Unlike Redis, there is no debugger: whatever the mode, scripts run as
+/// a whole.
 fn script_debug(_: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    if args.word("no") {
+    if args.word("no") || args.word("yes") || args.word("sync") {
         return reply.ok();
-    }
-    if args.word("yes") || args.word("sync") {
-        let text = "ERR SCRIPT DEBUG is not supported: scripts run as a whole";
-        return Err(CmdError::Fixed(text));
     }
     Err(CmdError::Fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"))
 }
@@ -366,7 +363,7 @@ fn script_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply)
     reply.help(&[
         "SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "DEBUG (YES|SYNC|NO)",
-        "    The mode in which the next scripts run; only NO is supported.",
+        "    Accepted; scripts run as a whole.",
         "EXISTS <sha1> [<sha1> ...]",
         "    Which of these scripts are known.",
         "FLUSH [ASYNC|SYNC]",
