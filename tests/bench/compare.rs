@@ -5,13 +5,14 @@
 //!
 //! Names for --only: ping set get incr mset get512 set512 memory gap pong, lpush rpop sadd spop hset
 //! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, the names that
-//! `collections` gives to what collections take in memory (many-… and one-…), and del. All servers of a run take
+//! `collections` gives to what collections take in memory (many-… and one-…), del, save load aofload setaof. All servers of a run take
 //! turns, round by round, so that a slow minute of the machine hits all alike; a figure is the
 //! median of the rounds. The ratio is ours to the best of the real ones in this very run, and stands
 //! beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER and VALKEY_SERVER name other binaries.
 //! docs/performance.md tells what came out.
 
 mod collections;
+mod files;
 mod load;
 mod measures;
 #[path = "../support/oracle.rs"]
@@ -161,6 +162,7 @@ fn main() {
     rows.extend(measures::memory(&options, &subjects));
     rows.extend(collections::memory(&options, &subjects));
     rows.extend(collections::deletion(&options, &subjects));
+    rows.extend(files::rows(&options, &subjects));
     rows.extend(measures::gap(&options, &subjects));
     print(&rows, &subjects, options.markdown);
 }
