@@ -48,7 +48,7 @@ pub struct Tracker {
 #[derive(Default)]
 struct Prefix {
     clients: BTreeSet<u64>,
-    /// Keys that changed since the last broadcast, and who changed them first.
+    /// Keys that changed since the last broadcast, and who changed each last.
     changed: BTreeMap<Vec<u8>, u64>,
 }
 
@@ -214,7 +214,7 @@ impl Tracking {
     pub fn note_change(&mut self, key: &[u8], by: u64) {
         for (prefix, place) in &mut self.prefixes {
             if key.starts_with(prefix) {
-                place.changed.entry(key.to_vec()).or_insert(by);
+                place.changed.insert(key.to_vec(), by);
                 self.has_changed = true;
             }
         }
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(due[1].clients, [4]);
         assert_eq!(
             due[1].changed,
-            [(b"user:1".to_vec(), 4), (b"user:2".to_vec(), 1)]
+            [(b"user:1".to_vec(), 4), (b"user:2".to_vec(), 4)]
         );
         tracking.stop(4);
         assert_eq!(tracking.prefixes(), 1);

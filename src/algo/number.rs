@@ -241,17 +241,30 @@ pub fn format_f64(value: f64) -> F64Text {
 
 /// The text of a double as `%.17g` of C writes it: scores in an answer of ZSCAN.
 pub fn format_g17(value: f64) -> Vec<u8> {
-    const DIGITS: i32 = 17;
+    let mut out = Vec::new();
+    write_g(&mut out, value, 17);
+    out
+}
+
+/// Appends the text of a double as `%.{precision}g` of C writes it.
+pub fn write_g(out: &mut Vec<u8>, value: f64, precision: usize) {
     if !value.is_finite() || value == 0.0 {
-        return format_f64(value).to_vec();
+        return write_f64(out, value);
     }
-    let text = format!("{:.16e}", value.abs());
+    // What is mostly written, without detours.
+    if let Some(integer) = as_integer(value)
+        && precision < 20
+        && integer.unsigned_abs() < 10u64.pow(precision as u32)
+    {
+        return write_i64(out, integer);
+    }
+    let text = format!("{:.*e}", precision.max(1) - 1, value.abs());
     let (digits, exponent) = text.split_once('e').expect("this format has an exponent");
     let exponent: i32 = exponent.parse().expect("the exponent is a number");
     let digits = digits.replace('.', "");
     let digits = digits.trim_end_matches('0');
     let sign = if value < 0.0 { "-" } else { "" };
-    let text = if !(-4..DIGITS).contains(&exponent) {
+    let text = if !(-4..precision as i32).contains(&exponent) {
         let (first, rest) = digits.split_at(1);
         let point = if rest.is_empty() { "" } else { "." };
         let mark = if exponent < 0 { '-' } else { '+' };
@@ -266,7 +279,68 @@ pub fn format_g17(value: f64) -> Vec<u8> {
         let (whole, fraction) = digits.split_at((exponent + 1) as usize);
         format!("{sign}{whole}.{fraction}")
     };
-    text.into_bytes()
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// The double at the start of a text and how many bytes make it up, as `strtod` of C reads it.
+pub fn parse_number_prefix(text: &[u8]) -> Option<(f64, usize)> {
+    let signed = matches!(text.first(), Some(b'-' | b'+')) as usize;
+    let negative = text.first() == Some(&b'-');
+    let body = &text[signed..];
+    let starts = |word: &[u8]| {
+        body.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    let (value, len) = if starts(b"infinity") {
+        (f64::INFINITY, 8)
+    } else if starts(b"inf") {
+        (f64::INFINITY, 3)
+    } else if starts(b"nan") {
+        (f64::NAN, 3)
+    } else if starts(b"0x") && hex_len(&body[2..]) > 0 {
+        let len = hex_len(&body[2..]);
+        (
+            parse_hex_f64(&body[2..2 + len]).unwrap_or(f64::INFINITY),
+            2 + len,
+        )
+    } else {
+        let len = decimal_len(body);
+        let text = std::str::from_utf8(&body[..len]).ok()?;
+        (text.parse().ok()?, len)
+    };
+    Some((if negative { -value } else { value }, signed + len))
+}
+
+/// Bytes of a mantissa with an exponent behind the mark `e` or `p`; 0 if there is no digit.
+fn mantissa_len(text: &[u8], is_digit: fn(&u8) -> bool, mark: u8) -> usize {
+    let run = |from: usize, is: fn(&u8) -> bool| text[from..].iter().take_while(|b| is(b)).count();
+    let whole = run(0, is_digit);
+    let mut len = whole;
+    if text.get(len) == Some(&b'.') {
+        let fraction = run(len + 1, is_digit);
+        if whole + fraction > 0 {
+            len += 1 + fraction;
+        }
+    }
+    if len == 0 || !text.get(len).is_some_and(|b| b.eq_ignore_ascii_case(&mark)) {
+        return len;
+    }
+    let sign = matches!(text.get(len + 1), Some(b'-' | b'+')) as usize;
+    let digits = text.get(len + 1 + sign..).unwrap_or_default();
+    let digits = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    if digits > 0 {
+        len + 1 + sign + digits
+    } else {
+        len
+    }
+}
+
+fn decimal_len(text: &[u8]) -> usize {
+    mantissa_len(text, u8::is_ascii_digit, b'e')
+}
+
+fn hex_len(text: &[u8]) -> usize {
+    mantissa_len(text, u8::is_ascii_hexdigit, b'p')
 }
 
 /// As `format_f64`, but integers get no treatment of their own: for digests.

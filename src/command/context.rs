@@ -13,6 +13,8 @@ pub struct Caller {
     pub id: u64,
     /// The caller's commands were decided elsewhere: a primary, or the AOF.
     pub must_obey: bool,
+    /// A script asks: what has no order of its own is to come in one all the same.
+    pub in_script: bool,
     /// The caller may be made to wait (`command::blocking`).
     pub may_wait: bool,
 }

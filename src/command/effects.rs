@@ -136,6 +136,8 @@ pub struct Happened {
     pub key: Vec<u8>,
     /// `None` where only the change matters, not its name.
     pub event: Option<Event>,
+    /// Its time had come: it is nobody's doing.
+    pub by_itself: bool,
 }
 
 /// Something that happened to whole databases.
@@ -193,6 +195,7 @@ impl Effects {
                 db,
                 key: key.to_vec(),
                 event,
+                by_itself: false,
             });
         }
     }

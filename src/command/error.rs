@@ -51,6 +51,9 @@ pub enum CmdError {
     /// No error: there is nothing to answer yet (`command::blocking`). It never reaches a client.
     #[error("waiting")]
     Wait(Box<super::blocking::Wait>),
+    /// Nothing to say: the answer was written, and it is an error.
+    #[error("answered")]
+    Answered,
     #[error("{0}")]
     Fixed(&'static str),
     #[error("{0}")]

@@ -63,6 +63,32 @@ impl<'a> Reply<'a> {
         Ok(())
     }
 
+    /// A status whose text is bytes of a client.
+    pub fn status(&mut self, text: &[u8]) -> CmdResult {
+        encode::line(self.out, b'+', text);
+        Ok(())
+    }
+
+    /// An integer of any size, in its digits; a bulk string in RESP2.
+    pub fn big_number(&mut self, digits: &[u8]) -> CmdResult {
+        match self.resp {
+            Resp::V2 => {
+                let line = |&byte: &u8| {
+                    if matches!(byte, b'\r' | b'\n') {
+                        b' '
+                    } else {
+                        byte
+                    }
+                };
+                self.bulk(&digits.iter().map(line).collect::<Vec<u8>>())
+            }
+            Resp::V3 => {
+                encode::line(self.out, b'(', digits);
+                Ok(())
+            }
+        }
+    }
+
     /// An error as an element of a larger answer; a command's own error is its `Err`.
     pub fn error(&mut self, text: &[u8]) -> CmdResult {
         encode::line(self.out, b'-', text);

@@ -32,7 +32,6 @@ flags! {
     ASKING = 12, "asking";
     FAST = 13, "fast";
     NO_AUTH = 14, "no_auth";
-    MAY_REPLICATE = 15, "may_replicate";
     NO_MANDATORY_KEYS = 16, "no_mandatory_keys";
     NO_ASYNC_LOADING = 17, "no_async_loading";
     NO_MULTI = 18, "no_multi";
@@ -46,6 +45,8 @@ pub const PROTECTED: Flags = Flags(1 << 31);
 
 // What the server must know of single commands beyond that. COMMAND INFO shows none of these.
 
+/// Reads, but what it does can matter to replicas.
+pub const MAY_REPLICATE: Flags = Flags(1 << 15);
 /// Runs at once between MULTI and EXEC, where others are queued.
 pub const IN_MULTI: Flags = Flags(1 << 30);
 /// Ends a transaction, one way or the other, so that it may not be refused for want of memory.
@@ -56,10 +57,13 @@ pub const RUNS_QUEUE: Flags = Flags(1 << 28);
 pub const ARBITRARY_KEYS: Flags = Flags(1 << 27);
 /// What a RESP2 client may say that is subscribed to something.
 pub const SUBSCRIBER: Flags = Flags(1 << 26);
-/// Answers with the trouble of the disk, if there is any, though it writes nothing.
-pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
 /// What it answers is a push, which CLIENT REPLY does not silence.
 pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
+/// Answers with the trouble of the disk, if there is any, though it writes nothing.
+pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
+
+/// Runs code that may do anything, or what it says of itself.
+pub const RUNS_SCRIPT: Flags = Flags(1 << 23);
 
 impl Flags {
     /// Whether any of these is among them.
@@ -180,11 +184,11 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
             Group::Geo => "geo",
-            Group::PubSub => "pubsub",
             Group::Transactions => "transaction",
             Group::Connection => "connection",
             Group::Scripting => "scripting",
-            Group::Server | Group::Cluster => return None,
+            // That of Pub/Sub follows from a flag.
+            Group::PubSub | Group::Server | Group::Cluster => return None,
         })
     }
 }

@@ -294,7 +294,7 @@ pub static TABLE: &[DataCommand] = &[
         spec: Spec {
             name: "pfcount",
             arity: -2,
-            flags: READONLY,
+            flags: all(&[READONLY, MAY_REPLICATE]),
             group: Group::HyperLogLog,
             keys: &[KeySpec::range(1, -1, 1, &[RW, ACCESS]).noting("RW because it may change the internal representation of the key, and propagate to replicas")],
             usage: "key:key...",

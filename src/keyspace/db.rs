@@ -180,6 +180,13 @@ impl<'k> DbMut<'k> {
         deadline_ms <= self.shared.now_ms
     }
 
+    /// Where a key is, even if its time has come: it stays. For DEBUG.
+    pub fn glance(&self, key: &[u8]) -> Option<Found> {
+        let hash = self.hash(key);
+        let (at, _) = self.db.entries.find(hash, key)?;
+        Some(Found { at, hash })
+    }
+
     /// Finds a live key without counting it as used. An expired one leaves on the way.
     #[inline(always)]
     pub fn peek(&mut self, key: &[u8]) -> Option<Found> {

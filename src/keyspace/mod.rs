@@ -63,6 +63,8 @@ pub struct Tuning {
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: u64,
     pub hll_sparse_max_bytes: usize,
+    /// Whoever answers with more bytes than this is closed, so the rest need not be made.
+    pub max_reply: usize,
     // How values become bytes and come back (DUMP and RESTORE).
     pub rdb_version: u32,
     pub rdb_compression: bool,
@@ -100,6 +102,7 @@ impl Default for Tuning {
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
+            max_reply: usize::MAX,
             rdb_version: 12,
             rdb_compression: true,
             sanitize: Sanitize::No,

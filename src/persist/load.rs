@@ -140,6 +140,11 @@ impl Loading {
     }
 
     /// Whether keys that are there already are replaced.
+    /// Whether what is there already is replaced.
+    pub fn merges(&self) -> bool {
+        self.rules.merge
+    }
+
     pub fn merge(&mut self, merge: bool) {
         self.rules.merge = merge;
     }

@@ -5,7 +5,7 @@
 //! ```
 
 use super::write::Style;
-use super::{Error, Reader, Refusal, VALKEY_VERSION, VERSION, Writer, decode, encode};
+use super::{Error, Reader, Refusal, VALKEY_VERSION, VERSION, Writer, decode, encode, opcode};
 use crate::algo::crc64::crc64;
 use crate::types::entry::{EntryRef, NewValue};
 
@@ -43,6 +43,38 @@ pub fn verify(payload: &[u8], skip_checksum: bool) -> Option<(&[u8], bool)> {
         }
     }
     Some((body, valkey))
+}
+
+/// The payload of libraries of functions, as FUNCTION DUMP gives it.
+pub fn dump_functions<'c>(codes: impl Iterator<Item = &'c [u8]>, style: Style) -> Vec<u8> {
+    let mut out = Writer::in_memory(style);
+    for code in codes {
+        out.byte(opcode::FUNCTION);
+        out.string(code);
+    }
+    out.bytes(&(style.version as u16).to_le_bytes());
+    let sum = out.checksum();
+    out.bytes(&sum.to_le_bytes());
+    out.into_bytes()
+}
+
+/// The codes in the first part of a payload of functions; `Err` says what is wrong with it.
+///
+/// # Errors
+/// If it holds anything else.
+pub fn restore_functions(body: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+    let mut reader = Reader::of_bytes(body);
+    let mut codes = Vec::new();
+    while !reader.is_at_end() {
+        match reader.byte() {
+            Ok(opcode::FUNCTION) => {}
+            Ok(opcode::FUNCTION_OLD) => return Err("Pre-GA function format not supported"),
+            _ => return Err("given type is not a function"),
+        }
+        let code = reader.string_vec();
+        codes.push(code.map_err(|_| "Failed loading library")?);
+    }
+    Ok(codes)
 }
 
 /// The value in the first part of a payload; all of it must be used.

@@ -52,7 +52,7 @@ impl Reactor {
 
 impl Server {
     /// Reads what a client sent and recognises it.
-    fn receive(&mut self, slot: usize) {
+    pub(super) fn receive(&mut self, slot: usize) {
         let Some(mut client) = self.clients.check_out(slot) else {
             return;
         };
@@ -112,7 +112,7 @@ impl Server {
     }
 
     /// Runs what a client has sent. True if it can go on without waiting for the socket.
-    fn respond(&mut self, slot: usize) -> bool {
+    pub(super) fn respond(&mut self, slot: usize) -> bool {
         let Some(mut client) = self.clients.check_out(slot) else {
             return false;
         };

@@ -19,14 +19,8 @@ impl Reactor {
         self.server.limit_tracking();
         self.server.broadcast_invalid();
         self.server.flush_before_answers();
-        let mut writing = std::mem::take(&mut self.server.clients.writing);
-        for slot in writing.drain(..) {
-            self.server.write(slot);
-            self.server.recount_slot(slot);
-        }
+        self.server.write_all();
         self.server.evict_clients();
-        let fresh = std::mem::replace(&mut self.server.clients.writing, writing);
-        self.server.clients.writing.extend(fresh);
         if !self.server.clients.closing.is_empty() {
             self.reap();
         }
@@ -51,7 +45,9 @@ impl Reactor {
                         .link
                         .read(&mut Vec::with_capacity(UNREAD_MAX), UNREAD_MAX);
                 }
-                let _ = client.link.deregister(self.poll.registry());
+                if let Some(intake) = &self.intake {
+                    let _ = client.link.deregister(intake.poll.registry());
+                }
                 self.server.forget(*client);
             }
         }
@@ -59,6 +55,23 @@ impl Reactor {
 }
 
 impl Server {
+    /// Writes what everybody is owed. Who is checked out is written to later.
+    pub(super) fn write_all(&mut self) {
+        let mut writing = std::mem::take(&mut self.clients.writing);
+        let mut out = Vec::new();
+        for slot in writing.drain(..) {
+            if self.is_served(slot) {
+                out.push(slot);
+            } else {
+                self.write(slot);
+                self.recount_slot(slot);
+            }
+        }
+        let fresh = std::mem::replace(&mut self.clients.writing, writing);
+        self.clients.writing.extend(fresh);
+        self.clients.writing.extend(out);
+    }
+
     /// Writes what a client is owed, as far as the socket takes it.
     fn write(&mut self, slot: usize) {
         let Some(client) = self.clients.get_mut(slot) else {

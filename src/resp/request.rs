@@ -93,6 +93,14 @@ impl<'q> Argv<'q> {
         }
     }
 
+    /// The first `count` arguments.
+    pub fn until(&self, count: usize) -> Argv<'q> {
+        Argv {
+            ranges: self.ranges.get(..count).unwrap_or(self.ranges),
+            ..*self
+        }
+    }
+
     /// A copy that outlives the query buffer: for MULTI queues and parked clients.
     pub fn to_owned(&self) -> OwnedArgv {
         let mut owned = OwnedArgv::default();
@@ -121,6 +129,13 @@ impl OwnedArgv {
             len: arg.len() as u32,
         });
         self.buf.extend_from_slice(arg);
+    }
+
+    /// Forgets the arguments and keeps the room.
+    pub fn clear(&mut self) {
+        self.buf.clear();
+        self.ranges.clear();
+        self.bigs.clear();
     }
 
     /// Adds an argument that has a buffer of its own.
@@ -285,6 +300,12 @@ impl Query {
 
     /// Bytes not yet consumed by a command that ran.
     pub fn pending_bytes(&self) -> usize {
+        // While nothing but a big argument is read, what announced it is done with.
+        if let Some(big) = &self.big
+            && self.ready() == 0
+        {
+            return big.len();
+        }
         let ran = self
             .commands
             .get(self.next.wrapping_sub(1))

@@ -25,12 +25,14 @@ impl Gates {
     pub const MAXMEMORY: u32 = 2;
     /// Somebody watches every command.
     pub const MONITORED: u32 = 4;
-    /// Somebody caches what it reads. Nothing is refused for that.
-    pub const TRACKED: u32 = 8;
     /// Data is being loaded.
-    pub const LOADING: u32 = 16;
+    pub const LOADING: u32 = 8;
     /// What is written does not reach the disk.
-    pub const DISK_ERROR: u32 = 32;
+    pub const DISK_ERROR: u32 = 16;
+    /// Somebody caches what it reads. Nothing is refused for that.
+    pub const TRACKED: u32 = 32;
+    /// A script takes long (`server::scripts`).
+    pub const BUSY: u32 = 64;
     /// What has to be asked before a command.
     const BEFORE: u32 = !Gates::TRACKED;
     /// What has to be done behind a command.
@@ -54,7 +56,7 @@ pub enum Verdict {
 impl Server {
     /// Whether a known command with checked arity may run.
     #[inline(always)]
-    pub fn admit(&self, session: &Session, spec: &'static Spec) -> Verdict {
+    pub fn admit(&self, session: &Session, spec: &'static Spec, argv: &Argv) -> Verdict {
         if self.gates.0 & Gates::BEFORE == 0
             && session.authenticated
             && session.special == Special::default()
@@ -62,11 +64,11 @@ impl Server {
         {
             return Verdict::Run;
         }
-        self.ask_gates(session, spec)
+        self.ask_gates(session, spec, argv)
     }
 
     #[cold]
-    fn ask_gates(&self, session: &Session, spec: &'static Spec) -> Verdict {
+    fn ask_gates(&self, session: &Session, spec: &'static Spec, argv: &Argv) -> Verdict {
         // What was decided elsewhere is not questioned here.
         if session.must_obey {
             let queues = session.special.has(Special::MULTI) && !spec.flags.has(IN_MULTI);
@@ -82,7 +84,10 @@ impl Server {
             return Verdict::Refuse(error);
         }
         // EXEC is all that it will run.
-        let mut flags = spec.flags;
+        let mut flags = match spec.flags.has(RUNS_SCRIPT) {
+            true => self.flags_of_script(spec, argv),
+            false => spec.flags,
+        };
         if let Some(multi) = &session.multi
             && flags.has(RUNS_QUEUE)
         {
@@ -98,6 +103,9 @@ impl Server {
             return Verdict::Refuse(error);
         }
         if let Some(error) = self.only_watches(session, spec) {
+            return Verdict::Refuse(error);
+        }
+        if let Some(error) = self.busy(spec) {
             return Verdict::Refuse(error);
         }
         if self.gates.0 & Gates::LOADING != 0 && !spec.flags.has(LOADING) {

@@ -63,7 +63,7 @@ impl Server {
             }
             Apply::CrashLog => crash::set_enabled(self.config.crash_log_enabled),
             // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
-            Apply::Hz | Apply::AppendFsync | Apply::Tracking | Apply::Nothing => {}
+            Apply::Hz | Apply::Tracking | Apply::AppendFsync | Apply::Nothing => {}
             // For parts that are not there yet.
             Apply::TlsPort
             | Apply::Tls

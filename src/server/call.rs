@@ -6,7 +6,7 @@ use super::session::Session;
 use super::table::Handler;
 use super::unit::Ran;
 use crate::command::context::Caller;
-use crate::command::spec::{ARBITRARY_KEYS, READONLY};
+use crate::command::spec::{ARBITRARY_KEYS, READONLY, RUNS_SCRIPT};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 
@@ -38,7 +38,7 @@ impl Server {
                 return true;
             }
         };
-        match self.admit(session, self.table[number].spec) {
+        match self.admit(session, self.table[number].spec, &argv) {
             Verdict::Run => {}
             Verdict::Wait => {
                 session.last_command = Some(number);
@@ -137,6 +137,7 @@ impl Server {
                     caller: Caller {
                         id: session.id.0,
                         must_obey: session.must_obey,
+                        in_script: session.in_script,
                         may_wait: !session.deny_blocking,
                     },
                 };
@@ -149,7 +150,9 @@ impl Server {
             if let CmdError::Wait(wait) = error {
                 return self.wait(session, number, &args, wait, reply);
             }
-            self.reply_error(&error, reply);
+            if !matches!(error, CmdError::Answered) {
+                self.reply_error(&error, reply);
+            }
         }
         let now = self.clock.cycles();
         let ns = self.clock.cycles_to_ns(now.wrapping_sub(self.life.stamp));
@@ -180,7 +183,9 @@ impl Server {
             self.feed_monitors(session, number, &args.argv(), reply);
         }
         if session.tracks {
-            if self.table[number].spec.flags.has(READONLY) {
+            let flags = self.table[number].spec.flags;
+            // What a script reads it calls itself.
+            if flags.has(READONLY) && !flags.has(RUNS_SCRIPT) {
                 self.remember_keys(session, number, &args.argv());
             }
             if !self.table.is_of_client(number) {
@@ -220,6 +225,10 @@ impl Server {
     ) {
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
             self.feed_monitors(session, number, &args.argv(), reply);
+        }
+        // It has read, if only that there is nothing yet.
+        if session.tracks && self.table[number].spec.flags.has(READONLY) {
+            self.remember_keys(session, number, &args.argv());
         }
         self.park(session, number, args, wait);
         self.life.stamp = self.clock.cycles();

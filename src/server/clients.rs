@@ -129,6 +129,11 @@ impl Clients {
         self.slots.get(slot)?.as_deref()
     }
 
+    /// Whether the client in this slot is checked out.
+    pub fn is_out(&self, slot: usize) -> bool {
+        self.slots.get(slot).is_some_and(Option::is_none)
+    }
+
     pub fn slot_of(&self, id: ClientId) -> Option<usize> {
         self.by_id.get(&id).copied()
     }

@@ -53,10 +53,11 @@ impl Server {
         }
     }
 
-    /// A key changed: tells those who may have cached it. `client` is who is being served.
-    pub(super) fn invalidate(&mut self, client: ClientId, key: &[u8]) {
+    /// A key changed: tells those who may have cached it. `client` is who is being served, and `by`
+    /// whose doing it is.
+    pub(super) fn invalidate(&mut self, client: ClientId, by: ClientId, key: &[u8]) {
         if self.tracking.prefixes() > 0 {
-            self.tracking.note_change(key, client.0);
+            self.tracking.note_change(key, by.0);
         }
         self.invalidate_cached(client, key);
     }
@@ -102,15 +103,17 @@ impl Server {
             return;
         }
         for key in std::mem::take(&mut self.unit.own_invalid) {
-            let resp = self.tracking.get(client.0).map(|tracker| tracker.resp);
-            let (Some(resp), key) = (resp, key) else {
-                continue;
-            };
+            // It may have stopped to cache by the same transaction: then only RESP3 can say it.
+            let tracker = self.tracking.get(client.0);
+            let resp = tracker.map_or(Resp::V3, |tracker| tracker.resp);
             let what = match &key {
                 Some(key) => array_of([key.as_slice()].into_iter()),
                 None => null_of(resp),
             };
-            self.send_invalid(client.0, &what);
+            match tracker {
+                Some(_) => self.send_invalid(client.0, &what),
+                None => self.clients.send(client, &encoded(&what, false)),
+            }
         }
     }
 
@@ -136,23 +139,7 @@ impl Server {
             }
             subscribed = self.pubsub.has(to);
         }
-        let mut v3 = Vec::with_capacity(what.len() + 24);
-        encode::push(&mut v3, Resp::V3, 2);
-        encode::bulk(&mut v3, b"invalidate");
-        v3.extend_from_slice(what);
-        // In RESP2 only a subscriber can be told anything unasked.
-        let mut v2 = Vec::new();
-        if subscribed {
-            encode::push(&mut v2, Resp::V2, 3);
-            encode::bulk(&mut v2, b"message");
-            encode::bulk(&mut v2, CHANNEL);
-            v2.extend_from_slice(what);
-        }
-        let encoded = Encoded {
-            v2: v2.into(),
-            v3: v3.into(),
-        };
-        self.clients.send(ClientId(to), &encoded);
+        self.clients.send(ClientId(to), &encoded(what, subscribed));
     }
 
     /// Before the loop sleeps: tells those in broadcasting mode what changed in this turn.
@@ -208,6 +195,25 @@ impl Server {
             self.tracking.stop(session.id.0);
             self.refresh_interest();
         }
+    }
+}
+
+/// What an invalidation looks like. In RESP2 only a subscriber can be told anything unasked.
+fn encoded(what: &[u8], subscribed: bool) -> Encoded {
+    let mut v3 = Vec::with_capacity(what.len() + 24);
+    encode::push(&mut v3, Resp::V3, 2);
+    encode::bulk(&mut v3, b"invalidate");
+    v3.extend_from_slice(what);
+    let mut v2 = Vec::new();
+    if subscribed {
+        encode::push(&mut v2, Resp::V2, 3);
+        encode::bulk(&mut v2, b"message");
+        encode::bulk(&mut v2, CHANNEL);
+        v2.extend_from_slice(what);
+    }
+    Encoded {
+        v2: v2.into(),
+        v3: v3.into(),
     }
 }
 

@@ -59,7 +59,7 @@ impl Server {
                 ("used-mem", text(self.used_memory())),
                 ("aof-base", number(is_base)),
             ],
-            functions: self.persist.functions.clone(),
+            functions: self.script.libraries.codes().map(<[u8]>::to_vec).collect(),
             sync_in_steps: match is_base {
                 true => self.config.aof_rewrite_incremental_fsync,
                 false => self.config.rdb_save_incremental_fsync,

@@ -133,7 +133,11 @@ impl Server {
 
     #[cold]
     fn recount_now(&mut self, client: &mut Client) {
-        let bytes = self.bytes_of(client);
+        // Who is thrown out takes nothing any more.
+        let bytes = match client.session.ending {
+            Ending::Now => 0,
+            _ => self.bytes_of(client),
+        };
         self.clients.counted_bytes += bytes;
         self.clients.counted_bytes -= std::mem::replace(&mut client.counted_bytes, bytes);
     }

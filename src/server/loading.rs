@@ -155,7 +155,12 @@ impl Server {
                     }
                 }
                 Step::Function(code) => {
-                    self.persist.functions.push(code);
+                    if let Err(text) = self.script.load_library(&code, loading.merges()) {
+                        let text = String::from_utf8_lossy(&text).into_owned();
+                        log::warn!("Failed creating the library: {text}");
+                        self.gates.set(Gates::LOADING, false);
+                        return Err(Unloadable);
+                    }
                     self.persist.loading = Some(loading);
                 }
                 Step::Done => {
@@ -291,7 +296,7 @@ impl Server {
     }
 
     fn empty_everything(&mut self) {
-        self.persist.functions.clear();
+        drop(self.script.flush_libraries());
         for index in 0..self.keyspace.databases() {
             self.keyspace.flush(crate::keyspace::DbIndex(index));
         }

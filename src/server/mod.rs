@@ -23,6 +23,7 @@ pub mod pause;
 pub mod propagate;
 pub mod publish;
 pub mod redact;
+pub mod scripts;
 pub mod session;
 pub mod shutdown;
 pub mod stats;
@@ -44,6 +45,7 @@ use crate::observe::Observe;
 use crate::persist::Persist;
 use crate::pubsub::PubSub;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
+use crate::script::Script;
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
 use crate::sys::signal::Signal;
@@ -87,9 +89,10 @@ pub struct Server {
     pub rng: Rng,
     pub life: Life,
     pub pause: Pause,
-    pub persist: Persist,
+    pub script: Script,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub persist: Persist,
 }
 
 /// What concerns the process as a whole.
@@ -121,11 +124,17 @@ pub struct Life {
     pub flush_sleep_us: u64,
     /// Connections that MIGRATE keeps.
     pub peers: commands::migrate::Peers,
+    /// The loop, while commands run (`scripts`).
+    pub attendant: Option<Box<dyn scripts::Attendant>>,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Turns in a row in which the table of cached keys was too large.
     pub tracking_overruns: usize,
 }
+
+/// What one VM for scripts may take, unless half of the machine's memory is less. Unlike Redis, which
+/// takes what it gets.
+const VM_BYTES: usize = 4 << 30;
 
 /// How far ahead of the running command the entries of its successors are loaded.
 pub const NEAR: usize = 8;
@@ -164,15 +173,18 @@ impl Server {
                 ..Life::default()
             },
             pause: Pause::default(),
-            persist: Persist::default(),
+            script: Script::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
+            persist: Persist::default(),
             config,
         };
         for (from, to) in &server.config.renamed_commands {
             // The configuration was refused if a name was wrong.
             let _ = server.table.rename(from, to);
         }
+        let half = crate::sys::process::total_system_memory() as usize / 2;
+        server.script.set_limit(half.min(VM_BYTES));
         server.apply_all();
         server.start_timers();
         server
@@ -196,6 +208,10 @@ impl Server {
         tuning.stream_node_max_bytes = c.stream_node_max_bytes;
         tuning.stream_node_max_entries = c.stream_node_max_entries;
         tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
+        tuning.max_reply = match c.client_output_buffer_limit[0].hard_bytes {
+            0 => usize::MAX,
+            most => most as usize,
+        };
         self.apply_sanitizing();
     }
 

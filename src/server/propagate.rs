@@ -19,6 +19,8 @@ pub enum Target {
     Everybody,
     /// What is said to those who are there now, and means nothing later: PUBLISH.
     Replicas,
+    /// What a script keeps from replicas.
+    Aof,
 }
 
 /// A command as the AOF and the replicas get it.
@@ -42,11 +44,12 @@ impl Record {
 }
 
 /// The execution unit that is open, and what it has to tell when it ends.
-#[derive(Default)]
 pub struct Unit {
     /// Calls that are open, one within the other.
     pub(super) depth: u32,
     records: Vec<Record>,
+    /// Where records go: what a script chose.
+    pub(super) to: u8,
     /// Its records are no transaction: what SCAN and RANDOMKEY removed on their way.
     pub(super) is_loose: bool,
     /// Its answer waits until what it flushed is freed.
@@ -59,7 +62,31 @@ pub struct Unit {
     pub(super) seen: Vec<Vec<Record>>,
 }
 
+/// The AOF (1) and replicas (2).
+pub(super) const EVERYBODY: u8 = 3;
+
+impl Default for Unit {
+    fn default() -> Unit {
+        Unit {
+            depth: 0,
+            records: Vec::new(),
+            to: EVERYBODY,
+            is_loose: false,
+            is_eventful: false,
+            own_invalid: Vec::new(),
+            awaits_freeing: false,
+            #[cfg(test)]
+            seen: Vec::new(),
+        }
+    }
+}
+
 impl Unit {
+    /// Whether a call is open within another.
+    pub fn is_nested(&self) -> bool {
+        self.depth > 1
+    }
+
     /// Whether a call is open.
     pub fn is_open(&self) -> bool {
         self.depth > 0
@@ -89,6 +116,12 @@ impl Server {
 
     /// Adds a command to what the open unit tells.
     pub fn propagate(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
+        let target = match (self.unit.to, target) {
+            (EVERYBODY, target) => target,
+            (1, Target::Everybody | Target::Aof) => Target::Aof,
+            (2, Target::Everybody | Target::Replicas) => Target::Replicas,
+            _ => return,
+        };
         if self.propagates() {
             self.unit.push(db, argv, target);
         }
@@ -216,6 +249,7 @@ mod tests {
                     (None, _) => words,
                     (Some(db), Target::Everybody) => format!("{}: {words}", db.0),
                     (Some(db), Target::Replicas) => format!("{}, replicas: {words}", db.0),
+                    (Some(db), Target::Aof) => format!("{}, log: {words}", db.0),
                 }
             };
             let units = std::mem::take(&mut self.server.unit.seen);

@@ -130,6 +130,8 @@ pub struct Session {
     pub multi: Option<Box<Transaction>>,
     /// It may not be made to wait: EXEC runs its commands.
     pub deny_blocking: bool,
+    /// A script runs for it.
+    pub in_script: bool,
     /// It caches what it reads (`tracking`).
     pub tracks: bool,
     /// The command that waits for a key, if one does (`server::unblock`).
@@ -176,6 +178,7 @@ impl Session {
             special: Special::default(),
             multi: None,
             deny_blocking: false,
+            in_script: false,
             tracks: false,
             parked: None,
             resumed: None,

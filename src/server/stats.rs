@@ -5,6 +5,8 @@ use super::table::CommandStats;
 use crate::keyspace::KeyStats;
 use hashbrown::HashMap;
 
+/// A code is at most this long.
+const CODE_MAX: usize = 32;
 /// Different error codes counted one by one; more than these say that scripts make them up.
 const ERROR_CODES: usize = 128;
 
@@ -81,7 +83,10 @@ impl Stats {
         if self.error_codes_full {
             return;
         }
-        let code = text.split(|&b| b == b' ').next().unwrap_or_default();
+        // As Redis does, what has no code in front counts as one that has the usual.
+        let start = &text[..text.len().min(CODE_MAX)];
+        let end = start.iter().position(|&byte| byte == b' ');
+        let code = end.map_or(b"ERR".as_slice(), |end| &text[..end]);
         let code = String::from_utf8_lossy(&code[..code.len().min(128)]);
         if let Some(count) = self.error_codes.get_mut(code.as_ref()) {
             *count += 1;

@@ -10,7 +10,7 @@ use super::admit::Gates;
 use super::session::ClientId;
 use crate::command::effects::{Event, Happened, Interest, Sweep};
 use crate::keyspace::db::is_slow_to_drop;
-use crate::keyspace::{DbIndex, Doomed, Leave, Waste};
+use crate::keyspace::{DbIndex, Leave, Waste};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 
@@ -104,6 +104,7 @@ impl Server {
                 db: missed.db,
                 key: missed.key,
                 event: Some(Event::KEYMISS),
+                by_itself: true,
             });
         }
         for gone in departed {
@@ -117,6 +118,7 @@ impl Server {
                 db: gone.db,
                 key: gone.key,
                 event: Some(event),
+                by_itself: true,
             });
         }
         for lapsed in lapsed {
@@ -127,6 +129,7 @@ impl Server {
                     db: lapsed.db,
                     key,
                     event: Some(event),
+                    by_itself: true,
                 });
             };
             if lapsed.emptied {
@@ -143,21 +146,25 @@ impl Server {
 
     fn settle_fact(&mut self, client: ClientId, fact: &Happened) {
         if fact.event.is_none_or(Event::touches) {
-            self.touch(client, fact.db, &fact.key);
+            let by = match fact.by_itself {
+                true => ClientId::NOBODY,
+                false => client,
+            };
+            self.touch(client, by, fact.db, &fact.key);
         }
         if let Some(event) = fact.event {
             self.notify(event, fact.db, &fact.key);
         }
     }
 
-    /// A key changed: tells those who watch it.
-    fn touch(&mut self, client: ClientId, db: DbIndex, key: &[u8]) {
+    /// A key changed while `client` was served, by its doing or by nobody's: tells those who watch it.
+    fn touch(&mut self, client: ClientId, by: ClientId, db: DbIndex, key: &[u8]) {
         if !self.watch.is_empty() {
             let keyspace = &self.keyspace;
             self.watch.touch(db, key, || keyspace.holds(db, key));
         }
         if !self.tracking.is_empty() {
-            self.invalidate(client, key);
+            self.invalidate(client, by, key);
         }
     }
 
@@ -222,12 +229,17 @@ impl Server {
 
     /// Drops what left, what takes long by the helper thread.
     fn bury_doomed(&mut self) {
-        for doomed in self.keyspace.shared.doomed.drain(..) {
-            let Doomed { waste, objects } = &doomed;
-            if is_slow_to_drop(waste) {
+        // As Redis does: within a transaction a synchronous flush is one, and nothing of it counts
+        // as freed in the background.
+        let is_plain = self.keyspace.shared.await_doomed && self.unit.depth > 1;
+        for mut doomed in self.keyspace.shared.doomed.drain(..) {
+            if is_plain && matches!(doomed.waste, Waste::Entries(..)) {
+                doomed.objects = 0;
+            }
+            if is_slow_to_drop(&doomed.waste) {
                 self.bio.bury(doomed);
             } else {
-                self.bio.count_freed(*objects);
+                self.bio.count_freed(doomed.objects);
             }
         }
         if std::mem::take(&mut self.keyspace.shared.await_doomed) && !self.bio.is_idle() {

@@ -270,6 +270,11 @@ pub fn mono_ns() -> u64 {
 }
 
 /// Microseconds of the monotonic clock, read now.
+pub fn mono_ms() -> u64 {
+    mono_ns() / 1_000_000
+}
+
+/// Monotonic microseconds.
 pub fn mono_us() -> u64 {
     mono_ns() / 1000
 }

@@ -5,10 +5,8 @@ use super::Options;
 use super::load::{command, fill};
 use super::measures::{Case, Random, Row, Target, request_rows};
 use super::subject::{Running, Subject};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Members of the large collections.
 const LARGE: usize = 1_000_000;
@@ -24,7 +22,7 @@ fn member(n: usize) -> Vec<u8> {
 }
 
 /// Runs commands that add `AT_ONCE` elements each, `words` for one element.
-fn fill_one(
+pub fn fill_one(
     server: &Running,
     name: &[u8],
     key: &[u8],
@@ -76,11 +74,11 @@ fn pair(n: usize) -> Vec<Vec<u8>> {
 }
 
 /// Scores in no order, each its own.
-fn scored(n: usize) -> Vec<Vec<u8>> {
+pub fn scored(n: usize) -> Vec<Vec<u8>> {
     vec![(n * 7919 % 15_485_863).to_string().into_bytes(), member(n)]
 }
 
-fn one(n: usize) -> Vec<Vec<u8>> {
+pub fn one(n: usize) -> Vec<Vec<u8>> {
     vec![member(n)]
 }
 
@@ -245,6 +243,7 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
                 before: kind.before,
                 // Some requests may still be on their way when a sample ends.
                 most: (STOCK - STOCK / 10) as u64,
+                connections: super::measures::CONNECTIONS,
             };
             rows.extend(request_rows(options, &servers, &case));
         }
@@ -403,66 +402,4 @@ pub fn memory(options: &Options, subjects: &[Subject]) -> Vec<Row> {
         ));
     }
     rows
-}
-
-/// Puts what is measured into a server.
-type Fill = fn(&Running);
-
-/// The longest that another client waited while a collection of five million was deleted. Of the
-/// rounds the best counts, as for the gap.
-pub fn deletion(options: &Options, subjects: &[Subject]) -> Vec<Row> {
-    const HUGE: usize = 5_000_000;
-    if !options.wants("del") {
-        return Vec::new();
-    }
-    let mut rows = Vec::new();
-    let kinds: [(&str, Fill); 2] = [
-        ("set", |server| fill_one(server, b"SADD", b"big", HUGE, one)),
-        ("sorted set", |server| {
-            fill_one(server, b"ZADD", b"big", HUGE, scored)
-        }),
-    ];
-    for (name, fill) in kinds {
-        let mut figures = vec![f64::INFINITY; subjects.len()];
-        for _ in 0..options.rounds.min(3) {
-            for (figure, subject) in figures.iter_mut().zip(subjects) {
-                let server = subject.start(true);
-                fill(&server);
-                *figure = figure.min(longest_wait(&server));
-            }
-        }
-        rows.push(Row::new(
-            format!("longest wait while a {name} of 5 M goes"),
-            "ms",
-            figures,
-            Some(Target::Figure(1.0)),
-        ));
-    }
-    rows
-}
-
-/// Pings without a break while another connection deletes; the longest round trip in milliseconds.
-fn longest_wait(server: &Running) -> f64 {
-    let connect = || TcpStream::connect(("127.0.0.1", server.port)).expect("the server accepts");
-    let (mut pings, mut deletes) = (connect(), connect());
-    for stream in [&pings, &deletes] {
-        stream.set_nodelay(true).expect("TCP knows it");
-    }
-    let mut longest = Duration::ZERO;
-    let began = Instant::now();
-    let mut sent = false;
-    while began.elapsed() < Duration::from_millis(1_500) {
-        if !sent && began.elapsed() > Duration::from_millis(100) {
-            deletes.write_all(b"DEL big\r\n").expect("the server reads");
-            sent = true;
-        }
-        let asked = Instant::now();
-        pings.write_all(b"PING\r\n").expect("the server reads");
-        let mut reply = [0; 7];
-        pings.read_exact(&mut reply).expect("the server answers");
-        if sent {
-            longest = longest.max(asked.elapsed());
-        }
-    }
-    longest.as_secs_f64() * 1000.0
 }

@@ -4,19 +4,24 @@
 //!         [--seconds 2] [--keys 1000000] [--gap-keys 10000000] [--servers ours,redis,valkey] [--md]
 //!
 //! Names for --only: ping set get incr mset get512 set512 memory gap pong, lpush rpop sadd spop hset
-//! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, the names that
-//! `collections` gives to what collections take in memory (many-… and one-…), del, save load aofload setaof. All servers of a run take
+//! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, evalsha (a SET and a
+//! GET) evalincr (a thousand INCR), the names that `collections` gives to what collections take in
+//! memory (many-… and one-…), del, expiry, and those of `crowd`: publish1 publish100 publish1000 idle10000
+//! active1000, save load aofload setaof. All servers of a run take
 //! turns, round by round, so that a slow minute of the machine hits all alike; a figure is the
 //! median of the rounds. The ratio is ours to the best of the real ones in this very run, and stands
 //! beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER and VALKEY_SERVER name other binaries.
 //! docs/performance.md tells what came out.
 
 mod collections;
+mod crowd;
 mod files;
 mod load;
 mod measures;
 #[path = "../support/oracle.rs"]
 mod oracle;
+mod pauses;
+mod scripts;
 mod subject;
 
 use measures::Row;
@@ -159,10 +164,15 @@ fn main() {
     subject::pin_self(subject::LOAD_CORE);
     rows.extend(measures::requests(&options, &subjects));
     rows.extend(collections::requests(&options, &subjects));
+    rows.extend(scripts::requests(&options, &subjects));
     rows.extend(measures::memory(&options, &subjects));
     rows.extend(collections::memory(&options, &subjects));
-    rows.extend(collections::deletion(&options, &subjects));
+    rows.extend(pauses::deletion(&options, &subjects));
+    rows.extend(crowd::publishing(&options, &subjects));
+    rows.extend(crowd::idle(&options, &subjects));
+    rows.extend(crowd::active(&options, &subjects));
+    rows.extend(pauses::expiry(&options, &subjects));
     rows.extend(files::rows(&options, &subjects));
-    rows.extend(measures::gap(&options, &subjects));
+    rows.extend(pauses::gap(&options, &subjects));
     print(&rows, &subjects, options.markdown);
 }

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// As redis-benchmark has it, and as many clients of a web application would.
-const CONNECTIONS: usize = 50;
+pub const CONNECTIONS: usize = 50;
 const WARM_UP: Duration = Duration::from_millis(200);
 /// Starts of each server for the time to the first PONG.
 const STARTS: usize = 20;
@@ -92,7 +92,7 @@ impl Row {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -109,7 +109,7 @@ impl Random {
     }
 }
 
-fn key16(n: usize) -> Vec<u8> {
+pub fn key16(n: usize) -> Vec<u8> {
     format!("key:{n:012}").into_bytes()
 }
 
@@ -123,7 +123,7 @@ fn value(n: usize, len: usize) -> Vec<u8> {
     value
 }
 
-fn int8(n: usize) -> Vec<u8> {
+pub fn int8(n: usize) -> Vec<u8> {
     (10_000_000 + n).to_string().into_bytes()
 }
 
@@ -145,7 +145,7 @@ fn single_key_target(depth: usize) -> Option<f64> {
     }
 }
 
-fn text32(n: usize) -> Vec<u8> {
+pub fn text32(n: usize) -> Vec<u8> {
     value(n, 32)
 }
 
@@ -153,7 +153,7 @@ fn text512(n: usize) -> Vec<u8> {
     value(n, 512)
 }
 
-fn write_get(random: &mut Random, keys: usize, out: &mut Vec<u8>) {
+pub fn write_get(random: &mut Random, keys: usize, out: &mut Vec<u8>) {
     command(out, &[b"GET", &key16(random.below(keys))]);
 }
 
@@ -221,7 +221,7 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-fn load_keys(
+pub fn load_keys(
     server: &Running,
     keys: usize,
     key: fn(usize) -> Vec<u8>,
@@ -265,6 +265,7 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
                     target: (kind.target)(depth),
                     before: None,
                     most: u64::MAX,
+                    connections: CONNECTIONS,
                 };
                 rows.extend(request_rows(options, &servers, &case));
             }
@@ -283,6 +284,7 @@ pub struct Case<'c> {
     pub before: Option<fn(&Running)>,
     /// A sample ends early after so many requests.
     pub most: u64,
+    pub connections: usize,
 }
 
 pub fn request_rows(options: &Options, servers: &[Running], case: &Case) -> [Row; 2] {
@@ -297,7 +299,7 @@ pub fn request_rows(options: &Options, servers: &[Running], case: &Case) -> [Row
                 before(server);
             }
             let mut load =
-                Load::connect(server.port, CONNECTIONS, &pool).expect("the server accepts");
+                Load::connect(server.port, case.connections, &pool).expect("the server accepts");
             load.most = case.most;
             let time = Duration::from_secs_f64(options.seconds);
             samples.push(
@@ -361,78 +363,6 @@ pub fn memory(options: &Options, subjects: &[Subject]) -> Vec<Row> {
         ));
     }
     rows
-}
-
-/// The longest a small batch took while the table grew from nothing, and then while the same keys
-/// were written again: the second is what the machine itself does to an answer, and growth is
-/// only to blame for what the first has beyond it. Beside the time on the wall stands the CPU time
-/// that the server used meanwhile: what a pause of its own cannot be longer than, whatever else the
-/// machine does.
-///
-/// Of the rounds the best counts: other processes only ever make a gap longer, and a pause that the
-/// table makes is there in every round.
-pub fn gap(options: &Options, subjects: &[Subject]) -> Vec<Row> {
-    if !options.wants("gap") {
-        return Vec::new();
-    }
-    let none = vec![f64::INFINITY; subjects.len()];
-    let (mut growing, mut steady) = ([none.clone(), none.clone()], [none.clone(), none]);
-    for _ in 0..options.rounds.min(3) {
-        for (index, subject) in subjects.iter().enumerate() {
-            let server = subject.start(true);
-            for (longest, phase) in [(&mut growing, "growing"), (&mut steady, "steady")] {
-                let gaps = gaps(&server, options.gap_keys);
-                eprintln!(
-                    "gap: {} {phase} {:.2} ms at {} keys, CPU {:.2} ms at {} keys",
-                    subject.name, gaps[0].0, gaps[0].1, gaps[1].0, gaps[1].1
-                );
-                for (longest, gap) in longest.iter_mut().zip(gaps) {
-                    longest[index] = longest[index].min(gap.0);
-                }
-            }
-        }
-    }
-    let name = |what: &str| format!("longest gap, {what}");
-    let growth = format!("0 to {} keys", options.gap_keys);
-    let [wall, cpu] = growing;
-    let [steady_wall, steady_cpu] = steady;
-    let target = Some(Target::Figure(1.0));
-    vec![
-        Row::new(name(&growth), "ms", wall, None),
-        Row::new(name("no growth"), "ms", steady_wall, None),
-        Row::new(name(&growth), "ms CPU", cpu, target),
-        Row::new(name("no growth"), "ms CPU", steady_cpu, None),
-    ]
-}
-
-/// The longest batch of SETs in milliseconds, and the most CPU time that one took, each with the
-/// number of keys there were.
-fn gaps(server: &Running, keys: usize) -> [(f64, usize); 2] {
-    /// Batches after which threads that have come meanwhile are found.
-    const LOOK: usize = 4_096;
-    let (mut wall, mut cpu) = ((0.0, 0), (0.0, 0));
-    let mut meter = server.cpu_meter();
-    let mut before = meter.ns();
-    let mut batches = 0;
-    let write = |n: usize, out: &mut Vec<u8>| command(out, &[b"SET", &key16(n), &int8(n)]);
-    let seen = |keys: usize, time: Duration| {
-        let used = meter.ns();
-        let note = |most: &mut (f64, usize), ms: f64| {
-            if ms > most.0 {
-                *most = (ms, keys);
-            }
-        };
-        note(&mut wall, time.as_secs_f64() * 1e3);
-        note(&mut cpu, used.saturating_sub(before) as f64 / 1e6);
-        before = used;
-        batches += 1;
-        if batches % LOOK == 0 {
-            meter = server.cpu_meter();
-            before = meter.ns();
-        }
-    };
-    fill(server.port, keys, 16, write, seen).expect("the server takes its keys");
-    [wall, cpu]
 }
 
 /// From exec to the first PONG, the servers taking turns.

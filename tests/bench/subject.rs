@@ -180,12 +180,10 @@ impl Running {
             .sum()
     }
 
-    /// The threads there are now, for asking often what they have used.
+    /// Tells what the thread that serves has used, often and quickly.
     pub fn cpu_meter(&self) -> CpuMeter {
-        let tasks =
-            std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the server runs");
-        let open = |task: std::fs::DirEntry| File::open(task.path().join("schedstat")).ok();
-        CpuMeter(tasks.flatten().filter_map(open).collect())
+        let id = self.child.id();
+        CpuMeter(File::open(format!("/proc/{id}/task/{id}/schedstat")).expect("the server runs"))
     }
 
     /// Resident memory in bytes.
@@ -198,20 +196,16 @@ impl Running {
     }
 }
 
-/// Tells the CPU time of a server's threads, quickly.
-pub struct CpuMeter(Vec<File>);
+/// Tells the CPU time of a server's main thread.
+pub struct CpuMeter(File);
 
 impl CpuMeter {
-    /// Nanoseconds that the threads have used so far. What the host of a virtual machine gave to
-    /// others is not in it.
+    /// Nanoseconds used so far. What the host of a virtual machine gave to others is not in it.
     pub fn ns(&self) -> u64 {
         let mut line = [0; 64];
-        let mut one = |file: &File| {
-            let n = file.read_at(&mut line, 0).unwrap_or(0);
-            let digits = line[..n].iter().take_while(|d| d.is_ascii_digit());
-            digits.fold(0u64, |n, d| n * 10 + u64::from(d - b'0'))
-        };
-        self.0.iter().map(&mut one).sum()
+        let n = self.0.read_at(&mut line, 0).unwrap_or(0);
+        let digits = line[..n].iter().take_while(|d| d.is_ascii_digit());
+        digits.fold(0, |n, d| n * 10 + u64::from(d - b'0'))
     }
 }
 

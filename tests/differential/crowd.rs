@@ -76,7 +76,7 @@ static TALK: &[Template] = &[
     Template(Exact, "XLEN {k}"),
     Template(Exact, "XREAD BLOCK 0 STREAMS {k} 99999999999999"),
     Template(Exact, "SORT {k} BY nosort STORE {k}"),
-    Template(Exact, "FLUSHALL"),
+    Template(Exact, "FLUSHALL ASYNC"),
     Template(Exact, "FLUSHDB ASYNC"),
     Template(Exact, "SWAPDB {db} {db}"),
     Template(Exact, "SELECT {db}"),
@@ -327,7 +327,10 @@ fn shrink(pair: &Pair, events: &str, steps: &[Step]) -> Vec<Step> {
 /// A command whose answers come in an order that Redis leaves to its tables, or name a connection.
 fn is_unfit(command: &Command) -> bool {
     let ends_all = command.len() == 1 && command[0].to_ascii_lowercase().ends_with(b"unsubscribe");
+    // A flush that waits for its end lasts as long as it likes.
+    let waits = command.len() == 1 && command[0].to_ascii_lowercase().starts_with(b"flush");
     ends_all
+        || waits
         || command
             .get(1)
             .is_some_and(|word| IDS.contains(&word.as_slice()))

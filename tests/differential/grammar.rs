@@ -135,8 +135,14 @@ impl Generator {
         if self.rng.one_in(20) {
             self.break_up(&mut command);
         }
+        // A word less may make another command of it.
+        let compare = if is_random(&command) {
+            Compare::Any
+        } else {
+            *compare
+        };
         self.vary_case(&mut command[0]);
-        (*compare, command)
+        (compare, command)
     }
 
     /// Writes the words of one alternative, groups resolved.
@@ -416,6 +422,15 @@ impl Generator {
 /// A number of millionths.
 fn decimal(rng: &mut Rng, least: i64, most: i64) -> String {
     format!("{}", rng.between(least, most) as f64 / 1e6)
+}
+
+/// Whether a command answers with one element that chance picks.
+fn is_random(command: &Command) -> bool {
+    let random: [&[u8]; 3] = [b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER"];
+    command.len() == 2
+        && random
+            .iter()
+            .any(|name| command[0].eq_ignore_ascii_case(name))
 }
 
 /// False where the reply tells of the process itself, or where the server would wait or close:

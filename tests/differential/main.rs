@@ -16,6 +16,7 @@ mod families_zsets;
 mod grammar;
 mod protocol;
 mod rng;
+mod scripts;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -28,8 +29,13 @@ use support::server::Server;
 
 /// Commands that run on one state before both servers are emptied.
 const BATCH: usize = 200;
-/// Digests need DEBUG.
-const DEBUG: &[&str] = &["--enable-debug-command", "yes"];
+/// Digests need DEBUG; on a busy machine any command may take longer than the slow log likes.
+const DEBUG: &[&str] = &[
+    "--enable-debug-command",
+    "yes",
+    "--slowlog-log-slower-than",
+    "60000000",
+];
 /// The thresholds that templates change, as they are by default.
 const THRESHOLDS: &str = "CONFIG SET set-max-listpack-entries 128 set-max-intset-entries 512 \
     set-max-listpack-value 64 hash-max-listpack-entries 512 hash-max-listpack-value 64 \
@@ -72,7 +78,7 @@ impl Pair {
     }
 
     /// New connections to emptied servers, speaking `proto`.
-    fn fresh(&self, proto: u64) -> [Client; 2] {
+    pub fn fresh(&self, proto: u64) -> [Client; 2] {
         [&self.ours, &self.real].map(|server| {
             let mut client = server.client();
             // Every command here is quick, and shrinking a lost reply waits this long many times.

@@ -14,8 +14,12 @@ mod limits;
 mod monitor;
 mod pause;
 mod protocol;
+mod pubsub;
+mod scripts;
 mod sockets;
 mod time;
+mod tracking;
+mod transactions;
 
 use support::client::{Client, Value};
 use support::server::Server;

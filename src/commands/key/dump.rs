@@ -61,7 +61,7 @@ pub static TABLE: &[DataCommand] = &[
             name: "restore-asking",
             arity: -4,
             flags: all(&[WRITE, DENYOOM, ASKING]),
-            acl: &["dangerous"],
+            acl: &["dangerous", "keyspace"],
             group: Group::Server,
             keys: &[KeySpec::at(1, &[OW, UPDATE])],
             usage: RESTORE_USAGE,

@@ -673,6 +673,9 @@ fn rename_to(cx: &mut Cx, args: &mut Args, only_if_free: bool) -> Result<bool, C
     let found = db.peek(from).ok_or(CmdError::NoSuchKey)?;
     db.rename(found, to);
     cx.also(Event::NEW, to);
+    // As Redis does: both keys changed before either event is told.
+    cx.note(cx.db, from, None);
+    cx.note(cx.db, to, None);
     cx.changed(Event::RENAME_FROM, from);
     cx.also(Event::RENAME_TO, to);
     if let Some(old) = old {

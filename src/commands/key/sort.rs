@@ -98,6 +98,7 @@ fn run(cx: &mut Cx, key: &[u8], mut order: Order, reply: &mut Reply) -> CmdResul
 
 /// The elements of a collection, in its own order or, unsorted and descending, in the reverse.
 fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Vec<Vec<u8>>, CmdError> {
+    let in_script = cx.caller.in_script;
     let mut db = cx.db();
     let mut elements = Vec::new();
     match db.get(found).kind() {
@@ -122,9 +123,9 @@ fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Vec<Vec<u8>>
         Kind::Set => {
             let set = db.set_at(found)?;
             elements.extend(set.iter().map(|item| item.to_vec()));
-            // The order of a set is no order: what is stored is sorted all the same, and there is
-            // nothing to reverse.
-            if order.unsorted && order.store.is_some() {
+            // The order of a set is no order: what is stored, and what a script gets, is sorted all
+            // the same, and there is nothing to reverse.
+            if order.unsorted && (order.store.is_some() || in_script) {
                 (order.unsorted, order.alpha, order.by) = (false, true, None);
             }
             return Ok(elements);

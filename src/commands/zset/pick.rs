@@ -89,7 +89,13 @@ pub(super) fn zrandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     let flat = with_scores && reply.resp == Resp::V2;
     reply.array(wanted * (1 + flat as usize))?;
     if count < 0 {
-        return (0..wanted).try_for_each(|_| show(&set, cx.rng.index(len), with_scores, reply));
+        for _ in 0..wanted {
+            if reply.written() > cx.tuning.max_reply {
+                break;
+            }
+            show(&set, cx.rng.index(len), with_scores, reply)?;
+        }
+        return Ok(());
     }
     let drawn = draw(cx.rng, len, wanted);
     drawn

@@ -18,7 +18,8 @@ pub static TABLE: &[Directive] = &[
         "client-output-buffer-limit",
         &special::CLIENT_OUTPUT_BUFFER_LIMIT,
     )
-    .multi(),
+    .multi()
+    .apply(Apply::Encodings),
     memory(
         "client-query-buffer-limit",
         1 << 30,

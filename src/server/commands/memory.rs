@@ -160,12 +160,17 @@ struct Picture {
     allocated: usize,
     committed: usize,
     rss: usize,
+    /// What is kept of scripts, of libraries, and by the VMs.
+    scripts: usize,
+    libraries: usize,
+    vms: usize,
 }
 
 impl Picture {
     fn of(server: &mut Server) -> Picture {
         let used = server.used_memory();
         server.life.peak.note(used, server.clock.now_ms());
+        let (eval, functions) = server.script.vm_bytes();
         let dbs = || server.keyspace.iter().map(|(_, db)| db);
         Picture {
             used,
@@ -178,12 +183,16 @@ impl Picture {
             allocated: memory::used_bytes(),
             committed: memory::committed_bytes(),
             rss: process::rss_bytes() as usize,
+            scripts: server.script.cache.bytes(),
+            libraries: server.script.libraries.bytes(),
+            vms: eval + functions,
         }
     }
 
     /// Everything but data.
     fn overhead(&self) -> usize {
-        let sum = self.startup + self.clients + self.tables + self.timers;
+        let scripts = self.scripts + self.libraries + self.vms;
+        let sum = self.startup + self.clients + self.tables + self.timers + scripts;
         sum.min(self.used)
     }
 
@@ -259,9 +268,9 @@ fn consumers(picture: &Picture) -> Vec<Field> {
         Field::Bytes("clients.normal", picture.clients),
         Field::Bytes("cluster.links", 0),
         Field::Bytes("aof.buffer", 0),
-        Field::Bytes("lua.caches", 0),
-        Field::Bytes("functions.caches", 0),
-        Field::Bytes("script.VMs", 0),
+        Field::Bytes("lua.caches", picture.scripts),
+        Field::Bytes("functions.caches", picture.libraries),
+        Field::Bytes("script.VMs", picture.vms),
     ]
 }
 
@@ -408,6 +417,9 @@ mod tests {
             allocated: used,
             committed: used,
             rss,
+            scripts: 0,
+            libraries: 0,
+            vms: 0,
         }
     }
 

@@ -31,7 +31,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
         usage: "host:string port:integer key-selector(key:key|empty-string=\"\") \
                 destination-db:integer timeout:integer [copy=COPY!3.0.0] [replace=REPLACE!3.0.0] \
                 [authentication(auth~password:string@AUTH!4.0.7|auth2{username:string \
-                password:string}@AUTH2!6.0.0)] [keys~key:key@KEYS...!3.0.6]",
+                password:string}@AUTH2!6.0.0)] [keys~key:key@KEYS!3.0.6...]",
         since: "2.6.0",
         summary: "Moves keys to another server.",
         complexity: "This command actually executes a DUMP+DEL in the source instance, and a \

@@ -40,8 +40,13 @@ pub static TABLE: &[ServerCommand] = &[
 
 /// TIME. Not that of the turn but of this very moment, as far as the clock runs.
 fn time(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
-    server.clock.refresh();
-    let us = server.clock.unix_us();
+    // Within a transaction or a script time stands still.
+    let us = if server.unit.is_nested() {
+        server.keyspace.now_ms() * 1000
+    } else {
+        server.clock.refresh();
+        server.clock.unix_us()
+    };
     reply.array(2)?;
     reply.bulk_int(us / 1_000_000)?;
     reply.bulk_int(us % 1_000_000)

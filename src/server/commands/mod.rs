@@ -5,6 +5,7 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod functions;
 pub mod info;
 pub mod latency;
 pub mod lolwut;
@@ -15,6 +16,7 @@ pub mod modules;
 pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
+pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
 pub mod transactions;
@@ -36,10 +38,12 @@ pub const TABLES: &[&[ServerCommand]] = &[
     memory::TABLE,
     migrate::TABLE,
     misc::TABLE,
+    functions::TABLE,
     modules::TABLE,
     monitor::TABLE,
-    persistence::TABLE,
     pubsub::TABLE,
+    persistence::TABLE,
+    scripting::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
     transactions::TABLE,

@@ -87,6 +87,18 @@ impl Server {
         if spec.flags.has(ADMIN) || spec.flags.has(SKIP_MONITOR) {
             return;
         }
+        self.show_monitors(session, number, argv, reply);
+    }
+
+    /// Shows a command, whatever it is.
+    #[cold]
+    pub(in crate::server) fn show_monitors(
+        &mut self,
+        session: &Session,
+        number: u16,
+        argv: &Argv,
+        reply: &mut Reply,
+    ) {
         let line = monitor_line(session, &self.table[number].full_name, argv);
         let monitors = std::mem::take(&mut self.clients.monitors);
         for &id in &monitors.0 {
@@ -107,7 +119,10 @@ fn monitor_line(session: &Session, command: &str, argv: &Argv) -> Vec<u8> {
     let mut line = Vec::new();
     let (db, unix) = (session.db.0, if session.is_unix { "unix:" } else { "" });
     let address = &session.addresses.0;
-    let address = if session.is_unix {
+    let unix = if session.in_script { "" } else { unix };
+    let address = if session.in_script {
+        "lua"
+    } else if session.is_unix {
         address.strip_suffix(":0").unwrap_or(address)
     } else {
         address

@@ -17,7 +17,7 @@ const PUBSUB_SPEC: Spec = Spec {
     ..Spec::BASE
 };
 const SUBSCRIBES: Flags = all(&[PUBSUB, NOSCRIPT, LOADING, STALE, SUBSCRIBER, ANSWERS_PUSH]);
-const PUBLISHES: Flags = all(&[PUBSUB, LOADING, STALE, FAST]);
+const PUBLISHES: Flags = all(&[PUBSUB, LOADING, STALE, FAST, MAY_REPLICATE]);
 const LOOKS: Flags = all(&[PUBSUB, LOADING, STALE]);
 
 pub static TABLE: &[ServerCommand] = &[

@@ -57,6 +57,11 @@ fn shutdown(
             false => Err(CmdError::Fixed("ERR No shutdown in progress.")),
         };
     }
+    if !flags.nosave
+        && let Some(error) = server.busy_script()
+    {
+        return Err(error);
+    }
     server
         .stop(flags)
         .map_err(|_| CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."))?;

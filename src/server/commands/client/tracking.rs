@@ -177,10 +177,9 @@ pub(super) fn client_trackinginfo(
 ) -> CmdResult {
     let mut flags = vec!["off"];
     let (mut redirect, mut prefixes) = (-1, Vec::new());
-    if let Some(tracker) = server.tracking.get_mut(session.id.0) {
+    if let Some(tracker) = server.tracking.get(session.id.0) {
         let options = tracker.options;
         let to = tracker.redirect;
-        tracker.is_broken |= to != 0 && server.clients.slot_of(ClientId(to)).is_none();
         let said = tracker.caching_said;
         let all = [
             (true, "on"),

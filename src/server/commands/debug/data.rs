@@ -58,7 +58,9 @@ pub(super) fn object(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    let found = find(server, session, args)?;
+    // What is overdue is shown as well.
+    let found = server.keyspace.db(session.db).glance(args.key());
+    let found = found.ok_or(CmdError::NoSuchKey)?;
     let now_ms = server.keyspace.now_ms();
     let aging = server.keyspace.shared.aging.clone();
     let entry = server.keyspace.db(session.db);

@@ -131,8 +131,8 @@ static TOOLS: &[Tool] = &[
     tool("SET-ACTIVE-EXPIRE", 1..=1, state::set_active_expire, &[
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Without it, overdue keys stay until somebody asks for them."]),
-    tool("SET-DISABLE-DENY-SCRIPTS", 1..=1, accept, &[
-        "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Accepted."]),
+    tool("SET-DISABLE-DENY-SCRIPTS", 1..=1, state::set_disable_deny_scripts, &[
+        "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Let scripts call what is not for them."]),
     tool("SET-SKIP-CHECKSUM-VALIDATION", 1..=1, reload::skip_checksum, &[
         "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
         "    With it, the sums of files and of RESTORE's payloads are not looked at."]),

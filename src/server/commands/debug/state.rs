@@ -29,7 +29,10 @@ pub(super) fn sleep(
 
 /// Lets the commands that follow in this turn see the time as it is now.
 fn show_time(server: &mut Server) {
-    server.keyspace.set_now_ms(server.clock.now_ms());
+    // Within a transaction or a script it stands still.
+    if !server.unit.is_nested() {
+        server.keyspace.set_now_ms(server.clock.now_ms());
+    }
 }
 
 /// DEBUG CLOCK FREEZE | THAW | ADVANCE ms | SET unix-ms.
@@ -66,6 +69,17 @@ pub(super) fn seed(
     // Zero would stop this generator for good.
     server.keyspace.shared.aging.dice = rng.next_u64() | 1;
     server.rng = rng;
+    reply.ok()
+}
+
+/// DEBUG SET-DISABLE-DENY-SCRIPTS 0 | 1.
+pub(super) fn set_disable_deny_scripts(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.script.allows_all = switch(args.bytes());
     reply.ok()
 }
 

@@ -83,9 +83,9 @@ fn keys(server: &Server, text: &mut Text) {
     );
     text.line("evicted_keys", keys.evicted);
     text.line("evicted_clients", server.stats.evicted_clients);
+    text.line("evicted_scripts", server.script.evicted);
     text.lines(
         &[
-            "evicted_scripts",
             "total_eviction_exceeded_time",
             "current_eviction_exceeded_time",
         ],

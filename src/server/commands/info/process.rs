@@ -115,7 +115,7 @@ pub fn memory(server: &Server, text: &mut Text) {
     text.line("allocator_muzzy", 0);
     let total = process::total_system_memory() as usize;
     bytes(text, "total_system_memory", total);
-    script_memory(text);
+    script_memory(server, text);
     bytes(text, "maxmemory", server.config.maxmemory as usize);
     let policy = server.config.get(&[b"maxmemory-policy"]);
     let policy = policy.first().map_or(&b""[..], |(_, value)| value);
@@ -143,23 +143,21 @@ pub fn memory(server: &Server, text: &mut Text) {
     text.line("lazyfreed_objects", server.bio.freed());
 }
 
-/// Scripts and functions: there are none yet, and they use nothing.
-fn script_memory(text: &mut Text) {
-    text.lines(&["used_memory_lua", "used_memory_vm_eval"], 0);
-    text.line("used_memory_lua_human", bytes_human(0));
-    text.lines(
-        &[
-            "used_memory_scripts_eval",
-            "number_of_cached_scripts",
-            "number_of_functions",
-            "number_of_libraries",
-            "used_memory_vm_functions",
-        ],
-        0,
-    );
-    bytes(text, "used_memory_vm_total", 0);
-    text.line("used_memory_functions", 0);
-    bytes(text, "used_memory_scripts", 0);
+/// Scripts and functions: what their VMs hold, and what is kept of them beside.
+fn script_memory(server: &Server, text: &mut Text) {
+    let script = &server.script;
+    let (eval, functions) = script.vm_bytes();
+    let (of_scripts, of_functions) = (script.cache.bytes(), script.libraries.bytes());
+    text.lines(&["used_memory_lua", "used_memory_vm_eval"], eval);
+    text.line("used_memory_lua_human", bytes_human(eval as u64));
+    text.line("used_memory_scripts_eval", of_scripts);
+    text.line("number_of_cached_scripts", script.cache.len());
+    text.line("number_of_functions", script.libraries.function_count());
+    text.line("number_of_libraries", script.libraries.len());
+    text.line("used_memory_vm_functions", functions);
+    bytes(text, "used_memory_vm_total", eval + functions);
+    text.line("used_memory_functions", of_functions);
+    bytes(text, "used_memory_scripts", of_scripts + of_functions);
 }
 
 pub fn threads(server: &Server, text: &mut Text) {

@@ -1,0 +1,265 @@
+//! What comes in: the poll with its events, new connections, signals.
+//!
+//! It is a thing apart from the reactor because a script that takes long needs it in the middle of a
+//! turn: while commands run the server holds it, as an `Attendant`. Then it takes events, accepts,
+//! reads and answers (mostly -BUSY), and leaves alone what belongs to the turn that is under way:
+//! timers, expiry, the end of clients, signals. The client whose script runs is checked out; what is
+//! heard of it meanwhile is kept until it is back.
+
+use super::LISTENERS;
+use crate::net::Link;
+use crate::server::Server;
+use crate::server::clients::Client;
+use crate::server::scripts::Attendant;
+use crate::server::session::Session;
+use crate::sys::clock::Duration;
+use crate::sys::signal::Signals;
+use mio::{Events, Poll, Token};
+use std::any::Any;
+use std::io;
+
+pub(super) const SIGNALS: Token = Token(0);
+/// Clients have the tokens from here on: their slot plus this.
+const CLIENTS: usize = 1024;
+/// Events taken from the system at once.
+const EVENTS: usize = 1024;
+
+/// What a stranger from elsewhere hears while nothing protects the server but `protected-mode`.
+const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
+    enabled and no password is set for the default user. In this mode connections are only \
+    accepted from the loopback interface. Set a password (requirepass) or, if the network is \
+    trusted, turn protected mode off: CONFIG SET protected-mode no from a local connection, or \
+    'protected-mode no' in the configuration file.\r\n";
+
+/// What the poll told of a client.
+#[derive(Clone, Copy)]
+struct News {
+    slot: usize,
+    writable: bool,
+    readable: bool,
+    hung_up: bool,
+}
+
+/// See the head of this file.
+pub(super) struct Intake {
+    pub poll: Poll,
+    events: Events,
+    /// Places of listeners that may have more connections waiting.
+    accepting: Vec<usize>,
+    signals: Option<Signals>,
+    signalled: bool,
+    /// Slots of clients that can go on, from attending in the middle of a turn.
+    pub ready: Vec<usize>,
+    /// Of clients that were checked out.
+    kept: Vec<News>,
+    /// The clients with input left from before were looked for.
+    looked: bool,
+}
+
+impl Intake {
+    pub fn new(poll: Poll, signals: Option<Signals>) -> Intake {
+        Intake {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            accepting: Vec::new(),
+            signals,
+            signalled: false,
+            ready: Vec::new(),
+            kept: Vec::new(),
+            looked: false,
+        }
+    }
+
+    /// Comes back from the server.
+    pub fn come_back(attendant: Option<Box<dyn Attendant>>) -> Box<Intake> {
+        let lent = attendant.expect("whoever takes it puts it back");
+        lent.into_any().downcast().expect("it is what was lent")
+    }
+
+    /// Whether there is more to do without waiting.
+    pub fn has_more(&self) -> bool {
+        !self.accepting.is_empty() || !self.kept.is_empty()
+    }
+
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Notes who can be served.
+    pub fn sort_events(&mut self, server: &mut Server, ready: &mut Vec<usize>) {
+        self.looked = false;
+        for news in std::mem::take(&mut self.kept) {
+            take_news(server, news, ready);
+        }
+        for event in self.events.iter() {
+            match event.token() {
+                SIGNALS => self.signalled = true,
+                Token(token) if token < CLIENTS => {
+                    let index = token - LISTENERS;
+                    if !self.accepting.contains(&index) {
+                        self.accepting.push(index);
+                    }
+                }
+                Token(token) => {
+                    let closed = event.is_read_closed() || event.is_error();
+                    let news = News {
+                        slot: token - CLIENTS,
+                        writable: event.is_writable(),
+                        readable: event.is_readable() || closed,
+                        hung_up: closed,
+                    };
+                    if !take_news(server, news, ready) && server.is_served(news.slot) {
+                        self.kept.push(news);
+                    }
+                }
+            }
+        }
+        self.events.clear();
+    }
+
+    /// Does what signals ask for.
+    pub fn take_signals(&mut self, server: &mut Server) {
+        if !std::mem::take(&mut self.signalled) {
+            return;
+        }
+        let Some(signals) = &mut self.signals else {
+            return;
+        };
+        while let Some(signal) = signals.take() {
+            // Cron does it, so that SHUTDOWN ABORT has a chance.
+            server.life.asked_to_stop = Some(signal);
+        }
+    }
+
+    /// Takes waiting connections, a few per turn so that a storm of them starves nobody.
+    pub fn accept(&mut self, server: &mut Server) {
+        let most = server.config.max_new_connections_per_cycle.max(1);
+        let accepting = std::mem::take(&mut self.accepting);
+        for index in accepting {
+            let mut taken = 0;
+            loop {
+                if taken == most {
+                    self.accepting.push(index);
+                    break;
+                }
+                match server.doors.listeners.accept(index) {
+                    Ok(link) => self.welcome(server, link),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        log::warn!("Accepting client connection: {error}");
+                        break;
+                    }
+                }
+                taken += 1;
+            }
+        }
+    }
+
+    fn welcome(&mut self, server: &mut Server, link: Link) {
+        link.tune(server.config.tcp_keepalive);
+        if server.clients.len() >= server.config.maxclients {
+            server.stats.rejected_connections += 1;
+            let _ = link.write(b"-ERR max number of clients reached\r\n");
+            return;
+        }
+        if server.config.protected_mode && server.acl.admits_strangers() && !link.is_local() {
+            server.stats.rejected_connections += 1;
+            let _ = link.write(DENIED);
+            return;
+        }
+        let id = server.clients.next_id();
+        let mut session = Session::new(id, server.clock.mono_ms());
+        session.is_unix = link.is_unix();
+        session.fd = link.fd();
+        session.authenticated = server.acl.admits_strangers();
+        session.addresses = Box::new(link.addresses());
+        server.stats.connections += 1;
+        let slot = server.clients.add(Box::new(Client {
+            link,
+            session,
+            query: None,
+            output: Default::default(),
+            is_writing: false,
+            is_ready: false,
+            readable: false,
+            hung_up: false,
+            protocol_error: None,
+            over_soft_limit_ms: None,
+            counted_bytes: 0,
+        }));
+        let client = server.clients.get_mut(slot).expect("just added");
+        let token = Token(CLIENTS + slot);
+        if let Err(error) = client.link.register(self.poll.registry(), token) {
+            log::warn!("Error registering fd event for the new client: {error}");
+            server.clients.remove(slot);
+            return;
+        }
+        server.watch_idle(id);
+    }
+
+    /// Clients that were read before the script began, and wait for their turn.
+    fn look_for_input(&mut self, server: &Server) {
+        self.looked = true;
+        let waiting = server.clients.iter().filter(|(_, client)| {
+            client.readable || client.query.as_ref().is_some_and(|query| query.may_go_on())
+        });
+        self.ready.extend(waiting.map(|(slot, _)| slot));
+    }
+}
+
+/// Tells a client what was heard of it. False if it is not there.
+fn take_news(server: &mut Server, news: News, ready: &mut Vec<usize>) -> bool {
+    let Some(client) = server.clients.get_mut(news.slot) else {
+        return false;
+    };
+    if news.readable {
+        client.readable = true;
+        client.hung_up |= news.hung_up;
+        if !client.is_ready {
+            client.is_ready = true;
+            ready.push(news.slot);
+        }
+    }
+    if news.writable && client.output.pending() > 0 && !client.is_writing {
+        client.is_writing = true;
+        server.clients.writing.push(news.slot);
+    }
+    true
+}
+
+impl Attendant for Intake {
+    fn attend(&mut self, server: &mut Server) {
+        if self.wait(Some(Duration::ZERO)).is_err() {
+            return;
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        let (looked, kept) = (self.looked, std::mem::take(&mut self.kept));
+        self.sort_events(server, &mut ready);
+        self.kept.extend(kept);
+        self.ready = ready;
+        if !looked {
+            self.look_for_input(server);
+        }
+        self.looked = true;
+        self.accept(server);
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.sort_unstable();
+        ready.dedup();
+        for slot in ready {
+            server.receive(slot);
+            server.life.stamp = server.clock.cycles();
+            if server.respond(slot) {
+                self.ready.push(slot);
+            }
+        }
+        server.write_all();
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}

@@ -1,0 +1,160 @@
+//! The scripts of EVAL and SCRIPT LOAD, by the SHA1 of their text.
+//!
+//! What SCRIPT LOAD brought stays. Of those that only EVAL brought, which nobody may count on, the
+//! five hundred used last stay: programs that put values into the text of their scripts would
+//! otherwise fill the memory.
+
+use super::flags::ScriptFlags;
+use super::lua::Kept;
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
+
+/// The name of a script: forty hexadecimal digits.
+pub type Sha = [u8; 40];
+
+/// Scripts of EVAL that are kept, as in Redis.
+const EVAL_MAX: usize = 500;
+
+/// A compiled script.
+#[derive(Debug)]
+pub struct Cached {
+    pub function: Kept,
+    pub flags: ScriptFlags,
+    /// When it was used last, if it may be evicted.
+    used: Option<u64>,
+    body_bytes: usize,
+}
+
+/// See the head of this file.
+#[derive(Default, Debug)]
+pub struct Cache {
+    scripts: HashMap<Sha, Cached>,
+    /// Those that may be evicted, the one used longest ago first.
+    evictable: BTreeMap<u64, Sha>,
+    clock: u64,
+    bytes: usize,
+}
+
+/// Bytes of an entry beside the text of its script.
+const ENTRY: usize = 96;
+
+impl Cache {
+    pub fn get(&self, sha: &Sha) -> Option<&Cached> {
+        self.scripts.get(sha)
+    }
+
+    pub fn contains(&self, sha: &Sha) -> bool {
+        self.scripts.contains_key(sha)
+    }
+
+    pub fn len(&self) -> usize {
+        self.scripts.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.scripts.is_empty()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A script was used. What it was compiled to comes back.
+    pub fn touch(&mut self, sha: &Sha) -> Option<(Kept, ScriptFlags)> {
+        let cached = self.scripts.get_mut(sha)?;
+        if let Some(used) = &mut cached.used
+            && *used != self.clock
+        {
+            self.evictable.remove(used);
+            self.clock += 1;
+            *used = self.clock;
+            self.evictable.insert(self.clock, *sha);
+        }
+        Some((cached.function, cached.flags))
+    }
+
+    /// Adds a script; if another must go for it, that comes back.
+    pub fn add(
+        &mut self,
+        sha: Sha,
+        function: Kept,
+        flags: ScriptFlags,
+        body_bytes: usize,
+        evictable: bool,
+    ) -> Option<Kept> {
+        let mut evicted = None;
+        let used = evictable.then(|| {
+            if self.evictable.len() >= EVAL_MAX
+                && let Some((_, oldest)) = self.evictable.pop_first()
+            {
+                evicted = self.scripts.remove(&oldest);
+            }
+            self.clock += 1;
+            self.evictable.insert(self.clock, sha);
+            self.clock
+        });
+        let cached = Cached {
+            function,
+            flags,
+            used,
+            body_bytes,
+        };
+        self.bytes += body_bytes + ENTRY;
+        self.scripts.insert(sha, cached);
+        let evicted = evicted?;
+        self.bytes -= evicted.body_bytes + ENTRY;
+        Some(evicted.function)
+    }
+
+    /// A script shall stay.
+    pub fn pin(&mut self, sha: &Sha) {
+        if let Some(cached) = self.scripts.get_mut(sha)
+            && let Some(used) = cached.used.take()
+        {
+            self.evictable.remove(&used);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::lua::Lua;
+
+    #[test]
+    fn the_scripts_used_longest_ago_go() {
+        let mut lua = Lua::new(1 << 20);
+        let mut stack = lua.stack();
+        stack.push_nil();
+        let kept = stack.keep();
+        let mut cache = Cache::default();
+        let sha = |n: usize| {
+            let mut sha = [b'0'; 40];
+            sha[..4].copy_from_slice(format!("{n:04}").as_bytes());
+            sha
+        };
+        cache.add(sha(9999), kept, ScriptFlags::default(), 1, false);
+        for n in 0..EVAL_MAX {
+            assert!(
+                cache
+                    .add(sha(n), kept, ScriptFlags::default(), 1, true)
+                    .is_none()
+            );
+        }
+        cache.touch(&sha(0));
+        cache.pin(&sha(1));
+        assert!(
+            cache
+                .add(sha(600), kept, ScriptFlags::default(), 1, true)
+                .is_none()
+        );
+        assert!(
+            cache
+                .add(sha(601), kept, ScriptFlags::default(), 1, true)
+                .is_some()
+        );
+        assert!(cache.contains(&sha(0)) && cache.contains(&sha(1)) && !cache.contains(&sha(2)));
+        assert!(cache.contains(&sha(9999)));
+        assert_eq!(cache.bytes(), cache.len() * (1 + ENTRY));
+    }
+}

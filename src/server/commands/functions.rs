@@ -1,0 +1,452 @@
+//! FCALL, FCALL_RO, FUNCTION: libraries of functions.
+
+use super::container;
+use super::scripting::{READER, WRITER, key_count};
+use crate::algo::glob::{self, Case};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::script::flags::ScriptFlags;
+use crate::script::library::Function;
+use crate::script::sandbox::Role;
+use crate::server::scripts::Rights;
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand};
+
+const CALL: &str = "function:string numkeys:integer [key:key...] [arg:string...]";
+const FUNCTION: Spec = Spec {
+    group: Group::Scripting,
+    flags: NOSCRIPT,
+    since: "7.0.0",
+    ..Spec::BASE
+};
+const ALL_SHARDS: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
+
+pub static TABLE: &[ServerCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "fcall",
+            usage: CALL,
+            since: "7.0.0",
+            summary: "Calls a function.",
+            ..WRITER
+        },
+        run: fcall,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "fcall_ro",
+            usage: CALL,
+            summary: "Calls a function that only reads.",
+            ..READER
+        },
+        run: fcall_ro,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "function",
+            arity: -2,
+            flags: Flags::NONE,
+            complexity: "Depends on subcommand.",
+            summary: "About libraries of functions.",
+            ..FUNCTION
+        },
+        run: container,
+        subcommands: &[
+            Entry {
+                spec: Spec {
+                    name: "delete",
+                    arity: 3,
+                    flags: all(&[NOSCRIPT, WRITE]),
+                    usage: "library-name:string",
+                    summary: "Forgets a library.",
+                    complexity: "O(1)",
+                    tips: ALL_SHARDS,
+                    ..FUNCTION
+                },
+                run: function_delete,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "dump",
+                    arity: 2,
+                    summary: "All libraries as bytes for FUNCTION RESTORE.",
+                    complexity: "O(N) where N is the number of functions",
+                    ..FUNCTION
+                },
+                run: function_dump,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "flush",
+                    arity: -2,
+                    flags: all(&[NOSCRIPT, WRITE]),
+                    usage: "[flush-type(async=ASYNC|sync=SYNC)]",
+                    summary: "Forgets all libraries.",
+                    complexity: "O(N) where N is the number of functions",
+                    tips: ALL_SHARDS,
+                    ..FUNCTION
+                },
+                run: function_flush,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "help",
+                    arity: 2,
+                    flags: all(&[LOADING, STALE]),
+                    summary: "What FUNCTION can do.",
+                    complexity: "O(1)",
+                    ..FUNCTION
+                },
+                run: function_help,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "kill",
+                    arity: 2,
+                    flags: all(&[NOSCRIPT, ALLOW_BUSY]),
+                    summary: "Ends the function that runs, unless it has written.",
+                    complexity: "O(1)",
+                    tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
+                    ..FUNCTION
+                },
+                run: function_kill,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "list",
+                    arity: -2,
+                    usage: "[library-name-pattern:string@LIBRARYNAME] [withcode=WITHCODE]",
+                    summary: "The libraries and what is in them.",
+                    complexity: "O(N) where N is the number of functions",
+                    tips: &["nondeterministic_output_order"],
+                    ..FUNCTION
+                },
+                run: function_list,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "load",
+                    arity: -3,
+                    flags: all(&[NOSCRIPT, WRITE, DENYOOM]),
+                    usage: "[replace=REPLACE] function-code:string",
+                    summary: "Loads a library.",
+                    complexity: "O(1) and what the code of the library takes",
+                    tips: ALL_SHARDS,
+                    ..FUNCTION
+                },
+                run: function_load,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "restore",
+                    arity: -3,
+                    flags: all(&[NOSCRIPT, WRITE, DENYOOM]),
+                    usage: "serialized-value:string [policy(flush=FLUSH|append=APPEND|replace=REPLACE)]",
+                    summary: "Loads the libraries that FUNCTION DUMP told of.",
+                    complexity: "O(N) where N is the number of functions",
+                    tips: ALL_SHARDS,
+                    ..FUNCTION
+                },
+                run: function_restore,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "stats",
+                    arity: 2,
+                    flags: all(&[NOSCRIPT, ALLOW_BUSY]),
+                    summary: "What runs, and how much is loaded.",
+                    complexity: "O(1)",
+                    tips: &[
+                        "nondeterministic_output",
+                        "request_policy:all_shards",
+                        "response_policy:special",
+                    ],
+                    ..FUNCTION
+                },
+                run: function_stats,
+                subcommands: &[],
+            },
+        ],
+    },
+];
+
+/// FCALL function numkeys [key …] [arg …].
+fn fcall(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    run(server, session, args, reply, Rights::All)
+}
+
+/// FCALL_RO.
+fn fcall_ro(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    run(server, session, args, reply, Rights::ReadOnly)
+}
+
+fn run(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+    rights: Rights,
+) -> CmdResult {
+    let name = args.bytes();
+    let Some(function) = server.script.libraries.function(name) else {
+        return Err(CmdError::Fixed("ERR Function not found"));
+    };
+    let code = (Role::Functions, function.kept, function.flags);
+    let keys = key_count(args, CmdError::Fixed("ERR Bad number of keys provided"))?;
+    server.run_script(session, args, keys, code, name, rights, reply)
+}
+
+/// FUNCTION LOAD [REPLACE] code.
+fn function_load(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let mut replace = false;
+    while args.left() > 1 {
+        if !args.word("replace") {
+            let option = args.bytes();
+            return Err(CmdError::naming(&[b"ERR Unknown option given: ", option]));
+        }
+        replace = true;
+    }
+    let name = server.script.load_library(args.bytes(), replace);
+    let name = name.map_err(CmdError::Bytes)?;
+    server.effects.dirty += 1;
+    reply.bulk(&name)
+}
+
+/// FUNCTION DELETE library.
+fn function_delete(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if !server.script.delete_library(args.bytes()) {
+        return Err(CmdError::Fixed("ERR Library not found"));
+    }
+    server.effects.dirty += 1;
+    reply.ok()
+}
+
+/// FUNCTION FLUSH [ASYNC | SYNC].
+fn function_flush(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if args.left() > 1 {
+        return Err(CmdError::wrong_form("FUNCTION", args.argv().at(1)));
+    }
+    if args.left() == 1 && !args.word("async") && !args.word("sync") {
+        let text = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option";
+        return Err(CmdError::Fixed(text));
+    }
+    drop(server.script.flush_libraries());
+    server.effects.dirty += 1;
+    reply.ok()
+}
+
+/// FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE].
+fn function_list(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let (mut with_code, mut pattern) = (false, None);
+    while let Some(word) = args.option() {
+        if !with_code && word.eq_ignore_ascii_case(b"withcode") {
+            with_code = true;
+        } else if pattern.is_none() && word.eq_ignore_ascii_case(b"libraryname") {
+            let given = args.option();
+            let missing = CmdError::Fixed("ERR library name argument was not given");
+            pattern = Some(given.ok_or(missing)?);
+        } else {
+            return Err(CmdError::naming(&[b"ERR Unknown argument ", word]));
+        }
+    }
+    let shown =
+        |name: &[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name, Case::Insensitive));
+    let libraries = &server.script.libraries;
+    let count = libraries.iter().filter(|(name, _)| shown(name)).count();
+    reply.array(count)?;
+    for (name, library) in libraries.iter().filter(|(name, _)| shown(name)) {
+        reply.map(if with_code { 4 } else { 3 })?;
+        reply.bulk(b"library_name")?;
+        reply.bulk(name)?;
+        reply.bulk(b"engine")?;
+        reply.bulk(b"LUA")?;
+        reply.bulk(b"functions")?;
+        reply.array(library.functions.len())?;
+        for function in &library.functions {
+            describe(function, reply)?;
+        }
+        if with_code {
+            reply.bulk(b"library_code")?;
+            reply.bulk(&library.code)?;
+        }
+    }
+    Ok(())
+}
+
+fn describe(function: &Function, reply: &mut Reply) -> CmdResult {
+    reply.map(3)?;
+    reply.bulk(b"name")?;
+    reply.bulk(&function.name)?;
+    reply.bulk(b"description")?;
+    match &function.description {
+        Some(text) => reply.bulk(text)?,
+        None => reply.null()?,
+    }
+    reply.bulk(b"flags")?;
+    let flags = ScriptFlags::NAMES.iter();
+    let flags: Vec<_> = flags
+        .filter(|(flag, _)| function.flags.has(*flag))
+        .collect();
+    reply.set(flags.len())?;
+    flags.iter().try_for_each(|(_, name)| reply.simple(name))
+}
+
+/// FUNCTION DUMP.
+fn function_dump(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    reply.bulk(&server.dump_libraries())
+}
+
+/// What FUNCTION RESTORE does with what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Policy {
+    Flush,
+    Append,
+    Replace,
+}
+
+/// FUNCTION RESTORE payload [FLUSH | APPEND | REPLACE].
+fn function_restore(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if args.left() > 2 {
+        return Err(CmdError::wrong_form("FUNCTION", args.argv().at(1)));
+    }
+    let payload = args.bytes();
+    let policy = match args.option() {
+        None => Policy::Append,
+        Some(word) if word.eq_ignore_ascii_case(b"append") => Policy::Append,
+        Some(word) if word.eq_ignore_ascii_case(b"replace") => Policy::Replace,
+        Some(word) if word.eq_ignore_ascii_case(b"flush") => Policy::Flush,
+        Some(_) => {
+            let text = "ERR Wrong restore policy given, value should be either FLUSH, APPEND or \
+                        REPLACE.";
+            return Err(CmdError::Fixed(text));
+        }
+    };
+    server
+        .restore_libraries(payload, policy)
+        .map_err(CmdError::Bytes)?;
+    server.effects.dirty += 1;
+    reply.ok()
+}
+
+/// FUNCTION KILL.
+fn function_kill(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.kill_script(Role::Functions)?;
+    reply.ok()
+}
+
+/// FUNCTION STATS.
+fn function_stats(
+    server: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    reply.map(2)?;
+    reply.bulk(b"running_script")?;
+    match &server.script.busy {
+        None => reply.null()?,
+        Some(busy) => {
+            let ms = server.clock.mono_ms().saturating_sub(busy.since_ms);
+            reply.map(3)?;
+            reply.bulk(b"name")?;
+            reply.bulk(&busy.name)?;
+            reply.bulk(b"command")?;
+            reply.array(busy.command.as_argv().len())?;
+            busy.command
+                .as_argv()
+                .iter()
+                .try_for_each(|arg| reply.bulk(arg))?;
+            reply.bulk(b"duration_ms")?;
+            reply.int(ms as i64)?;
+        }
+    }
+    reply.bulk(b"engines")?;
+    reply.map(1)?;
+    reply.bulk(b"LUA")?;
+    reply.map(2)?;
+    reply.bulk(b"libraries_count")?;
+    reply.int(server.script.libraries.len() as i64)?;
+    reply.bulk(b"functions_count")?;
+    reply.int(server.script.libraries.function_count() as i64)
+}
+
+/// FUNCTION HELP.
+fn function_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.help(&[
+        "FUNCTION <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "LOAD [REPLACE] <FUNCTION CODE>",
+        "    Load a library.",
+        "DELETE <LIBRARY NAME>",
+        "    Forget a library.",
+        "LIST [LIBRARYNAME PATTERN] [WITHCODE]",
+        "    The libraries with their functions, and with their code if asked for.",
+        "STATS",
+        "    What runs just now, and how much is loaded.",
+        "KILL",
+        "    End the function that runs.",
+        "FLUSH [ASYNC|SYNC]",
+        "    Forget all libraries.",
+        "DUMP",
+        "    All libraries as bytes.",
+        "RESTORE <PAYLOAD> [FLUSH|APPEND|REPLACE]",
+        "    Load what DUMP told: in place of all that is there, beside it (the default), or",
+        "    in place of libraries of the same name.",
+        "HELP",
+        "    Print this help.",
+    ])
+}

@@ -1,0 +1,381 @@
+//! EVAL and its kin, SCRIPT: scripts of clients. What runs them is `server::scripts`.
+
+use super::container;
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::script::api::sha1_hex;
+use crate::script::cache::Sha;
+use crate::script::sandbox::Role;
+use crate::server::scripts::Rights;
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand};
+
+/// Of all commands that run code.
+pub(super) const RUNNER: Spec = Spec {
+    arity: -3,
+    group: Group::Scripting,
+    flags: RUNS,
+    complexity: "Depends on the code that runs.",
+    ..Spec::BASE
+};
+const RUNS: Flags = all(&[
+    NOSCRIPT,
+    SKIP_MONITOR,
+    STALE,
+    NO_MANDATORY_KEYS,
+    MOVABLEKEYS,
+    RUNS_SCRIPT,
+]);
+const READS: Flags = all(&[RUNS, READONLY]);
+pub(super) const READER: Spec = Spec {
+    flags: READS,
+    since: "7.0.0",
+    keys: &[KeySpec::counted(2, &[RO, ACCESS])],
+    ..RUNNER
+};
+pub(super) const WRITER: Spec = Spec {
+    keys: &[KeySpec::counted(2, &[RW, ACCESS, UPDATE])
+        .noting("Scripts can read and write their keys as they please.")],
+    ..RUNNER
+};
+const BODY: &str = "script:string numkeys:integer [key:key...] [arg:string...]";
+const SHA: &str = "sha1:string numkeys:integer [key:key...] [arg:string...]";
+const SCRIPT: Spec = Spec {
+    group: Group::Scripting,
+    flags: NOSCRIPT,
+    since: "2.6.0",
+    ..Spec::BASE
+};
+
+pub static TABLE: &[ServerCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "eval",
+            usage: BODY,
+            since: "2.6.0",
+            summary: "Runs a script.",
+            ..WRITER
+        },
+        run: eval,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "eval_ro",
+            usage: BODY,
+            summary: "Runs a script that only reads.",
+            ..READER
+        },
+        run: eval_ro,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "evalsha",
+            usage: SHA,
+            since: "2.6.0",
+            summary: "Runs a script that is known by its SHA1.",
+            ..WRITER
+        },
+        run: evalsha,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "evalsha_ro",
+            usage: SHA,
+            summary: "Runs a script that only reads and is known by its SHA1.",
+            ..READER
+        },
+        run: evalsha_ro,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "script",
+            arity: -2,
+            flags: Flags::NONE,
+            complexity: "Depends on subcommand.",
+            summary: "About the scripts that are known.",
+            ..SCRIPT
+        },
+        run: container,
+        subcommands: &[
+            Entry {
+                spec: Spec {
+                    name: "debug",
+                    arity: 3,
+                    usage: "mode(yes=YES|sync=SYNC|no=NO)",
+                    since: "3.2.0",
+                    summary: "Would make the next script run step by step.",
+                    complexity: "O(1)",
+                    ..SCRIPT
+                },
+                run: script_debug,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "exists",
+                    arity: -3,
+                    usage: "sha1:string...",
+                    summary: "Which scripts are known.",
+                    complexity: "O(N) with N being the number of scripts asked for",
+                    tips: &[
+                        "request_policy:all_shards",
+                        "response_policy:agg_logical_and",
+                    ],
+                    ..SCRIPT
+                },
+                run: script_exists,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "flush",
+                    arity: -2,
+                    usage: "[flush-type(async=ASYNC|sync=SYNC)!6.2.0]",
+                    summary: "Forgets all scripts.",
+                    complexity: "O(N) with N being the number of scripts",
+                    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+                    ..SCRIPT
+                },
+                run: script_flush,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "help",
+                    arity: 2,
+                    flags: all(&[LOADING, STALE]),
+                    since: "5.0.0",
+                    summary: "What SCRIPT can do.",
+                    complexity: "O(1)",
+                    ..SCRIPT
+                },
+                run: script_help,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "kill",
+                    arity: 2,
+                    flags: all(&[NOSCRIPT, ALLOW_BUSY]),
+                    summary: "Ends the script that runs, unless it has written.",
+                    complexity: "O(1)",
+                    tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
+                    ..SCRIPT
+                },
+                run: script_kill,
+                subcommands: &[],
+            },
+            Entry {
+                spec: Spec {
+                    name: "load",
+                    arity: 3,
+                    flags: all(&[NOSCRIPT, STALE]),
+                    usage: "script:string",
+                    summary: "Makes a script known without running it.",
+                    complexity: "O(N) with N being the length of the script",
+                    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+                    ..SCRIPT
+                },
+                run: script_load,
+                subcommands: &[],
+            },
+        ],
+    },
+];
+
+/// EVAL script numkeys [key …] [arg …].
+fn eval(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    run_body(server, session, args, reply, Rights::All)
+}
+
+/// EVAL_RO.
+fn eval_ro(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    run_body(server, session, args, reply, Rights::ReadOnly)
+}
+
+/// EVALSHA sha1 numkeys [key …] [arg …].
+fn evalsha(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    run_known(server, session, args, reply, Rights::All)
+}
+
+/// EVALSHA_RO.
+fn evalsha_ro(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    run_known(server, session, args, reply, Rights::ReadOnly)
+}
+
+/// The number of keys of a script, which has to fit the arguments behind it.
+pub(super) fn key_count(args: &mut Args, wrong: CmdError) -> Result<usize, CmdError> {
+    let count = args.int().map_err(|_| wrong)?;
+    if count > args.left() as i64 {
+        let text = "ERR Number of keys can't be greater than number of args";
+        return Err(CmdError::Fixed(text));
+    }
+    usize::try_from(count).map_err(|_| CmdError::Fixed("ERR Number of keys can't be negative"))
+}
+
+fn run_body(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+    rights: Rights,
+) -> CmdResult {
+    let body = args.bytes();
+    let keys = key_count(args, CmdError::NotInteger)?;
+    let sha = sha1_hex(body);
+    let (function, flags) = match server.script.cache.touch(&sha) {
+        Some(found) => found,
+        None => {
+            server.script.load(body, true).map_err(CmdError::Bytes)?;
+            let found = server.script.cache.touch(&sha);
+            found.ok_or(CmdError::Fixed(NOSCRIPT_TEXT))?
+        }
+    };
+    server.run_script(
+        session,
+        args,
+        keys,
+        (Role::Scripts, function, flags),
+        &sha,
+        rights,
+        reply,
+    )
+}
+
+const NOSCRIPT_TEXT: &str = "NOSCRIPT No matching script. Please use EVAL.";
+
+/// The name of a script as a client wrote it.
+pub(in crate::server) fn parse_sha(text: &[u8]) -> Option<Sha> {
+    let mut sha: Sha = text.try_into().ok()?;
+    sha.make_ascii_lowercase();
+    Some(sha)
+}
+
+fn run_known(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+    rights: Rights,
+) -> CmdResult {
+    let name = args.bytes();
+    let unknown = CmdError::Fixed(NOSCRIPT_TEXT);
+    let Some(sha) = parse_sha(name) else {
+        return Err(unknown);
+    };
+    let keys = key_count(args, CmdError::NotInteger)?;
+    let (function, flags) = server.script.cache.touch(&sha).ok_or(unknown)?;
+    server.run_script(
+        session,
+        args,
+        keys,
+        (Role::Scripts, function, flags),
+        &sha,
+        rights,
+        reply,
+    )
+}
+
+/// SCRIPT LOAD script.
+fn script_load(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let sha = server.script.load(args.bytes(), false);
+    reply.bulk(&sha.map_err(CmdError::Bytes)?)
+}
+
+/// SCRIPT EXISTS sha1 [sha1 …].
+fn script_exists(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    reply.array(args.left())?;
+    for name in args.rest().iter() {
+        let known = parse_sha(name).is_some_and(|sha| server.script.cache.contains(&sha));
+        reply.bool(known)?;
+    }
+    Ok(())
+}
+
+/// SCRIPT FLUSH [ASYNC | SYNC].
+fn script_flush(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let fine = args.left() == 0 || args.word("async") || args.word("sync");
+    if !fine || args.left() > 0 {
+        let text = "ERR SCRIPT FLUSH only support SYNC|ASYNC option";
+        return Err(CmdError::Fixed(text));
+    }
+    drop(server.script.flush());
+    reply.ok()
+}
+
+/// SCRIPT KILL.
+fn script_kill(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    server.kill_script(Role::Scripts)?;
+    reply.ok()
+}
+
+/// SCRIPT DEBUG YES | SYNC | NO. There is no debugger; to end what was never begun is fine.
+fn script_debug(_: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    if args.word("no") {
+        return reply.ok();
+    }
+    if args.word("yes") || args.word("sync") {
+        let text = "ERR SCRIPT DEBUG is not supported: scripts run as a whole";
+        return Err(CmdError::Fixed(text));
+    }
+    Err(CmdError::Fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"))
+}
+
+/// SCRIPT HELP.
+fn script_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.help(&[
+        "SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DEBUG (YES|SYNC|NO)",
+        "    The mode in which the next scripts run; only NO is supported.",
+        "EXISTS <sha1> [<sha1> ...]",
+        "    Which of these scripts are known.",
+        "FLUSH [ASYNC|SYNC]",
+        "    Forget all scripts.",
+        "KILL",
+        "    End the script that runs.",
+        "LOAD <script>",
+        "    Make a script known without running it.",
+        "HELP",
+        "    Print this help.",
+    ])
+}
