@@ -32,7 +32,7 @@ impl Size {
     #[inline(always)]
     pub(super) fn of(entry: EntryRef) -> Size {
         match entry.value() {
-            Value::Int(n) => Size::new(Kind::String, digits(n)),
+            Value::Int(n) => Size::of_int(n),
             Value::Text(text) => Size::new(Kind::String, text.len()),
             Value::Compact(bytes) => Size::of_compact(entry.kind(), bytes, entry.encoding()),
             Value::Rich(heap) => Size::of_heap(heap, entry.encoding()),
@@ -42,11 +42,29 @@ impl Size {
     #[inline(always)]
     pub(super) fn of_new(value: &NewValue) -> Size {
         match value {
-            NewValue::Int(n) => Size::new(Kind::String, digits(*n)),
+            NewValue::Int(n) => Size::of_int(*n),
             NewValue::Inline(bytes, _) => Size::new(Kind::String, bytes.len()),
             NewValue::Compact(kind, bytes, encoding) => Size::of_compact(*kind, bytes, *encoding),
             NewValue::Heap(heap, encoding) => Size::of_heap(heap, *encoding),
         }
+    }
+
+    /// Of a string that reads as this number. Its length need not be known, only the power of two
+    /// that it reaches.
+    #[inline(always)]
+    pub(super) fn of_int(n: i64) -> Size {
+        // With the sign, which is one of the characters.
+        let magnitude = n.unsigned_abs();
+        let below = |digits: u32| magnitude < 10u64.pow(digits - (n < 0) as u32);
+        let len = match () {
+            () if n < 0 && magnitude < 10 => 2,
+            () if below(1) => 1,
+            () if below(3) => 2,
+            () if below(7) => 4,
+            () if below(15) => 8,
+            () => 16,
+        };
+        Size::new(Kind::String, len)
     }
 
     fn of_compact(kind: Kind, bytes: &[u8], encoding: Encoding) -> Size {
@@ -73,13 +91,6 @@ impl Size {
         };
         Size::new(heap.kind(), len)
     }
-}
-
-/// Characters of a number in decimal notation.
-#[inline(always)]
-fn digits(n: i64) -> usize {
-    let digits = n.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
-    digits as usize + (n < 0) as usize
 }
 
 /// See the head of this file.
@@ -145,9 +156,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_are_those_of_the_printed_number() {
-        for n in [0, 1, 9, 10, 99, 100, -1, -10, i64::MAX, i64::MIN] {
-            assert_eq!(digits(n), n.to_string().len(), "{n}");
+    fn a_number_is_as_large_as_its_text() {
+        let powers = (0..19).map(|digits| 10i64.pow(digits));
+        let near = powers.flat_map(|n| [n - 1, n, n + 1, -n, 1 - n, -n - 1]);
+        for n in near.chain([0, i64::MAX, i64::MIN]) {
+            let text = Size::new(Kind::String, n.to_string().len());
+            assert_eq!(Size::of_int(n), text, "{n}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! 64-bit integer, `embstr` for what is short together with its key (`db` decides), `raw` beyond and
 //! for what was changed in place.
 
+use super::sizes::Size;
 use super::{DbMut, Found, WrongKind};
 use crate::algo::number::parse_i64;
 use crate::types::entries::ValueMut;
@@ -122,7 +123,11 @@ impl DbMut<'_> {
     /// Overwrites the integer of a found key where it stands; false if it holds no integer.
     #[inline]
     pub fn set_int(&mut self, found: Found, n: i64) -> bool {
-        self.resized(found, |db| db.entries_mut().set_int(found.at, n))
+        let Some(ValueMut::Int(old)) = self.entries_mut().value_mut(found.at) else {
+            return false;
+        };
+        self.db.sizes.change(Size::of_int(old), Size::of_int(n));
+        self.entries_mut().set_int(found.at, n)
     }
 
     /// Lets `change` work on the bytes of a found string, grown with zeros to at least `len`.
