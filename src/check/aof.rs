@@ -168,6 +168,11 @@ fn check_file(path: &Path, kind: &str, last: bool, alone: bool, mode: Mode) -> R
             end => break end,
         }
     };
+    if let Mode::CutAfter(moment) = mode
+        && commands.stamp().is_some_and(|stamp| stamp > moment)
+    {
+        return cut_after(path, &name, &commands, last);
+    }
     let sound = commands.sound_bytes();
     let diff = size - sound.min(size);
     let whole = matches!(end, Next::End) && diff == 0;

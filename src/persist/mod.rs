@@ -30,8 +30,6 @@ pub struct Persist {
     /// Data that is being read at the start.
     pub loading: Option<Box<Loading>>,
     pub aof: Aof,
-    /// The code of libraries of functions that files hold.
-    pub functions: Vec<Vec<u8>>,
     /// What is being loaded, or was at the start, is the log.
     pub opens_log: bool,
     /// What the last load brought.

@@ -203,14 +203,21 @@ impl Server {
             argv: args.argv(),
             changed: self.effects.dirty != dirty,
         });
-        if self.unit.is_eventful && self.unit.depth == 1 {
-            let flags = self.table[number].spec.flags;
-            self.unit.is_loose = flags.has(ARBITRARY_KEYS);
+        self.unit.depth -= 1;
+        if self.unit.is_eventful && self.unit.depth == 0 {
+            self.leave_eventful(session, number);
         }
+    }
+
+    /// The outermost call is over, and something follows from it.
+    #[cold]
+    fn leave_eventful(&mut self, session: &mut Session, number: u16) {
+        let flags = self.table[number].spec.flags;
+        self.unit.is_loose = flags.has(ARBITRARY_KEYS);
         if self.unit.awaits_freeing {
             self.await_freeing(session);
         }
-        self.leave_unit(session.id);
+        self.end_unit(session.id);
     }
 
     /// A command has nothing to answer yet. It counts when it answers.

@@ -245,6 +245,7 @@ impl Server {
         if std::mem::take(&mut self.keyspace.shared.await_doomed) && !self.bio.is_idle() {
             if self.unit.depth == 1 {
                 self.unit.awaits_freeing = true;
+                self.unit.is_eventful = true;
             } else {
                 self.bio.await_idle(SYNC_FLUSH_US);
             }
@@ -269,17 +270,8 @@ impl Server {
         self.unit.depth += 1;
     }
 
-    /// A call is over; the outermost one ends the unit.
-    #[inline(always)]
-    pub(super) fn leave_unit(&mut self, client: ClientId) {
-        self.unit.depth -= 1;
-        if self.unit.depth == 0 && self.unit.is_eventful {
-            self.end_unit(client);
-        }
-    }
-
-    #[cold]
-    fn end_unit(&mut self, client: ClientId) {
+    /// The outermost call is over.
+    pub(super) fn end_unit(&mut self, client: ClientId) {
         self.unit.is_eventful = false;
         self.propagate_pending();
         self.send_own_invalid(client);

@@ -111,7 +111,7 @@ impl Reserve {
     fn start(&self) {
         let slot = Arc::downgrade(&self.0);
         let populate = move || {
-            schedule::stand_back();
+            schedule::keep_up();
             loop {
                 let Some(slot) = slot.upgrade() else { return };
                 if slot.retired.load(Ordering::Relaxed) {

@@ -3,13 +3,14 @@
 //! The system lets a thread finish the slice it has begun before it looks whether another has woken
 //! meanwhile, and may look only at the next tick, milliseconds later. The exception is one that has
 //! woken and asks for shorter slices than the one that runs (Linux 6.12 and later). So the server
-//! asks for the shortest and its helpers for long ones: they get what is left, and the server never
-//! waits for them.
+//! asks for the shortest and the helper that frees for long ones: it gets what is left, and the
+//! server never waits for it. The helper that prepares huge pages has to keep up with growth, or the
+//! table would lie on small pages for good and every lookup pay for it: it asks for short slices too.
 #![allow(unsafe_code)]
 
 /// The slice of the thread that serves, in nanoseconds: the least that Linux grants.
 const SERVING_NS: u64 = 100_000;
-/// The slice of a helper.
+/// The slice of a helper that can wait.
 const HELPING_NS: u64 = 10_000_000;
 /// How far a helper stands behind: a tenth of the server's share when both want to run.
 const HELPING_NICE: i32 = 10;
@@ -22,9 +23,14 @@ pub fn step_forward() {
     set(nice, SERVING_NS);
 }
 
-/// For a thread that helps.
+/// For a thread whose help can wait.
 pub fn stand_back() {
     set(HELPING_NICE, HELPING_NS);
+}
+
+/// For a thread whose help is needed soon.
+pub fn keep_up() {
+    set(HELPING_NICE, SERVING_NS);
 }
 
 fn set(nice: i32, slice_ns: u64) {

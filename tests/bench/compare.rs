@@ -7,7 +7,7 @@
 //! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, evalsha (a SET and a
 //! GET) evalincr (a thousand INCR), the names that `collections` gives to what collections take in
 //! memory (many-… and one-…), del, expiry, and those of `crowd`: publish1 publish100 publish1000 idle10000
-//! active1000. All servers of a run take
+//! active1000, save load aofload setaof. All servers of a run take
 //! turns, round by round, so that a slow minute of the machine hits all alike; a figure is the
 //! median of the rounds. The ratio is ours to the best of the real ones in this very run, and stands
 //! beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER and VALKEY_SERVER name other binaries.
@@ -15,6 +15,7 @@
 
 mod collections;
 mod crowd;
+mod files;
 mod load;
 mod measures;
 #[path = "../support/oracle.rs"]
@@ -171,6 +172,7 @@ fn main() {
     rows.extend(crowd::idle(&options, &subjects));
     rows.extend(crowd::active(&options, &subjects));
     rows.extend(pauses::expiry(&options, &subjects));
+    rows.extend(files::rows(&options, &subjects));
     rows.extend(pauses::gap(&options, &subjects));
     print(&rows, &subjects, options.markdown);
 }

@@ -79,13 +79,24 @@ pub fn pin_self(cores: &str) {
 pub struct Running {
     child: Child,
     pub port: u16,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Subject {
     /// Starts the server and waits for its first PONG; `pinned` binds it to its core.
     pub fn start(&self, pinned: bool) -> Running {
         let dir = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut running = self.launch(dir.path(), pinned, &["--appendonly", "no"]);
+        running._dir = Some(dir);
+        running
+    }
+
+    /// Starts the server with its files in `folder`.
+    pub fn start_in(&self, folder: &Path, options: &[&str]) -> Running {
+        self.launch(folder, true, options)
+    }
+
+    fn launch(&self, folder: &Path, pinned: bool, options: &[&str]) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = listener
             .local_addr()
@@ -105,10 +116,9 @@ impl Subject {
                 "127.0.0.1",
                 "--save",
                 "",
-                "--appendonly",
-                "no",
             ])
-            .current_dir(dir.path())
+            .args(options)
+            .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -117,7 +127,7 @@ impl Subject {
         let mut running = Running {
             child,
             port,
-            _dir: dir,
+            _dir: None,
         };
         running.wait_for_pong(self.name);
         running
@@ -152,7 +162,7 @@ impl Running {
             }
             let ended = self.child.try_wait().expect("our own child can be asked");
             assert!(
-                ended.is_none() && began.elapsed() < Duration::from_secs(10),
+                ended.is_none() && began.elapsed() < Duration::from_secs(120),
                 "{name} does not start: {ended:?}"
             );
             sleep(Duration::from_micros(100));

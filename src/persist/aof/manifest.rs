@@ -159,7 +159,9 @@ impl Manifest {
 
     /// The next base becomes this; the one before is history. Returns the name.
     pub fn new_base(&mut self, file: &str, is_rdb: bool) -> String {
-        self.history.extend(self.base.take());
+        if let Some(old) = self.base.take() {
+            self.history.insert(0, old);
+        }
         self.base_seq += 1;
         let suffix = if is_rdb { "rdb" } else { "aof" };
         let name = format!("{file}.{}.base.{suffix}", self.base_seq);
@@ -180,7 +182,10 @@ impl Manifest {
     /// All increments but the last `keep` are history: a base holds what they say.
     pub fn retire_increments(&mut self, keep: usize) {
         let gone = self.increments.len().saturating_sub(keep);
-        self.history.extend(self.increments.drain(..gone));
+        // As in Redis, the latest comes first.
+        for entry in self.increments.drain(..gone) {
+            self.history.insert(0, entry);
+        }
     }
 }
 
@@ -205,8 +210,8 @@ mod tests {
         assert_eq!(
             text,
             "file plain.2.base.aof seq 2 type b\n\
-             file \"a b.aof.1.base.rdb\" seq 1 type h\n\
              file \"a b.aof.1.incr.aof\" seq 1 type h startoffset 0\n\
+             file \"a b.aof.1.base.rdb\" seq 1 type h\n\
              file \"a b.aof.2.incr.aof\" seq 2 type i startoffset 7\n"
         );
         assert_eq!(Manifest::parse(text.as_bytes()), Ok(manifest));

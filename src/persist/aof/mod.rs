@@ -489,7 +489,8 @@ impl Aof {
         if path.exists() {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             log::info!("Removing the temp incr aof file {name} in the background");
-            self.syncer.delete(path);
+            // Here and now: the next increment has the same name.
+            let _ = fs::remove_file(path);
         }
     }
 
