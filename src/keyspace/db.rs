@@ -730,7 +730,7 @@ fn parts(heap: &Heap) -> usize {
 /// Whether something doomed is dropped by the helper thread.
 pub fn is_slow_to_drop(waste: &Waste) -> bool {
     match waste {
-        Waste::Value(_) => true,
+        Waste::Value(_) | Waste::Foreign(_) => true,
         Waste::Entries(_, entries) => {
             let heaps = || entries.iter().filter_map(EntryRef::heap);
             entries.len() > SLOW_TO_FLUSH || heaps().map(Heap::bytes).sum::<usize>() > SLOW_TO_DROP

@@ -133,6 +133,8 @@ pub enum Waste {
     Value(Box<Heap>),
     /// All of a database.
     Entries(DbIndex, Box<Entries>),
+    /// What others made: a VM of scripts.
+    Foreign(Box<dyn Send>),
 }
 
 /// A key that left without a command naming it: expired, evicted.

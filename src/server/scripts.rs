@@ -14,10 +14,12 @@ use super::session::Session;
 use crate::command::effects::Propagate;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::keyspace::{Doomed, Waste};
 use crate::rdb::dump;
 use crate::rdb::write::Style;
 use crate::resp::encode::Resp;
 use crate::resp::request::Argv;
+use crate::script::engine::Vm;
 use crate::script::flags::{ScriptFlags, of_script};
 use crate::script::lua::Kept;
 use crate::script::sandbox::Role;
@@ -44,6 +46,9 @@ pub const BUSY_FUNCTION: &str =
     "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
 /// The dash says that it brings its own code.
 const OUT_OF_MEMORY: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
+
+/// So few objects are not counted as freed in the background, as in Redis.
+const FEW_OBJECTS: u64 = 64;
 
 /// See `Host`.
 struct ScriptHost<'s> {
@@ -232,6 +237,17 @@ impl Server {
     pub(super) fn busy_script(&self) -> Option<CmdError> {
         let busy = self.script.busy.as_ref()?;
         Some(CmdError::Fixed(busy_text(busy.role)))
+    }
+
+    /// A VM goes: it may hold much, so the helper thread drops it. It counts only where clients asked
+    /// for that, and only if there was something to count.
+    pub(super) fn bury_vm(&mut self, vm: Option<Box<Vm>>, objects: u64, is_async: bool) {
+        let Some(vm) = vm else { return };
+        let counts = is_async && objects > FEW_OBJECTS;
+        self.bio.bury(Doomed {
+            waste: Waste::Foreign(vm),
+            objects: if counts { objects } else { 0 },
+        });
     }
 
     fn end_busy(&mut self) {

@@ -118,17 +118,21 @@ fn number(stack: &mut Stack, index: i32) -> Result<f64, Raise> {
     args::number(stack, index)
 }
 
-fn write_int(out: &mut Vec<u8>, number: f64, size: usize, big: bool) {
-    let mut value = if number < 0.0 {
+/// A number as an unsigned integer, as the machine converts what does not fit, too.
+fn to_unsigned(number: f64) -> u64 {
+    if number < 0.0 {
         args::to_integer(number) as u64
     } else if number < 18_446_744_073_709_551_616.0 {
         number as u64
     } else if number.is_nan() {
-        // What the machine makes of it.
         1 << 63
     } else {
         0
-    };
+    }
+}
+
+fn write_int(out: &mut Vec<u8>, number: f64, size: usize, big: bool) {
+    let mut value = to_unsigned(number);
     let start = out.len();
     for _ in 0..size {
         out.push(value as u8);
@@ -247,7 +251,7 @@ fn unpack(stack: &mut Stack) -> Outcome {
                     };
                     stack.pop(1);
                     count -= 1;
-                    size = args::to_integer(before) as usize;
+                    size = to_unsigned(before) as usize;
                     if size > data.len() - at {
                         return Err(short());
                     }

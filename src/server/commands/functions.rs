@@ -1,7 +1,7 @@
 //! FCALL, FCALL_RO, FUNCTION: libraries of functions.
 
 use super::container;
-use super::scripting::{READER, WRITER, key_count};
+use super::scripting::{READER, WRITER, is_async, key_count};
 use crate::algo::glob::{self, Case};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -265,7 +265,11 @@ fn function_flush(
         let text = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option";
         return Err(CmdError::Fixed(text));
     }
-    drop(server.script.flush_libraries());
+    // As Redis counts: the functions, and what runs them.
+    let objects = server.script.libraries.function_count() as u64 + 1;
+    let vm = server.script.flush_libraries();
+    let is_async = is_async(server, args);
+    server.bury_vm(vm, objects, is_async);
     server.effects.dirty += 1;
     reply.ok()
 }

@@ -339,8 +339,20 @@ fn script_flush(
         let text = "ERR SCRIPT FLUSH only support SYNC|ASYNC option";
         return Err(CmdError::Fixed(text));
     }
-    drop(server.script.flush());
+    let objects = server.script.cache.len() as u64;
+    let vm = server.script.flush();
+    let is_async = is_async(server, args);
+    server.bury_vm(vm, objects, is_async);
     reply.ok()
+}
+
+/// Whether a flush whose last argument, if there is one, was read is to go on by itself.
+pub(super) fn is_async(server: &Server, args: &Args) -> bool {
+    let argv = args.argv();
+    match argv.len() {
+        0..=2 => server.config.lazyfree_lazy_user_flush,
+        len => argv.at(len - 1).eq_ignore_ascii_case(b"async"),
+    }
 }
 
 /// SCRIPT KILL.
