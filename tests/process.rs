@@ -195,7 +195,11 @@ fn a_server_that_cannot_save_stays_unless_forced() {
     let mut server = Server::ours()
         .with(&["--shutdown-on-sigint", "save"])
         .start();
+    // Whatever the rights of who runs this: no file takes the place of a folder.
+    let in_the_way = server.path().join("dump.rdb");
+    std::fs::create_dir(in_the_way).expect("the server's folder is ours");
     let mut client = server.client();
+    client.run("SET key value");
     let refused = client.run("SHUTDOWN SAVE").text();
     assert_eq!(refused, "ERR Errors trying to SHUTDOWN. Check logs.");
     for _ in 0..2 {
