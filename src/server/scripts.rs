@@ -177,7 +177,7 @@ impl Server {
     }
 
     /// What a command that runs a script is to the gates: as the script says of itself.
-    pub(super) fn flags_of_script(&self, spec: &Spec, argv: &Argv) -> Flags {
+    pub(in crate::server) fn flags_of_script(&self, spec: &Spec, argv: &Argv) -> Flags {
         let flags = match spec.name.as_bytes() {
             [b'f', ..] => {
                 let function = self.script.libraries.function(argv.at(1));

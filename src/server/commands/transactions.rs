@@ -190,6 +190,12 @@ impl Server {
         reply: &mut Reply,
     ) {
         session.last_command = Some(number);
+        let spec = self.table[number].spec;
+        // A script says itself what it does, and EXEC is held back for what it will run.
+        let flags = match spec.flags.has(RUNS_SCRIPT) {
+            true => self.flags_of_script(spec, &argv),
+            false => spec.flags,
+        };
         // It will not run, so it need not be kept.
         let is_lost = self.watch.is_dirty(session.id.0);
         if let Some(multi) = session.multi.as_mut().filter(|multi| !multi.failed)
@@ -197,7 +203,7 @@ impl Server {
         {
             let argv = argv.to_owned();
             let command = Queued { number, skip, argv };
-            multi.push(command, self.table[number].spec.flags);
+            multi.push(command, flags);
         }
         let _ = reply.simple("QUEUED");
     }
