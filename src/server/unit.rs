@@ -276,6 +276,11 @@ impl Server {
         self.propagate_pending();
         self.send_own_invalid(client);
         self.clients.mail_goes_first &= !self.clients.mail.is_empty();
+        if !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready() {
+            // Time stood still in a unit of many commands; who is served now sees that it went on.
+            self.clock.refresh();
+            self.keyspace.set_now_ms(self.clock.now_ms());
+        }
         self.serve_ready();
     }
 }

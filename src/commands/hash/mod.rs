@@ -321,7 +321,7 @@ fn pairs<'a>(words: Argv<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
 }
 
 /// A command's dealings with fields that may be overdue.
-struct Glance {
+pub(super) struct Glance {
     found: Found,
     /// Some field it came across had to go.
     lapsed: bool,
@@ -329,7 +329,7 @@ struct Glance {
 
 impl Glance {
     /// At a hash that was found; an error if it is something else.
-    fn at(cx: &mut Cx, found: Found) -> Result<Glance, CmdError> {
+    pub fn at(cx: &mut Cx, found: Found) -> Result<Glance, CmdError> {
         cx.db().hash_at(found)?;
         Ok(Glance {
             found,
@@ -349,6 +349,21 @@ impl Glance {
             }
             None => reply.null(),
         }
+    }
+
+    /// The value of a field; an overdue one is gone.
+    pub fn value(&mut self, cx: &mut Cx, name: &[u8]) -> Option<Vec<u8>> {
+        if !self.has(cx, name) {
+            return None;
+        }
+        let now_ms = cx.now_ms();
+        let value = cx
+            .db()
+            .hash_at(self.found)
+            .ok()?
+            .value(name, now_ms)?
+            .to_vec();
+        Some(value)
     }
 
     /// Whether a field is there; an overdue one is gone.
@@ -378,7 +393,7 @@ impl Glance {
     }
 
     /// Lets a hash go that lost its last field. Returns whether it is still there.
-    fn end(self, cx: &mut Cx) -> bool {
+    pub fn end(self, cx: &mut Cx) -> bool {
         !self.lapsed || cx.db().keep_unless_empty(self.found)
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::commands::hash::Glance;
 use crate::commands::put;
 use crate::keyspace::{Deadline, Found, Leave, list};
 use crate::types::quicklist::Toward;
@@ -249,9 +250,10 @@ fn look_up(cx: &mut Cx, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> {
             Some(string.as_bytes(&mut itoa::Buffer::new()).to_vec())
         }
         Some(field) => {
-            let now_ms = cx.now_ms();
-            let value = cx.db().hash_at(found).ok()?.value(field, now_ms)?.to_vec();
-            Some(value)
+            let mut glance = Glance::at(cx, found).ok()?;
+            let value = glance.value(cx, field);
+            glance.end(cx);
+            value
         }
     }
 }
@@ -309,6 +311,22 @@ fn store(cx: &mut Cx, to: &[u8], rows: &[Row], order: &Order, reply: &mut Reply)
 mod tests {
     use super::*;
     use crate::engine::Engine;
+
+    #[test]
+    fn overdue_fields_go_when_they_are_come_across() {
+        let mut e = Engine::new();
+        e.set_now_ms(1_000_000);
+        e.ask("RPUSH ids 1 2");
+        e.ask("HSET user:1 score 50");
+        e.ask("HSETEX user:2 PX 1 FIELDS 1 score 70");
+        e.advance_ms(5);
+        assert_eq!(e.keyspace().len(), 3);
+        assert_eq!(
+            e.ask("SORT ids BY user:*->score GET user:*->score"),
+            "*2 $-1 $2 50"
+        );
+        assert_eq!(e.keyspace().len(), 2);
+    }
 
     #[test]
     fn sorts_by_itself_and_by_others() {
