@@ -84,6 +84,7 @@ unsafe fn pass_on(raw: *mut ffi::lua_State) -> c_int {
     }
 }
 
+// SAFETY: the caller's: a live state, and a text that ends with a zero.
 unsafe fn raise(raw: *mut ffi::lua_State, text: *const c_char, here: bool) -> c_int {
     // SAFETY: raises in a frame without anything to drop.
     unsafe {
@@ -279,6 +280,7 @@ unsafe fn is_compiled(raw: *mut ffi::lua_State, index: c_int) -> bool {
 }
 
 /// Puts a space in front of the string at `index`: compiled code becomes a wrong text.
+// SAFETY: the caller's: a live state with a value at `index`.
 unsafe fn spoil(raw: *mut ffi::lua_State, index: c_int) {
     // SAFETY: the index is positive, and a string stands there.
     unsafe {

@@ -209,6 +209,8 @@ pub(super) unsafe fn death(raw: *mut ffi::lua_State) -> Option<&'static CStr> {
 /// Instructions between two looks up, as in Redis.
 const COUNT: c_int = 100_000;
 
+/// What a VM was made with.
+// SAFETY: the caller's: a live state of one of our VMs.
 unsafe fn ground_of(raw: *mut ffi::lua_State) -> NonNull<Ground> {
     let mut ground = std::ptr::null_mut();
     // SAFETY: the state is alive; every VM here was made with a ground.
