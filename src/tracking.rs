@@ -44,6 +44,23 @@ pub struct Tracker {
     pub resp: Resp,
 }
 
+impl Tracker {
+    fn route(&self) -> Route {
+        Route {
+            redirect: self.redirect,
+            resp: self.resp,
+        }
+    }
+}
+
+/// How a client is told of changes: which other client hears of them, if not 0, and in which
+/// version of the protocol a null is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Route {
+    pub redirect: u64,
+    pub resp: Resp,
+}
+
 /// What is known of a prefix.
 #[derive(Default)]
 struct Prefix {
@@ -67,6 +84,8 @@ pub struct Tracking {
     items: usize,
     prefixes: BTreeMap<Vec<u8>, Prefix>,
     clients: HashMap<u64, Tracker>,
+    /// Who stopped last, and how it was told of changes.
+    stopped: Option<(u64, Route)>,
     /// Some prefix has keys to tell of.
     pub has_changed: bool,
 }
@@ -102,6 +121,15 @@ impl Tracking {
 
     pub fn get_mut(&mut self, client: u64) -> Option<&mut Tracker> {
         self.clients.get_mut(&client)
+    }
+
+    /// How a client is told of what changed while it cached: it may have stopped since, which, as in
+    /// Redis, ends its redirection no earlier than it caches anew.
+    pub fn route(&self, client: u64) -> Option<Route> {
+        let stopped = self.stopped.filter(|(who, _)| *who == client);
+        self.get(client)
+            .map(Tracker::route)
+            .or(stopped.map(|(_, route)| route))
     }
 
     pub fn ids(&self) -> Vec<u64> {
@@ -152,6 +180,7 @@ impl Tracking {
         let Some(tracker) = self.clients.remove(&client) else {
             return;
         };
+        self.stopped = Some((client, tracker.route()));
         for prefix in tracker.prefixes {
             if let Some(place) = self.prefixes.get_mut(&prefix) {
                 place.clients.remove(&client);

@@ -38,6 +38,9 @@ pub struct Class(pub u8);
 pub struct Event {
     pub name: &'static str,
     pub class: Class,
+    /// Whether those who listen hear of it before those who cache the key. Redis has no rule for
+    /// that, but who does both sees the order.
+    pub is_told_first: bool,
 }
 
 impl Event {
@@ -50,14 +53,18 @@ impl Event {
 }
 
 macro_rules! events {
-    ($($constant:ident = $name:literal, $class:literal;)*) => {
+    ($first:literal: $($constant:ident = $name:literal, $class:literal;)*) => {
         impl Event {
-            $(pub const $constant: Event = Event { name: $name, class: Class($class) };)*
+            $(pub const $constant: Event = Event {
+                name: $name,
+                class: Class($class),
+                is_told_first: $first,
+            };)*
         }
     };
 }
 
-events! {
+events! { false:
     SET = "set", b'$';
     APPEND = "append", b'$';
     SETRANGE = "setrange", b'$';
@@ -66,7 +73,6 @@ events! {
     SETBIT = "setbit", b'$';
     ZADD = "zadd", b'z';
     ZINCR = "zincr", b'z';
-    ZREM = "zrem", b'z';
     ZREMRANGEBYRANK = "zremrangebyrank", b'z';
     ZREMRANGEBYSCORE = "zremrangebyscore", b'z';
     ZREMRANGEBYLEX = "zremrangebylex", b'z';
@@ -74,14 +80,11 @@ events! {
     ZUNIONSTORE = "zunionstore", b'z';
     ZINTERSTORE = "zinterstore", b'z';
     ZDIFFSTORE = "zdiffstore", b'z';
-    ZPOPMIN = "zpopmin", b'z';
-    ZPOPMAX = "zpopmax", b'z';
     GEOSEARCHSTORE = "geosearchstore", b'z';
     GEORADIUSSTORE = "georadiusstore", b'z';
     PFADD = "pfadd", b'$';
     SADD = "sadd", b's';
     SREM = "srem", b's';
-    SPOP = "spop", b's';
     SINTERSTORE = "sinterstore", b's';
     SUNIONSTORE = "sunionstore", b's';
     SDIFFSTORE = "sdiffstore", b's';
@@ -90,19 +93,14 @@ events! {
     HINCRBY = "hincrby", b'h';
     HINCRBYFLOAT = "hincrbyfloat", b'h';
     HEXPIRE = "hexpire", b'h';
-    HEXPIRED = "hexpired", b'h';
-    HPERSIST = "hpersist", b'h';
+    HGETEX_PERSIST = "hpersist", b'h';
     NEW = "new", b'n';
     OVERWRITTEN = "overwritten", b'o';
     TYPE_CHANGED = "type_changed", b'c';
     LPUSH = "lpush", b'l';
     RPUSH = "rpush", b'l';
-    LPOP = "lpop", b'l';
-    RPOP = "rpop", b'l';
     LINSERT = "linsert", b'l';
     LSET = "lset", b'l';
-    LREM = "lrem", b'l';
-    LTRIM = "ltrim", b'l';
     SORTSTORE = "sortstore", b'l';
     DEL = "del", b'g';
     EXPIRE = "expire", b'g';
@@ -113,11 +111,7 @@ events! {
     MOVE_TO = "move_to", b'g';
     COPY_TO = "copy_to", b'g';
     RESTORE = "restore", b'g';
-    EXPIRED = "expired", b'x';
-    EVICTED = "evicted", b'e';
     KEYMISS = "keymiss", b'm';
-    XADD = "xadd", b't';
-    XTRIM = "xtrim", b't';
     XDEL = "xdel", b't';
     XSETID = "xsetid", b't';
     XGROUP_CREATE = "xgroup-create", b't';
@@ -125,6 +119,25 @@ events! {
     XGROUP_DESTROY = "xgroup-destroy", b't';
     XGROUP_CREATECONSUMER = "xgroup-createconsumer", b't';
     XGROUP_DELCONSUMER = "xgroup-delconsumer", b't';
+}
+
+events! { true:
+    LPOP = "lpop", b'l';
+    RPOP = "rpop", b'l';
+    LREM = "lrem", b'l';
+    LTRIM = "ltrim", b'l';
+    SPOP = "spop", b's';
+    // Of SMOVE: that of SREM comes after the change.
+    SMOVED = "srem", b's';
+    ZREM = "zrem", b'z';
+    ZPOPMIN = "zpopmin", b'z';
+    ZPOPMAX = "zpopmax", b'z';
+    XADD = "xadd", b't';
+    XTRIM = "xtrim", b't';
+    HPERSIST = "hpersist", b'h';
+    EXPIRED = "expired", b'x';
+    EVICTED = "evicted", b'e';
+    HEXPIRED = "hexpired", b'h';
 }
 
 /// A key that something happened to.

@@ -275,10 +275,20 @@ impl Spec {
                 _ => *flags,
             };
         }
-        if matches!(self.name, "sort" | "sort_ro") && self.keys.len() > 1 {
+        if self.name == "sort" && self.keys.len() > 1 {
             find_store(argv, &mut found);
         }
         Ok(found)
+    }
+
+    /// The keys whose values a client may cache after this command. As in Redis, XREAD has none
+    /// unless its options are in order.
+    pub fn read_keys(&self, argv: &Argv) -> Result<Vec<usize>, Misfit> {
+        if self.name == "xread" {
+            return Ok(find_streams(argv).collect());
+        }
+        let found = self.find_keys(argv)?;
+        Ok(found.into_iter().map(|(index, _)| index).collect())
     }
 }
 
@@ -300,6 +310,24 @@ fn is_bitfield_read(argv: &Argv) -> bool {
         };
     }
     true
+}
+
+/// The keys of XREAD, behind options that it knows.
+fn find_streams(argv: &Argv) -> std::ops::Range<usize> {
+    let mut at = 1;
+    while at < argv.len() {
+        let word = argv.at(at).to_ascii_lowercase();
+        at += match word.as_slice() {
+            b"block" | b"count" => 2,
+            b"group" => 3,
+            b"noack" => 1,
+            b"streams" if (argv.len() - at) % 2 == 1 => {
+                return at + 1..at + 1 + (argv.len() - at) / 2;
+            }
+            _ => break,
+        };
+    }
+    0..0
 }
 
 /// SORT's STORE can stand anywhere, and the last one counts.

@@ -22,6 +22,9 @@ use std::os::fd::AsRawFd;
 /// Listeners have the tokens from here on.
 const LISTENERS: usize = 1;
 
+/// How often in a turn those are served who were let go by those just served.
+const WAKE_ROUNDS: usize = 8;
+
 /// See the head of this file.
 pub struct Reactor {
     /// Out while commands run: a script that takes long attends to others through it.
@@ -78,8 +81,12 @@ impl Reactor {
         self.serve();
         self.server.run_timers();
         self.server.expire_slice();
-        // Who was let go says what it has waiting before anything else is told of this turn.
-        if self.wake() {
+        // Who was let go says what it has waiting before anything else is told of this turn, and so
+        // does whom it lets go.
+        for _ in 0..WAKE_ROUNDS {
+            if !self.wake() {
+                break;
+            }
             self.serve();
         }
         if loading {

@@ -35,10 +35,10 @@ impl Server {
         {
             return;
         }
-        let Ok(keys) = spec.find_keys(argv) else {
+        let Ok(keys) = spec.read_keys(argv) else {
             return;
         };
-        for (index, _) in keys {
+        for index in keys {
             self.tracking.remember(session.id.0, argv.at(index));
         }
     }
@@ -103,43 +103,43 @@ impl Server {
             return;
         }
         for key in std::mem::take(&mut self.unit.own_invalid) {
-            // It may have stopped to cache by the same transaction: then only RESP3 can say it.
-            let tracker = self.tracking.get(client.0);
-            let resp = tracker.map_or(Resp::V3, |tracker| tracker.resp);
+            let route = self.tracking.route(client.0);
             let what = match &key {
                 Some(key) => array_of([key.as_slice()].into_iter()),
-                None => null_of(resp),
+                None => null_of(route.map_or(Resp::V3, |route| route.resp)),
             };
-            match tracker {
-                Some(_) => self.send_invalid(client.0, &what),
-                None => self.clients.send(client, &encoded(&what, false)),
-            }
+            self.send_invalid(client.0, &what);
         }
     }
 
     /// Tells a client, or whoever it named, that something it may have cached is no longer so.
     fn send_invalid(&mut self, id: u64, what: &[u8]) {
-        let Some(tracker) = self.tracking.get_mut(id) else {
-            return;
-        };
+        let redirect = self.tracking.route(id).map_or(0, |route| route.redirect);
         let (mut to, mut subscribed) = (id, false);
-        if tracker.redirect != 0 {
-            to = tracker.redirect;
+        if redirect != 0 {
+            to = redirect;
             if self.clients.slot_of(ClientId(to)).is_none() {
-                tracker.is_broken = true;
-                let mut bytes = Vec::new();
-                encode::push(&mut bytes, Resp::V3, 2);
-                encode::bulk(&mut bytes, b"tracking-redir-broken");
-                encode::prefixed(&mut bytes, b':', to as i64);
-                let encoded = Encoded {
-                    v2: Bytes::new(),
-                    v3: bytes.into(),
-                };
-                return self.clients.send(ClientId(id), &encoded);
+                return self.tell_broken(id, to);
             }
             subscribed = self.pubsub.has(to);
         }
         self.clients.send(ClientId(to), &encoded(what, subscribed));
+    }
+
+    /// Tells a client that whoever it named to hear of changes is gone.
+    fn tell_broken(&mut self, id: u64, gone: u64) {
+        if let Some(tracker) = self.tracking.get_mut(id) {
+            tracker.is_broken = true;
+        }
+        let mut bytes = Vec::new();
+        encode::push(&mut bytes, Resp::V3, 2);
+        encode::bulk(&mut bytes, b"tracking-redir-broken");
+        encode::prefixed(&mut bytes, b':', gone as i64);
+        let encoded = Encoded {
+            v2: Bytes::new(),
+            v3: bytes.into(),
+        };
+        self.clients.send(ClientId(id), &encoded);
     }
 
     /// Before the loop sleeps: tells those in broadcasting mode what changed in this turn.

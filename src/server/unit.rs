@@ -82,9 +82,11 @@ impl Server {
         self.effects.sweeps = sweeps;
         let mut facts = std::mem::take(&mut self.effects.happened);
         self.gather_facts(&mut facts);
+        let mut untold = None;
         for fact in facts.drain(..) {
-            self.settle_fact(client, &fact);
+            self.settle_fact(client, fact, &mut untold);
         }
+        self.touch_untold(client, &mut untold);
         self.effects.happened = facts;
         self.bury_doomed();
         self.keyspace.shared.settled();
@@ -144,27 +146,53 @@ impl Server {
         }
     }
 
-    fn settle_fact(&mut self, client: ClientId, fact: &Happened) {
-        if fact.event.is_none_or(Event::touches) {
-            let by = match fact.by_itself {
-                true => ClientId::NOBODY,
-                false => client,
-            };
-            self.touch(client, by, fact.db, &fact.key);
+    /// `untold` is a change that those who watch or cache the key hear of only when all events are
+    /// told that belong to it.
+    fn settle_fact(&mut self, client: ClientId, fact: Happened, untold: &mut Option<Happened>) {
+        let mut touches = fact.event.is_none_or(Event::touches);
+        if touches {
+            let same = |other: &Happened| other.db == fact.db && other.key == fact.key;
+            let continues = untold.as_ref().is_some_and(same);
+            if !continues {
+                self.touch_untold(client, untold);
+            }
+            if !continues && !fact.event.is_some_and(|event| event.is_told_first) {
+                self.touch(client, &fact);
+                touches = false;
+            }
         }
         if let Some(event) = fact.event {
             self.notify(event, fact.db, &fact.key);
         }
+        if touches {
+            let is_whole = matches!(fact.event, Some(Event::EXPIRED | Event::EVICTED));
+            untold.get_or_insert(fact);
+            if is_whole {
+                self.touch_untold(client, untold);
+            }
+        }
     }
 
-    /// A key changed while `client` was served, by its doing or by nobody's: tells those who watch it.
-    fn touch(&mut self, client: ClientId, by: ClientId, db: DbIndex, key: &[u8]) {
+    fn touch_untold(&mut self, client: ClientId, untold: &mut Option<Happened>) {
+        if let Some(fact) = untold.take() {
+            self.touch(client, &fact);
+        }
+    }
+
+    /// A key changed while `client` was served, by its doing or by nobody's: tells those who watch
+    /// or cache it.
+    fn touch(&mut self, client: ClientId, fact: &Happened) {
         if !self.watch.is_empty() {
             let keyspace = &self.keyspace;
-            self.watch.touch(db, key, || keyspace.holds(db, key));
+            let is_there = || keyspace.holds(fact.db, &fact.key);
+            self.watch.touch(fact.db, &fact.key, is_there);
         }
         if !self.tracking.is_empty() {
-            self.invalidate(client, by, key);
+            let by = match fact.by_itself {
+                true => ClientId::NOBODY,
+                false => client,
+            };
+            self.invalidate(client, by, &fact.key);
         }
     }
 

@@ -148,7 +148,7 @@ fn tell_changed(
         Change::Persist | Change::None => {
             let words: [&[u8]; 2] = [b"HPERSIST", key];
             cx.propagate_as(words.into_iter().chain(fields));
-            cx.changed(Event::HPERSIST, key);
+            cx.changed(Event::HGETEX_PERSIST, key);
         }
     }
     cx.effects.dirty += touched.len() as u64 - 1;

@@ -195,10 +195,10 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         cx.propagate_as(words.chain(absolute));
     }
     cx.also(Event::NEW, key);
+    cx.changed(Event::RESTORE, key);
     if let Some(old) = old_kind {
         tell_overwritten(cx, cx.db, key, old, kind);
     }
-    cx.changed(Event::RESTORE, key);
     reply.ok()
 }
 

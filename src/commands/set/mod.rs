@@ -404,7 +404,7 @@ fn smove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         return reply.bool(is_member);
     }
     db.remove_members(source, std::iter::once(item));
-    cx.changed(Event::SREM, from);
+    cx.changed(Event::SMOVED, from);
     leave_if_empty(cx, source, from);
     let added = match cx.db().peek(to) {
         None => {
