@@ -59,9 +59,11 @@ pub(super) fn swapdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     let b = number("ERR invalid second DB index")?;
     let index = |number| cx.keyspace.index_of(number).ok_or(CmdError::DbRange);
     let (a, b) = (index(a)?, index(b)?);
-    cx.keyspace.swap(a, b);
     cx.effects.dirty += 1;
-    cx.effects.sweeps.push(Sweep::Swapped(a, b));
+    if a != b {
+        cx.keyspace.swap(a, b);
+        cx.effects.sweeps.push(Sweep::Swapped(a, b));
+    }
     reply.ok()
 }
 

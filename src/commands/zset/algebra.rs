@@ -222,7 +222,8 @@ fn common(
             let Some(score) = other.score(member) else {
                 return true;
             };
-            sum = aggregate.join(sum, weighted(*weight, score));
+            // Only the first product is freed of NaN; Redis lets others spoil a sum.
+            sum = aggregate.join(sum, weight * score);
         }
         show(member, sum)
     });

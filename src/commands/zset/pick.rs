@@ -84,7 +84,7 @@ pub(super) fn zrandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     let len = set.len();
     let wanted = count.unsigned_abs() as usize;
     if count > 0 && wanted >= len {
-        return answer(&set, 0..len, false, with_scores, reply);
+        return answer(&set, 0..len, true, with_scores, reply);
     }
     let flat = with_scores && reply.resp == Resp::V2;
     reply.array(wanted * (1 + flat as usize))?;
