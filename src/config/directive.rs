@@ -57,6 +57,8 @@ pub enum Apply {
     Eviction,
     /// The encoding thresholds of the keyspace.
     Encodings,
+    /// What clients may have waiting.
+    OutputLimits,
     /// The lengths and limits of slow log, latency monitor and latency tracking.
     Observe,
     /// The length of the ACL log, and what new users get.

@@ -52,6 +52,12 @@ impl Server {
             Apply::AppendOnly => self.apply_append_only()?,
             Apply::Eviction => self.apply_aging(),
             Apply::Encodings => self.apply_tuning(),
+            Apply::OutputLimits => {
+                self.apply_tuning();
+                for (_, client) in self.clients.iter_mut() {
+                    client.output.buffer.judge_anew();
+                }
+            }
             Apply::NotifyEvents => self.refresh_interest(),
             Apply::Observe => {
                 let c = &self.config;

@@ -4,10 +4,13 @@
 //! most: a buffer is noted when it is given back, and those still in use are looked at by cron, each
 //! client about once a second. A peak is forgotten after eight seconds, as in Redis.
 //!
-//! A client whose request came in pieces keeps its query buffer; the same look trims it.
+//! A client whose request came in pieces keeps its query buffer; the same look trims it. It also
+//! lets the size of its reply buffer follow what was used of it, and holds a client that is owed
+//! much against its limits: who does not read for long is cut off even if nothing new is said.
 
 use super::Server;
 use super::clients::Client;
+use super::reply_buffer::Resized;
 
 /// Seconds a peak is remembered.
 const SECONDS: usize = 8;
@@ -48,13 +51,31 @@ impl RecentPeak {
     }
 }
 
+/// Milliseconds after which the peak of a reply buffer is forgotten.
+pub const FORGET_PEAK_MS: u64 = 5_000;
+
 /// See the head of this file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RecentBuffers {
     pub input: RecentPeak,
     pub output: RecentPeak,
+    /// Sizes of reply buffers follow their use.
+    pub resizes: bool,
+    pub forget_peak_ms: Option<u64>,
     /// The slot of the client looked at last.
     cursor: usize,
+}
+
+impl Default for RecentBuffers {
+    fn default() -> Self {
+        RecentBuffers {
+            input: RecentPeak::default(),
+            output: RecentPeak::default(),
+            resizes: true,
+            forget_peak_ms: Some(FORGET_PEAK_MS),
+            cursor: 0,
+        }
+    }
 }
 
 impl RecentBuffers {
@@ -81,6 +102,21 @@ impl Server {
                 continue;
             };
             recent.look_at(client);
+            if recent.resizes {
+                let owed = client.output.pending();
+                let buffer = &mut client.output.buffer;
+                match buffer.tend(owed, now_ms, recent.forget_peak_ms) {
+                    Resized::No => {}
+                    Resized::Shrunk => self.stats.reply_buffer_shrinks += 1,
+                    Resized::Grown => self.stats.reply_buffer_expands += 1,
+                }
+            }
+            if client.output.buffer.has_list() {
+                self.clients.bulky.push(recent.cursor);
+            }
+            let Some(client) = self.clients.get_mut(recent.cursor) else {
+                continue;
+            };
             let silent_ms = now_ms.saturating_sub(client.session.last_active_ms);
             if let Some(query) = &mut client.query
                 && !query.trim(silent_ms > SILENT_MS)
@@ -95,6 +131,7 @@ impl Server {
         recent.input.turn(second);
         recent.output.turn(second);
         self.clients.recent_buffers = recent;
+        self.judge_bulky();
     }
 }
 

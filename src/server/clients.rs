@@ -17,8 +17,6 @@ use slab::Slab;
 pub const QUERY_BYTES: usize = 16 << 10;
 /// Bytes of output a client may keep between answers.
 const KEEP_OUTPUT: usize = 16 << 10;
-/// Output from this size on is held against the limits when others add to it.
-const BULKY: usize = 64 << 10;
 /// Buffers kept for the next client that needs one.
 const POOLED: usize = 64;
 
@@ -57,7 +55,7 @@ pub struct Clients {
     pub closing: Vec<usize>,
     /// Slots of clients that may go on with what they have sent.
     pub waking: Vec<usize>,
-    /// Slots of clients whose output grew large by what others sent.
+    /// Slots of clients whose output may have reached a limit by what others sent.
     pub bulky: Vec<usize>,
     /// What was sent to clients that are being served.
     pub mail: Vec<Mail>,
@@ -208,7 +206,7 @@ impl Clients {
         let client = self.slots.get_mut(slot).and_then(|c| c.as_deref_mut());
         let Some(client) = client else { return };
         Clients::will_write(&mut self.writing, slot, client);
-        if client.output.pending() > BULKY {
+        if client.output.buffer.alarms(client.output.pending()) {
             self.bulky.push(slot);
         }
     }

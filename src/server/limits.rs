@@ -12,8 +12,6 @@ use crate::config::OutputLimit;
 /// What somebody who has not authenticated may have waiting, in bytes: answers to strangers are
 /// short, and whoever does not read them is not waited for.
 const STRANGER_QUERY: usize = 1 << 20;
-/// As in Redis, whose buffer for short answers is that large.
-const STRANGER_OUTPUT: usize = 16 << 10;
 
 impl Server {
     /// Ends a client whose unfinished request has grown past `client-query-buffer-limit`.
@@ -40,15 +38,18 @@ impl Server {
     #[inline]
     pub fn check_output_limit(&mut self, client: &mut Client) {
         let pending = client.output.pending();
-        if pending <= STRANGER_OUTPUT || client.session.ending == Ending::Now {
+        if client.output.buffer.holds(pending) || client.session.ending == Ending::Now {
             client.over_soft_limit_ms = None;
             return;
         }
-        self.judge_output(client, pending as u64);
+        self.judge_output(client, pending);
     }
 
     #[cold]
-    fn judge_output(&mut self, client: &mut Client, pending: u64) {
+    fn judge_output(&mut self, client: &mut Client, pending: usize) {
+        let buffer = &mut client.output.buffer;
+        buffer.note(pending);
+        let counted = buffer.counted(pending) as u64;
         let [normal, _, pubsub] = self.config.client_output_buffer_limit;
         let limit = match client.is_subscriber() {
             true => pubsub,
@@ -59,14 +60,17 @@ impl Server {
             soft_bytes,
             soft_seconds,
         } = limit;
-        let over_hard = hard_bytes > 0 && pending >= hard_bytes;
+        let over_hard = hard_bytes > 0 && counted >= hard_bytes;
         if over_hard || !client.session.authenticated {
             return self.end_slow_reader(client);
         }
-        if soft_bytes == 0 || pending < soft_bytes {
+        if soft_bytes == 0 || counted < soft_bytes {
+            let limits = [hard_bytes, soft_bytes].into_iter();
+            client.output.buffer.judged(limits.filter(|&n| n > 0).min());
             client.over_soft_limit_ms = None;
             return;
         }
+        client.output.buffer.judge_anew();
         let now_ms = self.clock.mono_ms();
         let patience_ms = u64::from(soft_seconds) * 1000;
         match client.over_soft_limit_ms {

@@ -23,6 +23,7 @@ pub mod pause;
 pub mod propagate;
 pub mod publish;
 pub mod redact;
+pub mod reply_buffer;
 pub mod scripts;
 pub mod session;
 pub mod shutdown;

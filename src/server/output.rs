@@ -10,6 +10,7 @@
 //!
 //! A client that is only answered has no shared messages, and then this is a plain buffer.
 
+use super::reply_buffer::ReplyBuffer;
 use crate::net::Link;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -36,6 +37,7 @@ pub struct Output {
     pub sent: usize,
     shared: VecDeque<Segment>,
     shared_bytes: usize,
+    pub buffer: ReplyBuffer,
 }
 
 impl Output {
@@ -62,9 +64,17 @@ impl Output {
     /// and whether that was all there was to try.
     #[inline]
     pub fn send(&mut self, link: &Link, max: usize) -> io::Result<(usize, bool)> {
-        if !self.shared.is_empty() {
-            return self.send_pieces(link, max);
-        }
+        self.buffer.note(self.pending());
+        let (n, all) = match self.shared.is_empty() {
+            true => self.send_bytes(link, max)?,
+            false => self.send_pieces(link, max)?,
+        };
+        self.buffer.sent(n, self.pending());
+        Ok((n, all))
+    }
+
+    #[inline(always)]
+    fn send_bytes(&mut self, link: &Link, max: usize) -> io::Result<(usize, bool)> {
         let end = self.bytes.len().min(self.sent + max);
         let n = link.write(&self.bytes[self.sent..end])?;
         self.sent += n;

@@ -1,6 +1,7 @@
 //! Who is calling: what the server remembers of a connection apart from its bytes.
 
 use super::clients::Output;
+use super::reply_buffer::ReplyBuffer;
 use super::unblock::Parked;
 use crate::keyspace::DbIndex;
 use crate::multi::Transaction;
@@ -86,6 +87,7 @@ pub struct Wire {
     /// Answers not sent yet.
     pub output: usize,
     pub output_capacity: usize,
+    pub buffer: ReplyBuffer,
 }
 
 impl Wire {
@@ -97,6 +99,7 @@ impl Wire {
             arguments: query.argument_bytes(),
             output: output.pending(),
             output_capacity: output.held(),
+            buffer: output.buffer,
         }
     }
 }

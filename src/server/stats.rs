@@ -55,6 +55,8 @@ pub struct Stats {
     pub query_limit_disconnections: u64,
     pub output_limit_disconnections: u64,
     pub evicted_clients: u64,
+    pub reply_buffer_shrinks: u64,
+    pub reply_buffer_expands: u64,
     pub auth_denied: u64,
     pub expire_cycle_us: u64,
     pub ops_rate: Rate,

@@ -1,7 +1,7 @@
 //! Started from a configuration: how many clients, which sockets, which names.
 
 use super::text;
-use crate::support::client::{Client, Value};
+use crate::support::client::{Client, Value, encode};
 use crate::support::server::Server;
 use redis::Commands;
 
@@ -82,6 +82,94 @@ fn sigterm_ends_it_well() {
     assert_eq!(server.wait().code(), Some(0));
     assert!(super::is_closed(&mut client));
     assert!(server.log().contains("bye bye"), "{}", server.log());
+}
+
+/// Publishes `times` messages of `bytes` at once, so that nobody has time to read in between.
+fn publish(client: &mut Client, bytes: usize, times: usize) {
+    let message = encode(&["PUBLISH".to_owned(), "ch".to_owned(), "x".repeat(bytes)]);
+    client
+        .send_raw(&message.repeat(times))
+        .expect("the server reads");
+    (0..times).for_each(|_| assert!(client.reply().as_int().is_some()));
+}
+
+fn limit(client: &mut Client, limit: &str) {
+    let words = ["CONFIG", "SET", "client-output-buffer-limit", limit];
+    assert_eq!(client.call(&words).text(), "OK");
+}
+
+fn subscriber(server: &Server) -> Client {
+    let mut client = server.client();
+    client.run("CLIENT SETNAME listener");
+    client.run("SUBSCRIBE ch");
+    client
+}
+
+/// What CLIENT LIST says of the client named `listener`.
+fn listener(client: &mut Client, field: &str) -> String {
+    let list = text(client, "CLIENT LIST");
+    let line = list.lines().find(|line| line.contains("name=listener "));
+    line.map_or(String::new(), |line| super::field(line, field).to_owned())
+}
+
+#[test]
+fn a_small_limit_counts_what_exceeds_the_reply_buffer() {
+    let server = Server::ours().start();
+    let mut client = server.client();
+    limit(&mut client, "pubsub 2000 0 0");
+    let mut patient = subscriber(&server);
+    publish(&mut client, 1_000, 10);
+    for _ in 0..10 {
+        assert_eq!(patient.reply().items()[2].text().len(), 1_000);
+    }
+    publish(&mut client, 17_000, 1);
+    assert!(super::is_closed(&mut patient));
+    let stats = text(&mut client, "INFO stats");
+    assert!(
+        stats.contains("client_output_buffer_limit_disconnections:1\r"),
+        "{stats}"
+    );
+}
+
+#[test]
+fn a_limit_that_shrinks_holds_for_what_is_owed_already() {
+    let server = Server::ours().start();
+    let mut client = server.client();
+    let _deaf = subscriber(&server);
+    limit(&mut client, "pubsub 0 0 0");
+    publish(&mut client, 100_000, 100);
+    assert_ne!(listener(&mut client, "omem"), "0");
+    limit(&mut client, "pubsub 100000 0 0");
+    super::wait_until("it is cut off", || listener(&mut client, "omem").is_empty());
+}
+
+#[test]
+fn a_soft_limit_holds_even_if_nothing_more_is_said() {
+    let server = Server::ours().start();
+    let mut client = server.client();
+    let _deaf = subscriber(&server);
+    limit(&mut client, "pubsub 0 100000 1");
+    publish(&mut client, 100_000, 100);
+    assert_ne!(listener(&mut client, "omem"), "");
+    super::wait_until("it is cut off", || listener(&mut client, "omem").is_empty());
+}
+
+#[test]
+fn the_reply_buffer_follows_its_use() {
+    let server = Server::ours()
+        .with(&["--enable-debug-command", "yes"])
+        .start();
+    let mut client = server.client();
+    let mut other = server.client();
+    other.run("CLIENT SETNAME listener");
+    assert_eq!(listener(&mut client, "rbs"), "16384");
+    super::wait_until("it shrinks", || listener(&mut client, "rbs") == "1024");
+    client.run("DEBUG REPLYBUFFER PEAK-RESET-TIME NEVER");
+    client.run("SETRANGE big 40000 x");
+    super::wait_until("it grows", || {
+        other.run("GET big");
+        listener(&mut client, "rbs") == "16384"
+    });
 }
 
 #[test]

@@ -62,6 +62,29 @@ fn a_monitor_only_watches_until_it_resets() {
 }
 
 #[test]
+fn a_monitor_that_does_not_read_is_cut_off_as_a_normal_client() {
+    let (server, mut client) = server_and_client();
+    let mut monitor = server.client();
+    monitor.run("MONITOR");
+    client.call(&[
+        "CONFIG",
+        "SET",
+        "client-output-buffer-limit",
+        "normal 200000 0 0",
+    ]);
+    let word = "x".repeat(100_000);
+    // The socket takes some before anything has to wait.
+    super::wait_until("it is cut off", || {
+        client.call(&["PING", &word]);
+        text(&mut client, "CLIENT LIST").lines().count() == 1
+    });
+    let stats = text(&mut client, "INFO stats");
+    assert!(stats.contains("client_output_buffer_limit_disconnections:1\r"));
+    assert!(server.log().contains("cmd=monitor"), "{}", server.log());
+    assert_eq!(text(&mut client, "PING"), "PONG");
+}
+
+#[test]
 fn a_monitor_that_leaves_is_forgotten() {
     let (server, mut client) = server_and_client();
     let mut monitor = server.client();

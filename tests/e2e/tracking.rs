@@ -54,6 +54,62 @@ fn prefixes_are_broadcast_once_per_turn() {
 }
 
 #[test]
+fn who_hears_both_hears_them_in_the_order_of_redis() {
+    let (server, mut client) = server_and_client();
+    client.run("CONFIG SET notify-keyspace-events KA");
+    let mut heard = cache(&server, "");
+    heard.run("PSUBSCRIBE __keyspace*");
+    // The last words of all that is pushed until an answer comes.
+    let mut pushed = |line: &str| -> String {
+        heard.send(line.split(' ').collect::<Vec<_>>().as_slice());
+        let mut words = String::new();
+        while let Value::Push(items) = heard.reply() {
+            words += &items.last().expect("a push has words").text();
+            words += " ";
+        }
+        words
+    };
+    let mut order = |setup: &str, command: &str| -> String {
+        client.run(setup);
+        pushed("TOUCH k l");
+        client.run(command);
+        pushed("PING")
+    };
+    let said = order("RPUSH l x", "LPOP l");
+    assert!(said.starts_with("lpop del Array"), "{said}");
+    let said = order("SET k 1", "DEL k");
+    assert!(
+        said.starts_with("Array") && said.ends_with("del "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_redirection_ends_when_tracking_begins_anew() {
+    let (server, mut client) = server_and_client();
+    let mut heard = server.client();
+    let heard_id = id(&mut heard);
+    heard.run("SUBSCRIBE __redis__:invalidate");
+    client.run(&format!("CLIENT TRACKING ON REDIRECT {heard_id}"));
+    for line in ["GET a", "MULTI", "SET a 1", "CLIENT TRACKING OFF", "EXEC"] {
+        client.run(line);
+    }
+    assert_eq!(heard.reply().items()[2].items()[0].text(), "a");
+}
+
+#[test]
+fn a_flush_is_told_to_its_author_last() {
+    let server = Server::ours().start();
+    let mut author = cache(&server, "");
+    let author_id = id(&mut author);
+    let mut other = server.client();
+    other.run(&format!("CLIENT TRACKING ON REDIRECT {author_id}"));
+    assert_eq!(text(&mut author, "FLUSHDB ASYNC"), "OK");
+    let nulls = [author.reply(), author.reply()].map(|push| push.items()[1].clone());
+    assert_eq!(nulls, [Value::NilBulk, Value::Null]);
+}
+
+#[test]
 fn resp2_is_told_through_a_subscriber() {
     let (server, mut client) = server_and_client();
     let mut heard = server.client();

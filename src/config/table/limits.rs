@@ -19,7 +19,7 @@ pub static TABLE: &[Directive] = &[
         &special::CLIENT_OUTPUT_BUFFER_LIMIT,
     )
     .multi()
-    .apply(Apply::Encodings),
+    .apply(Apply::OutputLimits),
     memory(
         "client-query-buffer-limit",
         1 << 30,

@@ -9,9 +9,6 @@ use crate::server::clients::Client;
 use crate::server::session::{Ending, Session, Special};
 use std::fmt::Write;
 
-/// Output up to this size counts as one buffer, what goes beyond it as a list of such buffers.
-const OUTPUT_CHUNK: usize = 16 << 10;
-
 /// CLIENT INFO.
 pub(super) fn client_info(
     server: &mut Server,
@@ -63,7 +60,7 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
     let command = s
         .last_command
         .map_or("NULL", |number| &server.table[number].full_name);
-    let listed = wire.output.saturating_sub(OUTPUT_CHUNK);
+    let listed = wire.buffer.listed(wire.output);
     let held = wire.query + wire.query_free + wire.output_capacity;
     let parked = s
         .parked
@@ -99,13 +96,14 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
     );
     let _ = writeln!(
         line,
-        "rbs={} rbp={} obl={} oll={} omem={listed} tot-mem={} events={} cmd={command} user={} \
+        "rbs={} rbp={} obl={} oll={} omem={} tot-mem={} events={} cmd={command} user={} \
          redir={} resp={} lib-name={} lib-ver={} io-thread=0 tot-net-in={} tot-net-out={} \
          tot-cmds={}",
-        wire.output_capacity,
-        wire.output,
+        wire.buffer.size(),
+        wire.buffer.peak().max(wire.output - listed),
         wire.output - listed,
-        listed.div_ceil(OUTPUT_CHUNK),
+        wire.buffer.blocks(wire.output),
+        wire.buffer.counted(wire.output),
         size_of::<Client>() + held + argv_bytes - parked + server.session_bytes(s),
         if wire.output > 0 { "rw" } else { "r" },
         s.user,

@@ -436,6 +436,7 @@ fn seen(client: &Client) -> Seen<'_> {
             None => Wire {
                 output: client.output.pending(),
                 output_capacity: client.output.held(),
+                buffer: client.output.buffer,
                 ..Wire::default()
             },
         },

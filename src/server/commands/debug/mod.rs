@@ -115,7 +115,8 @@ static TOOLS: &[Tool] = &[
         "    that fit no node."]),
     tool("REPLYBUFFER", 2..=2, state::reply_buffer, &[
         "REPLYBUFFER <PEAK-RESET-TIME|RESIZING> <value>",
-        "    Accepted; buffers of answers are handed back after every answer."]),
+        "    How long a peak of a reply buffer is remembered, in milliseconds, or never, or reset;",
+        "    whether sizes of reply buffers follow what is used of them."]),
     tool("SDSLEN", 1..=1, data::sdslen, &[
         "SDSLEN <key>", "    Lengths and spare room of a key and its string."]),
     tool("SEED", 1..=1, state::seed, &[

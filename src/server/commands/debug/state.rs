@@ -6,6 +6,7 @@ use crate::algo::rng::Rng;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::Extent;
 use crate::server::Server;
+use crate::server::buffers::FORGET_PEAK_MS;
 use crate::server::clients::Client;
 use crate::server::commands::config;
 use crate::server::session::Session;
@@ -140,17 +141,22 @@ pub(super) fn log(
 
 /// DEBUG REPLYBUFFER PEAK-RESET-TIME value | RESIZING value.
 pub(super) fn reply_buffer(
-    _: &mut Server,
+    server: &mut Server,
     _: &mut Session,
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
+    let recent = &mut server.clients.recent_buffers;
     if args.word("PEAK-RESET-TIME") {
-        if !args.word("NEVER") && !args.word("RESET") {
-            args.int()?;
-        }
-    } else if !args.word("RESIZING") {
-        return Err(CmdError::wrong_form("DEBUG", b"replybuffer"));
+        recent.forget_peak_ms = match () {
+            () if args.word("NEVER") => None,
+            () if args.word("RESET") => Some(FORGET_PEAK_MS),
+            () => u64::try_from(args.int()?).ok(),
+        };
+    } else if args.word("RESIZING") {
+        recent.resizes = switch(args.bytes());
+    } else {
+        return Err(CmdError::wrong_form("DEBUG", args.argv().at(1)));
     }
     reply.ok()
 }

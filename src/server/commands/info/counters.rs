@@ -30,7 +30,8 @@ pub fn stats(server: &Server, text: &mut Text) {
         "client_output_buffer_limit_disconnections",
         server.stats.output_limit_disconnections,
     );
-    text.lines(&["reply_buffer_shrinks", "reply_buffer_expands"], 0);
+    text.line("reply_buffer_shrinks", server.stats.reply_buffer_shrinks);
+    text.line("reply_buffer_expands", server.stats.reply_buffer_expands);
     turns(server, text);
     text.line("acl_access_denied_auth", server.stats.auth_denied);
     text.lines(
