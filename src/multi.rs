@@ -42,6 +42,8 @@ pub struct Transaction {
     /// What the queued commands are together.
     pub flags: Flags,
     argument_bytes: usize,
+    /// Memory that they take.
+    held_bytes: usize,
 }
 
 impl Default for Transaction {
@@ -52,6 +54,7 @@ impl Default for Transaction {
             failed: false,
             flags: Flags::NONE,
             argument_bytes: 0,
+            held_bytes: 0,
         }
     }
 }
@@ -59,14 +62,17 @@ impl Default for Transaction {
 impl Transaction {
     pub fn push(&mut self, command: Queued, flags: Flags) {
         self.flags = self.flags | flags;
-        self.argument_bytes += command.argv.bytes();
+        // As Redis counts: what was sent, and a pointer to each argument.
+        let argv = command.argv.as_argv();
+        self.argument_bytes += argv.iter().map(|arg| arg.len() + 8).sum::<usize>();
+        self.held_bytes += command.argv.bytes();
         self.queue.push(command);
         self.len += 1;
     }
 
     /// The commands, to be run now.
     pub fn take(&mut self) -> Vec<Queued> {
-        self.argument_bytes = 0;
+        (self.argument_bytes, self.held_bytes) = (0, 0);
         std::mem::take(&mut self.queue)
     }
 
@@ -85,7 +91,7 @@ impl Transaction {
 
     /// Bytes held, for memory accounting.
     pub fn bytes(&self) -> usize {
-        self.argument_bytes + self.queue.capacity() * size_of::<Queued>()
+        self.held_bytes + self.queue.capacity() * size_of::<Queued>()
     }
 }
 

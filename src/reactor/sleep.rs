@@ -16,7 +16,6 @@ impl Reactor {
     /// In this order: the log of writes, so that what is acknowledged is in it; answers; the end of
     /// those who leave.
     pub(super) fn before_sleep(&mut self) {
-        self.server.limit_tracking();
         self.server.broadcast_invalid();
         self.server.flush_before_answers();
         self.server.write_all();

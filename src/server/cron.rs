@@ -153,6 +153,7 @@ impl Server {
         stats.turn_rate.sample(stats.turns, now_ms);
         stats.turn_us_rate.sample(stats.turns_us, now_ms);
         self.sample_buffers();
+        self.limit_tracking();
         self.tend_persistence();
         if let Some(signal) = self.life.asked_to_stop.take() {
             self.stop_by_signal(signal);

@@ -15,8 +15,8 @@ use bytes::Bytes;
 /// Where invalidations go in RESP2.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
 
-/// Keys given up per turn of the loop when there are too many, and so much more for each turn in
-/// which that was not enough. The numbers are those of Redis.
+/// Keys given up at once when there are too many, and so much more for each time that was not
+/// enough. The numbers are those of Redis.
 const GIVEN_UP: usize = 100;
 
 impl Server {
@@ -168,13 +168,22 @@ impl Server {
         self.judge_bulky();
     }
 
-    /// Gives up what was remembered of keys beyond `tracking-table-max-keys`.
-    pub fn limit_tracking(&mut self) {
+    /// Whether more keys are remembered than `tracking-table-max-keys` allows.
+    #[inline]
+    pub fn remembers_too_much(&self) -> bool {
         let max = self.config.tracking_table_max_keys as usize;
-        if max == 0 || self.tracking.keys() <= max {
+        max != 0 && self.tracking.keys() > max
+    }
+
+    /// Gives up what was remembered of keys beyond `tracking-table-max-keys`: before a command runs,
+    /// and in cron.
+    #[cold]
+    pub fn limit_tracking(&mut self) {
+        if !self.remembers_too_much() {
             self.life.tracking_overruns = 0;
             return;
         }
+        let max = self.config.tracking_table_max_keys as usize;
         let effort = GIVEN_UP * (self.life.tracking_overruns + 1);
         for _ in 0..effort {
             let Some(key) = self.tracking.oldest_beyond(max) else {

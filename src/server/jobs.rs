@@ -470,6 +470,12 @@ impl Server {
                 "AOF was enabled but there is already another background operation. An AOF \
                  background was scheduled to start when possible."
             );
+        } else if self.unit.depth > 1 {
+            self.persist.aof.rewrites.scheduled = true;
+            log::info!(
+                "AOF was enabled during a transaction. An AOF background was scheduled to start \
+                 when possible."
+            );
         } else if self.start_rewrite().is_err() {
             self.persist.aof.switch_off();
             log::warn!(

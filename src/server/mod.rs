@@ -129,7 +129,7 @@ pub struct Life {
     pub attendant: Option<Box<dyn scripts::Attendant>>,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
-    /// Turns in a row in which the table of cached keys was too large.
+    /// Looks in a row at which the table of cached keys was too large.
     pub tracking_overruns: usize,
 }
 
@@ -325,6 +325,10 @@ impl Server {
                     .prefetch_entry(tag.hash);
             }
             let tag = query.tag(0).unwrap_or_default();
+            if self.gates.0 & Gates::TRACKED != 0 && self.remembers_too_much() {
+                self.limit_tracking();
+                self.clients.take_mail(output, session, 0);
+            }
             let start = output.bytes.len();
             let mut reply = Reply::new(&mut output.bytes, session.resp);
             let done = self.execute(session, argv, tag, &mut reply);

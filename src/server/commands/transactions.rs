@@ -244,7 +244,9 @@ impl Server {
     fn run_queue(&mut self, session: &mut Session, queue: Vec<Queued>, reply: &mut Reply) {
         let began = self.life.stamp;
         let denied = std::mem::replace(&mut session.deny_blocking, true);
-        let _ = reply.array(queue.len());
+        if !session.reply_mode.is_silent() {
+            let _ = reply.array(queue.len());
+        }
         for command in &queue {
             let silent = session.reply_mode.is_silent();
             let start = reply.deferred();
