@@ -478,9 +478,13 @@ fn is_past(command: &Command) -> bool {
     })
 }
 
-/// A cursor that no SCAN gave finds what a table with a random seed has there.
+/// A cursor that no SCAN gave finds what a table with a random seed has there; and what was to be
+/// refused may have become a draw.
 fn is_lost(command: &Command) -> bool {
-    command[0].eq_ignore_ascii_case(b"SCAN") && command.get(1).is_some_and(|at| at.len() > 2)
+    let name = String::from_utf8_lossy(&command[0]).to_uppercase();
+    name == "SCAN" && command.get(1).is_some_and(|at| at.len() > 2)
+        || name.contains("RAND")
+        || name == "SPOP" && command.len() == 2
 }
 
 /// A step as the report shows it: long words are cut.
