@@ -27,6 +27,35 @@ fn nothing_runs_before_exec_and_all_of_it_then() {
 }
 
 #[test]
+fn who_is_silent_hears_only_what_follows_reply_on() {
+    let (_server, mut client) = server_and_client();
+    for line in [
+        "CLIENT REPLY OFF",
+        "MULTI",
+        "PING",
+        "CLIENT REPLY ON",
+        "EXEC",
+    ] {
+        client.send(&line.split(' ').collect::<Vec<_>>());
+    }
+    // Not even the count of answers.
+    assert_eq!(text(&mut client, "ECHO x"), "OK");
+    assert_eq!(client.reply(), bulk("x"));
+}
+
+#[test]
+fn the_queue_counts_what_was_sent_and_a_pointer_to_each_argument() {
+    let (server, mut client) = server_and_client();
+    let mut other = server.client();
+    let me = id(&mut client);
+    client.run("MULTI");
+    client.run("SET key value");
+    client.run("GET key");
+    let line = text(&mut other, &format!("CLIENT LIST ID {me}"));
+    assert_eq!(field(&line, "multi-mem"), "57");
+}
+
+#[test]
 fn a_watched_key_that_changed_stops_it() {
     let (server, mut client) = server_and_client();
     let mut other = server.client();
