@@ -19,6 +19,9 @@ impl Reactor {
         self.server.limit_tracking();
         self.server.broadcast_invalid();
         self.server.flush_before_answers();
+        if self.server.is_lost() {
+            return;
+        }
         self.server.write_all();
         self.server.evict_clients();
         if !self.server.clients.closing.is_empty() {
