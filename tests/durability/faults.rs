@@ -370,9 +370,12 @@ fn a_rewrite_that_fails() {
     );
 }
 
+/// Limits the length of a server's files.
+type Limit = dyn Fn(&Patient, &str);
+
 /// Ours with these options, and a limit on the length of its files from some moment on; the real
 /// one ends by the signal that says so.
-fn limited(options: &[&str], story: fn(&mut Patient, &dyn Fn(&Patient, &str))) {
+fn limited(options: &[&str], story: fn(&mut Patient, &Limit)) {
     let Some(library) = library() else { return };
     if Command::new("prlimit").arg("--version").output().is_err() {
         return eprintln!("skipped: no prlimit here");
