@@ -252,10 +252,12 @@ fn compare(pair: &Pair, manner: Manner, commands: &[(Compare, Command)]) -> Opti
     None
 }
 
+type Commands = [(Compare, Command)];
+
 /// Leaves out commands, last first, as long as `differs` at the last one.
 fn shrink(
     commands: &[(Compare, Command)],
-    differs: &dyn Fn(&[(Compare, Command)]) -> bool,
+    differs: &dyn Fn(&Commands) -> bool,
 ) -> Vec<(Compare, Command)> {
     let mut kept = commands.to_vec();
     let mut step = kept.len() / 2;
