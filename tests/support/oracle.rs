@@ -52,17 +52,6 @@ pub fn redis() -> Option<PathBuf> {
     Some(path)
 }
 
-/// The Redis of the distribution, 7.0.15 in Debian 12. Its tools are the server under another name.
-pub fn debian() -> Option<PathBuf> {
-    let tool = PathBuf::from("/usr/bin/redis-check-rdb");
-    let link = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("redis-server");
-    if tool.exists() && !link.exists() {
-        // Another test may have been quicker.
-        let _ = std::os::unix::fs::symlink(&tool, &link);
-    }
-    Some(link).filter(|link| version(link).contains("v=7."))
-}
-
 /// Valkey 9.1.2, if it is here.
 pub fn valkey() -> Option<PathBuf> {
     installed("VALKEY_SERVER", "valkey-server-9.1").filter(|path| !version(path).is_empty())
