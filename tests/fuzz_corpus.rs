@@ -57,6 +57,11 @@ fn hyperloglog() {
 }
 
 #[test]
+fn snapshots() {
+    run("snapshot", checks::snapshot);
+}
+
+#[test]
 fn intsets() {
     run("intset", checks::intset);
 }

@@ -45,6 +45,9 @@ pub struct Tuning {
     /// Whether DEL and overwrites free on the helper thread regardless of size.
     pub lazy_user_del: bool,
     pub lazy_user_flush: bool,
+    /// Whether what has expired, and what commands delete by themselves, is said to be unlinked.
+    pub lazy_expire: bool,
+    pub lazy_server_del: bool,
     // Up to where a collection keeps its compact encoding: elements, and bytes of one element.
     pub hash_max_listpack_entries: usize,
     pub hash_max_listpack_value: usize,
@@ -83,12 +86,31 @@ pub enum Sanitize {
     Clients,
 }
 
+/// The command by which replicas and the log are told that a key is gone.
+fn word_for_gone(lazily: bool) -> &'static [u8] {
+    if lazily { b"UNLINK" } else { b"DEL" }
+}
+
+impl Tuning {
+    /// For a key whose deadline has passed.
+    pub fn word_for_expired(&self) -> &'static [u8] {
+        word_for_gone(self.lazy_expire)
+    }
+
+    /// For a key that a command deletes as part of something else.
+    pub fn word_for_deleted(&self) -> &'static [u8] {
+        word_for_gone(self.lazy_server_del)
+    }
+}
+
 impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             max_string: 512 << 20,
             lazy_user_del: false,
             lazy_user_flush: false,
+            lazy_expire: false,
+            lazy_server_del: false,
             hash_max_listpack_entries: 512,
             hash_max_listpack_value: 64,
             set_max_intset_entries: 512,

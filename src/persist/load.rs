@@ -96,6 +96,8 @@ pub struct Loading {
     pub used_memory: u64,
     /// It is a log: the end of a part is told.
     pub is_log: bool,
+    /// It is no start: somebody has the data loaded once more.
+    pub again: bool,
     /// The log was shortened, or is empty.
     pub cut: bool,
 }
@@ -106,6 +108,7 @@ impl Loading {
         Loading {
             total_bytes: parts.iter().map(len).sum(),
             is_log: parts.iter().any(|part| part.role != Role::Snapshot),
+            again: false,
             parts: parts.into(),
             current: None,
             stage: Stage::Between,
@@ -463,6 +466,7 @@ impl Loading {
         let seconds = (clock::mono_us() - self.part_us) as f64 / 1e6;
         let name = self.file_name();
         match self.current.as_ref().map(|part| part.role) {
+            _ if bytes == 0 => {}
             Some(Role::Base) => log::info!("DB loaded from base file {name}: {seconds:.3} seconds"),
             Some(Role::Increment) => {
                 log::info!("DB loaded from incr file {name}: {seconds:.3} seconds");

@@ -166,7 +166,10 @@ pub fn save(
             return Err(SaveFailed);
         }
         Err(Step::Write(what, error)) => {
-            log::warn!("Write error saving DB on disk({what}): {}", reason(&error));
+            log::warn!(
+                "Write error while saving DB to the disk({what}): {}",
+                reason(&error)
+            );
             let _ = fs::remove_file(&temporary);
             return Err(SaveFailed);
         }

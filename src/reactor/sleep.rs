@@ -18,6 +18,9 @@ impl Reactor {
     pub(super) fn before_sleep(&mut self) {
         self.server.broadcast_invalid();
         self.server.flush_before_answers();
+        if self.server.is_lost() {
+            return;
+        }
         self.server.write_all();
         self.server.evict_clients();
         if !self.server.clients.closing.is_empty() {

@@ -13,12 +13,11 @@ use crate::logging;
 use crate::persist::aof::flush::{self, Policy};
 use crate::persist::aof::{Aof, State, commands};
 use crate::persist::child::{ChildJob, Purpose};
+use crate::persist::reason;
 use crate::persist::save::{self, Aging, SaveFailed, SaveJob, Snapshot};
-use crate::persist::{here, reason};
 use crate::rdb::write::Style;
 use crate::sys::clock;
 use crate::sys::fork::{self, Exit, Report, Teller};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// A child could not be started; the log says why.
@@ -143,13 +142,15 @@ impl Server {
         if self.persist.child.is_some() {
             return Err(NotStarted);
         }
-        self.persist.aof.rewrites.count += 1;
         self.flush_aof(true);
-        if self.persist.aof.begin_increment().is_err() {
-            self.persist.aof.rewrites.last_failed = true;
-            self.persist.aof.rewrites.failures_in_a_row += 1;
+        if self.is_lost() {
             return Err(NotStarted);
         }
+        if self.persist.aof.begin_increment().is_err() {
+            self.persist.aof.rewrites.last_failed = true;
+            return Err(NotStarted);
+        }
+        self.persist.aof.rewrites.count += 1;
         let stamp = self.config.aof_timestamp_enabled;
         let job = RewriteJob {
             snapshot: self.snapshot(true),
@@ -401,6 +402,11 @@ impl Server {
         }
     }
 
+    /// Whether the server ends because it cannot keep its promises: then nothing is acknowledged.
+    pub fn is_lost(&self) -> bool {
+        self.life.exit.is_some_and(|code| code != 0)
+    }
+
     /// Writes the log and has it synced as configured.
     pub fn flush_aof(&mut self, force: bool) {
         if !self.persist.aof.is_on() {
@@ -531,26 +537,30 @@ fn write_base(
     progress: &mut dyn FnMut(u64),
 ) -> bool {
     let temporary = PathBuf::from(format!("temp-rewriteaof-{}.aof", std::process::id()));
-    let written = (|| {
-        let mut file = std::fs::File::create(&temporary)?;
-        let functions = &job.snapshot.functions;
-        match job.with_rdb {
-            true => save::write(keyspace, &mut file, &job.snapshot, progress)?,
-            false => {
-                commands::write(keyspace, &mut file, functions, job.stamp_s, progress)?;
-            }
-        }
-        file.flush()?;
-        crate::sys::file::fsync(&file)?;
-        std::fs::rename(&temporary, path)
-    })();
-    if let Err(error) = &written {
-        log::warn!(
-            "Write error writing append only file on disk: {} (in server root dir {})",
-            reason(error),
-            here()
-        );
+    let failed = |what: &str, error: std::io::Error| {
+        log::warn!("{what}: {}", reason(&error));
         let _ = std::fs::remove_file(&temporary);
+        false
+    };
+    let mut file = match std::fs::File::create(&temporary) {
+        Ok(file) => file,
+        Err(error) => {
+            let what = "Opening the temp file for AOF rewrite in rewriteAppendOnlyFile()";
+            return failed(what, error);
+        }
+    };
+    let functions = &job.snapshot.functions;
+    let written = match job.with_rdb {
+        true => save::write(keyspace, &mut file, &job.snapshot, progress),
+        false => commands::write(keyspace, &mut file, functions, job.stamp_s, progress),
+    };
+    let written = written.and_then(|()| crate::sys::file::fsync(&file));
+    if let Err(error) = written {
+        return failed("Write error writing append only file on disk", error);
     }
-    written.is_ok()
+    if let Err(error) = std::fs::rename(&temporary, path) {
+        let what = "Error moving temp append only file on the final destination";
+        return failed(what, error);
+    }
+    true
 }

@@ -228,6 +228,7 @@ impl Server {
     fn finish_loading(&mut self, loading: Loading) {
         let seconds = loading.seconds();
         match loading.is_log {
+            _ if loading.again => {}
             true => log::info!("DB loaded from append only file: {seconds:.3} seconds"),
             false => log::info!("DB loaded from disk: {seconds:.3} seconds"),
         }
@@ -288,6 +289,9 @@ impl Server {
     }
 
     fn load_it_all(&mut self) -> Result<(), Unloadable> {
+        if let Some(loading) = &mut self.persist.loading {
+            loading.again = true;
+        }
         let loaded = self.load_until(&mut || true);
         self.persist.loading = None;
         self.gates.set(Gates::LOADING, false);

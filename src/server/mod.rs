@@ -197,6 +197,8 @@ impl Server {
         tuning.max_string = c.proto_max_bulk_len as usize;
         tuning.lazy_user_del = c.lazyfree_lazy_user_del;
         tuning.lazy_user_flush = c.lazyfree_lazy_user_flush;
+        tuning.lazy_expire = c.lazyfree_lazy_expire;
+        tuning.lazy_server_del = c.lazyfree_lazy_server_del;
         tuning.hash_max_listpack_entries = c.hash_max_listpack_entries;
         tuning.hash_max_listpack_value = c.hash_max_listpack_value;
         tuning.set_max_intset_entries = c.set_max_intset_entries;

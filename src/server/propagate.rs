@@ -129,10 +129,7 @@ impl Server {
 
     /// A key left by itself.
     pub(super) fn propagate_departed(&mut self, db: DbIndex, key: &[u8]) {
-        let word = match self.config.lazyfree_lazy_expire {
-            true => b"UNLINK".as_slice(),
-            false => b"DEL",
-        };
+        let word = self.tuning.word_for_expired();
         self.propagate(db, [word, key].into_iter().collect(), Target::Everybody);
     }
 
@@ -280,7 +277,7 @@ mod tests {
         bench.server.clock.advance_ms(20);
         bench.run("INCR a");
         assert_eq!(bench.told(), ["MULTI; 0: DEL a; 0: INCR a; EXEC"]);
-        bench.server.config.lazyfree_lazy_expire = true;
+        bench.server.tuning.lazy_expire = true;
         bench.run("GET b");
         assert_eq!(bench.told(), ["0: UNLINK b"]);
     }

@@ -24,13 +24,8 @@ impl Server {
             Signal::Interrupt => self.config.shutdown_on_sigint,
         };
         if self.stop(flags).is_err() {
-            let name = signal.name();
             // The next INT is a first one again.
             signal::rearm();
-            log::warn!(
-                "{name} received but errors trying to shut down the server, check the logs for \
-                 more information"
-            );
         }
     }
 
@@ -49,7 +44,11 @@ impl Server {
     pub fn stop(&mut self, flags: ShutdownFlags) -> Result<(), Refused> {
         log::info!("User requested shutdown...");
         supervisor::sd_notify("STOPPING=1\n");
-        self.save_before_the_end(flags)?;
+        self.save_before_the_end(flags).inspect_err(|_| {
+            log::warn!(
+                "Errors trying to shut down the server. Check the logs for more information."
+            );
+        })?;
         self.leave_no_traces();
         log::warn!("Redis is now ready to exit, bye bye...");
         self.life.exit = Some(0);
@@ -97,7 +96,7 @@ impl Server {
         match self.save_now() {
             Ok(()) => Ok(()),
             Err(_) if flags.force => {
-                log::warn!("Error trying to save the DB, exiting anyway.");
+                log::warn!("Error trying to save the DB. Exit anyway.");
                 Ok(())
             }
             Err(_) => {

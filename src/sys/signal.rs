@@ -149,6 +149,7 @@ fn set_action(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
 }
 
 extern "C" fn on_child_killed(_signal: i32) {
+    log_line(b"Received SIGUSR1 in child, exiting now.");
     // SAFETY: _exit may be called from a signal handler.
     unsafe { libc::_exit(CHILD_KILLED_STATUS) }
 }

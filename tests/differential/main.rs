@@ -2,7 +2,7 @@
 //!
 //! Commands come from `families` through `grammar`, in batches that start on empty servers, half of
 //! them in RESP3. A difference is first shrunk to the commands it needs, then printed with its seed.
-//! `protocol` does the same with streams of bytes that are hardly commands any more.
+//! `logs` compares what the two write into their logs of commands; `protocol` does the same with streams of bytes that are hardly commands any more.
 //!
 //! REDWHEEL_DIFF_COMMANDS (20000) and REDWHEEL_DIFF_STREAMS (1500) say how much,
 //! REDWHEEL_DIFF_SEED where to start, REDWHEEL_DIFF_FAMILY which family alone.
@@ -14,6 +14,7 @@ mod families_lists;
 mod families_streams;
 mod families_zsets;
 mod grammar;
+mod logs;
 mod protocol;
 mod rng;
 mod scripts;
@@ -70,10 +71,14 @@ pub struct Pair {
 impl Pair {
     /// `None`, with a message, where there is no oracle.
     pub fn start() -> Option<Pair> {
+        Pair::start_with(DEBUG)
+    }
+
+    pub fn start_with(options: &[&str]) -> Option<Pair> {
         let redis = oracle::redis()?;
         Some(Pair {
-            ours: Server::ours().with(DEBUG).start(),
-            real: Server::of(&redis).with(DEBUG).start(),
+            ours: Server::ours().with(options).start(),
+            real: Server::of(&redis).with(options).start(),
         })
     }
 
@@ -247,8 +252,13 @@ fn compare(pair: &Pair, manner: Manner, commands: &[(Compare, Command)]) -> Opti
     None
 }
 
-/// Leaves out commands, last first, as long as the last one still makes a difference.
-fn shrink(pair: &Pair, manner: Manner, commands: &[(Compare, Command)]) -> Vec<(Compare, Command)> {
+type Commands = [(Compare, Command)];
+
+/// Leaves out commands, last first, as long as `differs` at the last one.
+fn shrink(
+    commands: &[(Compare, Command)],
+    differs: &dyn Fn(&Commands) -> bool,
+) -> Vec<(Compare, Command)> {
     let mut kept = commands.to_vec();
     let mut step = kept.len() / 2;
     let mut runs = 0;
@@ -259,7 +269,7 @@ fn shrink(pair: &Pair, manner: Manner, commands: &[(Compare, Command)]) -> Vec<(
             let mut fewer = kept.clone();
             fewer.drain(start..end);
             runs += 1;
-            if compare(pair, manner, &fewer).is_some_and(|d| d.at == fewer.len() - 1) {
+            if differs(&fewer) {
                 kept = fewer;
             }
             end = start;
@@ -339,7 +349,9 @@ fn replies_equal_those_of_redis() {
             shown(&commands[found.at].1),
             found.replies
         );
-        let tail = shrink(&pair, manner, &commands[..=found.at]);
+        let tail = shrink(&commands[..=found.at], &|fewer| {
+            compare(&pair, manner, fewer).is_some_and(|d| d.at == fewer.len() - 1)
+        });
         let replies = compare(&pair, manner, &tail).map_or(found.replies, |d| d.replies);
         let lines: Vec<_> = tail
             .iter()

@@ -4,6 +4,7 @@ use crate::support::client::{Client, Value};
 use crate::support::oracle;
 use crate::support::server::Server;
 use crate::{data_set, fill};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 const DEBUG: &[&str] = &["--enable-debug-command", "yes"];
@@ -15,12 +16,22 @@ struct Other {
     field_deadlines: bool,
 }
 
+/// The Redis of the distribution, 7.0.15 in Debian 12. Its tools are the server under another name.
+fn debian() -> Option<PathBuf> {
+    let tool = PathBuf::from("/usr/bin/redis-check-rdb");
+    let link = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("redis-server");
+    if tool.exists() && !link.exists() {
+        // Another test may have been quicker.
+        let _ = std::os::unix::fs::symlink(&tool, &link);
+    }
+    Some(link).filter(|link| oracle::version(link).contains("v=7."))
+}
+
 fn others() -> Vec<Other> {
-    let debian = PathBuf::from("/usr/bin/redis-server");
     let found = [
         (oracle::redis(), "12", true),
         (oracle::valkey(), "11", false),
-        (debian.exists().then_some(debian), "10", false),
+        (debian(), "10", false),
     ];
     let other = |(binary, version, field_deadlines): (Option<PathBuf>, _, _)| {
         Some(Other {
@@ -56,11 +67,13 @@ fn files_are_the_same_here_and_there() {
             .start();
         fill(&mut ours.client(), &lines);
         let expected = digest(&mut ours.client());
-        let mut theirs = Server::of(&other.binary).with(DEBUG).start();
-        carry(&ours, &mut theirs);
-        assert_eq!(digest(&mut theirs.client()), expected, "ours to {name}");
+        // A digest tells how a server prints scores, too: it is held against one of its own.
         let mut fresh = Server::of(&other.binary).with(DEBUG).start();
         fill(&mut fresh.client(), &lines);
+        let mut theirs = Server::of(&other.binary).with(DEBUG).start();
+        carry(&ours, &mut theirs);
+        let there = digest(&mut fresh.client());
+        assert_eq!(digest(&mut theirs.client()), there, "ours to {name}");
         carry(&fresh, &mut ours);
         assert_eq!(digest(&mut ours.client()), expected, "{name} to ours");
         fresh.kill();
@@ -110,8 +123,14 @@ fn values_are_the_same_here_and_there() {
         ours.run("FLUSHDB");
         ours.run("SELECT 0");
         let expected = digest(&mut ours);
+        fill(&mut theirs, &lines);
+        theirs.run("SELECT 3");
+        theirs.run("FLUSHDB");
+        theirs.run("SELECT 0");
+        let there = digest(&mut theirs);
+        theirs.run("FLUSHALL");
         restore_all(&mut ours, &mut theirs, "to them");
-        assert_eq!(digest(&mut theirs), expected, "ours to {name}");
+        assert_eq!(digest(&mut theirs), there, "ours to {name}");
         ours.run("FLUSHALL");
         restore_all(&mut theirs, &mut ours, "to us");
         assert_eq!(digest(&mut ours), expected, "{name} to ours");
@@ -157,5 +176,147 @@ fn logs_are_the_same_here_and_there() {
             expected,
             "Redis to ours, {preamble}"
         );
+    }
+}
+
+/// Puts this file in the place of a server's snapshot and has it start from there.
+fn start_from(server: &mut Server, file: &Path) {
+    server.kill();
+    std::fs::copy(file, server.path().join("dump.rdb")).expect("the folder is ours");
+    server.restart();
+}
+
+/// Valkey has a form of its own for hashes whose fields have deadlines.
+#[test]
+fn field_deadlines_of_valkey_are_read() {
+    let Some(valkey) = oracle::valkey() else {
+        return eprintln!("skipped: no Valkey 9.1 here; run tests/oracles.sh");
+    };
+    let theirs = Server::of(&valkey).with(DEBUG).start();
+    let mut client = theirs.client();
+    for n in 0..600 {
+        client.run(&format!("HSET wide field:{n} {n}"));
+    }
+    for line in [
+        "HPEXPIREAT wide 4000000000000 FIELDS 2 field:7 field:8",
+        "HSET small f v g 12 h x",
+        "HPEXPIREAT small 4000000000001 FIELDS 2 f g",
+        "PEXPIREAT small 4000000000002",
+        "HSET plain f v",
+    ] {
+        assert!(!client.run(line).is_error(), "{line}");
+    }
+    assert_eq!(client.run("SAVE").text(), "OK");
+    let mut ours = Server::ours().with(DEBUG).start();
+    start_from(&mut ours, &theirs.path().join("dump.rdb"));
+    let mut here = ours.client();
+    for line in [
+        "DBSIZE",
+        "HLEN wide",
+        "HPEXPIRETIME wide FIELDS 3 field:7 field:8 field:9",
+        "HPEXPIRETIME small FIELDS 3 f g h",
+        "PEXPIRETIME small",
+        "HMGET small f g h",
+        "HGET wide field:599",
+        "HGETALL plain",
+    ] {
+        assert_eq!(here.run(line), client.run(line), "{line}");
+    }
+}
+
+/// The face that converts writes files that older servers open, and says what they cannot hold.
+#[test]
+fn converted_files_open_in_other_servers() {
+    let ours = Server::ours().with(DEBUG).start();
+    fill(&mut ours.client(), &data_set(false));
+    let expected = digest(&mut ours.client());
+    assert_eq!(ours.client().run("SAVE").text(), "OK");
+    let convert = |version: &str| {
+        let out = ours.path().join(format!("v{version}.rdb"));
+        let done = std::process::Command::new(crate::support::server::our_binary())
+            .arg0("redis-check-rdb")
+            .arg(ours.path().join("dump.rdb"))
+            .arg("--convert")
+            .arg(&out)
+            .args(["--version", version])
+            .output()
+            .expect("our binary runs");
+        (done.status.success(), out)
+    };
+    for version in ["9", "10", "11", "12"] {
+        let (done, file) = convert(version);
+        assert!(done, "version {version}");
+        let bytes = std::fs::read(&file).expect("it was written");
+        assert!(bytes.starts_with(format!("REDIS{version:0>4}").as_bytes()));
+        for other in others() {
+            let newest: u32 = other.version.parse().expect("a number");
+            if version.parse::<u32>().expect("a number") > newest {
+                continue;
+            }
+            let mut theirs = Server::of(&other.binary).with(DEBUG).start();
+            start_from(&mut theirs, &file);
+            let fresh = Server::of(&other.binary).with(DEBUG).start();
+            fill(&mut fresh.client(), &data_set(false));
+            let (name, there) = (other.binary.display(), digest(&mut fresh.client()));
+            assert_eq!(digest(&mut theirs.client()), there, "{version} in {name}");
+        }
+        let mut again = Server::ours().with(DEBUG).start();
+        start_from(&mut again, &file);
+        assert_eq!(digest(&mut again.client()), expected, "{version} here");
+    }
+    ours.client().run("HSET timed f v");
+    ours.client().run("HPEXPIRE timed 100000 FIELDS 1 f");
+    assert_eq!(ours.client().run("SAVE").text(), "OK");
+    assert!(
+        !convert("11").0,
+        "an old version holds no deadlines of fields"
+    );
+    assert!(convert("12").0);
+}
+
+const LIBRARY: &str = "#!lua name=shop\n\
+    redis.register_function('price', function(keys, args) return args[1] * 2 end)\n\
+    redis.register_function{function_name='look', flags={'no-writes'},\n\
+    callback=function(keys) return redis.call('GET', keys[1]) end}";
+
+fn functions(client: &mut Client) -> String {
+    let listed = client.call(&["FUNCTION", "LIST", "WITHCODE"]).items();
+    let mut known = listed[0].field("functions").expect("it says").items();
+    known.sort();
+    let code = listed[0].field("library_code").expect("it was asked for");
+    let price = client.call(&["FCALL", "price", "0", "21"]).text();
+    format!("{known:?} {} {price}", code.text())
+}
+
+#[test]
+fn libraries_are_the_same_here_and_there() {
+    let Some(redis) = oracle::redis() else { return };
+    let binaries = [crate::support::server::our_binary(), redis];
+    let loaded = |client: &mut Client| {
+        let answer = client
+            .call(&["FUNCTION", "LOAD", "REPLACE", LIBRARY])
+            .text();
+        assert_eq!(answer, "shop");
+    };
+    for (from, to) in [(0, 1), (1, 0)] {
+        let from = Server::of(&binaries[from]).with(DEBUG).start();
+        let mut to = Server::of(&binaries[to]).with(DEBUG).start();
+        loaded(&mut from.client());
+        assert_eq!(from.client().run("SET a 1").text(), "OK");
+        // As a file.
+        carry(&from, &mut to);
+        assert_eq!(to.client().run("GET a").text(), "1");
+        assert!(to.client().run("FUNCTION LIST").items().len() == 1);
+        // As a payload.
+        let Value::Bulk(dumped) = from.client().run("FUNCTION DUMP") else {
+            panic!("FUNCTION DUMP answers a string");
+        };
+        for policy in ["FLUSH", "REPLACE"] {
+            let words: [&[u8]; 4] = [b"FUNCTION", b"RESTORE", &dumped, policy.as_bytes()];
+            assert_eq!(to.client().call(&words).text(), "OK", "{policy}");
+        }
+        let words: [&[u8]; 3] = [b"FUNCTION", b"RESTORE", &dumped];
+        assert!(to.client().call(&words).is_error(), "it is there already");
+        assert_eq!(functions(&mut to.client()), functions(&mut from.client()));
     }
 }

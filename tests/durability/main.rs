@@ -2,10 +2,11 @@
 //! real servers.
 //!
 //! `kills` ends the server without ceremony under load and counts what is missing afterwards;
-//! `damage` cuts and flips files; `interchange` carries a data set with every type and encoding to
-//! the real servers and back. REDWHEEL_KILL_ROUNDS (12) says how often a server is killed.
+//! `faults` has the disk fail under it; `damage` cuts and flips files; `interchange` carries a data set with every type and encoding to
+//! the real servers and back. REDWHEEL_KILL_ROUNDS says how often a server is killed.
 
 mod damage;
+mod faults;
 mod interchange;
 mod kills;
 #[path = "../support/mod.rs"]

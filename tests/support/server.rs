@@ -36,12 +36,19 @@ pub struct Builder {
     binary: PathBuf,
     options: Vec<String>,
     config: Option<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Builder {
     /// Adds command line words, e.g. `["--hz", "100"]`.
     pub fn with(mut self, words: &[&str]) -> Builder {
         self.options.extend(words.iter().map(|w| (*w).to_owned()));
+        self
+    }
+
+    /// Sets a variable of the server's environment.
+    pub fn env(mut self, name: &str, value: &str) -> Builder {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -97,6 +104,7 @@ impl Server {
             binary: binary.to_owned(),
             options: Vec::new(),
             config: None,
+            environment: Vec::new(),
         }
     }
 
@@ -121,6 +129,12 @@ impl Server {
                     .flatten(),
             )
             .args(&self.builder.options)
+            .envs(
+                self.builder
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
             .stderr(log.try_clone().expect("a file handle can be cloned"))

@@ -93,7 +93,8 @@ fn geoadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         let tail = places
             .iter()
             .flat_map(|(hash, member)| [hash.to_string().into_bytes(), member.to_vec()]);
-        let name = [b"ZADD".to_vec(), key.to_vec()];
+        // As Redis spells it.
+        let name = [b"zadd".to_vec(), key.to_vec()];
         cx.propagate_as(name.into_iter().chain(head).chain(tail));
     }
     Ok(())

@@ -244,7 +244,6 @@ impl<'a> Order<'a> {
 pub(super) fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     cx.hint(args);
     let key = args.key();
-    let options = args.rest();
     let now_ms = cx.now_ms();
     let order = Order::parse(args, now_ms)?;
     let count = order.pairs.len() / 2;
@@ -285,7 +284,7 @@ pub(super) fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
         leave_if_empty(cx, found, key);
     } else {
         cx.also(Event::HEXPIRE, key);
-        propagate_absolute(cx, key, options, deadline_ms);
+        propagate_absolute(cx, args.argv(), deadline_ms);
     }
     reply.int(1)
 }
@@ -315,8 +314,8 @@ fn allowed<'a>(
     true
 }
 
-/// HSETEX as it came, with the moment in the place of the time.
-fn propagate_absolute(cx: &mut Cx, key: &[u8], options: Argv, deadline_ms: i64) {
+/// HSETEX as it came, but with the moment in the place of the time.
+fn propagate_absolute(cx: &mut Cx, argv: Argv, deadline_ms: i64) {
     let mut buffer = itoa::Buffer::new();
     let at = buffer.format(deadline_ms).as_bytes();
     let is_unit = |word: &[u8]| {
@@ -324,11 +323,14 @@ fn propagate_absolute(cx: &mut Cx, key: &[u8], options: Argv, deadline_ms: i64) 
             .iter()
             .any(|(u, _)| word.eq_ignore_ascii_case(u.as_bytes()))
     };
-    let place = options.iter().position(is_unit).unwrap_or(0);
-    let words = options.iter().enumerate().map(|(i, word)| match i {
+    // Behind the command and the key.
+    let place = 2 + argv.from(2).iter().position(is_unit).unwrap_or(0);
+    if argv.at(place).eq_ignore_ascii_case(b"PXAT") {
+        return;
+    }
+    cx.propagate_as(argv.iter().enumerate().map(|(i, word)| match i {
         i if i == place => b"PXAT",
         i if i == place + 1 => at,
         _ => word,
-    });
-    cx.propagate_as([b"HSETEX".as_slice(), key].into_iter().chain(words));
+    }));
 }

@@ -326,8 +326,10 @@ fn set_deadlines(
     let found = find(cx, key)?;
     let now_ms = cx.now_ms();
     let deadline_ms = unit.deadline_ms(args, now_ms, command)?;
+    let said = args.peek();
     let word = Condition::WORDS.iter().find(|(word, _)| args.word(word));
     let condition = word.map_or(Condition::Always, |(_, condition)| *condition);
+    let fields_word = args.peek().unwrap_or_default();
     let bad = CmdError::Fixed("ERR Parameter `numFields` should be greater than 0");
     let names = fields(args, bad)?;
     reply.array(names.len())?;
@@ -366,9 +368,14 @@ fn set_deadlines(
         leave_if_empty(cx, found, key);
     } else {
         let (mut at, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let words: [&[u8]; 3] = [b"HPEXPIREAT", key, at.format(deadline_ms).as_bytes()];
-        let condition = word.map(|(word, _)| word.as_bytes());
-        let fields: [&[u8]; 2] = [b"FIELDS", count.format(touched.len()).as_bytes()];
+        let name = match (unit.relative, unit.ms) {
+            (false, 1) => args.argv().at(0),
+            _ => b"HPEXPIREAT",
+        };
+        let words: [&[u8]; 3] = [name, key, at.format(deadline_ms).as_bytes()];
+        // As in Redis these words go on as they were written.
+        let condition = word.and(said);
+        let fields: [&[u8]; 2] = [fields_word, count.format(touched.len()).as_bytes()];
         let words = words.into_iter().chain(condition).chain(fields);
         cx.propagate_as(words.chain(touched.iter().copied()));
         cx.changed(Event::HEXPIRE, key);

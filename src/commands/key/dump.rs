@@ -177,7 +177,7 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if deadline_ms.is_some_and(|ms| ms <= now_ms && !cx.caller.must_obey) {
         // It would be gone at once; only what it replaced has left.
         if old.is_some() {
-            cx.propagate_as([&b"DEL"[..], key]);
+            cx.propagate_as([cx.tuning.word_for_deleted(), key]);
             cx.changed(Event::DEL, key);
         }
         return reply.ok();

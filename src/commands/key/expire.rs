@@ -95,7 +95,7 @@ fn set_deadline(cx: &mut Cx, args: &mut Args, reply: &mut Reply, unit: Unit) -> 
     // A deadline in the past deletes, except where deletions come from elsewhere.
     if deadline_ms <= now_ms && !must_obey {
         db.leave(found, Leave::Deleted);
-        cx.propagate_as([b"DEL".as_slice(), key]);
+        cx.propagate_as([cx.tuning.word_for_expired(), key]);
         cx.changed(Event::DEL, key);
         return reply.int(1);
     }

@@ -39,7 +39,7 @@ pub(super) fn spop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
         changed_times(cx, len, Event::SPOP, key);
         cx.db().leave(found, Leave::Deleted);
         cx.also(Event::DEL, key);
-        cx.propagate_as([b"DEL", key]);
+        cx.propagate_as([cx.tuning.word_for_deleted(), key]);
         return Ok(());
     }
     reply.set(count)?;

@@ -96,7 +96,9 @@ pub(super) fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
         cx.also(Event::XTRIM, key);
     }
     let text = id.text(&mut IdText::default()).to_vec();
-    if cx.effects.interest.has(Interest::PROPAGATE) {
+    let decided =
+        !matches!(new, NewId::Exact(_)) || options.trim.is_some_and(|trim| trim.approximate);
+    if decided && cx.effects.interest.has(Interest::PROPAGATE) {
         propagate(cx, args, &options, (id_at, Some(&text)), after);
     }
     reply.bulk(&text)
@@ -123,15 +125,6 @@ fn propagate(
     }
     if let Some(id) = id {
         out[id_at] = id.to_vec();
-    }
-    // LIMIT goes with `~` only.
-    if let Some(trim) = options.trim
-        && trim.approximate
-    {
-        let end = if id.is_some() { id_at } else { out.len() };
-        if let Some(at) = (2..end).find(|&i| out[i].eq_ignore_ascii_case(b"limit")) {
-            out.drain(at..at + 2);
-        }
     }
     cx.propagate_as(out);
 }

@@ -171,8 +171,8 @@ fn claim_options(args: &mut Args, now_ms: i64, claim: &mut Claim) -> Result<(), 
 
 /// What became of a pending entry that somebody claims.
 enum Taken {
-    /// Its entry is gone, so it is pending no more.
-    Gone,
+    /// Its entry is gone, so it is pending no more; who held it, and since when.
+    Gone(Vec<u8>, Pending),
     /// It is not for taking.
     Left,
     Over(Pending),
@@ -193,11 +193,12 @@ fn take(
     };
     let old = group.pending().get(&id).copied();
     if !exists {
-        return if group.acknowledge(id) {
-            Taken::Gone
-        } else {
-            Taken::Left
+        let Some(old) = old else {
+            return Taken::Left;
         };
+        let owner = group.consumer(old.consumer).name.to_vec();
+        group.acknowledge(id);
+        return Taken::Gone(owner, old);
     }
     let count = match old {
         None if !claim.force => return Taken::Left,
@@ -226,8 +227,8 @@ fn consumer(cx: &mut Cx, key: &[u8], group: &[u8], name: &[u8]) -> Result<Consum
     let id = known.unwrap_or_else(|| members.add_consumer(name, now_ms));
     members.consumer_mut(id).seen_ms = now_ms;
     if known.is_none() {
+        // As in Redis, others hear of it when it takes something.
         cx.changed(Event::XGROUP_CREATECONSUMER, key);
-        cx.propagate_as([b"XGROUP", b"CREATECONSUMER".as_slice(), key, group, name]);
     }
     Ok(id)
 }
@@ -279,9 +280,13 @@ pub(super) fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
         let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
         match take(stream, group, entry, id, &claim, now_ms) {
             Taken::Left => {}
-            Taken::Gone => {
+            Taken::Gone(owner, pending) => {
+                let last = stream.groups[group].last_id;
                 cx.effects.dirty += 1;
-                propagate_gone(cx, key, group, entry);
+                told = true;
+                // Whoever repeats this finds that the entry is gone.
+                let state = (pending.delivered_ms, pending.count, last);
+                propagate_claim(cx, key, group, &owner, entry, state);
             }
             Taken::Over(pending) => {
                 reply_taken(reply, stream, entry, claim.just_id)?;
@@ -317,11 +322,6 @@ fn move_last_id(
     }
     members.last_id = last_id;
     Ok(Some((last_id, members.entries_read)))
-}
-
-/// An entry is gone from a pending list because it is gone from the stream.
-fn propagate_gone(cx: &mut Cx, key: &[u8], group: &[u8], id: StreamId) {
-    cx.propagate_as([b"XACK", key, group, id.to_string().as_bytes()]);
 }
 
 /// Who holds an entry since when: what others get instead of XREADGROUP, XCLAIM and XAUTOCLAIM.
@@ -443,10 +443,12 @@ fn auto_walk(
         let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
         match take(stream, group, entry, id, claim, now_ms) {
             Taken::Left => {}
-            Taken::Gone => {
+            Taken::Gone(owner, pending) => {
+                let last = stream.groups[group].last_id;
                 walk.gone.push(entry);
                 cx.effects.dirty += 1;
-                propagate_gone(cx, key, group, entry);
+                let state = (pending.delivered_ms, pending.count, last);
+                propagate_claim(cx, key, group, &owner, entry, state);
             }
             Taken::Over(pending) => {
                 let last = stream.groups[group].last_id;

@@ -246,7 +246,10 @@ fn show_for(
     let has_new = stream.last_live_id() > stream.groups[group_name].last_id && !stream.is_empty();
     if known.is_none() {
         cx.changed(Event::XGROUP_CREATECONSUMER, key);
-        propagate_consumer(cx, key, member);
+        // As in Redis, others hear of it when it holds something, which it never does with NOACK.
+        if options.noack {
+            propagate_consumer(cx, key, member);
+        }
     }
     match from {
         From::Behind(after) => {
@@ -386,7 +389,8 @@ fn propagate_delivery(
     }
     if !noack {
         for id in delivered {
-            let state = (cx.now_ms(), 1, last);
+            // Up to where the group had read when this one was given.
+            let state = (cx.now_ms(), 1, *id);
             super::claim::propagate_claim(cx, key, group, consumer, *id, state);
         }
     }

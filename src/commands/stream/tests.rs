@@ -26,13 +26,13 @@ fn propagation_tells_the_outcome() {
     e.ask("XADD s MAXLEN ~ 10 LIMIT 5 * a 1");
     assert_eq!(
         e.outcome().propagated_text(),
-        "XADD s MAXLEN = 1 5000-0 a 1"
+        "XADD s MAXLEN = 1 LIMIT 5 5000-0 a 1"
     );
     e.ask("XGROUP CREATE s g 0");
     e.ask("XREADGROUP GROUP g c STREAMS s >");
     assert_eq!(
         e.outcome().propagated_text(),
-        "XGROUP CREATECONSUMER s g c; XCLAIM s g c 0 5000-0 TIME 5000 RETRYCOUNT 1 FORCE JUSTID LASTID 5000-0; \
+        "XCLAIM s g c 0 5000-0 TIME 5000 RETRYCOUNT 1 FORCE JUSTID LASTID 5000-0; \
          XGROUP SETID s g 5000-0 ENTRIESREAD 1"
     );
     e.ask("XREADGROUP GROUP g c STREAMS s 0");

@@ -296,7 +296,7 @@ pub(super) fn getex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     match deadline_ms {
         Some(deadline_ms) if deadline_ms <= now_ms && !cx.caller.must_obey => {
             cx.db().leave(found, Leave::Deleted);
-            cx.propagate_as([b"DEL".as_slice(), key]);
+            cx.propagate_as([cx.tuning.word_for_expired(), key]);
             cx.changed(Event::DEL, key);
         }
         Some(deadline_ms) => {

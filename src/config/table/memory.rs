@@ -32,12 +32,13 @@ pub static TABLE: &[Directive] = &[
     ),
     boolean("activerehashing", true, at!(activerehashing)),
     boolean("lazyfree-lazy-eviction", false, at!(lazyfree_lazy_eviction)),
-    boolean("lazyfree-lazy-expire", false, at!(lazyfree_lazy_expire)),
+    boolean("lazyfree-lazy-expire", false, at!(lazyfree_lazy_expire)).apply(Apply::Encodings),
     boolean(
         "lazyfree-lazy-server-del",
         false,
         at!(lazyfree_lazy_server_del),
-    ),
+    )
+    .apply(Apply::Encodings),
     boolean("replica-lazy-flush", false, at!(replica_lazy_flush)).alias("slave-lazy-flush"),
     boolean("lazyfree-lazy-user-del", false, at!(lazyfree_lazy_user_del)).apply(Apply::Encodings),
     boolean(

@@ -52,6 +52,14 @@ pub struct Progress {
     pub delayed: u64,
     failure: Option<io::Error>,
     complained_ms: Option<u64>,
+    /// The thread's last sync failed, as far as we know.
+    sync_failed: bool,
+}
+
+/// So many bytes were written before it failed.
+struct FailedWrite {
+    done: usize,
+    error: io::Error,
 }
 
 /// The log cannot be written, and the server must not go on.
@@ -77,7 +85,8 @@ impl Aof {
 
     /// Whether something written is not on its way to the disk yet.
     pub fn needs_sync(&self) -> bool {
-        self.file.is_some() && self.increment_bytes != self.progress.synced_to
+        let unsynced = self.increment_bytes != self.progress.synced_to;
+        self.file.is_some() && (unsynced || self.progress.sync_failed)
     }
 
     /// Writes what was fed, and syncs.
@@ -85,6 +94,7 @@ impl Aof {
         if self.file.is_none() {
             return Ok(());
         }
+        self.heed_syncs();
         if self.buffer.is_empty() {
             return if self.needs_sync() {
                 self.sync(rules)
@@ -99,11 +109,12 @@ impl Aof {
         match self.write() {
             Ok(()) => {
                 if self.progress.failure.take().is_some() {
-                    log::warn!("AOF write error looks solved. The server can write again.");
+                    log::info!("AOF write error looks solved, Redis can write again.");
                 }
             }
-            Err(error) => {
-                self.complain(&error, rules.now_ms);
+            Err(failed) => {
+                let told = self.complain(&failed, rules.now_ms);
+                let error = self.take_back(failed, told);
                 if rules.policy == Policy::Always {
                     log::warn!(
                         "Can't recover from AOF write error when the AOF fsync policy is \
@@ -116,6 +127,28 @@ impl Aof {
             }
         }
         self.sync(rules)
+    }
+
+    /// Takes note of how the syncs of the thread went.
+    ///
+    /// Unlike Redis, which refuses writes until somebody has it rewrite the log, a sync that failed
+    /// is tried again. But the kernel takes what it could not write for written: only a rewrite
+    /// brings it to disk for sure.
+    fn heed_syncs(&mut self) {
+        let failure = self.syncer.failure();
+        match (&failure, self.progress.sync_failed) {
+            (Some(error), false) => {
+                log::warn!("Fail to fsync the AOF file: {}", reason(error));
+            }
+            (None, true) => {
+                log::info!(
+                    "The AOF file can be synced again. It is rewritten to be whole on disk."
+                );
+                self.rewrites.scheduled = true;
+            }
+            _ => {}
+        }
+        self.progress.sync_failed = failure.is_some();
     }
 
     fn puts_off(&mut self, now_ms: u64) -> bool {
@@ -139,44 +172,23 @@ impl Aof {
         }
     }
 
-    /// Writes the buffer; what was written in part is taken back, or else forgotten.
-    fn write(&mut self) -> io::Result<()> {
+    /// Writes the buffer.
+    fn write(&mut self) -> Result<(), FailedWrite> {
         let Some(file) = &mut self.file else {
             return Ok(());
         };
         let mut done = 0;
-        let failure = loop {
-            match file.write(&self.buffer[done..]) {
-                Ok(0) => break Some(io::Error::from(io::ErrorKind::WriteZero)),
-                Ok(n) => done += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => break Some(error),
-            }
-            if done == self.buffer.len() {
-                break None;
-            }
-        };
-        if let Some(error) = failure {
-            if done > 0 {
-                match file.set_len(self.increment_bytes) {
-                    Ok(()) => {
-                        // Where there is no append mode the position has to go back, too.
-                        use std::io::Seek;
-                        let _ = file.seek(io::SeekFrom::Start(self.increment_bytes));
-                    }
-                    Err(truncate) => {
-                        log::warn!(
-                            "Could not remove short write from the append-only file.  Redis may \
-                             refuse to load the AOF the next time it starts.  ftruncate: {}",
-                            reason(&truncate)
-                        );
-                        self.buffer.drain(..done);
-                        self.increment_bytes += done as u64;
-                        self.size += done as u64;
-                    }
+        while done < self.buffer.len() {
+            let error = match file.write(&self.buffer[done..]) {
+                Ok(0) => io::Error::from(io::ErrorKind::WriteZero),
+                Ok(n) => {
+                    done += n;
+                    continue;
                 }
-            }
-            return Err(error);
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            return Err(FailedWrite { done, error });
         }
         self.increment_bytes += done as u64;
         self.size += done as u64;
@@ -187,13 +199,50 @@ impl Aof {
         Ok(())
     }
 
-    fn complain(&mut self, error: &io::Error, now_ms: u64) {
+    /// Says what went wrong, unless that was said a moment ago. Returns whether it was.
+    fn complain(&mut self, failed: &FailedWrite, now_ms: u64) -> bool {
         let quiet_ms = |since_ms| now_ms.saturating_sub(since_ms) <= COMPLAIN_MS;
         if self.progress.complained_ms.is_some_and(quiet_ms) {
-            return;
+            return false;
         }
         self.progress.complained_ms = Some(now_ms);
-        log::warn!("Error writing to the AOF file: {}", reason(error));
+        match failed.done {
+            0 => log::warn!("Error writing to the AOF file: {}", reason(&failed.error)),
+            done => log::warn!(
+                "Short write while writing to the AOF file: (nwritten={done}, expected={})",
+                self.buffer.len()
+            ),
+        }
+        true
+    }
+
+    /// Takes back what was written in part, or else forgets it. Returns why writing failed: as in
+    /// Redis, a part means that the disk is full.
+    fn take_back(&mut self, failed: FailedWrite, told: bool) -> io::Error {
+        let FailedWrite { done, error } = failed;
+        let Some(file) = self.file.as_mut().filter(|_| done > 0) else {
+            return error;
+        };
+        match file.set_len(self.increment_bytes) {
+            Ok(()) => {
+                // Where there is no append mode the position has to go back, too.
+                use std::io::Seek;
+                let _ = file.seek(io::SeekFrom::Start(self.increment_bytes));
+            }
+            Err(truncate) => {
+                if told {
+                    log::warn!(
+                        "Could not remove short write from the append-only file.  Redis may refuse \
+                         to load the AOF the next time it starts.  ftruncate: {}",
+                        reason(&truncate)
+                    );
+                }
+                self.buffer.drain(..done);
+                self.increment_bytes += done as u64;
+                self.size += done as u64;
+            }
+        }
+        io::Error::from_raw_os_error(libc::ENOSPC)
     }
 
     fn sync(&mut self, rules: Rules) -> Result<(), Fatal> {
@@ -221,9 +270,7 @@ impl Aof {
             Policy::EverySecond => {
                 let due = rules.now_ms.saturating_sub(self.progress.synced_ms) >= 1000;
                 if due && self.syncer.pending() == 0 {
-                    if let Err(error) = self.syncer.sync(file, self.increment_bytes) {
-                        self.complain(&error, rules.now_ms);
-                    }
+                    self.syncer.sync(file, self.increment_bytes);
                     self.progress.synced_to = self.increment_bytes;
                     self.progress.synced_ms = rules.now_ms;
                 }

@@ -27,7 +27,7 @@ use crate::resp::request::Argv;
 use crate::sys::file;
 use manifest::Manifest;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use syncer::Syncer;
 
@@ -248,17 +248,41 @@ impl Aof {
         }
     }
 
+    /// Replaces the manifest by this one; says in the log what went wrong.
     fn write_manifest(&self, manifest: &Manifest) -> io::Result<()> {
         let path = manifest::path(&self.directory, &self.name);
-        let written = file::replace_content(&path, manifest.to_text().as_bytes());
-        if let Err(error) = &written {
-            log::warn!(
-                "Fail to write the AOF manifest file {}: {}",
-                path.display(),
-                reason(error)
-            );
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary_name = format!("temp-{name}");
+        let temporary = self.directory.join(&temporary_name);
+        let told = |what: String| {
+            move |error: io::Error| {
+                log::warn!("{what}: {}", reason(&error));
+                error
+            }
+        };
+        let written = (|| {
+            let opened = File::create(&temporary);
+            let mut file = opened.map_err(told(format!(
+                "Can't open the AOF manifest file {temporary_name}"
+            )))?;
+            let written = file.write_all(manifest.to_text().as_bytes());
+            written.map_err(told(format!(
+                "Error trying to write the temporary AOF manifest file {temporary_name}"
+            )))?;
+            file::fsync(&file).map_err(told(format!(
+                "Fail to fsync the temp AOF file {temporary_name}"
+            )))?;
+            fs::rename(&temporary, &path).map_err(told(format!(
+                "Error trying to rename the temporary AOF manifest file {temporary_name} into {name}"
+            )))
+        })();
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+            return written;
         }
-        written
+        let directory = path.display();
+        file::fsync_directory(&self.directory)
+            .map_err(told(format!("Fail to fsync AOF directory {directory}")))
     }
 
     /// Opens the log after the data was loaded. `base` writes the data into a file where there is
@@ -432,7 +456,7 @@ impl Aof {
         log::info!("Creating AOF incr file {name} on background rewrite");
         if let Some(old) = self.file.replace(fresh) {
             // With nothing left to write to it, it only has to reach the disk.
-            let _ = self.syncer.sync(&old, 0);
+            self.syncer.sync(&old, 0);
         }
         self.increment_bytes = 0;
         Ok(())
@@ -542,16 +566,26 @@ impl Aof {
     }
 }
 
+/// Renames, and says so. As in Redis a base that cannot be moved is named with its folder.
 fn rename_told(from: &Path, to: &Path, what: &str) -> bool {
-    let (shown, target) = (from.display(), to.display());
+    let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
     match fs::rename(from, to) {
         Ok(()) => {
-            log::info!("Successfully renamed the temporary AOF {what} file {shown} into {target}");
+            log::info!(
+                "Successfully renamed the temporary AOF {what} file {} into {}",
+                name(from),
+                name(to)
+            );
             true
         }
         Err(error) => {
+            let target = match what {
+                "base" => to.display().to_string(),
+                _ => name(to),
+            };
             log::warn!(
-                "Error trying to rename the temporary AOF {what} file {shown} into {target}: {}",
+                "Error trying to rename the temporary AOF {what} file {} into {target}: {}",
+                name(from),
                 reason(&error)
             );
             false

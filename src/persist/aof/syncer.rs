@@ -49,10 +49,12 @@ impl Syncer {
     }
 
     /// Has a file brought to disk, which has so many bytes now.
-    pub fn sync(&mut self, file: &File, bytes: u64) -> io::Result<()> {
-        let file = file.try_clone()?;
-        self.hand_over(Job::Sync(file, bytes));
-        Ok(())
+    pub fn sync(&mut self, file: &File, bytes: u64) {
+        match file.try_clone() {
+            Ok(file) => self.hand_over(Job::Sync(file, bytes)),
+            // No descriptor is left for the thread: then here.
+            Err(_) => self.state.sync(file, bytes),
+        }
     }
 
     /// Has a file deleted, which may take a while if it is long.
@@ -103,21 +105,25 @@ impl State {
         }
     }
 
+    fn sync(&self, file: &File, bytes: u64) {
+        match crate::sys::file::fdatasync(file) {
+            Ok(()) => {
+                self.failure.store(0, Ordering::Relaxed);
+                self.synced.store(bytes, Ordering::Relaxed);
+            }
+            // As in Redis: what cannot be synced at all is no failure of the disk.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput) => {}
+            Err(error) => {
+                let number = error.raw_os_error().unwrap_or(libc::EIO);
+                self.failure.store(number, Ordering::Relaxed);
+            }
+        }
+    }
+
     fn run(&self, job: Job) {
         match job {
             Job::Sync(file, bytes) => {
-                match crate::sys::file::fdatasync(&file) {
-                    Ok(()) => {
-                        self.failure.store(0, Ordering::Relaxed);
-                        self.synced.store(bytes, Ordering::Relaxed);
-                    }
-                    // As in Redis: what cannot be synced at all is no failure of the disk.
-                    Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput) => {}
-                    Err(error) => {
-                        let number = error.raw_os_error().unwrap_or(libc::EIO);
-                        self.failure.store(number, Ordering::Relaxed);
-                    }
-                }
+                self.sync(&file, bytes);
                 self.change(-1);
             }
             Job::Delete(path) => {

@@ -71,7 +71,7 @@ pub(super) fn load_aof(
             "ERR Error trying to load the AOF files, check server logs",
         ));
     }
-    log::warn!("Append Only File loaded by DEBUG LOADAOF");
+    log::info!("Append Only File loaded by DEBUG LOADAOF");
     reply.ok()
 }
 

@@ -1,0 +1,586 @@
+//! A disk that fails: what the server says, whom it refuses, and how it comes back by itself.
+//!
+//! The faults are made between the server and the C library (`faults.c`), so that the same can be
+//! done to the real Redis: what clients hear and what the log says is then compared line by line.
+//! Without a C compiler these tests say so and pass.
+
+use crate::support::client::Client;
+use crate::support::oracle;
+use crate::support::server::{Server, our_binary};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The library of faults, built once for all tests.
+fn library() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/durability/faults.c");
+        let done = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .args([path.as_os_str(), source.as_os_str(), "-ldl".as_ref()])
+            .status();
+        let built = done.is_ok_and(|status| status.success());
+        if !built {
+            eprintln!("skipped: no C compiler that builds tests/durability/faults.c");
+        }
+        built.then_some(path)
+    });
+    built.as_deref()
+}
+
+/// A server on a disk that can be told to fail, and what was seen of it.
+struct Patient {
+    server: Server,
+    faults: TempDir,
+    seen: Vec<String>,
+}
+
+impl Patient {
+    fn start(binary: &Path, library: &Path, options: &[&str]) -> Patient {
+        let faults = TempDir::new().expect("a temporary folder can be made");
+        let server = Server::of(binary)
+            .with(options)
+            .with(&["--enable-debug-command", "yes"])
+            .with(&["--enable-protected-configs", "yes"])
+            .env("LD_PRELOAD", &library.to_string_lossy())
+            .env("FAULTS", &faults.path().join("fault").to_string_lossy())
+            .start();
+        Patient {
+            server,
+            faults,
+            seen: Vec::new(),
+        }
+    }
+
+    fn client(&self) -> Client {
+        self.server.client()
+    }
+
+    /// The named call fails on files whose path has this part, from now on.
+    fn fail(&self, call: &str, part: &str, error: i32, bytes: u64) {
+        let fresh = self.faults.path().join("fresh");
+        std::fs::write(&fresh, format!("{call} {part} {error} {bytes}\n")).expect("ours");
+        std::fs::rename(fresh, self.faults.path().join("fault")).expect("the folder is ours");
+    }
+
+    fn heal(&self) {
+        std::fs::remove_file(self.faults.path().join("fault")).expect("something failed before");
+    }
+
+    /// Runs a command and notes the answer.
+    fn run(&mut self, line: &str) -> String {
+        let answer = self.client().run(line).text();
+        self.seen.push(format!("{line} -> {answer}"));
+        answer
+    }
+
+    /// Runs a command until its answer begins like this, and notes that it did.
+    fn until(&mut self, line: &str, start: &str) {
+        let (began, mut client) = (Instant::now(), self.client());
+        loop {
+            let answer = client.run(line).text();
+            if answer.starts_with(start) {
+                self.seen.push(format!("{line} -> {answer}"));
+                return;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "{line} gives {answer}, never {start}; {}",
+                self.server.log()
+            );
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until INFO persistence says so.
+    fn until_info(&mut self, text: &str) {
+        let (began, mut client) = (Instant::now(), self.client());
+        while !client.run("INFO persistence").text().contains(text) {
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "{text} never comes; {}",
+                self.server.log()
+            );
+            sleep(Duration::from_millis(20));
+        }
+        self.seen.push(text.to_owned());
+    }
+
+    /// What was seen, and what the log says from its first line with `from` on.
+    fn story(self, from: &str) -> Vec<String> {
+        let mut seen = self.seen;
+        let log = self.server.log();
+        let folders = [self.server.path(), self.faults.path()];
+        let folders = folders.map(|folder| folder.to_string_lossy().into_owned());
+        let lines = log.lines().skip_while(|line| !line.contains(from));
+        let (ours, others): (Vec<_>, Vec<_>) = lines
+            .filter_map(|line| message(line, &folders))
+            .partition(|line| line.starts_with('M'));
+        // A child and its parent write at the same time.
+        seen.extend(ours.into_iter().chain(others));
+        seen
+    }
+}
+
+/// A line of the log without what differs from run to run; nothing where it is not about files.
+fn message(line: &str, folders: &[String]) -> Option<String> {
+    let (head, rest) = line.split_once(' ')?;
+    let role = head.split_once(':')?.1;
+    // Day, month, year and time.
+    let mut text = rest.splitn(5, ' ').nth(4)?.to_owned();
+    for folder in folders {
+        text = text.replace(folder, "FOLDER");
+    }
+    const NOT_COMPARED: &[&str] = &[
+        "Fork CoW",
+        "BGSAVE done",
+        "WARNING",
+        "Redis version=",
+        "Removing the temp incr",
+        "Failed restoring",
+    ];
+    if NOT_COMPARED.iter().any(|part| text.contains(part)) {
+        return None;
+    }
+    let mut plain = String::new();
+    for c in text.chars() {
+        match c {
+            '0'..='9' if plain.ends_with('#') => {}
+            '0'..='9' => plain.push('#'),
+            c => plain.push(c),
+        }
+    }
+    Some(format!("{role} {plain}"))
+}
+
+/// Does the same to our server and to the real one, and compares what is seen; ours is returned.
+fn compare(options: &[&str], from: &str, story: fn(&mut Patient)) -> Vec<String> {
+    let Some(library) = library() else {
+        return Vec::new();
+    };
+    let tell = |binary: &Path| {
+        let mut patient = Patient::start(binary, library, options);
+        story(&mut patient);
+        patient.story(from)
+    };
+    let ours = tell(&our_binary());
+    if let Some(redis) = oracle::redis() {
+        let theirs = tell(&redis);
+        assert!(
+            ours == theirs,
+            "ours:\n  {}\ntheirs:\n  {}",
+            ours.join("\n  "),
+            theirs.join("\n  ")
+        );
+    }
+    ours
+}
+
+const EIO: i32 = 5;
+const ENOMEM: i32 = 12;
+const ENOSPC: i32 = 28;
+const SNAPSHOTS: &[&str] = &["--save", "3600", "1"];
+
+#[test]
+fn a_snapshot_that_cannot_be_synced_or_renamed() {
+    compare(SNAPSHOTS, "Write error", |patient| {
+        patient.run("SET a 1");
+        patient.fail("sync", "temp-", EIO, 0);
+        patient.run("SAVE");
+        patient.until("BGSAVE", "Background");
+        patient.until_info("rdb_last_bgsave_status:err");
+        patient.run("SET a 2");
+        patient.run("PING");
+        patient.run("GET a");
+        patient.run("CONFIG SET stop-writes-on-bgsave-error no");
+        patient.run("SET a 2");
+        patient.run("CONFIG SET stop-writes-on-bgsave-error yes");
+        patient.run("SET a 3");
+        patient.fail("rename", "dump.rdb", ENOSPC, 0);
+        patient.run("SAVE");
+        patient.heal();
+        patient.run("SAVE");
+        patient.run("SET a 4");
+    });
+}
+
+#[test]
+fn a_fork_that_fails() {
+    compare(SNAPSHOTS, "in background", |patient| {
+        patient.run("SET a 1");
+        patient.fail("fork", "fork", ENOMEM, 0);
+        patient.run("BGSAVE");
+        patient.run("SET a 2");
+        patient.run("BGREWRITEAOF");
+        patient.run("CONFIG SET appendonly yes");
+        patient.run("CONFIG GET appendonly");
+        patient.heal();
+        patient.run("BGSAVE");
+        patient.until_info("rdb_last_bgsave_status:ok");
+        patient.until_info("rdb_bgsave_in_progress:0");
+        patient.run("SET a 2");
+    });
+}
+
+#[test]
+fn save_points_try_again_by_themselves() {
+    compare(&["--save", "1", "1"], "changes in", |patient| {
+        patient.fail("rename", "dump.rdb", ENOSPC, 0);
+        patient.run("SET a 1");
+        patient.until_info("rdb_last_bgsave_status:err");
+        patient.run("SET a 2");
+        patient.heal();
+        patient.until_info("rdb_last_bgsave_status:ok");
+        patient.run("SET a 2");
+    });
+}
+
+const LOG: &[&str] = &["--appendonly", "yes", "--appendfsync"];
+
+#[test]
+fn a_log_that_cannot_be_written_with_everysec() {
+    let options = [LOG, &["everysec"]].concat();
+    compare(&options, "rror writing", |patient| {
+        patient.run("SET a 1");
+        patient.fail("write", "incr.aof", EIO, 0);
+        patient.run("SET a 2");
+        patient.until("SET a 3", "MISCONF");
+        patient.until_info("aof_last_write_status:err");
+        patient.run("PING");
+        patient.heal();
+        patient.until("SET a 4", "OK");
+        patient.until_info("aof_last_write_status:ok");
+        patient.run("DEBUG LOADAOF");
+        patient.run("GET a");
+    });
+}
+
+#[test]
+fn a_log_that_is_written_short_is_made_whole() {
+    let options = [LOG, &["everysec"]].concat();
+    compare(&options, "hort write", |patient| {
+        patient.run("SET a 1");
+        patient.fail("write", "incr.aof", ENOSPC, 10);
+        patient.run("SET a 2");
+        patient.until("SET a 3", "MISCONF");
+        patient.heal();
+        patient.until("SET a 4", "OK");
+        patient.until("CONFIG SET appendonly no", "OK");
+        patient.server.restart();
+        patient.run("GET a");
+    });
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_always() {
+    for (call, bytes) in [("write", 0), ("write", 10), ("sync", 0)] {
+        let Some(library) = library() else { return };
+        let tell = |binary: &Path| {
+            let options = [LOG, &["always"]].concat();
+            let mut patient = Patient::start(binary, library, &options);
+            patient.run("SET a 1");
+            patient.run("DEL a");
+            patient.fail(call, "incr.aof", ENOSPC, bytes);
+            let mut client = patient.client();
+            client.send(&["SET", "a", "2"]);
+            assert!(client.reply_raw().map_or(true, |bytes| bytes.is_empty()));
+            assert_eq!(patient.server.wait().code(), Some(1));
+            patient.heal();
+            patient.server.restart();
+            patient.run("INCR n");
+            patient.story("ing")
+        };
+        let ours = tell(&our_binary());
+        if let Some(redis) = oracle::redis() {
+            let theirs = tell(&redis);
+            assert!(ours == theirs, "{call}\n{ours:#?}\n{theirs:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_synced_with_everysec() {
+    let options = [LOG, &["everysec"]].concat();
+    compare(&options, "fsync", |patient| {
+        patient.run("SET a 1");
+        patient.fail("sync", "incr.aof", EIO, 0);
+        patient.until("SET a 3", "MISCONF");
+        patient.run("PING");
+    });
+}
+
+/// The real one refuses writes until somebody has it rewrite the log.
+#[test]
+fn a_log_that_can_be_synced_again_is_rewritten() {
+    let Some(library) = library() else { return };
+    let options = [LOG, &["everysec"]].concat();
+    let mut patient = Patient::start(&our_binary(), library, &options);
+    patient.run("SET a 1");
+    patient.fail("sync", "incr.aof", EIO, 0);
+    patient.until("SET a 3", "MISCONF");
+    patient.heal();
+    patient.until("SET a 4", "OK");
+    patient.until_info("aof_rewrites:1");
+    let finished = "Background AOF rewrite finished successfully";
+    patient.server.wait_for_log(finished);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_with_no_sync() {
+    let options = [LOG, &["no"]].concat();
+    compare(&options, "rror writing", |patient| {
+        patient.fail("write", "incr.aof", ENOSPC, 0);
+        patient.run("SET a 1");
+        patient.until("SET a 3", "MISCONF");
+        patient.heal();
+        patient.until("SET a 4", "OK");
+    });
+}
+
+#[test]
+fn a_rewrite_that_fails() {
+    let options = [LOG, &["everysec"]].concat();
+    compare(
+        &options,
+        "Background append only file rewriting",
+        |patient| {
+            patient.run("SET a 1");
+            patient.fail("rename", "temp-rewriteaof", EIO, 0);
+            patient.run("BGREWRITEAOF");
+            patient.until_info("aof_last_bgrewrite_status:err");
+            patient.fail("rename", "base", EIO, 0);
+            patient.run("BGREWRITEAOF");
+            patient.until_info("aof_rewrites_consecutive_failures:2");
+            patient.fail("rename", "manifest", EIO, 0);
+            patient.run("BGREWRITEAOF");
+            patient.until_info("aof_rewrite_in_progress:0");
+            patient.until_info("aof_rewrites_consecutive_failures:2");
+            patient.until_info("aof_rewrites:2");
+            patient.heal();
+            patient.run("BGREWRITEAOF");
+            patient.until_info("aof_last_bgrewrite_status:ok");
+            patient.run("DEBUG LOADAOF");
+            patient.run("GET a");
+        },
+    );
+}
+
+/// Limits the length of a server's files.
+type Limit = dyn Fn(&Patient, &str);
+
+/// Ours with these options, and a limit on the length of its files from some moment on; the real
+/// one ends by the signal that says so.
+fn limited(options: &[&str], story: fn(&mut Patient, &Limit)) {
+    let Some(library) = library() else { return };
+    if Command::new("prlimit").arg("--version").output().is_err() {
+        return eprintln!("skipped: no prlimit here");
+    }
+    let mut patient = Patient::start(&our_binary(), library, options);
+    story(&mut patient, &|patient, bytes| {
+        let pid = patient.server.pid().to_string();
+        let limit = format!("--fsize={bytes}:unlimited");
+        let done = Command::new("prlimit")
+            .args(["--pid", &pid, &limit])
+            .status();
+        assert!(done.is_ok_and(|status| status.success()));
+    });
+}
+
+#[test]
+fn files_that_may_not_grow() {
+    limited(SNAPSHOTS, |patient, limit| {
+        patient.run("CONFIG SET rdbcompression no");
+        patient.run("DEBUG POPULATE 2000 key 100");
+        limit(patient, "20000");
+        assert_eq!(patient.run("SAVE"), "ERR");
+        patient.until("BGSAVE", "Background");
+        patient.until_info("rdb_last_bgsave_status:err");
+        assert!(patient.run("SET a 2").starts_with("MISCONF"));
+        limit(patient, "unlimited");
+        patient.until("BGSAVE", "Background");
+        patient.until_info("rdb_last_bgsave_status:ok");
+        assert_eq!(patient.run("SET a 2"), "OK");
+    });
+}
+
+#[test]
+fn a_log_that_may_not_grow() {
+    let options = [LOG, &["everysec", "--auto-aof-rewrite-percentage", "0"]].concat();
+    limited(&options, |patient, limit| {
+        patient.run("SET a 1");
+        limit(patient, "20000");
+        let mut client = patient.client();
+        client.run(&format!("SET b {}", "x".repeat(30_000)));
+        patient.until("SET a 3", "MISCONF");
+        limit(patient, "unlimited");
+        patient.until("SET a 4", "OK");
+        assert_eq!(patient.run("DEBUG LOADAOF"), "OK");
+        assert_eq!(patient.run("STRLEN b"), "30000");
+        let log = patient.server.log();
+        assert!(
+            log.contains("Short write while writing to the AOF file"),
+            "{log}"
+        );
+    });
+}
+
+#[test]
+fn a_folder_that_is_gone() {
+    compare(SNAPSHOTS, "Failed opening", |patient| {
+        patient.run("SET a 1");
+        let work = patient.faults.path().join("work");
+        std::fs::create_dir(&work).expect("the folder is ours");
+        let set = format!("CONFIG SET dir {}", work.display());
+        assert_eq!(patient.client().run(&set).text(), "OK");
+        std::fs::remove_dir(&work).expect("the folder is ours");
+        patient.run("SAVE");
+        patient.until("BGSAVE", "Background");
+        patient.until_info("rdb_last_bgsave_status:err");
+        patient.run("SET a 2");
+        patient.run("BGREWRITEAOF");
+        patient.run("CONFIG SET appendonly yes");
+        patient.run("CONFIG SET dir /nowhere/at/all");
+        let back = format!("CONFIG SET dir {}", patient.server.path().display());
+        assert_eq!(patient.client().run(&back).text(), "OK");
+        patient.until("BGSAVE", "Background");
+        patient.until_info("rdb_last_bgsave_status:ok");
+        patient.run("SET a 2");
+    });
+}
+
+#[test]
+fn a_final_save_that_fails() {
+    compare(SNAPSHOTS, "requested", |patient| {
+        patient.run("SET a 1");
+        patient.fail("rename", "dump.rdb", EIO, 0);
+        patient.run("SHUTDOWN SAVE");
+        patient.server.signal("TERM");
+        let refused = || patient.server.log().matches("Errors trying").count();
+        while refused() < 2 {
+            sleep(Duration::from_millis(10));
+        }
+        patient.run("GET a");
+        let mut client = patient.client();
+        client.send(&["SHUTDOWN", "FORCE"]);
+        assert_eq!(patient.server.wait().code(), Some(0));
+    });
+}
+
+/// TERM while a child is at work on so many slow keys.
+fn stop_while(patient: &mut Patient, work: &str) {
+    patient.run("DEBUG POPULATE 1000 key 10");
+    patient.run("CONFIG SET rdb-key-save-delay 10000");
+    patient.run(work);
+    patient.run("CONFIG SET rdb-key-save-delay 0");
+    patient.server.signal("TERM");
+    assert_eq!(patient.server.wait().code(), Some(0));
+    let mut left: Vec<String> = std::fs::read_dir(patient.server.path())
+        .expect("it is there")
+        .map(|file| file.expect("it is there").file_name().display().to_string())
+        .collect();
+    left.sort();
+    patient.seen.push(left.join(" "));
+    patient.server.restart();
+    patient.run("DBSIZE");
+}
+
+#[test]
+fn told_to_stop_while_a_child_saves() {
+    compare(SNAPSHOTS, "scheduling", |p| stop_while(p, "BGSAVE"));
+}
+
+#[test]
+fn told_to_stop_while_a_child_rewrites() {
+    let options = [LOG, &["everysec"]].concat();
+    compare(&options, "scheduling", |p| stop_while(p, "BGREWRITEAOF"));
+}
+
+/// A file system of a megabyte; nothing where none can be mounted.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(at: PathBuf) -> Option<Small> {
+        std::fs::create_dir_all(&at).ok()?;
+        let words = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
+        let mut mount = Command::new("mount");
+        let done = mount
+            .args(words)
+            .arg(&at)
+            .stderr(std::process::Stdio::null());
+        let done = done.status().is_ok_and(|status| status.success());
+        if !done {
+            eprintln!("skipped: no file system can be mounted here");
+        }
+        done.then_some(Small(at))
+    }
+
+    fn remount(&self, how: &str) -> bool {
+        let words = ["-o", &format!("remount,{how}")];
+        let done = Command::new("mount").args(words).arg(&self.0).status();
+        done.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_read_only() {
+    compare(SNAPSHOTS, "Failed opening", |patient| {
+        let Some(disk) = Small::mount(patient.faults.path().join("disk")) else {
+            return;
+        };
+        let set = format!("CONFIG SET dir {}", disk.0.display());
+        assert_eq!(patient.client().run(&set).text(), "OK");
+        patient.run("SET a 1");
+        assert!(disk.remount("ro"));
+        patient.run("SAVE");
+        patient.until("BGSAVE", "Background");
+        patient.until_info("rdb_last_bgsave_status:err");
+        patient.run("SET a 2");
+        patient.run("CONFIG SET appendonly yes");
+        assert!(disk.remount("rw"));
+        patient.until("BGSAVE", "Background");
+        patient.until_info("rdb_last_bgsave_status:ok");
+        patient.run("SET a 2");
+    });
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    compare(&[], "Write error", |patient| {
+        let Some(disk) = Small::mount(patient.faults.path().join("disk")) else {
+            return;
+        };
+        patient.run("CONFIG SET rdbcompression no");
+        patient.run("CONFIG SET auto-aof-rewrite-percentage 0");
+        let set = format!("CONFIG SET dir {}", disk.0.display());
+        assert_eq!(patient.client().run(&set).text(), "OK");
+        patient.run("CONFIG SET appendonly yes");
+        patient.until_info("aof_last_bgrewrite_status:ok");
+        patient.until_info("aof_rewrite_in_progress:0");
+        let mut client = patient.client();
+        let value = "x".repeat(10_000);
+        let mut taken = 0;
+        while client.run(&format!("SET key:{taken} {value}")).text() == "OK" {
+            taken += 1;
+            assert!(taken < 10_000, "the disk never is full");
+            sleep(Duration::from_millis(1));
+        }
+        patient.until("SET a 3", "MISCONF");
+        patient.run("SAVE");
+        patient.run("CONFIG SET appendonly no");
+        patient.run("SET a 1");
+        patient.run("FLUSHALL");
+        patient.run("SET a 1");
+        patient.run("SAVE");
+    });
+}
