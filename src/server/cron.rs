@@ -154,6 +154,7 @@ impl Server {
         stats.turn_us_rate.sample(stats.turns_us, now_ms);
         self.sample_buffers();
         self.tend_persistence();
+        self.tend_sessions();
         if let Some(signal) = self.life.asked_to_stop.take() {
             self.stop_by_signal(signal);
         }

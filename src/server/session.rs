@@ -1,6 +1,7 @@
 //! Who is calling: what the server remembers of a connection apart from its bytes.
 
 use super::clients::Output;
+use super::debugging::Debugging;
 use super::unblock::Parked;
 use crate::keyspace::DbIndex;
 use crate::multi::Transaction;
@@ -132,6 +133,8 @@ pub struct Session {
     pub deny_blocking: bool,
     /// A script runs for it.
     pub in_script: bool,
+    /// SCRIPT DEBUG: its scripts are debugged.
+    pub debugging: Debugging,
     /// It caches what it reads (`tracking`).
     pub tracks: bool,
     /// The command that waits for a key, if one does (`server::unblock`).
@@ -179,6 +182,7 @@ impl Session {
             multi: None,
             deny_blocking: false,
             in_script: false,
+            debugging: Debugging::No,
             tracks: false,
             parked: None,
             resumed: None,
