@@ -549,15 +549,17 @@ impl<'k> DbMut<'k> {
         let entry = self.get(found);
         let volatile = entry.deadline_ms().is_some();
         if why == Leave::Expired {
-            let key = entry.key().to_vec();
-            self.shared.stirred = true;
-            let at = self.shared.fact();
-            self.shared.departed.push(Departed {
-                at,
-                db: self.index,
-                key,
-                why,
-            });
+            if self.shared.note_departed {
+                let key = entry.key().to_vec();
+                self.shared.stirred = true;
+                let at = self.shared.fact();
+                self.shared.departed.push(Departed {
+                    at,
+                    db: self.index,
+                    key,
+                    why,
+                });
+            }
             self.shared.stats.expired += 1;
         }
         self.db.volatile -= volatile as usize;

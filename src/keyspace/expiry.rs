@@ -110,7 +110,6 @@ impl DbMut<'_> {
         loop {
             steps += 1;
             if steps.is_multiple_of(STRIDE) && !go_on() {
-                self.shared.stats.expiry_cut_short += 1;
                 return Slice::More;
             }
             if let Some(item) = self.db.sorting.pop() {
@@ -244,6 +243,22 @@ mod tests {
             assert_eq!(ks.view(DbIndex(0)).len(), left);
         }
         assert_eq!(ks.view(DbIndex(0)).timers(), 0);
+    }
+
+    #[test]
+    fn names_are_kept_only_for_who_listens() {
+        for (listens, noted) in [(true, 1), (false, 0)] {
+            let mut ks = keyspace();
+            ks.shared.note_departed = listens;
+            ks.db(DbIndex(0))
+                .add(b"key", NewValue::Int(1), Some(1_000_500));
+            ks.set_now_ms(1_000_500);
+            assert_eq!(ks.db(DbIndex(0)).expire_due(|| true), Slice::Done);
+            assert_eq!(
+                (ks.shared.departed.len(), ks.shared.stats.expired),
+                (noted, 1)
+            );
+        }
     }
 
     #[test]

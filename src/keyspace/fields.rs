@@ -180,7 +180,6 @@ impl DbMut<'_> {
                 Step::Due(item) => {
                     self.surface_fields(item);
                     if !go_on() {
-                        self.shared.stats.expiry_cut_short += 1;
                         return Slice::More;
                     }
                 }

@@ -175,6 +175,8 @@ pub struct Shared {
     pub await_doomed: bool,
     /// Keys that expired, for those who propagate and notify. Drained with the effects.
     pub departed: Vec<Departed>,
+    /// Somebody wants to know of them.
+    pub note_departed: bool,
     /// The same for fields of hashes.
     pub lapsed: Vec<Lapsed>,
     /// Keys that a lookup for reading did not find, kept only while somebody listens to that.
@@ -245,6 +247,7 @@ impl Keyspace {
             doomed: Vec::new(),
             await_doomed: false,
             departed: Vec::new(),
+            note_departed: true,
             lapsed: Vec::new(),
             missed: Vec::new(),
             note_misses: false,

@@ -390,6 +390,7 @@ impl Server {
     pub fn refresh_log_interest(&mut self) {
         let on = self.persist.aof.is_on() && self.persist.loading.is_none();
         self.effects.interest.set(Interest::PROPAGATE, on);
+        self.refresh_interest();
     }
 
     /// Writes the log, before any answer of this turn leaves.

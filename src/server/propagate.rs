@@ -223,6 +223,7 @@ mod tests {
         fn new() -> Bench {
             let mut server = Server::new(Config::new(), Rng::new(1));
             server.effects.interest.0 |= Interest::PROPAGATE.0;
+            server.refresh_interest();
             server.clock.freeze();
             let session = Session::new(ClientId(1), 0);
             Bench { server, session }

@@ -262,6 +262,7 @@ impl Server {
         self.effects.interest.set(Interest::EVENTS, notifies);
         self.keyspace.shared.note_misses =
             notifies && self.config.notify_keyspace_events.has_class(b'm');
+        self.keyspace.shared.note_departed = keys || notifies || self.propagates();
     }
 
     /// A call begins.

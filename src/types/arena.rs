@@ -353,7 +353,7 @@ impl Arena {
         self.mapped -= 1;
         self.empty_chunks -= 1;
         // SAFETY: no page of it is in use and none is listed any more.
-        unsafe { pages::unmap_chunk(chunk.cast()) };
+        unsafe { self.reserve.give_back(chunk.cast()) };
     }
 }
 

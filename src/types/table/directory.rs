@@ -272,7 +272,10 @@ impl Blocks {
             self.chunks.retain(|&c| c != chunk);
             self.room.retain(|&c| c != chunk);
             // SAFETY: none of its blocks is in use and no list names it.
-            unsafe { pages::unmap_chunk(chunk.cast()) };
+            match &self.pool {
+                Pool::Huge(reserve) => unsafe { reserve.give_back(chunk.cast()) },
+                Pool::Heap => unsafe { pages::unmap_chunk(chunk.cast()) },
+            }
         }
     }
 
