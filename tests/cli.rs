@@ -148,6 +148,26 @@ fn redis_cli_inserts_in_masses() {
 }
 
 #[test]
+fn redis_cli_debugs_scripts() {
+    let Some(cli) = Cli::new() else { return };
+    let script = cli.server.path().join("script.lua");
+    let body = "local key = KEYS[1]\nreturn redis.call('APPEND', key, ARGV[1])";
+    std::fs::write(&script, body).expect("a file in our folder");
+    let script = script.to_str().expect("a plain path");
+    let debug = |mode: &str| {
+        let words = [mode, "--eval", script, "user:1", ",", "bc"];
+        cli.run_on(&words, b"s\np key\nc\n")
+    };
+    let said = debug("--ldb");
+    assert!(said.contains("-> 2   return redis.call('APPEND', key, ARGV[1])"));
+    assert!(said.contains("<value> \"user:1\"") && said.contains("(integer) 3"));
+    assert!(said.contains("Lua debugging session ended -- dataset changes rolled back"));
+    assert_eq!(cli.run(&["GET", "user:1"]), "a\n");
+    assert!(debug("--ldb-sync-mode").contains("(Lua debugging session ended)"));
+    assert_eq!(cli.run(&["GET", "user:1"]), "abc\n");
+}
+
+#[test]
 fn redis_cli_measures() {
     let Some(cli) = Cli::new() else { return };
     // It goes on until it is ended, and keeps what it prints until then: look at what it asks for.

@@ -249,6 +249,9 @@ pub fn format_g17(value: f64) -> Vec<u8> {
 /// Appends the text of a double as `%.{precision}g` of C writes it.
 pub fn write_g(out: &mut Vec<u8>, value: f64, precision: usize) {
     if !value.is_finite() || value == 0.0 {
+        if value.is_nan() && value.is_sign_negative() {
+            out.push(b'-');
+        }
         return write_f64(out, value);
     }
     // What is mostly written, without detours.

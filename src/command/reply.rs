@@ -20,6 +20,11 @@ impl<'a> Reply<'a> {
         Reply { out, resp }
     }
 
+    /// What is written so far, earlier answers included.
+    pub fn bytes(&self) -> &[u8] {
+        self.out
+    }
+
     /// Bytes written so far, earlier answers included.
     pub fn written(&self) -> usize {
         self.out.len()

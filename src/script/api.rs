@@ -1,6 +1,7 @@
 //! `redis`: what scripts ask the server for.
 
 use super::convert::{COUNTED, push_reply};
+use super::debug::Debugger;
 use super::lua::{Kind, Outcome, Raise, Stack};
 use crate::algo::number::format_f64;
 use crate::resp::encode::Resp;
@@ -12,8 +13,17 @@ use std::mem::ManuallyDrop;
 /// A buffer larger than this is not kept between two commands.
 const KEEP: usize = 64 << 10;
 
+/// The debugger, if it is to see what the script does.
+fn watcher<'s>(stack: &'s mut Stack) -> Option<&'s mut Debugger> {
+    let debugger = stack.desk().debugger.as_deref_mut();
+    debugger.filter(|debugger| debugger.is_watching())
+}
+
 /// Pushes the table of an error. A text behind a dash brings its own code; any other gets `ERR`.
 pub fn push_error(stack: &mut Stack, text: &[u8]) {
+    if let Some(debugger) = watcher(stack) {
+        debugger.show_error(text);
+    }
     let full = match text.strip_prefix(b"-") {
         Some(text) if text.contains(&b' ') => text.to_vec(),
         Some(text) => [b"ERR ", text].concat(),
@@ -67,6 +77,9 @@ fn run(stack: &mut Stack, raise: bool) -> Outcome {
         let text = b"Lua redis lib command arguments must be strings or integers";
         return fail(stack, text, raise);
     }
+    if let Some(debugger) = watcher(stack) {
+        debugger.show_command(argv.as_argv().iter());
+    }
     let (desk, host) = stack.desk_and_host();
     let mut reply = std::mem::take(&mut desk.reply);
     reply.clear();
@@ -86,6 +99,9 @@ fn run(stack: &mut Stack, raise: bool) -> Outcome {
         stack.push_bool(true);
         stack.set_named(-2, COUNTED);
         return if raise { Err(Raise::Top) } else { Ok(1) };
+    }
+    if let Some(debugger) = watcher(stack) {
+        debugger.show_reply(&reply);
     }
     // Nothing here is to be dropped, should Lua raise an error of its own.
     let reply = ManuallyDrop::new(reply);
@@ -258,14 +274,19 @@ fn replicate_commands(stack: &mut Stack) -> Outcome {
     Ok(1)
 }
 
-/// redis.breakpoint(): false, for nobody debugs.
+/// redis.breakpoint(): stops at the next line; false if nobody debugs.
 fn breakpoint(stack: &mut Stack) -> Outcome {
-    stack.push_bool(false);
+    let debugger = &mut stack.desk().debugger;
+    let is_debugged = debugger.as_mut().map(|debugger| debugger.ask()).is_some();
+    stack.push_bool(is_debugged);
     Ok(1)
 }
 
-/// redis.debug(…): nobody listens.
-fn debug(_: &mut Stack) -> Outcome {
+/// redis.debug(…): shows values to who debugs.
+fn debug(stack: &mut Stack) -> Outcome {
+    if stack.desk().debugger.is_some() {
+        Debugger::show_values(stack);
+    }
     Ok(0)
 }
 

@@ -22,6 +22,8 @@ pub struct Desk {
     pub random: super::random::Random,
     /// The functions that a library registers while it loads.
     pub loading: Option<super::library::Loading>,
+    /// Who debugs the script, if somebody does.
+    pub debugger: Option<Box<super::debug::Debugger>>,
 }
 
 impl Default for Desk {
@@ -35,6 +37,7 @@ impl Default for Desk {
             kill_text: c"",
             random: Default::default(),
             loading: None,
+            debugger: None,
         }
     }
 }

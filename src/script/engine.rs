@@ -1,6 +1,7 @@
 //! A VM at work: compiling, running, and what becomes of errors.
 
 use super::convert::{answer, is_counted, trim_lines};
+use super::debug::Debugger;
 use super::library::{Function, Loading};
 use super::lua::{Failure, Kept, Kind, Lua, Outcome, Stack};
 use super::random::Random;
@@ -86,6 +87,11 @@ impl Vm {
     /// The state of `math.random`, which both VMs share.
     pub fn random(&mut self) -> &mut Random {
         &mut self.lua.desk().random
+    }
+
+    /// Who debugs what runs next.
+    pub fn debugger(&mut self) -> &mut Option<Box<Debugger>> {
+        &mut self.lua.desk().debugger
     }
 
     pub fn used_bytes(&self) -> usize {
@@ -215,25 +221,13 @@ fn error_text(stack: &mut Stack) -> Vec<u8> {
         return stack.bytes(-1).unwrap_or(b"unknown error").to_vec();
     }
     stack.get_named(-1, b"err");
-    let text = match stack.kind(-1) {
+    let text = stack.text(-1).map(|mut text| {
         // As Redis does, it ends at a zero byte.
-        Kind::String => {
-            let text = stack.bytes(-1).unwrap_or_default();
-            text.split(|&byte| byte == 0)
-                .next()
-                .unwrap_or_default()
-                .to_vec()
-        }
-        Kind::Number => {
-            let mut text = Vec::new();
-            let number = stack.number(-1).unwrap_or(0.0);
-            crate::algo::number::write_g(&mut text, number, 14);
-            text
-        }
-        _ => b"ERR unknown error".to_vec(),
-    };
+        text.truncate(memchr::memchr(0, &text).unwrap_or(text.len()));
+        text
+    });
     stack.pop(1);
-    text
+    text.unwrap_or_else(|| b"ERR unknown error".to_vec())
 }
 
 /// A script failed: says with what, and where.

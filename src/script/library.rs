@@ -199,7 +199,7 @@ fn read_named(stack: &mut Stack) -> Read {
                 return Err("named argument key given to redis.register_function is not a string");
             }
             Some(b"function_name") => {
-                let Some(text) = text_of(stack) else {
+                let Some(text) = stack.text(-1) else {
                     return Err(
                         "function_name argument given to redis.register_function must be a string",
                     );
@@ -207,7 +207,7 @@ fn read_named(stack: &mut Stack) -> Read {
                 name = Some(text);
             }
             Some(b"description") => {
-                let Some(text) = text_of(stack) else {
+                let Some(text) = stack.text(-1) else {
                     return Err(
                         "description argument given to redis.register_function must be a string",
                     );
@@ -235,20 +235,6 @@ fn read_named(stack: &mut Stack) -> Read {
     }
     stack.get_named(table, b"callback");
     Ok((name, description, flags))
-}
-
-/// The string or number on top as text.
-fn text_of(stack: &mut Stack) -> Option<Vec<u8>> {
-    match stack.kind(-1) {
-        Kind::String => stack.bytes(-1).map(<[u8]>::to_vec),
-        Kind::Number => {
-            let mut text = Vec::new();
-            let number = stack.number(-1).unwrap_or(0.0);
-            crate::algo::number::write_g(&mut text, number, 14);
-            Some(text)
-        }
-        _ => None,
-    }
 }
 
 fn read_flags(stack: &mut Stack) -> Result<ScriptFlags, &'static str> {

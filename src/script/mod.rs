@@ -14,6 +14,7 @@ pub mod api;
 pub mod args;
 pub mod cache;
 pub mod convert;
+pub mod debug;
 pub mod desk;
 pub mod engine;
 pub mod flags;
@@ -28,7 +29,9 @@ mod tests;
 
 use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};
+use crate::sys::fork::Child;
 use cache::Cache;
+use debug::Debugger;
 use engine::Vm;
 use flags::ScriptFlags;
 use library::{Function, Libraries, Library};
@@ -111,6 +114,10 @@ pub struct Script {
     random: random::Random,
     /// The script that has taken too long, while it runs.
     pub busy: Option<Busy>,
+    /// Who debugs the script that is about to run or has run.
+    pub debugger: Option<Box<Debugger>>,
+    /// Children in which scripts are debugged.
+    pub sessions: Vec<Child>,
 }
 
 /// Without a limit of its own a VM may take this much.
@@ -136,11 +143,13 @@ impl Script {
         let mut vm = vm.unwrap_or_else(|| Box::new(Vm::new(role, limit)));
         (self.out, self.out_bytes) = (Some(role), vm.used_bytes());
         *vm.random() = self.random;
+        *vm.debugger() = self.debugger.take();
         vm
     }
 
     pub fn put_vm(&mut self, role: Role, mut vm: Box<Vm>) {
         self.random = *vm.random();
+        self.debugger = vm.debugger().take();
         self.out = None;
         *self.slot(role) = Some(vm);
     }

@@ -176,6 +176,7 @@ impl Server {
         self.sample_buffers();
         self.limit_tracking();
         self.tend_persistence();
+        self.tend_sessions();
         if let Some(signal) = self.life.asked_to_stop.take() {
             self.stop_by_signal(signal);
         }

@@ -11,6 +11,7 @@ pub mod call;
 pub mod clients;
 pub mod commands;
 pub mod cron;
+pub mod debugging;
 pub mod freeing;
 pub mod invalidate;
 pub mod jobs;

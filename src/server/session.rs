@@ -1,6 +1,7 @@
 //! Who is calling: what the server remembers of a connection apart from its bytes.
 
 use super::clients::Output;
+use super::debugging::Debugging;
 use super::reply_buffer::ReplyBuffer;
 use super::unblock::Parked;
 use crate::keyspace::DbIndex;
@@ -135,6 +136,8 @@ pub struct Session {
     pub deny_blocking: bool,
     /// A script runs for it.
     pub in_script: bool,
+    /// SCRIPT DEBUG: its scripts are debugged.
+    pub debugging: Debugging,
     /// It caches what it reads (`tracking`).
     pub tracks: bool,
     /// The command that waits for a key, if one does (`server::unblock`).
@@ -182,6 +185,7 @@ impl Session {
             multi: None,
             deny_blocking: false,
             in_script: false,
+            debugging: Debugging::No,
             tracks: false,
             parked: None,
             resumed: None,

@@ -57,6 +57,7 @@ impl Server {
 
     /// Brings to disk what is to outlive us. It refuses if that cannot be done, unless forced.
     fn save_before_the_end(&mut self, flags: ShutdownFlags) -> Result<(), Refused> {
+        self.kill_sessions();
         let child = self.persist.child.as_ref().map(|job| job.purpose);
         if child == Some(Purpose::Snapshot) {
             log::warn!("There is a child saving an .rdb. Killing it!");

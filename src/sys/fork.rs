@@ -1,17 +1,21 @@
 //! Children that look at our memory as it is now: started, heard from, killed, reaped.
 //!
-//! A child runs one plain function on two references and ends. It reaches no socket, no poll and
-//! nothing that could be changed, because a function pointer captures nothing. Only the thread that
-//! forks lives on in the child: what other threads were doing stops in the middle, so a child takes
-//! no lock that they take. They hold none but their own queues' and, for moments, the allocator's
-//! lists of memory that ended threads left, which no thread of ours does while it lives.
+//! A child runs one plain function on two references and ends (`run_in_child`). It reaches no
+//! socket, no poll and nothing that could be changed, because a function pointer captures nothing.
+//! The one exception is the debugger of scripts, whose child goes on where we are (`split`) and ends
+//! when the script does.
+//!
+//! Only the thread that forks lives on in the child: what other threads were doing stops in the
+//! middle, so a child takes no lock that they take. They hold none but their own queues' and, for
+//! moments, the allocator's lists of memory that ended threads left, which no thread of ours does
+//! while it lives.
 //!
 //! What a child has to tell goes through a pipe, in records of a fixed size.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::fd::{FromRawFd, RawFd};
 
 /// What a child tells about itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,14 +105,15 @@ impl Child {
     }
 }
 
-/// Forks; the child runs `run` and ends with the status it returns. `unused` are descriptors that
-/// the child must not keep open, such as those it would go on listening with.
-pub fn run_in_child<A, B>(
-    a: &A,
-    b: &B,
-    unused: &[RawFd],
-    run: fn(&A, &B, &mut Teller) -> i32,
-) -> io::Result<Child> {
+/// Who goes on behind a fork.
+pub enum Side {
+    Parent(Child),
+    Child(Teller),
+}
+
+/// Forks, and both go on; the child has to end by `leave`. `unused` are descriptors that it must not
+/// keep open, such as those it would go on listening with.
+pub fn split(unused: &[RawFd]) -> io::Result<Side> {
     let mut ends = [0; 2];
     // SAFETY: `pipe2` fills two descriptors or fails.
     if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
@@ -116,23 +121,41 @@ pub fn run_in_child<A, B>(
     }
     // SAFETY: fresh descriptors, each owned once from here on.
     let (pipe, teller) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
-    // SAFETY: the child runs `run` and ends without unwinding into what it shares with us; what it
-    // may not touch is said at the head of this file.
+    // SAFETY: what the child may not touch is said at the head of this file.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
             super::signal::reset_in_child();
-            for &fd in unused.iter().chain([&pipe.as_raw_fd()]) {
+            for &fd in unused {
                 // SAFETY: the child's own copy of a descriptor, which nobody uses in the child.
                 unsafe { libc::close(fd) };
             }
-            let mut teller = Teller(teller);
-            let work = std::panic::AssertUnwindSafe(|| run(a, b, &mut teller));
-            let status = std::panic::catch_unwind(work).unwrap_or(1);
-            // SAFETY: ends the child at once, without the destructors of what the parent owns.
-            unsafe { libc::_exit(status) }
+            Ok(Side::Child(Teller(teller)))
         }
-        pid => Ok(Child { pid, pipe }),
+        pid => Ok(Side::Parent(Child { pid, pipe })),
+    }
+}
+
+/// Ends a child at once, without the destructors of what the parent owns.
+pub fn leave(status: i32) -> ! {
+    // SAFETY: ends the process; nothing of it is used any more.
+    unsafe { libc::_exit(status) }
+}
+
+/// Forks; the child runs `run` and ends with the status it returns. `unused` are descriptors that
+/// the child must not keep open.
+pub fn run_in_child<A, B>(
+    a: &A,
+    b: &B,
+    unused: &[RawFd],
+    run: fn(&A, &B, &mut Teller) -> i32,
+) -> io::Result<Child> {
+    match split(unused)? {
+        Side::Parent(child) => Ok(child),
+        Side::Child(mut teller) => {
+            let work = std::panic::AssertUnwindSafe(|| run(a, b, &mut teller));
+            leave(std::panic::catch_unwind(work).unwrap_or(1))
+        }
     }
 }
 

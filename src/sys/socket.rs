@@ -1,8 +1,11 @@
-//! Reading from a socket into the spare room of a vector: no zeroing first, one syscall.
+//! Reading from a socket into the spare room of a vector: no zeroing first, one syscall. And a socket
+//! that is waited for, for the one conversation that everything else has to wait for.
 #![allow(unsafe_code)]
 
-use std::io;
-use std::os::fd::RawFd;
+use super::clock::Duration;
+use socket2::Socket;
+use std::io::{self, Read, Write};
+use std::os::fd::{BorrowedFd, RawFd};
 
 /// Reads at most `max` bytes behind what `buffer` holds, within its capacity. 0 is the end.
 pub fn read_spare(fd: RawFd, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
@@ -42,6 +45,49 @@ pub fn send_pieces(fd: RawFd, pieces: &[io::IoSlice]) -> io::Result<usize> {
         Err(io::Error::last_os_error())
     } else {
         Ok(n as usize)
+    }
+}
+
+/// A second hold on a socket, while which reading and writing wait.
+#[derive(Debug)]
+pub struct Waiting(Socket);
+
+/// Who does not read is waited for this long.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most bytes received at once.
+const PIECE: usize = 1024;
+
+impl Waiting {
+    /// Takes hold of a socket that is open.
+    pub fn over(fd: RawFd) -> io::Result<Waiting> {
+        if fd < 0 {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        // SAFETY: the descriptor is that of a connection its owner keeps open during this call.
+        let socket = Socket::from(unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()?);
+        socket.set_nonblocking(false)?;
+        socket.set_write_timeout(Some(SEND_TIMEOUT))?;
+        Ok(Waiting(socket))
+    }
+
+    /// What was received next; nothing at the end.
+    pub fn receive(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; PIECE];
+        let count = (&self.0).read(&mut bytes)?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
+    pub fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        (&self.0).write_all(bytes)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // Only a socket that is gone could refuse, and then nobody misses it.
+        let _ = self.0.set_write_timeout(None);
+        let _ = self.0.set_nonblocking(true);
     }
 }
 

@@ -10,6 +10,7 @@ mod blocking;
 mod client;
 mod command;
 mod connection;
+mod debugger;
 mod limits;
 mod monitor;
 mod pause;

@@ -7,6 +7,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::script::api::sha1_hex;
 use crate::script::cache::Sha;
 use crate::script::sandbox::Role;
+use crate::server::debugging::Debugging;
 use crate::server::scripts::Rights;
 use crate::server::session::Session;
 use crate::server::{Server, ServerCommand};
@@ -108,7 +109,7 @@ pub static TABLE: &[ServerCommand] = &[
                     arity: 3,
                     usage: "mode(yes=YES|sync=SYNC|no=NO)",
                     since: "3.2.0",
-                    summary: "Accepted; scripts run as a whole.",
+                    summary: "Has the scripts of this connection debugged.",
                     complexity: "O(1)",
                     ..SCRIPT
                 },
@@ -195,6 +196,9 @@ fn eval(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
+    if session.debugging != Debugging::No {
+        return server.debug_script(session, args, reply, eval);
+    }
     run_body(server, session, args, reply, Rights::All)
 }
 
@@ -205,6 +209,9 @@ fn eval_ro(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
+    if session.debugging != Debugging::No {
+        return server.debug_script(session, args, reply, eval_ro);
+    }
     run_body(server, session, args, reply, Rights::ReadOnly)
 }
 
@@ -288,6 +295,10 @@ fn run_known(
     let Some(sha) = parse_sha(name) else {
         return Err(unknown);
     };
+    if session.debugging != Debugging::No {
+        let text = "ERR Please use EVAL instead of EVALSHA for debugging";
+        return Err(CmdError::Fixed(text));
+    }
     let keys = key_count(args, CmdError::NotInteger)?;
     let (function, flags) = server.script.cache.touch(&sha).ok_or(unknown)?;
     server.run_script(
@@ -361,13 +372,28 @@ fn script_kill(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut R
     reply.ok()
 }
 
-/// SCRIPT DEBUG YES | SYNC | NO. Unlike Redis, there is no debugger: whatever the mode, scripts run as
-/// a whole.
-fn script_debug(_: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    if args.word("no") || args.word("yes") || args.word("sync") {
-        return reply.ok();
+/// SCRIPT DEBUG YES | SYNC | NO.
+fn script_debug(
+    _: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    // What the debugger says would overtake earlier answers.
+    if reply.written() > 0 {
+        let text = "ERR SCRIPT DEBUG must be called outside a pipeline";
+        return Err(CmdError::Fixed(text));
     }
-    Err(CmdError::Fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"))
+    session.debugging = if args.word("no") {
+        Debugging::No
+    } else if args.word("yes") {
+        Debugging::InChild
+    } else if args.word("sync") {
+        Debugging::Here
+    } else {
+        return Err(CmdError::Fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"));
+    };
+    reply.ok()
 }
 
 /// SCRIPT HELP.
@@ -375,7 +401,7 @@ fn script_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply)
     reply.help(&[
         "SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "DEBUG (YES|SYNC|NO)",
-        "    Accepted; scripts run as a whole.",
+        "    Have the scripts of this connection debugged: on a copy of the data, here, or not.",
         "EXISTS <sha1> [<sha1> ...]",
         "    Which of these scripts are known.",
         "FLUSH [ASYNC|SYNC]",

@@ -1,37 +1,21 @@
-//! Lua 5.1 behind a safe face: a VM that owns its memory, and a stack that cannot be misused.
-//!
-//! Lua reports errors by `longjmp`, which must not cross a Rust frame that has something to drop.
-//! So the rules of this file are:
-//!
-//! ```text
-//!   Rust function  ── returns Err(Raise) ──>  trampoline  ── lua_error ──>  lua_pcall
-//!                     (all is dropped)         (nothing left to drop)
-//! ```
-//!
-//! * A Rust function never raises: it returns what the trampoline raises when its frame is gone.
-//! * Only calls that raise nothing are offered: raw access, no metamethods, keys are checked.
-//! * The one error that any call could raise is "not enough memory". While Rust code runs the
-//!   allocator gives what is asked for, beyond the limit if need be (`Ground::in_rust`); the limit
-//!   holds in the VM itself, where the next allocation then fails.
-//!
-//! Arguments of a function stay where they are until it returns (`pop` stops above them), so their
-//! bytes can be borrowed for as long as it runs.
+//! The stack of Lua: how values go in and out. See the head of the folder for what makes it safe.
 #![allow(unsafe_code)]
 
-use super::Host;
-use super::desk::Desk;
+use super::raise::Outcome;
+use super::{GLOBALS, Ground, Lua, REGISTRY, native_stack, trampoline};
+use crate::algo::number::write_g;
+use crate::script::Host;
+use crate::script::desk::Desk;
 use mlua::ffi;
-use std::alloc::Layout;
-use std::cell::{Cell, UnsafeCell};
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-pub const REGISTRY: i32 = ffi::LUA_REGISTRYINDEX;
-pub const GLOBALS: i32 = ffi::LUA_GLOBALSINDEX;
+/// How deep Rust code may recurse for a script, in bytes of the machine's stack.
+const NATIVE_MAX: usize = 1 << 20;
 
-/// The most elements that Rust code puts into one table: more would raise an error in Lua.
-pub const TABLE_MAX: i32 = 1 << 26;
+/// The significant digits of a number as a text: Lua 5.1's `%.14g`.
+const NUMBER_DIGITS: usize = 14;
 
 /// The type of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,32 +48,6 @@ impl Kind {
     }
 }
 
-/// What a function raises.
-#[derive(Debug)]
-pub enum Raise {
-    /// The value on top of the stack.
-    Top,
-    /// A text as it stands.
-    Text(Vec<u8>),
-    /// A text behind the place in the script that called.
-    Here(Vec<u8>),
-    /// An argument is wrong: its number, and what is the matter.
-    Argument(i32, Vec<u8>),
-}
-
-impl Raise {
-    pub fn here(text: impl Into<Vec<u8>>) -> Raise {
-        Raise::Here(text.into())
-    }
-
-    pub fn argument(number: i32, text: impl Into<Vec<u8>>) -> Raise {
-        Raise::Argument(number, text.into())
-    }
-}
-
-/// How many of the topmost values a function returns, or what it raises.
-pub type Outcome = Result<i32, Raise>;
-
 /// Why a protected call failed. The error value is on top of the stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
@@ -101,289 +59,7 @@ pub enum Failure {
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub struct Kept(c_int);
 
-/// What a VM stands on: its memory, who it works for, and the state of the libraries.
-pub(super) struct Ground {
-    used: Cell<usize>,
-    limit: Cell<usize>,
-    in_rust: Cell<bool>,
-    host: Cell<Option<NonNull<dyn Host>>>,
-    /// Where the stack of the machine stood when the host came.
-    native_base: Cell<usize>,
-    desk: UnsafeCell<Desk>,
-}
-
-/// A VM.
-pub struct Lua {
-    raw: NonNull<ffi::lua_State>,
-    // Boxed: the VM holds its address. Read through `ground()`.
-    ground: NonNull<Ground>,
-}
-
-/// Allocates for a VM, and counts.
-// SAFETY: for Lua to call, with a live state.
-unsafe extern "C" fn allocate(
-    ground: *mut c_void,
-    block: *mut c_void,
-    old: usize,
-    new: usize,
-) -> *mut c_void {
-    // SAFETY: `ground` is what `Lua::new` gave to `lua_newstate`: it outlives the VM.
-    let ground = unsafe { &*ground.cast::<Ground>() };
-    let layout = |size| Layout::from_size_align(size, 16).ok();
-    let used = ground.used.get();
-    let old = if block.is_null() { 0 } else { old };
-    if new == 0 {
-        if let (false, Some(layout)) = (block.is_null(), layout(old)) {
-            // SAFETY: the block is one of ours, and Lua says truly how large it is.
-            unsafe { std::alloc::dealloc(block.cast(), layout) };
-            ground.used.set(used - old);
-        }
-        return std::ptr::null_mut();
-    }
-    let must = ground.in_rust.get();
-    let after = (used - old).saturating_add(new);
-    let (Some(wanted), Some(had)) = (layout(new), layout(old)) else {
-        return std::ptr::null_mut();
-    };
-    if after > ground.limit.get() && new > old && !must {
-        return std::ptr::null_mut();
-    }
-    // SAFETY: `wanted` is not empty; an old block is as large as `had` says.
-    let got = unsafe {
-        if old == 0 {
-            std::alloc::alloc(wanted)
-        } else {
-            std::alloc::realloc(block.cast(), had, new)
-        }
-    };
-    if got.is_null() {
-        if must {
-            std::alloc::handle_alloc_error(wanted);
-        }
-        return std::ptr::null_mut();
-    }
-    ground.used.set(after);
-    got.cast()
-}
-
-/// Runs every so many instructions: lets the host look up, which may end the script.
-// SAFETY: for Lua to call, with a live state.
-unsafe extern "C-unwind" fn on_count(raw: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
-    // SAFETY: Lua calls its hook with a live state of a VM made here; the error is raised when
-    // nothing is left to drop.
-    unsafe {
-        let ground = ground_of(raw);
-        ground.as_ref().in_rust.set(true);
-        let kill = guard_panic(|| {
-            let mut stack = Stack::at(raw, ground, 0);
-            let (desk, host) = stack.desk_and_host();
-            desk.killed = desk.killed || host.is_some_and(|host| host.on_count());
-            desk.killed
-        });
-        ground.as_ref().in_rust.set(false);
-        if kill {
-            // Again at every instruction: a script cannot hide in pcall.
-            ffi::lua_sethook(
-                raw,
-                Some(on_count),
-                ffi::LUA_MASKCOUNT | ffi::LUA_MASKLINE,
-                1,
-            );
-            let text = (*ground.as_ref().desk.get()).kill_text;
-            ffi::lua_pushstring_(raw, text.as_ptr());
-            ffi::lua_error(raw);
-        }
-    }
-}
-
-/// What a script dies with, once somebody ended it.
-// SAFETY: for callers within the VM, with a live state.
-pub(super) unsafe fn death(raw: *mut ffi::lua_State) -> Option<&'static CStr> {
-    // SAFETY: the state is alive; nobody writes to the desk while the VM runs C.
-    unsafe {
-        let desk = ground_of(raw).as_ref().desk.get();
-        (*desk).killed.then_some((*desk).kill_text)
-    }
-}
-
-/// Instructions between two looks up, as in Redis.
-const COUNT: c_int = 100_000;
-
-/// What a VM was made with.
-// SAFETY: the caller's: a live state of one of our VMs.
-unsafe fn ground_of(raw: *mut ffi::lua_State) -> NonNull<Ground> {
-    let mut ground = std::ptr::null_mut();
-    // SAFETY: the state is alive; every VM here was made with a ground.
-    unsafe {
-        ffi::lua_getallocf(raw, &mut ground);
-        NonNull::new_unchecked(ground.cast())
-    }
-}
-
-/// A panic must not unwind into C.
-fn guard_panic<T>(run: impl FnOnce() -> T) -> T {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
-        Ok(value) => value,
-        // The panic hook has told about it.
-        Err(_) => std::process::abort(),
-    }
-}
-
-/// The C function that runs a Rust function.
-// SAFETY: for Lua to call, with a live state.
-unsafe extern "C-unwind" fn trampoline<F>(raw: *mut ffi::lua_State) -> c_int
-where
-    F: Fn(&mut Stack) -> Outcome + Copy + 'static,
-{
-    const { assert!(size_of::<F>() == 0, "functions without captures only") };
-    // SAFETY: Lua calls with a live state. `F` has no size and was seen by `push_function`, so one
-    // can be had from nothing. What the function left is dropped before `lua_error`.
-    unsafe {
-        let function = NonNull::<F>::dangling().as_ref();
-        let ground = ground_of(raw);
-        ground.as_ref().in_rust.set(true);
-        let returns = guard_panic(|| {
-            let args = ffi::lua_gettop(raw);
-            let mut stack = Stack::at(raw, ground, args);
-            match function(&mut stack) {
-                Ok(returns) => returns,
-                Err(raise) => {
-                    stack.push_raise(raise);
-                    -1
-                }
-            }
-        });
-        ground.as_ref().in_rust.set(false);
-        if returns < 0 {
-            ffi::lua_error(raw);
-        }
-        returns
-    }
-}
-
-impl Lua {
-    /// A VM with the plain libraries of Lua in its globals, which must not take more than `limit`
-    /// bytes.
-    pub fn new(limit: usize) -> Lua {
-        let host: Option<NonNull<dyn Host>> = None;
-        let ground = Box::leak(Box::new(Ground {
-            used: Cell::new(0),
-            limit: Cell::new(limit),
-            in_rust: Cell::new(true),
-            host: Cell::new(host),
-            native_base: Cell::new(0),
-            desk: UnsafeCell::new(Desk::default()),
-        }));
-        let ground = NonNull::from(ground);
-        // SAFETY: the allocator and its ground outlive the VM; see `drop`.
-        let raw = unsafe { ffi::lua_newstate(allocate, ground.as_ptr().cast()) };
-        let raw = NonNull::new(raw).expect("memory is given while Rust runs");
-        let libraries: [ffi::lua_CFunction; 5] = [
-            ffi::luaopen_base,
-            ffi::luaopen_table,
-            ffi::luaopen_string,
-            ffi::luaopen_math,
-            ffi::luaopen_os,
-        ];
-        for open in libraries {
-            // SAFETY: opening libraries only fails without memory, and that is given.
-            unsafe {
-                ffi::lua_pushcclosure(raw.as_ptr(), open, 0);
-                ffi::lua_pcall(raw.as_ptr(), 0, 0, 0);
-            }
-        }
-        let lua = Lua { raw, ground };
-        lua.rearm();
-        lua
-    }
-
-    /// Sets the hook and the collector as they are at the start of every script.
-    pub fn rearm(&self) {
-        // SAFETY: the state is alive.
-        unsafe {
-            let raw = self.raw.as_ptr();
-            ffi::lua_sethook(raw, Some(on_count), ffi::LUA_MASKCOUNT, COUNT);
-        }
-    }
-
-    /// The state of the libraries.
-    pub fn desk(&mut self) -> &mut Desk {
-        // SAFETY: no stack exists while the VM is borrowed here.
-        unsafe { &mut *self.ground.as_ref().desk.get() }
-    }
-
-    /// The stack, from outside of any function.
-    pub fn stack(&mut self) -> Stack<'_> {
-        // SAFETY: the state is alive while `self` is borrowed.
-        unsafe { Stack::at(self.raw.as_ptr(), self.ground, 0) }
-    }
-
-    /// Lets `host` answer what scripts ask for while `run` runs.
-    pub fn serve<T>(&mut self, host: &mut dyn Host, run: impl FnOnce(&mut Stack) -> T) -> T {
-        let host: NonNull<dyn Host + '_> = NonNull::from(host);
-        // SAFETY: the host is forgotten before its borrow ends.
-        let host: NonNull<dyn Host + 'static> = unsafe { std::mem::transmute(host) };
-        // SAFETY: the ground lives as long as the VM.
-        let ground = unsafe { self.ground.as_ref() };
-        ground.host.set(Some(host));
-        ground.native_base.set(native_stack());
-        let result = run(&mut self.stack());
-        ground.host.set(None);
-        result
-    }
-
-    /// Bytes the VM holds.
-    pub fn used_bytes(&self) -> usize {
-        // SAFETY: the ground lives as long as the VM.
-        unsafe { self.ground.as_ref() }.used.get()
-    }
-
-    /// Collects garbage: a slice of it, or all. What scripts did to the collector is undone.
-    pub fn collect(&mut self, all: bool) {
-        // SAFETY: the state is alive; there are no finalizers that could raise.
-        unsafe {
-            let raw = self.raw.as_ptr();
-            ffi::lua_gc(raw, ffi::LUA_GCSETPAUSE, 200);
-            ffi::lua_gc(raw, ffi::LUA_GCSETSTEPMUL, 200);
-            ffi::lua_gc(raw, ffi::LUA_GCRESTART, 0);
-            let what = if all {
-                ffi::LUA_GCCOLLECT
-            } else {
-                ffi::LUA_GCSTEP
-            };
-            ffi::lua_gc(raw, what, COLLECT_STEP);
-        }
-    }
-}
-
-/// How deep Rust code may recurse for a script, in bytes of the machine's stack.
-const NATIVE_MAX: usize = 1 << 20;
-
-/// Where the stack of the machine stands. It grows downwards wherever we run.
-#[inline(never)]
-fn native_stack() -> usize {
-    let here = 0u8;
-    std::hint::black_box(&raw const here) as usize
-}
-
-/// The size of one slice of collecting, in KiB.
-const COLLECT_STEP: c_int = 50;
-
-impl Drop for Lua {
-    fn drop(&mut self) {
-        // SAFETY: nothing borrows the VM any more; the ground goes after it.
-        unsafe {
-            ffi::lua_close(self.raw.as_ptr());
-            drop(Box::from_raw(self.ground.as_ptr()));
-        }
-    }
-}
-
-// SAFETY: a VM is owned and touched by one thread at a time, and holds nothing bound to a thread;
-// the host is only set within `serve`, which borrows the VM.
-unsafe impl Send for Lua {}
-
-/// See the head of this file.
+/// See the head of the folder.
 pub struct Stack<'l> {
     raw: *mut ffi::lua_State,
     ground: NonNull<Ground>,
@@ -394,7 +70,11 @@ pub struct Stack<'l> {
 
 impl<'l> Stack<'l> {
     // SAFETY: for callers within the VM, with a live state.
-    unsafe fn at(raw: *mut ffi::lua_State, ground: NonNull<Ground>, args: i32) -> Stack<'l> {
+    pub(super) unsafe fn at(
+        raw: *mut ffi::lua_State,
+        ground: NonNull<Ground>,
+        args: i32,
+    ) -> Stack<'l> {
         Stack {
             raw,
             ground,
@@ -520,6 +200,16 @@ impl<'l> Stack<'l> {
         self.arg_bytes(index)
     }
 
+    /// The text of a string, or of a number as Lua writes it.
+    pub fn text(&self, index: i32) -> Option<Vec<u8>> {
+        if self.kind(index) != Kind::Number {
+            return self.bytes(index).map(<[u8]>::to_vec);
+        }
+        let mut text = Vec::new();
+        write_g(&mut text, self.number(index)?, NUMBER_DIGITS);
+        Some(text)
+    }
+
     /// An address that stands for a value's identity.
     pub fn identity(&self, index: i32) -> usize {
         self.check(index);
@@ -599,7 +289,11 @@ impl<'l> Stack<'l> {
     }
 
     /// A function of the VM's own kind (`super::guards`).
-    pub(super) fn push_raw_function(&mut self, function: ffi::lua_CFunction, captured: i32) {
+    pub(in crate::script) fn push_raw_function(
+        &mut self,
+        function: ffi::lua_CFunction,
+        captured: i32,
+    ) {
         assert!(self.top() - captured >= self.args, "arguments stay");
         // SAFETY: there are so many values.
         unsafe { ffi::lua_pushcclosure(self.raw, function, captured) }
@@ -797,6 +491,20 @@ impl<'l> Stack<'l> {
         }
     }
 
+    /// Pushes a local variable of the function at `level`; its name comes back. Variables are
+    /// numbered from 1 on.
+    pub fn push_local(&mut self, level: i32, number: i32) -> Option<Vec<u8>> {
+        // SAFETY: the record is filled by Lua before it is used; the name is a C string.
+        unsafe {
+            let mut record = std::mem::zeroed::<ffi::lua_Debug>();
+            if ffi::lua_getstack(self.raw, level, &mut record) == 0 {
+                return None;
+            }
+            let name = ffi::lua_getlocal(self.raw, &record, number);
+            (!name.is_null()).then(|| CStr::from_ptr(name).to_bytes().to_vec())
+        }
+    }
+
     /// Where the running code stands: `level` 0 is the function that runs.
     pub fn place(&mut self, level: i32) -> Option<Place> {
         // SAFETY: the record is filled by Lua before it is read; its texts are C strings.
@@ -819,58 +527,6 @@ impl<'l> Stack<'l> {
                 is_method: text(record.namewhat) == b"method",
             })
         }
-    }
-
-    /// `chunk:line: ` of who called the function that runs.
-    fn caller(&mut self) -> Vec<u8> {
-        match self.place(1) {
-            Some(place) if place.line > 0 => [
-                &place.short,
-                b":".as_slice(),
-                place.line.to_string().as_bytes(),
-                b": ",
-            ]
-            .concat(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn push_raise(&mut self, raise: Raise) {
-        let text = match raise {
-            Raise::Top => return,
-            Raise::Text(text) => text,
-            Raise::Here(text) => [self.caller(), text].concat(),
-            Raise::Argument(number, text) => {
-                let what = self.argument_error(number, &text);
-                [self.caller(), what].concat()
-            }
-        };
-        if self.room(1) {
-            self.push_bytes(&text);
-        }
-    }
-
-    /// The words of Lua for a wrong argument.
-    fn argument_error(&mut self, number: i32, text: &[u8]) -> Vec<u8> {
-        let place = self.place(0);
-        let (name, is_method) = match place {
-            Some(place) => (place.name, place.is_method),
-            None => (None, false),
-        };
-        let name = name.unwrap_or_else(|| b"?".to_vec());
-        let number = number - is_method as i32;
-        if number == 0 && is_method {
-            return [
-                b"calling '",
-                name.as_slice(),
-                b"' on bad self (",
-                text,
-                b")",
-            ]
-            .concat();
-        }
-        let head = format!("bad argument #{number} to '").into_bytes();
-        [&head, name.as_slice(), b"' (", text, b")"].concat()
     }
 }
 

@@ -1,0 +1,81 @@
+//! What a running script is interrupted by: the look up of the host, now and then, which may end it;
+//! and the debugger, at every line.
+#![allow(unsafe_code)]
+
+use super::stack::Stack;
+use super::{ground_of, guard_panic, raise};
+use crate::script::debug;
+use mlua::ffi;
+use std::ffi::{CStr, c_int};
+
+/// Runs every so many instructions: lets the host look up, which may end the script.
+// SAFETY: for Lua to call, with a live state.
+pub(super) unsafe extern "C-unwind" fn on_count(raw: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
+    // SAFETY: Lua calls its hook with a live state of a VM made here; the error is raised when
+    // nothing is left to drop.
+    unsafe {
+        let ground = ground_of(raw);
+        ground.as_ref().in_rust.set(true);
+        let kill = guard_panic(|| {
+            let mut stack = Stack::at(raw, ground, 0);
+            let (desk, host) = stack.desk_and_host();
+            desk.killed = desk.killed || host.is_some_and(|host| host.on_count());
+            desk.killed
+        });
+        ground.as_ref().in_rust.set(false);
+        if kill {
+            // Again at every instruction: a script cannot hide in pcall.
+            ffi::lua_sethook(
+                raw,
+                Some(on_count),
+                ffi::LUA_MASKCOUNT | ffi::LUA_MASKLINE,
+                1,
+            );
+            let text = (*ground.as_ref().desk.get()).kill_text;
+            ffi::lua_pushstring_(raw, text.as_ptr());
+            ffi::lua_error(raw);
+        }
+    }
+}
+
+/// What a script dies with, once somebody ended it.
+// SAFETY: for callers within the VM, with a live state.
+pub(in crate::script) unsafe fn death(raw: *mut ffi::lua_State) -> Option<&'static CStr> {
+    // SAFETY: the state is alive; nobody writes to the desk while the VM runs C.
+    unsafe {
+        let desk = ground_of(raw).as_ref().desk.get();
+        (*desk).killed.then_some((*desk).kill_text)
+    }
+}
+
+/// Instructions between two looks up, as in Redis.
+pub(super) const COUNT: c_int = 100_000;
+
+/// Runs at every line of a script that is debugged, and besides every so many instructions.
+// SAFETY: for Lua to call, with a live state.
+pub(super) unsafe extern "C-unwind" fn on_line(
+    raw: *mut ffi::lua_State,
+    record: *mut ffi::lua_Debug,
+) {
+    // SAFETY: Lua calls its hook with a live state of a VM made here and a record it has filled; the
+    // error is raised when nothing is left to drop.
+    unsafe {
+        let ground = ground_of(raw);
+        ground.as_ref().in_rust.set(true);
+        let counted = (*record).event == ffi::LUA_HOOKCOUNT;
+        let failed = guard_panic(|| {
+            let mut stack = Stack::at(raw, ground, ffi::lua_gettop(raw));
+            match debug::at_line(&mut stack, counted) {
+                Ok(_) => false,
+                Err(error) => {
+                    raise::push(&mut stack, error);
+                    true
+                }
+            }
+        });
+        ground.as_ref().in_rust.set(false);
+        if failed {
+            ffi::lua_error(raw);
+        }
+    }
+}
