@@ -12,6 +12,8 @@ pub struct Args<'a> {
     next: usize,
     /// The hash of the first key, if somebody computed it already.
     pub(super) first_key: Option<(usize, u64)>,
+    /// The same for the first element, as packed tables look it up; 0 if nobody did.
+    element_hash: u64,
 }
 
 impl<'a> Args<'a> {
@@ -20,6 +22,7 @@ impl<'a> Args<'a> {
             argv,
             next: skip,
             first_key: None,
+            element_hash: 0,
         }
     }
 
@@ -28,6 +31,19 @@ impl<'a> Args<'a> {
     pub fn with_key_hash(mut self, index: usize, hash: u64) -> Self {
         self.first_key = Some((index, hash));
         self
+    }
+
+    /// Remembers the hash of the first element (`Tag::element`).
+    #[inline(always)]
+    pub fn with_element_hash(mut self, hash: u64) -> Self {
+        self.element_hash = hash;
+        self
+    }
+
+    /// The hash by which packed tables look the first element up, if it is known already.
+    #[inline(always)]
+    pub fn element_hash(&self) -> Option<u64> {
+        (self.element_hash != 0).then_some(self.element_hash)
     }
 
     /// All arguments, the command's name first.

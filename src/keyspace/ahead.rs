@@ -107,20 +107,21 @@ impl Db {
     }
 
     /// Starts loading the bucket of an element in the collection under a key, whose entry should
-    /// have arrived by now. Returns the element's hash there, or 0 if nothing is to be loaded.
+    /// have arrived by now. Returns the element's hash there, or 0 if nothing is to be loaded, and
+    /// whether that is the one that packed tables go by.
     #[inline]
-    pub fn prefetch_element(&self, key_hash: u64, element: &[u8]) -> u64 {
+    pub fn prefetch_element(&self, key_hash: u64, element: &[u8]) -> (u64, bool) {
         if element.len() > ELEMENT_MAX {
-            return 0;
+            return (0, false);
         }
         match self.table_under(key_hash) {
-            None => 0,
+            None => (0, false),
             Some(Table::Pack(pack)) => {
                 let hash = pack.hash(Item::of(element));
                 pack.prefetch(hash);
-                hash
+                (hash, true)
             }
-            Some(Table::Sorted(set)) => set.prefetch(element),
+            Some(Table::Sorted(set)) => (set.prefetch(element), false),
         }
     }
 

@@ -240,11 +240,13 @@ impl DbMut<'_> {
         }
     }
 
-    /// Writes fields of a found hash without deadlines; returns how many were not there.
+    /// Writes fields of a found hash without deadlines; returns how many were not there. The hash of
+    /// the first may be known already, as for `Pack`.
     pub fn put_fields<'w>(
         &mut self,
         found: Found,
         pairs: impl Iterator<Item = (&'w [u8], &'w [u8])>,
+        mut first_hash: Option<u64>,
         tuning: &Tuning,
     ) -> usize {
         self.resized(found, |db| {
@@ -258,7 +260,8 @@ impl DbMut<'_> {
             }
             let mut created = 0;
             for (name, value) in pairs {
-                created += db.put_rich(found, name, Item::of(value), FieldDeadline::Clear) as usize;
+                let (hash, value) = (first_hash.take(), Item::of(value));
+                created += db.put_rich(found, name, hash, value, FieldDeadline::Clear) as usize;
             }
             db.fit_hash(found, tuning);
             db.arm_fields(found);
@@ -288,7 +291,7 @@ impl DbMut<'_> {
                     put_pair(lp, name, Item::of(value))
                 })
             } else {
-                db.put_rich(found, name, Item::of(value), deadline)
+                db.put_rich(found, name, None, Item::of(value), deadline)
             };
             db.fit_hash(found, tuning);
             db.arm_fields(found);
@@ -301,6 +304,7 @@ impl DbMut<'_> {
         &mut self,
         found: Found,
         name: &[u8],
+        hash: Option<u64>,
         value: Item,
         deadline: FieldDeadline,
     ) -> bool {
@@ -325,14 +329,8 @@ impl DbMut<'_> {
                 false
             }
             Some(Heap::Hash(table)) => {
-                let name = Item::of(name);
-                let Some(at) = table.find(name) else {
-                    table.insert(name, value, new_ms);
-                    return true;
-                };
-                let old_ms = table.get(at).and_then(|field| field.deadline_ms);
-                table.replace(at, name, value, if keep { old_ms } else { new_ms });
-                false
+                let choose = |old_ms| if keep { old_ms } else { new_ms };
+                table.put(Item::of(name), hash, value, choose)
             }
             _ => false,
         }

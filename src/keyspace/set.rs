@@ -310,11 +310,13 @@ impl DbMut<'_> {
         }
     }
 
-    /// Adds members to a found set; returns how many were not there.
+    /// Adds members to a found set; returns how many were not there. The hash of the first may be
+    /// known already, as for `Pack::add_all`.
     pub fn add_members<'i>(
         &mut self,
         found: Found,
         mut items: impl Iterator<Item = Item<'i>>,
+        mut first_hash: Option<u64>,
         tuning: &Tuning,
     ) -> usize {
         self.resized(found, |db| {
@@ -336,7 +338,7 @@ impl DbMut<'_> {
                             None
                         });
                         let Some(item) = stopped else { return added };
-                        pending = Some(item);
+                        (pending, first_hash) = (Some(item), None);
                         db.leave_intset(found, item, tuning);
                     }
                     encoding @ Encoding::Listpack => {
@@ -354,7 +356,7 @@ impl DbMut<'_> {
                             None
                         });
                         let Some(item) = stopped else { return added };
-                        pending = Some(item);
+                        (pending, first_hash) = (Some(item), None);
                         db.set_to_table(found);
                     }
                     _ => {
@@ -362,7 +364,7 @@ impl DbMut<'_> {
                             return added;
                         };
                         let items = std::iter::from_fn(next);
-                        return added + pack.add_all(items);
+                        return added + pack.add_all(items, first_hash);
                     }
                 }
             }

@@ -234,6 +234,8 @@ pub struct Tag {
     pub element: u8,
     /// The hash by which it is looked up, once something is there to look it up in; 0 before.
     pub element_hash: u64,
+    /// That is the hash by which packed tables look it up.
+    pub packed: bool,
 }
 
 /// A recognised command.

@@ -58,6 +58,9 @@ impl Server {
         let mut args = Args::new(argv, skip);
         if tag.hashed {
             args = args.with_key_hash(self.table[number].first_key as usize, tag.hash);
+            if tag.packed {
+                args = args.with_element_hash(tag.element_hash);
+            }
         }
         self.call(session, number, args, reply);
         true

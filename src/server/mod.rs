@@ -381,7 +381,8 @@ fn prefetch_bucket_of_element(db: &Db, query: &mut Query, ahead: usize) {
         && tag.element > 0
         && let Some(argv) = query.peek(ahead)
     {
-        tag.element_hash = db.prefetch_element(tag.hash, argv.at(tag.element as usize));
+        let element = argv.at(tag.element as usize);
+        (tag.element_hash, tag.packed) = db.prefetch_element(tag.hash, element);
         query.set_tag(ahead, tag);
     }
 }

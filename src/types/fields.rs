@@ -285,6 +285,34 @@ impl FieldTable {
         self.note(hash, None, deadline_ms);
     }
 
+    /// Writes a field, whether it is there or not, with the deadline that `choose` makes of the one
+    /// it had. Returns whether it was not there. Its hash may be known already.
+    #[inline]
+    pub fn put(
+        &mut self,
+        name: Item,
+        hash: Option<u64>,
+        value: Item,
+        choose: impl FnOnce(Option<i64>) -> Option<i64>,
+    ) -> bool {
+        let hash = hash.unwrap_or_else(|| self.pack.hash(name));
+        debug_assert_eq!(hash, self.pack.hash(name));
+        let Some(at) = self.pack.find_hashed(hash, name) else {
+            let deadline_ms = choose(None);
+            self.pack.insert(hash, name, Some(value), deadline_ms);
+            self.note(hash, None, deadline_ms);
+            return true;
+        };
+        let old_ms = match &self.due {
+            Some(_) => self.pack.get(at).and_then(|record| record.deadline_ms),
+            None => None,
+        };
+        let deadline_ms = choose(old_ms);
+        self.pack.replace(at, name, Some(value), deadline_ms);
+        self.note(hash, old_ms, deadline_ms);
+        false
+    }
+
     /// Gives the field at `at` another value and deadline.
     pub fn replace(&mut self, at: At, name: Item, value: Item, deadline_ms: Option<i64>) {
         let old_ms = self.pack.get(at).and_then(|record| record.deadline_ms);

@@ -419,7 +419,7 @@ fn find_or_add(cx: &mut Cx, key: &[u8]) -> Result<Found, CmdError> {
 /// Writes pairs; returns how many fields were not there.
 fn set_pairs(cx: &mut Cx, args: &mut Args, command: &str) -> Result<usize, CmdError> {
     cx.hint(args);
-    let key = args.key();
+    let (key, first_hash) = (args.key(), args.element_hash());
     let words = args.rest();
     if words.len() % 2 == 1 {
         return Err(CmdError::arity(command));
@@ -433,7 +433,7 @@ fn set_pairs(cx: &mut Cx, args: &mut Args, command: &str) -> Result<usize, CmdEr
             if !small && !matches!(hash, HashRef::Table(_)) {
                 db.hash_to_table(found);
             }
-            db.put_fields(found, pairs(words), tuning)
+            db.put_fields(found, pairs(words), first_hash, tuning)
         }
         None if small => {
             cx.effects.note(db.shared(), cx.db, key, Some(Event::NEW));
@@ -443,7 +443,7 @@ fn set_pairs(cx: &mut Cx, args: &mut Args, command: &str) -> Result<usize, CmdEr
             cx.effects.note(db.shared(), cx.db, key, Some(Event::NEW));
             let found = db.add_hash(key);
             db.hash_to_table(found);
-            db.put_fields(found, pairs(words), tuning)
+            db.put_fields(found, pairs(words), first_hash, tuning)
         }
     };
     cx.changed(Event::HSET, key);

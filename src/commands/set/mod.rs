@@ -359,7 +359,8 @@ fn sadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
             let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
             db.set_at(found)?;
             db.expect_members(found, members.len(), tuning);
-            db.add_members(found, members.iter().map(Item::of), tuning)
+            let items = members.iter().map(Item::of);
+            db.add_members(found, items, args.element_hash(), tuning)
         }
     };
     if added > 0 {
@@ -413,7 +414,7 @@ fn smove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         }
         Some(target) => {
             let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
-            db.add_members(target, std::iter::once(item), tuning)
+            db.add_members(target, std::iter::once(item), None, tuning)
         }
     };
     if added > 0 {

@@ -32,7 +32,7 @@ use crate::types::entries::KeyHasher;
 pub use atom::Atom;
 use record::Draft;
 pub use record::Record;
-use segment::{ITEMS_MAX, SLOTS_MAX, Segment, Walk, hash_atom};
+use segment::{ITEMS_MAX, Replaced, SLOTS_MAX, Segment, Walk, Ways, hash_atom};
 use std::collections::VecDeque;
 
 /// Buddies with fewer records together than this become one again.
@@ -56,11 +56,48 @@ impl At {
     }
 }
 
+/// A segment in its place. What a lookup needs next is told by the place itself, so that loading a
+/// segment's head and its bucket can begin at once, not one after the other.
+#[derive(Clone)]
+struct Held {
+    segment: Box<Segment>,
+    /// For prefetching only.
+    ways: Ways,
+}
+
+impl Held {
+    fn new(segment: Segment) -> Held {
+        let mut held = Held {
+            segment: Box::new(segment),
+            ways: Ways::default(),
+        };
+        held.note_ways();
+        held
+    }
+
+    /// The segment may have moved its parts.
+    #[inline(always)]
+    fn note_ways(&mut self) {
+        self.ways = self.segment.ways();
+    }
+}
+
 /// The directory's places whose highest bit is the same.
 #[derive(Clone, Default)]
 struct Level {
-    places: Vec<Option<Box<Segment>>>,
+    places: Vec<Option<Held>>,
     used: usize,
+}
+
+impl Level {
+    #[inline(always)]
+    fn segment(&self, place: usize) -> Option<&Segment> {
+        self.places[place].as_ref().map(|held| &*held.segment)
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.places.iter().flatten().map(|held| &*held.segment)
+    }
 }
 
 /// See the head of this file.
@@ -81,7 +118,9 @@ impl std::fmt::Debug for Pack {
 
 impl Clone for Pack {
     fn clone(&self) -> Pack {
-        let levels = self.levels.clone();
+        let mut levels = self.levels.clone();
+        let places = levels.iter_mut().flat_map(|level| &mut level.places);
+        places.flatten().for_each(Held::note_ways);
         let mut copy = Pack {
             hasher: self.hasher.clone(),
             levels,
@@ -172,7 +211,7 @@ impl Pack {
             return None;
         }
         let (level, place) = self.place_of(hash);
-        self.levels[level].places[place].as_deref()
+        self.levels[level].segment(place)
     }
 
     /// Lets `change` work on the segment of a hash, keeping count of its bytes.
@@ -186,23 +225,28 @@ impl Pack {
             return None;
         }
         let (level, place) = self.place_of(hash);
-        let segment = self.levels[level].places[place].as_deref_mut()?;
-        let before = segment.bytes();
-        let result = change(segment, &self.hasher);
-        self.bytes = self.bytes + segment.bytes() - before;
+        let held = self.levels[level].places[place].as_mut()?;
+        let before = held.segment.bytes();
+        let result = change(&mut held.segment, &self.hasher);
+        self.bytes = self.bytes + held.segment.bytes() - before;
+        held.note_ways();
         Some(result)
     }
 
     fn segments(&self) -> impl Iterator<Item = &Segment> {
-        let places = self.levels.iter().flat_map(|level| &level.places);
-        places.filter_map(Option::as_deref)
+        self.levels.iter().flat_map(Level::segments)
     }
 
     /// Starts loading what a lookup of this hash reads first.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
-        if let Some(segment) = self.segment(hash) {
-            prefetch(segment.address(hash));
+        if self.levels.is_empty() {
+            return;
+        }
+        let (level, place) = self.place_of(hash);
+        if let Some(held) = &self.levels[level].places[place] {
+            held.ways.prefetch(hash);
+            held.segment.prefetch_head();
         }
     }
 
@@ -249,7 +293,13 @@ impl Pack {
     }
 
     /// Adds members; returns how many were not there. What the next ones need is loaded meanwhile.
-    pub fn add_all<'i>(&mut self, keys: impl Iterator<Item = Atom<'i>>) -> usize {
+    /// The hash of the first one may be known already.
+    #[inline]
+    pub fn add_all<'i>(
+        &mut self,
+        keys: impl Iterator<Item = Atom<'i>>,
+        first_hash: Option<u64>,
+    ) -> usize {
         const AHEAD: usize = 8;
         let mut coming = VecDeque::with_capacity(AHEAD);
         let (mut keys, mut added) = (keys.fuse(), 0);
@@ -257,7 +307,9 @@ impl Pack {
             return 0;
         };
         let Some(second) = keys.next() else {
-            return self.add(first) as usize;
+            let hash = first_hash.unwrap_or_else(|| self.hash(first));
+            debug_assert_eq!(hash, self.hash(first));
+            return self.add_hashed(hash, first) as usize;
         };
         for key in [first, second].into_iter().chain(&mut keys) {
             let hash = self.hash(key);
@@ -324,16 +376,19 @@ impl Pack {
             deadline_ms,
         });
         let slot = at.slot as usize;
-        let done = self.change(at.hash, |segment, hasher| {
-            let compact = segment.replace(slot, &draft, hasher);
-            (compact, segment.find(at.hash, key))
+        let slot = self.change(at.hash, |segment, hasher| {
+            match segment.replace(slot, &draft, hasher) {
+                Replaced::InPlace => Some(slot),
+                Replaced::Moved => segment.find(at.hash, key),
+                Replaced::NoRoom => None,
+            }
         });
-        match done {
-            Some((true, Some(slot))) => At {
+        match slot.flatten() {
+            Some(slot) => At {
                 slot: slot as u32,
                 ..at
             },
-            _ => {
+            None => {
                 // The arena is full of long records: the record moves to a half of its segment.
                 self.remove(at);
                 self.insert(at.hash, key, value, deadline_ms)
@@ -428,8 +483,7 @@ impl Pack {
     fn drawn(&self, draw: u64) -> (Option<&Segment>, usize) {
         let (level, place) = place(draw & self.mask());
         let slot = ((draw >> 32) * SLOTS_MAX as u64) >> 32;
-        let segment = self.levels[level].places[place].as_deref();
-        (segment, slot as usize)
+        (self.levels[level].segment(place), slot as usize)
     }
 
     /// Starts loading what the next picks will look at if they take their numbers from `coming`:
@@ -479,13 +533,13 @@ impl Pack {
             let places = (1usize << self.levels.len()).div_ceil(2);
             let mut fresh = Level::default();
             fresh.places.resize_with(places, || None);
-            self.bytes += places * size_of::<Option<Box<Segment>>>();
+            self.bytes += places * size_of::<Option<Held>>();
             self.levels.push(fresh);
         }
         self.bytes += segment.bytes();
         let level = &mut self.levels[level];
         debug_assert!(level.places[place].is_none());
-        level.places[place] = Some(Box::new(segment));
+        level.places[place] = Some(Held::new(segment));
         level.used += 1;
     }
 
@@ -493,10 +547,10 @@ impl Pack {
     fn take(&mut self, hash: u64) -> Segment {
         let (level, place) = self.place_of(hash);
         let level = &mut self.levels[level];
-        let segment = level.places[place].take().expect("places lead to segments");
+        let held = level.places[place].take().expect("places lead to segments");
         level.used -= 1;
-        self.bytes -= segment.bytes();
-        *segment
+        self.bytes -= held.segment.bytes();
+        *held.segment
     }
 
     /// Parts a segment by its next hash bit.
@@ -548,14 +602,14 @@ impl Pack {
         self.put(joined);
         while self.levels.last().is_some_and(|level| level.used == 0) {
             let places = self.levels.pop().map_or(0, |level| level.places.len());
-            self.bytes -= places * size_of::<Option<Box<Segment>>>();
+            self.bytes -= places * size_of::<Option<Held>>();
         }
     }
 
     /// `bytes` by a walk over all segments.
     fn counted_bytes(&self) -> usize {
         let places = self.levels.iter().map(|level| level.places.len());
-        places.sum::<usize>() * size_of::<Option<Box<Segment>>>()
+        places.sum::<usize>() * size_of::<Option<Held>>()
             + self.segments().map(Segment::bytes).sum::<usize>()
     }
 
@@ -564,9 +618,11 @@ impl Pack {
         assert_eq!(self.bytes, self.counted_bytes());
         assert_eq!(self.len, self.segments().map(Segment::len).sum::<usize>());
         for (number, level) in self.levels.iter().enumerate() {
-            let segments = level.places.iter().flatten();
-            assert_eq!(level.used, segments.clone().count());
-            for segment in segments {
+            assert_eq!(level.used, level.segments().count());
+            for held in level.places.iter().flatten() {
+                assert_eq!(held.ways, held.segment.ways());
+            }
+            for segment in level.segments() {
                 let (level, at) = place(segment.pattern as u64);
                 assert_eq!(level, number, "a segment is at its pattern's place");
                 assert!(self.levels[level].places[at].is_some());
@@ -581,7 +637,7 @@ impl Pack {
 #[derive(Clone)]
 pub struct Iter<'a> {
     levels: std::slice::Iter<'a, Level>,
-    places: std::slice::Iter<'a, Option<Box<Segment>>>,
+    places: std::slice::Iter<'a, Option<Held>>,
     segment: Option<(&'a Segment, Walk<'a>)>,
 }
 
@@ -597,7 +653,9 @@ impl<'a> Iterator for Iter<'a> {
                 return Some(record);
             }
             self.segment = match self.places.next() {
-                Some(place) => place.as_deref().map(|segment| (segment, segment.walk())),
+                Some(place) => place
+                    .as_ref()
+                    .map(|held| (&*held.segment, held.segment.walk())),
                 None => {
                     self.places = self.levels.next()?.places.iter();
                     None

@@ -95,6 +95,26 @@ fn tag_of(hash: u64) -> u8 {
     ((hash >> (64 - PLACE_BITS - 8)) as u8).max(1)
 }
 
+/// Where the parts of a segment are that a lookup reads: a copy outside of it, so that all of them
+/// can be loaded at once.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Ways {
+    index: usize,
+    buckets: u32,
+    chunks: usize,
+}
+
+impl Ways {
+    /// Starts loading the bucket where a probe for this hash begins, and where the chunks are.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u64) {
+        let home = (place_of(hash) as usize * self.buckets as usize) >> PLACE_BITS;
+        prefetch((self.index + home * size_of::<Bucket>()) as *const u8);
+        prefetch(self.chunks as *const u8);
+        prefetch((self.chunks + 64) as *const u8);
+    }
+}
+
 /// The keyed hash of what a record is found by.
 #[inline(always)]
 pub fn hash_atom(hasher: &KeyHasher, key: Atom) -> u64 {
@@ -146,6 +166,16 @@ impl Boxed {
 #[inline(always)]
 fn number_of(bytes: &[u8]) -> Option<u16> {
     (bytes[0] == BOXED).then(|| u16::from_le_bytes([bytes[1], bytes[2]]))
+}
+
+/// What became of a record that was replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Replaced {
+    InPlace,
+    /// The segment was compacted: it is in another slot.
+    Moved,
+    /// The arena is full: the segment has to split, and nothing was changed.
+    NoRoom,
 }
 
 /// A walk over the records of a segment: along the arena where nothing in it is waste, which reads
@@ -222,10 +252,22 @@ impl Segment {
         (place_of(hash) as usize * self.buckets.len()) >> PLACE_BITS
     }
 
-    /// Where a probe for this hash begins, for prefetching it.
+    /// Where its parts are.
     #[inline(always)]
-    pub fn address(&self, hash: u64) -> *const u8 {
-        (&raw const self.buckets[self.home_of(hash)]).cast()
+    pub fn ways(&self) -> Ways {
+        Ways {
+            index: self.buckets.as_ptr() as usize,
+            buckets: self.buckets.len() as u32,
+            chunks: self.arena.index() as usize,
+        }
+    }
+
+    /// Starts loading what a lookup reads of the segment itself.
+    #[inline(always)]
+    pub fn prefetch_head(&self) {
+        let head = (&raw const *self).cast::<u8>();
+        prefetch(head);
+        prefetch(head.wrapping_add(64));
     }
 
     /// Where the first record that may be the one begins.
@@ -529,9 +571,8 @@ impl Segment {
         self.tidy(hasher);
     }
 
-    /// Puts another record with the same key in a slot; false if the arena is full: the segment has
-    /// to split, and nothing was changed.
-    pub fn replace(&mut self, slot: usize, draft: &Draft, hasher: &KeyHasher) -> bool {
+    /// Puts another record with the same key in a slot.
+    pub fn replace(&mut self, slot: usize, draft: &Draft, hasher: &KeyHasher) -> Replaced {
         let at = self.buckets[slot / SLOTS].refs[slot % SLOTS];
         let (old, new) = (self.size_at(at), draft.size());
         let inline = self.arena.get(at)[0] != BOXED && new <= INLINE_MAX;
@@ -539,17 +580,15 @@ impl Segment {
             draft.write(&mut self.arena.get_mut(at));
             self.live -= (old - new) as u32;
             self.waste += (old - new) as u32;
-            self.tidy(hasher);
-            return true;
+            return self.tidy(hasher);
         }
         if !self.arena.fits(stored_size(new)) {
-            return false;
+            return Replaced::NoRoom;
         }
         self.discard(at);
         let at = self.append(draft);
         self.buckets[slot / SLOTS].refs[slot % SLOTS] = at;
-        self.tidy(hasher);
-        true
+        self.tidy(hasher)
     }
 
     /// Sets the deadline of a record that has one.
@@ -563,13 +602,15 @@ impl Segment {
     }
 
     /// Compacts when a quarter of the arena is waste.
-    fn tidy(&mut self, hasher: &KeyHasher) {
+    fn tidy(&mut self, hasher: &KeyHasher) -> Replaced {
         let waste = self.waste as usize;
         if waste > WASTE_MIN && waste * 4 > self.arena.len() {
             let fits = |n: &&usize| room(**n) * 7 / 8 >= self.len();
             let buckets = *STEPS.iter().find(fits).unwrap_or(&BUCKETS_MAX);
             self.rebuild(buckets.min(self.buckets.len()), hasher);
+            return Replaced::Moved;
         }
+        Replaced::InPlace
     }
 
     /// Builds index and arena anew.
