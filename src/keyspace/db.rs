@@ -316,37 +316,6 @@ impl<'k> DbMut<'k> {
         found
     }
 
-    /// Adds a key that comes from a file; none if it is there. Nobody waits for it.
-    #[inline]
-    pub fn load(&mut self, key: &[u8], value: NewValue, deadline_ms: Option<i64>) -> Option<Found> {
-        let hash = self.db.entries.hasher().hash(key);
-        if self.db.entries.find(hash, key).is_some() {
-            return None;
-        }
-        let aging = self.shared.aging.fresh(self.shared.now_ms);
-        self.db.sizes.enter(Size::of_new(&value));
-        let value = named(value, key.len(), deadline_ms.is_some());
-        let rich = matches!(value, NewValue::Heap(..));
-        let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
-        let found = Found { at, hash };
-        if rich {
-            self.adopt_fields(found);
-        }
-        if let Some(deadline_ms) = deadline_ms {
-            self.db.volatile += 1;
-            expiry::arm(self, found, None, deadline_ms);
-        }
-        Some(found)
-    }
-
-    /// Tells a found key's age, as far as it is kept: seconds since the last use, or the counter.
-    pub fn set_age(&mut self, found: Found, idle_seconds: Option<i64>, frequency: Option<u8>) {
-        let now_ms = self.shared.now_ms;
-        if let Some(bits) = self.shared.aging.told(idle_seconds, frequency, now_ms) {
-            self.db.entries.set_aging(found.at, bits);
-        }
-    }
-
     /// Wakes those who wait for a value of type `kind` at `key`: it came into being, or grew.
     #[inline(always)]
     pub fn signal(&mut self, kind: Kind, key: &[u8]) {
@@ -696,7 +665,7 @@ fn inner(entry: EntryRef) -> Taken {
 
 /// The value with the encoding that it has beside a key of this length.
 #[inline(always)]
-fn named(value: NewValue, key_len: usize, volatile: bool) -> NewValue {
+pub(super) fn named(value: NewValue, key_len: usize, volatile: bool) -> NewValue {
     match value {
         NewValue::Inline(bytes, Encoding::Embstr)
             if key_len + bytes.len() + 8 * volatile as usize > EMBSTR_MAX =>

@@ -12,6 +12,7 @@ pub mod expiry;
 pub mod fields;
 pub mod hash;
 pub mod list;
+mod load;
 pub mod measure;
 pub mod set;
 pub mod sizes;

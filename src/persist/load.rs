@@ -85,6 +85,8 @@ pub struct Loading {
     stage: Stage,
     rules: Rules,
     db: DbIndex,
+    /// Keys that were announced to the database and not admitted yet: where their records begin.
+    under_way: VecDeque<(u64, KeyHead)>,
     pub tally: Tally,
     /// Bytes of all parts, and of those that are done.
     pub total_bytes: u64,
@@ -114,6 +116,7 @@ impl Loading {
             stage: Stage::Between,
             rules,
             db: DbIndex(0),
+            under_way: VecDeque::new(),
             tally: Tally::default(),
             passed_bytes: 0,
             started_s: now_s,
@@ -142,7 +145,6 @@ impl Loading {
         self.rules.key_delay_us = us;
     }
 
-    /// Whether keys that are there already are replaced.
     /// Whether what is there already is replaced.
     pub fn merges(&self) -> bool {
         self.rules.merge
@@ -274,6 +276,50 @@ impl Loading {
 
     fn read_records(
         &mut self,
+        records: Box<Records>,
+        keyspace: &mut Keyspace,
+        tuning: &Tuning,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Step {
+        let step = self.read_stretch(records, keyspace, tuning, go_on);
+        match self.admit_all(keyspace) {
+            Some(failed) if !matches!(step, Step::Failed) => failed,
+            _ => step,
+        }
+    }
+
+    /// Sees to it that all keys are where they belong. Returns what is to be done if one cannot be.
+    fn admit_all(&mut self, keyspace: &mut Keyspace) -> Option<Step> {
+        let mut failed = None;
+        while !self.under_way.is_empty() {
+            let step = self.admit(keyspace);
+            failed = failed.or(step);
+        }
+        failed
+    }
+
+    /// The key that was announced first gets its place.
+    fn admit(&mut self, keyspace: &mut Keyspace) -> Option<Step> {
+        let (at, head) = self.under_way.pop_front()?;
+        let mut db = keyspace.db(self.db);
+        match db.admit()? {
+            Ok(found) => {
+                self.tally.keys += 1;
+                if head.idle_seconds.is_some() || head.frequency.is_some() {
+                    let idle = head.idle_seconds.map(|n| n.min(i64::MAX as u64) as i64);
+                    db.set_age(found, idle, head.frequency);
+                }
+                None
+            }
+            Err(key) => {
+                let twice = Error::Corrupt("RDB has duplicated key in the same database");
+                Some(self.refuse(&twice, at, Some((&key, head.kind))))
+            }
+        }
+    }
+
+    fn read_stretch(
+        &mut self,
         mut records: Box<Records>,
         keyspace: &mut Keyspace,
         tuning: &Tuning,
@@ -299,14 +345,23 @@ impl Loading {
                 Ok(record) => record,
                 Err(error) => return self.refuse(&error, records.reader.offset(), None),
             };
+            let is_key = matches!(record, Record::Key(_));
+            if !is_key && let Some(failed) = self.admit_all(keyspace) {
+                return failed;
+            }
             match record {
-                Record::Key(head) => {
-                    let done = self.load_key(&mut records, head, keyspace, &with);
-                    if let Err(error) = done {
+                Record::Key(head) => match self.load_key(&mut records, head, keyspace, &with) {
+                    Ok(true) => {
+                        if let Some(failed) = self.admit(keyspace) {
+                            return failed;
+                        }
+                    }
+                    Ok(false) => {}
+                    Err(error) => {
                         let at = records.reader.record_at;
                         return self.refuse(&error, at, Some((&records.key, head.kind)));
                     }
-                }
+                },
                 Record::SelectDb(number) => {
                     let db = i64::try_from(number)
                         .ok()
@@ -346,14 +401,16 @@ impl Loading {
         }
     }
 
+    /// Announces a key to the database. Returns whether it is time to admit one.
     fn load_key(
         &mut self,
         records: &mut Records,
         head: KeyHead,
         keyspace: &mut Keyspace,
         with: &Decode,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let key = std::mem::take(&mut records.key);
+        let at = records.reader.record_at;
         let now_ms = keyspace.now_ms();
         let past = head.deadline_ms.is_some_and(|ms| ms < now_ms);
         let result = match records.value(head.kind, with) {
@@ -364,31 +421,21 @@ impl Loading {
                     let shown = String::from_utf8_lossy(&key);
                     log::info!("rdbLoadObject skipping empty key: {shown}");
                 }
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(error),
             Ok(_) if past && !self.rules.keep_expired => {
                 self.tally.expired += 1;
-                Ok(())
+                Ok(false)
             }
             Ok(value) => {
                 let mut db = keyspace.db(self.db);
                 if self.rules.merge {
                     db.delete(&key);
                 }
-                match db.load(&key, value, head.deadline_ms) {
-                    Some(found) => {
-                        self.tally.keys += 1;
-                        if head.idle_seconds.is_some() || head.frequency.is_some() {
-                            let idle = head.idle_seconds.map(|n| n.min(i64::MAX as u64) as i64);
-                            db.set_age(found, idle, head.frequency);
-                        }
-                        Ok(())
-                    }
-                    None => Err(Error::Corrupt(
-                        "RDB has duplicated key in the same database",
-                    )),
-                }
+                let is_time = db.announce(&key, value, head.deadline_ms);
+                self.under_way.push_back((at, head));
+                Ok(is_time)
             }
         };
         if self.rules.key_delay_us > 0 {

@@ -12,6 +12,7 @@ use crate::types::arena::{Arena, BLOCK_MAX, block_size};
 use crate::types::entry::{EntryPtr, EntryRef, NewValue, Shape};
 use crate::types::table::{HashItem, Position, SegmentPool, Slot, Table};
 use crate::types::value::{Encoding, Heap, Value};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::ptr::NonNull;
 
@@ -68,6 +69,8 @@ pub struct Entries {
     table: Table<EntryPtr>,
     arena: Arena,
     hasher: KeyHasher,
+    /// Entries that were announced and are in no table yet, with their hashes.
+    coming: VecDeque<(u64, EntryPtr)>,
 }
 
 impl Entries {
@@ -77,6 +80,7 @@ impl Entries {
             table: Table::new(SegmentPool::Huge(reserve.clone())),
             arena: Arena::new(reserve),
             hasher,
+            coming: VecDeque::new(),
         }
     }
 
@@ -179,6 +183,51 @@ impl Entries {
     ) -> Position {
         let entry = self.build(key, value, deadline_ms, aging);
         self.table.insert(hash, entry, &self.hasher)
+    }
+
+    /// Makes an entry that `admit` will put into the table, and starts loading where it will go: for
+    /// who adds many keys and need not know at once whether they are there.
+    pub fn announce(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        value: NewValue,
+        deadline_ms: Option<i64>,
+        aging: u32,
+    ) {
+        self.prefetch_bucket(hash);
+        self.prefetch_insert(hash);
+        let entry = self.build(key, value, deadline_ms, aging);
+        self.coming.push_back((hash, entry));
+    }
+
+    /// Entries announced and not admitted yet.
+    pub fn coming(&self) -> usize {
+        self.coming.len()
+    }
+
+    /// Adds the entry that was announced first: its place and hash, or the key if it is there
+    /// already. None if no entry was announced.
+    pub fn admit(&mut self) -> Option<Result<(Position, u64), Vec<u8>>> {
+        let (hash, entry) = self.coming.pop_front()?;
+        // SAFETY: the entry is whole, and nobody else knows of it.
+        let key = unsafe { entry.as_ref() }.key();
+        if self.find(hash, key).is_none() {
+            return Some(Ok((self.table.insert(hash, entry, &self.hasher), hash)));
+        }
+        let key = key.to_vec();
+        self.discard(entry);
+        Some(Err(key))
+    }
+
+    /// Frees an entry that is in no table.
+    fn discard(&mut self, entry: EntryPtr) {
+        let size = entry.shape().size();
+        // SAFETY: the caller hands over the only handle to a whole entry of this arena.
+        unsafe {
+            drop(entry.take_heap());
+            self.arena.free(entry.0, size);
+        }
     }
 
     fn build(
@@ -369,6 +418,9 @@ fn entry_encoding(entry: EntryPtr) -> Encoding {
 impl Drop for Entries {
     /// Drops the values behind pointers; the arena takes all small blocks with it.
     fn drop(&mut self) {
+        while let Some((_, entry)) = self.coming.pop_front() {
+            self.discard(entry);
+        }
         for entry in self.table.iter() {
             let size = entry.shape().size();
             // SAFETY: the table is going away; every entry is visited once.

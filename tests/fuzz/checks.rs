@@ -346,14 +346,21 @@ fn read_file(keyspace: &mut Keyspace, bytes: &[u8], deep: bool) {
     };
     loop {
         match records.advance() {
-            Ok(Record::End { .. }) | Err(_) => return,
+            Ok(Record::End { .. }) | Err(_) => {
+                let mut db = keyspace.db(DbIndex(0));
+                while db.admit().is_some() {}
+                return;
+            }
             Ok(Record::Key(head)) => {
                 let key = records.key.clone();
                 let Ok(value) = records.value(head.kind, &with) else {
                     return;
                 };
                 // Without deadlines: a payload has none, and all are compared with theirs.
-                keyspace.db(DbIndex(0)).load(&key, value, None);
+                let mut db = keyspace.db(DbIndex(0));
+                if db.announce(&key, value, None) {
+                    db.admit();
+                }
             }
             Ok(_) => {}
         }
@@ -376,6 +383,8 @@ fn read_value(
     };
     let mut reader = Reader::of_bytes(body);
     let value = dump::restore(&mut reader, &with)?;
-    keyspace.db(DbIndex(0)).load(key, value, None);
+    let mut db = keyspace.db(DbIndex(0));
+    db.announce(key, value, None);
+    db.admit();
     Ok(())
 }
