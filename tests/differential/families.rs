@@ -230,6 +230,7 @@ static SERVER: &[Template] = &[
     Template(Exact, "SET {k} {v}"),
     Template(Exact, "DEBUG DIGEST-VALUE ( {k} )"),
     Template(Exact, "DEBUG < BOGUS | OBJECT | OBJECT nosuch | DIGEST x >"),
+    Template(Exact, "DEBUG OBJECT {k}"),
     Template(
         Any,
         "MEMORY < BOGUS | USAGE | USAGE nosuch | USAGE {k} BAD | USAGE {k} SAMPLES -1 | USAGE {k} SAMPLES x | STATS x >",

@@ -1,14 +1,15 @@
 //! Data as it lies: digests, encodings, tables, and many keys at once.
 
-use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::digest::Digest;
 use crate::keyspace::{Db, Deadline, Found, string};
+use crate::rdb::write::Style;
+use crate::rdb::{VERSION, Writer, encode};
 use crate::server::Server;
 use crate::server::session::Session;
 use crate::sys::memory;
 use crate::types::entry::EntryRef;
-use crate::types::value::{Heap, Kind, Value};
+use crate::types::value::{Heap, Value};
 use std::fmt::Write;
 
 /// DEBUG DIGEST.
@@ -63,58 +64,31 @@ pub(super) fn object(
     let found = found.ok_or(CmdError::NoSuchKey)?;
     let now_ms = server.keyspace.now_ms();
     let aging = server.keyspace.shared.aging.clone();
+    let compress = server.tuning.rdb_compression;
     let entry = server.keyspace.db(session.db);
     let entry = entry.get(found);
     reply.simple(&format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         entry.key().as_ptr(),
         entry.encoding().name(),
-        serialized_len(entry),
+        serialized_len(entry, compress),
         entry.aging(),
         aging.idle_seconds(entry.aging(), now_ms),
         super::list::describe(entry),
     ))
 }
 
-/// Bytes of the value in an RDB file, before compression.
-fn serialized_len(entry: EntryRef) -> usize {
-    /// Longer strings are not looked at for a number.
-    const NUMBER_MAX: usize = 11;
-    let as_int = |n: i64| match n {
-        -0x80..=0x7f => Some(2),
-        -0x8000..=0x7fff => Some(3),
-        -0x8000_0000..=0x7fff_ffff => Some(5),
-        _ => None,
+/// Bytes of the value in a snapshot.
+fn serialized_len(entry: EntryRef, compress: bool) -> usize {
+    let style = Style {
+        version: VERSION,
+        compress,
+        checksum: false,
     };
-    let as_text = |len: usize| match len {
-        0..=0x3f => 1 + len,
-        0x40..=0x3fff => 2 + len,
-        _ => 5 + len,
-    };
-    let as_string = |text: &[u8]| {
-        Some(text)
-            .filter(|text| text.len() <= NUMBER_MAX)
-            .and_then(parse_i64)
-            .and_then(as_int)
-            .unwrap_or_else(|| as_text(text.len()))
-    };
-    match entry.value() {
-        Value::Int(n) => as_int(n).unwrap_or_else(|| as_text(itoa::Buffer::new().format(n).len())),
-        Value::Text(text) => as_string(text),
-        // The number of nodes, and a container with its length for each.
-        Value::Compact(bytes) if entry.kind() == Kind::List => 2 + as_text(bytes.len()),
-        Value::Rich(Heap::List(list)) => {
-            let nodes = list.iter_nodes().map(|node| 1 + as_text(node.size()));
-            as_text(0) + nodes.sum::<usize>()
-        }
-        Value::Compact(bytes) => as_text(bytes.len()),
-        Value::Rich(Heap::Zset(set)) => {
-            // The number of members, and each with its score in eight bytes.
-            let members = set.iter().map(|(member, _)| as_string(member) + 8);
-            as_text(set.len()) - set.len() + members.sum::<usize>()
-        }
-        Value::Rich(heap) => heap.bytes(),
-    }
+    let mut out = Writer::in_memory(style);
+    // The latest version holds everything.
+    let _ = encode::value(&mut out, entry);
+    out.into_bytes().len()
 }
 
 /// DEBUG SDSLEN key: in the words of Redis, whose strings have a header of their own.
@@ -283,17 +257,21 @@ mod tests {
             ("", 1),
             ("hello", 6),
             ("qwertyuiopasdfghjklzxcvbnm", 27),
+            (
+                "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq",
+                8,
+            ),
         ] {
             let mut db = ks.db(DbIndex(0));
             db.set(b"k", string::encode(value.as_bytes()), Deadline::Clear);
             let found = db.peek(b"k").expect("just set");
-            assert_eq!(serialized_len(db.get(found)), len, "{value}");
+            assert_eq!(serialized_len(db.get(found), true), len, "{value}");
         }
         // Built by APPEND, it is a text that reads as a number.
         let mut db = ks.db(DbIndex(0));
         db.set(b"k", string::raw(b"700001"), Deadline::Clear);
         let found = db.peek(b"k").expect("just set");
-        assert_eq!(serialized_len(db.get(found)), 5);
+        assert_eq!(serialized_len(db.get(found), true), 5);
     }
 
     #[test]
