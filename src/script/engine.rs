@@ -182,6 +182,7 @@ impl Vm {
         let result = self.lua.serve(host, |stack| {
             let desk = stack.desk();
             desk.killed = false;
+            let kill_text = std::mem::replace(&mut desk.kill_text, c"FUNCTION LOAD timeout");
             desk.loading = Some(Loading::default());
             sandbox.set_loading(stack, true);
             stack.push_kept(handler);
@@ -191,7 +192,9 @@ impl Vm {
             let left = stack.top() - base + 1;
             stack.pop(left);
             sandbox.set_loading(stack, false);
-            let loaded = stack.desk().loading.take().unwrap_or_default().functions;
+            let desk = stack.desk();
+            desk.kill_text = kill_text;
+            let loaded = desk.loading.take().unwrap_or_default().functions;
             match result {
                 Ok(()) if loaded.is_empty() => Err(b"ERR No functions registered".to_vec()),
                 Ok(()) => Ok(loaded),

@@ -29,6 +29,7 @@ mod tests;
 
 use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};
+use crate::sys::clock;
 use crate::sys::fork::Child;
 use cache::Cache;
 use debug::Debugger;
@@ -52,10 +53,24 @@ pub trait Host {
     fn on_count(&mut self) -> bool;
 }
 
-/// For library code, which asks nothing.
-struct Nobody;
+/// For how long the code of a library may run while it is loaded for a client, in milliseconds.
+pub const LOAD_MS: u64 = 500;
 
-impl Host for Nobody {
+/// For library code, which asks nothing and has to come to an end.
+struct Loader {
+    /// Monotonic milliseconds; none for what was loaded before and comes from a file.
+    until_ms: Option<u64>,
+}
+
+impl Loader {
+    fn within(limit_ms: Option<u64>) -> Loader {
+        Loader {
+            until_ms: limit_ms.map(|ms| clock::mono_ms() + ms),
+        }
+    }
+}
+
+impl Host for Loader {
     fn call(&mut self, _: Argv, _: Resp, _: &mut Vec<u8>) -> Result<(), Vec<u8>> {
         Err(b"redis.call/pcall can only be called inside a script invocation".to_vec())
     }
@@ -69,7 +84,7 @@ impl Host for Nobody {
     fn count_error(&mut self, _: &[u8]) {}
 
     fn on_count(&mut self) -> bool {
-        false
+        self.until_ms.is_some_and(|ms| clock::mono_ms() >= ms)
     }
 }
 
@@ -204,23 +219,31 @@ impl Script {
         Some(self.cache.get(sha)?.flags)
     }
 
-    /// Loads a library; the answer is its name. `Err` is the text of the error.
-    pub fn load_library(&mut self, code: &[u8], replace: bool) -> Result<Vec<u8>, Vec<u8>> {
+    /// Loads a library; the answer is its name. `Err` is the text of the error. Its code may run for
+    /// so many milliseconds.
+    pub fn load_library(
+        &mut self,
+        code: &[u8],
+        replace: bool,
+        limit_ms: Option<u64>,
+    ) -> Result<Vec<u8>, Vec<u8>> {
         let (name, body) = flags::of_library(code)?;
         if !replace && self.libraries.get(&name).is_some() {
             let text = [b"ERR Library '", name.as_slice(), b"' already exists"];
             return Err(text.concat());
         }
         let mut vm = self.take_vm(Role::Functions);
-        let result = vm.load(&mut Nobody, body).and_then(|functions| {
-            match self.libraries.conflict(&name, &functions) {
-                None => Ok(functions),
-                Some(text) => {
-                    forget_all(&mut vm, &functions);
-                    Err(text)
-                }
-            }
-        });
+        let result = vm.load(&mut Loader::within(limit_ms), body);
+        let result =
+            result.and_then(
+                |functions| match self.libraries.conflict(&name, &functions) {
+                    None => Ok(functions),
+                    Some(text) => {
+                        forget_all(&mut vm, &functions);
+                        Err(text)
+                    }
+                },
+            );
         let result = result.map(|functions| {
             let code = code.to_vec();
             let old = self
@@ -235,7 +258,7 @@ impl Script {
         result
     }
 
-    /// Loads many libraries: all or none.
+    /// Loads many libraries for a client: all or none.
     pub fn load_libraries(
         &mut self,
         codes: &[Vec<u8>],
@@ -244,13 +267,14 @@ impl Script {
     ) -> Result<(), Vec<u8>> {
         let mut vm = self.take_vm(Role::Functions);
         let mut loaded: Vec<(Vec<u8>, Library)> = Vec::new();
+        let mut host = Loader::within(Some(LOAD_MS));
         let result = codes.iter().try_for_each(|code| {
             let (name, body) = flags::of_library(code)?;
             let there = !flush && !replace && self.libraries.get(&name).is_some();
             if there || loaded.iter().any(|(other, _)| *other == name) {
                 return Err([b"ERR Library ", name.as_slice(), b" already exists"].concat());
             }
-            let functions = vm.load(&mut Nobody, body)?;
+            let functions = vm.load(&mut host, body)?;
             let code = code.clone();
             loaded.push((name, Library { code, functions }));
             Ok(())

@@ -379,9 +379,24 @@ fn a_killed_script_ends() {
 }
 
 #[test]
+fn a_library_that_does_not_come_to_an_end_is_refused() {
+    let mut script = Script::default();
+    let mut load = |code: &str| match script.load_library(code.as_bytes(), false, Some(20)) {
+        Ok(name) | Err(name) => String::from_utf8(name).unwrap(),
+    };
+    assert_eq!(
+        load("#!lua name=a\nlocal n = 1\nwhile 1 do n = n + 1 end"),
+        "ERR Error registering functions: ERR FUNCTION LOAD timeout"
+    );
+    // And the next one is not.
+    let f = "redis.register_function('f', function() return 1 end)";
+    assert_eq!(load(&format!("#!lua name=a\n{f}")), "a");
+}
+
+#[test]
 fn libraries_register_functions() {
     let mut script = Script::default();
-    let mut load = |code: &str, replace| match script.load_library(code.as_bytes(), replace) {
+    let mut load = |code: &str, replace| match script.load_library(code.as_bytes(), replace, None) {
         Ok(name) | Err(name) => String::from_utf8(name).unwrap(),
     };
     let f = "redis.register_function('f', function(keys, args) return {keys[1], args[1]} end)";

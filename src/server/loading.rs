@@ -155,7 +155,7 @@ impl Server {
                     }
                 }
                 Step::Function(code) => {
-                    if let Err(text) = self.script.load_library(&code, loading.merges()) {
+                    if let Err(text) = self.script.load_library(&code, loading.merges(), None) {
                         let text = String::from_utf8_lossy(&text).into_owned();
                         log::warn!("Failed creating the library: {text}");
                         self.gates.set(Gates::LOADING, false);

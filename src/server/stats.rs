@@ -122,5 +122,6 @@ impl Server {
             slot.stats = CommandStats::default();
         }
         self.bio.reset_freed();
+        self.script.evicted = 0;
     }
 }

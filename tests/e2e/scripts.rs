@@ -30,6 +30,24 @@ fn busy(body: &str) -> (Server, Client, Client) {
 }
 
 #[test]
+fn evicted_scripts_are_counted_until_the_statistics_are_reset() {
+    let (_server, mut client) = server_and_client();
+    for n in 0..505 {
+        eval(&mut client, &format!("return {n}"));
+    }
+    let evicted = |client: &mut Client| {
+        let info = client.call(&["INFO"]).text();
+        let line = info
+            .lines()
+            .find(|line| line.starts_with("evicted_scripts:"));
+        line.expect("INFO tells of it").to_owned()
+    };
+    assert_eq!(evicted(&mut client), "evicted_scripts:5");
+    assert_eq!(text(&mut client, "CONFIG RESETSTAT"), "OK");
+    assert_eq!(evicted(&mut client), "evicted_scripts:0");
+}
+
+#[test]
 fn scripts_are_known_by_their_digest() {
     let (_server, mut client) = server_and_client();
     let sha = client.call(&["SCRIPT", "LOAD", "return ARGV[1]"]).text();

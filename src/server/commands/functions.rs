@@ -5,6 +5,7 @@ use super::scripting::{READER, WRITER, is_async, key_count};
 use crate::algo::glob::{self, Case};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::script::LOAD_MS;
 use crate::script::flags::ScriptFlags;
 use crate::script::library::Function;
 use crate::script::sandbox::Role;
@@ -219,7 +220,7 @@ fn run(
 /// FUNCTION LOAD [REPLACE] code.
 fn function_load(
     server: &mut Server,
-    _: &mut Session,
+    session: &mut Session,
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
@@ -231,7 +232,8 @@ fn function_load(
         }
         replace = true;
     }
-    let name = server.script.load_library(args.bytes(), replace);
+    let limit_ms = (!session.must_obey).then_some(LOAD_MS);
+    let name = server.script.load_library(args.bytes(), replace, limit_ms);
     let name = name.map_err(CmdError::Bytes)?;
     server.effects.dirty += 1;
     reply.bulk(&name)
