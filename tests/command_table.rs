@@ -1,7 +1,7 @@
 //! COMMAND INFO and COMMAND DOCS of every command we have, held against those of Redis 8.2.3.
 //!
 //! `tests/data/command-info-8.2.3.txt` is the record: a block of lines for each core command, with
-//! the facts and without the prose (no summaries, no complexity, no history). The same function
+//! the facts and without the prose (no summaries, no complexity, of the history just the versions). The same function
 //! writes the blocks of the record and those of the server under test, so equal is equal:
 //!
 //!     command getex
@@ -12,6 +12,7 @@
 //!       tip nondeterministic_output
 //!       keyspec RW access update begin index index=1 find range keystep=1 lastkey=0 limit=0
 //!       since 6.2.0
+//!       changed 7.0.0
 //!       group string
 //!       arg name=key type=key key_spec_index=0
 //!       arg name=expiration type=oneof flags=optional
@@ -126,6 +127,10 @@ fn docs_lines(docs: &Value, with_arguments: bool) -> String {
     }
     if let Some(flags) = docs.field("doc_flags") {
         writeln!(out, "  docflags {}", sorted(&flags)).expect("a string takes it");
+    }
+    for change in docs.field("history").map(|h| h.items()).unwrap_or_default() {
+        let version = change.items()[0].text();
+        writeln!(out, "  changed {version}").expect("a string takes it");
     }
     if let Some(arguments) = docs.field("arguments").filter(|_| with_arguments) {
         for argument in arguments.items() {

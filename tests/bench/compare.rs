@@ -7,7 +7,7 @@
 //! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, evalsha (a SET and a
 //! GET) evalincr (a thousand INCR), the names that `collections` gives to what collections take in
 //! memory (many-… and one-…), del, expiry, and those of `crowd`: publish1 publish100 publish1000 idle10000
-//! active1000, save load aofload setaof. All servers of a run take
+//! active1000, save load aofload setaof always bgsave. All servers of a run take
 //! turns, round by round, so that a slow minute of the machine hits all alike; a figure is the
 //! median of the rounds. The ratio is ours to the best of the real ones in this very run, and stands
 //! beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER and VALKEY_SERVER name other binaries.
@@ -21,6 +21,7 @@ mod measures;
 #[path = "../support/oracle.rs"]
 mod oracle;
 mod pauses;
+mod saving;
 mod scripts;
 mod subject;
 
@@ -173,6 +174,7 @@ fn main() {
     rows.extend(crowd::active(&options, &subjects));
     rows.extend(pauses::expiry(&options, &subjects));
     rows.extend(files::rows(&options, &subjects));
+    rows.extend(saving::rows(&options, &subjects));
     rows.extend(pauses::gap(&options, &subjects));
     print(&rows, &subjects, options.markdown);
 }

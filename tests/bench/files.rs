@@ -10,14 +10,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Keys that are saved and loaded, for each of `--keys`, and small collections for each fifty keys.
-const SAVED: usize = 5;
+pub const SAVED: usize = 5;
 const KEYS_PER_COLLECTION: usize = 50;
 /// Commands of a log that is loaded, for each of `--keys`.
 const LOGGED: usize = 2;
 /// Commands of a sample of what logging costs.
 const SAMPLE: usize = 2_000_000;
 
-fn key(n: usize) -> Vec<u8> {
+pub fn key(n: usize) -> Vec<u8> {
     format!("key:{n:012}").into_bytes()
 }
 
@@ -27,7 +27,7 @@ fn value(n: usize) -> Vec<u8> {
     format!("{mixed:016x}{:016x}", mixed.rotate_left(29) ^ 0x55).into_bytes()
 }
 
-fn set(n: usize, out: &mut Vec<u8>) {
+pub fn set(n: usize, out: &mut Vec<u8>) {
     command(out, &[b"SET", &key(n), &value(n)]);
 }
 
@@ -47,7 +47,7 @@ fn small(n: usize, out: &mut Vec<u8>) {
     command(out, &argv);
 }
 
-fn ask(server: &Running, words: &[&[u8]]) {
+pub fn ask(server: &Running, words: &[&[u8]]) {
     let mut out = Vec::new();
     command(&mut out, words);
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).expect("the server accepts");
@@ -61,7 +61,7 @@ fn ask(server: &Running, words: &[&[u8]]) {
     );
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

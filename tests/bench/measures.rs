@@ -101,6 +101,11 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 pub struct Random(u64);
 
 impl Random {
+    /// Draws the same numbers for each server.
+    pub fn new() -> Random {
+        Random(0x9e37_79b9_7f4a_7c15)
+    }
+
     pub fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -180,6 +180,13 @@ impl Running {
             .sum()
     }
 
+    /// Whether a child of it runs: one that saves.
+    pub fn has_child(&self) -> bool {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        children.is_ok_and(|ids| !ids.trim().is_empty())
+    }
+
     /// Tells what the thread that serves has used, often and quickly.
     pub fn cpu_meter(&self) -> CpuMeter {
         let id = self.child.id();

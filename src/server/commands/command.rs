@@ -4,7 +4,7 @@ use crate::algo::glob;
 use crate::command::keys::{Begin, Find, INCOMPLETE, KeyFlags, KeySpec, NOT_KEY, legacy_range};
 use crate::command::spec::*;
 use crate::command::usage::{self, Argument};
-use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::command::{Args, CmdError, CmdResult, Reply, history};
 use crate::resp::request::Argv;
 use crate::server::session::Session;
 use crate::server::table::{Slot, Table};
@@ -376,6 +376,7 @@ fn docs(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     let slot = &table[number];
     let spec = slot.spec;
     let arguments = usage::parse(spec.usage);
+    let changes = history::of(&slot.full_name);
     let flags: Vec<&str> = [
         (spec.deprecated.is_some(), "deprecated"),
         (spec.internal, "syscmd"),
@@ -392,6 +393,7 @@ fn docs(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
         !flags.is_empty(),
         spec.deprecated.is_some(),
         spec.deprecated.is_some(),
+        !changes.is_empty(),
         !arguments.is_empty(),
         !slot.subcommands.is_empty(),
     ];
@@ -412,6 +414,15 @@ fn docs(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     if let Some(deprecated) = &spec.deprecated {
         text("deprecated_since", deprecated.since, reply)?;
         text("replaced_by", deprecated.replaced_by, reply)?;
+    }
+    if !changes.is_empty() {
+        field("history", reply)?;
+        reply.set(changes.len())?;
+        for (version, change) in changes {
+            reply.array(2)?;
+            reply.bulk(version.as_bytes())?;
+            reply.bulk(change.as_bytes())?;
+        }
     }
     if !arguments.is_empty() {
         argument_list("arguments", &arguments, reply)?;
