@@ -125,11 +125,6 @@ fn check_file(path: &Path, kind: &str, last: bool, alone: bool, mode: Mode) -> R
     } else {
         name
     };
-    let label = if kind.is_empty() {
-        String::new()
-    } else {
-        format!("{kind} ")
-    };
     let mut file = File::open(path)
         .map_err(|error| format!("Cannot open file {name}: {error}, aborting..."))?;
     let size = file.metadata().map_or(0, |data| data.len());
@@ -173,9 +168,26 @@ fn check_file(path: &Path, kind: &str, last: bool, alone: bool, mode: Mode) -> R
     {
         return cut_after(path, &name, &commands, last);
     }
+    let ended = matches!(end, Next::End);
+    conclude((path, &name, kind), last, mode, (&commands, size, ended))
+}
+
+/// Says what was found of a file that was walked over to its end or to damage, and cuts the damage
+/// off if that is asked for.
+fn conclude(
+    (path, name, kind): (&Path, &str, &str),
+    last: bool,
+    mode: Mode,
+    (commands, size, ended): (&Commands, u64, bool),
+) -> Result<(), String> {
+    let label = if kind.is_empty() {
+        String::new()
+    } else {
+        format!("{kind} ")
+    };
     let sound = commands.sound_bytes();
     let diff = size - sound.min(size);
-    let whole = matches!(end, Next::End) && diff == 0;
+    let whole = ended && diff == 0;
     let line = commands.lines() + !whole as u64;
     println!(
         "AOF analyzed: filename={name}, size={size}, ok_up_to={sound}, ok_up_to_line={line}, \

@@ -222,7 +222,10 @@ impl Client {
                 return Ok(self.unread.drain(..used).collect());
             }
             let mut chunk = [0; 16384];
-            let n = self.stream.read(&mut chunk)?;
+            let n = match self.stream.read(&mut chunk) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read?,
+            };
             if n == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
