@@ -50,6 +50,15 @@ fn options(args: &mut Args, may_make: bool) -> Result<(bool, Option<u64>), CmdEr
     Ok((make, read))
 }
 
+/// An option may be said twice, but not all of them: Redis counts the words at last.
+fn not_too_many(args: &Args) -> Result<(), CmdError> {
+    const MOST: usize = 8;
+    match args.argv().len() {
+        ..=MOST => Ok(()),
+        _ => Err(CmdError::wrong_form("XGROUP", args.argv().at(1))),
+    }
+}
+
 /// XGROUP CREATE key group id|$ [MKSTREAM] [ENTRIESREAD n].
 pub(super) fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name, start) = (args.key(), args.bytes(), args.bytes());
@@ -61,6 +70,7 @@ pub(super) fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> 
         None if !make => return Err(NEEDS_KEY),
         None => {}
     }
+    not_too_many(args)?;
     let start = start_id(start)?;
     let at = match found {
         Some(found) => found,
@@ -116,6 +126,7 @@ pub(super) fn xgroup_setid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> C
     if !stream.groups.contains_key(name) {
         return Err(no_group(name, key));
     }
+    not_too_many(args)?;
     let id = start_id(start)?.unwrap_or(stream.last_id());
     let read = cap_read(stream, read);
     let group = stream.groups.get_mut(name).expect("it was there just now");

@@ -60,3 +60,20 @@ fn lag_is_told_as_long_as_it_can_be() {
     e.ask("XREADGROUP GROUP g c STREAMS s >");
     assert_eq!(lag(&mut e).as_deref(), Some(":0"));
 }
+
+#[test]
+fn options_of_a_group_may_be_said_twice_but_not_all() {
+    let mut e = Engine::new();
+    assert_eq!(e.ask("XGROUP CREATE s g $ MKSTREAM MKSTREAM"), "+OK");
+    for line in [
+        "XGROUP CREATE s h $ MKSTREAM MKSTREAM ENTRIESREAD 0",
+        "XGROUP CREATE s h bad MKSTREAM MKSTREAM MKSTREAM MKSTREAM",
+        "XGROUP SETID s g 0 ENTRIESREAD 0 ENTRIESREAD 0",
+    ] {
+        let answer = e.ask(line);
+        assert!(
+            answer.starts_with("-ERR unknown subcommand or wrong number"),
+            "{line}: {answer}"
+        );
+    }
+}
