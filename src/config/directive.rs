@@ -187,6 +187,8 @@ pub struct Directive {
     pub immutable: bool,
     /// Changes only where `enable-protected-configs` allows it.
     pub protected: bool,
+    /// Does not change while data is loaded.
+    pub settled: bool,
     /// Its value is kept out of logs.
     pub sensitive: bool,
     /// No pattern of CONFIG GET finds it, only its full name.
@@ -210,6 +212,7 @@ impl Directive {
             apply: Apply::Nothing,
             immutable: false,
             protected: false,
+            settled: false,
             sensitive: false,
             hidden: false,
             multi: false,
@@ -233,6 +236,11 @@ impl Directive {
 
     pub const fn protected(mut self) -> Directive {
         self.protected = true;
+        self
+    }
+
+    pub const fn settled(mut self) -> Directive {
+        self.settled = true;
         self
     }
 

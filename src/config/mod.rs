@@ -34,6 +34,11 @@ pub use set::{Changes, SetError, Undo, is_sensitive};
 pub use special::{NotifyFlags, OutputLimit, SavePoint, ShutdownFlags};
 pub use words::*;
 
+/// Whether a directive stays as it is while data is loaded.
+pub fn is_settled(name: &[u8]) -> bool {
+    table::find(name).is_some_and(|named| named.row.settled)
+}
+
 /// Every name of the table, aliases too, with whether patterns hide it.
 pub fn names() -> impl Iterator<Item = (&'static str, bool)> {
     table::names().map(|named| (named.name, named.row.hidden))

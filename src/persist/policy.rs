@@ -55,9 +55,10 @@ impl Saves {
         dirty.saturating_sub(self.clean_at)
     }
 
-    /// A save of the data as of `clean_at` is on disk.
+    /// A save of the data as of `clean_at` is on disk. It may be older than one that FLUSHALL made
+    /// while a child that nobody had heard from yet was done already.
     pub fn done(&mut self, clean_at: u64, now_s: i64) {
-        self.clean_at = clean_at;
+        self.clean_at = self.clean_at.max(clean_at);
         self.last_save_s = now_s;
         self.last_failed = false;
     }
@@ -66,6 +67,14 @@ impl Saves {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_older_save_that_is_heard_of_later_makes_nothing_unsaved() {
+        let mut saves = Saves::default();
+        saves.done(7, 100);
+        saves.done(5, 101);
+        assert_eq!((saves.changes(7), saves.last_save_s), (0, 101));
+    }
 
     #[test]
     fn a_point_is_due_after_its_time_and_changes() {

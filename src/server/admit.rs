@@ -11,6 +11,8 @@ use crate::command::spec::*;
 use crate::config::Allowed;
 use crate::resp::request::Argv;
 
+pub const LOADING_TEXT: &str = "LOADING Redis is loading the dataset in memory";
+
 /// How long the log is quiet about further connections that speak HTTP, as Redis is.
 const CROSS_PROTOCOL_QUIET_MS: u64 = 60_000;
 
@@ -109,9 +111,7 @@ impl Server {
             return Verdict::Refuse(error);
         }
         if self.gates.0 & Gates::LOADING != 0 && !spec.flags.has(LOADING) {
-            return Verdict::Refuse(CmdError::Fixed(
-                "LOADING Redis is loading the dataset in memory",
-            ));
+            return Verdict::Refuse(CmdError::Fixed(LOADING_TEXT));
         }
         if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
             return Verdict::Wait;

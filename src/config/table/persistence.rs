@@ -43,7 +43,7 @@ pub static TABLE: &[Directive] = &[
         at!(key_load_delay),
     )
     .hidden(),
-    special("dir", &special::DIR).protected(),
+    special("dir", &special::DIR).protected().settled(),
     boolean("appendonly", false, at!(appendonly)).apply(Apply::AppendOnly),
     text("appendfilename", "appendonly.aof", at!(appendfilename))
         .immutable()

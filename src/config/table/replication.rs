@@ -38,7 +38,7 @@ pub static TABLE: &[Directive] = &[
         (0, INT_MAX),
         at!(repl_diskless_sync_max_replicas),
     ),
-    words::<ReplDisklessLoad>("repl-diskless-load", 0, at!(repl_diskless_load)),
+    words::<ReplDisklessLoad>("repl-diskless-load", 0, at!(repl_diskless_load)).settled(),
     boolean("repl-rdb-channel", true, at!(repl_rdb_channel)).hidden(),
     memory(
         "replica-full-sync-buffer-limit",

@@ -3,7 +3,8 @@
 use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::config::{Allowed, Extent, Host, enter_directory};
+use crate::config::{Allowed, Extent, Host, enter_directory, is_settled};
+use crate::server::admit::{Gates, LOADING_TEXT};
 use crate::server::session::Session;
 use crate::server::{Server, ServerCommand};
 
@@ -128,6 +129,11 @@ fn config_set(
     let mut pairs = Vec::new();
     while args.left() > 0 {
         pairs.push((args.bytes(), args.bytes()));
+    }
+    // Said before anything else that may be wrong: clients know what to do then.
+    let loads = server.gates.0 & Gates::LOADING != 0;
+    if loads && pairs.iter().any(|(name, _)| is_settled(name)) {
+        return Err(CmdError::Fixed(LOADING_TEXT));
     }
     let allowed = match server.config.enable_protected_configs {
         Allowed::No => false,
