@@ -4,7 +4,7 @@
 use crate::keyspace::Doomed;
 use crate::sys::clock::Duration;
 use crate::sys::schedule;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -20,6 +20,8 @@ const BACKLOG_WAIT_US: u64 = 500;
 struct Counts {
     pending: AtomicU64,
     freed: AtomicU64,
+    /// Bytes of values that are on their way.
+    held: AtomicUsize,
     /// Things handed over and not dropped yet.
     jobs: Mutex<usize>,
     idle: Condvar,
@@ -37,6 +39,7 @@ impl Bio {
     pub fn bury(&mut self, doomed: Doomed) {
         let counts = &self.counts;
         counts.pending.fetch_add(doomed.objects, Ordering::Relaxed);
+        counts.held.fetch_add(doomed.bytes(), Ordering::Relaxed);
         counts.change_jobs(1);
         let jobs = self.jobs.get_or_insert_with(|| start(counts.clone()));
         if let Err(unsent) = jobs.0.send(doomed) {
@@ -72,6 +75,11 @@ impl Bio {
         self.counts.pending.load(Ordering::Relaxed)
     }
 
+    /// Bytes of values that nobody can reach any more and that are not freed yet.
+    pub fn held_bytes(&self) -> usize {
+        self.counts.held.load(Ordering::Relaxed)
+    }
+
     /// Such objects freed since the counter was reset.
     pub fn freed(&self) -> u64 {
         self.counts.freed.load(Ordering::Relaxed)
@@ -103,8 +111,9 @@ impl Counts {
     }
 
     fn finish(&self, doomed: Doomed) {
-        let objects = doomed.objects;
+        let (objects, bytes) = (doomed.objects, doomed.bytes());
         drop(doomed);
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
         self.pending.fetch_sub(objects, Ordering::Relaxed);
         self.freed.fetch_add(objects, Ordering::Relaxed);
         self.change_jobs(-1);

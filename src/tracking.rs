@@ -19,7 +19,7 @@
 use crate::resp::encode::Resp;
 use bytes::Bytes;
 use hashbrown::HashMap;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a client chose, and how its redirection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -75,12 +75,20 @@ pub struct Broadcast {
     pub changed: Vec<(Vec<u8>, u64)>,
 }
 
+/// Who has cached a key.
+struct Cached {
+    number: u64,
+    /// Ascending.
+    clients: Vec<u64>,
+}
+
 /// See the head of this file.
 #[derive(Default)]
 pub struct Tracking {
-    keys: HashMap<Bytes, Vec<u64>>,
-    /// Keys in the order in which they were first remembered; some may be gone from `keys`.
-    order: VecDeque<Bytes>,
+    keys: HashMap<Bytes, Cached>,
+    /// The same keys by their numbers: in the order in which they were first remembered.
+    order: BTreeMap<u64, Bytes>,
+    last_number: u64,
     items: usize,
     prefixes: BTreeMap<Vec<u8>, Prefix>,
     clients: HashMap<u64, Tracker>,
@@ -193,50 +201,43 @@ impl Tracking {
 
     /// A client has read a key.
     pub fn remember(&mut self, client: u64, key: &[u8]) {
-        if let Some(clients) = self.keys.get_mut(key) {
-            if !clients.contains(&client) {
-                clients.push(client);
+        if let Some(cached) = self.keys.get_mut(key) {
+            if let Err(at) = cached.clients.binary_search(&client) {
+                cached.clients.insert(at, client);
                 self.items += 1;
             }
             return;
         }
         let key = Bytes::copy_from_slice(key);
-        self.order.push_back(key.clone());
-        self.keys.insert(key, vec![client]);
+        self.last_number += 1;
+        let number = self.last_number;
+        let clients = vec![client];
+        self.order.insert(number, key.clone());
+        self.keys.insert(key, Cached { number, clients });
         self.items += 1;
-        // Keys that changed stay in the order for a while, but not for ever.
-        if self.order.len() > 2 * self.keys.len() + 1024 {
-            let keys = &self.keys;
-            let mut seen = hashbrown::HashSet::new();
-            self.order
-                .retain(|key| keys.contains_key(key) && seen.insert(key.clone()));
-        }
     }
 
     /// Who has cached a key: they are told of its change, and then it is forgotten.
     pub fn forget_key(&mut self, key: &[u8]) -> Vec<u64> {
-        let mut clients = self.keys.remove(key).unwrap_or_default();
-        self.items -= clients.len();
-        clients.sort_unstable();
-        clients
+        let Some(cached) = self.keys.remove(key) else {
+            return Vec::new();
+        };
+        self.order.remove(&cached.number);
+        self.items -= cached.clients.len();
+        cached.clients
     }
 
     /// Everything that was remembered of keys is forgotten.
     pub fn forget_all_keys(&mut self) {
         self.keys = HashMap::new();
-        self.order = VecDeque::new();
+        self.order = BTreeMap::new();
         self.items = 0;
     }
 
     /// The key that was remembered first, while there are more than `max`.
-    pub fn oldest_beyond(&mut self, max: usize) -> Option<Bytes> {
-        while self.keys.len() > max {
-            let key = self.order.pop_front()?;
-            if self.keys.contains_key(&key) {
-                return Some(key);
-            }
-        }
-        None
+    pub fn oldest_beyond(&self, max: usize) -> Option<Bytes> {
+        let (_, oldest) = self.order.first_key_value()?;
+        (self.keys.len() > max).then(|| oldest.clone())
     }
 
     /// A key changed: notes it under the prefixes that it has.
@@ -295,7 +296,7 @@ mod tests {
             tracking.remember(1, &n.to_le_bytes());
             tracking.forget_key(&n.to_le_bytes());
         }
-        assert!(tracking.order.len() <= 1025);
+        assert_eq!(tracking.order.len(), 0);
     }
 
     #[test]

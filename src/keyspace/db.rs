@@ -130,6 +130,16 @@ impl Db {
         self.field_wheel.as_ref().map_or(0, |wheel| wheel.len()) + self.field_sorting.len()
     }
 
+    /// When the wheel could surface its first item, for whoever looks for the nearest deadline. What
+    /// waits to be sorted out could be anything.
+    pub(super) fn first_volatile_ms(&self) -> u64 {
+        let wheel = self.wheel.as_ref().and_then(|wheel| wheel.next_ms());
+        match self.sorting.is_empty() {
+            true => wheel.unwrap_or(u64::MAX),
+            false => 0,
+        }
+    }
+
     /// When the wheel wants to be looked at: the deadline itself where few keys share its slot.
     pub(super) fn next_expiry_ms(&self) -> Option<i64> {
         // Items that wait to be sorted out may be overdue.
@@ -517,7 +527,7 @@ impl<'k> DbMut<'k> {
         self.signal_gone(found);
         let entry = self.get(found);
         let volatile = entry.deadline_ms().is_some();
-        if why == Leave::Expired {
+        if matches!(why, Leave::Expired | Leave::Evicted) {
             if self.shared.note_departed {
                 let key = entry.key().to_vec();
                 self.shared.stirred = true;
@@ -529,7 +539,10 @@ impl<'k> DbMut<'k> {
                     why,
                 });
             }
-            self.shared.stats.expired += 1;
+            match why {
+                Leave::Expired => self.shared.stats.expired += 1,
+                _ => self.shared.stats.evicted += 1,
+            }
         }
         self.db.volatile -= volatile as usize;
         self.db.sizes.leave(Size::of(self.get(found)));
@@ -543,8 +556,12 @@ impl<'k> DbMut<'k> {
 
     /// Removes a found key as UNLINK does: a value of many parts counts as freed in the background.
     pub fn unlink(&mut self, found: Found) {
+        self.unlink_as(found, Leave::Deleted);
+    }
+
+    pub(super) fn unlink_as(&mut self, found: Found, why: Leave) {
         let parts = self.get(found).heap().map_or(1, parts);
-        self.leave_as(found, Leave::Deleted, (parts > LAZY_FREE_PARTS) as u64);
+        self.leave_as(found, why, (parts > LAZY_FREE_PARTS) as u64);
     }
 
     /// A random key. It may be overdue if such keys are held, as RANDOMKEY allows for.

@@ -28,6 +28,8 @@ const MIN_STALE: usize = 1024;
 
 /// Items sorted out with each one inserted.
 const SORTED_PER_INSERT: usize = 4;
+/// The same with each look for a key to be evicted.
+const SORTED_PER_LOOK: usize = 16;
 
 /// What the wheel holds for a volatile key; see the head of this file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +40,11 @@ impl KeyTimer {
         let low = hash & ((1 << LOW_HASH_BITS) - 1);
         let hash = hash >> 49 << LOW_HASH_BITS | low;
         KeyTimer(hash << DEADLINE_BITS | deadline_ms as u64 & ((1 << DEADLINE_BITS) - 1))
+    }
+
+    /// Whether this was made for such a deadline, as far as its bits go.
+    fn tells(self, deadline_ms: i64) -> bool {
+        (self.0 ^ deadline_ms as u64) & ((1 << DEADLINE_BITS) - 1) == 0
     }
 
     /// The bits of the hash that a table looks at, in their places.
@@ -140,6 +147,58 @@ impl DbMut<'_> {
         let deadline_ms = self.db.entries.get(at).and_then(|e| e.deadline_ms());
         self.db.entries.arm(at, side);
         insert(self, hash, deadline_ms.expect("just seen"));
+    }
+
+    /// A random key with a deadline, of those for which the wheel holds an item. `None` may mean that
+    /// it held one that stands for nothing: that one is gone then, so it pays to ask again.
+    pub(super) fn any_volatile(&mut self, random: u64, stays: bool) -> Option<Found> {
+        let item = self.sorted_wheel()?.take_any(random)?;
+        let (found, deadline_ms) = self.armed_key(item)?;
+        if stays {
+            insert(self, found.hash, deadline_ms);
+        }
+        Some(found)
+    }
+
+    /// Of about `count` keys whose deadlines are the nearest, the one whose is: for whoever removes
+    /// it. `None` as with `any_volatile`.
+    pub(super) fn nearest_volatile(
+        &mut self,
+        count: usize,
+        random: impl FnMut() -> u64,
+    ) -> Option<Found> {
+        let item = self.sorted_wheel()?.take_nearest(count, random)?;
+        let (found, deadline_ms) = self.armed_key(item)?;
+        if item.tells(deadline_ms) {
+            return Some(found);
+        }
+        insert(self, found.hash, deadline_ms);
+        None
+    }
+
+    /// The wheel, after some of what waits to be sorted out went back into it.
+    fn sorted_wheel(&mut self) -> Option<&mut Wheel<KeyTimer>> {
+        for _ in 0..SORTED_PER_LOOK {
+            match self.db.sorting.pop() {
+                Some(item) => self.sort_out(item),
+                None => break,
+            }
+        }
+        self.db.wheel.as_deref_mut()
+    }
+
+    /// The key an item stands for, if it still stands for one.
+    fn armed_key(&self, item: KeyTimer) -> Option<(Found, i64)> {
+        let entries = &self.db.entries;
+        let is = |entry: EntryRef| entry.deadline_ms().is_some() && entry.is_armed();
+        // Another key may have the same bits of the hash, and needs its own item.
+        let is_meant =
+            |entry: EntryRef| is(entry) && entry.deadline_ms().is_some_and(|ms| item.tells(ms));
+        let meant = entries.find_by(item.hash(), is_meant);
+        let at = meant.or_else(|| entries.find_by(item.hash(), is))?;
+        let entry = entries.get(at)?;
+        let hash = entries.hasher().hash(entry.key());
+        Some((Found { at, hash }, entry.deadline_ms()?))
     }
 
     /// Looks at the key an item stands for: it leaves, or is armed again.

@@ -8,6 +8,7 @@ pub mod aging;
 mod ahead;
 pub mod db;
 pub mod digest;
+pub mod evict;
 pub mod expiry;
 pub mod fields;
 pub mod hash;
@@ -49,6 +50,7 @@ pub struct Tuning {
     /// Whether what has expired, and what commands delete by themselves, is said to be unlinked.
     pub lazy_expire: bool,
     pub lazy_server_del: bool,
+    pub lazy_eviction: bool,
     // Up to where a collection keeps its compact encoding: elements, and bytes of one element.
     pub hash_max_listpack_entries: usize,
     pub hash_max_listpack_value: usize,
@@ -98,6 +100,11 @@ impl Tuning {
         word_for_gone(self.lazy_expire)
     }
 
+    /// For a key that made room for others.
+    pub fn word_for_evicted(&self) -> &'static [u8] {
+        word_for_gone(self.lazy_eviction)
+    }
+
     /// For a key that a command deletes as part of something else.
     pub fn word_for_deleted(&self) -> &'static [u8] {
         word_for_gone(self.lazy_server_del)
@@ -112,6 +119,7 @@ impl Default for Tuning {
             lazy_user_flush: false,
             lazy_expire: false,
             lazy_server_del: false,
+            lazy_eviction: false,
             hash_max_listpack_entries: 512,
             hash_max_listpack_value: 64,
             set_max_intset_entries: 512,
@@ -149,6 +157,16 @@ pub struct Doomed {
     /// For how many objects it counts among those freed in the background: what clients asked to
     /// be freed that way, whoever does it in the end.
     pub objects: u64,
+}
+
+impl Doomed {
+    /// Bytes that will be free, as far as they are counted among those in use and quickly known.
+    pub fn bytes(&self) -> usize {
+        match &self.waste {
+            Waste::Value(heap) => heap.bytes(),
+            Waste::Entries(..) | Waste::Foreign(_) => 0,
+        }
+    }
 }
 
 /// What is dropped.
@@ -255,6 +273,8 @@ pub struct Keyspace {
     /// Memory made ready for all databases.
     reserve: Reserve,
     pub rng: Rng,
+    /// Who goes first when memory runs out.
+    pub pool: evict::Pool,
 }
 
 impl Keyspace {
@@ -293,6 +313,7 @@ impl Keyspace {
             hasher,
             reserve,
             rng,
+            pool: evict::Pool::default(),
         }
     }
 

@@ -67,7 +67,8 @@ impl Reactor {
         let mut intake = self.intake.take().expect("it is here between turns");
         let writing = !server.clients.writing.is_empty();
         let loading = server.persist.loading.is_some();
-        let busy = writing || loading || !self.ready.is_empty() || intake.has_more();
+        let pressed = loading || server.eviction.goes_on;
+        let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();
         let sleep_ms = if busy { 0 } else { server.sleep_ms() };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));
         intake.wait(timeout)?;
@@ -81,6 +82,7 @@ impl Reactor {
         self.serve();
         self.server.run_timers();
         self.server.expire_slice();
+        self.server.evict_slice();
         // Who was let go says what it has waiting before anything else is told of this turn, and so
         // does whom it lets go.
         for _ in 0..WAKE_ROUNDS {

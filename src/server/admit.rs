@@ -4,10 +4,11 @@
 //! are refused, and an authenticated client's command passes at once while none is set.
 
 use super::Server;
+use super::evict::Room;
 use super::session::{Ending, Session, Special};
-use crate::command::CmdError;
 use crate::command::error::{SHOWN, shown_part};
 use crate::command::spec::*;
+use crate::command::{CmdError, Reply};
 use crate::config::Allowed;
 use crate::resp::request::Argv;
 
@@ -58,7 +59,13 @@ pub enum Verdict {
 impl Server {
     /// Whether a known command with checked arity may run.
     #[inline(always)]
-    pub fn admit(&self, session: &Session, spec: &'static Spec, argv: &Argv) -> Verdict {
+    pub fn admit(
+        &mut self,
+        session: &Session,
+        spec: &'static Spec,
+        argv: &Argv,
+        reply: &mut Reply,
+    ) -> Verdict {
         if self.gates.0 & Gates::BEFORE == 0
             && session.authenticated
             && session.special == Special::default()
@@ -66,11 +73,17 @@ impl Server {
         {
             return Verdict::Run;
         }
-        self.ask_gates(session, spec, argv)
+        self.ask_gates(session, spec, argv, reply)
     }
 
     #[cold]
-    fn ask_gates(&self, session: &Session, spec: &'static Spec, argv: &Argv) -> Verdict {
+    fn ask_gates(
+        &mut self,
+        session: &Session,
+        spec: &'static Spec,
+        argv: &Argv,
+        reply: &mut Reply,
+    ) -> Verdict {
         // What was decided elsewhere is not questioned here.
         if session.must_obey {
             let queues = session.special.has(Special::MULTI) && !spec.flags.has(IN_MULTI);
@@ -95,7 +108,9 @@ impl Server {
         {
             flags = flags | multi.flags;
         }
-        if let Some(error) = self.out_of_memory(session, flags) {
+        if self.gates.0 & Gates::MAXMEMORY != 0
+            && let Some(error) = self.out_of_memory(session, flags, reply)
+        {
             return Verdict::Refuse(error);
         }
         if let Some(error) = self.disk_refuses(spec, flags) {
@@ -161,14 +176,25 @@ impl Server {
         )
     }
 
-    /// At the memory limit, nothing that needs more: the queue of a transaction does.
-    fn out_of_memory(&self, session: &Session, flags: Flags) -> Option<CmdError> {
-        let limit = self.config.maxmemory;
+    /// At the memory limit others make room; where they cannot, nothing may run that needs more. The
+    /// queue of a transaction does.
+    fn out_of_memory(
+        &mut self,
+        session: &Session,
+        flags: Flags,
+        reply: &mut Reply,
+    ) -> Option<CmdError> {
+        if self.gates.0 & Gates::BUSY != 0 {
+            return None;
+        }
+        let full = self.make_room() == Room::None;
+        self.eviction.failed = full;
+        // Who had cached what made room hears of it before the answer.
+        if !self.clients.mail.is_empty() && !session.reply_mode.is_silent() {
+            self.clients.answer_with_mail(session, reply);
+        }
         let queues = session.special.has(Special::MULTI) && !flags.has(ENDS_MULTI);
-        let full = self.gates.0 & Gates::MAXMEMORY != 0
-            && (queues || flags.has(DENYOOM))
-            && self.used_memory() as u64 > limit;
-        full.then_some(CmdError::Fixed(
+        (full && (queues || flags.has(DENYOOM))).then_some(CmdError::Fixed(
             "OOM command not allowed when used memory > 'maxmemory'.",
         ))
     }

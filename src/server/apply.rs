@@ -2,6 +2,7 @@
 
 use super::Server;
 use super::admit::Gates;
+use super::evict::Room;
 use crate::config::OomScoreAdj;
 use crate::config::{Apply, Config, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy};
 use crate::logging::{self, Layout, Timestamp};
@@ -110,8 +111,13 @@ impl Server {
     fn apply_memory_limit(&mut self) {
         let limit = self.config.maxmemory;
         self.gates.set(Gates::MAXMEMORY, limit > 0);
-        let used = self.used_memory();
-        if limit > 0 && (limit as usize) < used {
+        let used = self.counted_memory();
+        if limit == 0 {
+            self.eviction.note(Room::Enough);
+            return;
+        }
+        self.eviction.goes_on = true;
+        if (limit as usize) < used {
             log::warn!(
                 "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the \
                  current memory usage ({used}). This will result in key eviction and/or the \
@@ -121,6 +127,7 @@ impl Server {
     }
 
     fn apply_aging(&mut self) {
+        self.keyspace.pool.clear();
         let aging = &mut self.keyspace.shared.aging;
         aging.lfu = matches!(
             self.config.maxmemory_policy,

@@ -38,7 +38,8 @@ impl Server {
                 return true;
             }
         };
-        match self.admit(session, self.table[number].spec, &argv) {
+        let spec = self.table[number].spec;
+        match self.admit(session, spec, &argv, reply) {
             Verdict::Run => {}
             Verdict::Wait => {
                 session.last_command = Some(number);

@@ -180,6 +180,15 @@ impl Clients {
         }
     }
 
+    /// Closes a client for what it takes: that is free at once.
+    pub fn drop_out(&mut self, slot: usize) {
+        self.uncount(slot);
+        self.close(slot, Ending::Now);
+        if let Some(client) = self.get_mut(slot) {
+            client.output = Output::default();
+        }
+    }
+
     /// Lets a client go on with what it has sent, in the next turn of the loop.
     pub fn wake(&mut self, id: ClientId) {
         if let Some(slot) = self.slot_of(id) {

@@ -162,8 +162,8 @@ impl Server {
         (0..self.clients.slots()).for_each(|slot| self.recount_slot(slot));
     }
 
-    /// Before the loop sleeps: closes the largest clients while all together exceed
-    /// `maxmemory-clients`.
+    /// Before the loop sleeps, and before keys make room: closes the largest clients while all
+    /// together exceed `maxmemory-clients`.
     pub fn evict_clients(&mut self) {
         let limit = self.config.maxmemory_clients_bytes() as usize;
         if limit == 0 || self.clients.counted_bytes < limit {
@@ -186,8 +186,7 @@ impl Server {
             };
             log::info!("Evicting client: {}", self.client_line(client));
             self.stats.evicted_clients += 1;
-            self.clients.uncount(slot);
-            self.clients.close(slot, Ending::Now);
+            self.clients.drop_out(slot);
         }
     }
 

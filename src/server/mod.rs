@@ -12,6 +12,7 @@ pub mod clients;
 pub mod commands;
 pub mod cron;
 pub mod debugging;
+pub mod evict;
 pub mod freeing;
 pub mod invalidate;
 pub mod jobs;
@@ -56,6 +57,7 @@ use admit::Gates;
 use boot::Process;
 use clients::{Client, Clients};
 use cron::Timers;
+use evict::Eviction;
 use listen::Doors;
 use pause::Pause;
 use propagate::Unit;
@@ -95,6 +97,7 @@ pub struct Server {
     pub pubsub: PubSub,
     pub tracking: Tracking,
     pub persist: Persist,
+    pub eviction: Eviction,
 }
 
 /// What concerns the process as a whole.
@@ -138,6 +141,10 @@ pub struct Life {
 /// takes what it gets.
 const VM_BYTES: usize = 4 << 30;
 
+/// After so many bytes of answers a client has to wait for its next turn, so that they are sent and
+/// its limits looked at.
+const BATCH_OUTPUT: usize = 512 << 10;
+
 /// How far ahead of the running command the entries of its successors are loaded.
 pub const NEAR: usize = 8;
 /// The same for the records of the elements they look up.
@@ -179,6 +186,7 @@ impl Server {
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             persist: Persist::default(),
+            eviction: Eviction::default(),
             config,
         };
         for (from, to) in &server.config.renamed_commands {
@@ -200,6 +208,7 @@ impl Server {
         tuning.lazy_user_flush = c.lazyfree_lazy_user_flush;
         tuning.lazy_expire = c.lazyfree_lazy_expire;
         tuning.lazy_server_del = c.lazyfree_lazy_server_del;
+        tuning.lazy_eviction = c.lazyfree_lazy_eviction;
         tuning.hash_max_listpack_entries = c.hash_max_listpack_entries;
         tuning.hash_max_listpack_value = c.hash_max_listpack_value;
         tuning.set_max_intset_entries = c.set_max_intset_entries;
@@ -312,6 +321,7 @@ impl Server {
         session.wire = Wire::of(query, output);
         let elements = query.has_elements();
         let mut silent = session.reply_mode.is_silent();
+        let most = output.bytes.len() + BATCH_OUTPUT;
         loop {
             if elements {
                 let db = self.keyspace.view(session.db);
@@ -349,7 +359,7 @@ impl Server {
                 break;
             }
             query.pass();
-            if session.ending != Ending::No || session.is_held() {
+            if session.ending != Ending::No || session.is_held() || output.bytes.len() > most {
                 break;
             }
         }

@@ -19,7 +19,7 @@ use std::io::{self, IoSlice};
 /// Pieces handed to the system at once.
 const PIECES: usize = 64;
 /// Room for shared messages that is kept while none is left.
-const KEEP_SHARED: usize = 64;
+const KEEP_SHARED: usize = 16;
 
 /// A shared message in its place.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Output {
 
     /// Bytes held for this client: a shared message counts in full, as if it had it alone.
     pub fn held(&self) -> usize {
-        self.bytes.capacity() + self.shared_bytes + self.shared.len() * size_of::<Segment>()
+        self.bytes.capacity() + self.shared_bytes + self.shared.capacity() * size_of::<Segment>()
     }
 
     /// Appends a message that others get, too.

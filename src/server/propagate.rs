@@ -128,8 +128,7 @@ impl Server {
     }
 
     /// A key left by itself.
-    pub(super) fn propagate_departed(&mut self, db: DbIndex, key: &[u8]) {
-        let word = self.tuning.word_for_expired();
+    pub(super) fn propagate_departed(&mut self, db: DbIndex, word: &[u8], key: &[u8]) {
         self.propagate(db, [word, key].into_iter().collect(), Target::Everybody);
     }
 

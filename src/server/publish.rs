@@ -7,6 +7,7 @@
 use super::Server;
 use super::clients::{Client, Clients, Output};
 use super::session::{ClientId, Ending, Session, Special};
+use crate::command::Reply;
 use crate::command::effects::Event;
 use crate::config::NotifyFlags;
 use crate::keyspace::DbIndex;
@@ -123,6 +124,21 @@ impl Clients {
     #[cold]
     pub(super) fn take_mail(&mut self, output: &mut Output, session: &Session, start: usize) {
         let end = output.bytes.len();
+        self.hand_over_mail(session, |bytes| output.bytes.extend_from_slice(bytes));
+        if std::mem::take(&mut self.mail_goes_first) {
+            output.bytes[start..].rotate_left(end - start);
+        }
+    }
+
+    /// Gives a client about to be answered what it was sent meanwhile: that goes first.
+    #[cold]
+    pub(super) fn answer_with_mail(&mut self, session: &Session, reply: &mut Reply) {
+        self.hand_over_mail(session, |bytes| {
+            let _ = reply.raw(bytes);
+        });
+    }
+
+    fn hand_over_mail(&mut self, session: &Session, mut to: impl FnMut(&[u8])) {
         let mut index = 0;
         while index < self.mail.len() {
             if self.mail[index].to != session.id {
@@ -132,11 +148,8 @@ impl Clients {
             let mail = self.mail.remove(index);
             let bytes = mail.encoded.get(session.resp);
             if !bytes.is_empty() && session.ending == Ending::No {
-                output.bytes.extend_from_slice(bytes);
+                to(bytes);
             }
-        }
-        if std::mem::take(&mut self.mail_goes_first) {
-            output.bytes[start..].rotate_left(end - start);
         }
     }
 }

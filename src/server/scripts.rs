@@ -128,7 +128,7 @@ impl Server {
     }
 
     fn is_out_of_memory(&self) -> bool {
-        self.gates.0 & Gates::MAXMEMORY != 0 && self.used_memory() as u64 > self.config.maxmemory
+        self.gates.0 & Gates::MAXMEMORY != 0 && self.eviction.failed
     }
 
     /// What a script has to have said of itself to begin.

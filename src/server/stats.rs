@@ -123,5 +123,6 @@ impl Server {
         }
         self.bio.reset_freed();
         self.script.evicted = 0;
+        self.eviction.reset_stats();
     }
 }

@@ -110,11 +110,11 @@ impl Server {
             });
         }
         for gone in departed {
-            self.propagate_departed(gone.db, &gone.key);
-            let event = match gone.why {
-                Leave::Evicted => Event::EVICTED,
-                _ => Event::EXPIRED,
+            let (event, word) = match gone.why {
+                Leave::Evicted => (Event::EVICTED, self.tuning.word_for_evicted()),
+                _ => (Event::EXPIRED, self.tuning.word_for_expired()),
             };
+            self.propagate_departed(gone.db, word, &gone.key);
             facts.push(Happened {
                 at: gone.at,
                 db: gone.db,

@@ -382,6 +382,28 @@ impl Entries {
             .map(|entry| unsafe { entry.as_ref() })
     }
 
+    /// Visits about `count` random entries, at least one unless there is none.
+    pub fn sample(
+        &self,
+        count: usize,
+        random: impl FnMut() -> u64,
+        mut visit: impl FnMut(EntryRef),
+    ) {
+        /// Entries that are loaded at once.
+        const ROOM: usize = 64;
+        let mut found = [None::<EntryPtr>; ROOM];
+        let mut len = 0;
+        self.table.sample(count.min(ROOM), random, |entry| {
+            prefetch(entry.to_bits() as *const u8);
+            found[len] = Some(entry);
+            len += 1;
+        });
+        for entry in found.into_iter().flatten() {
+            // SAFETY: the table holds live entries, and nothing changes it meanwhile.
+            visit(unsafe { entry.as_ref() });
+        }
+    }
+
     /// As `iter`, for those who look at what all entries hold: entries are loaded ahead.
     pub fn iter_ahead(&self) -> impl Iterator<Item = EntryRef<'_>> {
         const AHEAD: usize = 16;

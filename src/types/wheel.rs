@@ -94,10 +94,63 @@ impl<T> Bag<T> {
         item
     }
 
+    /// The place of an item, about any with the same chance, by a uniform random number. The bag is
+    /// not empty.
+    fn any(&self, random: u64) -> (usize, usize) {
+        /// Up to so many chunks, each item's chance is the same; chunks of larger bags are, but for
+        /// a few, of one size.
+        const EXACT: usize = 64;
+        let chunks = &self.chunks;
+        if chunks.len() > EXACT {
+            let at = (random >> 32) as usize % chunks.len();
+            return (at, random as u32 as usize % chunks[at].len());
+        }
+        let mut index = (random % self.len as u64) as usize;
+        let mut at = 0;
+        while index >= chunks[at].len() {
+            index -= chunks[at].len();
+            at += 1;
+        }
+        (at, index)
+    }
+
+    /// Takes out the item at a place; the last one takes its place.
+    fn take(&mut self, (chunk, index): (usize, usize)) -> Option<T> {
+        let last = self.pop()?;
+        match self
+            .chunks
+            .get_mut(chunk)
+            .and_then(|chunk| chunk.get_mut(index))
+        {
+            Some(item) => Some(std::mem::replace(item, last)),
+            // It was itself the last.
+            None => Some(last),
+        }
+    }
+
     fn append(&mut self, other: Bag<T>) {
         self.len += other.len;
         self.chunks.extend(other.chunks);
     }
+}
+
+/// Where items lie.
+#[derive(Clone, Copy)]
+enum Place {
+    Due,
+    Falling,
+    /// By level and number.
+    Slot(usize, usize),
+    Overflow,
+}
+
+/// The numbers of the bits that are set.
+fn bits(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (set != 0).then(|| set.trailing_zeros() as usize);
+        set &= set.wrapping_sub(1);
+        bit
+    })
 }
 
 /// See the head of this file.
@@ -260,6 +313,75 @@ impl<T: Timed> Wheel<T> {
         self.falling.append(std::mem::take(&mut self.due));
     }
 
+    /// Takes out the item with the earliest deadline of about `count` random ones in the slot that
+    /// time would enter first.
+    pub fn take_nearest(&mut self, count: usize, mut random: impl FnMut() -> u64) -> Option<T> {
+        let place = self.places().next()?;
+        let now_ms = self.now_ms;
+        let bag = self.bag(place);
+        let deadline_ms = |at: &(usize, usize)| bag.chunks[at.0][at.1].deadline_ms(now_ms);
+        let nearest = if bag.len <= count {
+            let chunks = bag.chunks.iter().enumerate();
+            let all = chunks.flat_map(|(at, chunk)| (0..chunk.len()).map(move |index| (at, index)));
+            all.min_by_key(deadline_ms)
+        } else {
+            (0..count)
+                .map(|_| bag.any(random()))
+                .min_by_key(deadline_ms)
+        };
+        self.take_at(place, nearest?)
+    }
+
+    /// Takes out an item, about any with the same chance, by a uniform random number.
+    pub fn take_any(&mut self, random: u64) -> Option<T> {
+        let mut index = (random % self.len.max(1) as u64) as usize;
+        let place = self.places().find(|&place| {
+            let len = self.bag(place).len;
+            let is_here = index < len;
+            index = if is_here { 0 } else { index - len };
+            is_here
+        })?;
+        let at = self.bag(place).any(random);
+        self.take_at(place, at)
+    }
+
+    /// Where items lie, the earliest first.
+    fn places(&self) -> impl Iterator<Item = Place> + use<T> {
+        let occupied = self.occupied;
+        let slots = (0..LEVELS)
+            .flat_map(move |level| bits(occupied[level]).map(move |slot| Place::Slot(level, slot)));
+        let falling = (!self.falling.is_empty()).then_some(Place::Falling);
+        let overflow = (!self.overflow.is_empty()).then_some(Place::Overflow);
+        let due = (!self.due.is_empty()).then_some(Place::Due);
+        due.into_iter().chain(falling).chain(slots).chain(overflow)
+    }
+
+    fn bag(&self, place: Place) -> &Bag<T> {
+        match place {
+            Place::Due => &self.due,
+            Place::Falling => &self.falling,
+            Place::Slot(level, slot) => &self.slots[level][slot],
+            Place::Overflow => &self.overflow,
+        }
+    }
+
+    fn take_at(&mut self, place: Place, at: (usize, usize)) -> Option<T> {
+        let bag = match place {
+            Place::Due => &mut self.due,
+            Place::Falling => &mut self.falling,
+            Place::Slot(level, slot) => &mut self.slots[level][slot],
+            Place::Overflow => &mut self.overflow,
+        };
+        let item = bag.take(at);
+        if let Place::Slot(level, slot) = place
+            && bag.is_empty()
+        {
+            self.occupied[level] &= !(1 << slot);
+        }
+        self.len -= item.is_some() as usize;
+        item
+    }
+
     /// Takes all items out, for whoever sorts out stale ones. It costs a walk over the slots, not
     /// over the items.
     pub fn take_all(&mut self) -> Bag<T> {
@@ -328,6 +450,47 @@ mod tests {
                 .wake_ms()
                 .is_some_and(|ms| (1_500..=2_000).contains(&ms))
         );
+    }
+
+    #[test]
+    fn every_item_can_be_taken_before_its_time_and_is_taken_once() {
+        let mut wheel = Wheel::new(1_000);
+        let deadlines: Vec<u64> = (0..5_000).map(|n| 1_000 + n * n * 77).collect();
+        deadlines.iter().for_each(|&at| wheel.insert(at, At(at)));
+        let mut seed = 1u64;
+        let mut taken = Vec::new();
+        while let Some(At(at)) = wheel.take_any(seed) {
+            seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) + 1;
+            taken.push(at);
+        }
+        assert!(!taken.is_sorted());
+        taken.sort();
+        assert_eq!((taken, wheel.len(), wheel.next_ms()), (deadlines, 0, None));
+    }
+
+    #[test]
+    fn the_nearest_item_can_be_taken() {
+        let deadlines = [u64::MAX >> 1, 9, 71, 70, 5_000, 400_000, 1 << 40];
+        let mut wheel = Wheel::new(0);
+        deadlines.iter().for_each(|&at| wheel.insert(at, At(at)));
+        let order: Vec<u64> = std::iter::from_fn(|| wheel.take_nearest(8, || 1))
+            .map(|At(at)| at)
+            .collect();
+        assert!(
+            order.is_sorted() && order.len() == deadlines.len(),
+            "{order:?}"
+        );
+        assert_eq!((wheel.len(), wheel.next_ms()), (0, None));
+        // Of many in one slot, one of the nearest.
+        let mut seed = 7u64;
+        (0..100_000).for_each(|n| wheel.insert(5_000_000 + n, At(5_000_000 + n)));
+        for _ in 0..1_000 {
+            let nearest = wheel.take_nearest(64, || {
+                seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) + 1;
+                seed
+            });
+            assert!(nearest.is_some_and(|At(at)| at < 5_030_000), "{nearest:?}");
+        }
     }
 
     proptest! {

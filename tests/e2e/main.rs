@@ -11,6 +11,7 @@ mod client;
 mod command;
 mod connection;
 mod debugger;
+mod eviction;
 mod limits;
 mod monitor;
 mod pause;

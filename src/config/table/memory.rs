@@ -31,7 +31,7 @@ pub static TABLE: &[Directive] = &[
         at!(active_expire_effort),
     ),
     boolean("activerehashing", true, at!(activerehashing)),
-    boolean("lazyfree-lazy-eviction", false, at!(lazyfree_lazy_eviction)),
+    boolean("lazyfree-lazy-eviction", false, at!(lazyfree_lazy_eviction)).apply(Apply::Encodings),
     boolean("lazyfree-lazy-expire", false, at!(lazyfree_lazy_expire)).apply(Apply::Encodings),
     boolean(
         "lazyfree-lazy-server-del",

@@ -152,6 +152,12 @@ impl Aof {
         PathBuf::from(format!("temp-rewriteaof-bg-{pid}.aof"))
     }
 
+    /// Bytes that the buffer takes, for the account of memory.
+    pub fn buffer_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Bytes that wait to be written.
     pub fn buffered_bytes(&self) -> usize {
         self.buffer.len()
     }

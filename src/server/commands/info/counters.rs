@@ -85,13 +85,9 @@ fn keys(server: &Server, text: &mut Text) {
     text.line("evicted_keys", keys.evicted);
     text.line("evicted_clients", server.stats.evicted_clients);
     text.line("evicted_scripts", server.script.evicted);
-    text.lines(
-        &[
-            "total_eviction_exceeded_time",
-            "current_eviction_exceeded_time",
-        ],
-        0,
-    );
+    let (total_ms, current_ms) = server.eviction.exceeded_ms();
+    text.line("total_eviction_exceeded_time", total_ms);
+    text.line("current_eviction_exceeded_time", current_ms);
     text.line("keyspace_hits", keys.hits);
     text.line("keyspace_misses", keys.misses);
     let pubsub = &server.pubsub;

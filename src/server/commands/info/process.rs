@@ -124,9 +124,10 @@ pub fn memory(server: &Server, text: &mut Text) {
     ratio(text, "allocator_rss", committed, committed);
     ratio(text, "rss_overhead", rss, committed);
     ratio(text, "mem_fragmentation", rss, used);
+    let uncounted = server.uncounted_memory();
+    text.line("mem_not_counted_for_evict", uncounted);
     text.lines(
         &[
-            "mem_not_counted_for_evict",
             "mem_replication_backlog",
             "mem_total_replication_buffers",
             "mem_replica_full_sync_buffer",
@@ -135,7 +136,8 @@ pub fn memory(server: &Server, text: &mut Text) {
         0,
     );
     text.line("mem_clients_normal", clients);
-    text.lines(&["mem_cluster_links", "mem_aof_buffer"], 0);
+    text.line("mem_cluster_links", 0);
+    text.line("mem_aof_buffer", uncounted);
     text.line("mem_allocator", version::ALLOCATOR);
     text.line("mem_overhead_db_hashtable_rehashing", 0);
     text.line("active_defrag_running", 0);
