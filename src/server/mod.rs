@@ -321,7 +321,8 @@ impl Server {
         session.wire = Wire::of(query, output);
         let elements = query.has_elements();
         let mut silent = session.reply_mode.is_silent();
-        let most = output.bytes.len() + BATCH_OUTPUT;
+        let batch = output.bytes.len() + BATCH_OUTPUT;
+        let most = batch.min(output.sent.saturating_add(self.tuning.max_reply));
         loop {
             if elements {
                 let db = self.keyspace.view(session.db);
