@@ -1,8 +1,8 @@
 //! Eviction: which key goes when there is no memory left.
 //!
-//! Among all keys a candidate is one of a few that stand near each other in the table, among those
-//! with a deadline one of a few items of the wheel, so that nothing is kept in order for the day when
-//! memory runs out. As in Redis (`maxmemory-samples`, its pool of sixteen), the best of each sample
+//! Among all keys a candidate is one of a few that stand near each other in the table; where only
+//! those with a deadline may go and these are rare, one of a few items of the wheel. So nothing is
+//! kept in order for the day when memory runs out. As in Redis (`maxmemory-samples`, its pool of sixteen), the best of each sample
 //! go into a pool that outlasts the eviction, which brings a sample of five close to the whole.
 //! Unlike there, a candidate that was used since it was seen is judged anew before it goes, and
 //! `volatile-ttl` asks the wheel, which knows the nearest deadlines.
@@ -18,6 +18,8 @@ const POOL: usize = 16;
 /// Looks in a row that may find nothing before others get their turn: the wheel may hold many items
 /// that stand for no key.
 const LOOKS: u32 = 8;
+/// If one key in so many may go, it is cheaper to look for it among all keys than to ask the wheel.
+const COMMON: usize = 4;
 /// Items of the wheel that are looked at for each sample: no key has to be looked up for that.
 const CHEAP: usize = 8;
 
@@ -100,6 +102,18 @@ impl Among {
             Among::Volatile => db.volatile(),
         }
     }
+
+    fn has(self, entry: EntryRef) -> bool {
+        self == Among::All || entry.deadline_ms().is_some()
+    }
+
+    /// Of how many keys one may go; 0 if none may.
+    fn share(self, db: &Db) -> usize {
+        match self.count(db) {
+            0 => 0,
+            count => db.len().div_ceil(count),
+        }
+    }
 }
 
 impl Keyspace {
@@ -122,9 +136,10 @@ impl Keyspace {
     fn find_unused(&mut self, among: Among, samples: usize) -> Option<(DbIndex, Found)> {
         for _ in 0..LOOKS {
             for index in (0..self.databases()).map(DbIndex) {
-                match among {
-                    Among::All => self.sample_all(index, samples),
-                    Among::Volatile => self.sample_volatile(index, samples),
+                match among.share(self.view(index)) {
+                    0 => {}
+                    share if share <= COMMON => self.sample_table(index, among, samples * share),
+                    _ => self.sample_wheel(index, samples),
                 }
             }
             while let Some(candidate) = self.pool.candidates.pop() {
@@ -143,7 +158,7 @@ impl Keyspace {
         None
     }
 
-    fn sample_all(&mut self, index: DbIndex, samples: usize) {
+    fn sample_table(&mut self, index: DbIndex, among: Among, count: usize) {
         let Keyspace {
             dbs,
             shared,
@@ -154,9 +169,12 @@ impl Keyspace {
         } = self;
         let entries = dbs[index.0 as usize].entries();
         entries.sample(
-            samples,
+            count,
             || rng.next_u64(),
             |entry| {
+                if !among.has(entry) {
+                    return;
+                }
                 pool.offer(Candidate {
                     score: score(&shared.aging, entry, shared.now_ms),
                     db: index,
@@ -166,10 +184,7 @@ impl Keyspace {
         );
     }
 
-    fn sample_volatile(&mut self, index: DbIndex, samples: usize) {
-        if self.view(index).volatile() == 0 {
-            return;
-        }
+    fn sample_wheel(&mut self, index: DbIndex, samples: usize) {
         for _ in 0..samples {
             let random = self.rng.next_u64();
             let mut db = self.db(index);
@@ -196,9 +211,9 @@ impl Keyspace {
             }
             for _ in 0..LOOKS {
                 let random = self.rng.next_u64();
-                let found = match among {
-                    Among::All => self.find_picked(index),
-                    Among::Volatile => self.db(index).any_volatile(random, false),
+                let found = match among.share(self.view(index)) <= COMMON {
+                    true => self.find_picked(index, among),
+                    false => self.db(index).any_volatile(random, false),
                 };
                 if let Some(found) = found {
                     return Some((index, found));
@@ -208,12 +223,15 @@ impl Keyspace {
         None
     }
 
-    fn find_picked(&mut self, index: DbIndex) -> Option<Found> {
+    fn find_picked(&mut self, index: DbIndex, among: Among) -> Option<Found> {
         let Keyspace {
             dbs, rng, hasher, ..
         } = self;
         let entries = dbs[index.0 as usize].entries();
-        let key = entries.pick(|| rng.next_u64())?.key();
+        let picked = entries
+            .pick(|| rng.next_u64())
+            .filter(|&entry| among.has(entry));
+        let key = picked?.key();
         let hash = hasher.hash(key);
         let (at, _) = entries.find(hash, key)?;
         Some(Found { at, hash })
@@ -246,9 +264,7 @@ fn find_again(
     score: impl FnOnce(EntryRef) -> u32,
 ) -> Option<(Found, u32)> {
     let hasher = db.entries().hasher();
-    let may_go = |entry: EntryRef| {
-        (among == Among::All || entry.deadline_ms().is_some()) && hasher.hash(entry.key()) == hash
-    };
+    let may_go = |entry: EntryRef| among.has(entry) && hasher.hash(entry.key()) == hash;
     let at = db.entries().find_by(hash, may_go)?;
     let score = score(db.entries().get(at)?);
     Some((Found { at, hash }, score))
