@@ -6,15 +6,17 @@
 //! Names for --only: ping set get incr mset get512 set512 memory gap pong, lpush rpop sadd spop hset
 //! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, evalsha (a SET and a
 //! GET) evalincr (a thousand INCR), the names that `collections` gives to what collections take in
-//! memory (many-… and one-…), del, expiry, and those of `crowd`: publish1 publish100 publish1000 idle10000
-//! active1000, save load aofload setaof always bgsave. All servers of a run take
-//! turns, round by round, so that a slow minute of the machine hits all alike; a figure is the
-//! median of the rounds. The ratio is ours to the best of the real ones in this very run, and stands
-//! beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER and VALKEY_SERVER name other binaries.
+//! memory (many-… and one-…), del, expiry, those of `crowd`: publish1 publish100 publish1000 idle10000
+//! active1000, save load aofload setaof always bgsave, and evictlru evictlfu evictvolatile evictttl.
+//! All servers of a run take turns, round by round, so that a slow minute of the machine hits all
+//! alike; a figure is the median of the rounds. The ratio is ours to the best of the real ones in
+//! this very run, and stands beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER and VALKEY_SERVER
+//! name other binaries.
 //! docs/performance.md tells what came out.
 
 mod collections;
 mod crowd;
+mod eviction;
 mod files;
 mod load;
 mod measures;
@@ -166,6 +168,7 @@ fn main() {
     rows.extend(measures::requests(&options, &subjects));
     rows.extend(collections::requests(&options, &subjects));
     rows.extend(scripts::requests(&options, &subjects));
+    rows.extend(eviction::requests(&options, &subjects));
     rows.extend(measures::memory(&options, &subjects));
     rows.extend(collections::memory(&options, &subjects));
     rows.extend(pauses::deletion(&options, &subjects));
