@@ -1,19 +1,9 @@
 //! Commands that wait: who is served, in which order, and how a wait ends otherwise.
 
-use super::{bulk, field, id, is_closed, server_and_client, text, wait_until};
+use super::{bulk, field, id, info, is_closed, server_and_client, text, wait_until};
 use crate::support::client::{Client, Value};
 use crate::support::server::Server;
 use std::time::{Duration, Instant};
-
-/// A number of INFO.
-fn info(client: &mut Client, name: &str) -> usize {
-    let info = text(client, "INFO clients");
-    let line = info
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    line.and_then(|n| n.trim().parse().ok())
-        .expect("INFO has the field")
-}
 
 fn words(texts: &[&str]) -> Value {
     Value::Array(texts.iter().map(|text| bulk(text)).collect())
@@ -265,9 +255,9 @@ fn a_command_counts_when_it_answers() {
 fn many_wait_for_the_same_key() {
     let (server, mut client) = server_and_client();
     let mut waiters: Vec<Client> = (0..50).map(|_| server.client()).collect();
-    for (n, waiter) in waiters.iter_mut().enumerate() {
+    for (n, waiter) in (1..).zip(&mut waiters) {
         waiter.send(&["BLPOP", "k", "0"]);
-        wait_until("it waits", || info(&mut client, "blocked_clients") == n + 1);
+        wait_until("it waits", || info(&mut client, "blocked_clients") == n);
     }
     for n in 0..25 {
         client.run(&format!("RPUSH k {n}"));

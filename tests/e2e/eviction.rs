@@ -1,18 +1,8 @@
 //! A limit of memory, and what leaves when it is reached.
 
-use super::text;
+use super::{info, text};
 use crate::support::client::{Client, Value};
 use crate::support::server::Server;
-
-/// A number out of INFO.
-fn info(client: &mut Client, field: &str) -> u64 {
-    let all = text(client, "INFO");
-    let line = all
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    line.and_then(|value| value.trim().parse().ok())
-        .unwrap_or_else(|| panic!("INFO says {field}"))
-}
 
 /// Fills a server with keys of a kilobyte, every other one with a deadline, and sets the limit to
 /// what is in use.

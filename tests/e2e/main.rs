@@ -45,6 +45,17 @@ fn field(line: &str, name: &str) -> String {
         .to_owned()
 }
 
+/// A number of INFO.
+fn info(client: &mut Client, name: &str) -> u64 {
+    let all = text(client, "INFO all");
+    let value = all
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value
+        .and_then(|value| value.trim().parse().ok())
+        .unwrap_or_else(|| panic!("INFO has the number {name}"))
+}
+
 /// Whether the server has closed the connection.
 fn is_closed(client: &mut Client) -> bool {
     client.send_raw(b"PING\r\n").is_err() || client.reply_raw().is_err()

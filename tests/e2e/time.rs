@@ -1,17 +1,8 @@
 //! Deadlines and memory over time: keys that leave by themselves, and what they leave behind.
 
 use super::support::client::encode;
-use super::{Client, Server, text};
+use super::{Client, Server, info};
 use std::time::{Duration, Instant};
-
-/// A number of INFO.
-fn info(client: &mut Client, name: &str) -> u64 {
-    let start = format!("{name}:");
-    let all = text(client, "INFO all");
-    let line = all.lines().find_map(|line| line.strip_prefix(&start));
-    let line = line.unwrap_or_else(|| panic!("INFO has no {name}"));
-    line.trim().parse().expect("a number")
-}
 
 /// Sends many commands, a thousand at a time, and drops the replies.
 fn many(client: &mut Client, commands: impl Iterator<Item = Vec<u8>>) {
