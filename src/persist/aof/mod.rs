@@ -164,7 +164,7 @@ impl Aof {
         self.state != State::Off
     }
 
-    /// Reads the manifest, if there is one. The error is for the log.
+    /// Reads the manifest, if there is one. The error is for the log, if it was not told yet.
     pub fn read_manifest(&mut self) -> Result<(), String> {
         let path = manifest::path(&self.directory, &self.name);
         if !self.directory.is_dir() {
@@ -188,11 +188,9 @@ impl Aof {
                 ));
             }
         };
-        self.manifest = Manifest::parse(&text).map_err(|why| {
-            format!(
-                "Error loading the AOF manifest file {}: {why}",
-                path.display()
-            )
+        self.manifest = Manifest::parse(&text).map_err(|bad| {
+            bad.tell();
+            String::new()
         })?;
         Ok(())
     }
@@ -208,10 +206,6 @@ impl Aof {
         if !old.is_file() || !(unheard_of || begun && !self.path_of(&self.name).exists()) {
             return Ok(());
         }
-        log::info!(
-            "Migrating an old-style AOF file to the directory '{}'.",
-            self.directory.display()
-        );
         self.make_directory().map_err(|error| {
             format!(
                 "Can't open or create append-only dir {}: {}",
@@ -234,15 +228,21 @@ impl Aof {
             )
         })?;
         log::info!(
-            "Successfully migrated an old-style AOF configuration ({}).",
-            self.name
+            "Successfully migrated an old-style AOF file ({}) into the AOF directory ({}).",
+            self.name,
+            self.directory.display()
         );
         Ok(())
     }
 
     fn make_directory(&self) -> io::Result<()> {
         match fs::create_dir(&self.directory) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match self.directory.is_dir() {
+                    true => Ok(()),
+                    false => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
+                }
+            }
             Ok(()) => file::fsync_directory(&file::directory_of(&self.directory)),
             result => result,
         }
