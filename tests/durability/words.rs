@@ -384,6 +384,19 @@ fn a_long_load_says_how_far_it_is() {
 }
 
 #[test]
+fn what_an_old_version_cannot_hold_is_told_to_who_saves() {
+    let server = Server::ours().with(&["--rdb-save-version", "11"]).start();
+    let mut client = server.client();
+    client.run("HSET h f v");
+    client.run("HEXPIRE h 1000 FIELDS 1 f");
+    let refusal = "ERR RDB version 11 cannot hold hash fields with a deadline";
+    assert_eq!(client.run("SAVE").text(), refusal);
+    assert_eq!(client.run("DUMP h").text(), refusal);
+    client.run("DEL h");
+    assert_eq!(client.run("SAVE").text(), "OK");
+}
+
+#[test]
 fn saves_that_nobody_asked_for_do_not_count() {
     let server = Server::ours()
         .with(&["--save", "3600 1", "--rdb-key-save-delay", "300000"])
