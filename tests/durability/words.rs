@@ -1,6 +1,7 @@
 //! What the log and the checkers say of files that are whole, torn, damaged or missing: the words of
 //! Redis 8.2.3, because people and programs look for them. Where we say more, it is left out here.
 
+use crate::support::client::Value;
 use crate::support::oracle;
 use crate::support::server::{Server, our_binary};
 use std::os::unix::process::CommandExt;
@@ -418,4 +419,35 @@ fn saves_that_nobody_asked_for_do_not_count() {
     other.run("BGREWRITEAOF");
     info("aof_rewrite_scheduled:1\r\n");
     info("aof_pending_rewrite:1\r\n");
+}
+
+#[test]
+fn migrate_finds_its_keys_and_nobody_at_home() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.run("SET a 1");
+    for (port, why) in [
+        (
+            crate::support::server::free_port().to_string(),
+            "writing to target instance",
+        ),
+        ("x".into(), "writing to target instance"),
+        ("-1".into(), "connecting to the client"),
+    ] {
+        let said = client
+            .run(&format!("MIGRATE 127.0.0.1 {port} a 0 500"))
+            .text();
+        assert_eq!(said, format!("IOERR error or timeout {why}"), "{port}");
+    }
+    let mut keys = |words: &[&str]| {
+        let command = [&["COMMAND", "GETKEYS", "MIGRATE", "h", "1"], words].concat();
+        let found = client.call(&command).items();
+        found.iter().map(Value::text).collect::<Vec<_>>().join(" ")
+    };
+    let texts = [
+        keys(&["k", "0", "1"]),
+        keys(&["", "0", "1", "KEYS", "a", "b"]),
+        keys(&["", "0", "1", "AUTH", "KEYS", "KEYS", "a"]),
+    ];
+    assert_eq!(texts, ["k", "a b", "a"]);
 }
