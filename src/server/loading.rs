@@ -12,6 +12,7 @@ use crate::persist::reason;
 use crate::resp::encode::Resp;
 use crate::resp::request::{OwnedArgv, Tag};
 use crate::sys::clock;
+use crate::sys::signal;
 use std::path::PathBuf;
 
 /// How long a slice takes, in microseconds: what a client waits for the answer that it must wait.
@@ -94,6 +95,7 @@ impl Server {
         self.persist.opens_log = config.appendonly;
         let (directory, name) = (&config.appenddirname, &config.appendfilename);
         self.persist.aof.locate(directory, name);
+        self.persist.aof.keep_history(config.aof_disable_auto_gc);
         // It tells the numbers that files have had, even if there is to be no log now.
         self.persist.aof.read_manifest()?;
         let parts = if self.persist.opens_log {
@@ -124,6 +126,7 @@ impl Server {
         let now_s = self.clock.now_s();
         self.persist.loading = Some(Box::new(Loading::new(parts, rules, now_s)));
         self.gates.set(Gates::LOADING, true);
+        signal::set_loading(true);
         self.refresh_log_interest();
     }
 
@@ -263,6 +266,7 @@ impl Server {
         self.persist.loaded = loading.tally;
         self.life.loader = None;
         self.gates.set(Gates::LOADING, false);
+        signal::set_loading(false);
         let dirty = self.effects.dirty;
         self.persist.saves.clean_at = dirty;
     }
@@ -329,6 +333,7 @@ impl Server {
         let loaded = self.load_until(&mut || true);
         self.persist.loading = None;
         self.gates.set(Gates::LOADING, false);
+        signal::set_loading(false);
         self.refresh_log_interest();
         loaded.map(|_| ())
     }

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 static WRITER: AtomicI32 = AtomicI32::new(-1);
 /// Whether a shutdown was asked for and not aborted since.
 static SHUTDOWN_ASKED: AtomicBool = AtomicBool::new(false);
+/// Data is being loaded: who asks for the end now is told that it was heard.
+static LOADING: AtomicBool = AtomicBool::new(false);
 /// Where the handler logs; empty is the standard output.
 static LOG_FILE: OnceLock<CString> = OnceLock::new();
 
@@ -148,6 +150,11 @@ fn set_action(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
     }
 }
 
+/// Whether data is being loaded.
+pub fn set_loading(loading: bool) {
+    LOADING.store(loading, Ordering::Release);
+}
+
 extern "C" fn on_child_killed(_signal: i32) {
     log_line(b"Received SIGUSR1 in child, exiting now.");
     // SAFETY: _exit may be called from a signal handler.
@@ -165,6 +172,9 @@ extern "C" fn on_shutdown_signal(signal: i32) {
         unsafe { libc::_exit(1) }
     }
     log_line(match signal {
+        _ if LOADING.load(Ordering::Acquire) => {
+            b"Received shutdown signal during loading, scheduling shutdown."
+        }
         libc::SIGINT => b"Received SIGINT scheduling shutdown...",
         _ => b"Received SIGTERM scheduling shutdown...",
     });

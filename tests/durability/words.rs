@@ -381,7 +381,41 @@ fn a_long_load_says_how_far_it_is() {
     write(server.path().join("dump.rdb"), file);
     server.relaunch();
     server.wait_for_log("Loading dump.rdb: ");
-    server.kill();
+    server.signal("TERM");
+    server.wait();
+    let heard = "Received shutdown signal during loading, scheduling shutdown.";
+    assert!(server.log().contains(heard), "{}", server.log());
+}
+
+#[test]
+fn a_log_grows_from_its_base_and_the_past_stays_if_it_is_to() {
+    let mut server = Server::ours()
+        .with(&["--appendonly", "yes", "--aof-disable-auto-gc", "yes"])
+        .start();
+    let mut client = server.client();
+    client.run("SET before x");
+    client.run("BGREWRITEAOF");
+    server.wait_for_log("Background AOF rewrite finished successfully");
+    for _ in 0..100 {
+        client.run("SET after y");
+    }
+    server.signal("TERM");
+    server.wait();
+    server.restart();
+    let bytes = |name: &str| {
+        let path = server.path().join("appendonlydir").join(name);
+        std::fs::metadata(&path).map_or(0, |file| file.len())
+    };
+    let base = bytes("appendonly.aof.2.base.rdb");
+    let all = base + bytes("appendonly.aof.2.incr.aof");
+    let text = server.client().run("INFO persistence").text();
+    for line in [
+        format!("aof_base_size:{base}\r\n"),
+        format!("aof_current_size:{all}\r\n"),
+    ] {
+        assert!(text.contains(&line), "{line}: {text}");
+    }
+    assert!(bytes("appendonly.aof.1.base.rdb") > 0 && bytes("appendonly.aof.1.incr.aof") > 0);
 }
 
 #[test]

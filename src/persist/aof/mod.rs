@@ -297,6 +297,7 @@ impl Aof {
             )
         })?;
         let mut manifest = self.manifest.clone();
+        let loaded_base = manifest.base.as_ref().map(|base| self.bytes_of(base));
         if manifest.base.is_none() && manifest.increments.is_empty() {
             let name = manifest.new_base(&self.name, with_rdb);
             log::info!("Creating AOF base file {name} on server start");
@@ -333,6 +334,9 @@ impl Aof {
         self.state = State::On;
         self.selected = None;
         self.measure();
+        // Nobody knows what all files took after the last rewrite. As in Redis, a log that has grown
+        // since is rewritten soon rather than never.
+        self.base_size = loaded_base.unwrap_or(0);
         self.delete_history();
         Ok(())
     }
@@ -340,11 +344,12 @@ impl Aof {
     /// Adds up the bytes of the files that count.
     fn measure(&mut self) {
         let entries = self.manifest.base.iter().chain(&self.manifest.increments);
-        let bytes = |entry: &manifest::Entry| fs::metadata(self.path_of(&entry.name));
-        self.size = entries
-            .map(|entry| bytes(entry).map_or(0, |data| data.len()))
-            .sum();
+        self.size = entries.map(|entry| self.bytes_of(entry)).sum();
         self.base_size = self.size;
+    }
+
+    fn bytes_of(&self, entry: &manifest::Entry) -> u64 {
+        fs::metadata(self.path_of(&entry.name)).map_or(0, |data| data.len())
     }
 
     /// Whether files that nobody needs any more stay (`aof-disable-auto-gc`).
