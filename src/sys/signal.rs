@@ -134,6 +134,13 @@ pub fn reset_in_child() {
     }
 }
 
+/// In a child that works for its parent: TERM, which a supervisor may send to all of us, is the
+/// parent's to decide about. It ends the child if need be.
+pub fn leave_term_to_parent() {
+    // This cannot fail: the signal exists and may be ignored.
+    let _ = set_action(libc::SIGTERM, libc::SIG_IGN);
+}
+
 fn set_action(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
     // SAFETY: zeroed bytes are a valid sigaction (empty mask, no flags); the handlers passed are
     // SIG_IGN, SIG_DFL or functions of the right signature that are safe in a signal handler.

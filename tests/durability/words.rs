@@ -419,6 +419,28 @@ fn a_log_grows_from_its_base_and_the_past_stays_if_it_is_to() {
 }
 
 #[test]
+fn a_child_that_saves_leaves_it_to_its_parent_to_stop() {
+    let server = Server::ours()
+        .with(&["--save", "3600 1", "--rdb-key-save-delay", "300000"])
+        .start();
+    let mut client = server.client();
+    client.run("SET a 1");
+    client.run("BGSAVE");
+    let started = "Background saving started by pid ";
+    server.wait_for_log(started);
+    // The child may not have come to its first line yet.
+    sleep(Duration::from_millis(50));
+    let log = server.log();
+    let pid = log
+        .split(started)
+        .nth(1)
+        .and_then(|rest| rest.lines().next());
+    let killed = Command::new("kill").arg(pid.unwrap_or_default()).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    server.wait_for_log("Background saving terminated with success");
+}
+
+#[test]
 fn what_an_old_version_cannot_hold_is_told_to_who_saves() {
     let server = Server::ours().with(&["--rdb-save-version", "11"]).start();
     let mut client = server.client();
