@@ -77,8 +77,7 @@ pub struct Surroundings<'a> {
 
 /// The line `--version` prints.
 pub fn version_line() -> String {
-    let sha = format!("sha={BUILD_SHA}:0 malloc={ALLOCATOR}");
-    format!("Redis server v={REDIS_VERSION} {sha} bits=64 build={BUILD_ID}\n")
+    format!("Redis server {}\n", crate::version::build_line())
 }
 
 /// Our version as the log announces it.

@@ -112,6 +112,8 @@ fn serve(run: Run) -> i32 {
 fn start_log(logfile: PathBuf) {
     env_logger::Builder::new()
         .filter_level(log::LevelFilter::Trace)
+        // The poll would tell of each of its steps at `loglevel debug`.
+        .filter_module("mio", log::LevelFilter::Off)
         .format(|out, record| logging::format_line(out, record.level(), &record.args().to_string()))
         .target(env_logger::Target::Pipe(Box::new(Sink::new(logfile))))
         .init();

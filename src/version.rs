@@ -10,3 +10,9 @@ pub const BUILD_SHA: &str = "5ed3ee1a";
 pub const BUILD_ID: &str = "5ed3ee1a00820003";
 /// The allocator, as `--version`, INFO and MEMORY call it.
 pub const ALLOCATOR: &str = "mimalloc-3.3.2";
+
+/// All of that in a line, as `--version` of each program prints it behind its name.
+pub fn build_line() -> String {
+    let sha = format!("sha={BUILD_SHA}:0 malloc={ALLOCATOR}");
+    format!("v={REDIS_VERSION} {sha} bits=64 build={BUILD_ID}")
+}

@@ -1,14 +1,18 @@
 //! redis-check-aof: is this log whole? `--fix` cuts off what is not, `--truncate-to-timestamp` what
 //! was written after a moment.
+//!
+//! What it prints is what Redis's tool prints, line by line. Two things differ on purpose: lines are
+//! counted anew in each file, and a command of no words is no command, because no server loads it.
 
-use super::path_of;
-use crate::persist::aof::manifest::Manifest;
-use crate::persist::aof::read::{Commands, Next};
+use super::log_walk::{End, Walk};
+use super::{path_of, rdb};
+use crate::persist::aof::manifest::{Entry, Manifest};
+use crate::persist::reason;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
-/// What is to be done with a log that is not whole.
+/// What is to be done with a log that is not whole, or too long.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Look,
@@ -16,19 +20,43 @@ enum Mode {
     CutAfter(i64),
 }
 
+/// What a file is, by its first bytes.
+enum Form {
+    Manifest,
+    Snapshot,
+    Commands,
+}
+
+/// A file of the log.
+struct Part<'a> {
+    path: &'a Path,
+    /// As messages call it, and what stands before that.
+    name: String,
+    label: &'static str,
+    /// Only the last file may be shortened.
+    is_last: bool,
+}
+
 /// redis-check-aof [--fix | --truncate-to-timestamp seconds] file. Returns the exit status.
 pub fn run(args: &[Vec<u8>]) -> i32 {
     let words: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
     let (mode, file) = match words.as_slice() {
+        [_, b"-v" | b"--version"] => {
+            println!("redis-check-aof {}", crate::version::build_line());
+            return 0;
+        }
         [_, file] => (Mode::Look, file),
         [_, b"--fix", file] => (Mode::Fix, file),
         [_, b"--truncate-to-timestamp", moment, file] => {
-            let moment = crate::algo::number::parse_i64(moment);
-            let Some(moment) = moment.filter(|&moment| moment > 0) else {
-                println!("Invalid timestamp, aborting...");
-                return 1;
-            };
-            (Mode::CutAfter(moment), file)
+            match crate::algo::number::parse_i64(moment) {
+                // As Redis has it, moment 0 means no moment.
+                Some(0) => (Mode::Look, file),
+                Some(moment) => (Mode::CutAfter(moment), file),
+                None => {
+                    println!("Invalid timestamp, aborting...");
+                    return 1;
+                }
+            }
         }
         _ => {
             let name = args.first().map_or(&b"redis-check-aof"[..], Vec::as_slice);
@@ -39,166 +67,157 @@ pub fn run(args: &[Vec<u8>]) -> i32 {
             return 1;
         }
     };
-    let path = path_of(file);
-    let result = match is_manifest(&path) {
-        Ok(true) => check_manifest(&path, mode),
-        Ok(false) if starts_with_snapshot(&path) => {
-            println!("Start checking Old-Style AOF");
-            check_file(&path, "", true, true, mode)
-        }
-        Ok(false) => {
-            println!("Start checking Old-Style AOF");
-            check_file(&path, "", true, true, mode)
-        }
-        Err(error) => Err(format!(
-            "Cannot open file {}: {error}, aborting...",
-            path.display()
-        )),
-    };
-    match result {
+    match check(&path_of(file), mode) {
         Ok(()) => 0,
         Err(why) => {
-            println!("{why}");
+            if !why.is_empty() {
+                println!("{why}");
+            }
             1
         }
     }
 }
 
-/// A manifest's first line that is no comment begins so.
-fn is_manifest(path: &Path) -> std::io::Result<bool> {
-    let mut lines = BufReader::new(File::open(path)?).split(b'\n');
-    let first = lines.find_map(|line| line.ok().filter(|line| !line.starts_with(b"#")));
-    Ok(first.is_some_and(|line| line.starts_with(b"file ")))
+fn check(path: &Path, mode: Mode) -> Result<(), String> {
+    match form_of(path)? {
+        Form::Manifest => check_manifest(path, mode),
+        form => {
+            println!("Start checking Old-Style AOF");
+            let part = Part {
+                path,
+                name: path.display().to_string(),
+                label: "",
+                is_last: true,
+            };
+            check_file(&part, &form, mode)
+        }
+    }
 }
 
-fn starts_with_snapshot(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = File::open(path).map(|file| file.take(6).read_to_end(&mut start));
-    read.is_ok() && (start.starts_with(b"REDIS") || start.starts_with(b"VALKEY"))
+fn cannot_open(path: &Path, error: &io::Error) -> String {
+    format!("Cannot open file {}: {}", path.display(), reason(error))
+}
+
+/// A manifest's first line that is no comment begins with `file`.
+fn form_of(path: &Path) -> Result<Form, String> {
+    let file = File::open(path).map_err(|error| cannot_open(path, &error))?;
+    let unreadable = |_| format!("Cannot read file: {}", path.display());
+    let mut source = BufReader::new(file);
+    let start = source.fill_buf().map_err(unreadable)?;
+    let of_servers = start.starts_with(b"REDIS") || start.starts_with(b"VALKEY");
+    if of_servers && start.len() >= 8 {
+        return Ok(Form::Snapshot);
+    }
+    loop {
+        /// A longer line is none of a manifest.
+        const LINE_MAX: u64 = 1024;
+        let mut line = Vec::new();
+        let limited = source.by_ref().take(LINE_MAX).read_until(b'\n', &mut line);
+        limited.map_err(unreadable)?;
+        match line.as_slice() {
+            [b'#', .., b'\n'] => {}
+            line if line.starts_with(b"file") => return Ok(Form::Manifest),
+            _ => return Ok(Form::Commands),
+        }
+    }
 }
 
 fn check_manifest(path: &Path, mode: Mode) -> Result<(), String> {
     println!("Start checking Multi Part AOF");
-    let text = fs::read(path).map_err(|error| format!("Cannot read the manifest: {error}"))?;
-    let manifest = Manifest::parse(&text)?;
+    let text = fs::read(path).map_err(|error| cannot_open(path, &error))?;
+    let manifest = Manifest::parse(&text).map_err(|bad| {
+        bad.tell();
+        String::new()
+    })?;
     let directory = crate::sys::file::directory_of(path);
-    if manifest.base.is_none() && manifest.increments.is_empty() {
-        println!("No AOF file found in the manifest");
-    }
-    let files = manifest.base.iter().map(|entry| (entry, "BASE"));
-    let files: Vec<_> = files
-        .chain(manifest.increments.iter().map(|entry| (entry, "INCR")))
-        .collect();
-    for (at, (entry, kind)) in files.iter().enumerate() {
-        if *kind == "BASE" {
-            println!(
-                "Start to check BASE AOF ({}).",
-                format_of(&directory.join(&entry.name))
-            );
-        } else if at == 0 || files[at - 1].1 == "BASE" {
-            println!("Start to check INCR files.");
+    let mut left = manifest.base.iter().count() + manifest.increments.len();
+    let mut look_at = |entry: &Entry, label| {
+        left -= 1;
+        let path = directory.join(&entry.name);
+        // Only a base may begin with a snapshot.
+        let mut form = Form::Commands;
+        if label == "BASE " {
+            form = form_of(&path)?;
+            let format = match form {
+                Form::Snapshot => "RDB",
+                _ => "RESP",
+            };
+            println!("Start to check BASE AOF ({format} format).");
         }
-        let last = at + 1 == files.len();
-        check_file(&directory.join(&entry.name), kind, last, false, mode)?;
+        let part = Part {
+            path: &path,
+            name: entry.name.clone(),
+            label,
+            is_last: left == 0,
+        };
+        check_file(&part, &form, mode)
+    };
+    if let Some(base) = &manifest.base {
+        look_at(base, "BASE ")?;
+    }
+    if !manifest.increments.is_empty() {
+        println!("Start to check INCR files.");
+    }
+    for increment in &manifest.increments {
+        look_at(increment, "INCR ")?;
     }
     println!("All AOF files and manifest are valid");
     Ok(())
 }
 
-fn format_of(path: &Path) -> &'static str {
-    if starts_with_snapshot(path) {
-        "RDB format"
-    } else {
-        "RESP format"
-    }
-}
-
-/// Walks over one file. Only the last may be shortened.
-fn check_file(path: &Path, kind: &str, last: bool, alone: bool, mode: Mode) -> Result<(), String> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let name = if alone {
-        path.display().to_string()
-    } else {
-        name
-    };
-    let mut file = File::open(path)
-        .map_err(|error| format!("Cannot open file {name}: {error}, aborting..."))?;
+/// Walks over one file.
+fn check_file(part: &Part, form: &Form, mode: Mode) -> Result<(), String> {
+    let Part {
+        path, name, label, ..
+    } = part;
+    let opened = File::open(path);
+    let file = opened.map_err(|error| format!("{}, aborting...", cannot_open(path, &error)))?;
     let size = file.metadata().map_or(0, |data| data.len());
     if size == 0 {
-        println!("Empty file: {name}");
+        println!("{label}AOF {name} is empty");
         return Ok(());
     }
     let mut start = 0;
-    if starts_with_snapshot(path) {
-        println!("The AOF appears to start with an RDB preamble.");
-        println!("Checking the RDB preamble to start:");
-        start = super::rdb::length_of(path)
-            .map_err(|why| format!("RDB preamble of AOF file is not sane, aborting: {why}"))?;
+    if matches!(form, Form::Snapshot) {
+        start = rdb::report(path).ok_or("RDB preamble of AOF file is not sane, aborting.")?;
         println!("RDB preamble is OK, proceeding with AOF tail...");
-        let seek = file.seek(SeekFrom::Start(start));
-        seek.map_err(|error| format!("Cannot read {name}: {error}"))?;
     }
-    let mut commands = Commands::new(PathBuf::new(), name.clone(), Box::new(file), start);
-    let mut open = false;
-    let end = loop {
-        if let Mode::CutAfter(moment) = mode
-            && commands.stamp().is_some_and(|stamp| stamp > moment)
-        {
-            return cut_after(path, &name, &commands, last);
-        }
-        match commands.advance() {
-            Next::Command(argv) => {
-                let word = argv.as_argv().at(0).to_ascii_lowercase();
-                open = match word.as_slice() {
-                    b"multi" => true,
-                    b"exec" | b"discard" => false,
-                    _ => open,
-                };
-                commands.note_multi(open);
-            }
-            end => break end,
-        }
+    let limit = match mode {
+        Mode::CutAfter(moment) => Some(moment),
+        _ => None,
     };
-    if let Mode::CutAfter(moment) = mode
-        && commands.stamp().is_some_and(|stamp| stamp > moment)
-    {
-        return cut_after(path, &name, &commands, last);
+    let walk = Walk::new(file, start, limit);
+    let mut walk = walk.map_err(|_| format!("Cannot read file: {}", path.display()))?;
+    match walk.run() {
+        End::Past(offset) => return cut_after(part, offset, limit.unwrap_or(0)),
+        End::Whole => {}
+        End::Torn => {}
+        End::Unclear => println!("AOF {name} format error"),
+        End::Bad(at, what) => println!("0x{at:16x}: {what}"),
+        End::Misplaced(at, word) => {
+            println!("0x{at:16x}: Unexpected {word} in AOF {}", path.display());
+        }
     }
-    let ended = matches!(end, Next::End);
-    conclude((path, &name, kind), last, mode, (&commands, size, ended))
+    conclude(part, mode, &walk, size)
 }
 
-/// Says what was found of a file that was walked over to its end or to damage, and cuts the damage
-/// off if that is asked for.
-fn conclude(
-    (path, name, kind): (&Path, &str, &str),
-    last: bool,
-    mode: Mode,
-    (commands, size, ended): (&Commands, u64, bool),
-) -> Result<(), String> {
-    let label = if kind.is_empty() {
-        String::new()
-    } else {
-        format!("{kind} ")
-    };
-    let sound = commands.sound_bytes();
+/// Says what was found, and cuts the damage off if that is asked for.
+fn conclude(part: &Part, mode: Mode, walk: &Walk, size: u64) -> Result<(), String> {
+    let Part {
+        path, name, label, ..
+    } = part;
+    let (sound, line) = (walk.sound, walk.line);
     let diff = size - sound.min(size);
-    let whole = ended && diff == 0;
-    let line = commands.lines() + !whole as u64;
-    println!(
-        "AOF analyzed: filename={name}, size={size}, ok_up_to={sound}, ok_up_to_line={line}, \
-         diff={diff}"
-    );
-    if whole {
-        if let Mode::CutAfter(moment) = mode
-            && last
-        {
+    match mode {
+        Mode::CutAfter(moment) if diff == 0 => {
             println!("Truncate nothing in AOF {name} to timestamp {moment}");
         }
+        _ => println!(
+            "AOF analyzed: filename={name}, size={size}, ok_up_to={sound}, ok_up_to_line={line}, \
+             diff={diff}"
+        ),
+    }
+    if diff == 0 {
         println!("{label}AOF {name} is valid");
         return Ok(());
     }
@@ -207,7 +226,7 @@ fn conclude(
             "AOF {name} is not valid. Use the --fix option to try fixing it."
         ));
     }
-    if !last {
+    if !part.is_last {
         return Err(format!(
             "Failed to truncate AOF {name} because it is not the last file"
         ));
@@ -218,30 +237,34 @@ fn conclude(
     if !confirmed() {
         return Err("Aborting...".into());
     }
-    shorten(path, sound).map_err(|error| format!("Failed to truncate AOF {name}: {error}"))?;
+    shorten(path, sound).map_err(|_| format!("Failed to truncate AOF {name}"))?;
     println!("Successfully truncated AOF {name}");
     Ok(())
 }
 
-fn cut_after(path: &Path, name: &str, commands: &Commands, last: bool) -> Result<(), String> {
-    let offset = commands.stamp_offset();
-    if !last {
-        return Err(format!(
-            "Failed to truncate AOF {name} to timestamp to offset {offset} because it is not the \
-             last file."
-        ));
-    }
+fn cut_after(part: &Part, offset: u64, moment: i64) -> Result<(), String> {
+    let (path, name) = (part.path, &part.name);
+    let shown = path.display();
     if offset == 0 {
         return Err(format!(
-            "AOF {name} has nothing before this timestamp, aborting..."
+            "AOF {shown} has nothing before timestamp {moment}, aborting..."
         ));
     }
-    shorten(path, offset).map_err(|error| format!("Failed to truncate AOF {name}: {error}"))?;
-    println!("Successfully truncated AOF {name} to timestamp to offset {offset}");
+    if !part.is_last {
+        return Err(format!(
+            "Failed to truncate AOF {shown} to timestamp {moment} to offset {offset} because it is \
+             not the last file.\nIf you insist, please delete all files after this file according \
+             to the manifest file and delete the corresponding records in manifest file manually. \
+             Then re-run redis-check-aof."
+        ));
+    }
+    shorten(path, offset)
+        .map_err(|_| format!("Failed to truncate AOF {name} to timestamp {moment}"))?;
+    println!("Successfully truncated AOF {name} to timestamp {moment}");
     Ok(())
 }
 
-fn shorten(path: &Path, len: u64) -> std::io::Result<()> {
+fn shorten(path: &Path, len: u64) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(path)?;
     file.set_len(len)?;
     crate::sys::file::fsync(&file)
@@ -250,8 +273,8 @@ fn shorten(path: &Path, len: u64) -> std::io::Result<()> {
 fn confirmed() -> bool {
     use std::io::Write as _;
     print!("Continue? [y/N]: ");
-    let _ = std::io::stdout().flush();
+    let _ = io::stdout().flush();
     let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
+    let read = io::stdin().read_line(&mut answer);
     read.is_ok() && answer.trim_start().to_lowercase().starts_with('y')
 }

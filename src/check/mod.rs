@@ -5,6 +5,7 @@
 //! manifest, and cuts off what is torn.
 
 pub mod aof;
+mod log_walk;
 pub mod rdb;
 
 use std::path::PathBuf;

@@ -4,9 +4,10 @@ use super::path_of;
 use crate::algo::rng::Rng;
 use crate::keyspace::{DbIndex, Keyspace, Tuning};
 use crate::persist::load::{Loading, Part, Role, Rules, Step};
+use crate::persist::reason;
 use crate::persist::save::{SaveJob, Snapshot, save};
 use crate::rdb::decode::Decode;
-use crate::rdb::record::{Header, Record, Records};
+use crate::rdb::record::{Doing, Header, KeyHead, Record, Records, skip_module};
 use crate::rdb::write::Style;
 use crate::rdb::{Error, OLDEST_WRITTEN, Reader, VERSION, kind};
 use crate::sys::clock;
@@ -19,16 +20,33 @@ struct Census {
     keys: u64,
     volatile: u64,
     expired: u64,
-    /// The last thing that was begun, for a message.
-    doing: &'static str,
-    key: Vec<u8>,
+    with_field_deadlines: u64,
+    /// What is being read, for a message.
+    key: Option<Vec<u8>>,
     kind: Option<u8>,
 }
+
+impl Census {
+    fn count(&mut self, head: KeyHead, now_ms: i64) {
+        self.keys += 1;
+        self.volatile += head.deadline_ms.is_some() as u64;
+        self.expired += head.deadline_ms.is_some_and(|ms| ms < now_ms) as u64;
+        self.with_field_deadlines +=
+            matches!(head.kind, kind::HASH_METADATA_OLD..=kind::HASH_LISTPACK_EX) as u64;
+    }
+}
+
+/// Bytes of what a file begins with.
+const MAGIC_LEN: u64 = 9;
 
 /// redis-check-rdb file [--convert file --version n]. Returns the exit status.
 pub fn run(args: &[Vec<u8>]) -> i32 {
     let words: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
     match words.as_slice() {
+        [_, b"-v" | b"--version"] => {
+            println!("redis-check-rdb {}", crate::version::build_line());
+            0
+        }
         [_, file] => check(&path_of(file)),
         [_, file, b"--convert", to, b"--version", version] => {
             let version = std::str::from_utf8(version)
@@ -66,53 +84,109 @@ fn readers(header: Header) -> &'static str {
 }
 
 fn check(path: &Path) -> i32 {
+    report(path).is_none() as i32
+}
+
+/// Prints what there is to say of a snapshot. Returns where it ends if it is sane; a log may follow
+/// there.
+pub(super) fn report(path: &Path) -> Option<u64> {
     let shown = path.display();
     println!("[offset 0] Checking RDB file {shown}");
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) => {
-            println!("Cannot open file: {shown}: {error}");
-            return 1;
+            println!("Cannot open file {shown}: {}", reason(&error));
+            return None;
         }
     };
     let mut census = Census {
-        doing: "start",
+        // As Redis does, what has no type yet is called a string.
+        kind: Some(kind::STRING),
         ..Census::default()
     };
-    let result = Records::open(Reader::new(Box::new(file)))
-        .map_err(|error| (error, 0))
-        .and_then(|mut records| {
+    let walked = match Records::open(Reader::new(Box::new(file))) {
+        Ok(mut records) => {
             println!("[info] RDB version {}", records.header.version);
             println!("[info] Opens in {}", readers(records.header));
-            walk(&mut records, &mut census).map_err(|error| (error, records.reader.offset()))
-        });
-    let failed = match result {
+            walk(&mut records, &mut census)
+        }
+        Err(error) => {
+            let at = match error {
+                Error::Signature | Error::Version(_) => MAGIC_LEN,
+                _ => 0,
+            };
+            Err(Trouble::new(error, at, Doing::Start.name()))
+        }
+    };
+    let end = match walked {
         Ok(offset) => {
             println!("[offset {offset}] \\o/ RDB looks OK! \\o/");
-            false
+            Some(offset)
         }
-        Err((error, offset)) => {
-            println!("--- RDB ERROR DETECTED ---");
-            println!("[offset {offset}] {error}");
-            println!("[additional info] While doing: {}", census.doing);
-            if !census.key.is_empty() {
-                let key = String::from_utf8_lossy(&census.key);
-                println!("[additional info] Reading key '{key}'");
-            }
-            if let Some(number) = census.kind {
-                let name = kind::name(number);
-                println!("[additional info] Reading type {number} ({name})");
-            }
-            true
+        Err(trouble) => {
+            trouble.tell(&census);
+            None
         }
     };
     println!("[info] {} keys read", census.keys);
     println!("[info] {} expires", census.volatile);
     println!("[info] {} already expired", census.expired);
-    failed as i32
+    println!("[info] {} subexpires", census.with_field_deadlines);
+    end
 }
 
-fn walk(records: &mut Records, census: &mut Census) -> Result<u64, Error> {
+/// What is wrong with a snapshot, and where.
+struct Trouble {
+    error: Error,
+    at: u64,
+    doing: &'static str,
+}
+
+impl Trouble {
+    fn new(error: Error, at: u64, doing: &'static str) -> Trouble {
+        Trouble { error, at, doing }
+    }
+
+    /// Of a record that could not be read.
+    fn of_record(error: Error, records: &Records, census: &mut Census) -> Trouble {
+        if let Doing::Key(kind) = records.doing {
+            census.kind = Some(kind);
+        }
+        Trouble::new(error, records.reader.offset(), records.doing.name())
+    }
+
+    /// Of a value; whose type nobody knows, that is.
+    fn of_value(error: Error, records: &Records, census: &mut Census) -> Trouble {
+        if !matches!(error, Error::UnknownKind(_)) {
+            return Trouble::new(error, records.reader.offset(), "read-object-value");
+        }
+        census.key = None;
+        Trouble::new(error, records.reader.record_at + 1, Doing::Type.name())
+    }
+
+    fn tell(&self, census: &Census) {
+        let text = match &self.error {
+            Error::Truncated => "Unexpected EOF reading RDB file".to_owned(),
+            Error::Io(error) => reason(error),
+            Error::Checksum { .. } => "RDB CRC error".to_owned(),
+            Error::UnknownKind(kind) => format!("Invalid object type: {kind}"),
+            other => other.to_string(),
+        };
+        println!("--- RDB ERROR DETECTED ---");
+        println!("[offset {}] {text}", self.at);
+        println!("[additional info] While doing: {}", self.doing);
+        if let Some(key) = &census.key {
+            let key = String::from_utf8_lossy(key);
+            println!("[additional info] Reading key '{key}'");
+        }
+        if let Some(number) = census.kind {
+            let name = kind::name(number);
+            println!("[additional info] Reading type {number} ({name})");
+        }
+    }
+}
+
+fn walk(records: &mut Records, census: &mut Census) -> Result<u64, Trouble> {
     let keyspace = Keyspace::new(1, Rng::new(1), 0);
     let hasher = keyspace.view(DbIndex(0)).entries().hasher().clone();
     let tuning = Tuning::default();
@@ -124,22 +198,17 @@ fn walk(records: &mut Records, census: &mut Census) -> Result<u64, Error> {
     };
     let now_ms = clock::unix_us() / 1000;
     loop {
-        census.doing = "read-type";
-        census.kind = None;
-        let record = records.advance()?;
+        let record = records.advance();
+        let record = record.map_err(|error| Trouble::of_record(error, records, census))?;
         let at = records.reader.offset();
         match record {
             Record::Key(head) => {
-                census.doing = "read-object-value";
-                census.key.clone_from(&records.key);
+                census.key = Some(records.key.clone());
                 census.kind = Some(head.kind);
-                match records.value(head.kind, &with) {
-                    Ok(_) | Err(Error::Empty) => {}
-                    Err(error) => return Err(error),
-                }
-                census.keys += 1;
-                census.volatile += head.deadline_ms.is_some() as u64;
-                census.expired += head.deadline_ms.is_some_and(|ms| ms < now_ms) as u64;
+                read_value(records, head.kind, &with)
+                    .map_err(|error| Trouble::of_value(error, records, census))?;
+                census.count(head, now_ms);
+                (census.key, census.kind) = (None, None);
             }
             Record::Aux { name, value } => {
                 let (name, value) = (
@@ -149,15 +218,17 @@ fn walk(records: &mut Records, census: &mut Census) -> Result<u64, Error> {
                 println!("[offset {at}] AUX FIELD {name} = '{value}'");
             }
             Record::SelectDb(number) => println!("[offset {at}] Selecting DB ID {number}"),
-            Record::ModuleAux(name) => println!("[offset {at}] Data of the module {name}"),
-            Record::Function(_) => println!("[offset {at}] A library of functions"),
-            Record::Resize { .. } | Record::Slot(_) => {}
+            Record::ModuleAux(name) => println!("[offset {at}] MODULE AUX for: {name}"),
+            Record::Resize { .. } | Record::Slot(_) | Record::Function(_) => {}
             Record::End { expected, actual } => {
-                census.doing = "check-sum";
                 if expected == 0 {
-                    println!("[offset {at}] RDB file was saved with checksum disabled.");
+                    println!(
+                        "[offset {at}] RDB file was saved with checksum disabled: no check \
+                         performed."
+                    );
                 } else if expected != actual {
-                    return Err(Error::Checksum { expected, actual });
+                    let error = Error::Checksum { expected, actual };
+                    return Err(Trouble::of_record(error, records, census));
                 } else {
                     println!("[offset {at}] Checksum OK");
                 }
@@ -167,16 +238,16 @@ fn walk(records: &mut Records, census: &mut Census) -> Result<u64, Error> {
     }
 }
 
-/// How long the snapshot at the start of a log is.
-pub(super) fn length_of(path: &Path) -> Result<u64, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let records = Records::open(Reader::new(Box::new(file)));
-    let mut records = records.map_err(|error| error.to_string())?;
-    let mut census = Census::default();
-    walk(&mut records, &mut census).map_err(|error| {
-        let offset = records.reader.offset();
-        format!("[offset {offset}] {error}")
-    })
+/// Reads a value and drops it. What a module wrote is passed over: somebody may be able to read it.
+fn read_value(records: &mut Records, kind: u8, with: &Decode) -> Result<(), Error> {
+    if kind == kind::MODULE_2 {
+        records.reader.length()?;
+        return skip_module(&mut records.reader);
+    }
+    match records.value(kind, with) {
+        Ok(_) | Err(Error::Empty) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads a snapshot and writes it in another version.

@@ -275,6 +275,9 @@ impl Spec {
                 _ => *flags,
             };
         }
+        if self.name == "migrate" {
+            find_migrating(argv, &mut found);
+        }
         if self.name == "sort" && self.keys.len() > 1 {
             find_store(argv, &mut found);
         }
@@ -328,6 +331,25 @@ fn find_streams(argv: &Argv) -> std::ops::Range<usize> {
         };
     }
     0..0
+}
+
+/// With KEYS behind MIGRATE's options the empty word where a key would stand is none.
+fn find_migrating(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
+    let mut at = 6;
+    while at < argv.len() {
+        let word = argv.at(at).to_ascii_lowercase();
+        at += match word.as_slice() {
+            b"auth" => 2,
+            b"auth2" => 3,
+            b"keys" if argv.at(3).is_empty() => {
+                let flags = found.first().map_or(KeyFlags(0), |&(_, flags)| flags);
+                *found = (at + 1..argv.len()).map(|at| (at, flags)).collect();
+                return;
+            }
+            _ => 1,
+        };
+    }
+    found.truncate(1);
 }
 
 /// SORT's STORE can stand anywhere, and the last one counts.

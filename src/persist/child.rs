@@ -27,6 +27,11 @@ pub struct ChildJob {
 }
 
 impl ChildJob {
+    /// What was copied for it, if it lived long enough to tell.
+    pub fn copied_bytes(&self) -> Option<u64> {
+        (self.reported_ms > 0).then_some(self.report.copied_bytes)
+    }
+
     /// Takes note of what the child has told.
     pub fn hear(&mut self, now_ms: u64) {
         if let Some(report) = self.process.hear() {

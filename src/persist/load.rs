@@ -39,6 +39,8 @@ pub enum Role {
     /// The whole data.
     Snapshot,
     Base,
+    /// A log of before there were manifests, which became a base.
+    OldLog,
     Increment,
 }
 
@@ -71,6 +73,12 @@ pub enum Step {
     Failed,
 }
 
+/// Between two lines of the log about how far loading is.
+const TELL_EACH_US: u64 = 5_000_000;
+
+/// A file that ends too early, or cannot be read, is announced by these words of Redis.
+const SHORT_READ: &str = "Short read or OOM loading DB. Unrecoverable error, aborting now.";
+
 enum Stage {
     /// The next part is to be opened.
     Between,
@@ -94,6 +102,8 @@ pub struct Loading {
     pub started_s: i64,
     pub started_us: u64,
     part_us: u64,
+    /// When the log was told how far it is.
+    told_us: u64,
     /// What the snapshot says was in use when it was made.
     pub used_memory: u64,
     /// It is a log: the end of a part is told.
@@ -122,6 +132,7 @@ impl Loading {
             started_s: now_s,
             started_us: clock::mono_us(),
             part_us: 0,
+            told_us: clock::mono_us(),
             used_memory: 0,
             cut: false,
         }
@@ -138,6 +149,22 @@ impl Loading {
 
     pub fn seconds(&self) -> f64 {
         (clock::mono_us() - self.started_us) as f64 / 1e6
+    }
+
+    /// Tells the log now and then how far it is, because a long load looks like none.
+    pub fn tell_progress(&mut self) {
+        let now_us = clock::mono_us();
+        if now_us - self.told_us < TELL_EACH_US {
+            return;
+        }
+        self.told_us = now_us;
+        let (loaded, total) = (self.loaded_bytes(), self.total_bytes);
+        let percent = loaded as f64 * 100.0 / total.max(1) as f64;
+        log::info!(
+            "Loading {}: {percent:.2}% of {total} bytes after {:.0} seconds",
+            self.file_name(),
+            self.seconds()
+        );
     }
 
     /// A pause after each key, for tests, in microseconds.
@@ -210,10 +237,16 @@ impl Loading {
         let mut start = Vec::with_capacity(9);
         let begun = file.by_ref().take(9).read_to_end(&mut start);
         if let Err(error) = begun {
-            log::warn!(
-                "Unrecoverable error reading the append only file {name}: {}",
-                reason(&error)
-            );
+            let reason = reason(&error);
+            match part.role {
+                Role::Snapshot => {
+                    log::warn!("{SHORT_READ}");
+                    log::warn!("Reading {name}: {reason}");
+                }
+                _ => {
+                    log::warn!("Unrecoverable error reading the append only file {name}: {reason}")
+                }
+            }
             return Step::Failed;
         }
         let is_snapshot = part.role == Role::Snapshot
@@ -230,7 +263,7 @@ impl Loading {
         }
         match part.role {
             Role::Base => log::info!("Reading RDB base file on AOF loading..."),
-            Role::Increment => log::info!("Reading RDB preamble from AOF file..."),
+            Role::Increment | Role::OldLog => log::info!("Reading RDB preamble from AOF file..."),
             Role::Snapshot => {}
         }
         match Records::open(Reader::new(source)) {
@@ -246,9 +279,16 @@ impl Loading {
     /// Says what is wrong with a snapshot, and where.
     fn refuse(&self, error: &Error, offset: u64, key: Option<(&[u8], u8)>) -> Step {
         let name = self.file_name();
-        if let Error::Checksum { .. } = error {
-            log::warn!("{error}");
-            log::warn!("RDB CRC error in {name}: the file was damaged after it was written.");
+        let text = match error {
+            Error::Truncated => "Unexpected EOF reading RDB file".to_owned(),
+            Error::Checksum { .. } => "RDB CRC error".to_owned(),
+            Error::Io(error) => reason(error),
+            error => error.to_string(),
+        };
+        match error {
+            Error::Truncated | Error::Io(_) => log::warn!("{SHORT_READ}"),
+            Error::Checksum { .. } => log::warn!("{error}"),
+            _ => {}
         }
         let what = key.map_or(String::new(), |(key, kind)| {
             format!(
@@ -257,13 +297,12 @@ impl Loading {
                 kind::name(kind)
             )
         });
-        let text = match error {
-            Error::Truncated => "Unexpected EOF reading RDB file".to_owned(),
-            Error::Io(error) => reason(error),
-            error => error.to_string(),
-        };
-        log::warn!("Internal error in RDB reading offset {offset}{what} -> {text}");
+        match error {
+            Error::Signature | Error::Version(_) => log::warn!("{text}"),
+            _ => log::warn!("Internal error in RDB reading offset {offset}{what} -> {text}"),
+        }
         match self.current.as_ref().map(|part| part.role) {
+            _ if self.again => {}
             Some(Role::Snapshot) | None => {
                 log::warn!("The file {name} is not loaded, nor any part of it: {text}");
                 log::warn!("Terminating server after rdb file reading failure.");
@@ -312,6 +351,8 @@ impl Loading {
                 None
             }
             Err(key) => {
+                let shown = String::from_utf8_lossy(&key);
+                log::warn!("RDB has duplicated key '{shown}' in DB {}", self.db.0);
                 let twice = Error::Corrupt("RDB has duplicated key in the same database");
                 Some(self.refuse(&twice, at, Some((&key, head.kind))))
             }
@@ -502,6 +543,9 @@ impl Loading {
             Some(source) => Box::new(std::io::Cursor::new(rest).chain(source)),
             None => Box::new(std::io::Cursor::new(rest)),
         };
+        if part.role == Role::OldLog {
+            log::info!("Reading the remaining AOF tail...");
+        }
         let commands = Commands::new(part.path.clone(), part.name.clone(), source, offset);
         self.stage = Stage::Commands(Box::new(commands));
         Step::More
@@ -514,7 +558,9 @@ impl Loading {
         let name = self.file_name();
         match self.current.as_ref().map(|part| part.role) {
             _ if bytes == 0 => {}
-            Some(Role::Base) => log::info!("DB loaded from base file {name}: {seconds:.3} seconds"),
+            Some(Role::Base | Role::OldLog) => {
+                log::info!("DB loaded from base file {name}: {seconds:.3} seconds")
+            }
             Some(Role::Increment) => {
                 log::info!("DB loaded from incr file {name}: {seconds:.3} seconds");
             }

@@ -6,8 +6,8 @@
 use super::{here, reason};
 use crate::keyspace::Keyspace;
 use crate::rdb::encode::{self, Age};
-use crate::rdb::opcode;
 use crate::rdb::write::{Style, Writer};
+use crate::rdb::{Refusal, opcode};
 use crate::sys::clock;
 use crate::sys::file;
 use crate::sys::fork::{Report, Teller, private_dirty_bytes};
@@ -66,7 +66,7 @@ pub fn write(
         out.aux(name.as_bytes(), value.as_bytes());
     }
     if !job.functions.is_empty() && job.style.version < 10 {
-        let refusal = crate::rdb::Refusal::Functions(job.style.version);
+        let refusal = Refusal::Functions(job.style.version);
         return Err(io::Error::other(refusal));
     }
     for code in &job.functions {
@@ -163,7 +163,7 @@ pub fn save(
                 here(),
                 reason(&error)
             );
-            return Err(SaveFailed);
+            return Err(SaveFailed(None));
         }
         Err(Step::Write(what, error)) => {
             log::warn!(
@@ -171,7 +171,8 @@ pub fn save(
                 reason(&error)
             );
             let _ = fs::remove_file(&temporary);
-            return Err(SaveFailed);
+            let refusal = error.get_ref().and_then(|why| why.downcast_ref());
+            return Err(SaveFailed(refusal.copied()));
         }
     }
     if let Err(error) = fs::rename(&temporary, &job.path) {
@@ -183,14 +184,14 @@ pub fn save(
             reason(&error)
         );
         let _ = fs::remove_file(&temporary);
-        return Err(SaveFailed);
+        return Err(SaveFailed(None));
     }
     if let Err(error) = file::fsync_directory(&file::directory_of(&job.path)) {
         log::warn!(
             "Failed to fsync directory while saving DB: {}",
             reason(&error)
         );
-        return Err(SaveFailed);
+        return Err(SaveFailed(None));
     }
     if job.log_done {
         log::info!("DB saved on disk");
@@ -198,9 +199,9 @@ pub fn save(
     Ok(())
 }
 
-/// A save failed; the log says why.
+/// A save failed; the log says why. The version that is to be written may be the reason.
 #[derive(Debug, PartialEq, Eq)]
-pub struct SaveFailed;
+pub struct SaveFailed(pub Option<Refusal>);
 
 enum Step {
     Open(io::Error),

@@ -146,14 +146,15 @@ pub enum Error {
     Signature,
     #[error("Can't handle RDB format version {0}")]
     Version(u32),
-    #[error("Wrong RDB checksum expected: ({expected:x}) but got ({actual:x}). Aborting now.")]
+    // As Redis has it, what is expected is what the bytes add up to.
+    #[error("Wrong RDB checksum expected: ({actual:x}) but got ({expected:x}). Aborting now.")]
     Checksum { expected: u64, actual: u64 },
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What a version of the format cannot hold.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refusal {
     #[error("RDB version {0} cannot hold hash fields with a deadline")]
     FieldDeadlines(u32),

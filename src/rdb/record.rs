@@ -55,12 +55,45 @@ pub enum Record {
     },
 }
 
+/// What is being read, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    Start,
+    Type,
+    Expire,
+    /// The name of a key whose value is of this type.
+    Key(u8),
+    Length,
+    Aux,
+    ModuleAux,
+    Functions,
+    Sum,
+}
+
+impl Doing {
+    /// As redis-check-rdb calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Doing::Start => "start",
+            Doing::Type => "read-type",
+            Doing::Expire => "read-expire",
+            Doing::Key(_) => "read-key",
+            Doing::Length => "read-len",
+            Doing::Aux => "read-aux",
+            Doing::ModuleAux => "read-module-aux",
+            Doing::Functions => "read-functions",
+            Doing::Sum => "check-sum",
+        }
+    }
+}
+
 /// See the head of this file.
 pub struct Records {
     pub reader: Reader,
     pub header: Header,
     /// The name of the latest key.
     pub key: Vec<u8>,
+    pub doing: Doing,
 }
 
 /// Reads the header at the start of a file.
@@ -68,10 +101,7 @@ pub struct Records {
 /// # Errors
 /// If it is none, or one of a version that nobody knows yet.
 pub fn header(reader: &mut Reader) -> Result<Header> {
-    let magic: [u8; 9] = reader.fixed().map_err(|error| match error {
-        Error::Truncated => Error::Signature,
-        other => other,
-    })?;
+    let magic: [u8; 9] = reader.fixed()?;
     let (valkey, digits) = match &magic {
         [b'R', b'E', b'D', b'I', b'S', digits @ ..] => (false, digits.as_slice()),
         [b'V', b'A', b'L', b'K', b'E', b'Y', digits @ ..] => (true, digits.as_slice()),
@@ -82,7 +112,8 @@ pub fn header(reader: &mut Reader) -> Result<Header> {
             .is_ascii_digit()
             .then(|| n * 10 + (digit - b'0') as u32)
     });
-    let version = version.ok_or(Error::Signature)?;
+    // As Redis has it, what is no number is the number 0.
+    let version = version.unwrap_or(0);
     let known = match valkey {
         true => (VALKEY_VERSION..1000).contains(&version),
         false => (1..=LATEST_VERSION.max(VERSION)).contains(&version),
@@ -102,6 +133,7 @@ impl Records {
             reader,
             header,
             key: Vec::new(),
+            doing: Doing::Start,
         })
     }
 
@@ -110,11 +142,16 @@ impl Records {
     pub fn advance(&mut self) -> Result<Record> {
         let mut head = KeyHead::default();
         self.reader.record_at = self.reader.offset();
+        self.doing = Doing::Type;
         loop {
             let r = &mut self.reader;
             match r.byte()? {
-                opcode::EXPIRE_MS => head.deadline_ms = Some(r.millis()?),
+                opcode::EXPIRE_MS => {
+                    self.doing = Doing::Expire;
+                    head.deadline_ms = Some(r.millis()?);
+                }
                 opcode::EXPIRE => {
+                    self.doing = Doing::Expire;
                     let seconds = i32::from_le_bytes(r.fixed()?);
                     head.deadline_ms = Some(seconds as i64 * 1000);
                 }
@@ -122,6 +159,7 @@ impl Records {
                 opcode::IDLE => head.idle_seconds = Some(r.length()?),
                 kind @ ..opcode::SLOT_IMPORT => {
                     head.kind = kind;
+                    self.doing = Doing::Key(kind);
                     r.string_into(&mut self.key)?;
                     return Ok(Record::Key(head));
                 }
@@ -137,6 +175,14 @@ impl Records {
     }
 
     fn other(&mut self, code: u8) -> Result<Record> {
+        self.doing = match code {
+            opcode::AUX => Doing::Aux,
+            opcode::SELECT_DB | opcode::RESIZE_DB | opcode::SLOT_INFO => Doing::Length,
+            opcode::FUNCTION | opcode::FUNCTION_OLD => Doing::Functions,
+            opcode::MODULE_AUX => Doing::ModuleAux,
+            opcode::EOF => Doing::Sum,
+            _ => self.doing,
+        };
         let r = &mut self.reader;
         Ok(match code {
             opcode::AUX => Record::Aux {

@@ -122,11 +122,11 @@ impl Server {
         if let Some(error) = self.only_watches(session, spec) {
             return Verdict::Refuse(error);
         }
-        if let Some(error) = self.busy(spec) {
-            return Verdict::Refuse(error);
-        }
         if self.gates.0 & Gates::LOADING != 0 && !spec.flags.has(LOADING) {
             return Verdict::Refuse(CmdError::Fixed(LOADING_TEXT));
+        }
+        if let Some(error) = self.busy(spec) {
+            return Verdict::Refuse(error);
         }
         if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
             return Verdict::Wait;

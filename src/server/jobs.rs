@@ -78,7 +78,6 @@ impl Server {
 
     /// Writes a snapshot here and now.
     pub fn save_now(&mut self) -> Result<(), SaveFailed> {
-        self.persist.saves.saves += 1;
         let job = self.save_job();
         save::save(&self.keyspace, &job, &mut |_| {})?;
         let now_s = self.clock.now_s();
@@ -257,7 +256,7 @@ impl Server {
     fn finish_snapshot(&mut self, job: &ChildJob, exit: Exit) {
         let now_s = self.clock.now_s();
         let saves = &mut self.persist.saves;
-        saves.last_copied_bytes = job.report.copied_bytes;
+        saves.last_copied_bytes = job.copied_bytes().unwrap_or(saves.last_copied_bytes);
         saves.last_took_s = now_s - job.started_s;
         match exit {
             Exit::Status(0) => {
@@ -280,7 +279,8 @@ impl Server {
     fn finish_rewrite(&mut self, job: &ChildJob, exit: Exit) {
         let pid = job.process.pid;
         let aof = &mut self.persist.aof;
-        aof.rewrites.last_copied_bytes = job.report.copied_bytes;
+        let copied = &mut aof.rewrites.last_copied_bytes;
+        *copied = job.copied_bytes().unwrap_or(*copied);
         aof.rewrites.last_took_s = self.clock.now_s() - job.started_s;
         let mut done = false;
         match exit {

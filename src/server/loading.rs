@@ -8,9 +8,11 @@ use super::admit::Gates;
 use super::session::{ClientId, Session};
 use crate::command::Reply;
 use crate::persist::load::{Loading, Part, Role, Rules, Step};
+use crate::persist::reason;
 use crate::resp::encode::Resp;
 use crate::resp::request::{OwnedArgv, Tag};
 use crate::sys::clock;
+use crate::sys::signal;
 use std::path::PathBuf;
 
 /// How long a slice takes, in microseconds: what a client waits for the answer that it must wait.
@@ -58,14 +60,32 @@ impl Server {
             name: name.clone(),
             role,
         };
+        let old = String::from_utf8_lossy(&self.config.appendfilename);
         let base = aof
             .manifest
             .base
             .iter()
-            .map(|entry| part(&entry.name, Role::Base));
+            .map(|entry| match entry.name == old {
+                true => part(&entry.name, Role::OldLog),
+                false => part(&entry.name, Role::Base),
+            });
         let rest = aof.manifest.increments.iter();
         let rest = rest.map(|entry| part(&entry.name, Role::Increment));
         base.chain(rest).collect()
+    }
+
+    /// Whether all these files are there; the log says which is not.
+    fn are_there(parts: &[Part]) -> bool {
+        parts.iter().all(|part| {
+            let told = |error: &std::io::Error| {
+                log::warn!(
+                    "Unable to obtain the AOF file {} length. stat: {}",
+                    part.name,
+                    reason(error)
+                );
+            };
+            std::fs::metadata(&part.path).inspect_err(told).is_ok()
+        })
     }
 
     /// Begins to load what is on disk: the log if there is to be one, else the snapshot. The error
@@ -75,11 +95,16 @@ impl Server {
         self.persist.opens_log = config.appendonly;
         let (directory, name) = (&config.appenddirname, &config.appendfilename);
         self.persist.aof.locate(directory, name);
+        self.persist.aof.keep_history(config.aof_disable_auto_gc);
         // It tells the numbers that files have had, even if there is to be no log now.
         self.persist.aof.read_manifest()?;
         let parts = if self.persist.opens_log {
             self.persist.aof.adopt_single_file()?;
-            self.log_parts()
+            let parts = self.log_parts();
+            if !Server::are_there(&parts) {
+                return Err(String::new());
+            }
+            parts
         } else {
             self.snapshot_parts()
         };
@@ -101,6 +126,7 @@ impl Server {
         let now_s = self.clock.now_s();
         self.persist.loading = Some(Box::new(Loading::new(parts, rules, now_s)));
         self.gates.set(Gates::LOADING, true);
+        signal::set_loading(true);
         self.refresh_log_interest();
     }
 
@@ -113,7 +139,12 @@ impl Server {
     /// What the loop does while data is being loaded.
     pub fn go_on_loading(&mut self) {
         let loaded = match self.load_slice() {
-            Ok(false) => return,
+            Ok(false) => {
+                if let Some(loading) = &mut self.persist.loading {
+                    loading.tell_progress();
+                }
+                return;
+            }
             Ok(true) => self.end_load(),
             Err(Unloadable) => Err(String::new()),
         };
@@ -235,6 +266,7 @@ impl Server {
         self.persist.loaded = loading.tally;
         self.life.loader = None;
         self.gates.set(Gates::LOADING, false);
+        signal::set_loading(false);
         let dirty = self.effects.dirty;
         self.persist.saves.clean_at = dirty;
     }
@@ -280,10 +312,16 @@ impl Server {
         let (directory, name) = (&config.appenddirname, &config.appendfilename);
         self.persist.aof.locate(directory, name);
         if let Err(why) = self.persist.aof.read_manifest() {
-            log::warn!("{why}");
+            if !why.is_empty() {
+                log::warn!("{why}");
+            }
             return Err(Unloadable);
         }
         let parts = self.log_parts();
+        // As in Redis, there is nothing to load where there has never been a log.
+        if parts.is_empty() || !Server::are_there(&parts) {
+            return Err(Unloadable);
+        }
         self.start_loading(parts, true);
         self.load_it_all()
     }
@@ -295,6 +333,7 @@ impl Server {
         let loaded = self.load_until(&mut || true);
         self.persist.loading = None;
         self.gates.set(Gates::LOADING, false);
+        signal::set_loading(false);
         self.refresh_log_interest();
         loaded.map(|_| ())
     }

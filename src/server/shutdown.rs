@@ -75,7 +75,7 @@ impl Server {
                         supervisor::sd_notify("STATUS=Writing initial AOF, can't exit.\n");
                         return Err(Refused);
                     }
-                    log::warn!("Writing initial AOF. Exiting anyway.");
+                    log::warn!("Writing initial AOF. Exit anyway.");
                 }
                 log::warn!("There is a child rewriting the AOF. Killing it!");
                 self.kill_child(Purpose::Rewrite);

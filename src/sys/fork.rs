@@ -153,6 +153,7 @@ pub fn run_in_child<A, B>(
     match split(unused)? {
         Side::Parent(child) => Ok(child),
         Side::Child(mut teller) => {
+            super::signal::leave_term_to_parent();
             let work = std::panic::AssertUnwindSafe(|| run(a, b, &mut teller));
             leave(std::panic::catch_unwind(work).unwrap_or(1))
         }

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 static WRITER: AtomicI32 = AtomicI32::new(-1);
 /// Whether a shutdown was asked for and not aborted since.
 static SHUTDOWN_ASKED: AtomicBool = AtomicBool::new(false);
+/// Data is being loaded: who asks for the end now is told that it was heard.
+static LOADING: AtomicBool = AtomicBool::new(false);
 /// Where the handler logs; empty is the standard output.
 static LOG_FILE: OnceLock<CString> = OnceLock::new();
 
@@ -132,6 +134,13 @@ pub fn reset_in_child() {
     }
 }
 
+/// In a child that works for its parent: TERM, which a supervisor may send to all of us, is the
+/// parent's to decide about. It ends the child if need be.
+pub fn leave_term_to_parent() {
+    // This cannot fail: the signal exists and may be ignored.
+    let _ = set_action(libc::SIGTERM, libc::SIG_IGN);
+}
+
 fn set_action(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
     // SAFETY: zeroed bytes are a valid sigaction (empty mask, no flags); the handlers passed are
     // SIG_IGN, SIG_DFL or functions of the right signature that are safe in a signal handler.
@@ -146,6 +155,11 @@ fn set_action(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Whether data is being loaded.
+pub fn set_loading(loading: bool) {
+    LOADING.store(loading, Ordering::Release);
 }
 
 extern "C" fn on_child_killed(_signal: i32) {
@@ -165,6 +179,9 @@ extern "C" fn on_shutdown_signal(signal: i32) {
         unsafe { libc::_exit(1) }
     }
     log_line(match signal {
+        _ if LOADING.load(Ordering::Acquire) => {
+            b"Received shutdown signal during loading, scheduling shutdown."
+        }
         libc::SIGINT => b"Received SIGINT scheduling shutdown...",
         _ => b"Received SIGTERM scheduling shutdown...",
     });

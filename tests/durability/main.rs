@@ -2,7 +2,7 @@
 //! real servers.
 //!
 //! `kills` ends the server without ceremony under load and counts what is missing afterwards;
-//! `faults` has the disk fail under it; `damage` cuts and flips files; `interchange` carries a data set with every type and encoding to
+//! `faults` has the disk fail under it; `damage` cuts and flips files; `words` compares what is said of them; `interchange` carries a data set with every type and encoding to
 //! the real servers and back. REDWHEEL_KILL_ROUNDS says how often a server is killed.
 
 mod damage;
@@ -11,6 +11,7 @@ mod interchange;
 mod kills;
 #[path = "../support/mod.rs"]
 mod support;
+mod words;
 
 /// A number from the environment.
 fn setting(name: &str, default: u64) -> u64 {

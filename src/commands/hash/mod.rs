@@ -616,6 +616,19 @@ fn write_number(cx: &mut Cx, key: &[u8], name: &[u8], digits: &[u8]) -> CmdResul
     Ok(())
 }
 
+/// Whether who reads the log knows HSETEX. Servers that `rdb-save-version` names may not, and where
+/// the field has no deadline HSET says the same.
+fn knows_hsetex(cx: &mut Cx, key: &[u8], name: &[u8]) -> bool {
+    if cx.tuning.rdb_version >= crate::rdb::VERSION {
+        return true;
+    }
+    let mut db = cx.db();
+    let field = db
+        .peek(key)
+        .and_then(|found| db.hash_at(found).ok()?.get(name));
+    field.is_some_and(|field| field.deadline_ms.is_some())
+}
+
 /// HINCRBYFLOAT key field increment, with the digits of 80-bit arithmetic.
 fn hincrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     const INFINITE: CmdError = CmdError::Fixed("ERR value is NaN or Infinity");
@@ -645,15 +658,18 @@ fn hincrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let sum = sum.to_text();
     write_number(cx, key, name, &sum)?;
     cx.changed(Event::HINCRBYFLOAT, key);
-    cx.propagate_as([
-        b"HSETEX".as_slice(),
-        key,
-        b"KEEPTTL",
-        b"FIELDS",
-        b"1",
-        name,
-        &sum,
-    ]);
+    match knows_hsetex(cx, key, name) {
+        true => cx.propagate_as([
+            b"HSETEX".as_slice(),
+            key,
+            b"KEEPTTL",
+            b"FIELDS",
+            b"1",
+            name,
+            &sum,
+        ]),
+        false => cx.propagate_as([b"HSET".as_slice(), key, name, &sum]),
+    }
     reply.bulk(&sum)
 }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// A longer line is refused, as in Redis.
 const LINE_MAX: usize = 1024;
+const TOO_LONG: &str = "The AOF manifest file contains too long line";
 
 /// A file of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,50 +50,78 @@ pub struct Manifest {
     pub increment_seq: u64,
 }
 
-impl Manifest {
-    /// Reads a manifest. The error is a line for the log.
-    pub fn parse(text: &[u8]) -> Result<Manifest, String> {
-        let mut manifest = Manifest::default();
-        let mut last_seq = 0;
-        let mut lines = text.split(|&b| b == b'\n').peekable();
-        if text.is_empty() {
-            return Err("Found an empty AOF manifest".into());
+/// Why a text is no manifest, and the line that shows it, counted from 1.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Bad {
+    pub why: &'static str,
+    line: Option<(usize, String)>,
+}
+
+impl Bad {
+    fn whole(why: &'static str) -> Bad {
+        Bad { why, line: None }
+    }
+
+    /// Says it in the log, as Redis does, with blank lines around.
+    pub fn tell(&self) {
+        log::warn!("\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
+        if let Some((number, text)) = &self.line {
+            log::warn!("Reading the manifest file, at line {number}\n");
+            log::warn!(">>> '{text}'\n");
         }
-        while let Some(line) = lines.next() {
-            if line.is_empty() && lines.peek().is_none() {
-                break;
-            }
+        log::warn!("{}\n", self.why);
+    }
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    pub fn parse(text: &[u8]) -> Result<Manifest, Bad> {
+        let mut manifest = Manifest::default();
+        if text.is_empty() {
+            return Err(Bad::whole("Found an empty AOF manifest"));
+        }
+        // As Redis has it, a line without an end is too long.
+        let Some(text) = text.strip_suffix(b"\n") else {
+            return Err(Bad::whole(TOO_LONG));
+        };
+        for (at, line) in text.split(|&b| b == b'\n').enumerate() {
             if line.first() == Some(&b'#') {
                 continue;
             }
             if line.len() >= LINE_MAX {
-                return Err("The AOF manifest file contains too long line".into());
+                return Err(Bad::whole(TOO_LONG));
             }
-            let (entry, kind) = Manifest::line(line)?;
-            match kind {
-                b'b' if manifest.base.is_some() => {
-                    return Err("Found duplicate base file information".into());
-                }
-                b'b' => {
-                    manifest.base_seq = entry.seq;
-                    manifest.base = Some(entry);
-                }
-                b'h' => manifest.history.push(entry),
-                b'i' => {
-                    if entry.seq <= last_seq {
-                        return Err("Found a non-monotonic sequence number".into());
-                    }
-                    last_seq = entry.seq;
-                    manifest.increment_seq = entry.seq;
-                    manifest.increments.push(entry);
-                }
-                _ => return Err("Unknown AOF file type".into()),
-            }
+            manifest.take(line).map_err(|why| Bad {
+                why,
+                line: Some((at + 1, String::from_utf8_lossy(line).into_owned())),
+            })?;
         }
         Ok(manifest)
     }
 
-    fn line(line: &[u8]) -> Result<(Entry, u8), String> {
+    /// Takes in one line.
+    fn take(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        let (entry, kind) = Manifest::line(line)?;
+        match kind {
+            b'b' if self.base.is_some() => return Err("Found duplicate base file information"),
+            b'b' => {
+                self.base_seq = entry.seq;
+                self.base = Some(entry);
+            }
+            b'h' => self.history.push(entry),
+            b'i' if entry.seq <= self.increment_seq => {
+                return Err("Found a non-monotonic sequence number");
+            }
+            b'i' => {
+                self.increment_seq = entry.seq;
+                self.increments.push(entry);
+            }
+            _ => return Err("Unknown AOF file type"),
+        }
+        Ok(())
+    }
+
+    fn line(line: &[u8]) -> Result<(Entry, u8), &'static str> {
         const BAD: &str = "Invalid AOF manifest file format";
         let words = split_args(line).filter(|words| words.len() >= 6 && words.len() % 2 == 0);
         let words = words.ok_or(BAD)?;
@@ -108,7 +137,7 @@ impl Manifest {
                 b"file" => {
                     let text = String::from_utf8(pair[1].clone()).map_err(|_| BAD)?;
                     if text.contains('/') {
-                        return Err("File can't be a path, just a filename".into());
+                        return Err("File can't be a path, just a filename");
                     }
                     name = Some(text);
                 }
@@ -130,7 +159,7 @@ impl Manifest {
                 };
                 Ok((entry, kind))
             }
-            _ => Err(BAD.into()),
+            _ => Err(BAD),
         }
     }
 
@@ -182,8 +211,8 @@ impl Manifest {
     /// All increments but the last `keep` are history: a base holds what they say.
     pub fn retire_increments(&mut self, keep: usize) {
         let gone = self.increments.len().saturating_sub(keep);
-        // As in Redis, the latest comes first.
-        for entry in self.increments.drain(..gone) {
+        // As in Redis, what is retired later comes before, and the oldest of one time first.
+        for entry in self.increments.drain(..gone).rev() {
             self.history.insert(0, entry);
         }
     }
@@ -214,7 +243,20 @@ mod tests {
              file \"a b.aof.1.base.rdb\" seq 1 type h\n\
              file \"a b.aof.2.incr.aof\" seq 2 type i startoffset 7\n"
         );
-        assert_eq!(Manifest::parse(text.as_bytes()), Ok(manifest));
+        assert_eq!(Manifest::parse(text.as_bytes()), Ok(manifest.clone()));
+        manifest.new_increment("plain", 9);
+        manifest.new_increment("plain", 9);
+        manifest.retire_increments(1);
+        let retired = manifest.history.iter().map(|entry| entry.name.as_str());
+        assert_eq!(
+            retired.collect::<Vec<_>>(),
+            [
+                "a b.aof.2.incr.aof",
+                "plain.3.incr.aof",
+                "a b.aof.1.incr.aof",
+                "a b.aof.1.base.rdb"
+            ]
+        );
     }
 
     #[test]
@@ -222,7 +264,8 @@ mod tests {
         for (text, why) in [
             ("", "Found an empty AOF manifest"),
             ("\n", "Invalid AOF manifest file format"),
-            ("file x seq 1", "Invalid AOF manifest file format"),
+            ("file x seq 1\n", "Invalid AOF manifest file format"),
+            ("file x seq 1 type b", TOO_LONG),
             (
                 "file a/b seq 1 type b\n",
                 "File can't be a path, just a filename",
@@ -237,7 +280,10 @@ mod tests {
                 "Found a non-monotonic sequence number",
             ),
         ] {
-            assert_eq!(Manifest::parse(text.as_bytes()).unwrap_err(), why);
+            let bad = Manifest::parse(text.as_bytes()).unwrap_err();
+            assert_eq!(bad.why, why);
         }
+        let bad = Manifest::parse(b"# note\nfile x seq 1 type b\nwhat\n").unwrap_err();
+        assert_eq!(bad.line, Some((3, "what".to_owned())));
     }
 }

@@ -170,7 +170,7 @@ impl Aof {
         self.state != State::Off
     }
 
-    /// Reads the manifest, if there is one. The error is for the log.
+    /// Reads the manifest, if there is one. The error is for the log, if it was not told yet.
     pub fn read_manifest(&mut self) -> Result<(), String> {
         let path = manifest::path(&self.directory, &self.name);
         if !self.directory.is_dir() {
@@ -194,11 +194,9 @@ impl Aof {
                 ));
             }
         };
-        self.manifest = Manifest::parse(&text).map_err(|why| {
-            format!(
-                "Error loading the AOF manifest file {}: {why}",
-                path.display()
-            )
+        self.manifest = Manifest::parse(&text).map_err(|bad| {
+            bad.tell();
+            String::new()
         })?;
         Ok(())
     }
@@ -214,10 +212,6 @@ impl Aof {
         if !old.is_file() || !(unheard_of || begun && !self.path_of(&self.name).exists()) {
             return Ok(());
         }
-        log::info!(
-            "Migrating an old-style AOF file to the directory '{}'.",
-            self.directory.display()
-        );
         self.make_directory().map_err(|error| {
             format!(
                 "Can't open or create append-only dir {}: {}",
@@ -240,15 +234,21 @@ impl Aof {
             )
         })?;
         log::info!(
-            "Successfully migrated an old-style AOF configuration ({}).",
-            self.name
+            "Successfully migrated an old-style AOF file ({}) into the AOF directory ({}).",
+            self.name,
+            self.directory.display()
         );
         Ok(())
     }
 
     fn make_directory(&self) -> io::Result<()> {
         match fs::create_dir(&self.directory) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match self.directory.is_dir() {
+                    true => Ok(()),
+                    false => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
+                }
+            }
             Ok(()) => file::fsync_directory(&file::directory_of(&self.directory)),
             result => result,
         }
@@ -303,6 +303,7 @@ impl Aof {
             )
         })?;
         let mut manifest = self.manifest.clone();
+        let loaded_base = manifest.base.as_ref().map(|base| self.bytes_of(base));
         if manifest.base.is_none() && manifest.increments.is_empty() {
             let name = manifest.new_base(&self.name, with_rdb);
             log::info!("Creating AOF base file {name} on server start");
@@ -339,6 +340,9 @@ impl Aof {
         self.state = State::On;
         self.selected = None;
         self.measure();
+        // Nobody knows what all files took after the last rewrite. As in Redis, a log that has grown
+        // since is rewritten soon rather than never.
+        self.base_size = loaded_base.unwrap_or(0);
         self.delete_history();
         Ok(())
     }
@@ -346,11 +350,12 @@ impl Aof {
     /// Adds up the bytes of the files that count.
     fn measure(&mut self) {
         let entries = self.manifest.base.iter().chain(&self.manifest.increments);
-        let bytes = |entry: &manifest::Entry| fs::metadata(self.path_of(&entry.name));
-        self.size = entries
-            .map(|entry| bytes(entry).map_or(0, |data| data.len()))
-            .sum();
+        self.size = entries.map(|entry| self.bytes_of(entry)).sum();
         self.base_size = self.size;
+    }
+
+    fn bytes_of(&self, entry: &manifest::Entry) -> u64 {
+        fs::metadata(self.path_of(&entry.name)).map_or(0, |data| data.len())
     }
 
     /// Whether files that nobody needs any more stay (`aof-disable-auto-gc`).

@@ -145,6 +145,10 @@ impl Commands {
                 0..BIG => argv.push(word),
                 _ => argv.push_big(bytes::Bytes::copy_from_slice(word)),
             }
+            // Unlike Redis, which passes over whatever stands here: it shows that the length is wrong.
+            if self.buffer[self.at + len..][..2] != *b"\r\n" {
+                return Err(Stop::Bad);
+            }
             self.at += len + 2;
             self.lines += 1;
         }
@@ -251,7 +255,7 @@ impl Damage {
         match self {
             Damage::Torn => {}
             Damage::TornTransaction => {
-                log::warn!("Revert incomplete MULTI/EXEC transaction from AOF file {name}");
+                log::warn!("Revert incomplete MULTI/EXEC transaction in AOF file {name}");
             }
             Damage::Unreadable(error) => {
                 let reason = reason(&error);
@@ -283,10 +287,10 @@ impl Damage {
             return Err(Hopeless);
         }
         let sound = commands.sound_bytes();
-        log::warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
-        log::warn!("Truncating the AOF {name} at offset {sound}");
+        log::warn!("!!! Truncating the AOF {name} at offset {sound} !!!");
         match cut(&commands.path, sound) {
             Ok(kept) => {
+                log::warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
                 log::warn!("What was cut off is kept in {kept}");
                 Ok(())
             }
@@ -358,6 +362,7 @@ mod tests {
         assert_eq!(read(b"+OK\r\n"), (0, 0, "bad"));
         assert_eq!(read(b"*1\r\n#x"), (0, 0, "torn"));
         assert_eq!(read(b"*-1\r\n"), (0, 0, "bad"));
+        assert_eq!(read(b"*1\r\n$3\r\nPINGS\r\n"), (0, 0, "bad"));
     }
 
     #[test]

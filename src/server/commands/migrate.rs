@@ -52,7 +52,7 @@ const CHUNK: usize = 64 << 10;
 
 /// Connections to servers that keys went to.
 #[derive(Debug, Default)]
-pub struct Peers(HashMap<(String, u16), Kept>);
+pub struct Peers(HashMap<(String, i64), Kept>);
 
 #[derive(Debug)]
 struct Kept {
@@ -80,7 +80,7 @@ impl Peers {
 /// What was asked for.
 struct Plan<'a> {
     host: String,
-    port: u16,
+    port: i64,
     db: i64,
     limit: Duration,
     copy: bool,
@@ -129,7 +129,8 @@ fn plan<'a>(args: &mut Args<'a>) -> Result<Plan<'a>, CmdError> {
     };
     Ok(Plan {
         host,
-        port: int(port).ok().and_then(|n| n.try_into().ok()).unwrap_or(0),
+        // As Redis does, what is no number is port 0, where nobody listens.
+        port: int(port).unwrap_or(0),
         db,
         limit: Duration::from_millis(limit_ms),
         copy,
@@ -228,6 +229,19 @@ fn forget(server: &mut Server, session: &Session, keys: &[&[u8]]) {
     };
 }
 
+/// As in Redis, a negative port is none, and of a large one the low bits count.
+fn connect(plan: &Plan) -> Result<Peer, Trouble> {
+    if plan.port < 0 {
+        return Err(Trouble::Connecting);
+    }
+    let connected = Peer::connect(&plan.host, plan.port as u16, plan.limit);
+    connected.map_err(|why| match why.kind() {
+        // Redis does not wait for the answer to its SYN, and notices when it writes.
+        io::ErrorKind::ConnectionRefused => Trouble::Writing(why),
+        _ => Trouble::Connecting,
+    })
+}
+
 /// Sends everything and hears what the other server says. `moved` tells which it has taken.
 fn talk(
     server: &mut Server,
@@ -241,8 +255,7 @@ fn talk(
     let mut kept = match peers.0.remove(&address) {
         Some(kept) => kept,
         None => Kept {
-            peer: Peer::connect(&plan.host, plan.port, plan.limit)
-                .map_err(|_| Trouble::Connecting)?,
+            peer: connect(plan)?,
             db: None,
             used_ms: now_ms,
         },

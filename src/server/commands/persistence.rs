@@ -3,6 +3,7 @@
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::persist::child::Purpose;
+use crate::persist::save::SaveFailed;
 use crate::server::session::Session;
 use crate::server::{Server, ServerCommand};
 
@@ -84,9 +85,12 @@ fn save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
     if is_at(server, Purpose::Snapshot) {
         return Err(IN_PROGRESS);
     }
+    server.persist.saves.saves += 1;
     match server.save_now() {
         Ok(()) => reply.ok(),
-        Err(_) => Err(CmdError::Fixed("ERR")),
+        // As Redis does, the log has to be looked at, unless there is something to be done about it.
+        Err(SaveFailed(None)) => Err(CmdError::Fixed("ERR")),
+        Err(SaveFailed(Some(refusal))) => Err(CmdError::Text(format!("ERR {refusal}"))),
     }
 }
 

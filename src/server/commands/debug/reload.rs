@@ -2,6 +2,7 @@
 
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
+use crate::server::admit::LOADING_TEXT;
 use crate::server::session::Session;
 
 /// RELOAD [MERGE] [NOFLUSH] [NOSAVE].
@@ -25,7 +26,7 @@ pub(super) fn reload(
             ));
         }
     }
-    refuse_in_log(session)?;
+    refuse_while_loading(server, session)?;
     if save && server.save_now().is_err() {
         return Err(CmdError::Fixed("ERR"));
     }
@@ -34,17 +35,21 @@ pub(super) fn reload(
     forget_changes(server, dirty);
     if loaded.is_err() {
         return Err(CmdError::Fixed(
-            "ERR Error trying to load the RDB dump, check server logs",
+            "ERR Error trying to load the RDB dump, check server logs.",
         ));
     }
-    log::warn!("DB reloaded by DEBUG RELOAD");
+    log::info!("DB reloaded by DEBUG RELOAD");
     reply.ok()
 }
 
-/// A log that loads itself would never end.
-fn refuse_in_log(session: &Session) -> CmdResult {
-    match session.must_obey {
-        true => Err(CmdError::Fixed("ERR Loading within loading")),
+/// A log that loads itself would never end. And, unlike Redis, whoever asks while the start is still
+/// loading has to wait: half the data must not replace what is on disk.
+fn refuse_while_loading(server: &Server, session: &Session) -> CmdResult {
+    if session.must_obey {
+        return Err(CmdError::Fixed("ERR Loading within loading"));
+    }
+    match server.persist.loading.is_some() {
+        true => Err(CmdError::Fixed(LOADING_TEXT)),
         false => Ok(()),
     }
 }
@@ -62,13 +67,13 @@ pub(super) fn load_aof(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    refuse_in_log(session)?;
+    refuse_while_loading(server, session)?;
     let dirty = server.effects.dirty;
     let loaded = server.reload_log();
     forget_changes(server, dirty);
     if loaded.is_err() {
         return Err(CmdError::Fixed(
-            "ERR Error trying to load the AOF files, check server logs",
+            "ERR Error trying to load the AOF files, check server logs.",
         ));
     }
     log::info!("Append Only File loaded by DEBUG LOADAOF");

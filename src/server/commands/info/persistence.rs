@@ -93,7 +93,7 @@ fn log(server: &Server, text: &mut Text) {
     if aof.is_on() {
         text.line("aof_current_size", aof.size);
         text.line("aof_base_size", aof.base_size);
-        text.line("aof_pending_rewrite", 0);
+        text.line("aof_pending_rewrite", rewrites.scheduled as u8);
         text.line("aof_buffer_length", aof.buffered_bytes());
         text.line("aof_pending_bio_fsync", aof.pending_syncs());
         text.line("aof_delayed_fsync", aof.delayed_syncs());
