@@ -427,6 +427,10 @@ impl Host for ScriptHost<'_> {
     }
 
     fn on_count(&mut self) -> bool {
+        // Without a threshold everybody waits, as in Redis.
+        if self.server.config.busy_reply_threshold == 0 && self.server.script.busy.is_none() {
+            return false;
+        }
         let now_ms = crate::sys::clock::mono_ms();
         let ms = now_ms.saturating_sub(self.began_ms);
         if self.server.script.busy.is_none() {

@@ -100,6 +100,21 @@ fn new_connections_are_served_while_a_script_is_busy() {
 }
 
 #[test]
+fn without_a_threshold_no_script_is_busy() {
+    let server = Server::ours()
+        .with(&["--busy-reply-threshold", "0"])
+        .start();
+    let (mut runner, mut other) = (server.client(), server.client());
+    let body = "local began = os.clock() while os.clock() - began < 0.3 do end return 1";
+    runner.send(&["EVAL", body, "0"]);
+    for _ in 0..20 {
+        assert_eq!(text(&mut other, "PING"), "PONG");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(runner.reply(), Value::Int(1));
+}
+
+#[test]
 fn a_killed_script_cannot_hide() {
     let (_server, mut runner, mut other) = busy(STUBBORN);
     assert_eq!(text(&mut other, "SCRIPT KILL"), "OK");
