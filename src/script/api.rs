@@ -1,5 +1,6 @@
 //! `redis`: what scripts ask the server for.
 
+use super::args::to_integer;
 use super::convert::{COUNTED, push_reply};
 use super::debug::Debugger;
 use super::lua::{Kind, Outcome, Raise, Stack};
@@ -200,6 +201,8 @@ fn log(stack: &mut Stack) -> Outcome {
             line.extend_from_slice(text);
         }
     }
+    // As Redis does, it ends at a zero byte.
+    line.truncate(memchr::memchr(0, &line).unwrap_or(line.len()));
     log::log!(level, "{}", String::from_utf8_lossy(&line));
     Ok(0)
 }
@@ -232,7 +235,7 @@ fn set_repl(stack: &mut Stack) -> Outcome {
     if stack.args() != 1 {
         return fail(stack, b"redis.set_repl() requires one argument.", true);
     }
-    let flags = stack.number(1).unwrap_or(0.0) as i64;
+    let flags = to_integer(stack.number(1).unwrap_or(0.0));
     if !(0..=3).contains(&flags) {
         let text = b"Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
         return fail(stack, text, true);

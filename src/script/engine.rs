@@ -70,10 +70,8 @@ impl Vm {
         let sandbox = sandbox::build(&mut stack, role);
         stack.push_function(on_error, 0);
         let handler = stack.keep();
-        stack.desk().kill_text = match role {
-            Role::Scripts => c"Script killed by user with SCRIPT KILL.",
-            Role::Functions => c"Script killed by user with FUNCTION KILL.",
-        };
+        // As Redis does, also of a function.
+        stack.desk().kill_text = c"Script killed by user with SCRIPT KILL...";
         lua.collect(true);
         Vm {
             lua,

@@ -1,5 +1,7 @@
 //! What a script or function says of itself, and the first line where it says so.
 
+use crate::algo::quoting::split_args;
+
 /// See the head of this file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ScriptFlags(pub u8);
@@ -44,18 +46,21 @@ pub fn of_script(body: &[u8]) -> Result<(ScriptFlags, &[u8]), Vec<u8>> {
     if !body.starts_with(b"#!") {
         return Ok((ScriptFlags::COMPATIBLE, body));
     }
-    let Some(end) = body.iter().position(|&byte| byte == b'\n') else {
+    let Some(end) = first_line(body) else {
         return Err(b"ERR Invalid script shebang".to_vec());
     };
-    let mut words = body[..end].split(|&byte| byte == b' ');
-    let engine = words.next().unwrap_or_default();
+    let Some(words) = split_args(&body[..end]) else {
+        return Err(b"ERR Invalid engine in script shebang".to_vec());
+    };
+    let mut words = words.iter();
+    let engine = words.next().map_or(&b""[..], Vec::as_slice);
     if engine != b"#!lua" {
         return Err([b"ERR Unexpected engine in script shebang: ", engine].concat());
     }
     let mut flags = ScriptFlags::default();
-    for word in words.filter(|word| !word.is_empty()) {
+    for word in words {
         let Some(list) = word.strip_prefix(b"flags=") else {
-            return Err([b"ERR Unknown lua shebang option: ", word].concat());
+            return Err([b"ERR Unknown lua shebang option: ", word.as_slice()].concat());
         };
         if list.is_empty() {
             continue;
@@ -71,15 +76,21 @@ pub fn of_script(body: &[u8]) -> Result<(ScriptFlags, &[u8]), Vec<u8>> {
     Ok((flags, &body[end..]))
 }
 
+/// Where the first line ends. As Redis does, a zero byte before that is the end of the code.
+fn first_line(code: &[u8]) -> Option<usize> {
+    let end = memchr::memchr2(b'\n', 0, code)?;
+    (code[end] == b'\n').then_some(end)
+}
+
 /// The name of a library and its code without the first line. `Err` is the text of the error.
 pub fn of_library(code: &[u8]) -> Result<(Vec<u8>, &[u8]), Vec<u8>> {
     if !code.starts_with(b"#!") {
         return Err(b"ERR Missing library metadata".to_vec());
     }
-    let Some(end) = code.iter().position(|&byte| byte == b'\n') else {
+    let Some(end) = first_line(code) else {
         return Err(b"ERR Invalid library metadata".to_vec());
     };
-    let Some(words) = crate::algo::quoting::split_args(&code[..end]) else {
+    let Some(words) = split_args(&code[..end]) else {
         return Err(b"ERR Invalid library metadata".to_vec());
     };
     let mut words = words.iter();
@@ -142,6 +153,14 @@ mod tests {
             "ERR Unexpected flag in script shebang: "
         );
         assert_eq!(error("#!lua x=y\n"), "ERR Unknown lua shebang option: x=y");
+        // The line ends and quotes of configuration files are fine here, too.
+        for line in ["#!lua flags=no-writes\r\n", "#!lua 'flags=no-writes'\n"] {
+            let (flags, _) = of_script(line.as_bytes()).unwrap();
+            assert_eq!(flags, ScriptFlags::NO_WRITES);
+        }
+        let unclosed = "ERR Invalid engine in script shebang";
+        assert_eq!(error("#!lua \"flags=no-writes\n"), unclosed);
+        assert_eq!(error("#!lua\0\n"), "ERR Invalid script shebang");
         assert_eq!(
             error("#!foo\n"),
             "ERR Unexpected engine in script shebang: #!foo"

@@ -72,6 +72,13 @@ pub fn push_real_of(stack: &mut Stack, index: i32) -> bool {
     false
 }
 
+/// Puts the real table in place of a protected one on top, for those who only read it.
+pub fn show_real(stack: &mut Stack) {
+    if push_real_of(stack, -1) {
+        stack.drop_under();
+    }
+}
+
 /// Calls the function behind a shell, which it captured, in the frame of the shell.
 // SAFETY: for callers within the VM, with a live state.
 unsafe fn pass_on(raw: *mut ffi::lua_State) -> c_int {

@@ -76,7 +76,8 @@ impl Libraries {
     }
 
     pub fn function_count(&self) -> usize {
-        self.functions.len()
+        let of = |library: &Library| library.functions.len();
+        self.by_name.values().map(of).sum()
     }
 
     /// Bytes of codes and names.
@@ -184,14 +185,15 @@ fn read_named(stack: &mut Stack) -> Read {
         );
     }
     let (mut name, mut description, mut flags) = (None, None, ScriptFlags::default());
-    let (mut callback, mut table) = (false, 1);
+    let (mut callback, mut table) = (None, 1);
     if push_real_of(stack, 1) {
         table = stack.top();
     }
     stack.push_nil();
     while stack.next(table) {
         let key = stack.bytes(-2).map(<[u8]>::to_vec);
-        match key.as_deref() {
+        // As Redis does, the case of the words does not matter.
+        match key.as_ref().map(|key| key.to_ascii_lowercase()).as_deref() {
             None if stack.kind(-2) == Kind::Number => {
                 return Err("unknown argument given to redis.register_function");
             }
@@ -220,7 +222,7 @@ fn read_named(stack: &mut Stack) -> Read {
                         "callback argument given to redis.register_function must be a function",
                     );
                 }
-                callback = true;
+                callback = key;
             }
             Some(b"flags") => flags = read_flags(stack)?,
             Some(_) => return Err("unknown argument given to redis.register_function"),
@@ -230,10 +232,10 @@ fn read_named(stack: &mut Stack) -> Read {
     let Some(name) = name else {
         return Err("redis.register_function must get a function name argument");
     };
-    if !callback {
+    let Some(callback) = callback else {
         return Err("redis.register_function must get a callback argument");
-    }
-    stack.get_named(table, b"callback");
+    };
+    stack.get_named(table, &callback);
     Ok((name, description, flags))
 }
 

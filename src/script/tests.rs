@@ -356,10 +356,60 @@ fn what_runs_wild_ends_with_an_error() {
 }
 
 #[test]
+fn protected_tables_are_packed_as_what_they_are() {
+    let mut bench = Bench::new();
+    let answer = bench.eval("return cjson.encode(redis)");
+    assert!(answer.contains("Cannot serialise function"), "{answer}");
+    assert_eq!(bench.eval("return #cmsgpack.pack(bit) > 12"), ":1|");
+}
+
+#[test]
+fn numbers_that_do_not_fit_are_as_the_machine_has_them() {
+    check(&[
+        (
+            "return cmsgpack.unpack('\\207\\255\\255\\255\\255\\255\\255\\255\\255')",
+            ":-1|",
+        ),
+        ("return {struct.unpack('', 'abc', -1)}", "*1|:-1|"),
+        (
+            "return {cmsgpack.unpack_limit(cmsgpack.pack(1, 2), 2^31)}",
+            "*3|:-1|:1|:2|",
+        ),
+        (
+            "return {pcall(cmsgpack.unpack_one, cmsgpack.pack(1, 2), 0/0)}",
+            "*2|$-1|$58|Invalid request to unpack with offset of 0 and limit of 2.|",
+        ),
+        (
+            "return select(2, pcall(redis.set_repl, 0/0))",
+            "$81|ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.|",
+        ),
+    ]);
+}
+
+#[test]
+fn raised_errors_forge_nothing() {
+    let mut bench = Bench::new();
+    let answer = bench.eval("error({err='MY a\\r\\n+OK'})");
+    assert!(answer.starts_with("-MY a  +OK script: SHA"), "{answer}");
+}
+
+#[test]
+fn functions_are_registered_with_words_of_any_case() {
+    let mut script = Script::default();
+    let code = b"#!lua name=l\nredis.register_function{FUNCTION_NAME='f', Callback=function() end}";
+    assert_eq!(script.load_library(code, false, None), Ok(b"l".to_vec()));
+    // As Redis does, it counts two of one name.
+    let code = b"#!lua name=l\nlocal f = function() end \
+        redis.register_function('f', f) redis.register_function('F', f)";
+    assert_eq!(script.load_library(code, true, None), Ok(b"l".to_vec()));
+    assert_eq!(script.libraries.function_count(), 2);
+}
+
+#[test]
 fn a_killed_script_ends() {
     let mut bench = Bench::new();
     bench.host.kill = true;
-    let text = "-ERR Script killed by user with SCRIPT KILL. script: SHA, on @user_script:1.|";
+    let text = "-ERR Script killed by user with SCRIPT KILL... script: SHA, on @user_script:1.|";
     for body in [
         "while true do end",
         "while true do pcall(function() while true do end end) end",

@@ -34,7 +34,7 @@ impl Server {
         let (number, skip) = match self.resolve(number, &argv) {
             Ok(found) => found,
             Err(error) => {
-                self.refuse(session, number, error, reply);
+                self.refuse_form(session, number, &argv, error, reply);
                 return true;
             }
         };
@@ -92,6 +92,29 @@ impl Server {
             return Err(CmdError::Arity(slot.full_name.clone()));
         }
         Ok((sub, 2))
+    }
+
+    /// Refuses what has the wrong form. A subcommand that nobody knows counts for no command; a wrong
+    /// number of arguments counts for the one that is meant.
+    #[cold]
+    fn refuse_form(
+        &mut self,
+        session: &mut Session,
+        number: u16,
+        argv: &Argv,
+        error: CmdError,
+        reply: &mut Reply,
+    ) {
+        if self.table[number].subcommands.is_empty() || argv.len() == 1 {
+            return self.refuse(session, number, error, reply);
+        }
+        match self.table.subcommand(number, argv.at(1)) {
+            Some(number) => self.refuse(session, number, error, reply),
+            None => {
+                session.last_command = None;
+                self.fail_transaction(session, None, &error, reply);
+            }
+        }
     }
 
     /// Answers with an error instead of running a command.

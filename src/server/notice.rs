@@ -25,13 +25,18 @@ impl Server {
         }
         let name = slot.full_name.as_str();
         let args = (0..argv.len()).map(|index| argv.at(index));
+        // A script has no connection of its own.
+        let (peer, client) = match session.in_script {
+            true => Default::default(),
+            false => (session.addresses.0.clone(), session.name.clone()),
+        };
         let entry = Entry {
             id: 0,
             unix_s: self.clock.now_s(),
             duration_us: ns / 1000,
             args: cut(args, |index| is_secret(name, &argv, index)),
-            peer: session.addresses.0.clone(),
-            name: session.name.clone(),
+            peer,
+            name: client,
         };
         slowlog.push(entry, self.config.slowlog_max_len as usize);
     }

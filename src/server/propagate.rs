@@ -186,16 +186,24 @@ impl Server {
     /// order, brackets included.
     fn propagate_unit(&mut self, records: Vec<Record>) {
         if self.persist.aof.is_on() {
-            for record in records
-                .iter()
-                .filter(|record| record.target == Target::Everybody)
-            {
+            for record in for_log(&records) {
                 self.feed_log(record.db, &record.argv.as_argv());
             }
         }
         #[cfg(test)]
         self.unit.seen.push(records);
     }
+}
+
+/// What of a unit goes into the log. Of several records that are not all for it, one may be left: that
+/// needs no brackets.
+fn for_log(records: &[Record]) -> impl Iterator<Item = &Record> {
+    let logged = |record: &&Record| record.target != Target::Replicas;
+    let inner = match records {
+        [_, inner @ .., _] if inner.iter().filter(logged).count() < 2 => inner,
+        _ => records,
+    };
+    inner.iter().filter(logged)
 }
 
 #[cfg(test)]

@@ -84,12 +84,6 @@ impl Server {
         if !flags.has(ScriptFlags::COMPATIBLE) {
             self.may_begin(session, flags, rights, out_of_memory)?;
         }
-        // It is shown before what it calls.
-        if self.gates.0 & Gates::MONITORED != 0
-            && let Some(number) = session.last_command
-        {
-            self.show_monitors(session, number, &args.argv(), reply);
-        }
         let rest = args.rest();
         let call = Invocation {
             function,
@@ -125,6 +119,15 @@ impl Server {
         self.life.stamp = began;
         self.effects.propagate = Propagate::Nothing;
         result
+    }
+
+    /// Monitors see a command that runs code before what it calls, and also if it fails.
+    pub(super) fn show_script(&mut self, session: &Session, args: &Args, reply: &mut Reply) {
+        if self.gates.0 & Gates::MONITORED != 0
+            && let Some(number) = session.last_command
+        {
+            self.show_monitors(session, number, &args.argv(), reply);
+        }
     }
 
     fn is_out_of_memory(&self) -> bool {
@@ -334,11 +337,11 @@ impl ScriptHost<'_> {
 
     /// Why a script may not run this command now.
     fn refusal(&self, spec: &Spec, argc: usize) -> Option<&'static str> {
-        if spec.flags.has(NOSCRIPT) && !self.server.script.allows_all {
-            return Some("This Redis command is not allowed from script");
-        }
         if !spec.accepts(argc) {
             return Some("Wrong number of args calling Redis command from script");
+        }
+        if spec.flags.has(NOSCRIPT) && !self.server.script.allows_all {
+            return Some("This Redis command is not allowed from script");
         }
         if self.read_only && spec.flags.any(WRITE | MAY_REPLICATE) {
             return Some("Write commands are not allowed from read-only scripts.");
@@ -424,6 +427,10 @@ impl Host for ScriptHost<'_> {
     }
 
     fn on_count(&mut self) -> bool {
+        // Without a threshold everybody waits, as in Redis.
+        if self.server.config.busy_reply_threshold == 0 && self.server.script.busy.is_none() {
+            return false;
+        }
         let now_ms = crate::sys::clock::mono_ms();
         let ms = now_ms.saturating_sub(self.began_ms);
         if self.server.script.busy.is_none() {
@@ -436,12 +443,11 @@ impl Host for ScriptHost<'_> {
             busy.has_written = self.has_written;
         }
         self.server.attend();
-        let killed = self
-            .server
-            .script
-            .busy
-            .as_ref()
-            .is_some_and(|busy| busy.killed);
+        let busy = self.server.script.busy.as_ref();
+        let killed = busy.is_some_and(|busy| busy.killed);
+        if killed {
+            log::info!("Lua script killed by user with SCRIPT KILL.");
+        }
         // What has no end cannot be waited for when the server stops.
         killed || self.server.life.exit.is_some()
     }

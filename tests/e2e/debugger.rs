@@ -138,6 +138,31 @@ fn a_loop_is_asked_about() {
 }
 
 #[test]
+fn a_loop_of_the_user_ends() {
+    for mode in ["YES", "SYNC"] {
+        let server = Server::ours()
+            .with(&["--busy-reply-threshold", "50"])
+            .start();
+        let (mut user, _) = debug(&server, mode, SCRIPT);
+        for code in [
+            "while true do end",
+            "while true do pcall(function() while true do end end) end",
+            "while true do coroutine.wrap(function() while true do end end)() end",
+        ] {
+            let said = ask(&mut user, &["e", code]);
+            let ended =
+                said.starts_with("<error>") && said.ends_with("timeout reached, infinite loop?");
+            assert!(ended, "{code}: {said}");
+        }
+        assert_eq!(ask(&mut user, &["e", "1", "+", "1"]), "<retval> 2");
+        assert!(ask(&mut user, &["c"]).starts_with("* Stopped at 9"));
+        assert_eq!(ask(&mut user, &["c"]), "<endsession>");
+        assert!(user.read_to_end().is_ok());
+        assert_eq!(text(&mut server.client(), "PING"), "PONG");
+    }
+}
+
+#[test]
 fn debugging_has_its_conditions() {
     let (_server, mut client) = server_and_client();
     let both = ["PING\r\n", "SCRIPT DEBUG YES\r\n"].concat();

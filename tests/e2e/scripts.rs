@@ -74,12 +74,14 @@ fn others_hear_busy_and_can_kill() {
     let (_server, mut runner, mut other) = busy(FOREVER);
     assert!(text(&mut other, "GET k").starts_with("BUSY Redis is busy running a script."));
     assert!(text(&mut other, "FUNCTION KILL").starts_with("BUSY"));
+    // Of a script that is no function it tells nothing.
+    assert!(text(&mut other, "FUNCTION STATS").starts_with("BUSY"));
     assert_eq!(text(&mut other, "SCRIPT KILL"), "OK");
     assert!(
         runner
             .reply()
             .text()
-            .contains("Script killed by user with SCRIPT KILL")
+            .contains("Script killed by user with SCRIPT KILL...")
     );
     assert_eq!(text(&mut other, "PING"), "PONG");
     assert!(text(&mut other, "SCRIPT KILL").starts_with("NOTBUSY"));
@@ -95,6 +97,21 @@ fn new_connections_are_served_while_a_script_is_busy() {
     assert_eq!(text(&mut late, "SCRIPT KILL"), "OK");
     assert!(runner.reply().is_error());
     assert_eq!(runner.reply().text(), "PONG");
+}
+
+#[test]
+fn without_a_threshold_no_script_is_busy() {
+    let server = Server::ours()
+        .with(&["--busy-reply-threshold", "0"])
+        .start();
+    let (mut runner, mut other) = (server.client(), server.client());
+    let body = "local began = os.clock() while os.clock() - began < 0.3 do end return 1";
+    runner.send(&["EVAL", body, "0"]);
+    for _ in 0..20 {
+        assert_eq!(text(&mut other, "PING"), "PONG");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(runner.reply(), Value::Int(1));
 }
 
 #[test]
@@ -134,7 +151,8 @@ fn functions_are_killed_as_functions() {
         runner
             .reply()
             .text()
-            .contains("Script killed by user with FUNCTION KILL")
+            // As Redis says it, of functions too.
+            .contains("Script killed by user with SCRIPT KILL...")
     );
 }
 
@@ -200,6 +218,74 @@ fn monitors_see_what_a_script_calls() {
         lines.contains("lua] \"SET\" \"k\" \"v\"") && lines.contains("\"EVAL\""),
         "{lines}"
     );
+}
+
+#[test]
+fn monitors_see_scripts_that_fail() {
+    let (server, mut client) = server_and_client();
+    let mut monitor = server.client();
+    monitor.run("MONITOR");
+    for line in ["EVALSHA ff 0", "EVAL return x", "FCALL none 0"] {
+        assert!(client.run(line).is_error());
+        let word = line.split(' ').next().expect("a command");
+        let seen = monitor.reply().text();
+        assert!(seen.contains(&format!("\"{word}\"")), "{seen}");
+    }
+}
+
+#[test]
+fn what_is_not_for_scripts_has_a_form_too() {
+    let (_server, mut client) = server_and_client();
+    let error = eval(&mut client, "return redis.pcall('CONFIG', 'GET')").text();
+    let wrong = "ERR Wrong number of args calling Redis command from script";
+    assert_eq!(error, wrong);
+    let error = eval(&mut client, "return redis.pcall('CONFIG', 'GET', 'port')").text();
+    assert_eq!(error, "ERR This Redis command is not allowed from script");
+}
+
+#[test]
+fn a_wrong_form_counts_for_the_subcommand_that_is_meant() {
+    let (_server, mut client) = server_and_client();
+    for line in ["SCRIPT", "SCRIPT NOPE", "SCRIPT LOAD"] {
+        assert!(client.run(line).is_error());
+    }
+    let info = text(&mut client, "INFO commandstats");
+    let rejected = |name: &str| -> Option<&str> {
+        let line = info.lines().find(|line| line.starts_with(name))?;
+        line.split("rejected_calls=").nth(1)?.split(',').next()
+    };
+    assert_eq!(rejected("cmdstat_script:"), Some("1"));
+    assert_eq!(rejected("cmdstat_script|load:"), Some("1"));
+}
+
+#[test]
+fn what_a_script_calls_has_no_client_in_the_slow_log() {
+    let (_server, mut client) = server_and_client();
+    client.run("CLIENT SETNAME me");
+    client.run("CONFIG SET slowlog-log-slower-than 0");
+    eval(&mut client, "return redis.call('GET', 'k')");
+    let entries = client.run("SLOWLOG GET 2").items();
+    let (script, get) = (entries[0].items(), entries[1].items());
+    assert_eq!((&get[4], &get[5]), (&bulk(""), &bulk("")));
+    assert_eq!(script[5], bulk("me"));
+}
+
+#[test]
+fn what_a_script_keeps_from_replicas_is_logged() {
+    let server = Server::ours()
+        .with(&["--appendonly", "yes", "--appendfsync", "always"])
+        .start();
+    let mut client = server.client();
+    let body = "redis.call('SET', 'w', 1) redis.call('PUBLISH', 'a', 'b')";
+    eval(&mut client, body);
+    let body = "redis.set_repl(redis.REPL_AOF) redis.call('SET', 'x', 1) \
+                redis.set_repl(redis.REPL_REPLICA) redis.call('SET', 'y', 1)";
+    eval(&mut client, body);
+    let path = "appendonlydir/appendonly.aof.1.incr.aof";
+    let log = std::fs::read_to_string(server.path().join(path)).expect("the log");
+    let set = |key: &str| format!("*3\r\n$3\r\nSET\r\n$1\r\n{key}\r\n$1\r\n1\r\n");
+    let select = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
+    assert_eq!(log, [select, &set("w"), &set("x")].concat());
 }
 
 #[test]

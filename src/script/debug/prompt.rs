@@ -281,7 +281,8 @@ fn print_all(stack: &mut Stack) {
     }
 }
 
-/// Runs a piece of Lua, as an expression if it is one.
+/// Runs a piece of Lua, as an expression if it is one. Unlike Redis, which waits for it forever, what
+/// does not end is ended.
 fn eval(stack: &mut Stack, words: &[Vec<u8>]) {
     const NAME: &std::ffi::CStr = c"@ldb_eval";
     let code = words.join(&b' ');
@@ -290,7 +291,9 @@ fn eval(stack: &mut Stack, words: &[Vec<u8>]) {
         stack.pop(1);
         compiled = stack.compile(&code, NAME);
     }
-    match compiled.and_then(|()| stack.call(0, 1, 0)) {
+    let debugger = stack.desk().debugger.as_ref();
+    let patience_ms = debugger.map_or(0, |debugger| debugger.patience_ms);
+    match compiled.and_then(|()| stack.call_apart(patience_ms)) {
         Ok(()) => say_value(stack, b"<retval> ".to_vec()),
         Err(failure) => say_failure(stack, failure),
     }

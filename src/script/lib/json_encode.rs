@@ -2,6 +2,7 @@
 
 use super::json::{Setting, setting};
 use crate::algo::number::write_g;
+use crate::script::guards::show_real;
 use crate::script::lua::{Kind, Outcome, Raise, Stack};
 
 /// Unlike Redis, which takes what the machine has.
@@ -91,6 +92,7 @@ impl Encoder {
             let text = format!("Cannot serialise, excessive nesting ({})", self.depth);
             return Err(Raise::here(text));
         }
+        show_real(stack);
         match self.array_len(stack)? {
             Some(len) if len > 0 => self.array(stack, len)?,
             _ => self.object(stack)?,

@@ -4,6 +4,7 @@
 //! whose keys are 1 to n are arrays, all others maps; beyond 16 levels there is only nil.
 
 use crate::script::args;
+use crate::script::guards::show_real;
 use crate::script::lua::{Kind, Outcome, Raise, Stack, TABLE_MAX};
 
 /// Levels of tables that are packed.
@@ -100,6 +101,7 @@ fn write_table(out: &mut Vec<u8>, stack: &mut Stack, level: usize) -> Result<(),
             "stack overflow (in function mp_encode_lua_{place})"
         ))
     };
+    show_real(stack);
     let (is_array, count) = shape(stack);
     if is_array {
         if !stack.room(2) {
@@ -202,7 +204,8 @@ impl<'t> Input<'t> {
             0xcc => self.u8()? as f64,
             0xcd => self.u16()? as f64,
             0xce => self.u32()? as f64,
-            0xcf => u64::from_be_bytes(self.array()?) as f64,
+            // As Redis does, the highest bit is a sign here, too.
+            0xcf => i64::from_be_bytes(self.array()?) as f64,
             0xd0 => f64::from(self.u8()? as i8),
             0xd1 => f64::from(self.u16()? as i16),
             0xd2 => f64::from(self.u32()? as i32),
@@ -294,12 +297,14 @@ impl<'t> Input<'t> {
 fn read_many(stack: &mut Stack, limit: i64, offset: i64) -> Outcome {
     let text = args::text(stack, 1)?;
     let len = text.len();
+    // Messages show what an int holds of it, as in Redis.
+    let shown = offset as i32;
     if offset < 0 || limit < 0 {
-        let what = format!("Invalid request to unpack with offset of {offset} and limit of {len}.");
+        let what = format!("Invalid request to unpack with offset of {shown} and limit of {len}.");
         return Err(Raise::here(what));
     }
     if offset as usize > len {
-        let what = format!("Start offset {offset} greater than input length {len}.");
+        let what = format!("Start offset {shown} greater than input length {len}.");
         return Err(Raise::here(what));
     }
     let all = limit == 0 && offset == 0;
@@ -332,13 +337,13 @@ fn unpack(stack: &mut Stack) -> Outcome {
 
 fn unpack_one(stack: &mut Stack) -> Outcome {
     let offset = args::optional_integer(stack, 2, 0)?;
-    read_many(stack, 1, i64::from(offset as i32))
+    read_many(stack, 1, offset)
 }
 
 fn unpack_limit(stack: &mut Stack) -> Outcome {
     let limit = args::integer(stack, 2)?;
     let offset = args::optional_integer(stack, 3, 0)?;
-    read_many(stack, i64::from(limit as i32), i64::from(offset as i32))
+    read_many(stack, limit, offset)
 }
 
 /// Fills the table on top.

@@ -271,7 +271,8 @@ fn unpack(stack: &mut Stack) -> Outcome {
         }
         at += size;
     }
-    stack.push_number(at as f64 + 1.0);
+    // Nothing was read at a place that is negative as a signed number: it comes back as it came.
+    stack.push_number(at.wrapping_add(1) as isize as f64);
     Ok(count + 1)
 }
 

@@ -5,6 +5,7 @@
 use super::stack::Stack;
 use super::{ground_of, guard_panic, raise};
 use crate::script::debug;
+use crate::sys::clock;
 use mlua::ffi;
 use std::ffi::{CStr, c_int};
 
@@ -35,6 +36,29 @@ pub(super) unsafe extern "C-unwind" fn on_count(raw: *mut ffi::lua_State, _: *mu
             ffi::lua_pushstring_(raw, text.as_ptr());
             ffi::lua_error(raw);
         }
+    }
+}
+
+/// Runs every so many instructions of what runs apart, which ends when its time is up.
+// SAFETY: for Lua to call, with a live state.
+pub(super) unsafe extern "C-unwind" fn on_count_apart(
+    raw: *mut ffi::lua_State,
+    _: *mut ffi::lua_Debug,
+) {
+    // SAFETY: as above; nothing here needs to be dropped.
+    unsafe {
+        if clock::mono_ms() < ground_of(raw).as_ref().until_ms.get() {
+            return;
+        }
+        // Again at every instruction, as above.
+        ffi::lua_sethook(
+            raw,
+            Some(on_count_apart),
+            ffi::LUA_MASKCOUNT | ffi::LUA_MASKLINE,
+            1,
+        );
+        ffi::lua_pushstring_(raw, c"timeout reached, infinite loop?".as_ptr());
+        ffi::lua_error(raw);
     }
 }
 

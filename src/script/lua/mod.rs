@@ -50,6 +50,8 @@ pub(super) struct Ground {
     host: Cell<Option<NonNull<dyn Host>>>,
     /// Where the stack of the machine stood when the host came.
     native_base: Cell<usize>,
+    /// When what runs apart has to end, in monotonic milliseconds.
+    until_ms: Cell<u64>,
     desk: UnsafeCell<Desk>,
 }
 
@@ -170,6 +172,7 @@ impl Lua {
             in_rust: Cell::new(true),
             host: Cell::new(host),
             native_base: Cell::new(0),
+            until_ms: Cell::new(0),
             desk: UnsafeCell::new(Desk::default()),
         }));
         let ground = NonNull::from(ground);

@@ -2,10 +2,11 @@
 #![allow(unsafe_code)]
 
 use super::raise::Outcome;
-use super::{GLOBALS, Ground, Lua, REGISTRY, native_stack, trampoline};
+use super::{GLOBALS, Ground, Lua, REGISTRY, hook, native_stack, trampoline};
 use crate::algo::number::write_g;
 use crate::script::Host;
 use crate::script::desk::Desk;
+use crate::sys::clock;
 use mlua::ffi;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
@@ -466,6 +467,38 @@ impl<'l> Stack<'l> {
         // SAFETY: the function and its arguments are there; errors do not leave `lua_pcall`.
         let status = unsafe { ffi::lua_pcall(self.raw, args, returns, handler) };
         ground.in_rust.set(true);
+        failure(status)
+    }
+
+    /// Calls the function on top, apart from what runs, and leaves what it returns, or the error, in
+    /// its place. It runs in a thread of its own: while a hook runs Lua calls no other in the same
+    /// one, and without a hook nothing would end it when its time is up.
+    pub fn call_apart(&mut self, limit_ms: u64) -> Result<(), Failure> {
+        assert!(self.top() > self.args, "arguments stay");
+        if !self.room(3) {
+            self.pop(1);
+            self.push_bytes(b"max lua stack reached");
+            return Err(Failure::Raised);
+        }
+        // SAFETY: as far as it runs, the ground lives.
+        let ground = unsafe { self.ground.as_ref() };
+        ground.until_ms.set(clock::mono_ms() + limit_ms);
+        // SAFETY: there is room; the thread lies on the stack while it is used, and has room for the
+        // function and what comes of it; errors do not leave `lua_pcall`.
+        let status = unsafe {
+            let apart = ffi::lua_newthread(self.raw);
+            let hook: ffi::lua_Hook = hook::on_count_apart;
+            ffi::lua_sethook(apart, Some(hook), ffi::LUA_MASKCOUNT, hook::COUNT);
+            ffi::lua_pushvalue(self.raw, -2);
+            ffi::lua_xmove(self.raw, apart, 1);
+            ground.in_rust.set(false);
+            let status = ffi::lua_pcall(apart, 0, 1, 0);
+            ground.in_rust.set(true);
+            ffi::lua_xmove(apart, self.raw, 1);
+            ffi::lua_replace(self.raw, -3);
+            ffi::lua_settop(self.raw, -2);
+            status
+        };
         failure(status)
     }
 

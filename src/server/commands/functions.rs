@@ -208,6 +208,7 @@ fn run(
     reply: &mut Reply,
     rights: Rights,
 ) -> CmdResult {
+    server.show_script(session, args, reply);
     let name = args.bytes();
     let Some(function) = server.script.libraries.function(name) else {
         return Err(CmdError::Fixed("ERR Function not found"));
@@ -402,6 +403,16 @@ fn function_stats(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
+    // Of a script that is none of its own it tells nothing.
+    if server
+        .script
+        .busy
+        .as_ref()
+        .is_some_and(|busy| busy.role == Role::Scripts)
+        && let Some(error) = server.busy_script()
+    {
+        return Err(error);
+    }
     reply.map(2)?;
     reply.bulk(b"running_script")?;
     match &server.script.busy {

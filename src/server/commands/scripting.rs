@@ -252,6 +252,7 @@ fn run_body(
     reply: &mut Reply,
     rights: Rights,
 ) -> CmdResult {
+    server.show_script(session, args, reply);
     let body = args.bytes();
     let keys = key_count(args, CmdError::NotInteger)?;
     let sha = sha1_hex(body);
@@ -290,6 +291,7 @@ fn run_known(
     reply: &mut Reply,
     rights: Rights,
 ) -> CmdResult {
+    server.show_script(session, args, reply);
     let name = args.bytes();
     let unknown = CmdError::Fixed(NOSCRIPT_TEXT);
     let Some(sha) = parse_sha(name) else {
