@@ -49,8 +49,6 @@ pub const PROTECTED: Flags = Flags(1 << 31);
 pub const MAY_REPLICATE: Flags = Flags(1 << 15);
 /// Runs at once between MULTI and EXEC, where others are queued.
 pub const IN_MULTI: Flags = Flags(1 << 30);
-/// Ends a transaction, one way or the other, so that it may not be refused for want of memory.
-pub const ENDS_MULTI: Flags = Flags(1 << 29);
 /// Runs the queue: it is all that the queued commands are.
 pub const RUNS_QUEUE: Flags = Flags(1 << 28);
 /// Comes across keys that nobody named. What it removes on the way is no transaction.

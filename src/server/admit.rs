@@ -176,8 +176,8 @@ impl Server {
         )
     }
 
-    /// At the memory limit others make room; where they cannot, nothing may run that needs more. The
-    /// queue of a transaction does.
+    /// At the memory limit others make room; where they cannot, nothing may run that needs more,
+    /// nor be queued.
     fn out_of_memory(
         &mut self,
         session: &Session,
@@ -193,8 +193,7 @@ impl Server {
         if !self.clients.mail.is_empty() && !session.reply_mode.is_silent() {
             self.clients.answer_with_mail(session, reply);
         }
-        let queues = session.special.has(Special::MULTI) && !flags.has(ENDS_MULTI);
-        (full && (queues || flags.has(DENYOOM))).then_some(CmdError::Fixed(
+        (full && flags.has(DENYOOM)).then_some(CmdError::Fixed(
             "OOM command not allowed when used memory > 'maxmemory'.",
         ))
     }

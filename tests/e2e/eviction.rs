@@ -151,3 +151,19 @@ fn eviction_goes_on_while_nobody_asks_and_is_logged() {
     assert_eq!(text(&mut client, "RANDOMKEY"), "last");
     assert_eq!(client.run("DBSIZE"), Value::Int(1));
 }
+
+#[test]
+fn a_transaction_takes_in_what_needs_no_memory() {
+    let (_server, mut client) = super::server_and_client();
+    client.run("SET key value");
+    client.run("CONFIG SET maxmemory 1");
+    client.run("MULTI");
+    for line in ["GET key", "PING", "DEL key", "EVAL return(1) 0"] {
+        assert_eq!(text(&mut client, line), "QUEUED");
+    }
+    let exec = client.run("EXEC").items();
+    assert_eq!(exec.len(), 4);
+    client.run("MULTI");
+    assert!(text(&mut client, "SET key value").starts_with("OOM "));
+    assert!(text(&mut client, "EXEC").starts_with("EXECABORT "));
+}

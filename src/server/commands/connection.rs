@@ -63,8 +63,7 @@ pub static TABLE: &[ServerCommand] = &[
             name: "quit",
             arity: -1,
             flags: all(&[
-                NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY, IN_MULTI, ENDS_MULTI,
-                SUBSCRIBER,
+                NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY, IN_MULTI, SUBSCRIBER,
             ]),
             group: Group::Connection,
             since: "1.0.0",
@@ -114,8 +113,7 @@ pub static TABLE: &[ServerCommand] = &[
             name: "reset",
             arity: 1,
             flags: all(&[
-                NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY, IN_MULTI, ENDS_MULTI,
-                SUBSCRIBER,
+                NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY, IN_MULTI, SUBSCRIBER,
             ]),
             group: Group::Connection,
             since: "6.2.0",

@@ -36,15 +36,7 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "exec",
             arity: 1,
-            flags: all(&[
-                NOSCRIPT,
-                LOADING,
-                STALE,
-                SKIP_SLOWLOG,
-                IN_MULTI,
-                ENDS_MULTI,
-                RUNS_QUEUE,
-            ]),
+            flags: all(&[NOSCRIPT, LOADING, STALE, SKIP_SLOWLOG, IN_MULTI, RUNS_QUEUE]),
             since: "1.2.0",
             summary: "Runs the commands of a transaction.",
             complexity: "Depends on commands in the transaction",
@@ -57,9 +49,7 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "discard",
             arity: 1,
-            flags: all(&[
-                NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI, ENDS_MULTI,
-            ]),
+            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI]),
             since: "2.0.0",
             summary: "Gives a transaction up.",
             complexity: "O(N), when N is the number of queued commands",
