@@ -283,6 +283,8 @@ pub struct Query {
 
 /// Queries up to this size are not trimmed while their client is active, as in Redis.
 const TRIM_FROM: usize = 32 << 10;
+/// Room for the places of so many arguments is kept when all have run.
+const KEPT_RANGES: usize = 8 << 10;
 /// Less than this is not worth a trim, as in Redis.
 const TRIM_SPARE: usize = 4 << 10;
 
@@ -324,6 +326,11 @@ impl Query {
     pub fn capacity(&self) -> usize {
         let big = self.big.as_ref().map_or(0, Vec::capacity);
         self.buf.capacity() + big + self.next_big.capacity()
+    }
+
+    /// Bytes that tell where commands and arguments lie.
+    pub fn index_bytes(&self) -> usize {
+        self.args.capacity() * size_of::<Range>() + self.commands.capacity() * size_of::<Command>()
     }
 
     /// Bytes of finished arguments of the unfinished command.
@@ -467,6 +474,9 @@ impl Query {
             self.buf.clear();
             self.args.clear();
             self.commands.clear();
+            if self.args.capacity() > KEPT_RANGES {
+                self.args = Vec::new();
+            }
             self.bigs.clear();
             (self.next, self.at, self.first) = (0, 0, 0);
             return;

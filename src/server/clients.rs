@@ -241,7 +241,8 @@ impl Clients {
     #[inline(always)]
     pub fn recycle_query(&mut self, query: Box<Query>) {
         self.lent_peaks.0 = self.lent_peaks.0.max(query.capacity());
-        if self.queries.len() < POOLED && query.capacity() <= 4 * QUERY_BYTES {
+        let bytes = query.capacity() + query.index_bytes();
+        if self.queries.len() < POOLED && bytes <= 4 * QUERY_BYTES {
             self.queries.push(query);
         }
     }

@@ -123,7 +123,9 @@ impl Server {
     /// All bytes that a client takes.
     pub fn bytes_of(&self, client: &Client) -> usize {
         let query = client.query.as_ref();
-        let query = query.map_or(0, |query| query.capacity() + query.argument_bytes());
+        let query = query.map_or(0, |query| {
+            query.capacity() + query.argument_bytes() + query.index_bytes()
+        });
         size_of::<Client>() + query + client.output.held() + self.session_bytes(&client.session)
     }
 

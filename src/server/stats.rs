@@ -9,6 +9,8 @@ use hashbrown::HashMap;
 const CODE_MAX: usize = 32;
 /// Different error codes counted one by one; more than these say that scripts make them up.
 const ERROR_CODES: usize = 128;
+/// So many codes, or fewer, are no work to be left to the background.
+const FEW_CODES: u64 = 64;
 
 /// How often something happened per second lately: a ring of samples, one per 100 ms.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +69,8 @@ pub struct Stats {
     /// By code, the first word of the error.
     pub error_codes: HashMap<String, u64>,
     pub error_codes_full: bool,
+    /// Codes that were forgotten: objects freed in the background, to those who ask.
+    pub freed_codes: u64,
 }
 
 impl Stats {
@@ -102,6 +106,7 @@ impl Stats {
     /// Somebody makes codes up: forgets them all and counts none from now on.
     #[cold]
     fn give_up_on_codes(&mut self) {
+        self.freed_codes += self.error_codes.len() as u64;
         let codes: Vec<&str> = self.error_codes.keys().map(String::as_str).collect();
         log::warn!(
             "Errorstats stopped adding new errors because there are too many different ones. \
@@ -116,7 +121,11 @@ impl Stats {
 impl Server {
     /// CONFIG RESETSTAT.
     pub fn reset_stats(&mut self) {
-        self.stats = Stats::default();
+        let codes = self.stats.error_codes.len() as u64;
+        self.stats = Stats {
+            freed_codes: if codes > FEW_CODES { codes } else { 0 },
+            ..Stats::default()
+        };
         self.keyspace.shared.stats = KeyStats::default();
         for slot in self.table.iter_mut() {
             slot.stats = CommandStats::default();

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! The directory doubles by adding a zeroed level, so doubling copies nothing (`directory`). A
-//! table that fits one segment uses a smaller root that grows by the tags alone.
+//! table that fits one segment uses a smaller root that grows and shrinks by the tags alone.
 //!
 //! SCAN walks segments in the order of their reversed patterns and, inside, home buckets in order
 //! of the tag; `scan` explains why that survives splits and merges.
@@ -178,7 +178,7 @@ impl<T: Slot> Table<T> {
         if self.len == 0 {
             self.directory.clear(self.buckets);
             self.buckets = 0;
-        } else if count < MERGE_AT / 2 && count.is_multiple_of(16) {
+        } else if count < MERGE_AT / 2 && (count.is_multiple_of(16) || count.is_power_of_two()) {
             self.merge(segment);
         }
         Some(item)
@@ -220,14 +220,26 @@ impl<T: Slot> Table<T> {
         }
     }
 
-    /// Gives the only segment twice the buckets. The tags say where everything goes.
+    /// Gives the only segment twice the buckets.
     fn grow_root(&mut self, root: Segment<T>) {
-        let old = self.buckets;
-        self.buckets = (old * 2).min(BUCKETS);
+        let twice = self.buckets * 2;
         // 64 buckets would double past the full size: take the step in one go.
-        if self.buckets > BUCKETS / 2 {
-            self.buckets = BUCKETS;
+        self.resize_root(root, if twice > BUCKETS / 2 { BUCKETS } else { twice });
+    }
+
+    /// Gives the only segment fewer buckets once an eighth of it is enough: what is left is at most
+    /// half full.
+    fn shrink_root(&mut self, root: Segment<T>) {
+        let count = root.header().count as usize;
+        if self.buckets > 1 && count * 8 <= self.buckets * SLOTS {
+            self.resize_root(root, (2 * count).div_ceil(SLOTS).next_power_of_two());
         }
+    }
+
+    /// Moves the items of the only segment to one with other buckets. The tags say where everything
+    /// goes.
+    fn resize_root(&mut self, root: Segment<T>, buckets: usize) {
+        let old = std::mem::replace(&mut self.buckets, buckets);
         let mut items = std::mem::take(&mut self.scratch);
         root.drain(old, &mut items);
         self.directory.clear(old);
@@ -264,12 +276,12 @@ impl<T: Slot> Table<T> {
         self.scratch = items;
     }
 
-    /// Joins a segment and its buddy if they fit well into one.
+    /// Joins a segment and its buddy if they fit well into one; the last one gets smaller itself.
     #[cold]
     fn merge(&mut self, segment: Segment<T>) {
         let depth = segment.header().depth;
         if depth == 0 {
-            return;
+            return self.shrink_root(segment);
         }
         let bit = 1 << (depth - 1);
         let pattern = segment.header().pattern;

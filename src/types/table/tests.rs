@@ -109,6 +109,19 @@ fn picks_are_fair() {
 }
 
 #[test]
+fn a_table_that_is_nearly_empty_takes_little() {
+    let small = full(SegmentPool::Heap, 1).bytes();
+    for most in [9, 129, 700, 5_000] {
+        let mut table = full(SegmentPool::Heap, most);
+        (2..=most).for_each(|n| del(&mut table, n));
+        assert_eq!(table.capacity(), 8, "after {most}");
+        assert!(table.bytes() <= small || most > 600, "after {most}");
+        (2..=most).for_each(|n| add(&mut table, n));
+        assert!((1..=most).all(|n| table.find(mix(n), |item| item.0 == n).is_some()));
+    }
+}
+
+#[test]
 fn a_single_item_is_found_by_a_pick() {
     let mut table = full(SegmentPool::Heap, 20_000);
     (2..=20_000).for_each(|n| del(&mut table, n));

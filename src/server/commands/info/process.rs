@@ -142,7 +142,10 @@ pub fn memory(server: &Server, text: &mut Text) {
     text.line("mem_overhead_db_hashtable_rehashing", 0);
     text.line("active_defrag_running", 0);
     text.line("lazyfree_pending_objects", server.bio.pending());
-    text.line("lazyfreed_objects", server.bio.freed());
+    text.line(
+        "lazyfreed_objects",
+        server.bio.freed() + server.stats.freed_codes,
+    );
 }
 
 /// Scripts and functions: what their VMs hold, and what is kept of them beside.
