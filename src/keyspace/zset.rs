@@ -385,7 +385,7 @@ impl DbMut<'_> {
         self.entries().hasher().clone()
     }
 
-    /// Adds an empty sorted set that expects so many members, the longest of `longest` bytes.
+    /// Adds an empty sorted set that expects so many members, of up to `longest` bytes.
     pub fn add_zset(&mut self, key: &[u8], len: usize, longest: usize, tuning: &Tuning) -> Found {
         if fits(tuning, len, longest) {
             let lp = listpack::new();

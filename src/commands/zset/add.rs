@@ -97,10 +97,11 @@ fn add_all<'a>(
         }
         None if when.present => return Ok(outcome),
         None => {
-            let longest = pairs.clone().map(|(_, member)| member.len()).max();
-            let (len, longest) = (pairs.len(), longest.unwrap_or(0));
+            // As in Redis the first member stands for all: a longer one may come when some are
+            // in the listpack already, which knows no negative zero.
+            let first = pairs.clone().next().map_or(0, |(_, member)| member.len());
             cx.also(Event::NEW, key);
-            cx.db().add_zset(key, len, longest, tuning)
+            cx.db().add_zset(key, pairs.len(), first, tuning)
         }
     };
     let mut db = cx.db();

@@ -20,6 +20,19 @@ fn members_come_in_order_whatever_the_encoding() {
 }
 
 #[test]
+fn a_listpack_knows_no_negative_zero_and_the_first_member_decides() {
+    let mut e = Engine::new();
+    let long = "x".repeat(65);
+    e.ask(&format!("ZADD short -0.0 a 1 {long}"));
+    assert_eq!(e.ask("ZSCORE short a"), "$1 0");
+    e.ask(&format!("ZADD long 1 {long} -0.0 a"));
+    assert_eq!(e.ask("ZSCORE long a"), "$2 -0");
+    for key in ["short", "long"] {
+        assert_eq!(e.ask(&format!("OBJECT ENCODING {key}")), "$8 skiplist");
+    }
+}
+
+#[test]
 fn a_tree_and_a_listpack_answer_the_same() {
     let mut e = Engine::new();
     let long = "~".repeat(70);

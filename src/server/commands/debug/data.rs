@@ -31,9 +31,10 @@ pub(super) fn digest_value(
 ) -> CmdResult {
     reply.array(args.left())?;
     while let Some(key) = args.option() {
-        let mut db = server.keyspace.db(session.db);
+        // Also of a key whose time has come and that is still there.
+        let db = server.keyspace.db(session.db);
         let mut digest = Digest::default();
-        if let Some(found) = db.peek(key) {
+        if let Some(found) = db.glance(key) {
             digest.add_value(db.get(found));
         }
         reply.simple(&digest.to_hex())?;
