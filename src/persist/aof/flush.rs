@@ -52,8 +52,8 @@ pub struct Progress {
     pub delayed: u64,
     failure: Option<io::Error>,
     complained_ms: Option<u64>,
-    /// The thread's last sync failed, as far as we know.
-    sync_failed: bool,
+    /// Why the thread's last sync failed, as far as the log was told.
+    sync_failure: Option<String>,
 }
 
 /// So many bytes were written before it failed.
@@ -74,7 +74,8 @@ impl Aof {
     /// Why clients must be refused writes, if they must.
     pub fn failure(&self) -> Option<String> {
         let failure = self.progress.failure.as_ref().map(reason);
-        failure.or_else(|| self.syncer.failure().as_ref().map(reason))
+        // Nobody is refused before the log says why.
+        failure.or_else(|| self.progress.sync_failure.clone())
     }
 
     /// Whether there is something to do at the end of a turn.
@@ -86,7 +87,7 @@ impl Aof {
     /// Whether something written is not on its way to the disk yet.
     pub fn needs_sync(&self) -> bool {
         let unsynced = self.increment_bytes != self.progress.synced_to;
-        self.file.is_some() && (unsynced || self.progress.sync_failed)
+        self.file.is_some() && (unsynced || self.progress.sync_failure.is_some())
     }
 
     /// Writes what was fed, and syncs.
@@ -135,11 +136,9 @@ impl Aof {
     /// is tried again. But the kernel takes what it could not write for written: only a rewrite
     /// brings it to disk for sure.
     fn heed_syncs(&mut self) {
-        let failure = self.syncer.failure();
-        match (&failure, self.progress.sync_failed) {
-            (Some(error), false) => {
-                log::warn!("Fail to fsync the AOF file: {}", reason(error));
-            }
+        let failure = self.syncer.failure().as_ref().map(reason);
+        match (&failure, self.progress.sync_failure.is_some()) {
+            (Some(reason), false) => log::warn!("Fail to fsync the AOF file: {reason}"),
             (None, true) => {
                 log::info!(
                     "The AOF file can be synced again. It is rewritten to be whole on disk."
@@ -148,7 +147,7 @@ impl Aof {
             }
             _ => {}
         }
-        self.progress.sync_failed = failure.is_some();
+        self.progress.sync_failure = failure;
     }
 
     fn puts_off(&mut self, now_ms: u64) -> bool {
