@@ -114,6 +114,12 @@ impl Among {
             count => db.len().div_ceil(count),
         }
     }
+
+    /// Whether keys are looked for among all: that is cheaper, or the wheel knows of none, which
+    /// happens to a key that shares its bits of the hash with another.
+    fn asks_table(self, db: &Db) -> bool {
+        self.share(db) <= COMMON || db.timers() == 0
+    }
 }
 
 impl Keyspace {
@@ -136,9 +142,12 @@ impl Keyspace {
     fn find_unused(&mut self, among: Among, samples: usize) -> Option<(DbIndex, Found)> {
         for _ in 0..LOOKS {
             for index in (0..self.databases()).map(DbIndex) {
-                match among.share(self.view(index)) {
+                let db = self.view(index);
+                match among.share(db) {
                     0 => {}
-                    share if share <= COMMON => self.sample_table(index, among, samples * share),
+                    share if among.asks_table(db) => {
+                        self.sample_table(index, among, samples.saturating_mul(share));
+                    }
                     _ => self.sample_wheel(index, samples),
                 }
             }
@@ -211,7 +220,7 @@ impl Keyspace {
             }
             for _ in 0..LOOKS {
                 let random = self.rng.next_u64();
-                let found = match among.share(self.view(index)) <= COMMON {
+                let found = match among.asks_table(self.view(index)) {
                     true => self.find_picked(index, among),
                     false => self.db(index).any_volatile(random, false),
                 };
@@ -242,17 +251,23 @@ impl Keyspace {
         for _ in 0..LOOKS {
             let volatile = self.iter().filter(|(_, db)| db.volatile() > 0);
             let (index, _) = volatile.min_by_key(|(_, db)| db.first_volatile_ms())?;
-            let Keyspace {
-                dbs, shared, rng, ..
-            } = self;
-            let db = &mut dbs[index.0 as usize];
-            let mut db = DbMut { index, db, shared };
-            let count = samples * CHEAP;
-            if let Some(found) = db.nearest_volatile(count, || rng.next_u64()) {
+            let found = match self.view(index).timers() {
+                0 => self.find_picked(index, Among::Volatile),
+                _ => self.find_by_wheel(index, samples * CHEAP),
+            };
+            if let Some(found) = found {
                 return Some((index, found));
             }
         }
         None
+    }
+
+    fn find_by_wheel(&mut self, index: DbIndex, count: usize) -> Option<Found> {
+        let Keyspace {
+            dbs, shared, rng, ..
+        } = self;
+        let db = &mut dbs[index.0 as usize];
+        DbMut { index, db, shared }.nearest_volatile(count, || rng.next_u64())
     }
 }
 
@@ -363,6 +378,19 @@ mod tests {
             assert_eq!(ks.len(), 1_000 + 100, "{first:?}");
             assert!((0..200).all(|n| holds(&ks, n / 2 % 2, n)), "{first:?}");
             assert!(ks.iter().all(|(_, db)| db.volatile() == 0));
+        }
+    }
+
+    #[test]
+    fn a_key_that_the_wheel_has_lost_is_found_all_the_same() {
+        for first in [First::Unused, First::Any, First::Nearest] {
+            let mut ks = keyspace();
+            (0..200).for_each(|n| add(&mut ks, 0, n, (n == 77).then_some(START_MS + 500)));
+            ks.dbs[0].wheel = None;
+            let tries = 0..10_000;
+            let evicted = tries.map(|_| ks.evict(Among::Volatile, first, 5, false));
+            let done = evicted.into_iter().any(|evicted| evicted == Evicted::NoKey);
+            assert!(done && ks.len() == 199, "{first:?}");
         }
     }
 
