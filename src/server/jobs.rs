@@ -145,6 +145,7 @@ impl Server {
         if self.is_lost() {
             return Err(NotStarted);
         }
+        self.persist.aof.offset = self.replication.history.offset;
         if self.persist.aof.begin_increment().is_err() {
             self.persist.aof.rewrites.last_failed = true;
             return Err(NotStarted);
@@ -387,9 +388,11 @@ impl Server {
         };
     }
 
-    /// Whether the log is written to, which everything that changes data depends on.
+    /// Whether anybody is told of changes: the log, or replicas. Those of a replica get what its own
+    /// primary sends, and nothing else.
     pub fn refresh_log_interest(&mut self) {
-        let on = self.persist.aof.is_on() && self.persist.loading.is_none();
+        let streams = self.replication.backlog.is_some() && !self.replication.is_replica();
+        let on = (self.persist.aof.is_on() || streams) && self.persist.loading.is_none();
         self.effects.interest.set(Interest::PROPAGATE, on);
         self.refresh_interest();
     }
@@ -448,6 +451,7 @@ impl Server {
         }
         if !wanted {
             self.flush_aof(true);
+            self.persist.aof.offset = self.replication.history.offset;
             self.persist.aof.switch_off();
             self.kill_child(Purpose::Rewrite);
             self.refresh_log_interest();

@@ -47,6 +47,7 @@ use crate::multi::WatchIndex;
 use crate::observe::Observe;
 use crate::persist::Persist;
 use crate::pubsub::PubSub;
+use crate::replication::Replication;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::script::Script;
 use crate::sys::clock::Clock;
@@ -97,6 +98,7 @@ pub struct Server {
     pub pubsub: PubSub,
     pub tracking: Tracking,
     pub persist: Persist,
+    pub replication: Replication,
     pub eviction: Eviction,
 }
 
@@ -104,8 +106,6 @@ pub struct Server {
 #[derive(Default)]
 pub struct Life {
     pub run_id: String,
-    /// Names our history of changes to replicas.
-    pub replid: String,
     pub started_ms: i64,
     /// The cycle counter at the end of the last command: the start of the next.
     pub stamp: u64,
@@ -177,7 +177,6 @@ impl Server {
             rng,
             life: Life {
                 run_id,
-                replid,
                 started_ms: now_ms,
                 ..Life::default()
             },
@@ -186,6 +185,7 @@ impl Server {
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             persist: Persist::default(),
+            replication: Replication::new(replid),
             eviction: Eviction::default(),
             config,
         };

@@ -47,6 +47,17 @@ impl ReplyMode {
     }
 }
 
+/// What the other end of a connection is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Peer {
+    #[default]
+    Client,
+    /// It follows us (`replication::replicas`).
+    Replica,
+    /// We follow it (`replication::primary`).
+    Primary,
+}
+
 /// How a connection is to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Ending {
@@ -124,6 +135,7 @@ pub struct Session {
     pub no_evict: bool,
     pub no_touch: bool,
     pub monitor: bool,
+    pub peer: Peer,
     /// Held back until a pause ends.
     pub paused: bool,
     /// Its answer waits until the helper thread has freed what it flushed (`server::freeing`).
@@ -179,6 +191,7 @@ impl Session {
             no_evict: false,
             no_touch: false,
             monitor: false,
+            peer: Peer::Client,
             paused: false,
             flushing: false,
             special: Special::default(),

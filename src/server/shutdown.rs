@@ -87,6 +87,7 @@ impl Server {
                 log::warn!("Fail to fsync the AOF file: {reason}.");
             }
         }
+        self.persist.aof.offset = self.replication.history.offset;
         self.persist.aof.note_end();
         let by_points = !self.config.save.is_empty() && !flags.nosave;
         if !by_points && !flags.save {

@@ -124,7 +124,8 @@ pub(super) fn change_repl_id(
     reply: &mut Reply,
 ) -> CmdResult {
     log::info!("Changing replication IDs after receiving change-repl-id");
-    server.life.replid = String::from_utf8_lossy(&server.rng.hex40()).into_owned();
+    let id = String::from_utf8_lossy(&server.rng.hex40()).into_owned();
+    server.replication.history.restart(id);
     reply.ok()
 }
 

@@ -33,9 +33,9 @@ pub fn replication(server: &Server, text: &mut Text) {
     text.line("role", "master");
     text.line("connected_slaves", 0);
     text.line("master_failover_state", "no-failover");
-    text.line("master_replid", &server.life.replid);
+    text.line("master_replid", &server.replication.history.id);
     text.line("master_replid2", "0".repeat(40));
-    text.line("master_repl_offset", server.persist.aof.offset);
+    text.line("master_repl_offset", server.replication.history.offset);
     text.line("second_repl_offset", -1);
     text.line("repl_backlog_active", 0);
     text.line("repl_backlog_size", server.config.repl_backlog_size);
