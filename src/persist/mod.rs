@@ -34,6 +34,10 @@ pub struct Persist {
     pub opens_log: bool,
     /// What the last load brought.
     pub loaded: load::Tally,
+    /// What it said of replication.
+    pub loaded_position: load::Position,
+    /// Bytes behind its end.
+    pub left_over: usize,
 }
 
 /// The text of a system error as Redis logs it.

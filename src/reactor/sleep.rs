@@ -3,7 +3,7 @@
 use super::Reactor;
 use crate::server::Server;
 use crate::server::clients::Client;
-use crate::server::session::Ending;
+use crate::server::session::{Ending, Peer};
 use std::io;
 
 /// Bytes written to one client per turn, so that a huge answer does not starve the others.
@@ -128,6 +128,9 @@ impl Server {
 
     /// Lets go of a client that is closed.
     fn forget(&mut self, mut client: Client) {
+        if client.session.peer == Peer::Primary {
+            self.lose_primary(&client.session);
+        }
         self.stop_waiting(&mut client.session);
         self.end_transaction(&mut client.session);
         self.stop_tracking(&mut client.session);

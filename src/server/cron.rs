@@ -1,7 +1,7 @@
 //! What happens by itself: timers, and the jobs that run every 1000/hz milliseconds.
 
 use super::Server;
-use super::session::{ClientId, Ending};
+use super::session::{ClientId, Ending, Peer};
 use crate::keyspace::DbIndex;
 use crate::keyspace::expiry::Slice;
 use crate::sys::{clock, memory};
@@ -29,6 +29,8 @@ pub enum Timer {
     PauseEnd,
     /// What was flushed may be freed by now.
     Freed,
+    /// A replica looks after its link; only its latest round counts.
+    Follow(u64),
     /// A client exceeded the soft limit of its output a while ago.
     SlowReader(ClientId),
 }
@@ -113,6 +115,7 @@ impl Server {
             Timer::WaitOver(id) => self.check_wait(id),
             Timer::PauseEnd => self.end_pause_if_due(),
             Timer::Freed => self.answer_flushes(),
+            Timer::Follow(round) => self.tick_follow(round),
             Timer::SlowReader(id) => self.check_slow_reader(id),
         }
     }
@@ -177,6 +180,11 @@ impl Server {
         self.limit_tracking();
         self.tend_persistence();
         self.tend_sessions();
+        if !self.keyspace.shared.own_deadlines.is_empty() {
+            self.keyspace.set_now_ms(self.clock.now_ms());
+            self.keyspace.expire_own();
+            self.settle_alone();
+        }
         if let Some(signal) = self.life.asked_to_stop.take() {
             self.stop_by_signal(signal);
         }
@@ -219,7 +227,10 @@ impl Server {
         if limit_ms == 0 {
             return;
         }
-        // Who waits for a key is not idle.
+        // Who waits for a key is not idle, nor who has nothing to say.
+        if client.session.peer != Peer::Client {
+            return;
+        }
         if client.session.parked.is_some() {
             client.session.last_active_ms = self.clock.mono_ms();
         }

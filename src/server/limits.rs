@@ -6,7 +6,7 @@
 use super::Server;
 use super::clients::Client;
 use super::cron::Timer;
-use super::session::{ClientId, Ending, Session, Special};
+use super::session::{ClientId, Ending, Peer, Session, Special};
 use crate::config::OutputLimit;
 
 /// What somebody who has not authenticated may have waiting, in bytes: answers to strangers are
@@ -174,7 +174,10 @@ impl Server {
         let mut candidates: Vec<(usize, usize)> = self
             .clients
             .iter()
-            .filter(|(_, client)| !client.session.no_evict && client.session.ending == Ending::No)
+            .filter(|(_, client)| {
+                let session = &client.session;
+                session.peer == Peer::Client && !session.no_evict && session.ending == Ending::No
+            })
             .map(|(slot, client)| (client.counted_bytes, slot))
             .collect();
         candidates.sort_unstable();

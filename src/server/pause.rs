@@ -72,7 +72,7 @@ impl Server {
         }
         pause.end_ms = pause.end_ms.max(end_ms);
         self.gates.set(Gates::PAUSED, true);
-        self.keyspace.shared.hold_expired = true;
+        self.refresh_expiry_hold();
         self.arm_pause_end();
     }
 
@@ -98,7 +98,8 @@ impl Server {
         self.pause.held = Held::Nothing;
         self.pause.end_ms = 0;
         self.gates.set(Gates::PAUSED, false);
-        self.keyspace.shared.hold_expired = false;
+        self.refresh_expiry_hold();
+        self.wake_primary();
         for id in std::mem::take(&mut self.pause.waiting) {
             let slot = self.clients.slot_of(id);
             if let Some(client) = slot.and_then(|slot| self.clients.get_mut(slot)) {

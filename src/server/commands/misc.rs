@@ -2,6 +2,7 @@
 
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
+use crate::server::follow::report;
 use crate::server::session::Session;
 use crate::server::{Server, ServerCommand};
 
@@ -53,7 +54,10 @@ fn time(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
 }
 
 /// ROLE: that of a primary without replicas.
-fn role(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+fn role(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if server.replication.is_replica() {
+        return report::role_of_replica(server, reply);
+    }
     reply.array(3)?;
     reply.bulk(b"master")?;
     reply.int(0)?;

@@ -16,6 +16,7 @@ pub mod modules;
 pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
+pub mod replicaof;
 pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
@@ -43,6 +44,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     monitor::TABLE,
     pubsub::TABLE,
     persistence::TABLE,
+    replicaof::TABLE,
     scripting::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,

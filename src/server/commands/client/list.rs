@@ -6,7 +6,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::clients::Client;
-use crate::server::session::{Ending, Session, Special};
+use crate::server::session::{Ending, Peer, Session, Special};
 use std::fmt::Write;
 
 /// CLIENT INFO.
@@ -123,6 +123,7 @@ fn flags(server: &Server, s: &Session) -> String {
     let tracker = server.tracking.get(s.id.0);
     let letters = [
         (s.monitor, 'O'),
+        (s.peer == Peer::Primary, 'M'),
         (s.special.has(Special::SUBSCRIBER), 'P'),
         (s.multi.is_some(), 'x'),
         (s.is_held(), 'b'),

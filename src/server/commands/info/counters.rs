@@ -99,7 +99,6 @@ fn keys(server: &Server, text: &mut Text) {
     text.line("migrate_cached_sockets", server.life.peers.len());
     text.lines(
         &[
-            "slave_expires_tracked_keys",
             "active_defrag_hits",
             "active_defrag_misses",
             "active_defrag_key_hits",
