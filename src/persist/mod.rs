@@ -36,6 +36,8 @@ pub struct Persist {
     pub loaded: load::Tally,
     /// What it said of replication.
     pub loaded_position: load::Position,
+    /// Overdue keys that it had.
+    pub dropped: Vec<(crate::keyspace::DbIndex, Vec<u8>)>,
     /// Bytes behind its end.
     pub left_over: usize,
 }

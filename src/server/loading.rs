@@ -121,7 +121,9 @@ impl Server {
 
     fn start_loading(&mut self, parts: Vec<Part>, keep_expired: bool) {
         let rules = Rules {
-            keep_expired,
+            // The primary of a replica tells when they go.
+            keep_expired: keep_expired || self.replication.is_replica(),
+            note_dropped: true,
             ..self.rules()
         };
         let now_s = self.clock.now_s();
@@ -289,6 +291,7 @@ impl Server {
         self.persist.loaded = loading.tally;
         self.persist.left_over = loading.left_over;
         self.persist.loaded_position = loading.position;
+        self.persist.dropped = loading.dropped;
         self.life.loader = None;
         self.gates.set(Gates::LOADING, false);
         signal::set_loading(false);
@@ -307,6 +310,7 @@ impl Server {
             self.persist.aof = aof;
             opened?;
         } else {
+            self.go_on_with_history();
             // It may have been switched on meanwhile: then it begins with what was loaded.
             self.apply_append_only()?;
         }

@@ -122,7 +122,14 @@ impl Server {
             answers.clear();
             let argv = incoming.argv();
             let mut reply = Reply::new(&mut answers, Resp::V2);
-            self.execute(&mut client.session, argv, Tag::default(), &mut reply);
+            if argv.at(0).eq_ignore_ascii_case(b"replconf")
+                && argv.at(1).eq_ignore_ascii_case(b"getack")
+            {
+                self.asks_for_ack(&client.session);
+                client.session.commands_run += 1;
+            } else {
+                self.execute(&mut client.session, argv, Tag::default(), &mut reply);
+            }
             let Some(primary) = &mut self.replication.primary else {
                 break;
             };

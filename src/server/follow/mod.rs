@@ -22,9 +22,16 @@ use super::cron::Timer;
 use super::session::{ClientId, Ending, Peer, Session};
 use super::unblock::Over;
 use crate::logging;
+use crate::replication::NO_ID;
 use crate::replication::backlog::Backlog;
 use crate::replication::primary::{Primary, Stage};
+use crate::resp::request::OwnedArgv;
 use crate::sys::clock;
+
+/// We ask a primary for the rest of what we have, though we never followed it.
+const SYNTHESIZED: &str = "Before turning into a replica, using my own master parameters to \
+    synthesize a cached master: I may be able to synchronize with the new master with just a partial \
+    transfer.";
 
 /// How often a replica looks after its link, in milliseconds.
 const TICK_MS: u64 = 1_000;
@@ -36,18 +43,17 @@ impl Server {
         let was_primary = before.is_none();
         let mut primary = Primary::new(host, port, clock::mono_us());
         if let Some(mut before) = before {
+            // In between it follows nobody.
+            logging::set_role(b'M');
             self.leave_primary(&mut before);
             primary.is_cached = before.is_cached;
             primary.db = before.db;
             primary.down_since_s = before.down_since_s;
         }
         self.let_go_of_the_blocked();
+        logging::set_role(b'S');
         if was_primary {
-            log::info!(
-                "Before turning into a replica, using my own master parameters to synthesize a \
-                 cached master: I may be able to synchronize with the new master with just a \
-                 partial transfer."
-            );
+            log::info!("{SYNTHESIZED}");
             primary.is_cached = true;
         }
         self.begin_following(primary);
@@ -66,6 +72,40 @@ impl Server {
     pub(in crate::server) fn begin_to_follow(&mut self) {
         if self.replication.is_replica() {
             self.connect_anew("Connecting to MASTER", "");
+        }
+    }
+
+    /// The snapshot of the start says where in which history it was taken: a replica can ask for the
+    /// rest, and a primary can be asked for it.
+    pub(in crate::server) fn go_on_with_history(&mut self) {
+        let position = std::mem::take(&mut self.persist.loaded_position);
+        let dropped = std::mem::take(&mut self.persist.dropped);
+        let (Some(id), Some(offset), Some(db)) = (position.id, position.offset, position.db) else {
+            return;
+        };
+        let (Ok(offset), Ok(db)) = (u64::try_from(offset), u32::try_from(db)) else {
+            return;
+        };
+        let id = String::from_utf8_lossy(&id).into_owned();
+        if id.len() != NO_ID.len() {
+            return;
+        }
+        let history = &mut self.replication.history;
+        if let Some(primary) = &mut self.replication.primary {
+            history.id = id;
+            history.offset = offset;
+            primary.is_cached = true;
+            primary.db = db;
+            log::info!("{SYNTHESIZED}");
+            return;
+        }
+        history.previous = id;
+        history.second_offset = offset as i64 + 1;
+        history.offset += offset;
+        self.keep_backlog();
+        for (db, key) in dropped {
+            let argv: OwnedArgv = [b"DEL".as_slice(), &key].into_iter().collect();
+            self.replication.feed(Some(db.0), &argv.as_argv());
         }
     }
 

@@ -6,7 +6,7 @@ use crate::replication::primary::Stage;
 use crate::server::commands::info::Text;
 
 /// The lines of INFO replication between the role and what a primary has, too.
-pub fn replica_lines(server: &Server, text: &mut Text) {
+pub(in crate::server) fn replica_lines(server: &Server, text: &mut Text) {
     let Some(primary) = &server.replication.primary else {
         return;
     };
