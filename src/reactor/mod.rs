@@ -67,7 +67,7 @@ impl Reactor {
         let mut intake = self.intake.take().expect("it is here between turns");
         let writing = !server.clients.writing.is_empty();
         let loading = server.persist.loading.is_some();
-        let pressed = loading || server.eviction.goes_on;
+        let pressed = loading || server.eviction.goes_on || server.replication.replicas.goes_on;
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();
         let sleep_ms = if busy { 0 } else { server.sleep_ms() };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));

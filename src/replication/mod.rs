@@ -86,6 +86,8 @@ pub struct Replication {
     pub primary: Option<Box<Primary>>,
     /// The database that the stream has selected.
     pub selected: Option<u32>,
+    /// Looks at the replicas so far, one a second.
+    pub looks: u64,
     /// A command as it goes into the stream.
     scratch: Vec<u8>,
 }
@@ -98,6 +100,7 @@ impl Replication {
             replicas: Replicas::default(),
             primary: None,
             selected: None,
+            looks: 0,
             scratch: Vec::new(),
         }
     }

@@ -60,6 +60,8 @@ impl Server {
                 }
             }
             Apply::NotifyEvents => self.refresh_interest(),
+            Apply::ReplBacklog => self.resize_backlog(),
+            Apply::GoodReplicas => self.refresh_good_replicas(),
             Apply::Observe => {
                 let c = &self.config;
                 self.observe.configure(
@@ -75,8 +77,6 @@ impl Server {
             Apply::TlsPort
             | Apply::Tls
             | Apply::Acl
-            | Apply::ReplBacklog
-            | Apply::GoodReplicas
             | Apply::Replication
             | Apply::Cluster
             | Apply::Locale

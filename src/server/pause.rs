@@ -7,7 +7,7 @@
 use super::Server;
 use super::admit::Gates;
 use super::cron::Timer;
-use super::session::{ClientId, Session};
+use super::session::{ClientId, Peer, Session};
 use crate::command::spec::{Flags, MAY_REPLICATE, WRITE};
 
 /// What is held back.
@@ -42,8 +42,8 @@ impl Pause {
 
     /// Whether this command of this client has to wait.
     pub fn holds(&self, session: &Session, flags: Flags) -> bool {
-        // A monitor is to see that nothing happens.
-        if session.monitor {
+        // A monitor is to see that nothing happens, and a replica to tell how far it is.
+        if session.monitor || session.peer == Peer::Replica {
             return false;
         }
         match self.held {

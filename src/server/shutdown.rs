@@ -59,9 +59,9 @@ impl Server {
     fn save_before_the_end(&mut self, flags: ShutdownFlags) -> Result<(), Refused> {
         self.kill_sessions();
         let child = self.persist.child.as_ref().map(|job| job.purpose);
-        if child == Some(Purpose::Snapshot) {
+        if let Some(purpose) = child.filter(|purpose| purpose.is_snapshot()) {
             log::warn!("There is a child saving an .rdb. Killing it!");
-            self.kill_child(Purpose::Snapshot);
+            self.kill_child(purpose);
         }
         // Half the data must not replace what is on disk.
         if self.persist.loading.is_some() {

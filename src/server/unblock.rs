@@ -14,7 +14,7 @@ use super::clients::{Client, Clients};
 use super::cron::Timer;
 use super::session::{ClientId, Ending, ReplyMode, Session};
 use crate::blocking::Ready;
-use crate::command::blocking::Wait;
+use crate::command::blocking::{Nothing, Wait};
 use crate::command::effects::Sweep;
 use crate::command::{Args, CmdError, Reply};
 use crate::keyspace::DbIndex;
@@ -200,6 +200,8 @@ impl Server {
             if over == Over::Unblocked {
                 let error = CmdError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
                 server.reply_error(&error, reply);
+            } else if parked.wait.nothing == Nothing::Again {
+                return server.answer_late(session, &parked, reply);
             } else {
                 let _ = reply.null_array();
             }
@@ -210,6 +212,23 @@ impl Server {
             session.commands_run += 1;
         });
         true
+    }
+
+    /// A command that waited for acknowledgements answers with what there is.
+    fn answer_late(&mut self, session: &mut Session, parked: &Parked, reply: &mut Reply) {
+        let denied = std::mem::replace(&mut session.deny_blocking, true);
+        session.resumed = Some(None);
+        self.execute(session, parked.argv.as_argv(), Tag::default(), reply);
+        session.resumed = None;
+        session.deny_blocking = denied;
+    }
+
+    /// Whether a client waits for acknowledgements.
+    pub(super) fn waits_for_acks(&self, id: ClientId) -> bool {
+        let slot = self.clients.slot_of(id);
+        let client = slot.and_then(|slot| self.clients.get(slot));
+        let parked = client.and_then(|client| client.session.parked.as_ref());
+        parked.is_some_and(|parked| parked.wait.nothing == Nothing::Again)
     }
 
     /// Takes a parked client out of its queues and lets `act` answer it. Unless it is parked again

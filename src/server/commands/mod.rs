@@ -16,6 +16,7 @@ pub mod modules;
 pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
+pub mod replication;
 pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
@@ -42,6 +43,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     modules::TABLE,
     monitor::TABLE,
     pubsub::TABLE,
+    replication::TABLE,
     persistence::TABLE,
     scripting::TABLE,
     shutdown::TABLE,

@@ -15,7 +15,7 @@ use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
 use crate::server::clients::Client;
-use crate::server::session::{ClientId, Ending, Session, Special, Wire};
+use crate::server::session::{ClientId, Ending, Peer, Session, Special, Wire};
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {
@@ -375,9 +375,11 @@ struct Seen<'a> {
 impl Seen<'_> {
     /// `normal`, `pubsub`, `replica` or `master`.
     fn kind(&self) -> Kind {
-        match self.session.special.has(Special::SUBSCRIBER) {
-            true => Kind::PubSub,
-            false => Kind::Normal,
+        match self.session.peer {
+            Peer::Primary => Kind::Primary,
+            Peer::Replica => Kind::Replica,
+            Peer::Client if self.session.special.has(Special::SUBSCRIBER) => Kind::PubSub,
+            Peer::Client => Kind::Normal,
         }
     }
 }

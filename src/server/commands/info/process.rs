@@ -126,18 +126,18 @@ pub fn memory(server: &Server, text: &mut Text) {
     ratio(text, "mem_fragmentation", rss, used);
     let uncounted = server.uncounted_memory();
     text.line("mem_not_counted_for_evict", uncounted);
-    text.lines(
-        &[
-            "mem_replication_backlog",
-            "mem_total_replication_buffers",
-            "mem_replica_full_sync_buffer",
-            "mem_clients_slaves",
-        ],
-        0,
-    );
+    let stream = server.stream_memory();
+    text.line("mem_replication_backlog", stream.backlog);
+    text.line("mem_total_replication_buffers", stream.all);
+    text.line("mem_replica_full_sync_buffer", 0);
+    text.line("mem_clients_slaves", stream.replicas);
     text.line("mem_clients_normal", clients);
     text.line("mem_cluster_links", 0);
-    text.line("mem_aof_buffer", uncounted);
+    let log = match server.persist.aof.is_on() {
+        true => server.persist.aof.buffer_bytes(),
+        false => 0,
+    };
+    text.line("mem_aof_buffer", log);
     text.line("mem_allocator", version::ALLOCATOR);
     text.line("mem_overhead_db_hashtable_rehashing", 0);
     text.line("active_defrag_running", 0);
