@@ -62,6 +62,8 @@ pub struct Blocking {
     pub until_freed: Vec<u64>,
     /// Clients that wait for replicas or the log.
     pub until_acked: Vec<u64>,
+    /// Clients that wait for the end of the server.
+    pub until_stopped: Vec<u64>,
     /// Waiting clients whose time is limited.
     pub timed: usize,
     /// Keys are being served: what becomes ready meanwhile is served after them.

@@ -25,6 +25,10 @@ impl Reactor {
         self.server.serve_acked();
         self.server.write_all();
         self.server.send_stream();
+        // Who follows gets the last words, as far as the sockets take them.
+        while self.server.life.exit.is_some() && self.server.replication.replicas.goes_on {
+            self.server.send_stream();
+        }
         self.server.evict_clients();
         if !self.server.clients.closing.is_empty() {
             self.reap();

@@ -189,6 +189,7 @@ impl Server {
         if let Some(signal) = self.life.asked_to_stop.take() {
             self.stop_by_signal(signal);
         }
+        self.stop_if_due();
         if !self.life.peers.is_empty() {
             self.life.peers.expire(now_ms);
         }

@@ -128,6 +128,8 @@ pub struct Life {
     pub loader_answer: Vec<u8>,
     /// A signal asked for the end, and cron has not seen to it yet.
     pub asked_to_stop: Option<Signal>,
+    /// It stops when replicas have caught up.
+    pub stopping: Option<shutdown::Stopping>,
     /// A pause before the log is written, for tests (DEBUG AOF-FLUSH-SLEEP).
     pub flush_sleep_us: u64,
     /// Connections that MIGRATE keeps.

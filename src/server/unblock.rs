@@ -193,7 +193,10 @@ impl Server {
         let slot = self.clients.slot_of(id);
         let client = slot.and_then(|slot| self.clients.get(slot));
         let parked = client.and_then(|client| client.session.parked.as_ref());
-        if parked.is_none_or(|parked| parked.ticket.is_none()) {
+        let is_bound = |parked: &Box<Parked>| {
+            parked.ticket.is_none() || parked.wait.nothing == Nothing::Never
+        };
+        if parked.is_none_or(is_bound) {
             return false;
         }
         self.with_parked(id, |server, session, parked, reply| {
@@ -212,6 +215,18 @@ impl Server {
             session.commands_run += 1;
         });
         true
+    }
+
+    /// Ends a client's wait with an error.
+    pub(super) fn refuse_waiting(&mut self, id: ClientId, text: &'static str) {
+        self.with_parked(id, |server, session, parked, reply| {
+            server.reply_error(&CmdError::Fixed(text), reply);
+            let stats = &mut server.table[parked.number].stats;
+            stats.calls += 1;
+            stats.failed += 1;
+            server.stats.commands += 1;
+            session.commands_run += 1;
+        });
     }
 
     /// A command that waited for acknowledgements answers with what there is.

@@ -31,6 +31,10 @@ pub fn server(server: &Server, text: &mut Text) {
     text.line("run_id", &life.run_id);
     text.line("tcp_port", config.port);
     text.line("server_time_usec", clock::unix_us());
+    if let Some(stopping) = &server.life.stopping {
+        let left_ms = stopping.until_ms.saturating_sub(server.clock.mono_ms());
+        text.line("shutdown_in_milliseconds", left_ms);
+    }
     text.line("uptime_in_seconds", uptime_s);
     text.line("uptime_in_days", uptime_s / DAY_S);
     text.line("hz", config.hz);
