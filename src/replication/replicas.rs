@@ -65,6 +65,8 @@ pub struct Replica {
     /// It got its snapshot through its socket, and the stream only when it says that it is through
     /// with it: so it need not look for the end of the one in the other.
     pub awaits_ack: bool,
+    /// It said so before we knew that the child is done.
+    pub acked_early: bool,
     /// It came with SYNC: it gets no `+FULLRESYNC`, and never tells how far it is.
     pub is_plain: bool,
     /// The socket takes nothing for now.

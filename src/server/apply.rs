@@ -21,6 +21,7 @@ impl Server {
             Apply::Observe,
             Apply::RequirePass,
             Apply::NotifyEvents,
+            Apply::GoodReplicas,
         ] {
             // None of these can fail.
             let _ = self.apply(apply);

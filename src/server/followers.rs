@@ -153,6 +153,7 @@ impl Server {
         let Some(replica) = self.replication.replicas.get_mut(id.0) else {
             return;
         };
+        replica.acked_early |= replica.waits_for_child(true);
         if replica.is_online() {
             // It is through with its snapshot, and so its socket is free for the stream.
             replica.awaits_ack = false;

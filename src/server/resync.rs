@@ -56,6 +56,7 @@ impl Server {
             stage,
             next,
             awaits_ack: false,
+            acked_early: false,
             is_plain: plain,
             is_blocked: false,
             acked: 0,
@@ -431,7 +432,8 @@ impl Server {
                  REPLCONF ACK from replica to enable streaming",
                 replica.name
             );
-            self.replication.replicas.list[index].awaits_ack = true;
+            let replica = &mut self.replication.replicas.list[index];
+            replica.awaits_ack = !replica.acked_early;
             self.put_online(index);
         }
     }

@@ -193,9 +193,8 @@ impl Server {
         let slot = self.clients.slot_of(id);
         let client = slot.and_then(|slot| self.clients.get(slot));
         let parked = client.and_then(|client| client.session.parked.as_ref());
-        let is_bound = |parked: &Box<Parked>| {
-            parked.ticket.is_none() || parked.wait.nothing == Nothing::Never
-        };
+        let is_bound =
+            |parked: &Box<Parked>| parked.ticket.is_none() || parked.wait.nothing == Nothing::Never;
         if parked.is_none_or(is_bound) {
             return false;
         }
