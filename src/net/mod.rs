@@ -130,6 +130,19 @@ impl Link {
         }
     }
 
+    /// Ends the connection, whoever else holds it.
+    pub fn shut_down(&self) {
+        socket::shut_down(self.fd());
+    }
+
+    /// Has small pieces sent together, later, or each at once.
+    pub fn delay_small(&self, on: bool) {
+        if let Link::Tcp(stream) = self {
+            // A peer that is gone already makes this fail; the first read will tell.
+            let _ = stream.set_nodelay(!on);
+        }
+    }
+
     /// (address of the peer, our address), as CLIENT LIST prints them.
     pub fn addresses(&self) -> (String, String) {
         match self {

@@ -320,7 +320,10 @@ impl Loading {
             }
         };
         let mut start = Vec::with_capacity(HEADER_BYTES);
-        let begun = file.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut start);
+        let begun = file
+            .by_ref()
+            .take(HEADER_BYTES as u64)
+            .read_to_end(&mut start);
         if let Err(error) = begun {
             let reason = reason(&error);
             match part.role {
@@ -494,7 +497,9 @@ impl Loading {
             }
             let record = match records.advance() {
                 Ok(record) => record,
-                Err(Error::Truncated) if records.reader.is_starved() => return self.starve(records),
+                Err(Error::Truncated) if records.reader.is_starved() => {
+                    return self.starve(records);
+                }
                 Err(error) => return self.refuse(&error, records.reader.offset(), None),
             };
             let is_key = matches!(record, Record::Key(_));

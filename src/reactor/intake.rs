@@ -11,7 +11,7 @@ use crate::net::Link;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::scripts::Attendant;
-use crate::server::session::Session;
+use crate::server::session::{Peer, Session};
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
 use mio::{Events, Poll, Token};
@@ -251,6 +251,13 @@ fn take_news(server: &mut Server, news: News, ready: &mut Vec<usize>) -> bool {
             ready.push(news.slot);
         }
     }
+    if news.writable && client.session.peer == Peer::Replica {
+        let id = client.session.id;
+        server.unblock_replica(id);
+    }
+    let Some(client) = server.clients.get_mut(news.slot) else {
+        return false;
+    };
     if news.writable && client.output.pending() > 0 && !client.is_writing {
         client.is_writing = true;
         server.clients.writing.push(news.slot);

@@ -68,8 +68,10 @@ impl Reactor {
         let writing = !server.clients.writing.is_empty();
         intake.watch_primary(server);
         let loading = server.persist.loading.is_some();
-        let pressed =
-            server.can_go_on_loading() || server.can_hear_primary() || server.eviction.goes_on;
+        let pressed = server.can_go_on_loading()
+            || server.can_hear_primary()
+            || server.eviction.goes_on
+            || server.replication.replicas.goes_on;
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();
         let sleep_ms = if busy { 0 } else { server.sleep_ms() };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));

@@ -10,8 +10,8 @@
 //!           applied     ^ from here on nothing counts before EXEC has run
 //! ```
 
-use crate::resp::request::{Argv, Range};
 use crate::algo::number::parse_i64;
+use crate::resp::request::{Argv, Range};
 
 /// The longest line of a request.
 const LINE_MAX: usize = 64 << 10;

@@ -88,6 +88,8 @@ pub struct Replication {
     pub primary: Option<Box<Primary>>,
     /// The database that the stream has selected.
     pub selected: Option<u32>,
+    /// Looks at the replicas so far, one a second.
+    pub looks: u64,
     /// A command as it goes into the stream.
     scratch: Vec<u8>,
 }
@@ -100,6 +102,7 @@ impl Replication {
             replicas: Replicas::default(),
             primary: None,
             selected: None,
+            looks: 0,
             scratch: Vec::new(),
         }
     }

@@ -166,7 +166,13 @@ mod tests {
         assert_eq!(parse_line(&marked), Ok(Some(End::Mark([b'a'; 40]))));
         let refused = NoSnapshot::Refused(b"ERR no".to_vec());
         assert_eq!(parse_line(b"-ERR no"), Err(refused));
-        for strange in ["$EOF:short", "$", "$-1", "hello", "$99999999999999999999999"] {
+        for strange in [
+            "$EOF:short",
+            "$",
+            "$-1",
+            "hello",
+            "$99999999999999999999999",
+        ] {
             let error = NoSnapshot::Strange(strange.into());
             assert_eq!(parse_line(strange.as_bytes()), Err(error));
         }

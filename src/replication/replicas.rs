@@ -11,14 +11,41 @@ use std::fs::File;
 pub enum Stage {
     /// No child works on its snapshot yet.
     WaitStart,
-    /// A child writes its snapshot to a file, or to its socket.
-    WaitEnd,
+    /// A child writes its snapshot to a file, or straight to its socket.
+    WaitEnd { through_socket: bool },
     /// It gets the file: how much it has, and of how much.
     SendFile { file: File, sent: u64, len: u64 },
-    /// It got its snapshot through its socket; it tells when it is through with it.
-    Loads,
     /// It gets the stream.
     Online,
+}
+
+/// What a replica said of itself with REPLCONF, before it asked for anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Where it listens (0 and empty for unknown).
+    pub port: u16,
+    pub ip: String,
+    /// It knows the end of a snapshot by a mark, and needs no length.
+    pub reads_marked: bool,
+    /// It understands `+CONTINUE` with an id.
+    pub takes_id: bool,
+    /// It wants only the snapshot (`redis-cli --rdb`), not the stream.
+    pub only_snapshot: bool,
+    pub wants: Wants,
+}
+
+/// What of the data is to be in the snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    pub no_keys: bool,
+    pub no_functions: bool,
+}
+
+impl Wants {
+    /// Whether it is not a snapshot of everything.
+    pub fn is_part(self) -> bool {
+        self != Wants::default()
+    }
 }
 
 /// See the head of this file.
@@ -27,32 +54,32 @@ pub struct Replica {
     /// The client's number, and its slot.
     pub client: u64,
     pub slot: usize,
+    pub said: Said,
+    /// As the log calls it.
+    pub name: String,
+    /// The address its connection comes from.
+    pub peer_ip: String,
     pub stage: Stage,
     /// The byte of the stream it gets next.
     pub next: u64,
-    /// The byte it asked for with PSYNC, for messages.
-    pub asked: i64,
-    /// What it said of itself: where it listens (0 and empty for unknown).
-    pub port: u16,
-    pub ip: String,
-    /// It knows the end of a snapshot by a mark, and needs no length.
-    pub reads_marked: bool,
-    /// It understands `+CONTINUE` with an id.
-    pub takes_id: bool,
-    /// It has been sent no `+FULLRESYNC`: it came with SYNC.
+    /// It got its snapshot through its socket, and the stream only when it says that it is through
+    /// with it: so it need not look for the end of the one in the other.
+    pub awaits_ack: bool,
+    /// It said so before we knew that the child is done.
+    pub acked_early: bool,
+    /// It came with SYNC: it gets no `+FULLRESYNC`, and never tells how far it is.
     pub is_plain: bool,
-    /// It wants only the snapshot (`redis-cli --rdb`), not the stream.
-    pub only_snapshot: bool,
-    /// It wants of the snapshot no data, or no functions.
-    pub skips_data: bool,
-    pub skips_functions: bool,
+    /// The socket takes nothing for now.
+    pub is_blocked: bool,
     /// What it has applied, and what is safe in its log.
     pub acked: u64,
     pub logged: u64,
-    /// When it last told that, or came online; monotonic milliseconds.
-    pub heard_ms: u64,
+    /// When it last told that, or came online; unix seconds, as is what follows.
+    pub heard_s: i64,
     /// When it began to wait for a snapshot.
-    pub waits_since_ms: u64,
+    pub asked_s: i64,
+    /// Since when more than the soft limit is waiting for it, in monotonic milliseconds.
+    pub over_soft_limit_ms: Option<u64>,
 }
 
 impl Replica {
@@ -60,18 +87,34 @@ impl Replica {
         matches!(self.stage, Stage::Online)
     }
 
+    pub fn waits_for_start(&self) -> bool {
+        matches!(self.stage, Stage::WaitStart)
+    }
+
+    pub fn waits_for_child(&self, socket: bool) -> bool {
+        matches!(self.stage, Stage::WaitEnd { through_socket } if through_socket == socket)
+    }
+
     /// The word of INFO.
     pub fn state_word(&self) -> &'static str {
         match self.stage {
-            Stage::WaitStart | Stage::WaitEnd => "wait_bgsave",
-            Stage::SendFile { .. } | Stage::Loads => "send_bulk",
+            Stage::WaitStart | Stage::WaitEnd { .. } => "wait_bgsave",
+            Stage::SendFile { .. } => "send_bulk",
             Stage::Online => "online",
         }
     }
 
     /// Whether it needs what is appended to the stream from now on.
     pub fn follows_stream(&self) -> bool {
-        !matches!(self.stage, Stage::WaitStart) && !self.only_snapshot
+        !self.waits_for_start() && !self.said.only_snapshot
+    }
+
+    /// The address it is known by.
+    pub fn ip(&self) -> &str {
+        match self.said.ip.is_empty() {
+            true => &self.peer_ip,
+            false => &self.said.ip,
+        }
     }
 }
 
@@ -79,6 +122,18 @@ impl Replica {
 #[derive(Debug, Default)]
 pub struct Replicas {
     pub list: Vec<Replica>,
+    /// Somebody waits to hear from them how far they are.
+    pub wants_acks: bool,
+    /// There is news for those who wait: an acknowledgement, or somebody came or went.
+    pub has_news: bool,
+    /// Somebody asked for a snapshot that can be begun at the end of the turn.
+    pub starts_now: bool,
+    /// Somebody can be sent more without waiting for a socket.
+    pub goes_on: bool,
+    /// How many are online and were heard from lately, as `min-replicas-max-lag` says.
+    pub good: usize,
+    /// Since when there is none, in unix seconds.
+    pub none_since_s: i64,
 }
 
 impl Replicas {
@@ -106,6 +161,23 @@ impl Replicas {
             .iter()
             .position(|replica| replica.client == client)?;
         Some(self.list.remove(at))
+    }
+
+    /// How many have applied the stream up to a byte, and in how many it is safe in the log.
+    pub fn acked(&self, offset: u64) -> usize {
+        let has = |replica: &&Replica| replica.is_online() && replica.acked >= offset;
+        self.list.iter().filter(has).count()
+    }
+
+    pub fn logged(&self, offset: u64) -> usize {
+        let has = |replica: &&Replica| replica.is_online() && replica.logged >= offset;
+        self.list.iter().filter(has).count()
+    }
+
+    /// How many are online and were heard from within so many seconds.
+    pub fn count_good(&self, now_s: i64, max_lag_s: i64) -> usize {
+        let good = |replica: &&Replica| replica.is_online() && now_s - replica.heard_s <= max_lag_s;
+        self.list.iter().filter(good).count()
     }
 
     /// The first byte of the stream that somebody has yet to get.

@@ -5,7 +5,7 @@
 
 use super::Server;
 use super::evict::Room;
-use super::session::{Ending, Session, Special};
+use super::session::{Ending, Peer, Session, Special};
 use crate::command::error::{SHOWN, shown_part};
 use crate::command::spec::*;
 use crate::command::{CmdError, Reply};
@@ -42,6 +42,8 @@ impl Gates {
     pub const BUSY: u32 = 64;
     /// We follow a primary.
     pub const REPLICA: u32 = 1 << 16;
+    /// Too few replicas are near enough.
+    pub const FEW_REPLICAS: u32 = 128;
     /// What has to be asked before a command.
     const BEFORE: u32 = !Gates::TRACKED;
     /// What has to be done behind a command.
@@ -123,6 +125,11 @@ impl Server {
         }
         if let Some(error) = self.disk_refuses(spec, flags) {
             return Verdict::Refuse(error);
+        }
+        if self.gates.0 & Gates::FEW_REPLICAS != 0 && flags.has(WRITE) {
+            return Verdict::Refuse(CmdError::Fixed(
+                "NOREPLICAS Not enough good replicas to write.",
+            ));
         }
         let is_replica = self.gates.0 & Gates::REPLICA != 0;
         if is_replica && flags.has(WRITE) && self.config.replica_read_only {
@@ -250,11 +257,11 @@ impl Server {
                 .is_some_and(|primary| !primary.is_connected())
     }
 
-    /// A monitor only watches, as a replica does.
+    /// A monitor only watches, and a replica only hears.
     fn only_watches(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
         let data =
             spec.flags.has(WRITE) || spec.flags.has(READONLY) || spec.flags.has(MAY_REPLICATE);
-        (session.monitor && data).then_some(CmdError::Fixed(
+        ((session.monitor || session.peer == Peer::Replica) && data).then_some(CmdError::Fixed(
             "ERR Replica can't interact with the keyspace",
         ))
     }

@@ -21,6 +21,7 @@ impl Server {
             Apply::Observe,
             Apply::RequirePass,
             Apply::NotifyEvents,
+            Apply::GoodReplicas,
         ] {
             // None of these can fail.
             let _ = self.apply(apply);
@@ -61,6 +62,8 @@ impl Server {
             }
             Apply::NotifyEvents => self.refresh_interest(),
             Apply::Replication => self.refresh_gates_of_role(),
+            Apply::ReplBacklog => self.resize_backlog(),
+            Apply::GoodReplicas => self.refresh_good_replicas(),
             Apply::Observe => {
                 let c = &self.config;
                 self.observe.configure(
@@ -76,8 +79,6 @@ impl Server {
             Apply::TlsPort
             | Apply::Tls
             | Apply::Acl
-            | Apply::ReplBacklog
-            | Apply::GoodReplicas
             | Apply::Cluster
             | Apply::Locale
             | Apply::Watchdog => {}

@@ -237,6 +237,7 @@ impl Server {
         if self.unit.is_eventful && self.unit.depth == 0 {
             self.leave_eventful(session, number);
         }
+        session.written_to = self.replication.history.offset;
     }
 
     /// The outermost call is over, and something follows from it.
@@ -269,6 +270,8 @@ impl Server {
         }
         self.park(session, number, args, wait);
         self.life.stamp = self.clock.cycles();
+        let written_to = session.written_to;
         self.leave(session, number, args, self.effects.dirty);
+        session.written_to = written_to;
     }
 }

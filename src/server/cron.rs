@@ -31,6 +31,10 @@ pub enum Timer {
     Freed,
     /// A replica looks after its link; only its latest round counts.
     Follow(u64),
+    /// Replicas are to be looked at.
+    Replicas,
+    /// The log may be safe further than it was.
+    Synced,
     /// A client exceeded the soft limit of its output a while ago.
     SlowReader(ClientId),
 }
@@ -71,6 +75,7 @@ impl Timers {
 impl Server {
     pub fn start_timers(&mut self) {
         self.timers.arm(self.clock.mono_ms(), Timer::Cron);
+        self.start_looking_at_replicas();
     }
 
     /// How long the loop may sleep, in milliseconds.
@@ -116,6 +121,8 @@ impl Server {
             Timer::PauseEnd => self.end_pause_if_due(),
             Timer::Freed => self.answer_flushes(),
             Timer::Follow(round) => self.tick_follow(round),
+            Timer::Replicas => self.look_at_replicas(),
+            Timer::Synced => self.look_at_log(),
             Timer::SlowReader(id) => self.check_slow_reader(id),
         }
     }
@@ -174,6 +181,8 @@ impl Server {
         stats.ops_rate.sample(stats.commands, now_ms);
         stats.in_rate.sample(stats.bytes_in, now_ms);
         stats.out_rate.sample(stats.bytes_out, now_ms);
+        stats.repl_in_rate.sample(stats.repl_bytes_in, now_ms);
+        stats.repl_out_rate.sample(stats.repl_bytes_out, now_ms);
         stats.turn_rate.sample(stats.turns, now_ms);
         stats.turn_us_rate.sample(stats.turns_us, now_ms);
         self.sample_buffers();
@@ -188,6 +197,7 @@ impl Server {
         if let Some(signal) = self.life.asked_to_stop.take() {
             self.stop_by_signal(signal);
         }
+        self.stop_if_due();
         if !self.life.peers.is_empty() {
             self.life.peers.expire(now_ms);
         }
@@ -227,11 +237,8 @@ impl Server {
         if limit_ms == 0 {
             return;
         }
-        // Who waits for a key is not idle, nor who has nothing to say.
-        if client.session.peer != Peer::Client {
-            return;
-        }
-        if client.session.parked.is_some() {
+        // Who waits for a key is not idle, nor is a replica that has nothing to say.
+        if client.session.parked.is_some() || client.session.peer != Peer::Client {
             client.session.last_active_ms = self.clock.mono_ms();
         }
         let due_ms = client.session.last_active_ms + limit_ms;

@@ -116,10 +116,11 @@ impl Server {
 
     /// Bytes of buffers that grow because keys leave, and therefore do not count.
     pub fn uncounted_memory(&self) -> usize {
-        match self.persist.aof.is_on() {
+        let log = match self.persist.aof.is_on() {
             true => self.persist.aof.buffer_bytes(),
             false => 0,
-        }
+        };
+        log + self.stream_memory().replicas
     }
 
     /// Lets keys leave until so many bytes are free.

@@ -14,6 +14,7 @@ pub mod cron;
 pub mod debugging;
 pub mod evict;
 pub mod follow;
+pub mod followers;
 pub mod freeing;
 pub mod invalidate;
 pub mod jobs;
@@ -27,10 +28,12 @@ pub mod propagate;
 pub mod publish;
 pub mod redact;
 pub mod reply_buffer;
+pub mod resync;
 pub mod scripts;
 pub mod session;
 pub mod shutdown;
 pub mod stats;
+pub mod stream;
 pub mod table;
 pub mod unblock;
 pub mod unit;
@@ -126,6 +129,8 @@ pub struct Life {
     pub loader_answer: Vec<u8>,
     /// A signal asked for the end, and cron has not seen to it yet.
     pub asked_to_stop: Option<Signal>,
+    /// It stops when replicas have caught up.
+    pub stopping: Option<shutdown::Stopping>,
     /// A pause before the log is written, for tests (DEBUG AOF-FLUSH-SLEEP).
     pub flush_sleep_us: u64,
     /// Connections that MIGRATE keeps.

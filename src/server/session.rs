@@ -6,6 +6,7 @@ use super::reply_buffer::ReplyBuffer;
 use super::unblock::Parked;
 use crate::keyspace::DbIndex;
 use crate::multi::Transaction;
+use crate::replication::replicas::Said;
 use crate::resp::encode::Resp;
 use crate::resp::request::Query;
 
@@ -77,6 +78,8 @@ impl Special {
     pub const MULTI: u8 = 1;
     /// Subscribed to something, in RESP2.
     pub const SUBSCRIBER: u8 = 2;
+    /// It follows us, or watches every command.
+    pub const REPLICA: u8 = 4;
 
     pub fn set(&mut self, state: u8, on: bool) {
         self.0 = self.0 & !state | if on { state } else { 0 };
@@ -136,6 +139,10 @@ pub struct Session {
     pub no_touch: bool,
     pub monitor: bool,
     pub peer: Peer,
+    /// What it said of itself in case it is a replica.
+    pub said: Option<Box<Said>>,
+    /// How far the stream was when its last command was over: what WAIT waits for.
+    pub written_to: u64,
     /// Held back until a pause ends.
     pub paused: bool,
     /// Its answer waits until the helper thread has freed what it flushed (`server::freeing`).
@@ -192,6 +199,8 @@ impl Session {
             no_touch: false,
             monitor: false,
             peer: Peer::Client,
+            said: None,
+            written_to: 0,
             paused: false,
             flushing: false,
             special: Special::default(),

@@ -17,6 +17,7 @@ mod monitor;
 mod pause;
 mod protocol;
 mod pubsub;
+mod replicas;
 mod scripts;
 mod sockets;
 mod time;

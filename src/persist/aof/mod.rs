@@ -466,7 +466,7 @@ impl Aof {
         log::info!("Creating AOF incr file {name} on background rewrite");
         if let Some(old) = self.file.replace(fresh) {
             // With nothing left to write to it, it only has to reach the disk.
-            self.syncer.sync(&old, 0);
+            self.syncer.sync(&old, 0, self.offset);
         }
         self.increment_bytes = 0;
         Ok(())

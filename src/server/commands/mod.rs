@@ -17,6 +17,7 @@ pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
 pub mod replicaof;
+pub mod replication;
 pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
@@ -43,6 +44,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     modules::TABLE,
     monitor::TABLE,
     pubsub::TABLE,
+    replication::TABLE,
     persistence::TABLE,
     replicaof::TABLE,
     scripting::TABLE,

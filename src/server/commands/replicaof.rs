@@ -49,7 +49,9 @@ fn replicaof(
     reply: &mut Reply,
 ) -> CmdResult {
     if server.config.cluster_enabled {
-        return Err(CmdError::Fixed("ERR REPLICAOF not allowed in cluster mode."));
+        return Err(CmdError::Fixed(
+            "ERR REPLICAOF not allowed in cluster mode.",
+        ));
     }
     let (host, port) = (args.bytes(), args.bytes());
     if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {

@@ -39,7 +39,10 @@ impl Server {
             client.session.ending = Ending::Now;
             return;
         };
-        if primary.client.is_none_or(|(id, _)| id != client.session.id.0) {
+        if primary
+            .client
+            .is_none_or(|(id, _)| id != client.session.id.0)
+        {
             client.session.ending = Ending::Now;
             return;
         }
@@ -98,9 +101,12 @@ impl Server {
         self.keyspace.shared.none_overdue = false;
         incoming.release(applied);
         if let Some(primary) = &mut self.replication.primary
-            && primary.client.is_some_and(|(id, _)| id == client.session.id.0)
+            && primary
+                .client
+                .is_some_and(|(id, _)| id == client.session.id.0)
         {
             primary.incoming = incoming;
+            primary.db = client.session.db.0;
         }
         more || client.readable
     }
@@ -122,18 +128,14 @@ impl Server {
             answers.clear();
             let argv = incoming.argv();
             let mut reply = Reply::new(&mut answers, Resp::V2);
-            if argv.at(0).eq_ignore_ascii_case(b"replconf")
-                && argv.at(1).eq_ignore_ascii_case(b"getack")
-            {
-                self.asks_for_ack(&client.session);
-                client.session.commands_run += 1;
-            } else {
-                self.execute(&mut client.session, argv, Tag::default(), &mut reply);
-            }
+            self.execute(&mut client.session, argv, Tag::default(), &mut reply);
             let Some(primary) = &mut self.replication.primary else {
                 break;
             };
-            if primary.client.is_none_or(|(id, _)| id != client.session.id.0) {
+            if primary
+                .client
+                .is_none_or(|(id, _)| id != client.session.id.0)
+            {
                 break;
             }
             if std::mem::take(&mut primary.owes_ack) {
@@ -200,18 +202,14 @@ impl Server {
     fn ack(&self) -> Vec<u8> {
         let applied = self.replication.history.offset.to_string();
         let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"ACK", applied.as_bytes()];
-        let safe = self.safe_offset().map(|safe| safe.to_string());
+        let logs = self.persist.aof.is_on();
+        let safe = logs.then(|| self.synced_offset().to_string());
         if let Some(safe) = &safe {
             words.extend([b"FACK".as_slice(), safe.as_bytes()]);
         }
         let mut bytes = Vec::new();
         encode_command(&mut bytes, words.into_iter());
         bytes
-    }
-
-    /// Up to where the stream is safe in our log, if we keep one.
-    fn safe_offset(&self) -> Option<u64> {
-        None
     }
 
     /// The same, unasked.
@@ -230,16 +228,13 @@ impl Server {
         }
     }
 
-    /// REPLCONF GETACK: the answer follows when the command is over. False from anybody but our
-    /// primary.
-    pub fn asks_for_ack(&mut self, session: &Session) -> bool {
+    /// REPLCONF GETACK: our primary is answered when the command is over, and nobody else is.
+    pub fn asks_for_ack(&mut self, session: &Session) {
         let primary = self.replication.primary.as_mut();
         let primary = primary.filter(|p| p.client.is_some_and(|(id, _)| id == session.id.0));
-        let Some(primary) = primary else {
-            return false;
-        };
-        primary.owes_ack = true;
-        true
+        if let Some(primary) = primary {
+            primary.owes_ack = true;
+        }
     }
 
     /// A command of the stream ended with an error, which the primary cannot hear.

@@ -255,7 +255,11 @@ impl Server {
         let at = ["REPLCONF", "ip-address", &address];
         let mut commands: Vec<&[&str]> = Vec::new();
         if !password.is_empty() {
-            commands.push(if user.is_empty() { &without } else { &with_user });
+            commands.push(if user.is_empty() {
+                &without
+            } else {
+                &with_user
+            });
         }
         commands.push(&listening);
         if !address.is_empty() {

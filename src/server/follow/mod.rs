@@ -19,11 +19,10 @@ pub mod transfer;
 use super::Server;
 use super::admit::Gates;
 use super::cron::Timer;
-use super::session::{ClientId, Ending, Peer, Session};
+use super::session::{ClientId, Ending, Session};
 use super::unblock::Over;
 use crate::logging;
 use crate::replication::NO_ID;
-use crate::replication::backlog::Backlog;
 use crate::replication::primary::{Primary, Stage};
 use crate::resp::request::OwnedArgv;
 use crate::sys::clock;
@@ -136,7 +135,7 @@ impl Server {
         if primary.is_cached {
             log::info!("Discarding previously cached master state.");
         }
-        let id = String::from_utf8_lossy(&self.rng.hex40()).into_owned();
+        let id = self.fresh_history_id();
         self.replication.history.shift(id);
         let history = &self.replication.history;
         log::info!(
@@ -148,6 +147,7 @@ impl Server {
         // They have to hear of the new name, and can go on from where they are.
         self.disconnect_replicas();
         self.replication.selected = None;
+        self.replication.replicas.none_since_s = self.clock.now_s();
         if self.config.appendonly && !self.persist.aof.is_on() && self.persist.loading.is_none() {
             log::info!("Restarting AOF after becoming master");
             self.restart_log();
@@ -203,6 +203,7 @@ impl Server {
         self.refresh_gates_of_role();
         self.refresh_expiry_hold();
         self.refresh_log_interest();
+        self.refresh_good_replicas();
         // The log has said what went wrong; it is no reason not to change.
         let _ = self.set_oom_score();
     }
@@ -228,27 +229,11 @@ impl Server {
         }
     }
 
-    /// Those who follow us have to ask anew what they can get.
-    pub fn disconnect_replicas(&mut self) {
-        let replicas: Vec<usize> = self
-            .clients
-            .iter()
-            .filter(|(_, client)| client.session.peer == Peer::Replica)
-            .map(|(slot, _)| slot)
-            .collect();
-        for slot in replicas {
-            self.clients.close(slot, Ending::Now);
-        }
-    }
-
     /// A replica keeps what it gets for others, whether there are any or not.
     fn keep_backlog(&mut self) {
-        let next = self.replication.history.offset + 1;
-        let size = self.config.repl_backlog_size as usize;
-        self.replication
-            .backlog
-            .get_or_insert_with(|| Backlog::new(size, next));
-        self.refresh_log_interest();
+        if self.replication.backlog.is_none() {
+            self.create_backlog();
+        }
     }
 
     /// The data is to become another: what we have can neither be asked for more nor passed on.
@@ -259,8 +244,7 @@ impl Server {
             log::info!("Discarding previously cached master state.");
         }
         self.disconnect_replicas();
-        self.replication.backlog = None;
-        self.refresh_log_interest();
+        self.free_backlog();
     }
 
     /// What a replica does every second.

@@ -11,7 +11,9 @@ pub(in crate::server) fn replica_lines(server: &Server, text: &mut Text) {
         return;
     };
     let (now_ms, now_s) = (server.clock.mono_ms(), server.clock.now_s());
-    let client = primary.client.and_then(|(_, slot)| server.clients.get(slot));
+    let client = primary
+        .client
+        .and_then(|(_, slot)| server.clients.get(slot));
     let ago = |ms: u64| (now_ms.saturating_sub(ms) / 1000) as i64;
     let heard = client.map_or(-1, |client| ago(client.session.last_active_ms));
     let is_up = primary.stage == Stage::Connected;
@@ -26,7 +28,12 @@ pub(in crate::server) fn replica_lines(server: &Server, text: &mut Text) {
         true => server.replication.history.offset as i64,
         false => 1,
     };
-    let read = applied + if is_up { primary.incoming.pending() as i64 } else { 0 };
+    let read = applied
+        + if is_up {
+            primary.incoming.pending() as i64
+        } else {
+            0
+        };
     text.line("slave_read_repl_offset", read);
     text.line("slave_repl_offset", applied);
     text.line("replica_full_sync_buffer_size", 0);

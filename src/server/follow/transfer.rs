@@ -185,7 +185,11 @@ impl Server {
         match (&transfer.payload, &transfer.sink) {
             (None, _) => log::warn!("I/O error reading bulk count from MASTER: {why}"),
             (Some(_), Sink::File(..)) => {
-                let why = if why == "Success" { "connection lost" } else { why };
+                let why = if why == "Success" {
+                    "connection lost"
+                } else {
+                    why
+                };
                 log::warn!("I/O error trying to sync with MASTER: {why}");
             }
             // Whoever loads comes to the end of what there is, and says so.
@@ -411,7 +415,10 @@ impl Server {
         let name = String::from_utf8_lossy(&self.config.dbfilename).into_owned();
         let path = PathBuf::from(&name);
         let failure = if let Err(error) = file::fsync(received) {
-            Some(format!("sync the temp DB to disk in MASTER <-> REPLICA synchronization: {}", reason(&error)))
+            Some(format!(
+                "sync the temp DB to disk in MASTER <-> REPLICA synchronization: {}",
+                reason(&error)
+            ))
         } else if let Err(error) = std::fs::rename(temporary, &path) {
             Some(format!(
                 "rename the temp DB into {name} in MASTER <-> REPLICA synchronization: {}",
@@ -614,7 +621,10 @@ impl Server {
         log::info!("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
         let codes = std::mem::take(&mut transfer.functions);
         if let Err(why) = self.script.load_libraries(&codes, true, true) {
-            log::warn!("Failed creating the library: {}", String::from_utf8_lossy(&why));
+            log::warn!(
+                "Failed creating the library: {}",
+                String::from_utf8_lossy(&why)
+            );
             transfer.staging = Some(staging);
             return false;
         }

@@ -376,10 +376,11 @@ struct Seen<'a> {
 impl Seen<'_> {
     /// `normal`, `pubsub`, `replica` or `master`.
     fn kind(&self) -> Kind {
-        match self.session.special.has(Special::SUBSCRIBER) {
-            _ if self.session.peer == Peer::Primary => Kind::Primary,
-            true => Kind::PubSub,
-            false => Kind::Normal,
+        match self.session.peer {
+            Peer::Primary => Kind::Primary,
+            Peer::Replica => Kind::Replica,
+            Peer::Client if self.session.special.has(Special::SUBSCRIBER) => Kind::PubSub,
+            Peer::Client => Kind::Normal,
         }
     }
 }

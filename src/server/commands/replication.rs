@@ -1,0 +1,322 @@
+//! What replicas say to their primary, and what clients ask of it: SYNC, PSYNC, REPLCONF; WAIT,
+//! WAITAOF.
+
+use crate::algo::number::parse_i64;
+use crate::algo::quoting::split_args;
+use crate::command::blocking::{Nothing, Unit, Wait, parse_timeout};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::replication::replicas::Wants;
+use crate::server::session::{Peer, Session};
+use crate::server::{Server, ServerCommand};
+use crate::types::value::Kind;
+
+/// An address is shorter than this.
+const ADDRESS_MAX: usize = 256;
+
+pub static TABLE: &[ServerCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "sync",
+            arity: 1,
+            flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
+            group: Group::Server,
+            since: "1.0.0",
+            summary: "A replica asks for everything, in the old way.",
+            ..Spec::BASE
+        },
+        run: sync,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "psync",
+            arity: -3,
+            flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
+            group: Group::Server,
+            usage: "replicationid:string offset:integer",
+            since: "2.8.0",
+            summary: "A replica asks for the stream from a byte on, or for everything.",
+            ..Spec::BASE
+        },
+        run: psync,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "replconf",
+            arity: -1,
+            flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, ALLOW_BUSY]),
+            group: Group::Server,
+            since: "3.0.0",
+            summary: "What replica and primary tell each other.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: replconf,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "wait",
+            arity: 3,
+            flags: all(&[BLOCKING]),
+            group: Group::Generic,
+            acl: &["connection"],
+            usage: "numreplicas:integer timeout:integer",
+            since: "3.0.0",
+            summary: "Waits until replicas have what this connection wrote.",
+            complexity: "O(1)",
+            tips: &["request_policy:all_shards", "response_policy:agg_min"],
+            ..Spec::BASE
+        },
+        run: wait,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "waitaof",
+            arity: 4,
+            flags: all(&[NOSCRIPT, BLOCKING]),
+            group: Group::Generic,
+            acl: &["connection"],
+            usage: "numlocal:integer numreplicas:integer timeout:integer",
+            since: "7.2.0",
+            summary: "Waits until what this connection wrote is safe in logs, ours or replicas'.",
+            complexity: "O(1)",
+            tips: &["request_policy:all_shards", "response_policy:agg_min"],
+            ..Spec::BASE
+        },
+        run: waitaof,
+        subcommands: &[],
+    },
+];
+
+/// Whether somebody may begin to follow us now.
+fn may_follow(server: &Server, session: &Session, reply: &Reply) -> Result<(), CmdError> {
+    if reply.written() > 0 || session.wire.output > 0 {
+        return Err(CmdError::Fixed(
+            "ERR SYNC and PSYNC are invalid with pending output",
+        ));
+    }
+    let said = session.said.as_deref();
+    if said.is_some_and(|said| said.wants.is_part() && !said.reads_marked) {
+        return Err(CmdError::Fixed(
+            "ERR Filtered replica requires EOF capability",
+        ));
+    }
+    let name = server.replica_name(session, &said.cloned().unwrap_or_default());
+    log::info!("Replica {name} asks for synchronization");
+    Ok(())
+}
+
+/// SYNC.
+fn sync(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if is_follower(session) {
+        return Ok(());
+    }
+    may_follow(server, session, reply)?;
+    server.resync(session, true, reply);
+    Ok(())
+}
+
+/// PSYNC id offset.
+fn psync(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if is_follower(session) {
+        return Ok(());
+    }
+    may_follow(server, session, reply)?;
+    let (id, offset) = (args.bytes(), args.bytes());
+    let Some(next) = parse_i64(offset) else {
+        let said = session.said.as_deref().cloned().unwrap_or_default();
+        log::warn!(
+            "Replica {} asks for synchronization but with a wrong offset",
+            server.replica_name(session, &said)
+        );
+        return Err(CmdError::NotInteger);
+    };
+    if server.resume(session, (id, next), reply) {
+        server.stats.sync_partial_ok += 1;
+        return Ok(());
+    }
+    if id.first() != Some(&b'?') {
+        server.stats.sync_partial_err += 1;
+    }
+    server.resync(session, false, reply);
+    Ok(())
+}
+
+/// Who follows already, or watches every command, is not to ask again.
+fn is_follower(session: &Session) -> bool {
+    session.peer == Peer::Replica || session.monitor
+}
+
+/// REPLCONF option value …
+fn replconf(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if args.left() % 2 == 1 {
+        return Err(CmdError::Syntax);
+    }
+    while args.left() > 0 {
+        let (option, value) = (args.bytes(), args.bytes());
+        let said = session.said.get_or_insert_default();
+        match option.to_ascii_lowercase().as_slice() {
+            b"listening-port" => {
+                let port = parse_i64(value).ok_or(CmdError::NotInteger)?;
+                said.port = port as u16;
+            }
+            b"ip-address" if value.len() < ADDRESS_MAX => {
+                said.ip = String::from_utf8_lossy(value).into_owned();
+            }
+            b"ip-address" => {
+                return Err(CmdError::Text(format!(
+                    "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                    value.len()
+                )));
+            }
+            b"capa" => match value.to_ascii_lowercase().as_slice() {
+                b"eof" => said.reads_marked = true,
+                b"psync2" => said.takes_id = true,
+                // What we do not know we need not heed.
+                _ => {}
+            },
+            b"ack" => {
+                let words: Vec<&[u8]> = args.argv().iter().collect();
+                acknowledge(server, session, value, &words);
+                return Ok(());
+            }
+            // For a replica, from its primary.
+            b"getack" => {
+                server.asks_for_ack(session);
+                return Ok(());
+            }
+            b"rdb-only" => said.only_snapshot = zero_or_one(value)?,
+            b"rdb-filter-only" => said.wants = filter(value)?,
+            _ => {
+                return Err(CmdError::quoting(
+                    "ERR Unrecognized REPLCONF option: ",
+                    option,
+                    usize::MAX,
+                    "",
+                ));
+            }
+        }
+    }
+    reply.ok()
+}
+
+/// REPLCONF ACK offset [FACK offset]: not answered.
+fn acknowledge(server: &mut Server, session: &Session, offset: &[u8], words: &[&[u8]]) {
+    let Some(offset) = parse_i64(offset).filter(|_| session.peer == Peer::Replica) else {
+        return;
+    };
+    let at = words
+        .iter()
+        .position(|word| word.eq_ignore_ascii_case(b"fack"));
+    let logged = at.and_then(|at| words.get(at + 1));
+    let logged = logged.and_then(|word| parse_i64(word));
+    server.note_ack(session.id, offset, logged);
+}
+
+fn zero_or_one(value: &[u8]) -> Result<bool, CmdError> {
+    match parse_i64(value).ok_or(CmdError::NotInteger)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(CmdError::Fixed(
+            "ERR value is out of range, value must between 0 and 1",
+        )),
+    }
+}
+
+/// What a snapshot is to hold: all that is not named is left out.
+fn filter(value: &[u8]) -> Result<Wants, CmdError> {
+    let words = split_args(value).ok_or(CmdError::Fixed("ERR Missing rdb-filter-only values"))?;
+    let mut wants = Wants {
+        no_keys: true,
+        no_functions: true,
+    };
+    for word in words {
+        if !word.eq_ignore_ascii_case(b"functions") {
+            let head = "ERR Unsupported rdb-filter-only option: ";
+            return Err(CmdError::quoting(head, &word, usize::MAX, ""));
+        }
+        wants.no_functions = false;
+    }
+    Ok(wants)
+}
+
+/// WAIT numreplicas timeout.
+fn wait(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if server.replication.is_replica() {
+        return Err(CmdError::Fixed(
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 \
+             if a replica is configured to be writable (which is not the default) writes to \
+             replicas are just local and are not propagated.",
+        ));
+    }
+    let wanted = parse_i64(args.bytes()).ok_or(CmdError::NotInteger)?;
+    let timeout_ms = parse_timeout(args.bytes(), Unit::Milliseconds)?;
+    let acked = server.replication.replicas.acked(session.written_to);
+    if acked as i64 >= wanted || session.deny_blocking {
+        return reply.int(acked as i64);
+    }
+    server.await_replicas(session.id);
+    Err(CmdError::Wait(Box::new(Wait {
+        nothing: Nothing::Again,
+        ..Wait::new(Kind::String, [], timeout_ms)
+    })))
+}
+
+/// WAITAOF numlocal numreplicas timeout.
+fn waitaof(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let local = zero_or_one(args.bytes())?;
+    let wanted = parse_i64(args.bytes()).ok_or(CmdError::NotInteger)?;
+    if wanted < 0 {
+        return Err(CmdError::Fixed(
+            "ERR value is out of range, must be positive",
+        ));
+    }
+    let timeout_ms = parse_timeout(args.bytes(), Unit::Milliseconds)?;
+    if server.replication.is_replica() {
+        return Err(CmdError::Fixed(
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to \
+             replicas are just local and are not propagated.",
+        ));
+    }
+    if local && !server.persist.aof.is_on() {
+        return Err(CmdError::Fixed(
+            "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+        ));
+    }
+    let logged = server.replication.replicas.logged(session.written_to);
+    let is_here = server.persist.aof.is_on() && server.synced_offset() >= session.written_to;
+    if logged as i64 >= wanted && (is_here || !local) || session.deny_blocking {
+        reply.array(2)?;
+        reply.int(is_here as i64)?;
+        return reply.int(logged as i64);
+    }
+    server.await_replicas(session.id);
+    Err(CmdError::Wait(Box::new(Wait {
+        nothing: Nothing::Again,
+        ..Wait::new(Kind::String, [], timeout_ms)
+    })))
+}
