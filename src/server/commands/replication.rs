@@ -94,6 +94,12 @@ pub static TABLE: &[ServerCommand] = &[
 
 /// Whether somebody may begin to follow us now.
 fn may_follow(server: &Server, session: &Session, reply: &Reply) -> Result<(), CmdError> {
+    let primary = server.replication.primary.as_ref();
+    if primary.is_some_and(|primary| !primary.is_connected()) {
+        return Err(CmdError::Fixed(
+            "NOMASTERLINK Can't SYNC while not connected with my master",
+        ));
+    }
     if reply.written() > 0 || session.wire.output > 0 {
         return Err(CmdError::Fixed(
             "ERR SYNC and PSYNC are invalid with pending output",
