@@ -40,7 +40,7 @@ impl Server {
     }
 
     /// The link came to nothing. The next second there is another.
-    fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         if let Some(mut primary) = self.replication.primary.take() {
             self.abort_transfer(&mut primary);
             primary.hang_up();
