@@ -194,8 +194,8 @@ impl Server {
         let client = slot.and_then(|slot| self.clients.get(slot));
         let parked = client.and_then(|client| client.session.parked.as_ref());
         let is_bound =
-            |parked: &Box<Parked>| parked.ticket.is_none() || parked.wait.nothing == Nothing::Never;
-        if parked.is_none_or(is_bound) {
+            |parked: &Parked| parked.ticket.is_none() || parked.wait.nothing == Nothing::Never;
+        if parked.is_none_or(|parked| is_bound(parked)) {
             return false;
         }
         self.with_parked(id, |server, session, parked, reply| {
