@@ -160,8 +160,13 @@ impl Server {
         };
         let mut after = 0;
         loop {
+            // Looking has no effect: an overdue key is not there, and stays.
+            let is_overdue = self.keyspace.is_overdue(ready.db, &ready.key);
             let mut db = self.keyspace.db(ready.db);
-            let kind = db.peek(&ready.key).map(|found| db.get(found).kind());
+            let kind = match is_overdue {
+                true => None,
+                false => db.peek(&ready.key).map(|found| db.get(found).kind()),
+            };
             let Some(waiter) = self.blocking.next(ready, after, last, kind) else {
                 return;
             };
