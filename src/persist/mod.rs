@@ -36,6 +36,12 @@ pub struct Persist {
     pub opens_log: bool,
     /// What the last load brought.
     pub loaded: load::Tally,
+    /// What it said of replication.
+    pub loaded_position: load::Position,
+    /// Overdue keys that it had.
+    pub dropped: Vec<(crate::keyspace::DbIndex, Vec<u8>)>,
+    /// Bytes behind its end.
+    pub left_over: usize,
     /// The snapshot on disk was made for replicas.
     pub for_replicas: bool,
 }

@@ -139,6 +139,9 @@ impl Server {
 
     /// Lets go of a client that is closed.
     fn forget(&mut self, mut client: Client) {
+        if client.session.peer == Peer::Primary {
+            self.lose_primary(&client.session);
+        }
         self.stop_waiting(&mut client.session);
         self.end_transaction(&mut client.session);
         self.stop_tracking(&mut client.session);

@@ -11,6 +11,8 @@
 //! `server::resync` for a primary, `server::follow` for a replica).
 
 pub mod backlog;
+pub mod incoming;
+pub mod payload;
 pub mod primary;
 pub mod replicas;
 

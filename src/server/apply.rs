@@ -61,6 +61,7 @@ impl Server {
                 }
             }
             Apply::NotifyEvents => self.refresh_interest(),
+            Apply::Replication => self.refresh_gates_of_role(),
             Apply::ReplBacklog => self.resize_backlog(),
             Apply::GoodReplicas => self.refresh_good_replicas(),
             Apply::Observe => {
@@ -78,7 +79,6 @@ impl Server {
             Apply::TlsPort
             | Apply::Tls
             | Apply::Acl
-            | Apply::Replication
             | Apply::Cluster
             | Apply::Locale
             | Apply::Watchdog => {}
@@ -141,7 +141,8 @@ impl Server {
     /// Tells the kernel how readily to kill us: the first of `oom-score-adj-values`, as that of a
     /// primary. What was there before counts as the base, and comes back when we are told `no`.
     pub fn set_oom_score(&mut self) -> Result<(), String> {
-        let wanted = self.config.oom_score_adj_values[0];
+        let role = self.replication.is_replica() as usize;
+        let wanted = self.config.oom_score_adj_values[role];
         let before = self.life.process.oom_base;
         if self.config.oom_score_adj == OomScoreAdj::No && before.is_none() {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use super::Server;
 use super::admit::{Gates, Verdict};
-use super::session::Session;
+use super::session::{Peer, Session};
 use super::table::Handler;
 use super::unit::Ran;
 use crate::command::context::Caller;
@@ -179,6 +179,9 @@ impl Server {
             }
             if !matches!(error, CmdError::Answered) {
                 self.reply_error(&error, reply);
+                if session.peer == Peer::Primary && !session.in_script {
+                    self.note_error_of_stream(session, &error.bytes());
+                }
             }
         }
         let now = self.clock.cycles();

@@ -29,6 +29,8 @@ pub enum Timer {
     PauseEnd,
     /// What was flushed may be freed by now.
     Freed,
+    /// A replica looks after its link; only its latest round counts.
+    Follow(u64),
     /// Replicas are to be looked at.
     Replicas,
     /// The log may be safe further than it was.
@@ -118,6 +120,7 @@ impl Server {
             Timer::WaitOver(id) => self.check_wait(id),
             Timer::PauseEnd => self.end_pause_if_due(),
             Timer::Freed => self.answer_flushes(),
+            Timer::Follow(round) => self.tick_follow(round),
             Timer::Replicas => self.look_at_replicas(),
             Timer::Synced => self.look_at_log(),
             Timer::SlowReader(id) => self.check_slow_reader(id),
@@ -186,6 +189,11 @@ impl Server {
         self.limit_tracking();
         self.tend_persistence();
         self.tend_sessions();
+        if !self.keyspace.shared.own_deadlines.is_empty() {
+            self.keyspace.set_now_ms(self.clock.now_ms());
+            self.keyspace.expire_own();
+            self.settle_alone();
+        }
         if let Some(signal) = self.life.asked_to_stop.take() {
             self.stop_by_signal(signal);
         }

@@ -50,7 +50,9 @@ impl Server {
             ("ctime", (clock::unix_us() / 1_000_000).to_string()),
             ("used-mem", text(self.used_memory())),
         ];
-        if !is_base && self.replication.backlog.is_some() {
+        let primary = self.replication.primary.as_ref();
+        let is_known = primary.is_none_or(|primary| primary.is_connected() || primary.is_cached);
+        if !is_base && is_known && self.replication.backlog.is_some() {
             let history = &self.replication.history;
             notes.push(("repl-stream-db", self.database_of_stream().0.to_string()));
             notes.push(("repl-id", history.id.clone()));

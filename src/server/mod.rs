@@ -13,6 +13,7 @@ pub mod commands;
 pub mod cron;
 pub mod debugging;
 pub mod evict;
+pub mod follow;
 pub mod followers;
 pub mod freeing;
 pub mod invalidate;

@@ -100,7 +100,7 @@ impl Server {
         asked.end_ms = asked.end_ms.max(end_ms);
         self.pause.sum_up();
         self.gates.set(Gates::PAUSED, true);
-        self.keyspace.shared.hold_expired = true;
+        self.refresh_expiry_hold();
         self.arm_pause_end(cause);
     }
 
@@ -136,7 +136,8 @@ impl Server {
         self.pause.sum_up();
         let on = self.pause.is_on();
         self.gates.set(Gates::PAUSED, on);
-        self.keyspace.shared.hold_expired = on;
+        self.refresh_expiry_hold();
+        self.wake_primary();
         for id in std::mem::take(&mut self.pause.waiting) {
             let slot = self.clients.slot_of(id);
             if let Some(client) = slot.and_then(|slot| self.clients.get_mut(slot)) {

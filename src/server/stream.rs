@@ -279,8 +279,11 @@ impl Server {
         }
     }
 
-    /// How many clients wait for replicas or the log, and the databases they are in do not matter.
+    /// The database that the stream has selected; that of a replica is its primary's.
     pub(super) fn database_of_stream(&self) -> DbIndex {
+        if let Some(primary) = &self.replication.primary {
+            return DbIndex(primary.db);
+        }
         DbIndex(self.replication.selected.unwrap_or(0))
     }
 }

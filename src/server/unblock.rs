@@ -48,6 +48,8 @@ pub enum Over {
     TimedOut,
     /// Somebody said CLIENT UNBLOCK … ERROR.
     Unblocked,
+    /// The server is a replica now: what is waited for is not for it to bring about.
+    RoleChanged,
 }
 
 impl Server {
@@ -204,17 +206,27 @@ impl Server {
             return false;
         }
         self.with_parked(id, |server, session, parked, reply| {
-            if over == Over::Unblocked {
-                let error = CmdError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-                server.reply_error(&error, reply);
-            } else if parked.wait.nothing == Nothing::Again {
-                return server.answer_late(session, &parked, reply);
-            } else {
-                let _ = reply.null_array();
+            match over {
+                Over::TimedOut if parked.wait.nothing == Nothing::Again => {
+                    return server.answer_late(session, &parked, reply);
+                }
+                Over::TimedOut => {
+                    let _ = reply.null_array();
+                }
+                Over::Unblocked => {
+                    let error = CmdError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+                    server.reply_error(&error, reply);
+                }
+                Over::RoleChanged => {
+                    let text = "UNBLOCKED force unblock from blocking operation, instance state \
+                                changed (master -> replica?)";
+                    server.reply_error(&CmdError::Fixed(text), reply);
+                    session.ending = Ending::AfterReply;
+                }
             }
             let stats = &mut server.table[parked.number].stats;
             stats.calls += 1;
-            stats.failed += (over == Over::Unblocked) as u64;
+            stats.failed += (over != Over::TimedOut) as u64;
             server.stats.commands += 1;
             session.commands_run += 1;
         });

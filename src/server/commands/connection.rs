@@ -262,11 +262,11 @@ fn hello(
             tracker.resp = resp;
         }
     }
-    greet(session, reply)
+    greet(server, session, reply)
 }
 
 /// What HELLO answers.
-fn greet(session: &Session, reply: &mut Reply) -> CmdResult {
+fn greet(server: &Server, session: &Session, reply: &mut Reply) -> CmdResult {
     reply.map(7)?;
     for (field, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
         reply.bulk(field.as_bytes())?;
@@ -276,7 +276,11 @@ fn greet(session: &Session, reply: &mut Reply) -> CmdResult {
     reply.int(session.resp.number())?;
     reply.bulk(b"id")?;
     reply.int(session.id.0 as i64)?;
-    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+    let role = match server.replication.is_replica() {
+        true => "replica",
+        false => "master",
+    };
+    for (field, value) in [("mode", "standalone"), ("role", role)] {
         reply.bulk(field.as_bytes())?;
         reply.bulk(value.as_bytes())?;
     }

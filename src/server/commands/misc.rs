@@ -2,6 +2,7 @@
 
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
+use crate::server::follow::report;
 use crate::server::session::Session;
 use crate::server::{Server, ServerCommand};
 
@@ -54,6 +55,9 @@ fn time(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
 
 /// ROLE.
 fn role(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if server.replication.is_replica() {
+        return report::role_of_replica(server, reply);
+    }
     let replicas = server.replication.replicas.list.iter();
     let online: Vec<_> = replicas.filter(|replica| replica.is_online()).collect();
     reply.array(3)?;

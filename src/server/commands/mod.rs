@@ -16,6 +16,7 @@ pub mod modules;
 pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
+pub mod replicaof;
 pub mod replication;
 pub mod scripting;
 pub mod shutdown;
@@ -45,6 +46,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     pubsub::TABLE,
     replication::TABLE,
     persistence::TABLE,
+    replicaof::TABLE,
     scripting::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,

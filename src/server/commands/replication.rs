@@ -195,7 +195,10 @@ fn replconf(
                 return Ok(());
             }
             // For a replica, from its primary.
-            b"getack" => return Ok(()),
+            b"getack" => {
+                server.asks_for_ack(session);
+                return Ok(());
+            }
             b"rdb-only" => said.only_snapshot = zero_or_one(value)?,
             b"rdb-filter-only" => said.wants = filter(value)?,
             _ => {

@@ -14,6 +14,7 @@ pub(in crate::server) use state::check_name;
 use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
+use crate::resp::request::Argv;
 use crate::server::clients::Client;
 use crate::server::session::{ClientId, Ending, Peer, Session, Special, Wire};
 use crate::server::{Server, ServerCommand};
@@ -450,6 +451,16 @@ impl Server {
     /// A client as the log tells of it: its line of CLIENT LIST.
     pub fn client_line(&self, client: &Client) -> String {
         list::describe(self, &seen(client)).trim_end().to_owned()
+    }
+
+    /// The same for whoever runs a command just now.
+    pub fn caller_line(&self, session: &Session, argv: &Argv) -> String {
+        let seen = Seen {
+            session,
+            wire: session.wire,
+            running: argv.iter().map(<[u8]>::len).sum(),
+        };
+        list::describe(self, &seen).trim_end().to_owned()
     }
 }
 

@@ -4,6 +4,7 @@
 use super::Text;
 use crate::keyspace::Db;
 use crate::server::Server;
+use crate::server::follow::report;
 use crate::types::value::Kind;
 
 /// Keys that are looked at for the average time to live.
@@ -30,7 +31,9 @@ pub fn clients(server: &Server, text: &mut Text) {
 }
 
 pub fn replication(server: &Server, text: &mut Text) {
-    text.line("role", "master");
+    let is_replica = server.replication.is_replica();
+    text.line("role", if is_replica { "slave" } else { "master" });
+    report::replica_lines(server, text);
     followers(server, text);
     text.line("master_failover_state", "no-failover");
     text.line("master_replid", &server.replication.history.id);
