@@ -23,6 +23,7 @@ impl Reactor {
         }
         self.server.start_asked_syncs();
         self.server.serve_acked();
+        self.server.tend_failover();
         self.server.write_all();
         self.server.send_stream();
         // Who follows gets the last words, as far as the sockets take them.

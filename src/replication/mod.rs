@@ -76,6 +76,29 @@ impl History {
     }
 }
 
+/// A primary is about to hand over to a replica.
+#[derive(Clone, Debug)]
+pub struct Failover {
+    /// Address and port; `None` while any would do.
+    pub target: Option<(String, u16)>,
+    /// In monotonic milliseconds.
+    pub until_ms: Option<u64>,
+    /// To be done when the time is over, whether the target has everything or not.
+    pub force: bool,
+    /// We follow the target already, and wait for its answer.
+    pub in_progress: bool,
+}
+
+impl Failover {
+    /// The word of INFO.
+    pub fn word(&self) -> &'static str {
+        match self.in_progress {
+            true => "failover-in-progress",
+            false => "waiting-for-sync",
+        }
+    }
+}
+
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Replication {
@@ -86,6 +109,7 @@ pub struct Replication {
     pub replicas: Replicas,
     /// Whom we follow. `None` for a primary.
     pub primary: Option<Box<Primary>>,
+    pub failover: Option<Failover>,
     /// The database that the stream has selected.
     pub selected: Option<u32>,
     /// Looks at the replicas so far, one a second.
@@ -101,6 +125,7 @@ impl Replication {
             backlog: None,
             replicas: Replicas::default(),
             primary: None,
+            failover: None,
             selected: None,
             looks: 0,
             scratch: Vec::new(),

@@ -35,6 +35,8 @@ pub enum Timer {
     Replicas,
     /// The log may be safe further than it was.
     Synced,
+    /// Handing over to a replica has taken its time.
+    Failover,
     /// A client exceeded the soft limit of its output a while ago.
     SlowReader(ClientId),
 }
@@ -123,6 +125,7 @@ impl Server {
             Timer::Follow(round) => self.tick_follow(round),
             Timer::Replicas => self.look_at_replicas(),
             Timer::Synced => self.look_at_log(),
+            Timer::Failover => self.tend_failover(),
             Timer::SlowReader(id) => self.check_slow_reader(id),
         }
     }

@@ -13,6 +13,7 @@ pub mod commands;
 pub mod cron;
 pub mod debugging;
 pub mod evict;
+pub mod failover;
 pub mod follow;
 pub mod followers;
 pub mod freeing;

@@ -162,8 +162,13 @@ impl Server {
         };
         let mut after = 0;
         loop {
+            // Looking has no effect: an overdue key is not there, and stays.
+            let is_overdue = self.keyspace.is_overdue(ready.db, &ready.key);
             let mut db = self.keyspace.db(ready.db);
-            let kind = db.peek(&ready.key).map(|found| db.get(found).kind());
+            let kind = match is_overdue {
+                true => None,
+                false => db.peek(&ready.key).map(|found| db.get(found).kind()),
+            };
             let Some(waiter) = self.blocking.next(ready, after, last, kind) else {
                 return;
             };
@@ -196,8 +201,8 @@ impl Server {
         let client = slot.and_then(|slot| self.clients.get(slot));
         let parked = client.and_then(|client| client.session.parked.as_ref());
         let is_bound =
-            |parked: &Box<Parked>| parked.ticket.is_none() || parked.wait.nothing == Nothing::Never;
-        if parked.is_none_or(is_bound) {
+            |parked: &Parked| parked.ticket.is_none() || parked.wait.nothing == Nothing::Never;
+        if parked.is_none_or(|parked| is_bound(parked)) {
             return false;
         }
         self.with_parked(id, |server, session, parked, reply| {

@@ -7,7 +7,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::DbIndex;
 use crate::resp::encode::Resp;
 use crate::server::commands::client::check_name;
-use crate::server::session::{Ending, Session};
+use crate::server::session::{Ending, Peer, Session};
 use crate::server::{Server, ServerCommand};
 use crate::version::REDIS_VERSION;
 
@@ -290,6 +290,11 @@ fn greet(server: &Server, session: &Session, reply: &mut Reply) -> CmdResult {
 
 /// RESET.
 fn reset(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if session.peer != Peer::Client {
+        return Err(CmdError::Fixed(
+            "ERR can only reset normal client connections",
+        ));
+    }
     if session.monitor {
         server.stop_monitor(session);
     }

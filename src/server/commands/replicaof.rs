@@ -53,6 +53,11 @@ fn replicaof(
             "ERR REPLICAOF not allowed in cluster mode.",
         ));
     }
+    if server.replication.failover.is_some() {
+        return Err(CmdError::Fixed(
+            "ERR REPLICAOF not allowed while failing over.",
+        ));
+    }
     let (host, port) = (args.bytes(), args.bytes());
     if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         if server.replication.is_replica() {

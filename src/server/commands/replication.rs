@@ -7,6 +7,7 @@ use crate::command::blocking::{Nothing, Unit, Wait, parse_timeout};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::replication::replicas::Wants;
+use crate::resp::request::Argv;
 use crate::server::session::{Peer, Session};
 use crate::server::{Server, ServerCommand};
 use crate::types::value::Kind;
@@ -58,6 +59,22 @@ pub static TABLE: &[ServerCommand] = &[
     },
     Entry {
         spec: Spec {
+            name: "failover",
+            arity: -1,
+            flags: all(&[ADMIN, NOSCRIPT, STALE]),
+            group: Group::Server,
+            usage: "[target(host:string@TO port:integer [force=FORCE])] [abort=ABORT] \
+                    [milliseconds:integer@TIMEOUT]",
+            since: "6.2.0",
+            summary: "Hands over to a replica.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: failover,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
             name: "wait",
             arity: 3,
             flags: all(&[BLOCKING]),
@@ -94,6 +111,11 @@ pub static TABLE: &[ServerCommand] = &[
 
 /// Whether somebody may begin to follow us now.
 fn may_follow(server: &Server, session: &Session, reply: &Reply) -> Result<(), CmdError> {
+    if server.replication.failover.is_some() {
+        return Err(CmdError::Fixed(
+            "NOMASTERLINK Can't SYNC while failing over",
+        ));
+    }
     let primary = server.replication.primary.as_ref();
     if primary.is_some_and(|primary| !primary.is_connected()) {
         return Err(CmdError::Fixed(
@@ -136,8 +158,11 @@ fn psync(
     if is_follower(session) {
         return Ok(());
     }
-    may_follow(server, session, reply)?;
     let (id, offset) = (args.bytes(), args.bytes());
+    if args.word("failover") {
+        take_over(server, session, id, &args.argv())?;
+    }
+    may_follow(server, session, reply)?;
     let Some(next) = parse_i64(offset) else {
         let said = session.said.as_deref().cloned().unwrap_or_default();
         log::warn!(
@@ -155,6 +180,91 @@ fn psync(
     }
     server.resync(session, false, reply);
     Ok(())
+}
+
+/// PSYNC id offset FAILOVER, from our primary: we are to be it.
+fn take_over(
+    server: &mut Server,
+    session: &Session,
+    id: &[u8],
+    argv: &Argv,
+) -> Result<(), CmdError> {
+    log::info!(
+        "Failover request received for replid {}.",
+        String::from_utf8_lossy(id)
+    );
+    if !server.replication.is_replica() {
+        return Err(CmdError::Fixed(
+            "ERR PSYNC FAILOVER can't be sent to a master.",
+        ));
+    }
+    if !id.eq_ignore_ascii_case(server.replication.history.id.as_bytes()) {
+        return Err(CmdError::Fixed(
+            "ERR PSYNC FAILOVER replid must match my replid.",
+        ));
+    }
+    server.unfollow();
+    let line = server.caller_line(session, argv);
+    log::info!("MASTER MODE enabled (failover request from '{line}')");
+    Ok(())
+}
+
+/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT ms].
+fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let fixed = |text| Err(CmdError::Fixed(text));
+    if args.left() == 1 && args.word("abort") {
+        if server.replication.failover.is_none() {
+            return fixed("ERR No failover in progress.");
+        }
+        server.abort_failover("Failover manually aborted");
+        return reply.ok();
+    }
+    let (mut limit_ms, mut target, mut force) = (None, None, false);
+    while args.left() > 0 {
+        if limit_ms.is_none() && args.left() > 1 && args.word("timeout") {
+            let ms = parse_i64(args.bytes()).ok_or(CmdError::NotInteger)?;
+            match u64::try_from(ms) {
+                Ok(ms) if ms > 0 => limit_ms = Some(ms),
+                _ => return fixed("ERR FAILOVER timeout must be greater than 0"),
+            }
+        } else if target.is_none() && args.left() > 2 && args.word("to") {
+            let (host, port) = (args.bytes(), args.bytes());
+            let port = parse_i64(port).ok_or(CmdError::NotInteger)?;
+            target = Some((String::from_utf8_lossy(host).into_owned(), port));
+        } else if !force && args.word("force") {
+            force = true;
+        } else {
+            return Err(CmdError::Syntax);
+        }
+    }
+    if server.replication.failover.is_some() {
+        return fixed("ERR FAILOVER already in progress.");
+    }
+    if server.replication.is_replica() {
+        return fixed("ERR FAILOVER is not valid when server is a replica.");
+    }
+    if server.replication.replicas.is_empty() {
+        return fixed("ERR FAILOVER requires connected replicas.");
+    }
+    if force && (limit_ms.is_none() || target.is_none()) {
+        return fixed(
+            "ERR FAILOVER with force option requires both a timeout and target HOST and IP.",
+        );
+    }
+    if let Some((host, port)) = &target {
+        let mut replicas = server.replication.replicas.list.iter();
+        let found = replicas.find(|one| one.ip() == host && i64::from(one.said.port) == *port);
+        match found {
+            None => return fixed("ERR FAILOVER target HOST and PORT is not a replica."),
+            Some(replica) if !replica.is_online() => {
+                return fixed("ERR FAILOVER target replica is not online.");
+            }
+            Some(_) => {}
+        }
+    }
+    let target = target.map(|(host, port)| (host, port as u16));
+    server.begin_failover(target, limit_ms, force);
+    reply.ok()
 }
 
 /// Who follows already, or watches every command, is not to ask again.

@@ -76,7 +76,7 @@ impl Server {
         if client.session.ending == Ending::No && !waits {
             again = self.run_stream(&mut client);
         }
-        again |= waits && client.readable || waits && self.gates.0 & Gates::BUSY != 0;
+        again |= waits && (client.readable || self.gates.0 & Gates::BUSY != 0);
         client.is_ready = again && client.session.ending == Ending::No;
         let (again, ending) = (client.is_ready, client.session.ending);
         Clients::will_write(&mut self.clients.writing, slot, &mut client);

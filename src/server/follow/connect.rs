@@ -294,7 +294,11 @@ impl Server {
         } else {
             log::info!("Partial resynchronization not possible (no cached master)");
         }
-        self.say(&[&["PSYNC", &id, &next]]);
+        let failover = self.replication.failover.as_ref();
+        match failover.is_some_and(|failover| failover.in_progress) {
+            true => self.say(&[&["PSYNC", &id, &next, "FAILOVER"]]),
+            false => self.say(&[&["PSYNC", &id, &next]]),
+        };
     }
 
     fn hear_psync(&mut self, line: &[u8], shown: &str) {
@@ -304,6 +308,11 @@ impl Server {
         }
         let mut words = shown.split(' ');
         let first = words.next().unwrap_or_default();
+        let accepted = first.starts_with("+FULLRESYNC") || first.starts_with("+CONTINUE");
+        self.failover_answered(accepted);
+        if !self.replication.is_replica() {
+            return;
+        }
         if first.starts_with("+FULLRESYNC") {
             let (id, offset) = (words.next(), words.next());
             return self.accept_full(id, offset);

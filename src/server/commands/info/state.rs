@@ -3,6 +3,7 @@
 
 use super::Text;
 use crate::keyspace::Db;
+use crate::replication::Failover;
 use crate::server::Server;
 use crate::server::follow::report;
 use crate::types::value::Kind;
@@ -35,7 +36,9 @@ pub fn replication(server: &Server, text: &mut Text) {
     text.line("role", if is_replica { "slave" } else { "master" });
     report::replica_lines(server, text);
     followers(server, text);
-    text.line("master_failover_state", "no-failover");
+    let failover = server.replication.failover.as_ref();
+    let state = failover.map_or("no-failover", Failover::word);
+    text.line("master_failover_state", state);
     text.line("master_replid", &server.replication.history.id);
     text.line("master_replid2", &server.replication.history.previous);
     text.line("master_repl_offset", server.replication.history.offset);
