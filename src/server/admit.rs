@@ -12,6 +12,7 @@ use crate::command::{CmdError, Reply};
 use crate::config::Allowed;
 use crate::resp::request::Argv;
 
+pub const FEW_REPLICAS_TEXT: &str = "NOREPLICAS Not enough good replicas to write.";
 pub const LOADING_TEXT: &str = "LOADING Redis is loading the dataset in memory";
 
 pub const READ_ONLY_TEXT: &str = "READONLY You can't write against a read only replica.";
@@ -127,9 +128,7 @@ impl Server {
             return Verdict::Refuse(error);
         }
         if self.gates.0 & Gates::FEW_REPLICAS != 0 && flags.has(WRITE) {
-            return Verdict::Refuse(CmdError::Fixed(
-                "NOREPLICAS Not enough good replicas to write.",
-            ));
+            return Verdict::Refuse(CmdError::Fixed(FEW_REPLICAS_TEXT));
         }
         let is_replica = self.gates.0 & Gates::REPLICA != 0;
         if is_replica && flags.has(WRITE) && self.config.replica_read_only {

@@ -8,7 +8,7 @@
 //! others in between (`Server::attend`), who hear -BUSY unless they come to end it.
 
 use super::Server;
-use super::admit::{Gates, READ_ONLY_TEXT, STALE_TEXT};
+use super::admit::{FEW_REPLICAS_TEXT, Gates, READ_ONLY_TEXT, STALE_TEXT};
 use super::commands::functions::Policy;
 use super::session::Session;
 use crate::command::effects::Propagate;
@@ -160,6 +160,9 @@ impl Server {
             && let Some(why) = self.script_disk_error()
         {
             return Err(CmdError::Text(why));
+        }
+        if self.gates.0 & Gates::FEW_REPLICAS != 0 {
+            return Err(CmdError::Fixed(FEW_REPLICAS_TEXT));
         }
         if rights == Rights::ReadOnly {
             let text = "ERR Can not execute a script with write flag using *_ro command.";
@@ -428,6 +431,9 @@ impl Host for ScriptHost<'_> {
             && let Some(why) = self.server.disk_error()
         {
             return self.refuse(Some(number), &format!("-{why}"));
+        }
+        if writes && self.server.gates.0 & Gates::FEW_REPLICAS != 0 {
+            return self.refuse(Some(number), &format!("-{FEW_REPLICAS_TEXT}"));
         }
         self.has_written |= spec.flags.has(WRITE);
         self.server.life.stamp = self.server.clock.cycles();

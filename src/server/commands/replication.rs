@@ -3,7 +3,7 @@
 
 use crate::algo::number::parse_i64;
 use crate::algo::quoting::split_args;
-use crate::command::blocking::{Nothing, Unit, Wait, parse_timeout};
+use crate::command::blocking::{Nothing, TimeoutMs, Unit, Wait, parse_timeout};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::replication::replicas::Wants;
@@ -52,6 +52,7 @@ pub static TABLE: &[ServerCommand] = &[
             since: "3.0.0",
             summary: "What replica and primary tell each other.",
             complexity: "O(1)",
+            internal: true,
             ..Spec::BASE
         },
         run: replconf,
@@ -63,7 +64,7 @@ pub static TABLE: &[ServerCommand] = &[
             arity: -1,
             flags: all(&[ADMIN, NOSCRIPT, STALE]),
             group: Group::Server,
-            usage: "[target(host:string@TO port:integer [force=FORCE])] [abort=ABORT] \
+            usage: "[target{host:string port:integer [force=FORCE]}@TO] [abort=ABORT] \
                     [milliseconds:integer@TIMEOUT]",
             since: "6.2.0",
             summary: "Hands over to a replica.",
@@ -79,7 +80,7 @@ pub static TABLE: &[ServerCommand] = &[
             arity: 3,
             flags: all(&[BLOCKING]),
             group: Group::Generic,
-            acl: &["connection"],
+            acl: &["connection", "-keyspace"],
             usage: "numreplicas:integer timeout:integer",
             since: "3.0.0",
             summary: "Waits until replicas have what this connection wrote.",
@@ -94,9 +95,9 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "waitaof",
             arity: 4,
-            flags: all(&[NOSCRIPT, BLOCKING]),
+            flags: all(&[BLOCKING]),
             group: Group::Generic,
-            acl: &["connection"],
+            acl: &["connection", "-keyspace"],
             usage: "numlocal:integer numreplicas:integer timeout:integer",
             since: "7.2.0",
             summary: "Waits until what this connection wrote is safe in logs, ours or replicas'.",
@@ -370,6 +371,19 @@ fn filter(value: &[u8]) -> Result<Wants, CmdError> {
     Ok(wants)
 }
 
+/// How long to wait: until a moment that the clock can show.
+fn patience(server: &Server, text: &[u8]) -> Result<TimeoutMs, CmdError> {
+    let timeout_ms = parse_timeout(text, Unit::Milliseconds)?;
+    let end_ms = server
+        .keyspace
+        .now_ms()
+        .checked_add_unsigned(timeout_ms.unwrap_or(0));
+    match end_ms {
+        Some(_) => Ok(timeout_ms),
+        None => Err(CmdError::Fixed("ERR timeout is out of range")),
+    }
+}
+
 /// WAIT numreplicas timeout.
 fn wait(
     server: &mut Server,
@@ -385,7 +399,7 @@ fn wait(
         ));
     }
     let wanted = parse_i64(args.bytes()).ok_or(CmdError::NotInteger)?;
-    let timeout_ms = parse_timeout(args.bytes(), Unit::Milliseconds)?;
+    let timeout_ms = patience(server, args.bytes())?;
     let acked = server.replication.replicas.acked(session.written_to);
     if acked as i64 >= wanted || session.deny_blocking {
         return reply.int(acked as i64);
@@ -411,7 +425,7 @@ fn waitaof(
             "ERR value is out of range, must be positive",
         ));
     }
-    let timeout_ms = parse_timeout(args.bytes(), Unit::Milliseconds)?;
+    let timeout_ms = patience(server, args.bytes())?;
     if server.replication.is_replica() {
         return Err(CmdError::Fixed(
             "ERR WAITAOF cannot be used with replica instances. Please also note that writes to \
