@@ -56,7 +56,7 @@ impl Server {
                 client.readable = n == READ || client.hung_up;
                 client.session.bytes_in += n as u64;
                 client.session.last_active_ms = self.clock.mono_ms();
-                self.stats.bytes_in += n as u64;
+                self.stats.repl_bytes_in += n as u64;
                 self.stats.reads += 1;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.readable = false,

@@ -136,7 +136,7 @@ impl Server {
                 match Server::read_link(primary, READ) {
                     Ok(None) => return,
                     Ok(Some(n)) => {
-                        self.stats.bytes_in += n as u64;
+                        self.stats.repl_bytes_in += n as u64;
                         primary.heard_ms = now_ms;
                     }
                     Err(why) => return self.break_transfer(&why),
