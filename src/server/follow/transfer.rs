@@ -652,7 +652,8 @@ impl Server {
         let Some(transfer) = &mut primary.transfer else {
             return;
         };
-        let waits = !transfer.loads || matches!(transfer.sink, Sink::Memory);
+        let is_starved = self.persist.loading.as_ref().is_none_or(|l| l.is_starved);
+        let waits = !transfer.loads || matches!(transfer.sink, Sink::Memory) && is_starved;
         if transfer.loads
             && let Some(link) = &primary.link
         {
