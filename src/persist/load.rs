@@ -742,3 +742,6 @@ impl Loading {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
