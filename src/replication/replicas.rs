@@ -128,6 +128,8 @@ pub struct Replicas {
     pub has_news: bool,
     /// Somebody asked for a snapshot that can be begun at the end of the turn.
     pub starts_now: bool,
+    /// Somebody has its snapshot: the child that sent it must be near its end.
+    pub looks_at_child: bool,
     /// Somebody can be sent more without waiting for a socket.
     pub goes_on: bool,
     /// How many are online and were heard from lately, as `min-replicas-max-lag` says.

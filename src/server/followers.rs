@@ -146,19 +146,15 @@ impl Server {
         replica.acked = replica.acked.max(at_least(offset));
         replica.logged = replica.logged.max(logged.map_or(0, at_least));
         replica.heard_s = now_s;
-        if replica.waits_for_child(true) {
-            // It may be through before cron has seen that the child is.
-            self.check_child();
-        }
-        let Some(replica) = self.replication.replicas.get_mut(id.0) else {
-            return;
-        };
-        replica.acked_early |= replica.waits_for_child(true);
+        // It may be through before cron has seen that the child is.
+        let is_early = replica.waits_for_child(true);
+        replica.acked_early |= is_early;
         if replica.is_online() {
             // It is through with its snapshot, and so its socket is free for the stream.
             replica.awaits_ack = false;
         }
         self.replication.replicas.has_news = true;
+        self.replication.replicas.looks_at_child |= is_early;
     }
 
     /// How far the stream is safe in the log, as far as we know.

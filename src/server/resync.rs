@@ -222,6 +222,9 @@ impl Server {
 
     /// At the end of the turn: those who asked for a snapshot and need not wait for others.
     pub fn start_asked_syncs(&mut self) {
+        if std::mem::take(&mut self.replication.replicas.looks_at_child) {
+            self.check_child();
+        }
         if !std::mem::take(&mut self.replication.replicas.starts_now) {
             return;
         }

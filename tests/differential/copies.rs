@@ -81,6 +81,30 @@ impl Chain {
         }
     }
 
+    /// What the servers say of their last links, and the values that differ.
+    fn story(&mut self) -> String {
+        let mut told = String::new();
+        for server in &self.servers {
+            let log = server.log();
+            let lines: Vec<&str> = log.lines().collect();
+            told += &lines[lines.len().saturating_sub(40)..].join("\n");
+            told += "\n----\n";
+        }
+        for client in &mut self.clients {
+            for db in 0..16 {
+                client.run(&format!("SELECT {db}"));
+                for key in client.run("KEYS *").items() {
+                    let name = key.text();
+                    let digest = client.call(&["DEBUG", "DIGEST-VALUE", &name]);
+                    let ttl = client.call(&["PEXPIRETIME", &name]).text();
+                    told += &format!("{db} {name:?} {digest:?} {ttl}\n");
+                }
+            }
+            told += "----\n";
+        }
+        told
+    }
+
     /// Something happens to a link.
     fn disturb(&mut self, rng: &mut Rng) {
         let at = rng.below(self.clients.len());
@@ -94,6 +118,14 @@ impl Chain {
         let at = if line.starts_with("DEBUG") { 0 } else { at };
         self.clients[at].run(line);
     }
+}
+
+/// What Redis changes of a broken HyperLogLog before it answers that it is broken replicas do not
+/// hear of: there even Redis behind Redis differs.
+fn is_broken(command: &[Vec<u8>]) -> bool {
+    command
+        .iter()
+        .any(|word| word.starts_with(b"HYLL") || word.eq_ignore_ascii_case(b"pfdebug"))
 }
 
 fn ours() -> Server {
@@ -112,7 +144,8 @@ fn run(order: &[bool]) {
     let batches = setting("REDWHEEL_DIFF_COPIED", 1_500).div_ceil(BATCH as u64);
     for seed in first..first + batches {
         let mut rng = Rng::new(seed ^ 0xc0_b1e5);
-        let commands = logs::batch(seed);
+        let mut commands = logs::batch(seed);
+        commands.retain(|(_, command)| !is_broken(command));
         chain.clients[0].run("FLUSHALL");
         chain.clients[0].run("SELECT 0");
         for (at, (_, command)) in commands.iter().enumerate() {
@@ -127,8 +160,9 @@ fn run(order: &[bool]) {
         if let Err(digests) = chain.agree() {
             let lines: Vec<String> = commands.iter().map(|(_, command)| shown(command)).collect();
             panic!(
-                "copies differ (REDWHEEL_DIFF_SEED={seed})\n{}\n{digests:?}",
-                lines.join("\n")
+                "copies differ (REDWHEEL_DIFF_SEED={seed})\n{}\n{digests:?}\n{}",
+                lines.join("\n"),
+                chain.story()
             );
         }
     }
@@ -147,4 +181,9 @@ fn copies_of_redis_behind_ours() {
 #[test]
 fn copies_down_a_chain() {
     run(&[true, true, false]);
+}
+
+#[test]
+fn copies_of_ours_behind_ours() {
+    run(&[true, true]);
 }
