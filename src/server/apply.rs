@@ -138,11 +138,10 @@ impl Server {
         aging.lfu_decay_minutes = self.config.lfu_decay_time;
     }
 
-    /// Tells the kernel how readily to kill us: the first of `oom-score-adj-values`, as that of a
-    /// primary. What was there before counts as the base, and comes back when we are told `no`.
+    /// Tells the kernel how readily to kill us, as a primary or a replica. What was there before counts
+    /// as the base, and comes back when we are told `no`.
     pub fn set_oom_score(&mut self) -> Result<(), String> {
         let role = self.replication.is_replica() as usize;
-        let wanted = self.config.oom_score_adj_values[role];
         let before = self.life.process.oom_base;
         if self.config.oom_score_adj == OomScoreAdj::No && before.is_none() {
             return Ok(());
@@ -151,15 +150,27 @@ impl Server {
             Some(base) => base,
             None => process::oom_score_adj().map_err(|error| complain("read", error))?,
         };
-        let (value, kept) = match self.config.oom_score_adj {
-            OomScoreAdj::No => (base, None),
-            OomScoreAdj::Relative => (base + wanted, Some(base)),
-            OomScoreAdj::Absolute => (wanted, Some(base)),
-        };
-        process::set_oom_score_adj(value.clamp(-1000, 1000))
+        let wanted = self.oom_score_of(role, base);
+        process::set_oom_score_adj(wanted.unwrap_or(base))
             .map_err(|error| complain("write", error))?;
-        self.life.process.oom_base = kept;
+        self.life.process.oom_base = wanted.map(|_| base);
         Ok(())
+    }
+
+    /// The score of a primary (0), a replica (1) or a child (2), if we set any.
+    fn oom_score_of(&self, role: usize, base: i32) -> Option<i32> {
+        let value = self.config.oom_score_adj_values[role];
+        let score = match self.config.oom_score_adj {
+            OomScoreAdj::No => return None,
+            OomScoreAdj::Relative => base + value,
+            OomScoreAdj::Absolute => value,
+        };
+        Some(score.clamp(-1000, 1000))
+    }
+
+    /// The score that a child is to have.
+    pub(super) fn oom_score_of_child(&self) -> Option<i32> {
+        self.oom_score_of(2, self.life.process.oom_base?)
     }
 }
 

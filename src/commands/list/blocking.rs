@@ -33,6 +33,8 @@ pub(super) fn rpoplpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdR
 /// BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout.
 pub(super) fn blmove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (from, to) = (args.key(), args.key());
+    // They go on as they were written.
+    let words = args.rest();
     let (out, into) = (end_argument(args)?, end_argument(args)?);
     let timeout_ms = parse_timeout(args.bytes(), Unit::Seconds)?;
     if !move_element(cx, (from, out), (to, into), reply)? {
@@ -41,14 +43,7 @@ pub(super) fn blmove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
             reply,
         );
     }
-    let name = |end| {
-        if end == End::Left {
-            b"LEFT".as_slice()
-        } else {
-            b"RIGHT"
-        }
-    };
-    cx.propagate_as([b"LMOVE", from, to, name(out), name(into)]);
+    cx.propagate_as([b"LMOVE", from, to, words.at(0), words.at(1)]);
     Ok(())
 }
 
