@@ -41,6 +41,16 @@ impl Cx<'_> {
         self.keyspace.now_ms()
     }
 
+    /// Up to this moment fields are overdue. None is for a log that is being read or a primary: both
+    /// tell of the end of fields themselves.
+    #[inline(always)]
+    pub fn overdue_ms(&self) -> i64 {
+        match self.keyspace.shared.none_overdue {
+            true => i64::MIN,
+            false => self.now_ms(),
+        }
+    }
+
     /// Tells the keyspace the hash of the first key, if the arguments carry it.
     #[inline(always)]
     pub fn hint(&mut self, args: &Args) {

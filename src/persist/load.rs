@@ -123,6 +123,8 @@ pub struct Loading {
     pub cut: bool,
     /// Where in a history of replication the snapshot was taken.
     pub position: Position,
+    /// What is loaded comes in pieces.
+    is_fed: bool,
     /// It goes on only when it is fed.
     pub is_starved: bool,
     /// Bytes that were fed and stand behind the end.
@@ -162,6 +164,7 @@ impl Loading {
             used_memory: 0,
             cut: false,
             position: Position::default(),
+            is_fed: false,
             is_starved: false,
             left_over: 0,
             dropped: Vec::new(),
@@ -172,6 +175,7 @@ impl Loading {
     pub fn fed(rules: Rules, total_bytes: u64, now_s: i64) -> Loading {
         Loading {
             total_bytes,
+            is_fed: true,
             stage: Stage::Header(Box::new(Reader::fed())),
             again: true,
             current: Some(Part {
@@ -407,7 +411,16 @@ impl Loading {
         });
         match error {
             Error::Signature | Error::Version(_) => log::warn!("{text}"),
-            _ => log::warn!("Internal error in RDB reading offset {offset}{what} -> {text}"),
+            _ => {
+                let after = match error {
+                    Error::Truncated if self.is_fed => {
+                        ". Failure loading rdb format from socket, assuming connection error, \
+                         resuming operation."
+                    }
+                    _ => "",
+                };
+                log::warn!("Internal error in RDB reading offset {offset}{what} -> {text}{after}");
+            }
         }
         match self.current.as_ref().map(|part| part.role) {
             _ if self.again => {}
@@ -729,3 +742,6 @@ impl Loading {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,7 +164,7 @@ impl Incoming {
         match self.bytes.get(self.seen) {
             None => return Ok(false),
             Some(b'$') => {}
-            Some(_) => return Err(Broken::Protocol("expected '$'")),
+            Some(_) => return Err(Broken::Protocol("expected $ but got something else")),
         }
         let Some((len, next)) = self.number("too big bulk count string")? else {
             return Ok(false);
@@ -236,7 +236,10 @@ mod tests {
         for (bytes, error) in [
             ("PING\r\n", Broken::Inline),
             ("*x\r\n", Broken::Protocol("invalid multibulk length")),
-            ("*1\r\n:1\r\n", Broken::Protocol("expected '$'")),
+            (
+                "*1\r\n:1\r\n",
+                Broken::Protocol("expected $ but got something else"),
+            ),
             ("*1\r\n$-1\r\n", Broken::Protocol("invalid bulk length")),
         ] {
             let mut incoming = Incoming::default();

@@ -363,6 +363,7 @@ impl Server {
         }
         let loaded = self.load_until(&mut || true);
         self.persist.loading = None;
+        self.persist.dropped = Vec::new();
         self.gates.set(Gates::LOADING, false);
         signal::set_loading(false);
         self.refresh_log_interest();

@@ -213,6 +213,7 @@ impl Server {
             // Somebody may have removed it already; what matters is that it is gone.
             let _ = process::remove_pid_file(&path);
         }
+        self.forget_transfer();
         self.doors.listeners.close_all();
         if !self.config.unixsocket.is_empty() {
             log::info!("Removing the unix socket file.");

@@ -181,7 +181,10 @@ impl Server {
     fn serve(&mut self, id: ClientId) {
         self.with_parked(id, |server, session, parked, reply| {
             session.resumed = Some(parked.deadline_ms);
+            // Who made the key ready may see overdue keys, being a primary; nobody else does.
+            let obeyed = std::mem::take(&mut server.keyspace.shared.none_overdue);
             let done = server.execute(session, parked.argv.as_argv(), Tag::default(), reply);
+            server.keyspace.shared.none_overdue = obeyed;
             session.resumed = None;
             if !done {
                 // A pause holds it back: it runs when the pause ends.

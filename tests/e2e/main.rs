@@ -12,6 +12,7 @@ mod command;
 mod connection;
 mod debugger;
 mod eviction;
+mod following;
 mod limits;
 mod monitor;
 mod pause;

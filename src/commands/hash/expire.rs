@@ -455,7 +455,7 @@ fn hpersist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     cx.hint(args);
     let key = args.key();
     let found = find(cx, key)?;
-    let now_ms = cx.now_ms();
+    let now_ms = cx.overdue_ms();
     let names = fields(args, BAD_COUNT)?;
     reply.array(names.len())?;
     let Some(found) = found else {

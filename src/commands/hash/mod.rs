@@ -339,7 +339,7 @@ impl Glance {
 
     /// Answers the value of a field; an overdue one is gone.
     fn answer(&mut self, cx: &mut Cx, name: &[u8], reply: &mut Reply) -> CmdResult {
-        let now_ms = cx.now_ms();
+        let now_ms = cx.overdue_ms();
         let db = cx.db();
         match db.hash_at(self.found)?.get(name) {
             Some(field) if !is_overdue(&field, now_ms) => reply.item(field.value),
@@ -356,7 +356,7 @@ impl Glance {
         if !self.has(cx, name) {
             return None;
         }
-        let now_ms = cx.now_ms();
+        let now_ms = cx.overdue_ms();
         let value = cx
             .db()
             .hash_at(self.found)
@@ -368,7 +368,7 @@ impl Glance {
 
     /// Whether a field is there; an overdue one is gone.
     fn has(&mut self, cx: &mut Cx, name: &[u8]) -> bool {
-        let now_ms = cx.now_ms();
+        let now_ms = cx.overdue_ms();
         let overdue = match cx
             .db()
             .hash_at(self.found)

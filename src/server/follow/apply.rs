@@ -56,7 +56,7 @@ impl Server {
                 client.readable = n == READ || client.hung_up;
                 client.session.bytes_in += n as u64;
                 client.session.last_active_ms = self.clock.mono_ms();
-                self.stats.bytes_in += n as u64;
+                self.stats.repl_bytes_in += n as u64;
                 self.stats.reads += 1;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.readable = false,
@@ -128,7 +128,13 @@ impl Server {
             answers.clear();
             let argv = incoming.argv();
             let mut reply = Reply::new(&mut answers, Resp::V2);
+            let noted = self.stats.unexpected_errors;
             self.execute(&mut client.session, argv, Tag::default(), &mut reply);
+            if answers.first() == Some(&b'-') && self.stats.unexpected_errors == noted {
+                // A script's error is told of by the script.
+                let text = answers[1..].trim_ascii_end().to_vec();
+                self.note_error_of_stream(&client.session, &text);
+            }
             let Some(primary) = &mut self.replication.primary else {
                 break;
             };
@@ -242,9 +248,13 @@ impl Server {
         let name = session.last_command.map_or("<unknown>".into(), |number| {
             self.table[number].full_name.clone()
         });
-        let text = String::from_utf8_lossy(text);
+        // As Redis has it, an error of no special code is shown without that.
+        let text = match text.strip_prefix(b"ERR ") {
+            Some(text) => String::from_utf8_lossy(text).into_owned(),
+            None => format!("-{}", String::from_utf8_lossy(text)),
+        };
         log::warn!(
-            "== CRITICAL == This replica is sending an error to its master: '-{text}' after \
+            "== CRITICAL == This replica is sending an error to its master: '{text}' after \
              processing the command '{name}'"
         );
         self.show_latest_stream();

@@ -40,7 +40,7 @@ impl Server {
     }
 
     /// The link came to nothing. The next second there is another.
-    fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         if let Some(mut primary) = self.replication.primary.take() {
             self.abort_transfer(&mut primary);
             primary.hang_up();
@@ -154,7 +154,7 @@ impl Server {
         match Server::read_link(primary, READ) {
             Ok(None) => {}
             Ok(Some(n)) => {
-                self.stats.bytes_in += n as u64;
+                self.stats.repl_bytes_in += n as u64;
                 primary.heard_ms = now_ms;
             }
             Err(why) => {

@@ -172,6 +172,14 @@ impl Server {
         primary.hang_up();
     }
 
+    /// The server ends: half a snapshot is of use to nobody.
+    pub(in crate::server) fn forget_transfer(&mut self) {
+        if let Some(mut primary) = self.replication.primary.take() {
+            self.abort_transfer(&mut primary);
+            self.replication.primary = Some(primary);
+        }
+    }
+
     /// The client that was the link to our primary is gone.
     pub fn lose_primary(&mut self, session: &Session) {
         let now_s = self.clock.now_s();

@@ -136,7 +136,7 @@ impl Server {
                 match Server::read_link(primary, READ) {
                     Ok(None) => return,
                     Ok(Some(n)) => {
-                        self.stats.bytes_in += n as u64;
+                        self.stats.repl_bytes_in += n as u64;
                         primary.heard_ms = now_ms;
                     }
                     Err(why) => return self.break_transfer(&why),
@@ -517,7 +517,7 @@ impl Server {
 
     /// Loading came to nothing. The log says why.
     pub(in crate::server) fn snapshot_failed(&mut self) {
-        let Some(mut transfer) = self
+        let Some(transfer) = self
             .replication
             .primary
             .as_mut()
@@ -532,24 +532,27 @@ impl Server {
                 log::warn!(
                     "Failed trying to load the MASTER synchronization DB from disk, check server logs."
                 );
-                self.cancel_handshake();
                 self.remove_synced_file();
             }
             Sink::Memory => {
                 log::warn!(
                     "Failed trying to load the MASTER synchronization DB from socket, check server logs."
                 );
-                self.cancel_handshake();
             }
         }
-        match transfer.staging.take() {
-            Some(staging) => {
+        let is_file = matches!(transfer.sink, Sink::File(..));
+        match transfer.staging {
+            Some(_) => {
                 log::info!("MASTER <-> REPLICA sync: Discarding temporary DB in background");
-                transfer.staging = Some(staging);
                 self.drop_staging(*transfer);
             }
             None => self.empty_data(),
         }
+        if is_file {
+            // It was all there, and no good: there is no hurry to get it once more.
+            return self.give_up();
+        }
+        self.cancel_handshake();
     }
 
     /// A snapshot that is not wanted as a file of ours.
@@ -649,7 +652,8 @@ impl Server {
         let Some(transfer) = &mut primary.transfer else {
             return;
         };
-        let waits = !transfer.loads || matches!(transfer.sink, Sink::Memory);
+        let is_starved = self.persist.loading.as_ref().is_none_or(|l| l.is_starved);
+        let waits = !transfer.loads || matches!(transfer.sink, Sink::Memory) && is_starved;
         if transfer.loads
             && let Some(link) = &primary.link
         {

@@ -10,8 +10,10 @@ fn status(failed: bool) -> &'static str {
 
 pub fn persistence(server: &Server, text: &mut Text) {
     let persist = &server.persist;
-    text.line("loading", persist.loading.is_some() as u8);
-    text.line("async_loading", 0);
+    let aside = server.loads_aside();
+    let loads = persist.loading.is_some() && !aside;
+    text.line("loading", loads as u8);
+    text.line("async_loading", aside as u8);
     child(server, text);
     snapshots(server, text);
     log(server, text);

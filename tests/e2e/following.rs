@@ -1,0 +1,380 @@
+//! A replica of ours: of a scripted primary, for what goes over the wire, and of a real one.
+
+use crate::support::client::{Client, Value, encode, parse};
+use crate::support::oracle;
+use crate::support::server::Server;
+use crate::{info, text};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A snapshot of nothing, without a checksum.
+const EMPTY: &[u8] = b"REDIS0011\xfa\x09redis-ver\x057.0.0\xff\0\0\0\0\0\0\0\0";
+/// A snapshot with the key `a` in database 0.
+const ONE_KEY: &[u8] = b"REDIS0011\xfe\0\0\x01a\x03one\xff\0\0\0\0\0\0\0\0";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A primary that says what a test has it say.
+struct Primary {
+    listener: TcpListener,
+}
+
+/// A replica's link to it.
+struct Link {
+    stream: TcpStream,
+    bytes: Vec<u8>,
+}
+
+impl Primary {
+    /// A primary, and a replica of it that was started with these options.
+    fn with(options: &[&str]) -> (Primary, Server) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback has a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let follows = ["--replicaof", "127.0.0.1", &port.to_string()];
+        let server = Server::ours().with(&follows).with(options).start();
+        (Primary { listener }, server)
+    }
+
+    /// The next link.
+    fn accept(&self) -> Link {
+        let (stream, _) = self.listener.accept().expect("the replica connects");
+        let _ = stream.set_read_timeout(Some(PATIENCE));
+        let bytes = Vec::new();
+        Link { stream, bytes }
+    }
+
+    /// The next link, up to its PSYNC, the words of which are the second answer.
+    fn greet(&self) -> (Link, Vec<String>) {
+        let mut link = self.accept();
+        loop {
+            let words = link.hear();
+            match words[0].as_str() {
+                "PING" => link.say(b"+PONG\r\n"),
+                "PSYNC" => return (link, words),
+                _ => link.say(b"+OK\r\n"),
+            }
+        }
+    }
+}
+
+impl Link {
+    fn say(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the replica reads");
+    }
+
+    fn command(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').collect();
+        self.say(&encode(&words));
+    }
+
+    /// The next command of the replica.
+    fn hear(&mut self) -> Vec<String> {
+        loop {
+            if let Some((value, used)) = parse(&self.bytes) {
+                self.bytes.drain(..used);
+                return value.items().iter().map(Value::text).collect();
+            }
+            let mut more = [0; 4096];
+            match self.stream.read(&mut more) {
+                Ok(0) => panic!("the replica hung up"),
+                Ok(n) => self.bytes.extend_from_slice(&more[..n]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("the replica is silent: {error}"),
+            }
+        }
+    }
+
+    /// What the replica acknowledges, asked or not, until it is this much.
+    fn await_ack(&mut self, offset: u64) {
+        while self.hear()[..3] != ["REPLCONF", "ACK", &offset.to_string()] {}
+    }
+
+    /// A full synchronization: this history, at this byte, with this snapshot.
+    fn sync(&mut self, id: char, offset: u64, snapshot: &[u8]) {
+        let id = id.to_string().repeat(40);
+        let head = format!("+FULLRESYNC {id} {offset}\r\n${}\r\n", snapshot.len());
+        self.say(&[head.as_bytes(), snapshot].concat());
+    }
+}
+
+/// Waits until INFO has this line.
+fn await_info(client: &mut Client, line: &str) {
+    let began = Instant::now();
+    while !text(client, "INFO replication").lines().any(|l| l == line) {
+        assert!(began.elapsed() < PATIENCE, "INFO never has {line}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn the_talk_before_the_stream_is_that_of_redis() {
+    let options = ["--masteruser", "u", "--masterauth", "p"];
+    let more = [
+        "--replica-announce-ip",
+        "1.2.3.4",
+        "--replica-announce-port",
+        "99",
+    ];
+    let (primary, _server) = Primary::with(&[options, more].concat());
+    let mut link = primary.accept();
+    assert_eq!(link.hear(), ["PING"]);
+    link.say(b"-NOAUTH Authentication required.\r\n");
+    assert_eq!(link.hear(), ["AUTH", "u", "p"]);
+    assert_eq!(link.hear(), ["REPLCONF", "listening-port", "99"]);
+    assert_eq!(link.hear(), ["REPLCONF", "ip-address", "1.2.3.4"]);
+    assert_eq!(link.hear(), ["REPLCONF", "capa", "eof", "capa", "psync2"]);
+    link.say(b"+OK\r\n-ERR no\r\n+OK\r\n+OK\r\n");
+    assert_eq!(link.hear(), ["PSYNC", "?", "-1"]);
+}
+
+#[test]
+fn snapshots_come_with_a_length_or_a_mark_to_disk_or_to_memory() {
+    for mode in ["disabled", "swapdb"] {
+        for step in [1, 7, 1_000] {
+            let (primary, server) = Primary::with(&["--repl-diskless-load", mode]);
+            let (mut link, _) = primary.greet();
+            let mark = "e".repeat(40);
+            let head = format!("+FULLRESYNC {} 100\r\n\n$EOF:{mark}\r\n", "a".repeat(40));
+            let wire = [head.as_bytes(), ONE_KEY, mark.as_bytes()].concat();
+            for piece in wire.chunks(step) {
+                link.say(piece);
+            }
+            // A snapshot that ends with a mark is acknowledged at once.
+            link.await_ack(100);
+            link.command("SET b 2");
+            link.command("REPLCONF GETACK *");
+            link.await_ack(127);
+            let mut client = server.client();
+            assert_eq!(text(&mut client, "GET a"), "one", "{mode}");
+            assert_eq!(text(&mut client, "GET b"), "2");
+            assert_eq!(info(&mut client, "master_repl_offset"), 127 + 37);
+        }
+    }
+}
+
+#[test]
+fn a_transaction_counts_as_a_whole_and_the_database_is_remembered() {
+    let (primary, server) = Primary::with(&[]);
+    let (mut link, _) = primary.greet();
+    link.sync('a', 100, EMPTY);
+    link.command("SELECT 3");
+    link.command("SET k 1");
+    link.command("MULTI");
+    link.command("INCR k");
+    link.command("REPLCONF GETACK *");
+    sleep(Duration::from_millis(100));
+    drop(link);
+    let (mut link, asked) = primary.greet();
+    assert_eq!(asked, ["PSYNC", &"a".repeat(40), "151"]);
+    link.say(format!("+CONTINUE {}\r\n", "b".repeat(40)).as_bytes());
+    link.command("MULTI");
+    link.command("INCR k");
+    link.command("EXEC");
+    link.command("REPLCONF GETACK *");
+    link.await_ack(200);
+    let mut client = server.client();
+    client.run("SELECT 3");
+    assert_eq!(text(&mut client, "GET k"), "2");
+    let told = text(&mut client, "INFO replication");
+    for line in [
+        format!("master_replid:{}", "b".repeat(40)),
+        format!("master_replid2:{}", "a".repeat(40)),
+        "second_repl_offset:151".into(),
+        "repl_backlog_first_byte_offset:101".into(),
+    ] {
+        assert!(told.lines().any(|l| l == line), "{line} in {told}");
+    }
+}
+
+#[test]
+fn a_link_that_breaks_in_a_snapshot_is_made_anew_and_the_old_data_stays_under_swapdb() {
+    let (primary, server) = Primary::with(&["--repl-diskless-load", "swapdb"]);
+    let (mut link, _) = primary.greet();
+    link.sync('a', 100, ONE_KEY);
+    link.command("SET b 2");
+    let mut client = server.client();
+    await_info(&mut client, "master_repl_offset:127");
+    drop(link);
+    let (mut link, asked) = primary.greet();
+    assert_eq!(asked[2], "128");
+    // Another point of the same history: the old data can be read meanwhile.
+    link.say(format!("+FULLRESYNC {} 500\r\n$900\r\n", "a".repeat(40)).as_bytes());
+    link.say(&ONE_KEY[..12]);
+    let began = Instant::now();
+    while info(&mut client, "async_loading") == 0 {
+        assert!(began.elapsed() < PATIENCE);
+    }
+    assert_eq!(text(&mut client, "GET b"), "2");
+    drop(link);
+    let (mut link, asked) = primary.greet();
+    // Nothing changed, so the rest can still be asked for.
+    assert_eq!(asked[2], "128");
+    assert_eq!(text(&mut client, "GET b"), "2");
+    link.sync('c', 7, EMPTY);
+    await_info(&mut client, "master_repl_offset:7");
+    assert_eq!(text(&mut client, "DBSIZE"), "0");
+}
+
+#[test]
+fn what_is_no_stream_ends_the_link_and_is_not_asked_for_again() {
+    for nonsense in [
+        b"PING\r\n".as_slice(),
+        b"*2\r\n:1\r\n",
+        b"*1\r\n$-5\r\n",
+        b"*99999999999\r\n",
+    ] {
+        let (primary, server) = Primary::with(&[]);
+        let (mut link, _) = primary.greet();
+        link.sync('a', 100, EMPTY);
+        link.command("SET k 1");
+        link.say(nonsense);
+        let (_, asked) = primary.greet();
+        assert_eq!(asked, ["PSYNC", "?", "-1"]);
+        assert_eq!(text(&mut server.client(), "GET k"), "1");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_snapshot_do_no_harm() {
+    let torn = [&ONE_KEY[..14], &[0xff; 60]].concat();
+    for mode in ["disabled", "swapdb", "on-empty-db"] {
+        for snapshot in [
+            &torn,
+            b"hello".as_slice(),
+            b"REDIS0011\xfe",
+            b"REDIS0099\xff12345678",
+        ] {
+            let (primary, server) = Primary::with(&["--repl-diskless-load", mode]);
+            let (mut link, _) = primary.greet();
+            link.sync('a', 100, snapshot);
+            let (mut link, _) = primary.greet();
+            link.sync('a', 100, ONE_KEY);
+            link.command("PING");
+            let mut client = server.client();
+            await_info(&mut client, "master_repl_offset:114");
+            assert_eq!(text(&mut client, "GET a"), "one");
+        }
+    }
+}
+
+#[test]
+fn a_replica_refuses_what_is_not_its_to_do() {
+    let (primary, server) = Primary::with(&["--replica-serve-stale-data", "no"]);
+    let mut client = server.client();
+    let stale = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    assert_eq!(text(&mut client, "GET a"), stale);
+    assert_eq!(text(&mut client, "EVAL return 0"), stale);
+    assert_eq!(text(&mut client, "PING"), stale);
+    let (mut link, _) = primary.greet();
+    link.sync('a', 100, ONE_KEY);
+    await_info(&mut client, "master_link_status:up");
+    assert_eq!(text(&mut client, "GET a"), "one");
+    let read_only = "READONLY You can't write against a read only replica.";
+    assert_eq!(text(&mut client, "SET a 2"), read_only);
+    let inner = text(&mut client, "EVAL redis.call('set','a','2') 0");
+    assert!(inner.starts_with(read_only), "{inner}");
+    client.run("MULTI");
+    assert_eq!(text(&mut client, "SET a 2"), read_only);
+    assert!(text(&mut client, "EXEC").starts_with("EXECABORT"));
+    assert_eq!(client.run("ROLE").items()[0].text(), "slave");
+    client.run("REPLICAOF NO ONE");
+    assert_eq!(text(&mut client, "SET a 2"), "OK");
+    assert_eq!(info(&mut client, "second_repl_offset"), 101);
+}
+
+#[test]
+fn overdue_keys_are_hidden_until_the_primary_removes_them() {
+    let (primary, server) = Primary::with(&[]);
+    let (mut link, _) = primary.greet();
+    link.sync('a', 0, EMPTY);
+    link.command("SET k 5 PXAT 1000");
+    link.command("HSET h f 5 g 1");
+    link.command("HPEXPIREAT h 1000 FIELDS 1 f");
+    link.command("SET long 1 PXAT 1000");
+    // To the primary they are there still.
+    link.command("INCR k");
+    link.command("HINCRBY h f 1");
+    link.command("PERSIST k");
+    link.command("REPLCONF GETACK *");
+    while link.hear()[2] == "0" {}
+    let mut client = server.client();
+    assert_eq!(text(&mut client, "GET k"), "6");
+    assert_eq!(client.run("GET long"), Value::NilBulk);
+    assert_eq!(text(&mut client, "DBSIZE"), "3");
+    link.command("DEL long");
+    link.command("HPERSIST h FIELDS 1 f");
+    let began = Instant::now();
+    while text(&mut client, "HGET h f") != "6" {
+        assert!(began.elapsed() < PATIENCE);
+    }
+    assert_eq!(text(&mut client, "DBSIZE"), "2");
+}
+
+#[test]
+fn errors_in_the_stream_are_told_of_and_the_stream_goes_on() {
+    let (primary, server) = Primary::with(&[]);
+    let (mut link, _) = primary.greet();
+    link.sync('a', 0, EMPTY);
+    link.command("SET k 1");
+    link.command("LPUSH k 1");
+    link.command("NOSUCH");
+    link.command("BLPOP nothing 0");
+    link.command("SET k 2");
+    let mut client = server.client();
+    let began = Instant::now();
+    while text(&mut client, "GET k") != "2" {
+        assert!(began.elapsed() < PATIENCE);
+    }
+    server.wait_for_log(
+        "== CRITICAL == This replica is sending an error to its master: '-WRONGTYPE Operation \
+         against a key holding the wrong kind of value' after processing the command 'lpush'",
+    );
+    assert_eq!(info(&mut client, "unexpected_error_replies"), 2);
+}
+
+#[test]
+fn a_real_primary_is_followed_through_breaks_and_promotion() {
+    let Some(redis) = oracle::redis() else { return };
+    let real = Server::of(&redis)
+        .with(&[
+            "--repl-diskless-sync-delay",
+            "0",
+            "--enable-debug-command",
+            "yes",
+        ])
+        .start();
+    let ours = Server::ours()
+        .with(&["--enable-debug-command", "yes"])
+        .start();
+    let (mut primary, mut replica) = (real.client(), ours.client());
+    primary.run("DEBUG POPULATE 500 key 50");
+    primary.run("HSET h a 1 b 2");
+    primary.run("HPEXPIRE h 100000 FIELDS 1 a");
+    primary.run("XADD s * f v");
+    replica.run(&format!("REPLICAOF 127.0.0.1 {}", real.port));
+    await_info(&mut replica, "master_link_status:up");
+    let same = |primary: &mut Client, replica: &mut Client| {
+        let began = Instant::now();
+        while text(primary, "DEBUG DIGEST") != text(replica, "DEBUG DIGEST") {
+            assert!(began.elapsed() < PATIENCE, "the data differs");
+            sleep(Duration::from_millis(20));
+        }
+    };
+    same(&mut primary, &mut replica);
+    for round in 0..3 {
+        primary.run("CLIENT KILL TYPE replica");
+        primary.run("SELECT 5");
+        primary.run(&format!("RPUSH list {round}"));
+        primary.run("EVAL redis.call('incr','x');redis.call('incr','y') 0");
+        await_info(&mut replica, "master_link_status:up");
+        same(&mut primary, &mut replica);
+    }
+    assert_eq!(info(&mut primary, "sync_full"), 1);
+    replica.run("REPLICAOF NO ONE");
+    replica.run("SET ours 1");
+    primary.run(&format!("REPLICAOF 127.0.0.1 {}", ours.port));
+    await_info(&mut primary, "master_link_status:up");
+    same(&mut replica, &mut primary);
+    assert_eq!(info(&mut replica, "sync_partial_ok"), 1);
+}
