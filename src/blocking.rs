@@ -52,6 +52,8 @@ pub struct Blocking {
     queues: HashMap<DbIndex, HashMap<Vec<u8>, Queue>>,
     ready: Vec<Ready>,
     last_ticket: u64,
+    /// Clients that wait for no key: they are let go by whoever knows for what.
+    keyless: usize,
     /// Waiting clients, by the type they wait for.
     by_kind: [usize; 6],
     until_gone: usize,
@@ -73,7 +75,7 @@ pub struct Blocking {
 impl Blocking {
     /// Clients that wait.
     pub fn len(&self) -> usize {
-        self.by_kind.iter().sum::<usize>() + self.until_freed.len()
+        self.by_kind.iter().sum::<usize>() + self.keyless + self.until_freed.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -108,6 +110,10 @@ impl Blocking {
     ) -> u64 {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
+        if keys.is_empty() {
+            self.keyless += 1;
+            return ticket;
+        }
         let waiter = Waiter {
             ticket,
             client,
@@ -131,6 +137,10 @@ impl Blocking {
 
     /// Takes a client out of all its queues.
     pub fn leave(&mut self, ticket: u64, db: DbIndex, keys: &[Vec<u8>]) {
+        if keys.is_empty() {
+            self.keyless -= 1;
+            return;
+        }
         let Some(queues) = self.queues.get_mut(&db) else {
             return;
         };

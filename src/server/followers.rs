@@ -158,7 +158,7 @@ impl Server {
     }
 
     /// How far the stream is safe in the log, as far as we know.
-    pub fn synced_offset(&self) -> u64 {
+    pub fn synced_offset(&self) -> Option<u64> {
         self.persist.aof.synced_offset()
     }
 

@@ -10,7 +10,7 @@
 //! A write that fails takes the short part back, so that the log stays whole. With `always` there
 //! is no way on from there: the server ends. Otherwise clients are refused writes until it works.
 
-use super::Aof;
+use super::{Aof, State};
 use crate::persist::reason;
 use std::io::{self, Write};
 
@@ -73,9 +73,10 @@ impl Aof {
         self.progress.delayed
     }
 
-    /// How far the stream of changes is known to be safe on disk.
-    pub fn synced_offset(&self) -> u64 {
-        self.syncer.synced_offset()
+    /// How far the stream of changes is known to be safe on disk: not at all before there is a whole
+    /// log.
+    pub fn synced_offset(&self) -> Option<u64> {
+        (self.state == State::On).then(|| self.syncer.synced_offset())
     }
 
     /// Why clients must be refused writes, if they must.

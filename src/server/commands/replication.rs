@@ -438,7 +438,7 @@ fn waitaof(
         ));
     }
     let logged = server.replication.replicas.logged(session.written_to);
-    let is_here = server.persist.aof.is_on() && server.synced_offset() >= session.written_to;
+    let is_here = server.synced_offset() >= Some(session.written_to);
     if logged as i64 >= wanted && (is_here || !local) || session.deny_blocking {
         reply.array(2)?;
         reply.int(is_here as i64)?;

@@ -208,8 +208,7 @@ impl Server {
     fn ack(&self) -> Vec<u8> {
         let applied = self.replication.history.offset.to_string();
         let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"ACK", applied.as_bytes()];
-        let logs = self.persist.aof.is_on();
-        let safe = logs.then(|| self.synced_offset().to_string());
+        let safe = self.synced_offset().map(|offset| offset.to_string());
         if let Some(safe) = &safe {
             words.extend([b"FACK".as_slice(), safe.as_bytes()]);
         }
