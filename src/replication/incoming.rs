@@ -172,6 +172,10 @@ impl Incoming {
         let len = len.and_then(|len| usize::try_from(len).ok());
         let len = len.filter(|&len| len < u32::MAX as usize);
         let len = len.ok_or(Broken::Protocol("invalid bulk length"))?;
+        // What is buffered is addressed by 32 bits.
+        if next + len > u32::MAX as usize {
+            return Err(Broken::Protocol("invalid bulk length"));
+        }
         if self.bytes.len() < next + len + 2 {
             return Ok(false);
         }
@@ -201,6 +205,7 @@ impl Incoming {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::algo::rng::Rng;
 
     fn words(incoming: &Incoming) -> String {
         let words: Vec<&[u8]> = incoming.argv().iter().collect();
@@ -245,6 +250,35 @@ mod tests {
             let mut incoming = Incoming::default();
             incoming.bytes.extend_from_slice(bytes.as_bytes());
             assert_eq!(incoming.advance(), Err(error), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_do_harm() {
+        let mut rng = Rng::new(5);
+        let parts: [&[u8]; 9] = [
+            b"*",
+            b"$",
+            b"3\r\n",
+            b"1\r\n",
+            b"-1\r\n",
+            b"\r\n",
+            b"abc",
+            b"\n",
+            b"999999999999999999999\r\n",
+        ];
+        for _ in 0..20_000 {
+            let mut incoming = Incoming::default();
+            for _ in 0..rng.below(20) {
+                let part = parts[rng.below(parts.len() as u64) as usize];
+                incoming.bytes.extend_from_slice(part);
+                while incoming.advance() == Ok(true) {
+                    assert!(!incoming.argv().is_empty());
+                    let all: usize = incoming.argv().iter().map(<[u8]>::len).sum();
+                    assert!(all <= incoming.position());
+                    incoming.release(incoming.position());
+                }
+            }
         }
     }
 

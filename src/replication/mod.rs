@@ -28,6 +28,9 @@ const KEEP_SCRATCH: usize = 64 << 10;
 /// An id that names no history.
 pub const NO_ID: &str = "0000000000000000000000000000000000000000";
 
+/// No history is as long as this: whoever claims it is not believed.
+pub const OFFSET_MAX: u64 = 1 << 62;
+
 /// Which history of changes we are at, and where.
 #[derive(Clone, Debug)]
 pub struct History {

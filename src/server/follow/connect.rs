@@ -5,8 +5,8 @@ use super::super::session::{Peer, Session};
 use crate::keyspace::DbIndex;
 use crate::net::Link;
 use crate::persist::reason;
-use crate::replication::encode_command;
 use crate::replication::primary::{Primary, Stage, Talk};
+use crate::replication::{OFFSET_MAX, encode_command};
 use crate::server::clients::Client;
 use crate::sys::supervisor;
 use std::io;
@@ -348,7 +348,7 @@ impl Server {
         let id = id.filter(|id| id.len() == 40 && id.is_ascii());
         match (id, offset) {
             (Some(id), Some(offset)) => {
-                let offset = offset.parse().unwrap_or(0);
+                let offset = offset.parse().unwrap_or(0).min(OFFSET_MAX);
                 log::info!("Full resync from master: {id}:{offset}");
                 primary.offered = Some((id.to_owned(), offset));
             }

@@ -22,8 +22,8 @@ use super::cron::Timer;
 use super::session::{ClientId, Ending, Session};
 use super::unblock::Over;
 use crate::logging;
-use crate::replication::NO_ID;
 use crate::replication::primary::{Primary, Stage};
+use crate::replication::{NO_ID, OFFSET_MAX};
 use crate::resp::request::OwnedArgv;
 use crate::sys::clock;
 
@@ -86,7 +86,7 @@ impl Server {
             return;
         };
         let id = String::from_utf8_lossy(&id).into_owned();
-        if id.len() != NO_ID.len() {
+        if id.len() != NO_ID.len() || offset > OFFSET_MAX {
             return;
         }
         let history = &mut self.replication.history;
