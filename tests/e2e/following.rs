@@ -378,3 +378,36 @@ fn a_real_primary_is_followed_through_breaks_and_promotion() {
     same(&mut replica, &mut primary);
     assert_eq!(info(&mut replica, "sync_partial_ok"), 1);
 }
+
+#[test]
+fn a_stream_that_says_strange_things_does_no_harm() {
+    for line in [
+        "REPLICAOF NO ONE",
+        "SELECT 99",
+        "EXEC",
+        "SUBSCRIBE a",
+        "MONITOR",
+        "RESET",
+        "QUIT",
+        "PSYNC ? -1",
+        "CLIENT KILL TYPE master",
+        "HELLO 3",
+        "WAIT 1 0",
+        "XREAD BLOCK 0 STREAMS s $",
+    ] {
+        let (primary, server) = Primary::with(&[]);
+        let (mut link, _) = primary.greet();
+        link.sync('a', 0, EMPTY);
+        link.command("SET k 1");
+        link.command(line);
+        link.command("SET k 2");
+        let mut client = server.client();
+        let began = Instant::now();
+        while !["1", "2"].contains(&text(&mut client, "GET k").as_str()) {
+            assert!(began.elapsed() < PATIENCE, "{line}");
+        }
+        sleep(Duration::from_millis(50));
+        let follows = client.run("ROLE").items()[0].text() == "slave";
+        assert_eq!(follows, !line.starts_with("REPLICAOF"), "{line}");
+    }
+}

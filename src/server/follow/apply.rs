@@ -75,6 +75,12 @@ impl Server {
         let waits = self.gates.0 & Gates::BUSY != 0 || self.pause.is_on();
         if client.session.ending == Ending::No && !waits {
             again = self.run_stream(&mut client);
+            let primary = self.replication.primary.as_ref();
+            let id = Some(client.session.id.0);
+            if primary.and_then(|primary| primary.client).map(|(id, _)| id) != id {
+                // The stream itself made us follow another, or nobody.
+                client.session.ending = Ending::Now;
+            }
         }
         again |= waits && (client.readable || self.gates.0 & Gates::BUSY != 0);
         client.is_ready = again && client.session.ending == Ending::No;
