@@ -83,7 +83,7 @@ impl History {
 #[derive(Clone, Debug)]
 pub struct Failover {
     /// Address and port; `None` while any would do.
-    pub target: Option<(String, u16)>,
+    pub target: Option<(String, i32)>,
     /// In monotonic milliseconds.
     pub until_ms: Option<u64>,
     /// To be done when the time is over, whether the target has everything or not.

@@ -23,7 +23,7 @@ pub enum Stage {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
     /// Where it listens (0 and empty for unknown).
-    pub port: u16,
+    pub port: i32,
     pub ip: String,
     /// It knows the end of a snapshot by a mark, and needs no length.
     pub reads_marked: bool,

@@ -12,7 +12,7 @@ impl Server {
     /// Begins to hand over, to a certain replica or to the first that has everything.
     pub(super) fn begin_failover(
         &mut self,
-        target: Option<(String, u16)>,
+        target: Option<(String, i32)>,
         limit_ms: Option<u64>,
         force: bool,
     ) {
@@ -64,12 +64,13 @@ impl Server {
         }
     }
 
-    fn hand_over(&mut self, host: String, port: u16) {
+    fn hand_over(&mut self, host: String, port: i32) {
         if let Some(failover) = &mut self.replication.failover {
             failover.in_progress = true;
             failover.target = Some((host.clone(), port));
         }
-        self.follow(host, port);
+        // A port that is none leads nowhere, and the plan is given up.
+        self.follow(host, u16::try_from(port).unwrap_or(0));
     }
 
     /// The one we hand over to has answered our PSYNC.

@@ -263,7 +263,7 @@ fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut R
             Some(_) => {}
         }
     }
-    let target = target.map(|(host, port)| (host, port as u16));
+    let target = target.map(|(host, port)| (host, port as i32));
     server.begin_failover(target, limit_ms, force);
     reply.ok()
 }
@@ -289,7 +289,7 @@ fn replconf(
         match option.to_ascii_lowercase().as_slice() {
             b"listening-port" => {
                 let port = parse_i64(value).ok_or(CmdError::NotInteger)?;
-                said.port = port as u16;
+                said.port = port as i32;
             }
             b"ip-address" if value.len() < ADDRESS_MAX => {
                 said.ip = String::from_utf8_lossy(value).into_owned();

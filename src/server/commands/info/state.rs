@@ -12,7 +12,8 @@ use crate::types::value::Kind;
 const TTL_LOOKS: usize = 256;
 
 pub fn clients(server: &Server, text: &mut Text) {
-    text.line("connected_clients", server.clients.len());
+    let replicas = server.replication.replicas.len();
+    text.line("connected_clients", server.clients.len() - replicas);
     text.line("cluster_connections", 0);
     text.line("maxclients", server.config.maxclients);
     let recent = &server.clients.recent_buffers;
