@@ -13,14 +13,12 @@
 //!
 //! Bytes are numbered from 1: a stream that has had 12345 bytes ends with the byte 12345.
 
+use crate::sys::memory::block_size;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
 /// Bytes of a block, unless the backlog is small or a command larger (the sizes Redis uses).
 const BLOCK: usize = 16 << 10;
-/// What a block takes besides its bytes.
-const BLOCK_OVERHEAD: usize = size_of::<Block>();
-
 #[derive(Debug)]
 struct Block {
     /// The number of its first byte.
@@ -38,6 +36,8 @@ pub struct Backlog {
     next: u64,
     /// Bytes that are to be held, if there were as many.
     size: usize,
+    /// Bytes of memory that the blocks take.
+    block_bytes: usize,
 }
 
 impl Backlog {
@@ -48,6 +48,7 @@ impl Backlog {
             first: next,
             next,
             size,
+            block_bytes: 0,
         }
     }
 
@@ -77,8 +78,11 @@ impl Backlog {
 
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> usize {
-        let block = |block: &Block| block.bytes.capacity() + BLOCK_OVERHEAD;
-        self.blocks.iter().map(block).sum()
+        let list = block_size(self.blocks.capacity() * size_of::<Block>());
+        match self.blocks.is_empty() {
+            true => 0,
+            false => list + self.block_bytes,
+        }
     }
 
     /// How many blocks there are from the byte `next` on.
@@ -101,6 +105,7 @@ impl Backlog {
                 let limit = (self.size / 16).max(1);
                 let bytes = Vec::with_capacity(bytes.len().max(BLOCK).min(limit));
                 let first = self.next;
+                self.block_bytes += block_size(bytes.capacity());
                 self.blocks.push_back(Block { first, bytes });
                 continue;
             }
@@ -123,7 +128,12 @@ impl Backlog {
                 break;
             }
             self.first = second.first;
+            self.block_bytes -= block_size(block.bytes.capacity());
             self.blocks.pop_front();
+        }
+        let len = self.blocks.len();
+        if self.blocks.capacity() > 4 * len.max(16) {
+            self.blocks.shrink_to(2 * len);
         }
     }
 

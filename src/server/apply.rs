@@ -174,6 +174,21 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Tells the kernel how readily to kill a child, which can be done without.
+    pub(super) fn set_oom_score_of_child(&self, pid: i32) {
+        let wanted = self.config.oom_score_adj_values[2];
+        let value = match (self.config.oom_score_adj, self.life.process.oom_base) {
+            (OomScoreAdj::Relative, Some(base)) => base + wanted,
+            (OomScoreAdj::Absolute, _) => wanted,
+            _ => return,
+        };
+        if let Err(error) = process::set_oom_score_adj_of(pid, value.clamp(-1000, 1000)) {
+            complain("write", error);
+        }
+    }
+}
+
 /// Logs why the kernel's score is out of reach; the answer is what a client is told.
 fn complain(what: &str, error: std::io::Error) -> String {
     let reason = crate::config::os_reason(&error);

@@ -114,6 +114,7 @@ impl Server {
         let took_us = self.life.fork_us;
         self.note_latency("fork", took_us);
         let pid = process.pid;
+        self.set_oom_score_of_child(pid);
         self.persist.child = Some(ChildJob {
             purpose,
             process,

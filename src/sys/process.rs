@@ -89,6 +89,11 @@ pub fn set_oom_score_adj(value: i32) -> io::Result<()> {
     fs::write("/proc/self/oom_score_adj", value.to_string())
 }
 
+/// The same for a child.
+pub fn set_oom_score_adj_of(pid: i32, value: i32) -> io::Result<()> {
+    fs::write(format!("/proc/{pid}/oom_score_adj"), value.to_string())
+}
+
 /// What became of a request to do without transparent huge pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HugePages {
