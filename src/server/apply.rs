@@ -157,7 +157,7 @@ impl Server {
         Ok(())
     }
 
-    /// The score of a primary (0), a replica (1) or a child (2), if we set any.
+    /// The score of a primary (0) or a replica (1), if we set any.
     fn oom_score_of(&self, role: usize, base: i32) -> Option<i32> {
         let value = self.config.oom_score_adj_values[role];
         let score = match self.config.oom_score_adj {
@@ -166,11 +166,6 @@ impl Server {
             OomScoreAdj::Absolute => value,
         };
         Some(score.clamp(-1000, 1000))
-    }
-
-    /// The score that a child is to have.
-    pub(super) fn oom_score_of_child(&self) -> Option<i32> {
-        self.oom_score_of(2, self.life.process.oom_base?)
     }
 }
 

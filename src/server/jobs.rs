@@ -103,12 +103,7 @@ impl Server {
     ) -> std::io::Result<i32> {
         let unused = self.doors.listeners.fds();
         let begun_us = clock::mono_us();
-        let errand = Errand {
-            job,
-            run,
-            oom_score: self.oom_score_of_child(),
-        };
-        let process = fork::run_in_child(&self.keyspace, &errand, &unused, run_errand::<J>)?;
+        let process = fork::run_in_child(&self.keyspace, job, &unused, run)?;
         self.life.fork_us = clock::mono_us() - begun_us;
         self.life.forks += 1;
         let took_us = self.life.fork_us;
@@ -520,21 +515,6 @@ impl Server {
         self.refresh_log_interest();
         Ok(())
     }
-}
-
-/// What a child does, and how readily the kernel may kill it.
-struct Errand<'a, J> {
-    job: &'a J,
-    run: fn(&Keyspace, &J, &mut Teller) -> i32,
-    oom_score: Option<i32>,
-}
-
-fn run_errand<J>(keyspace: &Keyspace, errand: &Errand<J>, teller: &mut Teller) -> i32 {
-    if let Some(score) = errand.oom_score {
-        // It is no reason not to do the work.
-        let _ = crate::sys::process::set_oom_score_adj(score);
-    }
-    (errand.run)(keyspace, errand.job, teller)
 }
 
 fn run_snapshot(keyspace: &Keyspace, job: &SaveJob, teller: &mut Teller) -> i32 {
