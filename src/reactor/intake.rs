@@ -291,6 +291,7 @@ impl Attendant for Intake {
             }
         }
         server.write_all();
+        super::sleep::reap(server, self.poll.registry(), true);
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

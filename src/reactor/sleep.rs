@@ -4,6 +4,7 @@ use super::Reactor;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::session::{Ending, Peer};
+use mio::Registry;
 use std::io;
 
 /// Bytes written to one client per turn, so that a huge answer does not starve the others.
@@ -31,40 +32,48 @@ impl Reactor {
             self.server.send_stream();
         }
         self.server.evict_clients();
-        if !self.server.clients.closing.is_empty() {
-            self.reap();
+        if !self.server.clients.closing.is_empty()
+            && let Some(intake) = &self.intake
+        {
+            reap(&mut self.server, intake.poll.registry(), false);
         }
     }
+}
 
-    /// Removes the clients that ended, once what they are owed is written.
-    fn reap(&mut self) {
-        let closing = std::mem::take(&mut self.server.clients.closing);
-        for slot in closing {
-            let Some(client) = self.server.clients.get(slot) else {
-                continue;
-            };
-            let owed = client.output.pending() > 0 && client.session.ending == Ending::AfterReply;
-            if owed || client.session.ending == Ending::No {
-                continue;
+/// Removes the clients that ended, once what they are owed is written. In the middle of a turn that
+/// is done for those who are in their places, and not for our primary, whose end means a lot.
+pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
+    let closing = std::mem::take(&mut server.clients.closing);
+    for slot in closing {
+        let Some(client) = server.clients.get(slot) else {
+            if server.is_served(slot) {
+                server.clients.closing.push(slot);
             }
-            if let Some(mut client) = self.server.clients.remove(slot) {
-                if client.readable && client.session.ending == Ending::AfterReply {
-                    // Closing over unread bytes would reset the connection, and the peer could
-                    // lose the answer that tells it why.
-                    let _ = client
-                        .link
-                        .read(&mut Vec::with_capacity(UNREAD_MAX), UNREAD_MAX);
-                }
-                if client.session.peer == Peer::Replica {
-                    // A child may write to it, too.
-                    client.link.shut_down();
-                }
-                if let Some(intake) = &self.intake {
-                    let _ = client.link.deregister(intake.poll.registry());
-                }
-                self.server.forget(*client);
-            }
+            continue;
+        };
+        let owed = client.output.pending() > 0 && client.session.ending == Ending::AfterReply;
+        if owed || client.session.ending == Ending::No {
+            continue;
         }
+        if amid && client.session.peer == Peer::Primary {
+            server.clients.closing.push(slot);
+            continue;
+        }
+        let Some(mut client) = server.clients.remove(slot) else {
+            continue;
+        };
+        if client.readable && client.session.ending == Ending::AfterReply {
+            // Closing over unread bytes would reset the connection, and the peer could lose the
+            // answer that tells it why.
+            let mut unread = Vec::with_capacity(UNREAD_MAX);
+            let _ = client.link.read(&mut unread, UNREAD_MAX);
+        }
+        if client.session.peer == Peer::Replica {
+            // A child may write to it, too.
+            client.link.shut_down();
+        }
+        let _ = client.link.deregister(registry);
+        server.forget(*client);
     }
 }
 
