@@ -225,14 +225,13 @@ impl KeySpec {
 
 /// The keys of a command with these arguments, and what is done to each. `Err` if the arguments do
 /// not fit the specification.
-pub fn find_keys(specs: &[KeySpec], argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, Misfit> {
-    let mut out = Vec::new();
-    for spec in specs {
-        if !spec.flags.has(NOT_KEY) {
-            spec.positions(argv, &mut out)?;
-        }
-    }
-    Ok(out)
+fn find_keys(
+    specs: &[KeySpec],
+    argv: &Argv,
+    out: &mut Vec<(usize, KeyFlags)>,
+) -> Result<(), Misfit> {
+    let mut specs = specs.iter().filter(|spec| !spec.flags.has(NOT_KEY));
+    specs.try_for_each(|spec| spec.positions(argv, out))
 }
 
 /// (first, last, step) as the oldest form of COMMAND INFO has it; zeros where no range describes
@@ -264,7 +263,18 @@ impl Spec {
     /// The keys of this command with these arguments. What happens to a key can depend on the
     /// other arguments: that is told here too.
     pub fn find_keys(&self, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, Misfit> {
-        let mut found = find_keys(self.keys, argv)?;
+        let mut found = Vec::new();
+        self.find_keys_into(argv, &mut found)?;
+        Ok(found)
+    }
+
+    /// The same into a list that can be used again; it is empty before.
+    pub fn find_keys_into(
+        &self,
+        argv: &Argv,
+        found: &mut Vec<(usize, KeyFlags)>,
+    ) -> Result<(), Misfit> {
+        find_keys(self.keys, argv, found)?;
         let varies = self.keys.iter().any(|keys| keys.flags.has(VARIABLE_FLAGS));
         if varies && let Some((_, flags)) = found.first_mut() {
             *flags = match self.name {
@@ -276,12 +286,12 @@ impl Spec {
             };
         }
         if self.name == "migrate" {
-            find_migrating(argv, &mut found);
+            find_migrating(argv, found);
         }
         if self.name == "sort" && self.keys.len() > 1 {
-            find_store(argv, &mut found);
+            find_store(argv, found);
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The keys whose values a client may cache after this command. As in Redis, XREAD has none

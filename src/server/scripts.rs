@@ -10,7 +10,8 @@
 use super::Server;
 use super::admit::Gates;
 use super::commands::functions::Policy;
-use super::session::Session;
+use super::session::{Session, Special};
+use crate::acl::Context;
 use crate::command::effects::Propagate;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -335,14 +336,33 @@ impl ScriptHost<'_> {
         Ok((number, skip))
     }
 
-    /// Why a script may not run this command now.
-    fn refusal(&self, spec: &Spec, argc: usize) -> Option<&'static str> {
+    /// Why a script may never run this command.
+    fn misfit(&self, spec: &Spec, argc: usize) -> Option<&'static str> {
         if !spec.accepts(argc) {
             return Some("Wrong number of args calling Redis command from script");
         }
         if spec.flags.has(NOSCRIPT) && !self.server.script.allows_all {
             return Some("This Redis command is not allowed from script");
         }
+        None
+    }
+
+    /// Why its user may not run this command.
+    fn forbidden(&mut self, number: u16, argv: &Argv) -> Option<String> {
+        if !self.session.special.has(Special::RESTRICTED) || self.session.must_obey {
+            return None;
+        }
+        let denial = self
+            .server
+            .denial(self.session, number, argv, Context::Lua)?;
+        let command = &self.server.table[number].full_name;
+        let text = denial.text(&self.session.user, command);
+        let text = String::from_utf8_lossy(&text);
+        Some(format!("-NOPERM ACL failure in script: {text}"))
+    }
+
+    /// Why a script may not run this command now.
+    fn refusal(&self, spec: &Spec) -> Option<&'static str> {
         if self.read_only && spec.flags.any(WRITE | MAY_REPLICATE) {
             return Some("Write commands are not allowed from read-only scripts.");
         }
@@ -396,7 +416,13 @@ impl Host for ScriptHost<'_> {
             Err(text) => return self.refuse(None, text),
         };
         let spec = self.server.table[number].spec;
-        if let Some(text) = self.refusal(spec, argv.len()) {
+        if let Some(text) = self.misfit(spec, argv.len()) {
+            return self.refuse(Some(number), text);
+        }
+        if let Some(text) = self.forbidden(number, &argv) {
+            return self.refuse(Some(number), &text);
+        }
+        if let Some(text) = self.refusal(spec) {
             return self.refuse(Some(number), text);
         }
         let writes = spec.flags.has(WRITE) && !self.has_written && !self.session.must_obey;
@@ -415,7 +441,9 @@ impl Host for ScriptHost<'_> {
     }
 
     fn may_run(&mut self, argv: Argv) -> Option<bool> {
-        self.resolve(&argv).ok().map(|_| true)
+        let (number, _) = self.resolve(&argv).ok()?;
+        let free = !self.session.special.has(Special::RESTRICTED) || self.session.must_obey;
+        Some(free || self.server.ask_rules(self.session, number, &argv).is_ok())
     }
 
     fn set_repl(&mut self, to: u8) {

@@ -4,6 +4,7 @@ use super::clients::Output;
 use super::debugging::Debugging;
 use super::reply_buffer::ReplyBuffer;
 use super::unblock::Parked;
+use crate::acl::DEFAULT_USER;
 use crate::keyspace::DbIndex;
 use crate::multi::Transaction;
 use crate::resp::encode::Resp;
@@ -66,6 +67,8 @@ impl Special {
     pub const MULTI: u8 = 1;
     /// Subscribed to something, in RESP2.
     pub const SUBSCRIBER: u8 = 2;
+    /// Its user may not do everything (`server::permissions`).
+    pub const RESTRICTED: u8 = 4;
 
     pub fn set(&mut self, state: u8, on: bool) {
         self.0 = self.0 & !state | if on { state } else { 0 };
@@ -115,7 +118,11 @@ pub struct Session {
     pub must_obey: bool,
     /// May run any command: authenticated, or nobody has to be.
     pub authenticated: bool,
-    pub user: String,
+    /// It has said who it is, or did not have to when it came.
+    pub vouched: bool,
+    pub user: Vec<u8>,
+    /// Its user's `skip-sanitize-payload`.
+    pub trusted: bool,
     pub name: Vec<u8>,
     pub lib_name: Vec<u8>,
     pub lib_ver: Vec<u8>,
@@ -170,7 +177,9 @@ impl Session {
             resp: Resp::V2,
             must_obey: false,
             authenticated: true,
-            user: "default".into(),
+            vouched: true,
+            user: DEFAULT_USER.to_vec(),
+            trusted: false,
             name: Vec::new(),
             lib_name: Vec::new(),
             lib_ver: Vec::new(),
@@ -220,14 +229,13 @@ impl Session {
         self.is_unix || peer.starts_with("127.") || peer.starts_with("[::1]:")
     }
 
-    /// RESET: everything a client can set, back to the start.
+    /// RESET: everything a client can set, back to the start, save who it is.
     pub fn reset(&mut self) {
         self.db = DbIndex(0);
         self.resp = Resp::V2;
         self.name.clear();
         self.reply_mode = ReplyMode::On;
         self.monitor = false;
-        self.user = "default".into();
         self.no_evict = false;
         self.no_touch = false;
     }

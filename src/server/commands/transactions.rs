@@ -240,8 +240,13 @@ impl Server {
         for command in &queue {
             let silent = session.reply_mode.is_silent();
             let start = reply.deferred();
-            let args = Args::new(command.argv.as_argv(), command.skip);
-            self.call(session, command.number, args, reply);
+            match self.revoked(session, command) {
+                Some(error) => self.reply_error(&error, reply),
+                None => {
+                    let args = Args::new(command.argv.as_argv(), command.skip);
+                    self.call(session, command.number, args, reply);
+                }
+            }
             if silent && session.reply_mode.is_silent() {
                 reply.undo(start);
             }

@@ -1,0 +1,1 @@
+//! Tests of users, rules and checks together.
