@@ -192,10 +192,9 @@ impl Acl {
     }
 
     /// Takes the users of a configuration: for each its name and rules. The error is a line for the
-    /// log. The answer are the users that nobody can log in as.
-    pub fn configure_users(&mut self, lines: &[Vec<Vec<u8>>]) -> Result<Vec<Vec<u8>>, String> {
+    /// log.
+    pub fn configure_users(&mut self, lines: &[Vec<Vec<u8>>]) -> Result<(), String> {
         let text = String::from_utf8_lossy;
-        let mut disabled = Vec::new();
         for line in lines {
             let (name, rules) = line.split_first().expect("a line names its user");
             if has_blanks(name) {
@@ -211,10 +210,14 @@ impl Acl {
                 })?;
             }
             if !user.enabled {
-                disabled.push(name.clone());
+                ::log::info!(
+                    "The user '{}' is disabled (there is no 'on' modifier in the user \
+                     description). Make sure this is not a configuration error.",
+                    text(name)
+                );
             }
             self.users.insert(name.clone(), user);
         }
-        Ok(disabled)
+        Ok(())
     }
 }

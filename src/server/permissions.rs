@@ -265,18 +265,11 @@ impl Server {
                     .into(),
             );
         }
-        let disabled = self.acl.configure_users(&self.config.users);
-        let disabled = disabled.map_err(|why| {
+        let configured = self.acl.configure_users(&self.config.users);
+        configured.map_err(|why| {
             log::warn!("{why}");
             "Critical error while loading ACLs. Exiting.".to_owned()
         })?;
-        for name in disabled {
-            log::info!(
-                "The user '{}' is disabled (there is no 'on' modifier in the user description). \
-                 Make sure this is not a configuration error.",
-                String::from_utf8_lossy(&name)
-            );
-        }
         if !self.config.aclfile.is_empty() {
             self.load_users().map_err(|why| {
                 let why = String::from_utf8_lossy(&why);
