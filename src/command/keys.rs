@@ -274,7 +274,10 @@ impl Spec {
         argv: &Argv,
         found: &mut Vec<(usize, KeyFlags)>,
     ) -> Result<(), Misfit> {
-        find_keys(self.keys, argv, found)?;
+        if find_keys(self.keys, argv, found).is_err() {
+            found.clear();
+            return find_loosely(self.keys, argv, found);
+        }
         let varies = self.keys.iter().any(|keys| keys.flags.has(VARIABLE_FLAGS));
         if varies && let Some((_, flags)) = found.first_mut() {
             *flags = match self.name {
@@ -303,6 +306,45 @@ impl Spec {
         let found = self.find_keys(argv)?;
         Ok(found.into_iter().map(|(index, _)| index).collect())
     }
+}
+
+/// The keys where the count of keys is no number by itself: as Redis does, by what it begins with,
+/// and without saying what happens to them. The command itself will refuse that.
+fn find_loosely(
+    specs: &[KeySpec],
+    argv: &Argv,
+    found: &mut Vec<(usize, KeyFlags)>,
+) -> Result<(), Misfit> {
+    let counted = specs.iter().find_map(|spec| match (spec.begin, spec.find) {
+        (Begin::Index(index), Find::Count { count, first, step }) => {
+            Some((index + count, index + first, step))
+        }
+        _ => None,
+    });
+    let (count, first, step) = counted.ok_or(Misfit)?;
+    let number = leading_number(argv.at(count));
+    if number < 1 || number > argv.len().saturating_sub(first) / step {
+        return Err(Misfit);
+    }
+    let ahead = specs.iter().filter_map(|spec| match spec.begin {
+        Begin::Index(index) if index < count => Some(index),
+        _ => None,
+    });
+    let counted = (0..number).map(|n| first + n * step);
+    found.extend(counted.chain(ahead).map(|at| (at, KeyFlags(0))));
+    Ok(())
+}
+
+/// The number that a word begins with, and none below zero.
+fn leading_number(word: &[u8]) -> usize {
+    let word = word.trim_ascii_start();
+    let word = word.strip_prefix(b"+").unwrap_or(word);
+    let digits = word.iter().take_while(|byte| byte.is_ascii_digit());
+    // More than an argument list can hold is all the same.
+    digits.fold(0, |sum: usize, digit| {
+        sum.saturating_mul(10)
+            .saturating_add(usize::from(digit - b'0'))
+    })
 }
 
 fn has_word(argv: &Argv, from: usize, word: &[u8]) -> bool {
@@ -343,7 +385,8 @@ fn find_streams(argv: &Argv) -> std::ops::Range<usize> {
     0..0
 }
 
-/// With KEYS behind MIGRATE's options the empty word where a key would stand is none.
+/// With KEYS behind MIGRATE's options the empty word where a key would stand is none. If it is not
+/// empty the command is wrong, and has no keys at all.
 fn find_migrating(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
     let mut at = 6;
     while at < argv.len() {
@@ -351,7 +394,8 @@ fn find_migrating(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
         at += match word.as_slice() {
             b"auth" => 2,
             b"auth2" => 3,
-            b"keys" if argv.at(3).is_empty() => {
+            b"keys" if !argv.at(3).is_empty() => return found.clear(),
+            b"keys" => {
                 let flags = found.first().map_or(KeyFlags(0), |&(_, flags)| flags);
                 *found = (at + 1..argv.len()).map(|at| (at, flags)).collect();
                 return;
@@ -415,6 +459,10 @@ mod tests {
             Some("d a b")
         );
         assert_eq!(found(&STORE, "ZUNIONSTORE d 5 a b"), None);
+        assert_eq!(
+            found(&STORE, "ZUNIONSTORE d 1.0 a b").as_deref(),
+            Some("a d")
+        );
         const EVAL: Spec = Spec {
             flags: NO_MANDATORY_KEYS,
             keys: &[KeySpec::counted(2, READ)],

@@ -358,7 +358,7 @@ impl ScriptHost<'_> {
         let command = &self.server.table[number].full_name;
         let text = denial.text(&self.session.user, command);
         let text = String::from_utf8_lossy(&text);
-        Some(format!("-NOPERM ACL failure in script: {text}"))
+        Some(format!("ACL failure in script: {text}"))
     }
 
     /// Why a script may not run this command now.

@@ -64,7 +64,7 @@ fn parse<'a>(cx: &Cx, args: &mut Args<'a>, may_store: bool) -> Result<Order<'a>,
             let sorts = pattern.contains(&b'*');
             if sorts && cx.caller.confined {
                 return Err(CmdError::Fixed(
-                    "ERR BY option of SORT denied due to insufficient ACL permissions",
+                    "ERR BY option of SORT denied due to insufficient ACL permissions.",
                 ));
             }
             order.unsorted |= !sorts;
@@ -72,7 +72,7 @@ fn parse<'a>(cx: &Cx, args: &mut Args<'a>, may_store: bool) -> Result<Order<'a>,
         } else if more >= 1 && args.word("get") {
             if cx.caller.confined {
                 return Err(CmdError::Fixed(
-                    "ERR GET option of SORT denied due to insufficient ACL permissions",
+                    "ERR GET option of SORT denied due to insufficient ACL permissions.",
                 ));
             }
             order.get.push(args.bytes());
