@@ -125,7 +125,13 @@ impl Server {
     /// CONFIG RESETSTAT.
     pub fn reset_stats(&mut self) {
         let codes = self.stats.error_codes.len() as u64;
+        // What was denied is not forgotten, as in Redis.
+        let was = std::mem::take(&mut self.stats);
         self.stats = Stats {
+            auth_denied: was.auth_denied,
+            command_denied: was.command_denied,
+            key_denied: was.key_denied,
+            channel_denied: was.channel_denied,
             freed_codes: if codes > FEW_CODES { codes } else { 0 },
             ..Stats::default()
         };

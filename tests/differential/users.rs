@@ -312,7 +312,8 @@ impl Round<'_> {
                 let script = "return redis.pcall(unpack(ARGV))";
                 let before = [b"EVAL".to_vec(), script.into(), b"0".to_vec()];
                 errand = [before.to_vec(), errand].concat();
-            } else if manner == 2 {
+            } else if manner == 2 && errand.len() > 1 {
+                // SORT alone makes Redis look for its key behind the end of the arguments.
                 let script = "return tostring(redis.acl_check_cmd(unpack(ARGV)))";
                 let before = [b"EVAL".to_vec(), script.into(), b"0".to_vec()];
                 errand = [before.to_vec(), errand].concat();
