@@ -54,8 +54,9 @@ impl Roster {
 
     /// The bit of a category.
     pub fn category(name: &[u8]) -> Option<u32> {
-        let is_it = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
-        let at = CATEGORIES.iter().position(|known| is_it(&known))?;
+        let at = CATEGORIES
+            .iter()
+            .position(|known| known.as_bytes().eq_ignore_ascii_case(name))?;
         Some(1 << at)
     }
 

@@ -100,7 +100,7 @@ impl Server {
         if let Some(error) = self.outside_only(session, spec) {
             return Verdict::Refuse(error);
         }
-        if session.special.has(Special::RESTRICTED)
+        if session.is_restricted()
             && let Some(error) = self.forbidden(session, number, argv)
         {
             return Verdict::Refuse(error);

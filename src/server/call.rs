@@ -2,7 +2,7 @@
 
 use super::Server;
 use super::admit::{Gates, Verdict};
-use super::session::{Session, Special};
+use super::session::Session;
 use super::table::Handler;
 use super::unit::Ran;
 use crate::command::context::Caller;
@@ -151,9 +151,7 @@ impl Server {
         let handler = self.table[number].handler;
         let dirty = self.effects.dirty;
         self.enter_unit();
-        let confined = session.special.has(Special::RESTRICTED)
-            && !session.must_obey
-            && self.is_confined(session, number, &args);
+        let confined = session.is_restricted() && self.is_confined(session, number, &args);
         // The bytes an earlier hint spoke of may have changed.
         self.keyspace.forget_hint();
         let result: CmdResult = match handler {

@@ -8,7 +8,7 @@
 
 use super::Server;
 use super::session::{ClientId, Ending, Session, Special};
-use crate::acl::{self, Context, DEFAULT_USER, Denial, Event, Reason, Request, Users};
+use crate::acl::{self, Acl, Context, DEFAULT_USER, Denial, Event, Reason, Request, Users};
 use crate::command::spec::BY_PATTERN;
 use crate::command::{Args, CmdError};
 use crate::config::{AclPubsubDefault, os_reason};
@@ -32,21 +32,14 @@ impl Server {
 
     /// Gives a session what follows from its user.
     pub fn enroll(&self, session: &mut Session) {
-        session.authenticated = session.vouched || self.acl.admits_strangers();
-        session.trusted = self.acl.is_trusted(&session.user);
-        let restricted = self.acl.is_restricted(&session.user);
-        session.special.set(Special::RESTRICTED, restricted);
+        follow(&self.acl, session);
     }
 
     /// Gives all sessions what follows from their users. The caller's is not among them.
     pub(super) fn enroll_all(&mut self) {
         let acl = &self.acl;
         for (_, client) in self.clients.iter_mut() {
-            let session = &mut client.session;
-            session.authenticated = session.vouched || acl.admits_strangers();
-            session.trusted = acl.is_trusted(&session.user);
-            let restricted = acl.is_restricted(&session.user);
-            session.special.set(Special::RESTRICTED, restricted);
+            follow(acl, &mut client.session);
         }
     }
 
@@ -141,7 +134,7 @@ impl Server {
 
     /// The same for a command that was allowed when it was queued.
     pub(super) fn revoked(&mut self, session: &Session, queued: &Queued) -> Option<CmdError> {
-        if !session.special.has(Special::RESTRICTED) {
+        if !session.is_restricted() {
             return None;
         }
         let argv = queued.argv.as_argv();
@@ -278,6 +271,14 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Sets what follows from a session's user. Whose commands were decided elsewhere is never asked.
+fn follow(acl: &Acl, session: &mut Session) {
+    session.authenticated = session.vouched || acl.admits_strangers();
+    session.trusted = acl.is_trusted(&session.user);
+    let restricted = !session.must_obey && acl.is_restricted(&session.user);
+    session.special.set(Special::RESTRICTED, restricted);
 }
 
 /// Where a session is when it is refused something.

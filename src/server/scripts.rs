@@ -10,7 +10,7 @@
 use super::Server;
 use super::admit::Gates;
 use super::commands::functions::Policy;
-use super::session::{Session, Special};
+use super::session::Session;
 use crate::acl::Context;
 use crate::command::effects::Propagate;
 use crate::command::spec::*;
@@ -349,7 +349,7 @@ impl ScriptHost<'_> {
 
     /// Why its user may not run this command.
     fn forbidden(&mut self, number: u16, argv: &Argv) -> Option<String> {
-        if !self.session.special.has(Special::RESTRICTED) || self.session.must_obey {
+        if !self.session.is_restricted() {
             return None;
         }
         let denial = self
@@ -442,7 +442,7 @@ impl Host for ScriptHost<'_> {
 
     fn may_run(&mut self, argv: Argv) -> Option<bool> {
         let (number, _) = self.resolve(&argv).ok()?;
-        let free = !self.session.special.has(Special::RESTRICTED) || self.session.must_obey;
+        let free = !self.session.is_restricted();
         Some(free || self.server.ask_rules(self.session, number, &argv).is_ok())
     }
 

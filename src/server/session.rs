@@ -223,6 +223,12 @@ impl Session {
         self.special.has(Special::SUBSCRIBER) && self.resp == Resp::V2
     }
 
+    /// Whether what it runs has to be asked about: its user may not do everything.
+    #[inline(always)]
+    pub fn is_restricted(&self) -> bool {
+        self.special.has(Special::RESTRICTED) && !self.must_obey
+    }
+
     /// Whether the caller is on this very machine.
     pub fn is_local(&self) -> bool {
         let peer = &self.addresses.0;

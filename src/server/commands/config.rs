@@ -159,6 +159,8 @@ fn config_set(
             "ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"
         )));
     }
+    // The others have been told of a new `requirepass`.
+    server.enroll(session);
     reply.ok()
 }
 
