@@ -414,9 +414,10 @@ fn find_store(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
         at += match word.as_slice() {
             b"limit" => 3,
             b"get" | b"by" => 2,
+            // What stands there is looked at again, as Redis does.
             b"store" if at + 1 < argv.len() => {
                 store = Some(at + 1);
-                2
+                1
             }
             _ => 1,
         };

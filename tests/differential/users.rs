@@ -312,8 +312,11 @@ impl Round<'_> {
                 let script = "return redis.pcall(unpack(ARGV))";
                 let before = [b"EVAL".to_vec(), script.into(), b"0".to_vec()];
                 errand = [before.to_vec(), errand].concat();
-            } else if manner == 2 && errand.len() > 1 {
+            } else if manner == 2 {
                 // SORT alone makes Redis look for its key behind the end of the arguments.
+                if errand.len() == 1 {
+                    errand.push(b"a".to_vec());
+                }
                 let script = "return tostring(redis.acl_check_cmd(unpack(ARGV)))";
                 let before = [b"EVAL".to_vec(), script.into(), b"0".to_vec()];
                 errand = [before.to_vec(), errand].concat();
