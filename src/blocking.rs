@@ -60,6 +60,10 @@ pub struct Blocking {
     keys_until_gone: usize,
     /// Clients that wait until the helper thread has freed what they flushed.
     pub until_freed: Vec<u64>,
+    /// Clients that wait for replicas or the log.
+    pub until_acked: Vec<u64>,
+    /// Clients that wait for the end of the server.
+    pub until_stopped: Vec<u64>,
     /// Waiting clients whose time is limited.
     pub timed: usize,
     /// Keys are being served: what becomes ready meanwhile is served after them.

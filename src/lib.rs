@@ -30,6 +30,7 @@ pub mod multi;
 pub mod observe;
 pub mod persist;
 pub mod pubsub;
+pub mod replication;
 pub mod script;
 pub mod tracking;
 // L6: the server owns everything and decides everything.

@@ -16,7 +16,7 @@
 //! This knows nothing of commands and databases: `server::commands::transactions` queues and runs,
 //! `server::unit` says which keys changed.
 
-use crate::command::spec::Flags;
+use crate::command::spec::{Flags, LOADING, STALE};
 use crate::keyspace::DbIndex;
 use crate::resp::request::OwnedArgv;
 use hashbrown::HashMap;
@@ -41,6 +41,8 @@ pub struct Transaction {
     pub failed: bool,
     /// What the queued commands are together.
     pub flags: Flags,
+    /// Of what allows a command at special times, what not all of them have.
+    pub lacks: Flags,
     argument_bytes: usize,
     /// Memory that they take.
     held_bytes: usize,
@@ -53,6 +55,7 @@ impl Default for Transaction {
             len: 0,
             failed: false,
             flags: Flags::NONE,
+            lacks: Flags::NONE,
             argument_bytes: 0,
             held_bytes: 0,
         }
@@ -62,6 +65,7 @@ impl Default for Transaction {
 impl Transaction {
     pub fn push(&mut self, command: Queued, flags: Flags) {
         self.flags = self.flags | flags;
+        self.lacks = self.lacks | Flags(!flags.0 & (STALE | LOADING).0);
         // As Redis counts: what was sent, and a pointer to each argument.
         let argv = command.argv.as_argv();
         self.argument_bytes += argv.iter().map(|arg| arg.len() + 8).sum::<usize>();

@@ -271,7 +271,7 @@ fn convert(from: &Path, to: &Path, version: u32) -> i32 {
             Step::Done => break,
             Step::Failed => return 1,
             Step::Function(code) => functions.push(code),
-            Step::More | Step::Run(_) => {}
+            Step::More | Step::Starved | Step::Run(_) => {}
         }
     }
     let job = SaveJob {

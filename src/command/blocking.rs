@@ -46,6 +46,10 @@ pub enum Nothing {
     Array,
     /// A plain null: BLMOVE and BRPOPLPUSH, which answer an element.
     Element,
+    /// It is not answered at all: SHUTDOWN.
+    Never,
+    /// What the command answers itself when it may not wait: WAIT.
+    Again,
 }
 
 /// What a command waits for.
@@ -143,7 +147,7 @@ impl Cx<'_> {
         }
         match (self.caller.may_wait, wait.nothing) {
             (true, _) => Err(CmdError::Wait(Box::new(wait))),
-            (false, Nothing::Array) => reply.null_array(),
+            (false, Nothing::Array | Nothing::Again | Nothing::Never) => reply.null_array(),
             (false, Nothing::Element) => reply.null(),
         }
     }

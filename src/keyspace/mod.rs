@@ -15,6 +15,7 @@ pub mod hash;
 pub mod list;
 mod load;
 pub mod measure;
+pub mod own;
 pub mod set;
 pub mod sizes;
 pub mod stream;
@@ -230,6 +231,8 @@ pub struct Shared {
     pub hold_expired: bool,
     /// No key counts as overdue: a log is being read, which tells of the end of its keys.
     pub none_overdue: bool,
+    /// What clients of a writable replica gave a deadline.
+    pub own_deadlines: own::OwnDeadlines,
     /// Overdue keys are removed as they become due, not only when somebody asks for them. Off only
     /// while a test wants to see them (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expiry: bool,
@@ -297,6 +300,7 @@ impl Keyspace {
             no_touch: false,
             hold_expired: false,
             none_overdue: false,
+            own_deadlines: own::OwnDeadlines::default(),
             active_expiry: true,
             awaited: 0,
             ready: Vec::new(),
@@ -388,6 +392,25 @@ impl Keyspace {
         let found = self.view(index).entries.find(self.hash(key), key);
         let deadline_ms = found.and_then(|(_, entry)| entry.deadline_ms());
         deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.shared.now_ms)
+    }
+
+    /// Databases beside these, empty, which can take their place (`exchange`).
+    pub fn sibling(&mut self) -> Keyspace {
+        let mut other = Keyspace::new(self.databases(), self.rng.split(), self.now_ms());
+        other.hasher = self.hasher.clone();
+        other.reserve = self.reserve.clone();
+        for db in &mut other.dbs {
+            *db = Db::new(self.hasher.clone(), self.reserve.clone());
+        }
+        other.shared.aging = self.shared.aging.clone();
+        other.shared.hold_expired = true;
+        other.shared.note_departed = false;
+        other
+    }
+
+    /// All databases of a sibling and ours change places.
+    pub fn exchange(&mut self, other: &mut Keyspace) {
+        std::mem::swap(&mut self.dbs, &mut other.dbs);
     }
 
     pub fn swap(&mut self, a: DbIndex, b: DbIndex) {

@@ -48,8 +48,54 @@ impl Link {
             .register(registry, token, Interest::READABLE | Interest::WRITABLE)
     }
 
+    /// Watches it under another token from now on; what it holds already is told again.
+    pub fn reregister(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.source()
+            .reregister(registry, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
     pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         self.source().deregister(registry)
+    }
+
+    /// Begins to connect, from the address `from` unless that is empty. Looking the name up may take
+    /// a while; whether there is a connection shows when the link becomes writable.
+    pub fn connect(host: &str, port: u16, from: &str) -> io::Result<Link> {
+        let mut last = io::Error::other("Name or service not known");
+        for address in (host, port).to_socket_addrs()? {
+            match Link::connect_to(address, from) {
+                Ok(link) => return Ok(link),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn connect_to(address: SocketAddr, from: &str) -> io::Result<Link> {
+        let domain = Domain::for_address(address);
+        let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
+        if !from.is_empty() {
+            socket.set_reuse_address(true)?;
+            socket.bind(&resolve(from, 0)?.into())?;
+        }
+        match socket.connect(&address.into()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+            _ => Ok(Link::Tcp(TcpStream::from_std(socket.into()))),
+        }
+    }
+
+    /// Whether a link that was begun stands by now.
+    ///
+    /// # Errors
+    /// If there will be none.
+    pub fn is_connected(&self) -> io::Result<bool> {
+        let Link::Tcp(stream) = self else {
+            return Ok(true);
+        };
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        Ok(stream.peer_addr().is_ok())
     }
 
     /// Reads at most `max` bytes into the spare room of `buffer`; 0 is the end.
@@ -81,6 +127,19 @@ impl Link {
                 .with_interval(step)
                 .with_retries(3);
             let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+        }
+    }
+
+    /// Ends the connection, whoever else holds it.
+    pub fn shut_down(&self) {
+        socket::shut_down(self.fd());
+    }
+
+    /// Has small pieces sent together, later, or each at once.
+    pub fn delay_small(&self, on: bool) {
+        if let Link::Tcp(stream) = self {
+            // A peer that is gone already makes this fail; the first read will tell.
+            let _ = stream.set_nodelay(!on);
         }
     }
 

@@ -7,6 +7,15 @@ use crate::sys::fork::{Child, Report};
 pub enum Purpose {
     Snapshot,
     Rewrite,
+    /// A snapshot into the sockets of replicas.
+    Transfer,
+}
+
+impl Purpose {
+    /// Whether a snapshot is made, wherever it goes.
+    pub fn is_snapshot(self) -> bool {
+        self != Purpose::Rewrite
+    }
 }
 
 /// See the head of this file.

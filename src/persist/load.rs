@@ -58,12 +58,16 @@ pub struct Rules {
     pub key_delay_us: i64,
     /// Keys that are there already are replaced.
     pub merge: bool,
+    /// What is told of overdue keys that are not loaded, is to be told to others.
+    pub note_dropped: bool,
 }
 
 /// What a slice came to.
 pub enum Step {
     /// There is more.
     More,
+    /// There will be more when it is fed.
+    Starved,
     /// A command of the log, to be run before the next slice.
     Run(OwnedArgv),
     /// A library of functions, to be loaded before the next slice.
@@ -72,6 +76,9 @@ pub enum Step {
     /// It cannot be loaded; the log says why.
     Failed,
 }
+
+/// The name and the version at the start of a snapshot.
+const HEADER_BYTES: usize = 9;
 
 /// Between two lines of the log about how far loading is.
 const TELL_EACH_US: u64 = 5_000_000;
@@ -83,6 +90,8 @@ enum Stage {
     /// The next part is to be opened.
     Between,
     Records(Box<Records>),
+    /// What comes in pieces, and does not have its header yet.
+    Header(Box<Reader>),
     Commands(Box<Commands>),
 }
 
@@ -112,6 +121,23 @@ pub struct Loading {
     pub again: bool,
     /// The log was shortened, or is empty.
     pub cut: bool,
+    /// Where in a history of replication the snapshot was taken.
+    pub position: Position,
+    /// It goes on only when it is fed.
+    pub is_starved: bool,
+    /// Bytes that were fed and stand behind the end.
+    pub left_over: usize,
+    /// Overdue keys that were not loaded, if somebody wants to know.
+    pub dropped: Vec<(DbIndex, Vec<u8>)>,
+}
+
+/// What a snapshot says of replication.
+#[derive(Clone, Debug, Default)]
+pub struct Position {
+    pub id: Option<Vec<u8>>,
+    pub offset: Option<i64>,
+    /// The database that the stream had selected.
+    pub db: Option<i64>,
 }
 
 impl Loading {
@@ -135,12 +161,70 @@ impl Loading {
             told_us: clock::mono_us(),
             used_memory: 0,
             cut: false,
+            position: Position::default(),
+            is_starved: false,
+            left_over: 0,
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Loads a snapshot that comes in pieces: `feed` brings them, of `total_bytes` if that is known.
+    pub fn fed(rules: Rules, total_bytes: u64, now_s: i64) -> Loading {
+        Loading {
+            total_bytes,
+            stage: Stage::Header(Box::new(Reader::fed())),
+            again: true,
+            current: Some(Part {
+                path: PathBuf::new(),
+                name: String::new(),
+                role: Role::Snapshot,
+            }),
+            ..Loading::new(Vec::new(), rules, now_s)
+        }
+    }
+
+    /// What is being read comes in pieces.
+    fn reader(&mut self) -> Option<&mut Reader> {
+        match &mut self.stage {
+            Stage::Records(records) => Some(&mut records.reader),
+            Stage::Header(reader) => Some(reader),
+            _ => None,
+        }
+    }
+
+    /// The next piece.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        match self.reader() {
+            Some(reader) => {
+                reader.feed(bytes);
+                self.is_starved = !reader.may_retry();
+            }
+            None => self.left_over += bytes.len(),
+        }
+    }
+
+    /// Whether it should be fed: less than so many bytes wait, or what waits is not enough.
+    pub fn wants_more(&self, most: usize) -> bool {
+        let at_hand = match &self.stage {
+            Stage::Records(records) => records.reader.at_hand(),
+            Stage::Header(reader) => reader.at_hand(),
+            _ => 0,
+        };
+        self.is_starved || at_hand < most
+    }
+
+    /// There are no more pieces.
+    pub fn feed_ends(&mut self) {
+        self.is_starved = false;
+        if let Some(reader) = self.reader() {
+            reader.feed_ends();
         }
     }
 
     pub fn loaded_bytes(&self) -> u64 {
         let here = match &self.stage {
             Stage::Between => 0,
+            Stage::Header(_) => 0,
             Stage::Records(records) => records.reader.offset(),
             Stage::Commands(commands) => commands.offset(),
         };
@@ -202,6 +286,7 @@ impl Loading {
     ) -> Step {
         match std::mem::replace(&mut self.stage, Stage::Between) {
             Stage::Between => self.open_next(),
+            Stage::Header(reader) => self.read_header(reader),
             Stage::Records(records) => self.read_records(records, keyspace, tuning, go_on),
             Stage::Commands(commands) => self.read_commands(commands),
         }
@@ -234,8 +319,11 @@ impl Loading {
                 return Step::Failed;
             }
         };
-        let mut start = Vec::with_capacity(9);
-        let begun = file.by_ref().take(9).read_to_end(&mut start);
+        let mut start = Vec::with_capacity(HEADER_BYTES);
+        let begun = file
+            .by_ref()
+            .take(HEADER_BYTES as u64)
+            .read_to_end(&mut start);
         if let Err(error) = begun {
             let reason = reason(&error);
             match part.role {
@@ -270,6 +358,26 @@ impl Loading {
             Ok(records) => {
                 self.stage = Stage::Records(Box::new(records));
                 self.db = DbIndex(0);
+                Step::More
+            }
+            Err(error) => self.refuse(&error, 0, None),
+        }
+    }
+
+    /// What comes in pieces begins.
+    fn read_header(&mut self, mut reader: Box<Reader>) -> Step {
+        reader.mark_record();
+        if let Err(error) = reader.await_bytes(HEADER_BYTES) {
+            if reader.is_starved() {
+                self.is_starved = true;
+                self.stage = Stage::Header(reader);
+                return Step::Starved;
+            }
+            return self.refuse(&error, 0, None);
+        }
+        match Records::open(*reader) {
+            Ok(records) => {
+                self.stage = Stage::Records(Box::new(records));
                 Step::More
             }
             Err(error) => self.refuse(&error, 0, None),
@@ -376,6 +484,11 @@ impl Loading {
             valkey: records.header.valkey,
         };
         let mut count = 0u64;
+        if !records.reader.may_retry() {
+            self.is_starved = true;
+            self.stage = Stage::Records(records);
+            return Step::Starved;
+        }
         loop {
             count += 1;
             if count.is_multiple_of(STRETCH) && !go_on() {
@@ -384,6 +497,9 @@ impl Loading {
             }
             let record = match records.advance() {
                 Ok(record) => record,
+                Err(Error::Truncated) if records.reader.is_starved() => {
+                    return self.starve(records);
+                }
                 Err(error) => return self.refuse(&error, records.reader.offset(), None),
             };
             let is_key = matches!(record, Record::Key(_));
@@ -398,6 +514,9 @@ impl Loading {
                         }
                     }
                     Ok(false) => {}
+                    Err(Error::Truncated) if records.reader.is_starved() => {
+                        return self.starve(records);
+                    }
                     Err(error) => {
                         let at = records.reader.record_at;
                         return self.refuse(&error, at, Some((&records.key, head.kind)));
@@ -442,6 +561,14 @@ impl Loading {
         }
     }
 
+    /// The record that was begun is not all there.
+    fn starve(&mut self, mut records: Box<Records>) -> Step {
+        records.reader.rewind();
+        self.is_starved = true;
+        self.stage = Stage::Records(records);
+        Step::Starved
+    }
+
     /// Announces a key to the database. Returns whether it is time to admit one.
     fn load_key(
         &mut self,
@@ -467,6 +594,9 @@ impl Loading {
             Err(error) => Err(error),
             Ok(_) if past && !self.rules.keep_expired => {
                 self.tally.expired += 1;
+                if self.rules.note_dropped {
+                    self.dropped.push((self.db, key.clone()));
+                }
                 Ok(false)
             }
             Ok(value) => {
@@ -479,7 +609,7 @@ impl Loading {
                 Ok(is_time)
             }
         };
-        if self.rules.key_delay_us > 0 {
+        if self.rules.key_delay_us > 0 && result.is_ok() {
             clock::sleep_us(self.rules.key_delay_us as u64);
         }
         records.key = key;
@@ -505,8 +635,10 @@ impl Loading {
             }
             b"aof-preamble" if number() != 0 => log::info!("RDB has an AOF tail"),
             b"aof-base" if number() != 0 => log::info!("RDB is base AOF"),
-            b"aof-preamble" | b"aof-base" | b"redis-bits" | b"repl-stream-db" | b"repl-id"
-            | b"repl-offset" | b"lua" => {}
+            b"repl-stream-db" => self.position.db = Some(number()),
+            b"repl-id" => self.position.id = Some(value.to_vec()),
+            b"repl-offset" => self.position.offset = Some(number()),
+            b"aof-preamble" | b"aof-base" | b"redis-bits" | b"lua" => {}
             _ => log::debug!(
                 "Unrecognized RDB AUX field: '{}' '{}'",
                 words(name),
@@ -530,6 +662,7 @@ impl Loading {
             log::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
         }
         let offset = records.reader.offset();
+        self.left_over = records.reader.at_hand();
         let Some(part) = &self.current else {
             return Step::Failed;
         };

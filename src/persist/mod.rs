@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   save    the keyspace into a file, here or in a forked child
+//!   transfer  the same into the sockets of replicas
 //!   load    a file into the keyspace, slice by slice, so that clients can be answered meanwhile
 //!   child   the one child that may be at work
 //!   policy  when a snapshot is due, and how the last one went
@@ -16,6 +17,7 @@ pub mod child;
 pub mod load;
 pub mod policy;
 pub mod save;
+pub mod transfer;
 
 use aof::Aof;
 use child::ChildJob;
@@ -34,6 +36,14 @@ pub struct Persist {
     pub opens_log: bool,
     /// What the last load brought.
     pub loaded: load::Tally,
+    /// What it said of replication.
+    pub loaded_position: load::Position,
+    /// Overdue keys that it had.
+    pub dropped: Vec<(crate::keyspace::DbIndex, Vec<u8>)>,
+    /// Bytes behind its end.
+    pub left_over: usize,
+    /// The snapshot on disk was made for replicas.
+    pub for_replicas: bool,
 }
 
 /// The text of a system error as Redis logs it.

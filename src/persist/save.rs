@@ -61,18 +61,7 @@ pub fn write(
     progress: &mut dyn FnMut(u64),
 ) -> io::Result<()> {
     let mut out = Writer::new(sink, job.style);
-    out.magic();
-    for (name, value) in &job.notes {
-        out.aux(name.as_bytes(), value.as_bytes());
-    }
-    if !job.functions.is_empty() && job.style.version < 10 {
-        let refusal = Refusal::Functions(job.style.version);
-        return Err(io::Error::other(refusal));
-    }
-    for code in &job.functions {
-        out.byte(opcode::FUNCTION);
-        out.string(code);
-    }
+    write_head(&mut out, job)?;
     let aging = keyspace.shared.aging.clone();
     let now_ms = keyspace.now_ms();
     let mut keys = 0;
@@ -102,6 +91,30 @@ pub fn write(
         }
     }
     progress(keys);
+    out.finish()
+}
+
+/// What stands before the keys.
+fn write_head(out: &mut Writer, job: &Snapshot) -> io::Result<()> {
+    out.magic();
+    for (name, value) in &job.notes {
+        out.aux(name.as_bytes(), value.as_bytes());
+    }
+    if !job.functions.is_empty() && job.style.version < 10 {
+        let refusal = Refusal::Functions(job.style.version);
+        return Err(io::Error::other(refusal));
+    }
+    for code in &job.functions {
+        out.byte(opcode::FUNCTION);
+        out.string(code);
+    }
+    Ok(())
+}
+
+/// The same as `write`, of an empty keyspace.
+pub fn write_without_keys(sink: &mut dyn Write, job: &Snapshot) -> io::Result<()> {
+    let mut out = Writer::new(sink, job.style);
+    write_head(&mut out, job)?;
     out.finish()
 }
 

@@ -48,6 +48,17 @@ pub struct Reader {
     pub(super) room: Vec<u8>,
     /// Where the record that is being read begins.
     pub record_at: u64,
+    /// What is read comes in pieces (`feed`), and a record that is not all there is read again.
+    fed: Option<Fed>,
+}
+
+/// See `Reader::fed`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fed {
+    /// Nothing more will come.
+    complete: bool,
+    /// Bytes from the start of the record that were asked for, and not there.
+    wanted: usize,
 }
 
 impl Reader {
@@ -72,7 +83,75 @@ impl Reader {
             scratch: Vec::new(),
             room: Vec::new(),
             record_at: 0,
+            fed: None,
         }
+    }
+
+    /// A reader of what `feed` brings. Reading past that is an error of which `is_starved` tells; when
+    /// there is more the record can be read again from its start.
+    pub fn fed() -> Self {
+        Reader {
+            fed: Some(Fed::default()),
+            ..Reader::empty(None)
+        }
+    }
+
+    /// More of what is read, between two records: what was read is let go.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if let Some(crc) = &mut self.crc {
+            *crc = crc64(*crc, &self.buffer[self.summed..self.at]);
+        }
+        self.buffer.drain(..self.at);
+        self.passed += self.at as u64;
+        (self.at, self.summed) = (0, 0);
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Nothing more will be fed.
+    pub fn feed_ends(&mut self) {
+        if let Some(fed) = &mut self.fed {
+            fed.complete = true;
+        }
+    }
+
+    /// Bytes that are there and not read.
+    pub fn at_hand(&self) -> usize {
+        self.buffer.len() - self.at
+    }
+
+    /// The last error was no more than that the bytes have yet to come.
+    pub fn is_starved(&self) -> bool {
+        self.fed.is_some_and(|fed| !fed.complete && fed.wanted > 0)
+    }
+
+    /// Whether it pays to read a record again for which bytes were missing. A record of many parts asks
+    /// for little at a time: it is tried again only when a good deal more of it is there, so that all
+    /// tries together take no more than a few times as long as one.
+    pub fn may_retry(&self) -> bool {
+        self.fed
+            .is_none_or(|fed| fed.complete || self.at_hand() >= fed.wanted)
+    }
+
+    /// Back to the start of the record.
+    pub fn rewind(&mut self) {
+        self.at = (self.record_at - self.passed) as usize;
+        let have = self.at_hand();
+        if let Some(fed) = &mut self.fed {
+            fed.wanted = fed.wanted.max(have + have / 4);
+        }
+    }
+
+    /// A record begins here.
+    pub fn mark_record(&mut self) {
+        self.record_at = self.offset();
+        if let Some(fed) = &mut self.fed {
+            fed.wanted = 0;
+        }
+    }
+
+    /// Sees to it that so many bytes are there, without reading them.
+    pub fn await_bytes(&mut self, len: usize) -> Result<()> {
+        self.need(len)
     }
 
     pub fn new(source: Box<dyn Read + Send>) -> Self {
@@ -117,7 +196,7 @@ impl Reader {
     /// Sees to `len` bytes in the buffer.
     #[inline(always)]
     fn need(&mut self, len: usize) -> Result<()> {
-        if self.buffer.len() - self.at >= len {
+        if self.at_hand() >= len {
             return Ok(());
         }
         self.refill(len)
@@ -125,6 +204,10 @@ impl Reader {
 
     #[cold]
     fn refill(&mut self, len: usize) -> Result<()> {
+        if let Some(fed) = &mut self.fed {
+            let start = (self.record_at - self.passed) as usize;
+            fed.wanted = (self.at - start).saturating_add(len);
+        }
         let Some(source) = &mut self.source else {
             return Err(Error::Truncated);
         };

@@ -141,7 +141,7 @@ impl Records {
     #[inline]
     pub fn advance(&mut self) -> Result<Record> {
         let mut head = KeyHead::default();
-        self.reader.record_at = self.reader.offset();
+        self.reader.mark_record();
         self.doing = Doing::Type;
         loop {
             let r = &mut self.reader;
@@ -223,6 +223,7 @@ impl Records {
                 actual: 0,
             });
         }
+        self.reader.await_bytes(8)?;
         let actual = self.reader.checksum().unwrap_or(0);
         self.reader.forget_checksum();
         let expected = u64::from_le_bytes(self.reader.fixed()?);

@@ -8,7 +8,7 @@ use super::Reactor;
 use crate::resp::request::Stop;
 use crate::server::Server;
 use crate::server::clients::{Client, Clients};
-use crate::server::session::{Ending, ReplyMode};
+use crate::server::session::{Ending, Peer, ReplyMode};
 use std::io;
 
 /// Clients per group.
@@ -57,6 +57,12 @@ impl Server {
             return;
         };
         client.is_ready = false;
+        if client.session.peer == Peer::Primary {
+            if client.session.ending == Ending::No {
+                self.read_stream(&mut client);
+            }
+            return self.clients.check_in(slot, client);
+        }
         if client.session.ending == Ending::No {
             if client.query.is_none() {
                 client.query = Some(self.clients.query());
@@ -113,6 +119,10 @@ impl Server {
 
     /// Runs what a client has sent. True if it can go on without waiting for the socket.
     pub(super) fn respond(&mut self, slot: usize) -> bool {
+        let client = self.clients.get(slot);
+        if client.is_some_and(|client| client.session.peer == Peer::Primary) {
+            return self.apply_stream(slot);
+        }
         let Some(mut client) = self.clients.check_out(slot) else {
             return false;
         };

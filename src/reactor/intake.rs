@@ -11,7 +11,7 @@ use crate::net::Link;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::scripts::Attendant;
-use crate::server::session::Session;
+use crate::server::session::{Peer, Session};
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
 use mio::{Events, Poll, Token};
@@ -21,6 +21,8 @@ use std::io;
 pub(super) const SIGNALS: Token = Token(0);
 /// Clients have the tokens from here on: their slot plus this.
 const CLIENTS: usize = 1024;
+/// The link to our primary while it is being made.
+const PRIMARY: Token = Token(CLIENTS - 1);
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
 
@@ -48,6 +50,7 @@ pub(super) struct Intake {
     accepting: Vec<usize>,
     signals: Option<Signals>,
     signalled: bool,
+    heard_primary: bool,
     /// Slots of clients that can go on, from attending in the middle of a turn.
     pub ready: Vec<usize>,
     /// Of clients that were checked out.
@@ -64,6 +67,7 @@ impl Intake {
             accepting: Vec::new(),
             signals,
             signalled: false,
+            heard_primary: false,
             ready: Vec::new(),
             kept: Vec::new(),
             looked: false,
@@ -97,6 +101,7 @@ impl Intake {
         for event in self.events.iter() {
             match event.token() {
                 SIGNALS => self.signalled = true,
+                PRIMARY => self.heard_primary = true,
                 Token(token) if token < CLIENTS => {
                     let index = token - LISTENERS;
                     if !self.accepting.contains(&index) {
@@ -131,6 +136,40 @@ impl Intake {
         while let Some(signal) = signals.take() {
             // Cron does it, so that SHUTDOWN ABORT has a chance.
             server.life.asked_to_stop = Some(signal);
+        }
+    }
+
+    /// Sees to it that the loop hears of the link to our primary, and tells of what it heard.
+    pub fn attend_primary(&mut self, server: &mut Server) {
+        let Some(primary) = &mut server.replication.primary else {
+            return;
+        };
+        primary.is_ready |= std::mem::take(&mut self.heard_primary);
+        if server.can_hear_primary() {
+            server.hear_primary();
+        }
+        self.watch_primary(server);
+    }
+
+    /// A new link has to be watched, and one that became a client under another name.
+    pub fn watch_primary(&mut self, server: &mut Server) {
+        let Some(primary) = &mut server.replication.primary else {
+            return;
+        };
+        let registry = self.poll.registry();
+        let mut watched = Ok(());
+        if let Some(link) = primary.link.as_mut().filter(|_| !primary.is_watched) {
+            watched = link.register(registry, PRIMARY);
+            primary.is_watched = true;
+        }
+        if std::mem::take(&mut primary.is_handed_over)
+            && let Some((_, slot)) = primary.client
+            && let Some(client) = server.clients.get_mut(slot)
+        {
+            watched = client.link.reregister(registry, Token(CLIENTS + slot));
+        }
+        if let Err(error) = watched {
+            log::warn!("Can't create readable event for SYNC: {error}");
         }
     }
 
@@ -178,19 +217,7 @@ impl Intake {
         server.welcome(&mut session);
         session.addresses = Box::new(link.addresses());
         server.stats.connections += 1;
-        let slot = server.clients.add(Box::new(Client {
-            link,
-            session,
-            query: None,
-            output: Default::default(),
-            is_writing: false,
-            is_ready: false,
-            readable: false,
-            hung_up: false,
-            protocol_error: None,
-            over_soft_limit_ms: None,
-            counted_bytes: 0,
-        }));
+        let slot = server.clients.add(Box::new(Client::new(link, session)));
         let client = server.clients.get_mut(slot).expect("just added");
         let token = Token(CLIENTS + slot);
         if let Err(error) = client.link.register(self.poll.registry(), token) {
@@ -224,6 +251,13 @@ fn take_news(server: &mut Server, news: News, ready: &mut Vec<usize>) -> bool {
             ready.push(news.slot);
         }
     }
+    if news.writable && client.session.peer == Peer::Replica {
+        let id = client.session.id;
+        server.unblock_replica(id);
+    }
+    let Some(client) = server.clients.get_mut(news.slot) else {
+        return false;
+    };
     if news.writable && client.output.pending() > 0 && !client.is_writing {
         client.is_writing = true;
         server.clients.writing.push(news.slot);

@@ -66,8 +66,12 @@ impl Reactor {
         let server = &mut self.server;
         let mut intake = self.intake.take().expect("it is here between turns");
         let writing = !server.clients.writing.is_empty();
+        intake.watch_primary(server);
         let loading = server.persist.loading.is_some();
-        let pressed = loading || server.eviction.goes_on;
+        let pressed = server.can_go_on_loading()
+            || server.can_hear_primary()
+            || server.eviction.goes_on
+            || server.replication.replicas.goes_on;
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();
         let sleep_ms = if busy { 0 } else { server.sleep_ms() };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));
@@ -78,6 +82,7 @@ impl Reactor {
         intake.sort_events(server, &mut self.ready);
         intake.take_signals(server);
         intake.accept(server);
+        intake.attend_primary(server);
         server.lend_attendant(intake);
         self.serve();
         self.server.run_timers();
@@ -91,7 +96,7 @@ impl Reactor {
             }
             self.serve();
         }
-        if loading {
+        if loading && self.server.can_go_on_loading() {
             self.server.go_on_loading();
         }
         let mut intake = Intake::come_back(self.server.take_attendant());

@@ -3,7 +3,7 @@
 use super::Reactor;
 use crate::server::Server;
 use crate::server::clients::Client;
-use crate::server::session::Ending;
+use crate::server::session::{Ending, Peer};
 use std::io;
 
 /// Bytes written to one client per turn, so that a huge answer does not starve the others.
@@ -21,7 +21,15 @@ impl Reactor {
         if self.server.is_lost() {
             return;
         }
+        self.server.start_asked_syncs();
+        self.server.serve_acked();
+        self.server.tend_failover();
         self.server.write_all();
+        self.server.send_stream();
+        // Who follows gets the last words, as far as the sockets take them.
+        while self.server.life.exit.is_some() && self.server.replication.replicas.goes_on {
+            self.server.send_stream();
+        }
         self.server.evict_clients();
         if !self.server.clients.closing.is_empty() {
             self.reap();
@@ -46,6 +54,10 @@ impl Reactor {
                     let _ = client
                         .link
                         .read(&mut Vec::with_capacity(UNREAD_MAX), UNREAD_MAX);
+                }
+                if client.session.peer == Peer::Replica {
+                    // A child may write to it, too.
+                    client.link.shut_down();
                 }
                 if let Some(intake) = &self.intake {
                     let _ = client.link.deregister(intake.poll.registry());
@@ -128,10 +140,16 @@ impl Server {
 
     /// Lets go of a client that is closed.
     fn forget(&mut self, mut client: Client) {
+        if client.session.peer == Peer::Primary {
+            self.lose_primary(&client.session);
+        }
         self.stop_waiting(&mut client.session);
         self.end_transaction(&mut client.session);
         self.stop_tracking(&mut client.session);
         self.unsubscribe_all(&mut client.session);
+        if client.session.peer == Peer::Replica {
+            self.forget_replica(&client.session);
+        }
         if client.session.monitor {
             self.stop_monitor(&mut client.session);
         }

@@ -36,6 +36,19 @@ pub struct Range {
     len: u32,
 }
 
+impl Range {
+    /// A piece of the buffer that an `Argv` is made over.
+    pub fn new(start: usize, len: usize) -> Range {
+        let (start, len) = (start as u32, len as u32);
+        Range { start, len }
+    }
+
+    /// The buffer lost so many bytes at its front.
+    pub fn shift_back(&mut self, bytes: usize) {
+        self.start = self.start.saturating_sub(bytes as u32);
+    }
+}
+
 /// The arguments of one command, borrowed.
 #[derive(Clone, Copy)]
 pub struct Argv<'q> {
@@ -45,6 +58,12 @@ pub struct Argv<'q> {
 }
 
 impl<'q> Argv<'q> {
+    /// Arguments that lie in a buffer.
+    pub fn of(buf: &'q [u8], ranges: &'q [Range]) -> Argv<'q> {
+        let bigs = &[];
+        Argv { buf, ranges, bigs }
+    }
+
     #[inline(always)]
     pub fn len(&self) -> usize {
         self.ranges.len()

@@ -106,6 +106,8 @@ pub struct Busy {
     /// When it began, in monotonic milliseconds.
     pub since_ms: u64,
     pub has_written: bool,
+    /// Who sent it is obeyed, not ended.
+    pub must_obey: bool,
     /// Somebody ended it.
     pub killed: bool,
 }

@@ -5,14 +5,19 @@
 
 use super::Server;
 use super::evict::Room;
-use super::session::{Ending, Session, Special};
+use super::session::{Ending, Peer, Session, Special};
 use crate::command::error::{SHOWN, shown_part};
 use crate::command::spec::*;
 use crate::command::{CmdError, Reply};
 use crate::config::Allowed;
 use crate::resp::request::Argv;
 
+pub const FEW_REPLICAS_TEXT: &str = "NOREPLICAS Not enough good replicas to write.";
 pub const LOADING_TEXT: &str = "LOADING Redis is loading the dataset in memory";
+
+pub const READ_ONLY_TEXT: &str = "READONLY You can't write against a read only replica.";
+pub const STALE_TEXT: &str =
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 
 /// How long the log is quiet about further connections that speak HTTP, as Redis is.
 const CROSS_PROTOCOL_QUIET_MS: u64 = 60_000;
@@ -36,6 +41,10 @@ impl Gates {
     pub const TRACKED: u32 = 32;
     /// A script takes long (`server::scripts`).
     pub const BUSY: u32 = 64;
+    /// We follow a primary.
+    pub const REPLICA: u32 = 1 << 16;
+    /// Too few replicas are near enough.
+    pub const FEW_REPLICAS: u32 = 128;
     /// What has to be asked before a command.
     const BEFORE: u32 = !Gates::TRACKED;
     /// What has to be done behind a command.
@@ -110,10 +119,12 @@ impl Server {
             true => self.flags_of_script(spec, argv),
             false => spec.flags,
         };
+        let mut lacks = Flags::NONE;
         if let Some(multi) = &session.multi
             && flags.has(RUNS_QUEUE)
         {
             flags = flags | multi.flags;
+            lacks = multi.lacks;
         }
         if self.gates.0 & Gates::MAXMEMORY != 0
             && let Some(error) = self.out_of_memory(session, flags, reply)
@@ -123,14 +134,30 @@ impl Server {
         if let Some(error) = self.disk_refuses(spec, flags) {
             return Verdict::Refuse(error);
         }
+        if self.gates.0 & Gates::FEW_REPLICAS != 0 && flags.has(WRITE) {
+            return Verdict::Refuse(CmdError::Fixed(FEW_REPLICAS_TEXT));
+        }
+        let is_replica = self.gates.0 & Gates::REPLICA != 0;
+        if is_replica && flags.has(WRITE) && self.config.replica_read_only {
+            return Verdict::Refuse(CmdError::Fixed(READ_ONLY_TEXT));
+        }
         if let Some(error) = self.subscribed(session, spec) {
             return Verdict::Refuse(error);
         }
         if let Some(error) = self.only_watches(session, spec) {
             return Verdict::Refuse(error);
         }
-        if self.gates.0 & Gates::LOADING != 0 && !spec.flags.has(LOADING) {
-            return Verdict::Refuse(CmdError::Fixed(LOADING_TEXT));
+        if is_replica && self.is_stale() && !flags.has(STALE) | lacks.has(STALE) {
+            return Verdict::Refuse(CmdError::Fixed(STALE_TEXT));
+        }
+        if self.gates.0 & Gates::LOADING != 0 {
+            let refused = match self.loads_aside() {
+                true => flags.has(NO_ASYNC_LOADING),
+                false => !spec.flags.has(LOADING) || lacks.has(LOADING),
+            };
+            if refused {
+                return Verdict::Refuse(CmdError::Fixed(LOADING_TEXT));
+            }
         }
         if let Some(error) = self.busy(spec) {
             return Verdict::Refuse(error);
@@ -226,11 +253,21 @@ impl Server {
         self.disk_error().map(CmdError::Text)
     }
 
-    /// A monitor only watches, as a replica does.
+    /// We follow a primary, have lost it, and are not to show what may be out of date.
+    pub(in crate::server) fn is_stale(&self) -> bool {
+        !self.config.replica_serve_stale_data
+            && self
+                .replication
+                .primary
+                .as_ref()
+                .is_some_and(|primary| !primary.is_connected())
+    }
+
+    /// A monitor only watches, and a replica only hears.
     fn only_watches(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
         let data =
             spec.flags.has(WRITE) || spec.flags.has(READONLY) || spec.flags.has(MAY_REPLICATE);
-        (session.monitor && data).then_some(CmdError::Fixed(
+        ((session.monitor || session.peer == Peer::Replica) && data).then_some(CmdError::Fixed(
             "ERR Replica can't interact with the keyspace",
         ))
     }

@@ -22,6 +22,7 @@ impl Server {
             Apply::Acl,
             Apply::RequirePass,
             Apply::NotifyEvents,
+            Apply::GoodReplicas,
         ] {
             // None of these can fail.
             let _ = self.apply(apply);
@@ -62,6 +63,9 @@ impl Server {
                 }
             }
             Apply::NotifyEvents => self.refresh_interest(),
+            Apply::Replication => self.refresh_gates_of_role(),
+            Apply::ReplBacklog => self.resize_backlog(),
+            Apply::GoodReplicas => self.refresh_good_replicas(),
             Apply::Observe => {
                 let c = &self.config;
                 self.observe.configure(
@@ -74,14 +78,7 @@ impl Server {
             // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
             Apply::Hz | Apply::Tracking | Apply::AppendFsync | Apply::Nothing => {}
             // For parts that are not there yet.
-            Apply::TlsPort
-            | Apply::Tls
-            | Apply::ReplBacklog
-            | Apply::GoodReplicas
-            | Apply::Replication
-            | Apply::Cluster
-            | Apply::Locale
-            | Apply::Watchdog => {}
+            Apply::TlsPort | Apply::Tls | Apply::Cluster | Apply::Locale | Apply::Watchdog => {}
         }
         Ok(())
     }
@@ -131,7 +128,8 @@ impl Server {
     /// Tells the kernel how readily to kill us: the first of `oom-score-adj-values`, as that of a
     /// primary. What was there before counts as the base, and comes back when we are told `no`.
     pub fn set_oom_score(&mut self) -> Result<(), String> {
-        let wanted = self.config.oom_score_adj_values[0];
+        let role = self.replication.is_replica() as usize;
+        let wanted = self.config.oom_score_adj_values[role];
         let before = self.life.process.oom_base;
         if self.config.oom_score_adj == OomScoreAdj::No && before.is_none() {
             return Ok(());

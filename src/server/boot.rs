@@ -185,6 +185,7 @@ impl Server {
     pub fn open(&mut self, process: Process) -> Result<(), String> {
         self.life.process = process;
         logging::set_role(b'M');
+        self.follow_from_start();
         let possible = allow_clients(self.config.maxclients);
         if possible == 0 {
             return Err(String::new());
@@ -318,7 +319,6 @@ impl Server {
         for (wanted, what) in [
             (config.tls_port != 0, "tls-port"),
             (config.cluster_enabled, "cluster-enabled"),
-            (config.replicaof.is_some(), "replicaof"),
         ] {
             if wanted {
                 return Err(format!("'{what}' is not supported yet: server aborting"));
@@ -354,6 +354,7 @@ impl Server {
             // As Redis does, a list that cannot be followed changes nothing and says nothing.
             let _ = process::set_cpu_affinity(&cpus);
         }
+        self.begin_to_follow();
         // The log has said what went wrong; it is no reason not to serve.
         let _ = self.set_oom_score();
         self.life.startup_bytes = self.used_memory();

@@ -2,7 +2,7 @@
 
 use super::Server;
 use super::admit::{Gates, Verdict};
-use super::session::Session;
+use super::session::{Peer, Session};
 use super::table::Handler;
 use super::unit::Ran;
 use crate::command::context::Caller;
@@ -182,6 +182,9 @@ impl Server {
             }
             if !matches!(error, CmdError::Answered) {
                 self.reply_error(&error, reply);
+                if session.peer == Peer::Primary && !session.in_script {
+                    self.note_error_of_stream(session, &error.bytes());
+                }
             }
         }
         let now = self.clock.cycles();
@@ -237,6 +240,7 @@ impl Server {
         if self.unit.is_eventful && self.unit.depth == 0 {
             self.leave_eventful(session, number);
         }
+        session.written_to = self.replication.history.offset;
     }
 
     /// The outermost call is over, and something follows from it.
@@ -269,6 +273,8 @@ impl Server {
         }
         self.park(session, number, args, wait);
         self.life.stamp = self.clock.cycles();
+        let written_to = session.written_to;
         self.leave(session, number, args, self.effects.dirty);
+        session.written_to = written_to;
     }
 }

@@ -43,6 +43,24 @@ pub struct Client {
     pub counted_bytes: usize,
 }
 
+impl Client {
+    pub fn new(link: Link, session: Session) -> Client {
+        Client {
+            link,
+            session,
+            query: None,
+            output: Output::default(),
+            is_writing: false,
+            is_ready: false,
+            readable: false,
+            hung_up: false,
+            protocol_error: None,
+            over_soft_limit_ms: None,
+            counted_bytes: 0,
+        }
+    }
+}
+
 /// The slab and what finds clients in it.
 #[derive(Default)]
 pub struct Clients {

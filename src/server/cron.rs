@@ -1,7 +1,7 @@
 //! What happens by itself: timers, and the jobs that run every 1000/hz milliseconds.
 
 use super::Server;
-use super::session::{ClientId, Ending};
+use super::session::{ClientId, Ending, Peer};
 use crate::keyspace::DbIndex;
 use crate::keyspace::expiry::Slice;
 use crate::sys::{clock, memory};
@@ -29,6 +29,14 @@ pub enum Timer {
     PauseEnd,
     /// What was flushed may be freed by now.
     Freed,
+    /// A replica looks after its link; only its latest round counts.
+    Follow(u64),
+    /// Replicas are to be looked at.
+    Replicas,
+    /// The log may be safe further than it was.
+    Synced,
+    /// Handing over to a replica has taken its time.
+    Failover,
     /// A client exceeded the soft limit of its output a while ago.
     SlowReader(ClientId),
 }
@@ -69,6 +77,7 @@ impl Timers {
 impl Server {
     pub fn start_timers(&mut self) {
         self.timers.arm(self.clock.mono_ms(), Timer::Cron);
+        self.start_looking_at_replicas();
     }
 
     /// How long the loop may sleep, in milliseconds.
@@ -113,6 +122,10 @@ impl Server {
             Timer::WaitOver(id) => self.check_wait(id),
             Timer::PauseEnd => self.end_pause_if_due(),
             Timer::Freed => self.answer_flushes(),
+            Timer::Follow(round) => self.tick_follow(round),
+            Timer::Replicas => self.look_at_replicas(),
+            Timer::Synced => self.look_at_log(),
+            Timer::Failover => self.tend_failover(),
             Timer::SlowReader(id) => self.check_slow_reader(id),
         }
     }
@@ -171,15 +184,23 @@ impl Server {
         stats.ops_rate.sample(stats.commands, now_ms);
         stats.in_rate.sample(stats.bytes_in, now_ms);
         stats.out_rate.sample(stats.bytes_out, now_ms);
+        stats.repl_in_rate.sample(stats.repl_bytes_in, now_ms);
+        stats.repl_out_rate.sample(stats.repl_bytes_out, now_ms);
         stats.turn_rate.sample(stats.turns, now_ms);
         stats.turn_us_rate.sample(stats.turns_us, now_ms);
         self.sample_buffers();
         self.limit_tracking();
         self.tend_persistence();
         self.tend_sessions();
+        if !self.keyspace.shared.own_deadlines.is_empty() {
+            self.keyspace.set_now_ms(self.clock.now_ms());
+            self.keyspace.expire_own();
+            self.settle_alone();
+        }
         if let Some(signal) = self.life.asked_to_stop.take() {
             self.stop_by_signal(signal);
         }
+        self.stop_if_due();
         if !self.life.peers.is_empty() {
             self.life.peers.expire(now_ms);
         }
@@ -219,8 +240,8 @@ impl Server {
         if limit_ms == 0 {
             return;
         }
-        // Who waits for a key is not idle.
-        if client.session.parked.is_some() {
+        // Who waits for a key is not idle, nor is a replica that has nothing to say.
+        if client.session.parked.is_some() || client.session.peer != Peer::Client {
             client.session.last_active_ms = self.clock.mono_ms();
         }
         let due_ms = client.session.last_active_ms + limit_ms;

@@ -71,6 +71,10 @@ impl Server {
         if self.gates.0 & (Gates::BUSY | Gates::LOADING | Gates::PAUSED) != 0 {
             return Room::Enough;
         }
+        // What a replica keeps is what its primary keeps.
+        if self.gates.0 & Gates::REPLICA != 0 && self.config.replica_ignore_maxmemory {
+            return Room::Enough;
+        }
         let mut excess = self.excess_memory();
         if excess > 0 && self.config.maxmemory_clients != 0 {
             self.evict_clients();
@@ -112,10 +116,11 @@ impl Server {
 
     /// Bytes of buffers that grow because keys leave, and therefore do not count.
     pub fn uncounted_memory(&self) -> usize {
-        match self.persist.aof.is_on() {
+        let log = match self.persist.aof.is_on() {
             true => self.persist.aof.buffer_bytes(),
             false => 0,
-        }
+        };
+        log + self.stream_memory().replicas
     }
 
     /// Lets keys leave until so many bytes are free.

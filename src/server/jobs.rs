@@ -41,9 +41,24 @@ impl Server {
     }
 
     /// What a snapshot is made of, for a file of its own or as the base of the log.
-    fn snapshot(&self, is_base: bool) -> Snapshot {
+    pub(super) fn snapshot(&self, is_base: bool) -> Snapshot {
         let text = |n: usize| n.to_string();
         let number = |on: bool| (on as u8).to_string();
+        let mut notes = vec![
+            ("redis-ver", crate::version::REDIS_VERSION.to_owned()),
+            ("redis-bits", "64".to_owned()),
+            ("ctime", (clock::unix_us() / 1_000_000).to_string()),
+            ("used-mem", text(self.used_memory())),
+        ];
+        let primary = self.replication.primary.as_ref();
+        let is_known = primary.is_none_or(|primary| primary.is_connected() || primary.is_cached);
+        if !is_base && is_known && self.replication.backlog.is_some() {
+            let history = &self.replication.history;
+            notes.push(("repl-stream-db", self.database_of_stream().0.to_string()));
+            notes.push(("repl-id", history.id.clone()));
+            notes.push(("repl-offset", history.offset.to_string()));
+        }
+        notes.push(("aof-base", number(is_base)));
         Snapshot {
             style: self.style(),
             aging: match self.config.maxmemory_policy {
@@ -51,13 +66,7 @@ impl Server {
                 MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::VolatileLru => Aging::Idle,
                 _ => Aging::Nothing,
             },
-            notes: vec![
-                ("redis-ver", crate::version::REDIS_VERSION.to_owned()),
-                ("redis-bits", "64".to_owned()),
-                ("ctime", (clock::unix_us() / 1_000_000).to_string()),
-                ("used-mem", text(self.used_memory())),
-                ("aof-base", number(is_base)),
-            ],
+            notes,
             functions: self.script.libraries.codes().map(<[u8]>::to_vec).collect(),
             sync_in_steps: match is_base {
                 true => self.config.aof_rewrite_incremental_fsync,
@@ -86,7 +95,7 @@ impl Server {
         Ok(())
     }
 
-    fn start_child<J>(
+    pub(super) fn start_child<J>(
         &mut self,
         purpose: Purpose,
         job: &J,
@@ -145,6 +154,7 @@ impl Server {
         if self.is_lost() {
             return Err(NotStarted);
         }
+        self.persist.aof.offset = self.replication.history.offset;
         if self.persist.aof.begin_increment().is_err() {
             self.persist.aof.rewrites.last_failed = true;
             return Err(NotStarted);
@@ -233,7 +243,7 @@ impl Server {
         }
     }
 
-    fn check_child(&mut self) {
+    pub(super) fn check_child(&mut self) {
         let now_ms = self.clock.mono_ms();
         let Some(job) = &mut self.persist.child else {
             return;
@@ -249,6 +259,10 @@ impl Server {
         match job.purpose {
             Purpose::Snapshot => self.finish_snapshot(&job, exit),
             Purpose::Rewrite => self.finish_rewrite(&job, exit),
+            Purpose::Transfer => {
+                self.persist.saves.last_took_s = self.clock.now_s() - job.started_s;
+                self.finish_transfer(exit);
+            }
         }
         self.refresh_disk_gate();
     }
@@ -274,6 +288,7 @@ impl Server {
                 saves.last_failed |= signal != libc::SIGUSR1;
             }
         }
+        self.snapshot_is_done(exit == Exit::Status(0));
     }
 
     fn finish_rewrite(&mut self, job: &ChildJob, exit: Exit) {
@@ -329,6 +344,7 @@ impl Server {
                 let _ = std::fs::remove_file(save::temporary_name(pid as u32));
             }
             Purpose::Rewrite => self.persist.aof.discard_rewrite(pid),
+            Purpose::Transfer => {}
         }
     }
 
@@ -336,7 +352,7 @@ impl Server {
     /// come back.
     pub fn reset_snapshot(&mut self) {
         if let Some(job) = &self.persist.child
-            && job.purpose == Purpose::Snapshot
+            && job.purpose.is_snapshot()
         {
             job.process.kill();
         }
@@ -387,9 +403,11 @@ impl Server {
         };
     }
 
-    /// Whether the log is written to, which everything that changes data depends on.
+    /// Whether anybody is told of changes: the log, or replicas. Those of a replica get what its own
+    /// primary sends, and nothing else.
     pub fn refresh_log_interest(&mut self) {
-        let on = self.persist.aof.is_on() && self.persist.loading.is_none();
+        let streams = self.replication.backlog.is_some() && !self.replication.is_replica();
+        let on = (self.persist.aof.is_on() || streams) && self.persist.loading.is_none();
         self.effects.interest.set(Interest::PROPAGATE, on);
         self.refresh_interest();
     }
@@ -421,6 +439,7 @@ impl Server {
             spare_disk: self.config.no_appendfsync_on_rewrite && self.persist.child.is_some(),
             force,
             now_ms: self.clock.mono_ms(),
+            offset: self.replication.history.offset,
         };
         if self.life.flush_sleep_us > 0 && self.persist.aof.needs_flush() {
             clock::sleep_us(self.life.flush_sleep_us);
@@ -448,6 +467,7 @@ impl Server {
         }
         if !wanted {
             self.flush_aof(true);
+            self.persist.aof.offset = self.replication.history.offset;
             self.persist.aof.switch_off();
             self.kill_child(Purpose::Rewrite);
             self.refresh_log_interest();

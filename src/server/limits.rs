@@ -6,7 +6,7 @@
 use super::Server;
 use super::clients::Client;
 use super::cron::Timer;
-use super::session::{ClientId, Ending, Session, Special};
+use super::session::{ClientId, Ending, Peer, Session, Special};
 use crate::config::OutputLimit;
 
 /// What somebody who has not authenticated may have waiting, in bytes: answers to strangers are
@@ -50,10 +50,11 @@ impl Server {
         let buffer = &mut client.output.buffer;
         buffer.note(pending);
         let counted = buffer.counted(pending) as u64;
-        let [normal, _, pubsub] = self.config.client_output_buffer_limit;
-        let limit = match client.is_subscriber() {
-            true => pubsub,
-            false => normal,
+        let [normal, replica, pubsub] = self.config.client_output_buffer_limit;
+        let limit = match client.session.peer {
+            Peer::Replica => replica,
+            _ if client.is_subscriber() => pubsub,
+            _ => normal,
         };
         let OutputLimit {
             hard_bytes,
@@ -142,6 +143,7 @@ impl Server {
         // Who is thrown out takes nothing any more.
         let bytes = match client.session.ending {
             Ending::Now => 0,
+            _ if client.session.peer != Peer::Client => 0,
             _ => self.bytes_of(client),
         };
         self.clients.counted_bytes += bytes;
@@ -175,6 +177,7 @@ impl Server {
             .clients
             .iter()
             .filter(|(_, client)| !client.session.no_evict && client.session.ending == Ending::No)
+            .filter(|(_, client)| client.session.peer == Peer::Client)
             .map(|(slot, client)| (client.counted_bytes, slot))
             .collect();
         candidates.sort_unstable();

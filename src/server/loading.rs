@@ -23,7 +23,7 @@ const SLICE_US: u64 = 10_000;
 pub struct Unloadable;
 
 impl Server {
-    fn rules(&self) -> Rules {
+    pub(super) fn rules(&self) -> Rules {
         use crate::config::SanitizeDump;
         Rules {
             checksum: self.config.rdbchecksum && !self.tuning.skip_checksum,
@@ -33,6 +33,7 @@ impl Server {
             lfu: self.keyspace.shared.aging.lfu,
             key_delay_us: self.config.key_load_delay as i64,
             merge: false,
+            note_dropped: false,
         }
     }
 
@@ -120,11 +121,18 @@ impl Server {
 
     fn start_loading(&mut self, parts: Vec<Part>, keep_expired: bool) {
         let rules = Rules {
-            keep_expired,
+            // The primary of a replica tells when they go.
+            keep_expired: keep_expired || self.replication.is_replica(),
+            note_dropped: true,
             ..self.rules()
         };
         let now_s = self.clock.now_s();
-        self.persist.loading = Some(Box::new(Loading::new(parts, rules, now_s)));
+        self.install_loading(Loading::new(parts, rules, now_s));
+    }
+
+    /// From now on the loop loads this.
+    pub(super) fn install_loading(&mut self, loading: Loading) {
+        self.persist.loading = Some(Box::new(loading));
         self.gates.set(Gates::LOADING, true);
         signal::set_loading(true);
         self.refresh_log_interest();
@@ -145,6 +153,11 @@ impl Server {
                 }
                 return;
             }
+            Ok(true) if self.loads_for_primary() => {
+                let left_over = self.persist.left_over;
+                return self.snapshot_loaded(left_over);
+            }
+            Err(Unloadable) if self.loads_for_primary() => return self.snapshot_failed(),
             Ok(true) => self.end_load(),
             Err(Unloadable) => Err(String::new()),
         };
@@ -164,7 +177,11 @@ impl Server {
             };
             self.keyspace.set_now_ms(self.clock.now_ms());
             loading.set_key_delay(self.config.key_load_delay as i64);
-            let step = loading.step(&mut self.keyspace, &self.tuning, go_on);
+            let mut staging = self.take_staging();
+            let keyspace = staging.as_deref_mut().unwrap_or(&mut self.keyspace);
+            let step = loading.step(keyspace, &self.tuning, go_on);
+            let is_aside = staging.is_some();
+            self.put_staging(staging);
             match step {
                 Step::Run(argv) => {
                     self.persist.loading = Some(loading);
@@ -184,6 +201,14 @@ impl Server {
                         }
                         return Ok(false);
                     }
+                }
+                Step::Starved => {
+                    self.persist.loading = Some(loading);
+                    return Ok(false);
+                }
+                Step::Function(code) if is_aside => {
+                    self.keep_function(code);
+                    self.persist.loading = Some(loading);
                 }
                 Step::Function(code) => {
                     if let Err(text) = self.script.load_library(&code, loading.merges(), None) {
@@ -263,6 +288,9 @@ impl Server {
             false => log::info!("DB loaded from disk: {seconds:.3} seconds"),
         }
         self.persist.loaded = loading.tally;
+        self.persist.left_over = loading.left_over;
+        self.persist.loaded_position = loading.position;
+        self.persist.dropped = loading.dropped;
         self.life.loader = None;
         self.gates.set(Gates::LOADING, false);
         signal::set_loading(false);
@@ -275,10 +303,13 @@ impl Server {
         if self.config.appendonly && self.persist.opens_log {
             let mut aof = std::mem::take(&mut self.persist.aof);
             let with_rdb = self.config.aof_use_rdb_preamble;
+            aof.offset = self.replication.history.offset;
             let opened = aof.open(with_rdb, |path| self.write_base(path));
+            self.replication.history.offset = aof.offset;
             self.persist.aof = aof;
             opened?;
         } else {
+            self.go_on_with_history();
             // It may have been switched on meanwhile: then it begins with what was loaded.
             self.apply_append_only()?;
         }

@@ -13,6 +13,9 @@ pub mod commands;
 pub mod cron;
 pub mod debugging;
 pub mod evict;
+pub mod failover;
+pub mod follow;
+pub mod followers;
 pub mod freeing;
 pub mod invalidate;
 pub mod jobs;
@@ -27,10 +30,12 @@ pub mod propagate;
 pub mod publish;
 pub mod redact;
 pub mod reply_buffer;
+pub mod resync;
 pub mod scripts;
 pub mod session;
 pub mod shutdown;
 pub mod stats;
+pub mod stream;
 pub mod table;
 pub mod unblock;
 pub mod unit;
@@ -48,6 +53,7 @@ use crate::multi::WatchIndex;
 use crate::observe::Observe;
 use crate::persist::Persist;
 use crate::pubsub::PubSub;
+use crate::replication::Replication;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::script::Script;
 use crate::sys::clock::Clock;
@@ -98,6 +104,7 @@ pub struct Server {
     pub pubsub: PubSub,
     pub tracking: Tracking,
     pub persist: Persist,
+    pub replication: Replication,
     pub eviction: Eviction,
 }
 
@@ -105,8 +112,6 @@ pub struct Server {
 #[derive(Default)]
 pub struct Life {
     pub run_id: String,
-    /// Names our history of changes to replicas.
-    pub replid: String,
     pub started_ms: i64,
     /// The cycle counter at the end of the last command: the start of the next.
     pub stamp: u64,
@@ -126,6 +131,8 @@ pub struct Life {
     pub loader_answer: Vec<u8>,
     /// A signal asked for the end, and cron has not seen to it yet.
     pub asked_to_stop: Option<Signal>,
+    /// It stops when replicas have caught up.
+    pub stopping: Option<shutdown::Stopping>,
     /// A pause before the log is written, for tests (DEBUG AOF-FLUSH-SLEEP).
     pub flush_sleep_us: u64,
     /// Connections that MIGRATE keeps.
@@ -180,7 +187,6 @@ impl Server {
             rng,
             life: Life {
                 run_id,
-                replid,
                 started_ms: now_ms,
                 ..Life::default()
             },
@@ -189,6 +195,7 @@ impl Server {
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             persist: Persist::default(),
+            replication: Replication::new(replid),
             eviction: Eviction::default(),
             config,
         };

@@ -160,7 +160,7 @@ impl Server {
     fn expel(&mut self, caller: &mut Session, is_doomed: impl Fn(&Server, &Session) -> bool) {
         let all = self.clients.iter();
         let doomed: Vec<usize> = all
-            .filter(|(_, client)| is_doomed(self, &client.session))
+            .filter(|(_, client)| !client.session.must_obey && is_doomed(self, &client.session))
             .map(|(slot, _)| slot)
             .collect();
         for slot in doomed {
@@ -215,7 +215,7 @@ impl Server {
     /// All users were replaced. Who has none any more goes, and who listens to what it may not.
     pub(super) fn users_replaced(&mut self, caller: &mut Session, before: &Users) {
         self.expel(caller, |server, session| {
-            if session.must_obey || session.user == DEFAULT_USER {
+            if session.user == DEFAULT_USER {
                 return false;
             }
             let Some(user) = server.acl.user(&session.user) else {

@@ -177,33 +177,47 @@ impl Server {
 
     /// Adds a command to the log of writes.
     #[inline]
-    pub(super) fn feed_log(&mut self, db: Option<DbIndex>, argv: &Argv) {
+    fn feed_log(&mut self, db: Option<DbIndex>, argv: &Argv) {
         let (stamp, now_s) = (self.config.aof_timestamp_enabled, self.clock.now_s());
         self.persist.aof.feed(db, argv, now_s, stamp);
+    }
+
+    /// A unit that is one command: tells everybody of it.
+    #[inline]
+    pub(super) fn feed_everybody(&mut self, db: DbIndex, argv: &Argv) {
+        if self.persist.aof.is_on() {
+            self.feed_log(Some(db), argv);
+        }
+        self.replication.feed(Some(db.0), argv);
     }
 
     /// Where everything goes that the AOF and the replicas are told: the records of one unit, in
     /// order, brackets included.
     fn propagate_unit(&mut self, records: Vec<Record>) {
         if self.persist.aof.is_on() {
-            for record in for_log(&records) {
+            for record in for_target(&records, Target::Aof) {
                 self.feed_log(record.db, &record.argv.as_argv());
             }
+        }
+        for record in for_target(&records, Target::Replicas) {
+            let db = record.db.map(|db| db.0);
+            self.replication.feed(db, &record.argv.as_argv());
         }
         #[cfg(test)]
         self.unit.seen.push(records);
     }
 }
 
-/// What of a unit goes into the log. Of several records that are not all for it, one may be left: that
-/// needs no brackets.
-fn for_log(records: &[Record]) -> impl Iterator<Item = &Record> {
-    let logged = |record: &&Record| record.target != Target::Replicas;
+/// What of a unit is for the log, or for replicas. Of several records that are not all for it, one
+/// may be left: that needs no brackets.
+fn for_target(records: &[Record], to: Target) -> impl Iterator<Item = &Record> {
+    let is_for_it =
+        move |record: &&Record| record.target == to || record.target == Target::Everybody;
     let inner = match records {
-        [_, inner @ .., _] if inner.iter().filter(logged).count() < 2 => inner,
+        [_, inner @ .., _] if inner.iter().filter(is_for_it).count() < 2 => inner,
         _ => records,
     };
-    inner.iter().filter(logged)
+    inner.iter().filter(is_for_it)
 }
 
 #[cfg(test)]

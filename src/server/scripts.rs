@@ -8,7 +8,7 @@
 //! others in between (`Server::attend`), who hear -BUSY unless they come to end it.
 
 use super::Server;
-use super::admit::Gates;
+use super::admit::{FEW_REPLICAS_TEXT, Gates, READ_ONLY_TEXT, STALE_TEXT};
 use super::commands::functions::Policy;
 use super::session::Session;
 use crate::acl::Context;
@@ -45,6 +45,8 @@ pub const BUSY_SCRIPT: &str =
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
 pub const BUSY_FUNCTION: &str =
     "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+const STALE_SCRIPT: &str = "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to \
+    'no' and 'allow-stale' flag is not set on the script.";
 /// The dash says that it brings its own code.
 const OUT_OF_MEMORY: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
 
@@ -84,6 +86,8 @@ impl Server {
         let out_of_memory = self.is_out_of_memory();
         if !flags.has(ScriptFlags::COMPATIBLE) {
             self.may_begin(session, flags, rights, out_of_memory)?;
+        } else if self.is_stale() {
+            return Err(CmdError::Fixed(STALE_TEXT));
         }
         let rest = args.rest();
         let call = Invocation {
@@ -143,13 +147,23 @@ impl Server {
         rights: Rights,
         out_of_memory: bool,
     ) -> CmdResult {
+        if self.is_stale() && !flags.has(ScriptFlags::ALLOW_STALE) {
+            return Err(CmdError::Fixed(STALE_SCRIPT));
+        }
         if flags.has(ScriptFlags::NO_WRITES) || session.must_obey {
             return Ok(());
+        }
+        if self.replication.is_replica() && self.config.replica_read_only {
+            let text = "READONLY Can not run script with write flag on readonly replica";
+            return Err(CmdError::Fixed(text));
         }
         if self.gates.0 & Gates::DISK_ERROR != 0
             && let Some(why) = self.script_disk_error()
         {
             return Err(CmdError::Text(why));
+        }
+        if self.gates.0 & Gates::FEW_REPLICAS != 0 {
+            return Err(CmdError::Fixed(FEW_REPLICAS_TEXT));
         }
         if rights == Rights::ReadOnly {
             let text = "ERR Can not execute a script with write flag using *_ro command.";
@@ -219,6 +233,11 @@ impl Server {
             let text = "NOTBUSY No scripts in execution right now.";
             return Err(CmdError::Fixed(text));
         };
+        if busy.must_obey {
+            let text = "UNKILLABLE The busy script was sent by a master instance in the context of \
+                        replication and cannot be killed.";
+            return Err(CmdError::Fixed(text));
+        }
         if busy.has_written {
             let text = "UNKILLABLE Sorry the script already executed write commands against the \
                         dataset. You can either wait the script termination or kill the server in \
@@ -344,6 +363,9 @@ impl ScriptHost<'_> {
         if spec.flags.has(NOSCRIPT) && !self.server.script.allows_all {
             return Some("This Redis command is not allowed from script");
         }
+        if !spec.flags.has(STALE) && self.server.is_stale() {
+            return Some("Can not execute the command on a stale replica");
+        }
         None
     }
 
@@ -404,6 +426,7 @@ impl ScriptHost<'_> {
             command: self.command.to_owned(),
             since_ms: self.began_ms,
             has_written: false,
+            must_obey: self.session.must_obey,
             killed: false,
         });
     }
@@ -426,11 +449,17 @@ impl Host for ScriptHost<'_> {
             return self.refuse(Some(number), text);
         }
         let writes = spec.flags.has(WRITE) && !self.has_written && !self.session.must_obey;
+        if writes && self.server.replication.is_replica() && self.server.config.replica_read_only {
+            return self.refuse(Some(number), &format!("-{READ_ONLY_TEXT}"));
+        }
         if writes
             && self.server.gates.0 & Gates::DISK_ERROR != 0
             && let Some(why) = self.server.disk_error()
         {
             return self.refuse(Some(number), &format!("-{why}"));
+        }
+        if writes && self.server.gates.0 & Gates::FEW_REPLICAS != 0 {
+            return self.refuse(Some(number), &format!("-{FEW_REPLICAS_TEXT}"));
         }
         self.has_written |= spec.flags.has(WRITE);
         self.server.life.stamp = self.server.clock.cycles();

@@ -7,6 +7,7 @@ use super::unblock::Parked;
 use crate::acl::DEFAULT_USER;
 use crate::keyspace::DbIndex;
 use crate::multi::Transaction;
+use crate::replication::replicas::Said;
 use crate::resp::encode::Resp;
 use crate::resp::request::Query;
 
@@ -48,6 +49,17 @@ impl ReplyMode {
     }
 }
 
+/// What the other end of a connection is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Peer {
+    #[default]
+    Client,
+    /// It follows us (`replication::replicas`).
+    Replica,
+    /// We follow it (`replication::primary`).
+    Primary,
+}
+
 /// How a connection is to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Ending {
@@ -67,8 +79,10 @@ impl Special {
     pub const MULTI: u8 = 1;
     /// Subscribed to something, in RESP2.
     pub const SUBSCRIBER: u8 = 2;
+    /// It follows us, or watches every command.
+    pub const REPLICA: u8 = 4;
     /// Its user may not do everything (`server::permissions`).
-    pub const RESTRICTED: u8 = 4;
+    pub const RESTRICTED: u8 = 8;
 
     pub fn set(&mut self, state: u8, on: bool) {
         self.0 = self.0 & !state | if on { state } else { 0 };
@@ -131,6 +145,11 @@ pub struct Session {
     pub no_evict: bool,
     pub no_touch: bool,
     pub monitor: bool,
+    pub peer: Peer,
+    /// What it said of itself in case it is a replica.
+    pub said: Option<Box<Said>>,
+    /// How far the stream was when its last command was over: what WAIT waits for.
+    pub written_to: u64,
     /// Held back until a pause ends.
     pub paused: bool,
     /// Its answer waits until the helper thread has freed what it flushed (`server::freeing`).
@@ -188,6 +207,9 @@ impl Session {
             no_evict: false,
             no_touch: false,
             monitor: false,
+            peer: Peer::Client,
+            said: None,
+            written_to: 0,
             paused: false,
             flushing: false,
             special: Special::default(),

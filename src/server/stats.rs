@@ -44,6 +44,12 @@ pub struct Stats {
     pub rejected_connections: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// The same for the links to replicas and to a primary.
+    pub repl_bytes_in: u64,
+    pub repl_bytes_out: u64,
+    pub sync_full: u64,
+    pub sync_partial_ok: u64,
+    pub sync_partial_err: u64,
     pub reads: u64,
     pub writes: u64,
     pub turns: u64,
@@ -67,6 +73,8 @@ pub struct Stats {
     pub ops_rate: Rate,
     pub in_rate: Rate,
     pub out_rate: Rate,
+    pub repl_in_rate: Rate,
+    pub repl_out_rate: Rate,
     pub turn_rate: Rate,
     pub turn_us_rate: Rate,
     /// By code, the first word of the error.

@@ -14,7 +14,7 @@ use super::clients::{Client, Clients};
 use super::cron::Timer;
 use super::session::{ClientId, Ending, ReplyMode, Session};
 use crate::blocking::Ready;
-use crate::command::blocking::Wait;
+use crate::command::blocking::{Nothing, Wait};
 use crate::command::effects::Sweep;
 use crate::command::{Args, CmdError, Reply};
 use crate::keyspace::DbIndex;
@@ -48,6 +48,8 @@ pub enum Over {
     TimedOut,
     /// Somebody said CLIENT UNBLOCK … ERROR.
     Unblocked,
+    /// The server is a replica now: what is waited for is not for it to bring about.
+    RoleChanged,
 }
 
 impl Server {
@@ -160,8 +162,13 @@ impl Server {
         };
         let mut after = 0;
         loop {
+            // Looking has no effect: an overdue key is not there, and stays.
+            let is_overdue = self.keyspace.is_overdue(ready.db, &ready.key);
             let mut db = self.keyspace.db(ready.db);
-            let kind = db.peek(&ready.key).map(|found| db.get(found).kind());
+            let kind = match is_overdue {
+                true => None,
+                false => db.peek(&ready.key).map(|found| db.get(found).kind()),
+            };
             let Some(waiter) = self.blocking.next(ready, after, last, kind) else {
                 return;
             };
@@ -193,23 +200,66 @@ impl Server {
         let slot = self.clients.slot_of(id);
         let client = slot.and_then(|slot| self.clients.get(slot));
         let parked = client.and_then(|client| client.session.parked.as_ref());
-        if parked.is_none_or(|parked| parked.ticket.is_none()) {
+        let is_bound =
+            |parked: &Parked| parked.ticket.is_none() || parked.wait.nothing == Nothing::Never;
+        if parked.is_none_or(|parked| is_bound(parked)) {
             return false;
         }
         self.with_parked(id, |server, session, parked, reply| {
-            if over == Over::Unblocked {
-                let error = CmdError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-                server.reply_error(&error, reply);
-            } else {
-                let _ = reply.null_array();
+            match over {
+                Over::TimedOut if parked.wait.nothing == Nothing::Again => {
+                    return server.answer_late(session, &parked, reply);
+                }
+                Over::TimedOut => {
+                    let _ = reply.null_array();
+                }
+                Over::Unblocked => {
+                    let error = CmdError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+                    server.reply_error(&error, reply);
+                }
+                Over::RoleChanged => {
+                    let text = "UNBLOCKED force unblock from blocking operation, instance state \
+                                changed (master -> replica?)";
+                    server.reply_error(&CmdError::Fixed(text), reply);
+                    session.ending = Ending::AfterReply;
+                }
             }
             let stats = &mut server.table[parked.number].stats;
             stats.calls += 1;
-            stats.failed += (over == Over::Unblocked) as u64;
+            stats.failed += (over != Over::TimedOut) as u64;
             server.stats.commands += 1;
             session.commands_run += 1;
         });
         true
+    }
+
+    /// Ends a client's wait with an error.
+    pub(super) fn refuse_waiting(&mut self, id: ClientId, text: &'static str) {
+        self.with_parked(id, |server, session, parked, reply| {
+            server.reply_error(&CmdError::Fixed(text), reply);
+            let stats = &mut server.table[parked.number].stats;
+            stats.calls += 1;
+            stats.failed += 1;
+            server.stats.commands += 1;
+            session.commands_run += 1;
+        });
+    }
+
+    /// A command that waited for acknowledgements answers with what there is.
+    fn answer_late(&mut self, session: &mut Session, parked: &Parked, reply: &mut Reply) {
+        let denied = std::mem::replace(&mut session.deny_blocking, true);
+        session.resumed = Some(None);
+        self.execute(session, parked.argv.as_argv(), Tag::default(), reply);
+        session.resumed = None;
+        session.deny_blocking = denied;
+    }
+
+    /// Whether a client waits for acknowledgements.
+    pub(super) fn waits_for_acks(&self, id: ClientId) -> bool {
+        let slot = self.clients.slot_of(id);
+        let client = slot.and_then(|slot| self.clients.get(slot));
+        let parked = client.and_then(|client| client.session.parked.as_ref());
+        parked.is_some_and(|parked| parked.wait.nothing == Nothing::Again)
     }
 
     /// Takes a parked client out of its queues and lets `act` answer it. Unless it is parked again

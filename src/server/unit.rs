@@ -49,11 +49,13 @@ impl Server {
             || !effects.sweeps.is_empty()
     }
 
-    /// A command changed something, and that is all: on its own it goes straight to the log.
+    /// A command changed something, and that is all: on its own it goes straight to the log and to
+    /// replicas.
     #[inline]
     fn tell(&mut self, ran: &Ran) {
-        if self.unit.depth == 1 && self.unit.is_empty() && self.persist.aof.is_on() {
-            return self.feed_log(Some(ran.db), &ran.argv);
+        let is_fed = self.persist.aof.is_on() || self.replication.backlog.is_some();
+        if self.unit.depth == 1 && self.unit.is_empty() && is_fed {
+            return self.feed_everybody(ran.db, &ran.argv);
         }
         self.settle_effects(ran);
     }

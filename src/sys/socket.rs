@@ -48,6 +48,38 @@ pub fn send_pieces(fd: RawFd, pieces: &[io::IoSlice]) -> io::Result<usize> {
     }
 }
 
+/// Whether a socket became ready in time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ready {
+    Yes,
+    No,
+}
+
+/// Waits until a socket takes bytes, or its end can be told.
+pub fn await_writable(fd: RawFd, limit_ms: u64) -> io::Result<Ready> {
+    let mut wanted = libc::pollfd {
+        fd,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    let limit_ms = i32::try_from(limit_ms).unwrap_or(i32::MAX);
+    // SAFETY: the kernel reads and writes the one record it is given.
+    match unsafe { libc::poll(&mut wanted, 1, limit_ms) } {
+        0 => Ok(Ready::No),
+        n if n > 0 => Ok(Ready::Yes),
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(Ready::Yes),
+            error => Err(error),
+        },
+    }
+}
+
+/// Ends a connection for both sides, whoever else holds its descriptor.
+pub fn shut_down(fd: RawFd) {
+    // SAFETY: a system call on a number; one that is no socket is refused.
+    unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+}
+
 /// A second hold on a socket, while which reading and writing wait.
 #[derive(Debug)]
 pub struct Waiting(Socket);

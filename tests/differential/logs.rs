@@ -31,7 +31,7 @@ const LOGGED: &[&str] = &[
 /// Their commands are about connections and the server itself.
 const NO_DATA: &[&str] = &["connection", "server"];
 /// Commands on one state.
-const BATCH: usize = 150;
+pub const BATCH: usize = 150;
 /// Milliseconds between the two servers.
 const SLACK: i64 = 5_000;
 /// Runs the commands in its arguments: the number of words, the words, and so on.
@@ -141,7 +141,7 @@ fn is_logged(command: &Command) -> bool {
     )
 }
 
-fn batch(seed: u64) -> Vec<(Compare, Command)> {
+pub fn batch(seed: u64) -> Vec<(Compare, Command)> {
     let mut generator = Generator::new(seed);
     let mut rng = Rng::new(seed ^ 0x5ca1_ab1e);
     let families: Vec<_> = FAMILIES

@@ -7,6 +7,7 @@
 //! REDWHEEL_DIFF_COMMANDS (20000) and REDWHEEL_DIFF_STREAMS (1500) say how much,
 //! REDWHEEL_DIFF_SEED where to start, REDWHEEL_DIFF_FAMILY which family alone.
 
+mod copies;
 mod crowd;
 mod families;
 mod families_hashes;

@@ -24,7 +24,7 @@ fn load(path: &Path) -> Option<String> {
     loop {
         match loading.step(&mut keyspace, &Tuning::default(), &mut || true) {
             Step::Done => return Some(keyspace.digest().to_hex()),
-            Step::Failed => return None,
+            Step::Failed | Step::Starved => return None,
             Step::More | Step::Function(_) | Step::Run(_) => {}
         }
     }

@@ -18,6 +18,7 @@ mod monitor;
 mod pause;
 mod protocol;
 mod pubsub;
+mod replicas;
 mod scripts;
 mod sockets;
 mod time;

@@ -40,6 +40,8 @@ pub struct Rules {
     pub force: bool,
     /// Monotonic.
     pub now_ms: u64,
+    /// How far the stream of changes is.
+    pub offset: u64,
 }
 
 /// How flushing goes.
@@ -71,6 +73,11 @@ impl Aof {
         self.progress.delayed
     }
 
+    /// How far the stream of changes is known to be safe on disk.
+    pub fn synced_offset(&self) -> u64 {
+        self.syncer.synced_offset()
+    }
+
     /// Why clients must be refused writes, if they must.
     pub fn failure(&self) -> Option<String> {
         let failure = self.progress.failure.as_ref().map(reason);
@@ -97,11 +104,14 @@ impl Aof {
         }
         self.heed_syncs();
         if self.buffer.is_empty() {
-            return if self.needs_sync() {
-                self.sync(rules)
-            } else {
-                Ok(())
-            };
+            if self.needs_sync() {
+                return self.sync(rules);
+            }
+            // What the stream has had since was not for the log.
+            if self.syncer.pending() == 0 {
+                self.syncer.set_synced(self.increment_bytes, rules.offset);
+            }
+            return Ok(());
         }
         if rules.policy == Policy::EverySecond && !rules.force && self.puts_off(rules.now_ms) {
             return Ok(());
@@ -264,12 +274,12 @@ impl Aof {
                 }
                 self.progress.synced_to = self.increment_bytes;
                 self.progress.synced_ms = rules.now_ms;
-                self.syncer.set_synced_bytes(self.increment_bytes);
+                self.syncer.set_synced(self.increment_bytes, rules.offset);
             }
             Policy::EverySecond => {
                 let due = rules.now_ms.saturating_sub(self.progress.synced_ms) >= 1000;
                 if due && self.syncer.pending() == 0 {
-                    self.syncer.sync(file, self.increment_bytes);
+                    self.syncer.sync(file, self.increment_bytes, rules.offset);
                     self.progress.synced_to = self.increment_bytes;
                     self.progress.synced_ms = rules.now_ms;
                 }

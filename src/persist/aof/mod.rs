@@ -116,7 +116,7 @@ pub struct Aof {
     pub size: u64,
     pub base_size: u64,
     selected: Option<DbIndex>,
-    /// How many commands were told so far: what replicas go by.
+    /// How far the stream of changes was when the log last took something, as the manifest notes it.
     pub offset: u64,
     keeps_history: bool,
     /// Where the temporary increment begins.
@@ -398,7 +398,6 @@ impl Aof {
             self.buffer.extend_from_slice(digits.as_bytes());
             self.buffer.extend_from_slice(b"\r\n");
         }
-        self.offset += 1;
         self.head(b'*', argv.len());
         for word in argv.iter() {
             self.word(word);
@@ -467,7 +466,7 @@ impl Aof {
         log::info!("Creating AOF incr file {name} on background rewrite");
         if let Some(old) = self.file.replace(fresh) {
             // With nothing left to write to it, it only has to reach the disk.
-            self.syncer.sync(&old, 0);
+            self.syncer.sync(&old, 0, self.offset);
         }
         self.increment_bytes = 0;
         Ok(())

@@ -12,8 +12,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 enum Job {
-    /// Bring the file to disk: so many bytes will be there then.
-    Sync(File, u64),
+    /// Bring the file to disk: so many bytes will be there then, and the stream up to that byte.
+    Sync(File, u64, u64),
     Delete(PathBuf),
 }
 
@@ -24,6 +24,8 @@ struct State {
     idle: Condvar,
     /// Bytes of the current file known to be on disk.
     synced: AtomicU64,
+    /// How much of the stream of changes that is.
+    offset: AtomicU64,
     /// The error number of the last sync; 0 for none.
     failure: AtomicI32,
 }
@@ -48,12 +50,12 @@ impl Syncer {
         }
     }
 
-    /// Has a file brought to disk, which has so many bytes now.
-    pub fn sync(&mut self, file: &File, bytes: u64) {
+    /// Has a file brought to disk, which has so many bytes now, and the stream up to `offset`.
+    pub fn sync(&mut self, file: &File, bytes: u64, offset: u64) {
         match file.try_clone() {
-            Ok(file) => self.hand_over(Job::Sync(file, bytes)),
+            Ok(file) => self.hand_over(Job::Sync(file, bytes, offset)),
             // No descriptor is left for the thread: then here.
-            Err(_) => self.state.sync(file, bytes),
+            Err(_) => self.state.sync(file, bytes, offset),
         }
     }
 
@@ -89,8 +91,17 @@ impl Syncer {
         self.state.synced.load(Ordering::Relaxed)
     }
 
+    pub fn set_synced(&self, bytes: u64, offset: u64) {
+        self.state.synced.store(bytes, Ordering::Relaxed);
+        self.state.offset.store(offset, Ordering::Relaxed);
+    }
+
     pub fn set_synced_bytes(&self, bytes: u64) {
         self.state.synced.store(bytes, Ordering::Relaxed);
+    }
+
+    pub fn synced_offset(&self) -> u64 {
+        self.state.offset.load(Ordering::Relaxed)
     }
 }
 
@@ -105,11 +116,12 @@ impl State {
         }
     }
 
-    fn sync(&self, file: &File, bytes: u64) {
+    fn sync(&self, file: &File, bytes: u64, offset: u64) {
         match crate::sys::file::fdatasync(file) {
             Ok(()) => {
                 self.failure.store(0, Ordering::Relaxed);
                 self.synced.store(bytes, Ordering::Relaxed);
+                self.offset.store(offset, Ordering::Relaxed);
             }
             // As in Redis: what cannot be synced at all is no failure of the disk.
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput) => {}
@@ -122,8 +134,8 @@ impl State {
 
     fn run(&self, job: Job) {
         match job {
-            Job::Sync(file, bytes) => {
-                self.sync(&file, bytes);
+            Job::Sync(file, bytes, offset) => {
+                self.sync(&file, bytes, offset);
                 self.change(-1);
             }
             Job::Delete(path) => {

@@ -7,7 +7,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::DbIndex;
 use crate::resp::encode::Resp;
 use crate::server::commands::client::check_name;
-use crate::server::session::{Ending, Session};
+use crate::server::session::{Ending, Peer, Session};
 use crate::server::{Server, ServerCommand};
 use crate::version::REDIS_VERSION;
 
@@ -253,11 +253,11 @@ fn hello(
             tracker.resp = resp;
         }
     }
-    greet(session, reply)
+    greet(server, session, reply)
 }
 
 /// What HELLO answers.
-fn greet(session: &Session, reply: &mut Reply) -> CmdResult {
+fn greet(server: &Server, session: &Session, reply: &mut Reply) -> CmdResult {
     reply.map(7)?;
     for (field, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
         reply.bulk(field.as_bytes())?;
@@ -267,7 +267,11 @@ fn greet(session: &Session, reply: &mut Reply) -> CmdResult {
     reply.int(session.resp.number())?;
     reply.bulk(b"id")?;
     reply.int(session.id.0 as i64)?;
-    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+    let role = match server.replication.is_replica() {
+        true => "replica",
+        false => "master",
+    };
+    for (field, value) in [("mode", "standalone"), ("role", role)] {
         reply.bulk(field.as_bytes())?;
         reply.bulk(value.as_bytes())?;
     }
@@ -277,6 +281,11 @@ fn greet(session: &Session, reply: &mut Reply) -> CmdResult {
 
 /// RESET.
 fn reset(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if session.peer != Peer::Client {
+        return Err(CmdError::Fixed(
+            "ERR can only reset normal client connections",
+        ));
+    }
     if session.monitor {
         server.stop_monitor(session);
     }

@@ -2,6 +2,7 @@
 
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
+use crate::server::follow::report;
 use crate::server::session::Session;
 use crate::server::{Server, ServerCommand};
 
@@ -52,10 +53,22 @@ fn time(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
     reply.bulk_int(us % 1_000_000)
 }
 
-/// ROLE: that of a primary without replicas.
-fn role(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+/// ROLE.
+fn role(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if server.replication.is_replica() {
+        return report::role_of_replica(server, reply);
+    }
+    let replicas = server.replication.replicas.list.iter();
+    let online: Vec<_> = replicas.filter(|replica| replica.is_online()).collect();
     reply.array(3)?;
     reply.bulk(b"master")?;
-    reply.int(0)?;
-    reply.array(0)
+    reply.int(server.replication.history.offset as i64)?;
+    reply.array(online.len())?;
+    for replica in online {
+        reply.array(3)?;
+        reply.bulk(replica.ip().as_bytes())?;
+        reply.bulk_int(replica.said.port as i64)?;
+        reply.bulk_int(replica.acked as i64)?;
+    }
+    Ok(())
 }

@@ -17,6 +17,8 @@ pub mod modules;
 pub mod monitor;
 pub mod persistence;
 pub mod pubsub;
+pub mod replicaof;
+pub mod replication;
 pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
@@ -44,7 +46,9 @@ pub const TABLES: &[&[ServerCommand]] = &[
     modules::TABLE,
     monitor::TABLE,
     pubsub::TABLE,
+    replication::TABLE,
     persistence::TABLE,
+    replicaof::TABLE,
     scripting::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,

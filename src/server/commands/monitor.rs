@@ -9,7 +9,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::resp::request::Argv;
 use crate::server::admit::Gates;
 use crate::server::redact::{REDACTED, is_secret};
-use crate::server::session::{ClientId, Session};
+use crate::server::session::{ClientId, Peer, Session};
 use crate::server::{Server, ServerCommand};
 use crate::sys::clock;
 use std::io::Write;
@@ -55,7 +55,7 @@ fn monitor(
         ));
     }
     // Asked again, it stays silent.
-    if session.monitor {
+    if session.monitor || session.peer == Peer::Replica {
         return Ok(());
     }
     session.monitor = true;

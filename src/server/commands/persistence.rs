@@ -75,14 +75,18 @@ fn lastsave(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Repl
     reply.int(server.persist.saves.last_save_s)
 }
 
-fn is_at(server: &Server, purpose: Purpose) -> bool {
+fn is_at(server: &Server, is_it: fn(Purpose) -> bool) -> bool {
     let job = server.persist.child.as_ref();
-    job.is_some_and(|job| job.purpose == purpose)
+    job.is_some_and(|job| is_it(job.purpose))
+}
+
+fn is_rewrite(purpose: Purpose) -> bool {
+    !purpose.is_snapshot()
 }
 
 /// SAVE.
 fn save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
-    if is_at(server, Purpose::Snapshot) {
+    if is_at(server, Purpose::is_snapshot) {
         return Err(IN_PROGRESS);
     }
     server.persist.saves.saves += 1;
@@ -109,7 +113,7 @@ fn bgsave(
         schedule = true;
     }
     server.persist.saves.scheduled = false;
-    if is_at(server, Purpose::Snapshot) {
+    if is_at(server, Purpose::is_snapshot) {
         return Err(IN_PROGRESS);
     }
     // In a transaction a fork would see the half of it.
@@ -136,7 +140,7 @@ fn bgrewriteaof(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    if is_at(server, Purpose::Rewrite) {
+    if is_at(server, is_rewrite) {
         return Err(CmdError::Fixed(
             "ERR Background append only file rewriting already in progress",
         ));

@@ -1,10 +1,13 @@
 //! SHUTDOWN.
 
+use crate::command::blocking::{Nothing, Wait};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::ShutdownFlags;
 use crate::server::session::{Ending, Session};
+use crate::server::shutdown::Stop;
 use crate::server::{Server, ServerCommand};
+use crate::types::value::Kind;
 
 pub static TABLE: &[ServerCommand] = &[Entry {
     spec: Spec {
@@ -57,14 +60,26 @@ fn shutdown(
             false => Err(CmdError::Fixed("ERR No shutdown in progress.")),
         };
     }
+    if !flags.now && session.deny_blocking {
+        return Err(CmdError::Fixed(
+            "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client",
+        ));
+    }
     if !flags.nosave
         && let Some(error) = server.busy_script()
     {
         return Err(error);
     }
-    server
+    let stop = server
         .stop(flags)
         .map_err(|_| CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."))?;
+    if stop == Stop::Waits {
+        server.blocking.until_stopped.push(session.id.0);
+        return Err(CmdError::Wait(Box::new(Wait {
+            nothing: Nothing::Never,
+            ..Wait::new(Kind::String, [], None)
+        })));
+    }
     session.ending = Ending::Now;
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::multi::Queued;
 use crate::resp::request::Argv;
-use crate::server::session::{Session, Special};
+use crate::server::session::{Peer, Session, Special};
 use crate::server::{Server, ServerCommand};
 
 const TRANSACTION: Spec = Spec {
@@ -210,6 +210,9 @@ impl Server {
     ) {
         if let Some(multi) = &mut session.multi {
             multi.failed = true;
+        }
+        if session.peer == Peer::Primary {
+            self.note_error_of_stream(session, &error.bytes());
         }
         if spec.is_none_or(|spec| !spec.flags.has(RUNS_QUEUE)) {
             return self.reply_error(error, reply);

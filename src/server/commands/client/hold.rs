@@ -3,7 +3,7 @@
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
-use crate::server::pause::Held;
+use crate::server::pause::{Cause, Held};
 use crate::server::session::{ClientId, Session};
 use crate::server::unblock::Over;
 
@@ -40,7 +40,7 @@ pub(super) fn client_pause(
     let Some(end_ms) = server.clock.now_ms().checked_add(timeout_ms) else {
         return Err(CmdError::Fixed("ERR timeout is out of range"));
     };
-    server.start_pause(held, end_ms);
+    server.start_pause(Cause::Client, held, end_ms);
     reply.ok()
 }
 
@@ -51,7 +51,7 @@ pub(super) fn client_unpause(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    server.end_pause();
+    server.end_pause(Cause::Client);
     reply.ok()
 }
 

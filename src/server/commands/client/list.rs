@@ -6,7 +6,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::clients::Client;
-use crate::server::session::{Ending, Session, Special};
+use crate::server::session::{Ending, Peer, Session, Special};
 use std::fmt::Write;
 
 /// CLIENT INFO.
@@ -60,6 +60,8 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
     let command = s
         .last_command
         .map_or("NULL", |number| &server.table[number].full_name);
+    let replica = server.replication.replicas.get(s.id.0);
+    let (owed, blocks) = replica.map_or((0, 0), |one| server.owed_to_replica(one));
     let listed = wire.buffer.listed(wire.output);
     let held = wire.query + wire.query_free + wire.output_capacity;
     let parked = s
@@ -102,10 +104,10 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
         wire.buffer.size(),
         wire.buffer.peak().max(wire.output - listed),
         wire.output - listed,
-        wire.buffer.blocks(wire.output),
-        wire.buffer.counted(wire.output),
+        wire.buffer.blocks(wire.output) + blocks,
+        wire.buffer.counted(wire.output) + owed,
         size_of::<Client>() + held + argv_bytes - parked + server.session_bytes(s),
-        if wire.output > 0 { "rw" } else { "r" },
+        if wire.output + owed > 0 { "rw" } else { "r" },
         text(&s.user),
         tracker.map_or(-1, |tracker| tracker.redirect as i64),
         s.resp.number(),
@@ -122,7 +124,9 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
 fn flags(server: &Server, s: &Session) -> String {
     let tracker = server.tracking.get(s.id.0);
     let letters = [
+        (s.peer == Peer::Replica, 'S'),
         (s.monitor, 'O'),
+        (s.peer == Peer::Primary, 'M'),
         (s.special.has(Special::SUBSCRIBER), 'P'),
         (s.multi.is_some(), 'x'),
         (s.is_held(), 'b'),

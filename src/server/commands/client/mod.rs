@@ -16,7 +16,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
 use crate::resp::request::Argv;
 use crate::server::clients::Client;
-use crate::server::session::{ClientId, Ending, Session, Special, Wire};
+use crate::server::session::{ClientId, Ending, Peer, Session, Special, Wire};
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {
@@ -376,9 +376,11 @@ struct Seen<'a> {
 impl Seen<'_> {
     /// `normal`, `pubsub`, `replica` or `master`.
     fn kind(&self) -> Kind {
-        match self.session.special.has(Special::SUBSCRIBER) {
-            true => Kind::PubSub,
-            false => Kind::Normal,
+        match self.session.peer {
+            Peer::Primary => Kind::Primary,
+            Peer::Replica => Kind::Replica,
+            Peer::Client if self.session.special.has(Special::SUBSCRIBER) => Kind::PubSub,
+            Peer::Client => Kind::Normal,
         }
     }
 }
@@ -459,6 +461,16 @@ impl Server {
     /// A client as the log tells of it: its line of CLIENT LIST.
     pub fn client_line(&self, client: &Client) -> String {
         list::describe(self, &seen(client)).trim_end().to_owned()
+    }
+
+    /// The same for whoever runs a command just now.
+    pub fn caller_line(&self, session: &Session, argv: &Argv) -> String {
+        let seen = Seen {
+            session,
+            wire: session.wire,
+            running: argv.iter().map(<[u8]>::len).sum(),
+        };
+        list::describe(self, &seen).trim_end().to_owned()
     }
 }
 

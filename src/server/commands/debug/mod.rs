@@ -113,6 +113,8 @@ static TOOLS: &[Tool] = &[
         "QUICKLIST-PACKED-THRESHOLD <size>",
         "    List elements of this size and more get nodes of their own; 0 for those",
         "    that fit no node."]),
+    tool("REPLICATE", 1..=MANY, state::replicate, &[
+        "REPLICATE <command> [<arg> ...]", "    Tell replicas of a command without running it."]),
     tool("REPLYBUFFER", 2..=2, state::reply_buffer, &[
         "REPLYBUFFER <PEAK-RESET-TIME|RESIZING> <value>",
         "    How long a peak of a reply buffer is remembered, in milliseconds, or never, or reset;",

@@ -5,6 +5,7 @@ use crate::algo::number::parse_f64;
 use crate::algo::rng::Rng;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::Extent;
+use crate::resp::request::OwnedArgv;
 use crate::server::Server;
 use crate::server::buffers::FORGET_PEAK_MS;
 use crate::server::clients::Client;
@@ -124,7 +125,24 @@ pub(super) fn change_repl_id(
     reply: &mut Reply,
 ) -> CmdResult {
     log::info!("Changing replication IDs after receiving change-repl-id");
-    server.life.replid = String::from_utf8_lossy(&server.rng.hex40()).into_owned();
+    let id = String::from_utf8_lossy(&server.rng.hex40()).into_owned();
+    server.replication.history.restart(id);
+    reply.ok()
+}
+
+/// DEBUG REPLICATE command …
+pub(super) fn replicate(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let mut words = Vec::new();
+    while let Some(word) = args.option() {
+        words.push(word);
+    }
+    let argv: OwnedArgv = words.into_iter().collect();
+    server.replication.feed(None, &argv.as_argv());
     reply.ok()
 }
 

@@ -3,6 +3,7 @@
 use super::Text;
 use crate::pubsub::Scope;
 use crate::server::Server;
+use crate::server::stats::Rate;
 use crate::server::table::Slot;
 
 pub fn stats(server: &Server, text: &mut Text) {
@@ -45,26 +46,29 @@ fn traffic(server: &Server, text: &mut Text) {
     text.line("total_connections_received", stats.connections);
     text.line("total_commands_processed", stats.commands);
     text.line("instantaneous_ops_per_sec", stats.ops_rate.per_second());
-    text.line("total_net_input_bytes", stats.bytes_in);
-    text.line("total_net_output_bytes", stats.bytes_out);
-    text.lines(
-        &["total_net_repl_input_bytes", "total_net_repl_output_bytes"],
-        0,
-    );
+    let (repl_in, repl_out) = (stats.repl_bytes_in, stats.repl_bytes_out);
+    text.line("total_net_input_bytes", stats.bytes_in + repl_in);
+    text.line("total_net_output_bytes", stats.bytes_out + repl_out);
+    text.line("total_net_repl_input_bytes", repl_in);
+    text.line("total_net_repl_output_bytes", repl_out);
     text.line("instantaneous_input_kbps", kbps(stats.in_rate.per_second()));
     text.line(
         "instantaneous_output_kbps",
         kbps(stats.out_rate.per_second()),
     );
-    text.lines(
-        &[
-            "instantaneous_input_repl_kbps",
-            "instantaneous_output_repl_kbps",
-        ],
-        "0.00",
+    let kbps_of = |rate: &Rate| kbps(rate.per_second());
+    text.line(
+        "instantaneous_input_repl_kbps",
+        kbps_of(&stats.repl_in_rate),
+    );
+    text.line(
+        "instantaneous_output_repl_kbps",
+        kbps_of(&stats.repl_out_rate),
     );
     text.line("rejected_connections", stats.rejected_connections);
-    text.lines(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
+    text.line("sync_full", stats.sync_full);
+    text.line("sync_partial_ok", stats.sync_partial_ok);
+    text.line("sync_partial_err", stats.sync_partial_err);
 }
 
 fn keys(server: &Server, text: &mut Text) {
@@ -92,9 +96,10 @@ fn keys(server: &Server, text: &mut Text) {
     text.line("latest_fork_usec", server.life.fork_us);
     text.line("total_forks", server.life.forks);
     text.line("migrate_cached_sockets", server.life.peers.len());
+    let own = &server.keyspace.shared.own_deadlines;
+    text.line("slave_expires_tracked_keys", own.len());
     text.lines(
         &[
-            "slave_expires_tracked_keys",
             "active_defrag_hits",
             "active_defrag_misses",
             "active_defrag_key_hits",

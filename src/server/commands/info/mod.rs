@@ -78,16 +78,16 @@ const SECTIONS: &[Section] = &[
 
 /// The text of an answer.
 #[derive(Default)]
-struct Text(String);
+pub(in crate::server) struct Text(String);
 
 impl Text {
-    fn line(&mut self, name: &str, value: impl Display) {
+    pub(in crate::server) fn line(&mut self, name: &str, value: impl Display) {
         // Writing to a string cannot fail.
         let _ = write!(self.0, "{name}:{value}\r\n");
     }
 
     /// Many fields with one value.
-    fn lines(&mut self, names: &[&str], value: impl Display + Copy) {
+    pub(in crate::server) fn lines(&mut self, names: &[&str], value: impl Display + Copy) {
         names.iter().for_each(|name| self.line(name, value));
     }
 }

@@ -1,7 +1,6 @@
 //! The section on snapshots, the log and loading.
 
 use super::Text;
-use crate::persist::child::Purpose;
 use crate::persist::load::Loading;
 use crate::server::Server;
 
@@ -48,15 +47,15 @@ fn child(server: &Server, text: &mut Text) {
 }
 
 /// Since when a child has been at this, in seconds; -1 if none is.
-fn at_work_s(server: &Server, purpose: Purpose) -> i64 {
+fn at_work_s(server: &Server, snapshot: bool) -> i64 {
     let job = server.persist.child.as_ref();
-    let job = job.filter(|job| job.purpose == purpose);
+    let job = job.filter(|job| job.purpose.is_snapshot() == snapshot);
     job.map_or(-1, |job| server.clock.now_s() - job.started_s)
 }
 
 fn snapshots(server: &Server, text: &mut Text) {
     let saves = &server.persist.saves;
-    let working_s = at_work_s(server, Purpose::Snapshot);
+    let working_s = at_work_s(server, true);
     text.line(
         "rdb_changes_since_last_save",
         saves.changes(server.effects.dirty),
@@ -75,7 +74,7 @@ fn snapshots(server: &Server, text: &mut Text) {
 fn log(server: &Server, text: &mut Text) {
     let aof = &server.persist.aof;
     let rewrites = &aof.rewrites;
-    let working_s = at_work_s(server, Purpose::Rewrite);
+    let working_s = at_work_s(server, false);
     text.line("aof_enabled", aof.is_on() as u8);
     text.line("aof_rewrite_in_progress", (working_s >= 0) as u8);
     text.line("aof_rewrite_scheduled", rewrites.scheduled as u8);

@@ -31,6 +31,10 @@ pub fn server(server: &Server, text: &mut Text) {
     text.line("run_id", &life.run_id);
     text.line("tcp_port", config.port);
     text.line("server_time_usec", clock::unix_us());
+    if let Some(stopping) = &server.life.stopping {
+        let left_ms = stopping.until_ms.saturating_sub(server.clock.mono_ms());
+        text.line("shutdown_in_milliseconds", left_ms);
+    }
     text.line("uptime_in_seconds", uptime_s);
     text.line("uptime_in_days", uptime_s / DAY_S);
     text.line("hz", config.hz);
@@ -126,18 +130,18 @@ pub fn memory(server: &Server, text: &mut Text) {
     ratio(text, "mem_fragmentation", rss, used);
     let uncounted = server.uncounted_memory();
     text.line("mem_not_counted_for_evict", uncounted);
-    text.lines(
-        &[
-            "mem_replication_backlog",
-            "mem_total_replication_buffers",
-            "mem_replica_full_sync_buffer",
-            "mem_clients_slaves",
-        ],
-        0,
-    );
+    let stream = server.stream_memory();
+    text.line("mem_replication_backlog", stream.backlog);
+    text.line("mem_total_replication_buffers", stream.all);
+    text.line("mem_replica_full_sync_buffer", 0);
+    text.line("mem_clients_slaves", stream.replicas);
     text.line("mem_clients_normal", clients);
     text.line("mem_cluster_links", 0);
-    text.line("mem_aof_buffer", uncounted);
+    let log = match server.persist.aof.is_on() {
+        true => server.persist.aof.buffer_bytes(),
+        false => 0,
+    };
+    text.line("mem_aof_buffer", log);
     text.line("mem_allocator", version::ALLOCATOR);
     text.line("mem_overhead_db_hashtable_rehashing", 0);
     text.line("active_defrag_running", 0);

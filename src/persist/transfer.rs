@@ -1,0 +1,147 @@
+//! A snapshot from a child straight into the sockets of replicas, without a file in between.
+//!
+//! Its length is not known before its end, so it stands between two marks:
+//!
+//! ```text
+//!   $EOF:<40 bytes>\r\n  <snapshot>  <the same 40 bytes>
+//! ```
+//!
+//! The child writes and waits itself, so the loop has nothing to do with it; while it is at work
+//! nobody else writes to these sockets. All replicas get the same bytes, so the slowest sets the
+//! pace; one that takes nothing for too long, or is gone, is left behind: its socket is shut down,
+//! by which the server learns of it.
+
+use super::save::{self, Snapshot};
+use crate::keyspace::Keyspace;
+use crate::sys::clock;
+use crate::sys::fork::{Report, Teller, private_dirty_bytes};
+use crate::sys::socket::{self, Ready};
+use std::io::{self, Write};
+
+/// Bytes gathered before they are sent.
+const PIECE: usize = 64 << 10;
+/// A child tells how far it is once a second.
+const REPORT_US: u64 = 1_000_000;
+
+/// What goes to whom.
+#[derive(Clone, Debug)]
+pub struct TransferJob {
+    pub snapshot: Snapshot,
+    /// Without keys: only functions are asked for.
+    pub no_keys: bool,
+    pub mark: [u8; 40],
+    pub sockets: Vec<i32>,
+    /// How long a socket may take nothing, in milliseconds.
+    pub patience_ms: u64,
+}
+
+/// The sockets that are still there, as one sink.
+struct Sockets<'a> {
+    job: &'a TransferJob,
+    alive: Vec<i32>,
+    buffer: Vec<u8>,
+}
+
+impl Sockets<'_> {
+    fn send(&mut self) -> io::Result<()> {
+        let bytes = std::mem::take(&mut self.buffer);
+        let patience_ms = self.job.patience_ms;
+        self.alive.retain(|&socket| {
+            let sent = send_all(socket, &bytes, patience_ms);
+            if sent.is_err() {
+                socket::shut_down(socket);
+            }
+            sent.is_ok()
+        });
+        self.buffer = bytes;
+        self.buffer.clear();
+        match self.alive.is_empty() {
+            true => Err(io::Error::from(io::ErrorKind::BrokenPipe)),
+            false => Ok(()),
+        }
+    }
+}
+
+fn send_all(socket: i32, mut bytes: &[u8], patience_ms: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match socket::send(socket, bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if socket::await_writable(socket, patience_ms)? == Ready::No {
+                    return Err(io::Error::from(io::ErrorKind::TimedOut));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+impl Write for Sockets<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE {
+            self.send()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.send()
+    }
+}
+
+/// What the child does.
+pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, teller: &mut Teller) -> i32 {
+    let mut sockets = Sockets {
+        job,
+        alive: job.sockets.clone(),
+        buffer: Vec::with_capacity(2 * PIECE),
+    };
+    let mut told_us = clock::mono_us();
+    let mut last = 0;
+    let mut progress = |keys| {
+        last = keys;
+        let now_us = clock::mono_us();
+        if now_us - told_us >= REPORT_US {
+            told_us = now_us;
+            let copied_bytes = private_dirty_bytes();
+            teller.tell(Report { copied_bytes, keys });
+        }
+    };
+    let sent = send_snapshot(keyspace, &mut sockets, &mut progress);
+    let copied_bytes = private_dirty_bytes();
+    teller.tell(Report {
+        copied_bytes,
+        keys: last,
+    });
+    match sent {
+        Ok(()) => {
+            let mb = copied_bytes / (1 << 20);
+            log::info!("Fork CoW for RDB: current {mb} MB, peak {mb} MB, average {mb} MB");
+            0
+        }
+        Err(_) => 1,
+    }
+}
+
+fn send_snapshot(
+    keyspace: &Keyspace,
+    sockets: &mut Sockets,
+    progress: &mut dyn FnMut(u64),
+) -> io::Result<()> {
+    let job = sockets.job;
+    sockets.write_all(b"$EOF:")?;
+    sockets.write_all(&job.mark)?;
+    sockets.write_all(b"\r\n")?;
+    match job.no_keys {
+        true => save::write_without_keys(sockets, &job.snapshot)?,
+        false => save::write(keyspace, sockets, &job.snapshot, progress)?,
+    }
+    sockets.write_all(&job.mark)?;
+    sockets.flush()
+}

@@ -1,0 +1,198 @@
+//! Replication: one server, the primary, sends everything that changes its data as a stream of
+//! commands; its replicas apply them.
+//!
+//! Whoever sends names its *history* by an id and counts the bytes of the stream. A replica that
+//! lost its link names the history it followed and the byte it wants next; if that byte is still in
+//! the *backlog* it gets the rest (a partial resynchronisation), else a snapshot first (a full one).
+//! A replica that is promoted goes on with a history of its own and remembers until which byte it
+//! was that of its primary, so that the other replicas can follow it.
+//!
+//! Here are the facts; what is done about them is up to the server (`server::stream`,
+//! `server::resync` for a primary, `server::follow` for a replica).
+
+pub mod backlog;
+pub mod incoming;
+pub mod payload;
+pub mod primary;
+pub mod replicas;
+
+use crate::resp::encode;
+use crate::resp::request::Argv;
+use backlog::Backlog;
+use primary::Primary;
+use replicas::Replicas;
+
+/// Room kept to encode commands in, in bytes.
+const KEEP_SCRATCH: usize = 64 << 10;
+
+/// An id that names no history.
+pub const NO_ID: &str = "0000000000000000000000000000000000000000";
+
+/// Which history of changes we are at, and where.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// Forty hexadecimal digits.
+    pub id: String,
+    /// The history that ours was a continuation of, `NO_ID` if there is none.
+    pub previous: String,
+    /// The first byte that is not in the previous history, -1 if there is none.
+    pub second_offset: i64,
+    /// How many bytes the stream has had: the number of its last byte.
+    pub offset: u64,
+}
+
+impl History {
+    pub fn new(id: String) -> History {
+        History {
+            id,
+            previous: NO_ID.into(),
+            second_offset: -1,
+            offset: 0,
+        }
+    }
+
+    /// A history of its own begins, of which nobody has a part.
+    pub fn restart(&mut self, id: String) {
+        self.id = id;
+        self.forget_previous();
+    }
+
+    pub fn forget_previous(&mut self) {
+        self.previous = NO_ID.into();
+        self.second_offset = -1;
+    }
+
+    /// We go on by ourselves, under another name: who followed the same history can follow us.
+    pub fn shift(&mut self, id: String) {
+        self.previous = std::mem::replace(&mut self.id, id);
+        // The byte after the last that both histories have is the first that may differ.
+        self.second_offset = self.offset as i64 + 1;
+    }
+
+    /// Whether somebody who has the history `id` up to byte `next - 1` has a part of ours.
+    pub fn continues(&self, id: &[u8], next: i64) -> bool {
+        id.eq_ignore_ascii_case(self.id.as_bytes())
+            || id.eq_ignore_ascii_case(self.previous.as_bytes()) && next <= self.second_offset
+    }
+}
+
+/// A primary is about to hand over to a replica.
+#[derive(Clone, Debug)]
+pub struct Failover {
+    /// Address and port; `None` while any would do.
+    pub target: Option<(String, u16)>,
+    /// In monotonic milliseconds.
+    pub until_ms: Option<u64>,
+    /// To be done when the time is over, whether the target has everything or not.
+    pub force: bool,
+    /// We follow the target already, and wait for its answer.
+    pub in_progress: bool,
+}
+
+impl Failover {
+    /// The word of INFO.
+    pub fn word(&self) -> &'static str {
+        match self.in_progress {
+            true => "failover-in-progress",
+            false => "waiting-for-sync",
+        }
+    }
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Replication {
+    pub history: History,
+    /// The last bytes of the stream. There while somebody follows, and for a while after.
+    pub backlog: Option<Backlog>,
+    /// Who follows us.
+    pub replicas: Replicas,
+    /// Whom we follow. `None` for a primary.
+    pub primary: Option<Box<Primary>>,
+    pub failover: Option<Failover>,
+    /// The database that the stream has selected.
+    pub selected: Option<u32>,
+    /// Looks at the replicas so far, one a second.
+    pub looks: u64,
+    /// A command as it goes into the stream.
+    scratch: Vec<u8>,
+}
+
+impl Replication {
+    pub fn new(id: String) -> Replication {
+        Replication {
+            history: History::new(id),
+            backlog: None,
+            replicas: Replicas::default(),
+            primary: None,
+            failover: None,
+            selected: None,
+            looks: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    pub fn is_replica(&self) -> bool {
+        self.primary.is_some()
+    }
+
+    /// Tells replicas of a command in a database (`None` where that does not matter). What comes from
+    /// our own primary they get as it came, elsewhere.
+    #[inline]
+    pub fn feed(&mut self, db: Option<u32>, argv: &Argv) {
+        if self.primary.is_some() {
+            return;
+        }
+        if self.backlog.is_none() {
+            // Nobody follows, but the log goes by the offset.
+            self.history.offset += 1;
+            return;
+        }
+        self.scratch.clear();
+        if let Some(db) = db.filter(|&db| self.selected != Some(db)) {
+            self.selected = Some(db);
+            let mut digits = itoa::Buffer::new();
+            let words: [&[u8]; 2] = [b"SELECT", digits.format(db).as_bytes()];
+            encode_command(&mut self.scratch, words.into_iter());
+        }
+        encode_command(&mut self.scratch, argv.iter());
+        let bytes = std::mem::take(&mut self.scratch);
+        self.append(&bytes);
+        // The room a huge command took is not kept.
+        if bytes.capacity() <= KEEP_SCRATCH {
+            self.scratch = bytes;
+        }
+    }
+
+    /// Appends to the stream: the backlog and everybody who follows get the bytes.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.history.offset += bytes.len() as u64;
+        if let Some(backlog) = &mut self.backlog {
+            backlog.append(bytes);
+        }
+    }
+}
+
+/// A command in the form of requests.
+pub fn encode_command<'a>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item = &'a [u8]>) {
+    encode::prefixed(out, b'*', words.len() as i64);
+    words.for_each(|word| encode::bulk(out, word));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promoted_replica_is_followed_up_to_where_histories_part() {
+        let mut history = History::new("a".repeat(40));
+        history.offset = 100;
+        history.shift("b".repeat(40));
+        assert_eq!(history.second_offset, 101);
+        assert!(history.continues("a".repeat(40).as_bytes(), 101));
+        assert!(!history.continues("a".repeat(40).as_bytes(), 102));
+        assert!(history.continues("B".repeat(40).as_bytes(), 5_000));
+        history.restart("c".repeat(40));
+        assert!(!history.continues("a".repeat(40).as_bytes(), 1));
+    }
+}

@@ -1,0 +1,88 @@
+//! REPLICAOF, and SLAVEOF as it was called.
+
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand};
+
+const BASE: Spec = Spec {
+    arity: 3,
+    flags: all(&[ADMIN, NOSCRIPT, STALE, NO_ASYNC_LOADING]),
+    group: Group::Server,
+    usage: "args(host-port{host:string port:integer}|no-one{no=NO one=ONE})",
+    complexity: "O(1)",
+    ..Spec::BASE
+};
+
+pub static TABLE: &[ServerCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "replicaof",
+            since: "5.0.0",
+            summary: "Makes the server a replica of another, or a primary.",
+            ..BASE
+        },
+        run: replicaof,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "slaveof",
+            since: "1.0.0",
+            deprecated: Some(Deprecated {
+                since: "5.0.0",
+                replaced_by: "`REPLICAOF`",
+            }),
+            summary: "The old name of REPLICAOF.",
+            ..BASE
+        },
+        run: replicaof,
+        subcommands: &[],
+    },
+];
+
+/// REPLICAOF host port, REPLICAOF NO ONE.
+fn replicaof(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if server.config.cluster_enabled {
+        return Err(CmdError::Fixed(
+            "ERR REPLICAOF not allowed in cluster mode.",
+        ));
+    }
+    if server.replication.failover.is_some() {
+        return Err(CmdError::Fixed(
+            "ERR REPLICAOF not allowed while failing over.",
+        ));
+    }
+    let (host, port) = (args.bytes(), args.bytes());
+    if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
+        if server.replication.is_replica() {
+            let line = server.caller_line(session, &args.argv());
+            server.unfollow();
+            log::info!("MASTER MODE enabled (user request from '{line}')");
+        }
+        return reply.ok();
+    }
+    let number = crate::algo::number::parse_i64(port);
+    let port = number.filter(|n| (0..=65535).contains(n));
+    let port = port.ok_or(CmdError::Fixed("ERR Invalid master port"))? as u16;
+    let host = String::from_utf8_lossy(host).into_owned();
+    if let Some(primary) = &server.replication.primary
+        && primary.host.eq_ignore_ascii_case(&host)
+        && primary.port == port
+    {
+        log::info!(
+            "REPLICAOF would result into synchronization with the master we are already connected \
+             with. No operation performed."
+        );
+        return reply.simple("OK Already connected to specified master");
+    }
+    let line = server.caller_line(session, &args.argv());
+    server.follow(host.clone(), port);
+    log::info!("REPLICAOF {host}:{port} enabled (user request from '{line}')");
+    reply.ok()
+}

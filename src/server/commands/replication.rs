@@ -1,0 +1,452 @@
+//! What replicas say to their primary, and what clients ask of it: SYNC, PSYNC, REPLCONF; WAIT,
+//! WAITAOF.
+
+use crate::algo::number::parse_i64;
+use crate::algo::quoting::split_args;
+use crate::command::blocking::{Nothing, TimeoutMs, Unit, Wait, parse_timeout};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::replication::replicas::Wants;
+use crate::resp::request::Argv;
+use crate::server::session::{Peer, Session};
+use crate::server::{Server, ServerCommand};
+use crate::types::value::Kind;
+
+/// An address is shorter than this.
+const ADDRESS_MAX: usize = 256;
+
+pub static TABLE: &[ServerCommand] = &[
+    Entry {
+        spec: Spec {
+            name: "sync",
+            arity: 1,
+            flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
+            group: Group::Server,
+            since: "1.0.0",
+            summary: "A replica asks for everything, in the old way.",
+            ..Spec::BASE
+        },
+        run: sync,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "psync",
+            arity: -3,
+            flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
+            group: Group::Server,
+            usage: "replicationid:string offset:integer",
+            since: "2.8.0",
+            summary: "A replica asks for the stream from a byte on, or for everything.",
+            ..Spec::BASE
+        },
+        run: psync,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "replconf",
+            arity: -1,
+            flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, ALLOW_BUSY]),
+            group: Group::Server,
+            since: "3.0.0",
+            summary: "What replica and primary tell each other.",
+            complexity: "O(1)",
+            internal: true,
+            ..Spec::BASE
+        },
+        run: replconf,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "failover",
+            arity: -1,
+            flags: all(&[ADMIN, NOSCRIPT, STALE]),
+            group: Group::Server,
+            usage: "[target{host:string port:integer [force=FORCE]}@TO] [abort=ABORT] \
+                    [milliseconds:integer@TIMEOUT]",
+            since: "6.2.0",
+            summary: "Hands over to a replica.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: failover,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "wait",
+            arity: 3,
+            flags: all(&[BLOCKING]),
+            group: Group::Generic,
+            acl: &["connection", "-keyspace"],
+            usage: "numreplicas:integer timeout:integer",
+            since: "3.0.0",
+            summary: "Waits until replicas have what this connection wrote.",
+            complexity: "O(1)",
+            tips: &["request_policy:all_shards", "response_policy:agg_min"],
+            ..Spec::BASE
+        },
+        run: wait,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "waitaof",
+            arity: 4,
+            flags: all(&[BLOCKING]),
+            group: Group::Generic,
+            acl: &["connection", "-keyspace"],
+            usage: "numlocal:integer numreplicas:integer timeout:integer",
+            since: "7.2.0",
+            summary: "Waits until what this connection wrote is safe in logs, ours or replicas'.",
+            complexity: "O(1)",
+            tips: &["request_policy:all_shards", "response_policy:agg_min"],
+            ..Spec::BASE
+        },
+        run: waitaof,
+        subcommands: &[],
+    },
+];
+
+/// Whether somebody may begin to follow us now.
+fn may_follow(server: &Server, session: &Session, reply: &Reply) -> Result<(), CmdError> {
+    if server.replication.failover.is_some() {
+        return Err(CmdError::Fixed(
+            "NOMASTERLINK Can't SYNC while failing over",
+        ));
+    }
+    let primary = server.replication.primary.as_ref();
+    if primary.is_some_and(|primary| !primary.is_connected()) {
+        return Err(CmdError::Fixed(
+            "NOMASTERLINK Can't SYNC while not connected with my master",
+        ));
+    }
+    if reply.written() > 0 || session.wire.output > 0 {
+        return Err(CmdError::Fixed(
+            "ERR SYNC and PSYNC are invalid with pending output",
+        ));
+    }
+    let said = session.said.as_deref();
+    if said.is_some_and(|said| said.wants.is_part() && !said.reads_marked) {
+        return Err(CmdError::Fixed(
+            "ERR Filtered replica requires EOF capability",
+        ));
+    }
+    let name = server.replica_name(session, &said.cloned().unwrap_or_default());
+    log::info!("Replica {name} asks for synchronization");
+    Ok(())
+}
+
+/// SYNC.
+fn sync(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if is_follower(session) {
+        return Ok(());
+    }
+    may_follow(server, session, reply)?;
+    server.resync(session, true, reply);
+    Ok(())
+}
+
+/// PSYNC id offset.
+fn psync(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if is_follower(session) {
+        return Ok(());
+    }
+    let (id, offset) = (args.bytes(), args.bytes());
+    if args.word("failover") {
+        take_over(server, session, id, &args.argv())?;
+    }
+    may_follow(server, session, reply)?;
+    let Some(next) = parse_i64(offset) else {
+        let said = session.said.as_deref().cloned().unwrap_or_default();
+        log::warn!(
+            "Replica {} asks for synchronization but with a wrong offset",
+            server.replica_name(session, &said)
+        );
+        return Err(CmdError::NotInteger);
+    };
+    if server.resume(session, (id, next), reply) {
+        server.stats.sync_partial_ok += 1;
+        return Ok(());
+    }
+    if id.first() != Some(&b'?') {
+        server.stats.sync_partial_err += 1;
+    }
+    server.resync(session, false, reply);
+    Ok(())
+}
+
+/// PSYNC id offset FAILOVER, from our primary: we are to be it.
+fn take_over(
+    server: &mut Server,
+    session: &Session,
+    id: &[u8],
+    argv: &Argv,
+) -> Result<(), CmdError> {
+    log::info!(
+        "Failover request received for replid {}.",
+        String::from_utf8_lossy(id)
+    );
+    if !server.replication.is_replica() {
+        return Err(CmdError::Fixed(
+            "ERR PSYNC FAILOVER can't be sent to a master.",
+        ));
+    }
+    if !id.eq_ignore_ascii_case(server.replication.history.id.as_bytes()) {
+        return Err(CmdError::Fixed(
+            "ERR PSYNC FAILOVER replid must match my replid.",
+        ));
+    }
+    server.unfollow();
+    let line = server.caller_line(session, argv);
+    log::info!("MASTER MODE enabled (failover request from '{line}')");
+    Ok(())
+}
+
+/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT ms].
+fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let fixed = |text| Err(CmdError::Fixed(text));
+    if args.left() == 1 && args.word("abort") {
+        if server.replication.failover.is_none() {
+            return fixed("ERR No failover in progress.");
+        }
+        server.abort_failover("Failover manually aborted");
+        return reply.ok();
+    }
+    let (mut limit_ms, mut target, mut force) = (None, None, false);
+    while args.left() > 0 {
+        if limit_ms.is_none() && args.left() > 1 && args.word("timeout") {
+            let ms = parse_i64(args.bytes()).ok_or(CmdError::NotInteger)?;
+            match u64::try_from(ms) {
+                Ok(ms) if ms > 0 => limit_ms = Some(ms),
+                _ => return fixed("ERR FAILOVER timeout must be greater than 0"),
+            }
+        } else if target.is_none() && args.left() > 2 && args.word("to") {
+            let (host, port) = (args.bytes(), args.bytes());
+            let port = parse_i64(port).ok_or(CmdError::NotInteger)?;
+            target = Some((String::from_utf8_lossy(host).into_owned(), port));
+        } else if !force && args.word("force") {
+            force = true;
+        } else {
+            return Err(CmdError::Syntax);
+        }
+    }
+    if server.replication.failover.is_some() {
+        return fixed("ERR FAILOVER already in progress.");
+    }
+    if server.replication.is_replica() {
+        return fixed("ERR FAILOVER is not valid when server is a replica.");
+    }
+    if server.replication.replicas.is_empty() {
+        return fixed("ERR FAILOVER requires connected replicas.");
+    }
+    if force && (limit_ms.is_none() || target.is_none()) {
+        return fixed(
+            "ERR FAILOVER with force option requires both a timeout and target HOST and IP.",
+        );
+    }
+    if let Some((host, port)) = &target {
+        let mut replicas = server.replication.replicas.list.iter();
+        let found = replicas.find(|one| one.ip() == host && i64::from(one.said.port) == *port);
+        match found {
+            None => return fixed("ERR FAILOVER target HOST and PORT is not a replica."),
+            Some(replica) if !replica.is_online() => {
+                return fixed("ERR FAILOVER target replica is not online.");
+            }
+            Some(_) => {}
+        }
+    }
+    let target = target.map(|(host, port)| (host, port as u16));
+    server.begin_failover(target, limit_ms, force);
+    reply.ok()
+}
+
+/// Who follows already, or watches every command, is not to ask again.
+fn is_follower(session: &Session) -> bool {
+    session.peer == Peer::Replica || session.monitor
+}
+
+/// REPLCONF option value …
+fn replconf(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if args.left() % 2 == 1 {
+        return Err(CmdError::Syntax);
+    }
+    while args.left() > 0 {
+        let (option, value) = (args.bytes(), args.bytes());
+        let said = session.said.get_or_insert_default();
+        match option.to_ascii_lowercase().as_slice() {
+            b"listening-port" => {
+                let port = parse_i64(value).ok_or(CmdError::NotInteger)?;
+                said.port = port as u16;
+            }
+            b"ip-address" if value.len() < ADDRESS_MAX => {
+                said.ip = String::from_utf8_lossy(value).into_owned();
+            }
+            b"ip-address" => {
+                return Err(CmdError::Text(format!(
+                    "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                    value.len()
+                )));
+            }
+            b"capa" => match value.to_ascii_lowercase().as_slice() {
+                b"eof" => said.reads_marked = true,
+                b"psync2" => said.takes_id = true,
+                // What we do not know we need not heed.
+                _ => {}
+            },
+            b"ack" => {
+                let words: Vec<&[u8]> = args.argv().iter().collect();
+                acknowledge(server, session, value, &words);
+                return Ok(());
+            }
+            // For a replica, from its primary.
+            b"getack" => {
+                server.asks_for_ack(session);
+                return Ok(());
+            }
+            b"rdb-only" => said.only_snapshot = zero_or_one(value)?,
+            b"rdb-filter-only" => said.wants = filter(value)?,
+            _ => {
+                return Err(CmdError::quoting(
+                    "ERR Unrecognized REPLCONF option: ",
+                    option,
+                    usize::MAX,
+                    "",
+                ));
+            }
+        }
+    }
+    reply.ok()
+}
+
+/// REPLCONF ACK offset [FACK offset]: not answered.
+fn acknowledge(server: &mut Server, session: &Session, offset: &[u8], words: &[&[u8]]) {
+    let Some(offset) = parse_i64(offset).filter(|_| session.peer == Peer::Replica) else {
+        return;
+    };
+    let at = words
+        .iter()
+        .position(|word| word.eq_ignore_ascii_case(b"fack"));
+    let logged = at.and_then(|at| words.get(at + 1));
+    let logged = logged.and_then(|word| parse_i64(word));
+    server.note_ack(session.id, offset, logged);
+}
+
+fn zero_or_one(value: &[u8]) -> Result<bool, CmdError> {
+    match parse_i64(value).ok_or(CmdError::NotInteger)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(CmdError::Fixed(
+            "ERR value is out of range, value must between 0 and 1",
+        )),
+    }
+}
+
+/// What a snapshot is to hold: all that is not named is left out.
+fn filter(value: &[u8]) -> Result<Wants, CmdError> {
+    let words = split_args(value).ok_or(CmdError::Fixed("ERR Missing rdb-filter-only values"))?;
+    let mut wants = Wants {
+        no_keys: true,
+        no_functions: true,
+    };
+    for word in words {
+        if !word.eq_ignore_ascii_case(b"functions") {
+            let head = "ERR Unsupported rdb-filter-only option: ";
+            return Err(CmdError::quoting(head, &word, usize::MAX, ""));
+        }
+        wants.no_functions = false;
+    }
+    Ok(wants)
+}
+
+/// How long to wait: until a moment that the clock can show.
+fn patience(server: &Server, text: &[u8]) -> Result<TimeoutMs, CmdError> {
+    let timeout_ms = parse_timeout(text, Unit::Milliseconds)?;
+    let end_ms = server
+        .keyspace
+        .now_ms()
+        .checked_add_unsigned(timeout_ms.unwrap_or(0));
+    match end_ms {
+        Some(_) => Ok(timeout_ms),
+        None => Err(CmdError::Fixed("ERR timeout is out of range")),
+    }
+}
+
+/// WAIT numreplicas timeout.
+fn wait(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if server.replication.is_replica() {
+        return Err(CmdError::Fixed(
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 \
+             if a replica is configured to be writable (which is not the default) writes to \
+             replicas are just local and are not propagated.",
+        ));
+    }
+    let wanted = parse_i64(args.bytes()).ok_or(CmdError::NotInteger)?;
+    let timeout_ms = patience(server, args.bytes())?;
+    let acked = server.replication.replicas.acked(session.written_to);
+    if acked as i64 >= wanted || session.deny_blocking {
+        return reply.int(acked as i64);
+    }
+    server.await_replicas(session.id);
+    Err(CmdError::Wait(Box::new(Wait {
+        nothing: Nothing::Again,
+        ..Wait::new(Kind::String, [], timeout_ms)
+    })))
+}
+
+/// WAITAOF numlocal numreplicas timeout.
+fn waitaof(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let local = zero_or_one(args.bytes())?;
+    let wanted = parse_i64(args.bytes()).ok_or(CmdError::NotInteger)?;
+    if wanted < 0 {
+        return Err(CmdError::Fixed(
+            "ERR value is out of range, must be positive",
+        ));
+    }
+    let timeout_ms = patience(server, args.bytes())?;
+    if server.replication.is_replica() {
+        return Err(CmdError::Fixed(
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to \
+             replicas are just local and are not propagated.",
+        ));
+    }
+    if local && !server.persist.aof.is_on() {
+        return Err(CmdError::Fixed(
+            "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+        ));
+    }
+    let logged = server.replication.replicas.logged(session.written_to);
+    let is_here = server.persist.aof.is_on() && server.synced_offset() >= session.written_to;
+    if logged as i64 >= wanted && (is_here || !local) || session.deny_blocking {
+        reply.array(2)?;
+        reply.int(is_here as i64)?;
+        return reply.int(logged as i64);
+    }
+    server.await_replicas(session.id);
+    Err(CmdError::Wait(Box::new(Wait {
+        nothing: Nothing::Again,
+        ..Wait::new(Kind::String, [], timeout_ms)
+    })))
+}

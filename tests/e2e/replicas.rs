@@ -1,0 +1,420 @@
+//! A primary as its replicas see it: the words of a resynchronisation, the stream, what is done
+//! about those who are slow or silent, and what their acknowledgements are good for.
+
+use super::{info, is_closed, text, wait_until};
+use crate::support::client::{Client, Value};
+use crate::support::server::Server;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// A replica made by hand.
+struct Follower {
+    stream: BufReader<TcpStream>,
+    history: String,
+    /// The bytes of the stream it has.
+    offset: u64,
+}
+
+impl Follower {
+    fn connect(server: &Server) -> Follower {
+        let stream = TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
+        let patience = Some(Duration::from_secs(20));
+        stream.set_read_timeout(patience).expect("a socket has one");
+        Follower {
+            stream: BufReader::new(stream),
+            history: String::new(),
+            offset: 0,
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        let line = format!("{line}\r\n");
+        let sent = self.stream.get_mut().write_all(line.as_bytes());
+        sent.expect("the server reads");
+    }
+
+    /// A line without its end; newlines that keep the link alive are passed over.
+    fn line(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line).expect("a line comes");
+            if line != "\n" {
+                return line.trim_end().to_owned();
+            }
+        }
+    }
+
+    fn take(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.stream.read_exact(&mut bytes).expect("bytes come");
+        bytes
+    }
+
+    /// The snapshot that comes next, however its end is told.
+    fn snapshot(&mut self) -> Vec<u8> {
+        let head = self.line();
+        let Some(mark) = head.strip_prefix("$EOF:") else {
+            let len = head[1..].parse().expect("a length");
+            return self.take(len);
+        };
+        let mut all = self.take(40);
+        while !all.ends_with(mark.as_bytes()) {
+            let more = self.stream.fill_buf().expect("the rest comes").to_vec();
+            // Behind the mark nothing may come before we ask for it.
+            self.stream.consume(more.len());
+            all.extend(more);
+        }
+        all.truncate(all.len() - 40);
+        all
+    }
+
+    /// Comes with a full resynchronisation; the answer is the snapshot.
+    fn follow(server: &Server, capabilities: &str) -> (Follower, Vec<u8>) {
+        let mut follower = Follower::connect(server);
+        follower.say("REPLCONF listening-port 7777");
+        assert_eq!(follower.line(), "+OK");
+        follower.say(&format!("REPLCONF {capabilities}"));
+        assert_eq!(follower.line(), "+OK");
+        follower.say("PSYNC ? -1");
+        let line = follower.line();
+        let words: Vec<&str> = line.split(' ').collect();
+        assert_eq!(words[0], "+FULLRESYNC", "{line}");
+        follower.history = words[1].to_owned();
+        follower.offset = words[2].parse().expect("an offset");
+        let snapshot = follower.snapshot();
+        assert!(snapshot.starts_with(b"REDIS"));
+        (follower, snapshot)
+    }
+
+    /// The next command of the stream.
+    fn command(&mut self) -> String {
+        let head = self.line();
+        let count: usize = head[1..].parse().expect("a count");
+        self.offset += head.len() as u64 + 2;
+        let mut words = Vec::new();
+        for _ in 0..count {
+            let head = self.line();
+            let len: usize = head[1..].parse().expect("a length");
+            let word = self.take(len + 2);
+            self.offset += head.len() as u64 + 2 + word.len() as u64;
+            words.push(String::from_utf8_lossy(&word[..len]).into_owned());
+        }
+        words.join(" ")
+    }
+
+    /// The next command that is about data.
+    fn next(&mut self) -> String {
+        loop {
+            let command = self.command();
+            if command == "REPLCONF GETACK *" {
+                self.acknowledge();
+            } else if command != "PING" {
+                return command;
+            }
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        let offset = self.offset.to_string();
+        self.say(&format!("REPLCONF ACK {offset}"));
+    }
+}
+
+fn primary(config: &str) -> Server {
+    let config = format!("repl-diskless-sync-delay 0\nenable-debug-command yes\n{config}");
+    Server::ours().config(&config).start()
+}
+
+fn replica_line(client: &mut Client) -> String {
+    let all = text(client, "INFO replication");
+    let line = all.lines().find_map(|line| line.strip_prefix("slave0:"));
+    line.unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_snapshot_by_file_and_the_stream_behind_it() {
+    let server = primary("repl-diskless-sync no\n");
+    let mut client = server.client();
+    client.run("SET before 1");
+    let (mut follower, snapshot) = Follower::follow(&server, "capa eof capa psync2");
+    assert!(snapshot.windows(6).any(|six| six == b"before"));
+    client.run("SELECT 3");
+    client.run("SET after 2");
+    client.run("GET after");
+    client.run("SPOP nothing");
+    client.run("INCRBYFLOAT f 0.1");
+    assert_eq!(follower.next(), "SELECT 3");
+    assert_eq!(follower.next(), "SET after 2");
+    assert_eq!(follower.next(), "SET f 0.1 KEEPTTL");
+    follower.acknowledge();
+    let offset = follower.offset;
+    let line = format!("ip=127.0.0.1,port=7777,state=online,offset={offset},lag=0");
+    wait_until("the offset is known", || replica_line(&mut client) == line);
+    let role = client.run("ROLE").items();
+    assert_eq!(role[1], Value::Int(offset as i64));
+    assert_eq!(role[2].items()[0].items()[1].text(), "7777");
+    let list = text(&mut client, "CLIENT LIST TYPE replica");
+    assert_eq!(list.lines().count(), 1);
+    assert_eq!(super::field(&list, "flags"), "S");
+}
+
+#[test]
+fn a_snapshot_through_the_socket_and_the_stream_when_it_is_asked_for() {
+    let server = primary("");
+    let mut client = server.client();
+    client.run("DEBUG POPULATE 5000 key 100");
+    let (mut follower, snapshot) = Follower::follow(&server, "capa eof");
+    assert!(snapshot.len() > 100_000);
+    assert!(!server.path().join("dump.rdb").exists());
+    client.run("SET k v");
+    let log = "Waiting for REPLCONF ACK from replica to enable streaming";
+    server.wait_for_log(log);
+    follower.acknowledge();
+    assert_eq!(follower.next(), "SELECT 0");
+    assert_eq!(follower.next(), "SET k v");
+    assert_eq!(info(&mut client, "sync_full"), 1);
+}
+
+#[test]
+fn a_lost_link_is_taken_up_where_it_was() {
+    let server = primary("repl-backlog-size 100kb\n");
+    let mut client = server.client();
+    let (mut first, _) = Follower::follow(&server, "capa eof capa psync2");
+    first.acknowledge();
+    client.run("SET a 1");
+    assert_eq!(first.next(), "SELECT 0");
+    assert_eq!(first.next(), "SET a 1");
+    let (history, offset) = (first.history.clone(), first.offset);
+    drop(first);
+    client.run("SET b 2");
+    let mut second = Follower::connect(&server);
+    second.say("REPLCONF capa psync2");
+    assert_eq!(second.line(), "+OK");
+    second.say(&format!("PSYNC {history} {}", offset + 1));
+    assert_eq!(second.line(), format!("+CONTINUE {history}"));
+    assert_eq!(second.next(), "SET b 2");
+    client.run("SET c 3");
+    assert_eq!(second.next(), "SET c 3");
+    drop(second);
+    // What is no longer there cannot be had.
+    let long = "x".repeat(1000);
+    for _ in 0..400 {
+        client.run(&format!("SET d {long}"));
+    }
+    for asked in [
+        format!("{history} {offset}"),
+        format!("{} 1", "f".repeat(40)),
+    ] {
+        let mut third = Follower::connect(&server);
+        third.say(&format!("PSYNC {asked}"));
+        assert!(third.line().starts_with(&format!("+FULLRESYNC {history} ")));
+    }
+    assert_eq!(info(&mut client, "sync_partial_ok"), 1);
+    assert_eq!(info(&mut client, "sync_partial_err"), 2);
+}
+
+#[test]
+fn a_unit_is_a_transaction_and_what_expires_is_deleted() {
+    let server = primary("");
+    let mut client = server.client();
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    client.run("MULTI");
+    client.run("SET a 1");
+    client.run("INCR a");
+    client.run("EXEC");
+    for told in ["MULTI", "SELECT 0", "SET a 1", "INCR a", "EXEC"] {
+        assert_eq!(follower.next(), told);
+    }
+    client.run("PUBLISH ch hello");
+    assert_eq!(follower.next(), "PUBLISH ch hello");
+    client.run("SET t 1 PX 5");
+    assert!(follower.next().starts_with("SET t 1 PXAT "));
+    assert_eq!(follower.next(), "DEL t");
+}
+
+#[test]
+fn who_waits_is_answered_when_replicas_have_it() {
+    let server = primary("");
+    let mut client = server.client();
+    assert_eq!(client.run("WAIT 0 0"), Value::Int(0));
+    assert_eq!(client.run("WAIT 1 10"), Value::Int(0));
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    client.run("SET a 1");
+    client.send(&["WAIT", "1", "0"]);
+    // The wait makes the server ask, which `next` answers.
+    assert_eq!(follower.next(), "SELECT 0");
+    assert_eq!(follower.next(), "SET a 1");
+    let asked = follower.command();
+    assert_eq!(asked, "REPLCONF GETACK *");
+    follower.acknowledge();
+    assert_eq!(client.reply(), Value::Int(1));
+    let error = text(&mut client, "WAITAOF 1 0 0");
+    assert!(error.contains("numlocal is set but appendonly is disabled"));
+    client.run("CONFIG SET appendonly yes");
+    client.run("SET b 1");
+    let safe = client.run("WAITAOF 1 0 0").items();
+    assert_eq!(safe, [Value::Int(1), Value::Int(0)]);
+    follower.say("REPLCONF ACK 1000000 FACK 1000000");
+    client.run("SET c 1");
+    let safe = client.run("WAITAOF 1 1 0").items();
+    assert_eq!(safe, [Value::Int(1), Value::Int(1)]);
+}
+
+#[test]
+fn a_replica_that_does_not_read_is_let_go_at_its_limit() {
+    let server = primary("repl-backlog-size 1mb\nclient-output-buffer-limit replica 20mb 0 0\n");
+    let mut client = server.client();
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    let long = "x".repeat(1_000_000);
+    for _ in 0..60 {
+        client.run(&format!("SET k {long}"));
+    }
+    wait_until("it is gone", || replica_line(&mut client).is_empty());
+    assert!(
+        server
+            .log()
+            .contains("for overcoming of output buffer limits")
+    );
+    let count = info(&mut client, "client_output_buffer_limit_disconnections");
+    assert_eq!(count, 1);
+    // And what was held for it is free.
+    wait_until("the backlog is small again", || {
+        info(&mut client, "mem_total_replication_buffers") < 4_000_000
+    });
+    drop(follower);
+}
+
+#[test]
+fn a_soft_limit_lets_a_slow_replica_go_in_time() {
+    let server = primary("repl-backlog-size 1mb\nclient-output-buffer-limit replica 0 8mb 1\n");
+    let mut client = server.client();
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    let long = "x".repeat(1_000_000);
+    for _ in 0..30 {
+        client.run(&format!("SET k {long}"));
+    }
+    assert!(!replica_line(&mut client).is_empty());
+    wait_until("it is gone", || replica_line(&mut client).is_empty());
+    drop(follower);
+}
+
+#[test]
+fn who_is_silent_is_taken_for_gone() {
+    let server = primary("repl-timeout 1\n");
+    let mut client = server.client();
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    wait_until("it is gone", || replica_line(&mut client).is_empty());
+    let log = "Disconnecting timedout replica (streaming sync): 127.0.0.1:7777";
+    assert!(server.log().contains(log));
+    assert!(
+        server
+            .log()
+            .contains("Connection with replica 127.0.0.1:7777 lost.")
+    );
+}
+
+#[test]
+fn too_few_good_replicas_take_no_writes() {
+    let server = primary("min-replicas-to-write 1\n");
+    let mut client = server.client();
+    let refused = "NOREPLICAS Not enough good replicas to write.";
+    assert_eq!(text(&mut client, "SET a 1"), refused);
+    assert_eq!(text(&mut client, "GET a"), "NilBulk");
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    wait_until("it counts", || text(&mut client, "SET a 1") == "OK");
+    assert_eq!(info(&mut client, "min_slaves_good_slaves"), 1);
+    drop(follower);
+    wait_until("it counts no more", || {
+        text(&mut client, "SET a 1") == refused
+    });
+    client.run("CONFIG SET min-replicas-to-write 0");
+    assert_eq!(text(&mut client, "SET a 1"), "OK");
+}
+
+#[test]
+fn stopping_waits_for_replicas() {
+    let mut server = primary("shutdown-timeout 60\n");
+    let mut client = server.client();
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    client.run("SET a 1");
+    let mut asker = server.client();
+    asker.send(&["SHUTDOWN", "NOSAVE"]);
+    server.wait_for_log("Waiting for replicas before shutting down.");
+    assert!(info(&mut client, "shutdown_in_milliseconds") > 0);
+    assert_eq!(text(&mut client, "SHUTDOWN ABORT"), "OK");
+    assert_eq!(
+        asker.reply().text(),
+        "ERR Errors trying to SHUTDOWN. Check logs."
+    );
+    assert_eq!(text(&mut client, "SET b 1"), "OK");
+    asker.send(&["SHUTDOWN", "NOSAVE"]);
+    for told in ["SELECT 0", "SET a 1", "SET b 1"] {
+        assert_eq!(follower.next(), told);
+    }
+    follower.acknowledge();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(is_closed(&mut asker));
+    let log = "1 of 1 replicas are in sync when shutting down.";
+    assert!(server.log().contains(log));
+}
+
+#[test]
+fn what_a_replica_may_not_say() {
+    let server = primary("");
+    let mut client = server.client();
+    for (line, answer) in [
+        ("REPLCONF capa", "ERR syntax error"),
+        (
+            "REPLCONF what ever",
+            "ERR Unrecognized REPLCONF option: what",
+        ),
+        (
+            "REPLCONF listening-port x",
+            "ERR value is not an integer or out of range",
+        ),
+        (
+            "REPLCONF rdb-only 2",
+            "ERR value is out of range, value must between 0 and 1",
+        ),
+        (
+            "REPLCONF rdb-filter-only keys",
+            "ERR Unsupported rdb-filter-only option: keys",
+        ),
+        ("REPLCONF rdb-filter-only functions", "OK"),
+        ("PSYNC ? -1", "ERR Filtered replica requires EOF capability"),
+        ("PSYNC", "ERR wrong number of arguments for 'psync' command"),
+        ("WAIT x 0", "ERR value is not an integer or out of range"),
+        ("WAIT 0 -1", "ERR timeout is negative"),
+        (
+            "WAITAOF 2 0 0",
+            "ERR value is out of range, value must between 0 and 1",
+        ),
+        (
+            "WAITAOF 0 -1 0",
+            "ERR value is out of range, must be positive",
+        ),
+    ] {
+        assert_eq!(text(&mut client, line), answer, "{line}");
+    }
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    follower.say("GET k");
+    assert_eq!(
+        follower.line(),
+        "-ERR Replica can't interact with the keyspace"
+    );
+    let mut pending = server.client();
+    let sent = pending.send_raw(b"PING\r\nSYNC\r\n");
+    sent.expect("the server reads");
+    assert_eq!(pending.reply().text(), "PONG");
+    let error = pending.reply().text();
+    assert_eq!(error, "ERR SYNC and PSYNC are invalid with pending output");
+}
