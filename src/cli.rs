@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 pub use crate::version::{ALLOCATOR, BUILD_ID, BUILD_SHA, REDIS_VERSION};
 
-use crate::config::{Config, Fatal, Host, LogLevel, read_config_file};
+use crate::config::{AclPubsubDefault, Config, Fatal, Host, LogLevel, read_config_file};
 
 /// Which program the name in `argv[0]` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,8 +279,12 @@ impl Host for Noting<'_> {
         self.host.rename_command(from, to)
     }
 
-    fn check_user(&mut self, name: &[u8], rules: &[Vec<u8>]) -> Result<(), (usize, String)> {
-        self.host.check_user(name, rules)
+    fn check_user(
+        &mut self,
+        rules: &[Vec<u8>],
+        channels: AclPubsubDefault,
+    ) -> Result<(), (usize, String)> {
+        self.host.check_user(rules, channels)
     }
 
     fn check_logfile(&mut self, path: &[u8]) -> Result<(), String> {

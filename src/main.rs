@@ -1,9 +1,10 @@
 //! The binary: argv and configuration in, a running server out.
 
+use redwheel::acl::Acl;
 use redwheel::algo::rng::Rng;
 use redwheel::check;
 use redwheel::cli::{self, Program, Run, Startup, Surroundings};
-use redwheel::config::{Fatal, Host, LogLevel};
+use redwheel::config::{AclPubsubDefault, Fatal, Host, LogLevel};
 use redwheel::logging::{self, Sink};
 use redwheel::reactor::Reactor;
 use redwheel::server::boot::{self, Launch};
@@ -145,6 +146,8 @@ fn missing(what: &str) -> i32 {
 struct StartHost {
     /// The commands with the names given so far; made for the first who asks.
     table: Option<Table>,
+    /// What knows rules, made for the first `user`.
+    acl: Option<Acl>,
 }
 
 impl Host for StartHost {
@@ -156,6 +159,17 @@ impl Host for StartHost {
         let known = || Table::new(redwheel::commands::TABLES, server::commands::TABLES);
         let table = self.table.get_or_insert_with(known);
         table.rename(from, to).map_err(str::to_owned)
+    }
+
+    fn check_user(
+        &mut self,
+        rules: &[Vec<u8>],
+        channels: AclPubsubDefault,
+    ) -> Result<(), (usize, String)> {
+        let table = || Table::new(redwheel::commands::TABLES, server::commands::TABLES);
+        let acl = self.acl.get_or_insert_with(|| Acl::new(table().roster()));
+        acl.configure(channels == AclPubsubDefault::AllChannels, 0);
+        acl.check_rules(rules)
     }
 
     fn check_logfile(&mut self, path: &[u8]) -> Result<(), String> {

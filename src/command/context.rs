@@ -15,6 +15,11 @@ pub struct Caller {
     pub must_obey: bool,
     /// A script asks: what has no order of its own is to come in one all the same.
     pub in_script: bool,
+    /// The caller may not read all keys: patterns that stand for some are refused.
+    pub confined: bool,
+    /// What the caller restores is taken without a close look, if the configuration leaves that to
+    /// users.
+    pub trusted: bool,
     /// The caller may be made to wait (`command::blocking`).
     pub may_wait: bool,
 }

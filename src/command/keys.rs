@@ -225,14 +225,13 @@ impl KeySpec {
 
 /// The keys of a command with these arguments, and what is done to each. `Err` if the arguments do
 /// not fit the specification.
-pub fn find_keys(specs: &[KeySpec], argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, Misfit> {
-    let mut out = Vec::new();
-    for spec in specs {
-        if !spec.flags.has(NOT_KEY) {
-            spec.positions(argv, &mut out)?;
-        }
-    }
-    Ok(out)
+fn find_keys(
+    specs: &[KeySpec],
+    argv: &Argv,
+    out: &mut Vec<(usize, KeyFlags)>,
+) -> Result<(), Misfit> {
+    let mut specs = specs.iter().filter(|spec| !spec.flags.has(NOT_KEY));
+    specs.try_for_each(|spec| spec.positions(argv, out))
 }
 
 /// (first, last, step) as the oldest form of COMMAND INFO has it; zeros where no range describes
@@ -264,7 +263,21 @@ impl Spec {
     /// The keys of this command with these arguments. What happens to a key can depend on the
     /// other arguments: that is told here too.
     pub fn find_keys(&self, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, Misfit> {
-        let mut found = find_keys(self.keys, argv)?;
+        let mut found = Vec::new();
+        self.find_keys_into(argv, &mut found)?;
+        Ok(found)
+    }
+
+    /// The same into a list that can be used again; it is empty before.
+    pub fn find_keys_into(
+        &self,
+        argv: &Argv,
+        found: &mut Vec<(usize, KeyFlags)>,
+    ) -> Result<(), Misfit> {
+        if find_keys(self.keys, argv, found).is_err() {
+            found.clear();
+            return find_loosely(self.keys, argv, found);
+        }
         let varies = self.keys.iter().any(|keys| keys.flags.has(VARIABLE_FLAGS));
         if varies && let Some((_, flags)) = found.first_mut() {
             *flags = match self.name {
@@ -276,12 +289,12 @@ impl Spec {
             };
         }
         if self.name == "migrate" {
-            find_migrating(argv, &mut found);
+            find_migrating(argv, found);
         }
         if self.name == "sort" && self.keys.len() > 1 {
-            find_store(argv, &mut found);
+            find_store(argv, found);
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The keys whose values a client may cache after this command. As in Redis, XREAD has none
@@ -293,6 +306,45 @@ impl Spec {
         let found = self.find_keys(argv)?;
         Ok(found.into_iter().map(|(index, _)| index).collect())
     }
+}
+
+/// The keys where the count of keys is no number by itself: as Redis does, by what it begins with,
+/// and without saying what happens to them. The command itself will refuse that.
+fn find_loosely(
+    specs: &[KeySpec],
+    argv: &Argv,
+    found: &mut Vec<(usize, KeyFlags)>,
+) -> Result<(), Misfit> {
+    let counted = specs.iter().find_map(|spec| match (spec.begin, spec.find) {
+        (Begin::Index(index), Find::Count { count, first, step }) => {
+            Some((index + count, index + first, step))
+        }
+        _ => None,
+    });
+    let (count, first, step) = counted.ok_or(Misfit)?;
+    let number = leading_number(argv.at(count));
+    if number < 1 || number > argv.len().saturating_sub(first) / step {
+        return Err(Misfit);
+    }
+    let ahead = specs.iter().filter_map(|spec| match spec.begin {
+        Begin::Index(index) if index < count => Some(index),
+        _ => None,
+    });
+    let counted = (0..number).map(|n| first + n * step);
+    found.extend(counted.chain(ahead).map(|at| (at, KeyFlags(0))));
+    Ok(())
+}
+
+/// The number that a word begins with, and none below zero.
+fn leading_number(word: &[u8]) -> usize {
+    let word = word.trim_ascii_start();
+    let word = word.strip_prefix(b"+").unwrap_or(word);
+    let digits = word.iter().take_while(|byte| byte.is_ascii_digit());
+    // More than an argument list can hold is all the same.
+    digits.fold(0, |sum: usize, digit| {
+        sum.saturating_mul(10)
+            .saturating_add(usize::from(digit - b'0'))
+    })
 }
 
 fn has_word(argv: &Argv, from: usize, word: &[u8]) -> bool {
@@ -333,7 +385,8 @@ fn find_streams(argv: &Argv) -> std::ops::Range<usize> {
     0..0
 }
 
-/// With KEYS behind MIGRATE's options the empty word where a key would stand is none.
+/// With KEYS behind MIGRATE's options the empty word where a key would stand is none. If it is not
+/// empty the command is wrong, and has no keys at all.
 fn find_migrating(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
     let mut at = 6;
     while at < argv.len() {
@@ -341,7 +394,8 @@ fn find_migrating(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
         at += match word.as_slice() {
             b"auth" => 2,
             b"auth2" => 3,
-            b"keys" if argv.at(3).is_empty() => {
+            b"keys" if !argv.at(3).is_empty() => return found.clear(),
+            b"keys" => {
                 let flags = found.first().map_or(KeyFlags(0), |&(_, flags)| flags);
                 *found = (at + 1..argv.len()).map(|at| (at, flags)).collect();
                 return;
@@ -360,9 +414,10 @@ fn find_store(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
         at += match word.as_slice() {
             b"limit" => 3,
             b"get" | b"by" => 2,
+            // What stands there is looked at again, as Redis does.
             b"store" if at + 1 < argv.len() => {
                 store = Some(at + 1);
-                2
+                1
             }
             _ => 1,
         };
@@ -405,6 +460,10 @@ mod tests {
             Some("d a b")
         );
         assert_eq!(found(&STORE, "ZUNIONSTORE d 5 a b"), None);
+        assert_eq!(
+            found(&STORE, "ZUNIONSTORE d 1.0 a b").as_deref(),
+            Some("a d")
+        );
         const EVAL: Spec = Spec {
             flags: NO_MANDATORY_KEYS,
             keys: &[KeySpec::counted(2, READ)],

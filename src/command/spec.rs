@@ -60,6 +60,9 @@ pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
 /// Answers with the trouble of the disk, if there is any, though it writes nothing.
 pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
 
+/// Reads keys that patterns among its arguments stand for, if it is asked to.
+pub const BY_PATTERN: Flags = Flags(1 << 22);
+
 /// Runs code that may do anything, or what it says of itself.
 pub const RUNS_SCRIPT: Flags = Flags(1 << 23);
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::directive::{Directive, Kind, Place, Source};
 use super::fields::Config;
-use super::words::LogLevel;
+use super::words::{AclPubsubDefault, LogLevel};
 use super::{table, value};
 use crate::algo::glob::{Case, matches};
 use crate::algo::quoting::split_args;
@@ -27,7 +27,12 @@ pub trait Host {
     }
 
     /// Checks the rules of `user name rules...`; answers the index of a bad rule and why it is bad.
-    fn check_user(&mut self, _name: &[u8], _rules: &[Vec<u8>]) -> Result<(), (usize, String)> {
+    /// New users may use all channels, or none.
+    fn check_user(
+        &mut self,
+        _rules: &[Vec<u8>],
+        _channels: AclPubsubDefault,
+    ) -> Result<(), (usize, String)> {
         Ok(())
     }
 
@@ -185,7 +190,7 @@ impl Config {
             let reason = "Duplicate user found. A user can only be defined once in config files";
             return Err(say(&words[0], reason));
         }
-        if let Err((index, reason)) = host.check_user(&words[0], &words[1..]) {
+        if let Err((index, reason)) = host.check_user(&words[1..], self.acl_pubsub_default) {
             // As Redis does, the word named is the one two before the bad rule.
             let word = if index == 0 {
                 b"user".as_slice()

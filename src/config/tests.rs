@@ -268,7 +268,11 @@ fn the_host_may_refuse_a_line() {
         fn rename_command(&mut self, _: &[u8], _: &[u8]) -> Result<(), String> {
             Err("No such command in rename-command".into())
         }
-        fn check_user(&mut self, _: &[u8], rules: &[Vec<u8>]) -> Result<(), (usize, String)> {
+        fn check_user(
+            &mut self,
+            rules: &[Vec<u8>],
+            _: AclPubsubDefault,
+        ) -> Result<(), (usize, String)> {
             Err((rules.len() - 1, "Syntax error".into()))
         }
         fn chdir(&mut self, _: &[u8]) -> Result<Vec<u8>, String> {

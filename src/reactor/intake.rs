@@ -205,7 +205,7 @@ impl Intake {
             let _ = link.write(b"-ERR max number of clients reached\r\n");
             return;
         }
-        if server.config.protected_mode && server.acl.admits_strangers() && !link.is_local() {
+        if server.config.protected_mode && server.acl.is_open() && !link.is_local() {
             server.stats.rejected_connections += 1;
             let _ = link.write(DENIED);
             return;
@@ -214,7 +214,7 @@ impl Intake {
         let mut session = Session::new(id, server.clock.mono_ms());
         session.is_unix = link.is_unix();
         session.fd = link.fd();
-        session.authenticated = server.acl.admits_strangers();
+        server.welcome(&mut session);
         session.addresses = Box::new(link.addresses());
         server.stats.connections += 1;
         let slot = server.clients.add(Box::new(Client::new(link, session)));

@@ -1,7 +1,7 @@
 //! The gates before a command, in the order tests observe.
 //!
 //! In the common case this costs one test: `Gates` has a bit for each state in which some commands
-//! are refused, and an authenticated client's command passes at once while none is set.
+//! are refused, and the command of a client who may do everything passes at once while none is set.
 
 use super::Server;
 use super::evict::Room;
@@ -71,6 +71,7 @@ impl Server {
     pub fn admit(
         &mut self,
         session: &Session,
+        number: u16,
         spec: &'static Spec,
         argv: &Argv,
         reply: &mut Reply,
@@ -82,13 +83,14 @@ impl Server {
         {
             return Verdict::Run;
         }
-        self.ask_gates(session, spec, argv, reply)
+        self.ask_gates(session, number, spec, argv, reply)
     }
 
     #[cold]
     fn ask_gates(
         &mut self,
         session: &Session,
+        number: u16,
         spec: &'static Spec,
         argv: &Argv,
         reply: &mut Reply,
@@ -105,6 +107,11 @@ impl Server {
             return Verdict::Refuse(error);
         }
         if let Some(error) = self.outside_only(session, spec) {
+            return Verdict::Refuse(error);
+        }
+        if session.is_restricted()
+            && let Some(error) = self.forbidden(session, number, argv)
+        {
             return Verdict::Refuse(error);
         }
         // EXEC is all that it will run.

@@ -19,6 +19,7 @@ impl Server {
             Apply::Encodings,
             Apply::Eviction,
             Apply::Observe,
+            Apply::Acl,
             Apply::RequirePass,
             Apply::NotifyEvents,
             Apply::GoodReplicas,
@@ -45,6 +46,7 @@ impl Server {
             Apply::ProcTitle => self.show_title(),
             Apply::OomScoreAdj => self.set_oom_score()?,
             Apply::RequirePass => self.apply_password(),
+            Apply::Acl => self.apply_acl(),
             Apply::MaxMemory => {
                 self.apply_memory_limit();
                 self.recount_all();
@@ -76,12 +78,7 @@ impl Server {
             // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
             Apply::Hz | Apply::Tracking | Apply::AppendFsync | Apply::Nothing => {}
             // For parts that are not there yet.
-            Apply::TlsPort
-            | Apply::Tls
-            | Apply::Acl
-            | Apply::Cluster
-            | Apply::Locale
-            | Apply::Watchdog => {}
+            Apply::TlsPort | Apply::Tls | Apply::Cluster | Apply::Locale | Apply::Watchdog => {}
         }
         Ok(())
     }
@@ -97,16 +94,6 @@ impl Server {
             ));
         }
         Ok(())
-    }
-
-    fn apply_password(&mut self) {
-        self.acl.set_default_password(&self.config.requirepass);
-        // As Redis does, who is in stays in; without a password everybody is.
-        if self.acl.admits_strangers() {
-            for (_, client) in self.clients.iter_mut() {
-                client.session.authenticated = true;
-            }
-        }
     }
 
     fn apply_memory_limit(&mut self) {

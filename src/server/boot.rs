@@ -197,6 +197,7 @@ impl Server {
         self.show_mode();
         self.check_backlog();
         self.refuse_what_is_missing()?;
+        self.load_first_users()?;
         self.listen()?;
         log::info!("Server initialized");
         self.warn_about_memory_limit();
@@ -316,8 +317,6 @@ impl Server {
             );
         }
         for (wanted, what) in [
-            (!config.users.is_empty(), "user"),
-            (!config.aclfile.is_empty(), "aclfile"),
             (config.tls_port != 0, "tls-port"),
             (config.cluster_enabled, "cluster-enabled"),
         ] {

@@ -39,10 +39,11 @@ impl Server {
             }
         };
         let spec = self.table[number].spec;
-        match self.admit(session, spec, &argv, reply) {
+        // What is refused is logged with it.
+        session.last_command = Some(number);
+        match self.admit(session, number, spec, &argv, reply) {
             Verdict::Run => {}
             Verdict::Wait => {
-                session.last_command = Some(number);
                 self.pause.hold(session);
                 return false;
             }
@@ -55,7 +56,6 @@ impl Server {
                 return true;
             }
         }
-        session.last_command = Some(number);
         let mut args = Args::new(argv, skip);
         if tag.hashed {
             args = args.with_key_hash(self.table[number].first_key as usize, tag.hash);
@@ -151,6 +151,7 @@ impl Server {
         let handler = self.table[number].handler;
         let dirty = self.effects.dirty;
         self.enter_unit();
+        let confined = session.is_restricted() && self.is_confined(session, number, &args);
         // The bytes an earlier hint spoke of may have changed.
         self.keyspace.forget_hint();
         let result: CmdResult = match handler {
@@ -165,6 +166,8 @@ impl Server {
                         id: session.id.0,
                         must_obey: session.must_obey,
                         in_script: session.in_script,
+                        confined,
+                        trusted: session.trusted,
                         may_wait: !session.deny_blocking,
                     },
                 };

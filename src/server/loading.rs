@@ -237,7 +237,6 @@ impl Server {
             Some(session) => *session,
             None => {
                 let mut session = Session::new(ClientId::NOBODY, self.clock.mono_ms());
-                session.authenticated = true;
                 session.must_obey = true;
                 session.deny_blocking = true;
                 session

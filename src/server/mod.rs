@@ -25,6 +25,7 @@ pub mod loading;
 pub mod notice;
 pub mod output;
 pub mod pause;
+pub mod permissions;
 pub mod propagate;
 pub mod publish;
 pub mod redact;
@@ -164,6 +165,8 @@ impl Server {
         let keyspace = Keyspace::new(config.databases as u32, rng.split(), now_ms);
         let run_id = String::from_utf8_lossy(&rng.hex40()).into_owned();
         let replid = String::from_utf8_lossy(&rng.hex40()).into_owned();
+        let table = Table::new(crate::commands::TABLES, commands::TABLES);
+        let acl = Acl::new(table.roster());
         let mut server = Server {
             keyspace,
             effects: Effects::default(),
@@ -171,9 +174,9 @@ impl Server {
             watch: WatchIndex::default(),
             tuning: Tuning::default(),
             clients: Clients::default(),
-            table: Table::new(crate::commands::TABLES, commands::TABLES),
+            table,
             gates: Gates::default(),
-            acl: Acl::default(),
+            acl,
             timers: Timers::new(clock.mono_ms()),
             clock,
             stats: Stats::default(),

@@ -11,6 +11,7 @@ use super::Server;
 use super::admit::{FEW_REPLICAS_TEXT, Gates, READ_ONLY_TEXT, STALE_TEXT};
 use super::commands::functions::Policy;
 use super::session::Session;
+use crate::acl::Context;
 use crate::command::effects::Propagate;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -354,8 +355,8 @@ impl ScriptHost<'_> {
         Ok((number, skip))
     }
 
-    /// Why a script may not run this command now.
-    fn refusal(&self, spec: &Spec, argc: usize) -> Option<&'static str> {
+    /// Why a script may never run this command.
+    fn misfit(&self, spec: &Spec, argc: usize) -> Option<&'static str> {
         if !spec.accepts(argc) {
             return Some("Wrong number of args calling Redis command from script");
         }
@@ -365,6 +366,25 @@ impl ScriptHost<'_> {
         if !spec.flags.has(STALE) && self.server.is_stale() {
             return Some("Can not execute the command on a stale replica");
         }
+        None
+    }
+
+    /// Why its user may not run this command.
+    fn forbidden(&mut self, number: u16, argv: &Argv) -> Option<String> {
+        if !self.session.is_restricted() {
+            return None;
+        }
+        let denial = self
+            .server
+            .denial(self.session, number, argv, Context::Lua)?;
+        let command = &self.server.table[number].full_name;
+        let text = denial.text(&self.session.user, command);
+        let text = String::from_utf8_lossy(&text);
+        Some(format!("ACL failure in script: {text}"))
+    }
+
+    /// Why a script may not run this command now.
+    fn refusal(&self, spec: &Spec) -> Option<&'static str> {
         if self.read_only && spec.flags.any(WRITE | MAY_REPLICATE) {
             return Some("Write commands are not allowed from read-only scripts.");
         }
@@ -419,7 +439,13 @@ impl Host for ScriptHost<'_> {
             Err(text) => return self.refuse(None, text),
         };
         let spec = self.server.table[number].spec;
-        if let Some(text) = self.refusal(spec, argv.len()) {
+        if let Some(text) = self.misfit(spec, argv.len()) {
+            return self.refuse(Some(number), text);
+        }
+        if let Some(text) = self.forbidden(number, &argv) {
+            return self.refuse(Some(number), &text);
+        }
+        if let Some(text) = self.refusal(spec) {
             return self.refuse(Some(number), text);
         }
         let writes = spec.flags.has(WRITE) && !self.has_written && !self.session.must_obey;
@@ -444,7 +470,9 @@ impl Host for ScriptHost<'_> {
     }
 
     fn may_run(&mut self, argv: Argv) -> Option<bool> {
-        self.resolve(&argv).ok().map(|_| true)
+        let (number, _) = self.resolve(&argv).ok()?;
+        let free = !self.session.is_restricted();
+        Some(free || self.server.ask_rules(self.session, number, &argv).is_ok())
     }
 
     fn set_repl(&mut self, to: u8) {

@@ -4,6 +4,7 @@ use super::clients::Output;
 use super::debugging::Debugging;
 use super::reply_buffer::ReplyBuffer;
 use super::unblock::Parked;
+use crate::acl::DEFAULT_USER;
 use crate::keyspace::DbIndex;
 use crate::multi::Transaction;
 use crate::replication::replicas::Said;
@@ -80,6 +81,8 @@ impl Special {
     pub const SUBSCRIBER: u8 = 2;
     /// It follows us, or watches every command.
     pub const REPLICA: u8 = 4;
+    /// Its user may not do everything (`server::permissions`).
+    pub const RESTRICTED: u8 = 8;
 
     pub fn set(&mut self, state: u8, on: bool) {
         self.0 = self.0 & !state | if on { state } else { 0 };
@@ -129,7 +132,11 @@ pub struct Session {
     pub must_obey: bool,
     /// May run any command: authenticated, or nobody has to be.
     pub authenticated: bool,
-    pub user: String,
+    /// It has said who it is, or did not have to when it came.
+    pub vouched: bool,
+    pub user: Vec<u8>,
+    /// Its user's `skip-sanitize-payload`.
+    pub trusted: bool,
     pub name: Vec<u8>,
     pub lib_name: Vec<u8>,
     pub lib_ver: Vec<u8>,
@@ -189,7 +196,9 @@ impl Session {
             resp: Resp::V2,
             must_obey: false,
             authenticated: true,
-            user: "default".into(),
+            vouched: true,
+            user: DEFAULT_USER.to_vec(),
+            trusted: false,
             name: Vec::new(),
             lib_name: Vec::new(),
             lib_ver: Vec::new(),
@@ -236,20 +245,25 @@ impl Session {
         self.special.has(Special::SUBSCRIBER) && self.resp == Resp::V2
     }
 
+    /// Whether what it runs has to be asked about: its user may not do everything.
+    #[inline(always)]
+    pub fn is_restricted(&self) -> bool {
+        self.special.has(Special::RESTRICTED) && !self.must_obey
+    }
+
     /// Whether the caller is on this very machine.
     pub fn is_local(&self) -> bool {
         let peer = &self.addresses.0;
         self.is_unix || peer.starts_with("127.") || peer.starts_with("[::1]:")
     }
 
-    /// RESET: everything a client can set, back to the start.
+    /// RESET: everything a client can set, back to the start, save who it is.
     pub fn reset(&mut self) {
         self.db = DbIndex(0);
         self.resp = Resp::V2;
         self.name.clear();
         self.reply_mode = ReplyMode::On;
         self.monitor = false;
-        self.user = "default".into();
         self.no_evict = false;
         self.no_touch = false;
     }

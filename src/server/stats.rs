@@ -66,6 +66,9 @@ pub struct Stats {
     pub reply_buffer_shrinks: u64,
     pub reply_buffer_expands: u64,
     pub auth_denied: u64,
+    pub command_denied: u64,
+    pub key_denied: u64,
+    pub channel_denied: u64,
     pub expire_cycle_us: u64,
     pub ops_rate: Rate,
     pub in_rate: Rate,
@@ -130,7 +133,13 @@ impl Server {
     /// CONFIG RESETSTAT.
     pub fn reset_stats(&mut self) {
         let codes = self.stats.error_codes.len() as u64;
+        // What was denied is not forgotten, as in Redis.
+        let was = std::mem::take(&mut self.stats);
         self.stats = Stats {
+            auth_denied: was.auth_denied,
+            command_denied: was.command_denied,
+            key_denied: was.key_denied,
+            channel_denied: was.channel_denied,
             freed_codes: if codes > FEW_CODES { codes } else { 0 },
             ..Stats::default()
         };

@@ -1,9 +1,10 @@
 //! All commands in one table: found by name, with their statistics.
 
 use super::ServerCommand;
+use crate::acl::{Known, Roster};
 use crate::algo::histogram::Histogram;
 use crate::command::keys::Begin;
-use crate::command::spec::{Group, Spec, WRITE};
+use crate::command::spec::{CATEGORIES, Group, Spec, WRITE};
 use crate::command::{DataCommand, DataFn};
 use hashbrown::HashMap;
 
@@ -242,6 +243,20 @@ impl Table {
 
     pub fn count(&self) -> usize {
         self.names.len()
+    }
+
+    /// The commands as the rules of users name them.
+    pub fn roster(&self) -> Roster {
+        let known = |slot: &Slot| Known {
+            full_name: slot.full_name.clone(),
+            categories: (0..)
+                .zip(CATEGORIES)
+                .filter(|(_, category)| slot.in_category(category))
+                .fold(0, |bits, (at, _)| bits | 1 << at),
+            is_subcommand: slot.container.is_some(),
+            subcommands: slot.subcommands.clone(),
+        };
+        Roster::new(self.slots.iter().map(known).collect())
     }
 
     /// Every command and subcommand.

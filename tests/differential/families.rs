@@ -203,6 +203,11 @@ static CONNECTION: &[Template] = &[
     Template(Exact, "CLIENT PAUSE < x | -1 | 1 BAD >"),
     Template(Exact, "CLIENT UNPAUSE"),
     Template(Exact, "CLIENT BOGUS"),
+    Template(
+        Exact,
+        "ACL < WHOAMI | WHOAMI x | BOGUS | CAT nosuch | CAT read x | GENPASS x | GENPASS 0 | GENPASS 4097 | GENPASS 1 2 | LOAD | SAVE | LOG x | LOG 1 x | LOG 0 | LOG -1 | USERS | LIST | GETUSER default | GETUSER nobody | DELUSER default | DELUSER nobody | DRYRUN default | DRYRUN nobody GET {k} | DRYRUN default GET {k} | DRYRUN default GET | DRYRUN default NOSUCH | DRYRUN default CONFIG NOSUCH | SETUSER | SETUSER default BAD | SETUSER x +nosuch | SETUSER x (+get | SETUSER x ~* ~a >",
+    ),
+    Template(Any, "ACL < CAT | GENPASS | GENPASS 12 | HELP | LOG RESET >"),
     Template(Exact, "RESET"),
     Template(Exact, "COMMAND INFO nosuch [ get ]"),
     Template(

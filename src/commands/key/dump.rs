@@ -148,7 +148,7 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let deep = match cx.tuning.sanitize {
         Sanitize::No => false,
         Sanitize::Yes => true,
-        Sanitize::Clients => !cx.caller.must_obey,
+        Sanitize::Clients => !cx.caller.must_obey && !cx.caller.trusted,
     };
     let with = Decode {
         tuning: cx.tuning,

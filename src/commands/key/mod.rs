@@ -547,7 +547,7 @@ pub static TABLE: &[DataCommand] = &[
         spec: Spec {
             name: "sort",
             arity: -2,
-            flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
+            flags: all(&[WRITE, DENYOOM, MOVABLEKEYS, BY_PATTERN]),
             group: Group::Generic,
             acl: &["-keyspace", "set", "sortedset", "list", "dangerous"],
             keys: &[KeySpec::at(1, &[RO, ACCESS]), KeySpec::unknown(&[RO, ACCESS]).noting("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"), KeySpec::unknown(&[OW, UPDATE]).noting("For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array")],
@@ -564,7 +564,7 @@ pub static TABLE: &[DataCommand] = &[
         spec: Spec {
             name: "sort_ro",
             arity: -2,
-            flags: all(&[READONLY, MOVABLEKEYS]),
+            flags: all(&[READONLY, MOVABLEKEYS, BY_PATTERN]),
             group: Group::Generic,
             acl: &["-keyspace", "set", "sortedset", "list", "dangerous"],
             keys: &[KeySpec::at(1, &[RO, ACCESS]), KeySpec::unknown(&[RO, ACCESS]).noting("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort")],

@@ -33,18 +33,18 @@ struct Order<'a> {
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC|DESC] [ALPHA] [STORE key].
 pub(super) fn sort(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
-    let order = parse(args, true)?;
+    let order = parse(cx, args, true)?;
     run(cx, key, order, reply)
 }
 
 /// SORT_RO: the same without STORE.
 pub(super) fn sort_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
-    let order = parse(args, false)?;
+    let order = parse(cx, args, false)?;
     run(cx, key, order, reply)
 }
 
-fn parse<'a>(args: &mut Args<'a>, may_store: bool) -> Result<Order<'a>, CmdError> {
+fn parse<'a>(cx: &Cx, args: &mut Args<'a>, may_store: bool) -> Result<Order<'a>, CmdError> {
     let mut order = Order::default();
     while args.left() > 0 {
         let more = args.left() - 1;
@@ -61,9 +61,20 @@ fn parse<'a>(args: &mut Args<'a>, may_store: bool) -> Result<Order<'a>, CmdError
         } else if more >= 1 && args.word("by") {
             let pattern = args.bytes();
             // A pattern without a star names the same key for all: there is nothing to sort by.
-            order.unsorted |= !pattern.contains(&b'*');
+            let sorts = pattern.contains(&b'*');
+            if sorts && cx.caller.confined {
+                return Err(CmdError::Fixed(
+                    "ERR BY option of SORT denied due to insufficient ACL permissions.",
+                ));
+            }
+            order.unsorted |= !sorts;
             order.by = Some(pattern);
         } else if more >= 1 && args.word("get") {
+            if cx.caller.confined {
+                return Err(CmdError::Fixed(
+                    "ERR GET option of SORT denied due to insufficient ACL permissions.",
+                ));
+            }
             order.get.push(args.bytes());
         } else {
             return Err(CmdError::Syntax);

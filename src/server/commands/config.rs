@@ -159,6 +159,8 @@ fn config_set(
             "ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"
         )));
     }
+    // The others have been told of a new `requirepass`.
+    server.enroll(session);
     reply.ok()
 }
 
@@ -178,7 +180,12 @@ pub(super) fn rewrite(server: &mut Server, extent: Extent, reply: &mut Reply) ->
         let text = "ERR The server is running without a config file";
         return Err(CmdError::Fixed(text));
     };
-    if let Err(error) = server.config.rewrite_file(path, None, extent) {
+    // Where users have a file of their own, they are not told here as well.
+    let users: Vec<Vec<u8>> = match server.config.aclfile.is_empty() {
+        true => server.acl.lines().collect(),
+        false => Vec::new(),
+    };
+    if let Err(error) = server.config.rewrite_file(path, Some(&users), extent) {
         let reason = crate::config::os_reason(&error);
         log::warn!("CONFIG REWRITE failed: {reason}");
         return Err(CmdError::Text(format!(

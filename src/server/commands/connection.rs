@@ -183,30 +183,19 @@ fn auth(
     reply: &mut Reply,
 ) -> CmdResult {
     let (user, password) = match args.left() {
-        1 if server.acl.admits_strangers() => {
+        1 if server.acl.is_open() => {
             return Err(CmdError::Fixed(
                 "ERR AUTH <password> called without any password configured for the default \
                  user. Are you sure your configuration is correct?",
             ));
         }
-        1 => (DEFAULT_USER.as_bytes(), args.bytes()),
+        1 => (DEFAULT_USER, args.bytes()),
         2 => (args.bytes(), args.bytes()),
         _ => return Err(CmdError::Syntax),
     };
-    server.authenticate(session, user, password)?;
-    reply.ok()
-}
-
-impl Server {
-    /// Makes the caller this user, if the password is right.
-    fn authenticate(&mut self, session: &mut Session, user: &[u8], password: &[u8]) -> CmdResult {
-        if !self.acl.authenticate(user, password) {
-            self.stats.auth_denied += 1;
-            return Err(WRONG_PASS);
-        }
-        session.authenticated = true;
-        session.user = String::from_utf8_lossy(user).into_owned();
-        Ok(())
+    match server.log_in(session, user, password, &args.argv()) {
+        true => reply.ok(),
+        false => Err(WRONG_PASS),
     }
 }
 
@@ -243,10 +232,12 @@ fn hello(
             return Err(CmdError::quoting(before, option, usize::MAX, "'"));
         }
     }
-    if let Some((user, password)) = login {
-        server.authenticate(session, user, password)?;
+    if let Some((user, password)) = login
+        && !server.log_in(session, user, password, &args.argv())
+    {
+        return Err(WRONG_PASS);
     }
-    if !session.authenticated {
+    if !session.vouched {
         return Err(CmdError::Fixed(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
              HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
@@ -302,7 +293,7 @@ fn reset(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut R
     server.stop_tracking(session);
     server.unsubscribe_all(session);
     session.reset();
-    session.authenticated = server.acl.admits_strangers();
+    server.welcome(session);
     server.keyspace.shared.no_touch = false;
     reply.resp = session.resp;
     reply.simple("RESET")

@@ -1,5 +1,6 @@
 //! The server commands: those that reach beyond the keyspace.
 
+pub mod acl;
 pub mod client;
 pub mod command;
 pub mod config;
@@ -29,6 +30,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 
 /// All server commands.
 pub const TABLES: &[&[ServerCommand]] = &[
+    acl::TABLE,
     client::TABLE,
     command::TABLE,
     config::TABLE,

@@ -117,9 +117,9 @@ fn exec(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Re
     // Watched no longer: the commands themselves need not be compared with anything.
     server.watch.forget(session.id.0);
     server.refresh_interest();
-    server.run_queue(session, queue, reply);
+    let result = server.run_queue(session, queue, reply);
     server.end_transaction(session);
-    Ok(())
+    result
 }
 
 /// DISCARD.
@@ -233,8 +233,15 @@ impl Server {
         })
     }
 
-    /// Runs what was queued, each command with an answer of its own.
-    fn run_queue(&mut self, session: &mut Session, queue: Vec<Queued>, reply: &mut Reply) {
+    /// Runs what was queued, each command with an answer of its own. As Redis counts, EXEC itself has
+    /// failed if the last of them may not run any more.
+    fn run_queue(
+        &mut self,
+        session: &mut Session,
+        queue: Vec<Queued>,
+        reply: &mut Reply,
+    ) -> CmdResult {
+        let mut result = Ok(());
         let began = self.life.stamp;
         let denied = std::mem::replace(&mut session.deny_blocking, true);
         if !session.reply_mode.is_silent() {
@@ -243,8 +250,17 @@ impl Server {
         for command in &queue {
             let silent = session.reply_mode.is_silent();
             let start = reply.deferred();
-            let args = Args::new(command.argv.as_argv(), command.skip);
-            self.call(session, command.number, args, reply);
+            match self.revoked(session, command) {
+                Some(error) => {
+                    self.reply_error(&error, reply);
+                    result = Err(CmdError::Answered);
+                }
+                None => {
+                    result = Ok(());
+                    let args = Args::new(command.argv.as_argv(), command.skip);
+                    self.call(session, command.number, args, reply);
+                }
+            }
             if silent && session.reply_mode.is_silent() {
                 reply.undo(start);
             }
@@ -254,6 +270,7 @@ impl Server {
         // What EXEC took is what its commands took, and what it tells is what they told.
         self.life.stamp = began;
         self.effects.propagate = Propagate::Nothing;
+        result
     }
 
     /// Back to the state before MULTI and WATCH.

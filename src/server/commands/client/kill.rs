@@ -25,7 +25,7 @@ impl Filter<'_> {
         let age_s = now_ms.saturating_sub(s.created_ms) / 1000;
         self.id.is_none_or(|id| s.id.0 == id)
             && self.kind.is_none_or(|kind| seen.kind() == kind)
-            && self.user.is_none_or(|user| s.user.as_bytes() == user)
+            && self.user.is_none_or(|user| s.user == user)
             && self.address.is_none_or(|a| s.addresses.0.as_bytes() == a)
             && self
                 .own_address
@@ -100,7 +100,7 @@ fn parse_filter<'a>(server: &Server, args: &mut Args<'a>) -> Result<Filter<'a>, 
             b"addr" => filter.address = Some(value),
             b"laddr" => filter.own_address = Some(value),
             b"user" => {
-                if !server.acl.has_user(value) {
+                if server.acl.user(value).is_none() {
                     return Err(CmdError::quoting(
                         "ERR No such user '",
                         value,

@@ -108,7 +108,7 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
         wire.buffer.counted(wire.output) + owed,
         size_of::<Client>() + held + argv_bytes - parked + server.session_bytes(s),
         if wire.output + owed > 0 { "rw" } else { "r" },
-        s.user,
+        text(&s.user),
         tracker.map_or(-1, |tracker| tracker.redirect as i64),
         s.resp.number(),
         text(&s.lib_name),

@@ -448,6 +448,16 @@ fn seen(client: &Client) -> Seen<'_> {
 }
 
 impl Server {
+    /// A session whose command runs, as ACL LOG tells of it.
+    pub(in crate::server) fn session_line(&self, session: &Session, argv: &Argv) -> String {
+        let seen = Seen {
+            session,
+            wire: session.wire,
+            running: argv.iter().map(<[u8]>::len).sum(),
+        };
+        list::describe(self, &seen).trim_end().to_owned()
+    }
+
     /// A client as the log tells of it: its line of CLIENT LIST.
     pub fn client_line(&self, client: &Client) -> String {
         list::describe(self, &seen(client)).trim_end().to_owned()

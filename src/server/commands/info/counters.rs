@@ -35,14 +35,9 @@ pub fn stats(server: &Server, text: &mut Text) {
     text.line("reply_buffer_expands", server.stats.reply_buffer_expands);
     turns(server, text);
     text.line("acl_access_denied_auth", server.stats.auth_denied);
-    text.lines(
-        &[
-            "acl_access_denied_cmd",
-            "acl_access_denied_key",
-            "acl_access_denied_channel",
-        ],
-        0,
-    );
+    text.line("acl_access_denied_cmd", server.stats.command_denied);
+    text.line("acl_access_denied_key", server.stats.key_denied);
+    text.line("acl_access_denied_channel", server.stats.channel_denied);
 }
 
 fn traffic(server: &Server, text: &mut Text) {

@@ -1,0 +1,203 @@
+//! The question: may this user run this command with these arguments?
+
+use super::rules::until_zero;
+use super::selector::{Access, Selector};
+use super::user::User;
+use crate::algo::glob::{Case, matches};
+use crate::command::keys::{ACCESS, DELETE, INSERT, KeyFlags, UPDATE};
+use crate::command::spec::{NO_AUTH, Spec};
+use crate::resp::request::Argv;
+
+/// A command that somebody wants to run.
+pub struct Request<'a> {
+    /// Its number in the command table.
+    pub number: u16,
+    pub spec: &'a Spec,
+    pub argv: Argv<'a>,
+}
+
+/// What a user may not. With a key or channel comes the index of the argument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Denial {
+    Command,
+    Key(usize),
+    Channel(usize),
+}
+
+impl Denial {
+    /// Of several denials the one that came furthest is told.
+    fn rank(self) -> (u8, usize) {
+        match self {
+            Denial::Command => (0, 0),
+            Denial::Key(at) => (1, at),
+            Denial::Channel(at) => (2, at),
+        }
+    }
+
+    /// The argument that it is about, if it is one.
+    pub fn argument<'a>(self, argv: &Argv<'a>) -> Option<&'a [u8]> {
+        match self {
+            Denial::Command => None,
+            Denial::Key(at) | Denial::Channel(at) => Some(argv.at(at)),
+        }
+    }
+
+    /// What those are told who ran into it: not which key or channel it was.
+    pub fn text(self, user: &[u8], command: &str) -> Vec<u8> {
+        match self {
+            Denial::Command => self.verbose_text(user, command, b""),
+            Denial::Key(_) => b"No permissions to access a key".to_vec(),
+            Denial::Channel(_) => b"No permissions to access a channel".to_vec(),
+        }
+    }
+
+    /// What those are told who may ask.
+    pub fn verbose_text(self, user: &[u8], command: &str, argument: &[u8]) -> Vec<u8> {
+        let (may_not, what, kind) = match self {
+            Denial::Command => ("run", command.as_bytes(), "command"),
+            Denial::Key(_) => ("access", argument, "key"),
+            Denial::Channel(_) => ("access", argument, "channel"),
+        };
+        let middle = format!(" has no permissions to {may_not} the '");
+        let end = format!("' {kind}");
+        [b"User ", user, middle.as_bytes(), what, end.as_bytes()].concat()
+    }
+
+    /// What EXEC says of a command that was allowed when it was queued.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Denial::Command => "no permission to execute the command or subcommand",
+            Denial::Key(_) => "no permission to touch the specified keys",
+            Denial::Channel(_) => "no permission to access one of the channels used as arguments",
+        }
+    }
+}
+
+/// What has to be allowed of a key for what is done to it.
+fn access_for(flags: KeyFlags) -> u8 {
+    let reads = flags.has(ACCESS);
+    let writes = flags.has(INSERT) || flags.has(DELETE) || flags.has(UPDATE);
+    (if reads { Access::READ } else { 0 }) | if writes { Access::WRITE } else { 0 }
+}
+
+/// The channels that a command names: the first and the one behind the last, and whether they are
+/// patterns.
+fn channels(request: &Request) -> Option<(usize, usize, bool)> {
+    let end = request.argv.len();
+    Some(match request.spec.name {
+        "subscribe" | "ssubscribe" => (1, end, false),
+        "psubscribe" => (1, end, true),
+        "publish" | "spublish" => (1, end.min(2), false),
+        _ => return None,
+    })
+}
+
+/// Whether one of these patterns allows a channel. A pattern is allowed only by itself.
+pub fn fits(allowed: &[Vec<u8>], channel: &[u8], is_pattern: bool) -> bool {
+    allowed.iter().any(|known| match is_pattern {
+        true => until_zero(known) == until_zero(channel),
+        false => matches(known, channel, Case::Sensitive),
+    })
+}
+
+impl Selector {
+    fn check(&self, request: &Request, keys: &mut Keys) -> Result<(), Denial> {
+        let spec = request.spec;
+        let free = self.all_commands || spec.flags.has(NO_AUTH);
+        if !free && !self.has_command(request.number) {
+            let with =
+                request.argv.len() > 1 && self.has_first_arg(request.number, request.argv.at(1));
+            if !with {
+                return Err(Denial::Command);
+            }
+        }
+        if !self.all_keys {
+            for &(at, flags) in keys.of(request) {
+                if !self.has_key(request.argv.at(at), access_for(flags)) {
+                    return Err(Denial::Key(at));
+                }
+            }
+        }
+        if !self.all_channels
+            && let Some((first, end, is_pattern)) = channels(request)
+        {
+            for at in first..end {
+                if !fits(&self.channels, request.argv.at(at), is_pattern) {
+                    return Err(Denial::Channel(at));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn has_key(&self, key: &[u8], access: u8) -> bool {
+        self.keys.iter().any(|known| {
+            known.access.covers(access) && matches(&known.pattern, key, Case::Sensitive)
+        })
+    }
+
+    /// Whether every key may be read.
+    fn reads_all(&self) -> bool {
+        let every = |pattern: &[u8]| until_zero(pattern) == b"*";
+        let mut keys = self.keys.iter();
+        self.all_keys
+            || keys.any(|known| known.access.covers(Access::READ) && every(&known.pattern))
+    }
+}
+
+/// The keys of a command, found when the first selector asks for them.
+struct Keys<'k> {
+    found: &'k mut Vec<(usize, KeyFlags)>,
+    is_found: bool,
+}
+
+impl Keys<'_> {
+    fn of(&mut self, request: &Request) -> &[(usize, KeyFlags)] {
+        if !self.is_found {
+            self.is_found = true;
+            self.found.clear();
+            // Arguments that cannot be right name no keys: the command itself will say so.
+            if request
+                .spec
+                .find_keys_into(&request.argv, self.found)
+                .is_err()
+            {
+                self.found.clear();
+            }
+        }
+        self.found
+    }
+}
+
+impl User {
+    /// Whether one of the selectors allows all of a command.
+    pub fn check(
+        &self,
+        request: &Request,
+        keys: &mut Vec<(usize, KeyFlags)>,
+    ) -> Result<(), Denial> {
+        let mut keys = Keys {
+            found: keys,
+            is_found: false,
+        };
+        let mut worst = Denial::Command;
+        for selector in self.all_selectors() {
+            match selector.check(request, &mut keys) {
+                Ok(()) => return Ok(()),
+                Err(denial) if denial.rank() > worst.rank() => worst = denial,
+                Err(_) => {}
+            }
+        }
+        Err(worst)
+    }
+
+    /// Whether one of the selectors allows all of a command and reading every key.
+    pub fn may_look_around(&self, request: &Request, keys: &mut Vec<(usize, KeyFlags)>) -> bool {
+        let mut keys = Keys {
+            found: keys,
+            is_found: false,
+        };
+        self.all_selectors()
+            .any(|selector| selector.reads_all() && selector.check(request, &mut keys).is_ok())
+    }
+}

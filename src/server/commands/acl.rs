@@ -1,0 +1,550 @@
+//! ACL: the users and what they may do, over the wire.
+//!
+//! The rules themselves are in `acl`; what a change means for connections is in
+//! `server::permissions`.
+
+use super::container;
+use crate::acl::{AclLog, Entry as Refusal, Request, Roster, Selector, has_blanks};
+use crate::algo::number::parse_i64;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::config::os_reason;
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand};
+use std::io::Write;
+use std::path::Path;
+
+/// Entries that ACL LOG answers unless told otherwise.
+const DEFAULT_ENTRIES: i64 = 10;
+/// The longest password ACL GENPASS makes, in bits, and the usual one.
+const PASSWORD_BITS_MAX: i64 = 4096;
+const PASSWORD_BITS: i64 = 256;
+/// Bytes of a wrong category that an error shows.
+const CATEGORY_SHOWN: usize = 128;
+
+const ACL: Spec = Spec {
+    group: Group::Server,
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    since: "6.0.0",
+    complexity: "O(N). Where N is the number of configured users.",
+    ..Spec::BASE
+};
+/// What anybody may ask.
+const FREE: Flags = all(&[NOSCRIPT, LOADING, STALE]);
+const EVERYWHERE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
+
+pub static TABLE: &[ServerCommand] = &[Entry {
+    spec: Spec {
+        name: "acl",
+        arity: -2,
+        flags: Flags::NONE,
+        summary: "About users and what they may do.",
+        complexity: "Depends on subcommand.",
+        ..ACL
+    },
+    run: container,
+    subcommands: &[
+        Entry {
+            spec: Spec {
+                name: "cat",
+                arity: -2,
+                flags: FREE,
+                usage: "[category:string]",
+                summary: "The categories of commands, or the commands of one.",
+                complexity: "O(1) since the categories and commands are a fixed set.",
+                ..ACL
+            },
+            run: acl_cat,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "deluser",
+                arity: -3,
+                usage: "username:string...",
+                summary: "Removes users and ends their connections.",
+                complexity: "O(1) amortized time considering the typical user.",
+                tips: EVERYWHERE,
+                ..ACL
+            },
+            run: acl_deluser,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "dryrun",
+                arity: -4,
+                usage: "username:string command:string [arg:string...]",
+                since: "7.0.0",
+                summary: "Tells whether a user could run a command.",
+                complexity: "O(1).",
+                ..ACL
+            },
+            run: acl_dryrun,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "genpass",
+                arity: -2,
+                flags: FREE,
+                usage: "[bits:integer]",
+                summary: "Makes a password that nobody can guess.",
+                complexity: "O(1)",
+                ..ACL
+            },
+            run: acl_genpass,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "getuser",
+                arity: 3,
+                usage: "username:string",
+                summary: "The rules of a user.",
+                complexity: "O(N). Where N is the number of password, command and pattern rules that the user has.",
+                ..ACL
+            },
+            run: acl_getuser,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "help",
+                arity: 2,
+                flags: all(&[LOADING, STALE]),
+                summary: "What ACL can do.",
+                complexity: "O(1)",
+                ..ACL
+            },
+            run: acl_help,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "list",
+                arity: 2,
+                summary: "All users in the form of a file.",
+                ..ACL
+            },
+            run: acl_list,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "load",
+                arity: 2,
+                summary: "Reads the users from their file.",
+                ..ACL
+            },
+            run: acl_load,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "log",
+                arity: -2,
+                usage: "[operation(count:integer|reset=RESET)]",
+                summary: "What was refused lately.",
+                complexity: "O(N) with N being the number of entries shown.",
+                ..ACL
+            },
+            run: acl_log,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "save",
+                arity: 2,
+                summary: "Writes the users to their file.",
+                tips: EVERYWHERE,
+                ..ACL
+            },
+            run: acl_save,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "setuser",
+                arity: -3,
+                usage: "username:string [rule:string...]",
+                summary: "Changes or creates a user.",
+                complexity: "O(N). Where N is the number of rules provided.",
+                tips: EVERYWHERE,
+                ..ACL
+            },
+            run: acl_setuser,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "users",
+                arity: 2,
+                summary: "The names of all users.",
+                ..ACL
+            },
+            run: acl_users,
+            subcommands: &[],
+        },
+        Entry {
+            spec: Spec {
+                name: "whoami",
+                arity: 2,
+                flags: FREE,
+                summary: "The user of this connection.",
+                complexity: "O(1)",
+                ..ACL
+            },
+            run: acl_whoami,
+            subcommands: &[],
+        },
+    ],
+}];
+
+/// The caller gave more arguments than a subcommand takes.
+fn too_many(args: &Args) -> CmdError {
+    CmdError::wrong_form("ACL", args.argv().at(1))
+}
+
+/// ACL CAT [category].
+fn acl_cat(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let Some(name) = args.option() else {
+        reply.array(CATEGORIES.len())?;
+        let mut categories = CATEGORIES.iter();
+        return categories.try_for_each(|category| reply.bulk(category.as_bytes()));
+    };
+    if args.left() > 0 {
+        return Err(too_many(args));
+    }
+    let Some(category) = Roster::category(name) else {
+        return Err(CmdError::quoting(
+            "ERR Unknown category '",
+            name,
+            CATEGORY_SHOWN,
+            "'",
+        ));
+    };
+    let roster = server.acl.roster();
+    reply.array(roster.in_category(category).count())?;
+    let mut numbers = roster.in_category(category);
+    numbers.try_for_each(|number| reply.bulk(roster.get(number).full_name.as_bytes()))
+}
+
+/// ACL DELUSER user [user …].
+fn acl_deluser(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let names = args.rest();
+    if names.iter().any(|name| name == crate::acl::DEFAULT_USER) {
+        return Err(CmdError::Fixed("ERR The 'default' user cannot be removed"));
+    }
+    let mut deleted = 0;
+    for name in names.iter() {
+        if server.acl.delete_user(name) {
+            server.user_deleted(session, name);
+            deleted += 1;
+        }
+    }
+    reply.int(deleted)
+}
+
+/// ACL DRYRUN user command [argument …].
+fn acl_dryrun(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let name = args.bytes();
+    let argv = args.rest();
+    if server.acl.user(name).is_none() {
+        return Err(CmdError::naming(&[b"ERR User '", name, b"' not found"]));
+    }
+    let mut found = server.table.lookup(argv.at(0));
+    if let Some(number) = found
+        && !server.table[number].subcommands.is_empty()
+        && argv.len() > 1
+    {
+        found = server.table.subcommand(number, argv.at(1));
+    }
+    let Some(number) = found else {
+        let command = argv.at(0);
+        return Err(CmdError::naming(&[
+            b"ERR Command '",
+            command,
+            b"' not found",
+        ]));
+    };
+    let slot = &server.table[number];
+    if !slot.spec.accepts(argv.len()) {
+        return Err(CmdError::Arity(slot.full_name.clone()));
+    }
+    let spec = slot.spec;
+    let request = Request { number, spec, argv };
+    match server.acl.check(name, &request) {
+        Ok(()) => reply.ok(),
+        Err(denial) => {
+            let argument = denial.argument(&argv).unwrap_or_default();
+            let command = &server.table[number].full_name;
+            reply.bulk(&denial.verbose_text(name, command, argument))
+        }
+    }
+}
+
+/// ACL GENPASS [bits].
+fn acl_genpass(_: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    if args.left() > 1 {
+        return Err(too_many(args));
+    }
+    let bits = match args.left() {
+        0 => PASSWORD_BITS,
+        _ => args.int()?,
+    };
+    if !(1..=PASSWORD_BITS_MAX).contains(&bits) {
+        return Err(CmdError::Text(format!(
+            "ERR ACL GENPASS argument must be the number of bits for the output password, a \
+             positive number up to {PASSWORD_BITS_MAX}"
+        )));
+    }
+    // A secret comes from the system, and not from the generator whose picks can be repeated.
+    let mut random = [0u8; PASSWORD_BITS_MAX as usize / 8];
+    getrandom::fill(&mut random)
+        .map_err(|_| CmdError::Fixed("ERR The system has no randomness to make a password of"))?;
+    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    reply.bulk(&hex.as_bytes()[..(bits as usize).div_ceil(4)])
+}
+
+/// ACL GETUSER user.
+fn acl_getuser(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let Some(user) = server.acl.user(args.bytes()) else {
+        return reply.null();
+    };
+    reply.map(6)?;
+    reply.bulk(b"flags")?;
+    let flags = user.flags();
+    reply.set(flags.len())?;
+    flags
+        .iter()
+        .try_for_each(|flag| reply.bulk(flag.as_bytes()))?;
+    reply.bulk(b"passwords")?;
+    reply.array(user.passwords().len())?;
+    user.passwords().try_for_each(|hash| reply.bulk(hash))?;
+    describe(user.root(), reply)?;
+    reply.bulk(b"selectors")?;
+    reply.array(user.selectors().len())?;
+    user.selectors().iter().try_for_each(|selector| {
+        reply.map(3)?;
+        describe(selector, reply)
+    })
+}
+
+/// The three fields of a selector.
+fn describe(selector: &Selector, reply: &mut Reply) -> CmdResult {
+    for (name, rules) in [
+        ("commands", selector.show_commands()),
+        ("keys", selector.show_keys()),
+        ("channels", selector.show_channels()),
+    ] {
+        reply.bulk(name.as_bytes())?;
+        reply.bulk(&rules)?;
+    }
+    Ok(())
+}
+
+/// ACL LIST.
+fn acl_list(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    let mut lines = server.acl.lines();
+    reply.array(lines.len())?;
+    lines.try_for_each(|line| reply.bulk(&line))
+}
+
+/// ACL USERS.
+fn acl_users(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    let users = server.acl.users();
+    reply.array(users.len())?;
+    users.keys().try_for_each(|name| reply.bulk(name))
+}
+
+/// ACL WHOAMI.
+fn acl_whoami(_: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.bulk(&session.user)
+}
+
+const NO_FILE: CmdError = CmdError::Fixed(
+    "ERR This Redis instance is not configured to use an ACL file. You may want to specify users \
+     via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis \
+     configuration file set) in order to store users in the Redis configuration.",
+);
+
+/// ACL LOAD.
+fn acl_load(
+    server: &mut Server,
+    session: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    if server.config.aclfile.is_empty() {
+        return Err(NO_FILE);
+    }
+    let before = server
+        .load_users()
+        .map_err(|why| CmdError::Bytes([b"ERR ".as_slice(), &why].concat()))?;
+    server.users_replaced(session, &before);
+    reply.ok()
+}
+
+/// ACL SAVE.
+fn acl_save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    use std::os::unix::ffi::OsStrExt;
+    if server.config.aclfile.is_empty() {
+        return Err(NO_FILE);
+    }
+    let path = Path::new(std::ffi::OsStr::from_bytes(&server.config.aclfile));
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(
+        ".tmp-{}-{}",
+        std::process::id(),
+        server.clock.now_ms()
+    ));
+    let temporary = Path::new(&name);
+    if let Err((step, error)) = save(path, temporary, &server.acl.file_text()) {
+        log::warn!("{step} for ACL SAVE: {}", os_reason(&error));
+        // It may not exist; there is nothing more to do about it.
+        let _ = std::fs::remove_file(temporary);
+        return Err(CmdError::Fixed(
+            "ERR There was an error trying to save the ACLs. Please check the server logs for \
+             more information",
+        ));
+    }
+    reply.ok()
+}
+
+/// Writes a file whole: a crash leaves the old one or the new one. The error names the step.
+fn save(path: &Path, temporary: &Path, text: &[u8]) -> Result<(), (&'static str, std::io::Error)> {
+    let at = |step| move |error| (step, error);
+    let mut file = std::fs::File::create(temporary).map_err(at("Opening temp ACL file"))?;
+    file.write_all(text).map_err(at("Writing ACL file"))?;
+    file.sync_all().map_err(at("Syncing ACL file"))?;
+    std::fs::rename(temporary, path).map_err(at("Renaming ACL file"))?;
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = std::fs::File::open(parent.unwrap_or(Path::new(".")));
+    let synced = parent.and_then(|parent| parent.sync_all());
+    synced.map_err(at("Syncing ACL directory"))
+}
+
+/// ACL LOG [count | RESET].
+fn acl_log(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let mut count = DEFAULT_ENTRIES;
+    if args.left() > 1 {
+        return Err(too_many(args));
+    }
+    if args.left() == 1 {
+        if args.word("reset") {
+            server.acl.log.clear();
+            return reply.ok();
+        }
+        count = parse_i64(args.bytes()).ok_or(CmdError::NotInteger)?;
+    }
+    let log: &AclLog = &server.acl.log;
+    let mut entries = log.newest(usize::try_from(count).unwrap_or(0));
+    let now_ms = server.clock.now_ms();
+    reply.array(entries.len())?;
+    entries.try_for_each(|entry| tell(entry, now_ms, reply))
+}
+
+/// The ten fields of an entry of the log.
+fn tell(entry: &Refusal, now_ms: i64, reply: &mut Reply) -> CmdResult {
+    let event = &entry.event;
+    reply.map(10)?;
+    reply.bulk(b"count")?;
+    reply.int(entry.count as i64)?;
+    for (name, value) in [
+        ("reason", event.reason.name().as_bytes()),
+        ("context", event.context.name().as_bytes()),
+        ("object", &event.object),
+        ("username", &event.user),
+    ] {
+        reply.bulk(name.as_bytes())?;
+        reply.bulk(value)?;
+    }
+    reply.bulk(b"age-seconds")?;
+    reply.double((now_ms - entry.updated_ms) as f64 / 1000.0)?;
+    reply.bulk(b"client-info")?;
+    reply.bulk(event.client.as_bytes())?;
+    for (name, value) in [
+        ("entry-id", entry.id as i64),
+        ("timestamp-created", entry.created_ms),
+        ("timestamp-last-updated", entry.updated_ms),
+    ] {
+        reply.bulk(name.as_bytes())?;
+        reply.int(value)?;
+    }
+    Ok(())
+}
+
+/// ACL SETUSER user [rule …].
+fn acl_setuser(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let name = args.bytes();
+    if has_blanks(name) {
+        return Err(CmdError::Fixed(
+            "ERR Usernames can't contain spaces or null characters",
+        ));
+    }
+    let rules: Vec<&[u8]> = args.rest().iter().collect();
+    let remaining = server
+        .acl
+        .set_user(name, &rules)
+        .map_err(|why| CmdError::Bytes([b"ERR ".as_slice(), &why].concat()))?;
+    server.user_changed(session, name, remaining);
+    reply.ok()
+}
+
+/// ACL HELP.
+fn acl_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    reply.help(&[
+        "ACL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CAT [<category>]",
+        "    List all commands that belong to <category>, or all command categories",
+        "    when no category is specified.",
+        "DELUSER <username> [<username> ...]",
+        "    Delete a list of users.",
+        "DRYRUN <username> <command> [<arg> ...]",
+        "    Returns whether the user can execute the given command without executing the command.",
+        "GETUSER <username>",
+        "    Get the user's details.",
+        "GENPASS [<bits>]",
+        "    Generate a secure 256-bit user password. The optional `bits` argument can",
+        "    be used to specify a different size.",
+        "LIST",
+        "    Show users details in config file format.",
+        "LOAD",
+        "    Reload users from the ACL file.",
+        "LOG [<count> | RESET]",
+        "    Show the ACL log entries.",
+        "SAVE",
+        "    Save the current config to the ACL file.",
+        "SETUSER <username> <attribute> [<attribute> ...]",
+        "    Create or modify a user with the specified attributes.",
+        "USERS",
+        "    List all the registered usernames.",
+        "WHOAMI",
+        "    Return the current connection username.",
+        "HELP",
+        "    Print this help.",
+    ])
+}

@@ -1,0 +1,301 @@
+//! ACL: users at work, over real connections.
+
+use super::support::client::{Client, Value};
+use super::support::server::Server;
+use super::{field, is_closed, server_and_client, text};
+
+/// A connection that is this user, who needs no password.
+fn as_user(server: &Server, name: &str) -> Client {
+    let mut client = server.client();
+    assert_eq!(text(&mut client, &format!("AUTH {name} any")), "OK");
+    client
+}
+
+/// The values of some fields of the newest entries of ACL LOG.
+fn refusals(admin: &mut Client, count: usize) -> Vec<String> {
+    let entries = admin.run(&format!("ACL LOG {count}")).items();
+    let told = entries.iter().map(|entry| {
+        let fields = ["count", "reason", "context", "object", "username"];
+        let fields = fields.map(|name| entry.field(name).map_or("?".into(), |v| v.text()));
+        fields.join(" ")
+    });
+    told.collect()
+}
+
+#[test]
+fn users_are_made_changed_and_shown() {
+    let (_server, mut client) = server_and_client();
+    assert_eq!(text(&mut client, "ACL WHOAMI"), "default");
+    assert_eq!(text(&mut client, "ACL SETUSER bob on +get ~a*"), "OK");
+    assert_eq!(text(&mut client, "ACL SETUSER bob +set %R~b"), "OK");
+    let listed: Vec<String> = client
+        .run("ACL LIST")
+        .items()
+        .iter()
+        .map(Value::text)
+        .collect();
+    let bob = "user bob on sanitize-payload ~a* %R~b resetchannels -@all +get +set";
+    let default = "user default on nopass sanitize-payload ~* &* +@all";
+    assert_eq!(listed, [bob, default]);
+    let shown = client.run("ACL GETUSER bob");
+    assert_eq!(
+        shown.field("keys").map(|v| v.text()),
+        Some("~a* %R~b".into())
+    );
+    assert_eq!(client.run("ACL GETUSER nobody"), Value::NilBulk);
+    assert_eq!(client.run("ACL DELUSER bob nobody"), Value::Int(1));
+    let error = text(&mut client, "ACL DELUSER default");
+    assert_eq!(error, "ERR The 'default' user cannot be removed");
+}
+
+#[test]
+fn what_is_not_allowed_is_refused_and_logged() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER bob on nopass +get +publish +client|id ~a* &news");
+    let mut bob = as_user(&server, "bob");
+    for (line, answer) in [
+        ("GET a1", "NilBulk"),
+        ("GET b1", "NOPERM No permissions to access a key"),
+        (
+            "PUBLISH other x",
+            "NOPERM No permissions to access a channel",
+        ),
+        (
+            "SET a1 x",
+            "NOPERM User bob has no permissions to run the 'set' command",
+        ),
+        (
+            "CLIENT LIST",
+            "NOPERM User bob has no permissions to run the 'client|list' command",
+        ),
+        ("GET", "ERR wrong number of arguments for 'get' command"),
+    ] {
+        assert_eq!(text(&mut bob, line), answer, "{line}");
+    }
+    assert_eq!(bob.run("PUBLISH news x"), Value::Int(0));
+    let expected = [
+        "1 command toplevel client|list bob",
+        "1 command toplevel set bob",
+        "1 channel toplevel other bob",
+        "1 key toplevel b1 bob",
+    ];
+    assert_eq!(refusals(&mut admin, 10), expected);
+    let stats = text(&mut admin, "INFO stats");
+    assert!(stats.contains("acl_access_denied_cmd:2") && stats.contains("denied_key:1"));
+    let errors = text(&mut admin, "INFO errorstats");
+    assert!(errors.contains("errorstat_NOPERM:count=4"), "{errors}");
+}
+
+#[test]
+fn wrong_passwords_are_logged_and_grouped() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER bob on >secret");
+    let mut client = server.client();
+    for _ in 0..2 {
+        assert!(text(&mut client, "AUTH bob wrong").starts_with("WRONGPASS"));
+    }
+    assert!(text(&mut client, "HELLO 3 AUTH bob wrong").starts_with("WRONGPASS"));
+    assert_eq!(text(&mut client, "AUTH bob secret"), "OK");
+    let expected = ["1 auth toplevel HELLO bob", "2 auth toplevel AUTH bob"];
+    assert_eq!(refusals(&mut admin, 10), expected);
+    assert_eq!(text(&mut admin, "ACL LOG RESET"), "OK");
+    assert!(refusals(&mut admin, 10).is_empty());
+}
+
+#[test]
+fn queued_commands_are_asked_about_again() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER bob on nopass +@all ~*");
+    let mut bob = as_user(&server, "bob");
+    for line in ["MULTI", "SET k v", "PING"] {
+        bob.run(line);
+    }
+    admin.run("ACL SETUSER bob -set");
+    let answers = bob.run("EXEC").items();
+    let why = "no permission to execute the command or subcommand";
+    assert!(answers[0].text().ends_with(why), "{answers:?}");
+    assert_eq!(answers[1].text(), "PONG");
+    assert_eq!(refusals(&mut admin, 1), ["1 command multi set bob"]);
+    bob.run("MULTI");
+    assert!(text(&mut bob, "SET k v").starts_with("NOPERM"));
+    assert!(text(&mut bob, "EXEC").starts_with("EXECABORT"));
+}
+
+#[test]
+fn scripts_may_do_what_their_caller_may() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER bob on nopass +eval +get ~a");
+    let mut bob = as_user(&server, "bob");
+    let mut eval = |code: &str| bob.call(&["EVAL", code, "0"]).text();
+    let refused = eval("return redis.pcall('get', 'b')");
+    assert_eq!(
+        refused,
+        "ERR ACL failure in script: No permissions to access a key"
+    );
+    assert_eq!(
+        eval("return tostring(redis.acl_check_cmd('get', 'a'))"),
+        "true"
+    );
+    assert_eq!(
+        eval("return tostring(redis.acl_check_cmd('get', 'b'))"),
+        "false"
+    );
+    assert_eq!(
+        eval("return tostring(redis.acl_check_cmd('set', 'a', 1))"),
+        "false"
+    );
+    assert_eq!(refusals(&mut admin, 10), ["1 key lua b bob"]);
+}
+
+#[test]
+fn who_is_deleted_is_disconnected() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER bob on nopass +@all");
+    let mut bob = as_user(&server, "bob");
+    let line = text(&mut bob, "CLIENT INFO");
+    assert_eq!(field(&line, "user"), "bob");
+    assert_eq!(admin.run("ACL DELUSER bob"), Value::Int(1));
+    assert!(is_closed(&mut bob));
+    admin.run("ACL SETUSER eve on nopass +@all");
+    let mut eve = as_user(&server, "eve");
+    assert_eq!(eve.run("ACL DELUSER eve"), Value::Int(1));
+    assert!(is_closed(&mut eve));
+}
+
+#[test]
+fn listeners_who_may_no_longer_listen_are_disconnected() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER bob on nopass +@all &a* &b");
+    let (mut first, mut second) = (as_user(&server, "bob"), as_user(&server, "bob"));
+    first.run("SUBSCRIBE abc");
+    second.run("SUBSCRIBE b");
+    admin.run("ACL SETUSER bob resetchannels &a* &c");
+    assert!(is_closed(&mut second));
+    assert_eq!(first.run("PING").items().len(), 2);
+}
+
+#[test]
+fn a_waiting_command_is_asked_about_when_it_is_served() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER bob on nopass +@all ~*");
+    let mut bob = as_user(&server, "bob");
+    bob.send(&["BLPOP", "l", "0"]);
+    while !text(&mut admin, "INFO clients").contains("blocked_clients:1") {
+        std::thread::yield_now();
+    }
+    admin.run("ACL SETUSER bob resetkeys ~other");
+    assert_eq!(admin.run("RPUSH l x"), Value::Int(1));
+    assert_eq!(bob.reply().text(), "NOPERM No permissions to access a key");
+    assert_eq!(admin.run("LLEN l"), Value::Int(1));
+}
+
+#[test]
+fn the_default_user_can_be_closed_and_opened() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER default >secret");
+    let mut late = server.client();
+    assert!(text(&mut late, "PING").starts_with("NOAUTH"));
+    assert_eq!(text(&mut admin, "PING"), "PONG");
+    assert_eq!(text(&mut late, "AUTH secret"), "OK");
+    assert_eq!(text(&mut late, "RESET"), "RESET");
+    assert!(text(&mut late, "PING").starts_with("NOAUTH"));
+    admin.run("ACL SETUSER default nopass -flushall");
+    assert_eq!(text(&mut late, "PING"), "PONG");
+    for client in [&mut late, &mut admin] {
+        assert!(text(client, "FLUSHALL").starts_with("NOPERM User default"));
+    }
+}
+
+#[test]
+fn sort_may_not_look_at_keys_that_nobody_named() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER bob on nopass +@all ~l (%R~* +sort_ro)");
+    admin.run("RPUSH l 1 2");
+    let mut bob = as_user(&server, "bob");
+    let denied =
+        |what| format!("ERR {what} option of SORT denied due to insufficient ACL permissions.");
+    assert_eq!(text(&mut bob, "SORT l BY w*"), denied("BY"));
+    assert_eq!(text(&mut bob, "SORT l GET w*"), denied("GET"));
+    assert_eq!(bob.run("SORT l").items().len(), 2);
+    assert_eq!(bob.run("SORT_RO l GET w*").items().len(), 2);
+}
+
+#[test]
+fn users_of_the_configuration_and_of_the_command_line() {
+    let server = Server::ours()
+        .config("user alice on nopass +@read ~a (+set ~b)\nuser default on nopass +@all ~* &* -flushall")
+        .with(&["--user", "bob", "off", "+get"])
+        .start();
+    let mut client = server.client();
+    let listed: Vec<String> = client
+        .run("ACL LIST")
+        .items()
+        .iter()
+        .map(Value::text)
+        .collect();
+    assert_eq!(listed.len(), 3);
+    assert_eq!(
+        listed[0],
+        "user alice on nopass sanitize-payload ~a resetchannels -@all +@read (~b resetchannels -@all +set)"
+    );
+    assert!(text(&mut client, "FLUSHALL").starts_with("NOPERM"));
+    assert!(server.log().contains("The user 'bob' is disabled"));
+    assert_eq!(text(&mut client, "ACL SETUSER carol on >x"), "OK");
+    assert_eq!(text(&mut client, "CONFIG REWRITE"), "OK");
+    let written = std::fs::read_to_string(server.path().join("redis.conf"));
+    let written = written.expect("the configuration of the server");
+    assert!(
+        written.contains("\nuser carol on sanitize-payload #"),
+        "{written}"
+    );
+}
+
+#[test]
+fn a_file_of_users_is_read_written_and_read_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("users.acl");
+    std::fs::write(&path, "user alice on nopass +@all ~* &*\n").expect("it is written");
+    let file = path.to_str().expect("a plain name");
+    let server = Server::ours().with(&["--aclfile", file]).start();
+    let mut admin = server.client();
+    let mut alice = as_user(&server, "alice");
+    admin.run("ACL SETUSER bob on nopass +@all");
+    let mut bob = as_user(&server, "bob");
+    assert_eq!(text(&mut admin, "ACL LOAD"), "OK");
+    assert_eq!(text(&mut alice, "PING"), "PONG");
+    assert!(is_closed(&mut bob), "bob is in no file");
+    admin.run("ACL SETUSER eve on +get");
+    assert_eq!(text(&mut admin, "ACL SAVE"), "OK");
+    let written = std::fs::read_to_string(&path).expect("it is there");
+    assert!(written.contains("user eve on sanitize-payload resetchannels -@all +get\n"));
+    std::fs::write(&path, "user alice +nosuch\n").expect("it is written");
+    let error = text(&mut admin, "ACL LOAD");
+    assert!(
+        error.contains("users.acl:1: Error in applying operation '+nosuch'"),
+        "{error}"
+    );
+    assert_eq!(admin.run("ACL USERS").items().len(), 3);
+}
+
+#[test]
+fn passwords_are_made_and_categories_listed() {
+    let (_server, mut client) = server_and_client();
+    let (one, two) = (
+        text(&mut client, "ACL GENPASS"),
+        text(&mut client, "ACL GENPASS"),
+    );
+    assert!(one.len() == 64 && one != two, "{one} {two}");
+    assert_eq!(text(&mut client, "ACL GENPASS 5").len(), 2);
+    assert_eq!(client.run("ACL CAT").items().len(), 21);
+    let listed = client.run("ACL CAT scripting").items();
+    assert!(listed.iter().any(|name| name.text() == "eval"));
+    assert_eq!(
+        text(&mut client, "ACL CAT nosuch"),
+        "ERR Unknown category 'nosuch'"
+    );
+    assert_eq!(text(&mut client, "ACL DRYRUN default GET x"), "OK");
+    assert_eq!(
+        text(&mut client, "ACL DRYRUN nobody GET x"),
+        "ERR User 'nobody' not found"
+    );
+}
