@@ -2,6 +2,7 @@
 
 pub mod acl;
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod connection;
@@ -32,6 +33,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 pub const TABLES: &[&[ServerCommand]] = &[
     acl::TABLE,
     client::TABLE,
+    cluster::TABLE,
     command::TABLE,
     config::TABLE,
     connection::TABLE,
