@@ -8,18 +8,20 @@
 //!
 //! The child writes and waits itself, so the loop has nothing to do with it; while it is at work
 //! nobody else writes to these sockets. All replicas get the same bytes, so the slowest sets the
-//! pace; one that takes nothing for too long, or is gone, is left behind: its socket is shut down,
-//! by which the server learns of it.
+//! pace; one whose connection ends is left behind, and the server sees to it that one that takes
+//! nothing for too long is ended.
 
 use super::save::{self, Snapshot};
 use crate::keyspace::Keyspace;
 use crate::sys::clock;
 use crate::sys::fork::{Report, Teller, private_dirty_bytes};
-use crate::sys::socket::{self, Ready};
+use crate::sys::socket;
 use std::io::{self, Write};
 
 /// Bytes gathered before they are sent.
 const PIECE: usize = 64 << 10;
+/// How long a socket is waited for at once, in milliseconds.
+const WAIT_MS: u64 = 1_000;
 /// A child tells how far it is once a second.
 const REPORT_US: u64 = 1_000_000;
 
@@ -31,23 +33,19 @@ pub struct TransferJob {
     pub no_keys: bool,
     pub mark: [u8; 40],
     pub sockets: Vec<i32>,
-    /// How long a socket may take nothing, in milliseconds.
-    pub patience_ms: u64,
 }
 
 /// The sockets that are still there, as one sink.
-struct Sockets<'a> {
-    job: &'a TransferJob,
+struct Sockets {
     alive: Vec<i32>,
     buffer: Vec<u8>,
 }
 
-impl Sockets<'_> {
+impl Sockets {
     fn send(&mut self) -> io::Result<()> {
         let bytes = std::mem::take(&mut self.buffer);
-        let patience_ms = self.job.patience_ms;
         self.alive.retain(|&socket| {
-            let sent = send_all(socket, &bytes, patience_ms);
+            let sent = send_all(socket, &bytes);
             if sent.is_err() {
                 socket::shut_down(socket);
             }
@@ -62,14 +60,13 @@ impl Sockets<'_> {
     }
 }
 
-fn send_all(socket: i32, mut bytes: &[u8], patience_ms: u64) -> io::Result<()> {
+/// Waits as long as it takes: the server ends the connection of who takes nothing for too long.
+fn send_all(socket: i32, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match socket::send(socket, bytes) {
             Ok(n) => bytes = &bytes[n..],
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if socket::await_writable(socket, patience_ms)? == Ready::No {
-                    return Err(io::Error::from(io::ErrorKind::TimedOut));
-                }
+                socket::await_writable(socket, WAIT_MS)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -78,7 +75,7 @@ fn send_all(socket: i32, mut bytes: &[u8], patience_ms: u64) -> io::Result<()> {
     Ok(())
 }
 
-impl Write for Sockets<'_> {
+impl Write for Sockets {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= PIECE {
@@ -98,7 +95,6 @@ impl Write for Sockets<'_> {
 /// What the child does.
 pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, teller: &mut Teller) -> i32 {
     let mut sockets = Sockets {
-        job,
         alive: job.sockets.clone(),
         buffer: Vec::with_capacity(2 * PIECE),
     };
@@ -113,7 +109,7 @@ pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, teller: &mut Te
             teller.tell(Report { copied_bytes, keys });
         }
     };
-    let sent = send_snapshot(keyspace, &mut sockets, &mut progress);
+    let sent = send_snapshot(keyspace, job, &mut sockets, &mut progress);
     let copied_bytes = private_dirty_bytes();
     teller.tell(Report {
         copied_bytes,
@@ -131,10 +127,10 @@ pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, teller: &mut Te
 
 fn send_snapshot(
     keyspace: &Keyspace,
+    job: &TransferJob,
     sockets: &mut Sockets,
     progress: &mut dyn FnMut(u64),
 ) -> io::Result<()> {
-    let job = sockets.job;
     sockets.write_all(b"$EOF:")?;
     sockets.write_all(&job.mark)?;
     sockets.write_all(b"\r\n")?;

@@ -4,6 +4,7 @@
 //! one, then until the child has written it, gets it, and goes on with the stream from the byte that
 //! came next when the child was forked.
 
+use crate::sys::socket::Sending;
 use std::fs::File;
 
 /// How far a replica has come.
@@ -80,6 +81,9 @@ pub struct Replica {
     pub asked_s: i64,
     /// Since when more than the soft limit is waiting for it, in monotonic milliseconds.
     pub over_soft_limit_ms: Option<u64>,
+    /// What it has taken of what a child sends it, and when it last took some.
+    pub sending: Sending,
+    pub took_s: i64,
 }
 
 impl Replica {

@@ -6,6 +6,7 @@ use super::admit::Gates;
 use super::cron::Timer;
 use super::session::{ClientId, Ending};
 use crate::persist::child::Purpose;
+use crate::sys::socket;
 
 /// Between two looks at the replicas.
 const LOOK_MS: u64 = 1_000;
@@ -59,10 +60,30 @@ impl Server {
 
     fn drop_silent_replicas(&mut self) {
         let now_s = self.clock.now_s();
-        for replica in &self.replication.replicas.list {
+        let patience_s = self.config.repl_timeout as i64;
+        for replica in &mut self.replication.replicas.list {
+            if replica.waits_for_child(true) {
+                let Some(client) = self.clients.get(replica.slot) else {
+                    continue;
+                };
+                let sending = socket::sending(client.link.fd()).unwrap_or_default();
+                // Who has taken everything waits for the others.
+                if sending.waiting == 0 || sending.taken != replica.sending.taken {
+                    (replica.sending, replica.took_s) = (sending, now_s);
+                } else if now_s - replica.took_s > patience_s {
+                    log::warn!(
+                        "Disconnecting timedout replica (full sync): {}",
+                        replica.name
+                    );
+                    // The child holds the connection, too.
+                    client.link.shut_down();
+                    self.clients.close(replica.slot, Ending::Now);
+                }
+                continue;
+            }
             let silent_s = now_s - replica.heard_s;
             let tells = replica.is_online() && !replica.is_plain;
-            if tells && silent_s > self.config.repl_timeout as i64 {
+            if tells && silent_s > patience_s {
                 log::warn!(
                     "Disconnecting timedout replica (streaming sync): {}",
                     replica.name

@@ -68,7 +68,7 @@ use evict::Eviction;
 use listen::Doors;
 use pause::Pause;
 use propagate::Unit;
-use session::{Ending, ReplyMode, Session, Wire};
+use session::{Ending, Peer, ReplyMode, Session, Special, Wire};
 use stats::Stats;
 use table::Table;
 
@@ -330,6 +330,7 @@ impl Server {
         session.last_active_ms = self.clock.mono_ms();
         session.wire = Wire::of(query, output);
         let elements = query.has_elements();
+        let is_replica = session.special.has(Special::REPLICA) && session.peer == Peer::Replica;
         let mut silent = session.reply_mode.is_silent();
         let batch = output.bytes.len() + BATCH_OUTPUT;
         let most = batch.min(output.sent.saturating_add(self.tuning.max_reply));
@@ -365,6 +366,10 @@ impl Server {
             if !self.clients.mail.is_empty() {
                 self.clients.take_mail(output, session, start);
             }
+            if is_replica && output.bytes.len() > start {
+                self.drop_answered_replica(session);
+                output.bytes.truncate(start);
+            }
             silent = session.reply_mode.is_silent();
             if !done {
                 break;
@@ -375,6 +380,19 @@ impl Server {
             }
         }
         query.compact();
+    }
+
+    /// A replica said something that is answered: its link is for the stream, into which no answer
+    /// belongs.
+    #[cold]
+    fn drop_answered_replica(&mut self, session: &mut Session) {
+        let last = session.last_command;
+        let name = last.map_or("<unknown>", |number| &self.table[number].full_name);
+        log::warn!(
+            "Replica generated a reply to command '{name}', disconnecting it: {}",
+            self.session_line(session)
+        );
+        session.ending = Ending::Now;
     }
 
     /// Whether the last command answered by pushes, which nothing silences.

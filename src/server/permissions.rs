@@ -70,7 +70,7 @@ impl Server {
             context: context_of(session),
             object: argv.at(0).to_vec(),
             user: user.to_vec(),
-            client: self.session_line(session, argv),
+            client: self.caller_line(session, argv),
         };
         self.acl.log.add(event, self.clock.now_ms());
         false
@@ -98,7 +98,7 @@ impl Server {
             context,
             object: denial.argument(argv).unwrap_or(command.as_bytes()).to_vec(),
             user: session.user.clone(),
-            client: self.session_line(session, argv),
+            client: self.caller_line(session, argv),
         };
         self.acl.log.add(event, self.clock.now_ms());
         Some(denial)

@@ -13,6 +13,7 @@ use crate::persist::child::Purpose;
 use crate::persist::transfer::{TransferJob, transfer_in_child};
 use crate::replication::replicas::{Replica, Said, Stage, Wants};
 use crate::sys::fork::Exit;
+use crate::sys::socket::Sending;
 use std::fs::File;
 
 /// Who has not been offered a part of the stream, and why.
@@ -64,6 +65,8 @@ impl Server {
             heard_s: now_s,
             asked_s: now_s,
             over_soft_limit_ms: None,
+            sending: Sending::default(),
+            took_s: now_s,
         });
         self.refresh_good_replicas();
     }
@@ -335,7 +338,6 @@ impl Server {
             no_keys: wants.no_keys,
             mark: self.rng.hex40(),
             sockets,
-            patience_ms: self.config.repl_timeout as u64 * 1000,
         };
         let started = self.start_child(Purpose::Transfer, &job, |keyspace, job, teller| {
             crate::logging::set_role(b'C');
@@ -413,7 +415,14 @@ impl Server {
     /// A child has sent its snapshot, or failed to.
     pub(super) fn finish_transfer(&mut self, exit: Exit) {
         match exit {
-            Exit::Status(0) => log::info!("Background RDB transfer terminated with success"),
+            Exit::Status(0) => {
+                let list = self.replication.replicas.list.iter();
+                let up = list.filter(|replica| replica.waits_for_child(true)).count();
+                log::info!(
+                    "Diskless rdb transfer, done reading from pipe, {up} replicas still up."
+                );
+                log::info!("Background RDB transfer terminated with success");
+            }
             Exit::Status(_) => log::warn!("Background transfer error"),
             Exit::Signal(signal) => {
                 log::warn!("Background transfer terminated by signal {signal}");
@@ -473,6 +482,8 @@ impl Server {
             self.replication.replicas.none_since_s = self.clock.now_s();
         }
         self.refresh_good_replicas();
+        // What was held for it alone is free at once.
+        self.trim_backlog();
         let waits = |socket| {
             let mut list = self.replication.replicas.list.iter();
             list.any(|other| other.waits_for_child(socket))

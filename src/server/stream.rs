@@ -90,7 +90,7 @@ impl Server {
         self.trim_backlog();
     }
 
-    fn trim_backlog(&mut self) {
+    pub(super) fn trim_backlog(&mut self) {
         let needed = self.replication.replicas.needed();
         if let Some(backlog) = &mut self.replication.backlog {
             backlog.trim(needed);

@@ -10,7 +10,8 @@
 //! moments, the allocator's lists of memory that ended threads left, which no thread of ours does
 //! while it lives.
 //!
-//! What a child has to tell goes through a pipe, in records of a fixed size.
+//! What a child has to tell goes through a pipe, in records of a fixed size. A child does not outlive
+//! the process it works for.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -121,11 +122,13 @@ pub fn split(unused: &[RawFd]) -> io::Result<Side> {
     }
     // SAFETY: fresh descriptors, each owned once from here on.
     let (pipe, teller) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
+    let parent = std::process::id();
     // SAFETY: what the child may not touch is said at the head of this file.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
             super::signal::reset_in_child();
+            super::signal::follow_parent(parent);
             for &fd in unused {
                 // SAFETY: the child's own copy of a descriptor, which nobody uses in the child.
                 unsafe { libc::close(fd) };

@@ -134,6 +134,20 @@ pub fn reset_in_child() {
     }
 }
 
+/// In a child: ends when the process that forked it does, which had this number.
+#[cfg(target_os = "linux")]
+pub fn follow_parent(parent: u32) {
+    // SAFETY: sets a number of this process; the signal has a handler that ends us.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGUSR1) };
+    // SAFETY: a plain system call. The parent may have ended before we asked to be told.
+    if unsafe { libc::getppid() } as u32 != parent {
+        super::fork::leave(1);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn follow_parent(_: u32) {}
+
 /// In a child that works for its parent: TERM, which a supervisor may send to all of us, is the
 /// parent's to decide about. It ends the child if need be.
 pub fn leave_term_to_parent() {

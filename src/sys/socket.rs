@@ -74,6 +74,52 @@ pub fn await_writable(fd: RawFd, limit_ms: u64) -> io::Result<Ready> {
     }
 }
 
+/// How a connection gets on with what it was given to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sending {
+    /// Bytes that the other side has taken so far.
+    pub taken: u64,
+    /// Bytes that it has yet to take.
+    pub waiting: u64,
+}
+
+/// What the system knows of that; `None` where it does not know (tcp(7), `TCP_INFO`).
+#[cfg(target_os = "linux")]
+pub fn sending(fd: RawFd) -> Option<Sending> {
+    /// Where `tcpi_bytes_acked` stands in the kernel's record, which only ever grows at its end.
+    const BYTES_ACKED: usize = 120;
+    let mut record = [0u8; 256];
+    let mut len = record.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes into the record.
+    let done = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            record.as_mut_ptr().cast(),
+            &mut len,
+        )
+    };
+    let taken = record.get(BYTES_ACKED..BYTES_ACKED + 8)?;
+    if done != 0 || (len as usize) < BYTES_ACKED + 8 {
+        return None;
+    }
+    let mut waiting: libc::c_int = 0;
+    // SAFETY: the kernel writes one number.
+    if unsafe { libc::ioctl(fd, libc::TIOCOUTQ, &mut waiting) } != 0 {
+        return None;
+    }
+    Some(Sending {
+        taken: u64::from_ne_bytes(taken.try_into().ok()?),
+        waiting: u64::try_from(waiting).unwrap_or(0),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn sending(_: RawFd) -> Option<Sending> {
+    None
+}
+
 /// Ends a connection for both sides, whoever else holds its descriptor.
 pub fn shut_down(fd: RawFd) {
     // SAFETY: a system call on a number; one that is no socket is refused.
@@ -127,4 +173,73 @@ impl Drop for Waiting {
 pub fn set_mode(path: &std::path::Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a loopback");
+        let address = listener.local_addr().expect("it is bound");
+        let ours = TcpStream::connect(address).expect("it listens");
+        let theirs = listener.accept().expect("somebody comes").0;
+        ours.set_nonblocking(true).expect("a socket can");
+        (ours, theirs)
+    }
+
+    /// Fills what the system buffers; the answer is how much that is.
+    fn fill(fd: RawFd) -> usize {
+        let bytes = vec![7; 1 << 20];
+        let mut sent = 0;
+        while let Ok(n) = send(fd, &bytes) {
+            sent += n;
+        }
+        sent
+    }
+
+    #[test]
+    fn a_full_socket_is_waited_for() {
+        let (ours, mut theirs) = pair();
+        let fd = ours.as_raw_fd();
+        assert_eq!(await_writable(fd, 0).expect("it is open"), Ready::Yes);
+        let sent = fill(fd);
+        assert_eq!(await_writable(fd, 10).expect("it is open"), Ready::No);
+        let reader = std::thread::spawn(move || {
+            let mut all = vec![0; sent];
+            theirs.read_exact(&mut all).map(|()| theirs)
+        });
+        assert_eq!(await_writable(fd, 20_000).expect("it is open"), Ready::Yes);
+        let _theirs = reader.join().expect("it ends").expect("all comes");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_other_side_takes_is_known() {
+        let (ours, mut theirs) = pair();
+        let fd = ours.as_raw_fd();
+        let sent = fill(fd);
+        let before = sending(fd).expect("the system knows");
+        assert!(before.waiting > 0 && before.taken < sent as u64);
+        let mut all = vec![0; sent];
+        theirs.read_exact(&mut all).expect("all comes");
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while sending(fd).is_some_and(|now| now.waiting > 0) {
+            assert!(std::time::Instant::now() < deadline, "it is all taken");
+        }
+        let after = sending(fd).expect("the system knows");
+        assert!(after.taken > before.taken && after.taken >= sent as u64);
+        assert_eq!(sending(-1), None);
+    }
+
+    #[test]
+    fn a_connection_that_is_shut_down_takes_nothing() {
+        let (ours, mut theirs) = pair();
+        shut_down(ours.as_raw_fd());
+        assert!(send(ours.as_raw_fd(), b"x").is_err());
+        assert_eq!(theirs.read(&mut [0; 8]).expect("an end is no error"), 0);
+        shut_down(-1);
+    }
 }

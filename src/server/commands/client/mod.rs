@@ -448,16 +448,6 @@ fn seen(client: &Client) -> Seen<'_> {
 }
 
 impl Server {
-    /// A session whose command runs, as ACL LOG tells of it.
-    pub(in crate::server) fn session_line(&self, session: &Session, argv: &Argv) -> String {
-        let seen = Seen {
-            session,
-            wire: session.wire,
-            running: argv.iter().map(<[u8]>::len).sum(),
-        };
-        list::describe(self, &seen).trim_end().to_owned()
-    }
-
     /// A client as the log tells of it: its line of CLIENT LIST.
     pub fn client_line(&self, client: &Client) -> String {
         list::describe(self, &seen(client)).trim_end().to_owned()
@@ -465,10 +455,20 @@ impl Server {
 
     /// The same for whoever runs a command just now.
     pub fn caller_line(&self, session: &Session, argv: &Argv) -> String {
+        let running = argv.iter().map(<[u8]>::len).sum();
+        self.line_of(session, running)
+    }
+
+    /// The same when its command is over.
+    pub fn session_line(&self, session: &Session) -> String {
+        self.line_of(session, 0)
+    }
+
+    fn line_of(&self, session: &Session, running: usize) -> String {
         let seen = Seen {
             session,
             wire: session.wire,
-            running: argv.iter().map(<[u8]>::len).sum(),
+            running,
         };
         list::describe(self, &seen).trim_end().to_owned()
     }
