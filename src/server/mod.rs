@@ -153,6 +153,9 @@ const VM_BYTES: usize = 4 << 30;
 /// its limits looked at.
 const BATCH_OUTPUT: usize = 512 << 10;
 
+/// Bytes of an error that the log shows.
+const ERROR_SHOWN: usize = 4096;
+
 /// How far ahead of the running command the entries of its successors are loaded.
 pub const NEAR: usize = 8;
 /// The same for the records of the elements they look up.
@@ -367,7 +370,7 @@ impl Server {
                 self.clients.take_mail(output, session, start);
             }
             if is_replica && output.bytes.len() > start {
-                self.drop_answered_replica(session);
+                self.drop_answered_replica(session, &output.bytes[start..]);
                 output.bytes.truncate(start);
             }
             silent = session.reply_mode.is_silent();
@@ -385,13 +388,26 @@ impl Server {
     /// A replica said something that is answered: its link is for the stream, into which no answer
     /// belongs.
     #[cold]
-    fn drop_answered_replica(&mut self, session: &mut Session) {
+    fn drop_answered_replica(&mut self, session: &mut Session, answer: &[u8]) {
         let last = session.last_command;
         let name = last.map_or("<unknown>", |number| &self.table[number].full_name);
         log::warn!(
             "Replica generated a reply to command '{name}', disconnecting it: {}",
             self.session_line(session)
         );
+        if let Some(error) = answer.strip_prefix(b"-") {
+            let end = memchr::memchr(b'\r', error).unwrap_or(error.len());
+            let text = String::from_utf8_lossy(&error[..end.min(ERROR_SHOWN)]).into_owned();
+            let shown = match text.strip_prefix("ERR ") {
+                Some(text) => text.to_owned(),
+                None => format!("-{text}"),
+            };
+            log::warn!(
+                "== CRITICAL == This master is sending an error to its replica: '{shown}' after \
+                 processing the command '{name}'"
+            );
+            self.stats.unexpected_errors += 1;
+        }
         session.ending = Ending::Now;
     }
 
