@@ -22,6 +22,9 @@ use backlog::Backlog;
 use primary::Primary;
 use replicas::Replicas;
 
+/// A word of this many bytes is not copied twice.
+const LONG_WORD: usize = 16 << 10;
+
 /// Room kept to encode commands in, in bytes.
 const KEEP_SCRATCH: usize = 64 << 10;
 
@@ -158,10 +161,22 @@ impl Replication {
             let words: [&[u8]; 2] = [b"SELECT", digits.format(db).as_bytes()];
             encode_command(&mut self.scratch, words.into_iter());
         }
-        encode_command(&mut self.scratch, argv.iter());
-        let bytes = std::mem::take(&mut self.scratch);
+        let mut bytes = std::mem::take(&mut self.scratch);
+        encode::prefixed(&mut bytes, b'*', argv.len() as i64);
+        for word in argv.iter() {
+            if word.len() < LONG_WORD {
+                encode::bulk(&mut bytes, word);
+                continue;
+            }
+            // It goes where it belongs without a stop.
+            encode::prefixed(&mut bytes, b'$', word.len() as i64);
+            self.append(&bytes);
+            self.append(word);
+            bytes.clear();
+            bytes.extend_from_slice(b"\r\n");
+        }
         self.append(&bytes);
-        // The room a huge command took is not kept.
+        // The room a command of many words took is not kept.
         if bytes.capacity() <= KEEP_SCRATCH {
             self.scratch = bytes;
         }
@@ -185,6 +200,28 @@ pub fn encode_command<'a>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_of_any_size_are_in_the_stream_as_they_are() {
+        use crate::resp::request::OwnedArgv;
+        let mut replication = Replication::new("a".repeat(40));
+        replication.backlog = Some(Backlog::new(1 << 20, 1));
+        let long = vec![b'x'; 100_000];
+        let words: [&[u8]; 4] = [b"MSET", &long, b"", &long[..20_000]];
+        let argv: OwnedArgv = words.into_iter().collect();
+        replication.feed(Some(3), &argv.as_argv());
+        let mut expected = b"*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n".to_vec();
+        encode_command(&mut expected, words.into_iter());
+        let backlog = replication.backlog.as_ref().expect("just made");
+        let mut pieces = [std::io::IoSlice::new(&[]); 64];
+        let count = backlog.pieces(1, usize::MAX, &mut pieces);
+        let held: Vec<u8> = pieces[..count]
+            .iter()
+            .flat_map(|piece| piece.to_vec())
+            .collect();
+        assert!(held == expected);
+        assert_eq!(replication.history.offset, expected.len() as u64);
+    }
 
     #[test]
     fn a_promoted_replica_is_followed_up_to_where_histories_part() {
