@@ -7,7 +7,8 @@
 //! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, evalsha (a SET and a
 //! GET) evalincr (a thousand INCR), the names that `collections` gives to what collections take in
 //! memory (many-… and one-…), del, expiry, those of `crowd`: publish1 publish100 publish1000 idle10000
-//! active1000, save load aofload setaof always bgsave, and evictlru evictlfu evictvolatile evictttl.
+//! active1000, save load aofload setaof always bgsave, evictlru evictlfu evictvolatile evictttl, and
+//! setrepl1 and setrepl4 (SET with replicas).
 //! All servers of a run take turns, round by round, so that a slow minute of the machine hits all
 //! alike; a figure is the median of the rounds. The ratio is ours to the best of the real ones in
 //! this very run, and stands beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER and VALKEY_SERVER
@@ -23,6 +24,7 @@ mod measures;
 #[path = "../support/oracle.rs"]
 mod oracle;
 mod pauses;
+mod replicas;
 mod saving;
 mod scripts;
 mod subject;
@@ -169,6 +171,7 @@ fn main() {
     rows.extend(collections::requests(&options, &subjects));
     rows.extend(scripts::requests(&options, &subjects));
     rows.extend(eviction::requests(&options, &subjects));
+    rows.extend(replicas::requests(&options, &subjects));
     rows.extend(measures::memory(&options, &subjects));
     rows.extend(collections::memory(&options, &subjects));
     rows.extend(pauses::deletion(&options, &subjects));
