@@ -68,7 +68,7 @@ use evict::Eviction;
 use listen::Doors;
 use pause::Pause;
 use propagate::Unit;
-use session::{Ending, ReplyMode, Session, Wire};
+use session::{Ending, Peer, ReplyMode, Session, Wire};
 use stats::Stats;
 use table::Table;
 
@@ -330,6 +330,7 @@ impl Server {
         session.last_active_ms = self.clock.mono_ms();
         session.wire = Wire::of(query, output);
         let elements = query.has_elements();
+        let is_replica = session.peer == Peer::Replica;
         let mut silent = session.reply_mode.is_silent();
         let batch = output.bytes.len() + BATCH_OUTPUT;
         let most = batch.min(output.sent.saturating_add(self.tuning.max_reply));
@@ -361,6 +362,10 @@ impl Server {
                     output.bytes.truncate(start);
                 }
                 session.reply_mode = session.reply_mode.next();
+            }
+            if is_replica && output.bytes.len() > start {
+                let answer = output.bytes.split_off(start);
+                self.hang_up_on_replica(session, &argv, &answer);
             }
             if !self.clients.mail.is_empty() {
                 self.clients.take_mail(output, session, start);
