@@ -158,6 +158,8 @@ pub struct Happened {
 pub enum Sweep {
     Flushed(DbIndex),
     FlushedAll,
+    /// The same for a snapshot of our primary: what we saved is left alone.
+    Emptied,
     Swapped(DbIndex, DbIndex),
 }
 

@@ -5,7 +5,7 @@
 //! buffers stay in the cache.
 
 use super::Reactor;
-use crate::resp::request::Stop;
+use crate::resp::request::{Argv, Stop};
 use crate::server::Server;
 use crate::server::clients::{Client, Clients};
 use crate::server::session::{Ending, Peer, ReplyMode};
@@ -178,6 +178,10 @@ impl Server {
         log::debug!("Protocol error ({error}) from client");
         let text = [b"ERR Protocol error: ".as_slice(), &error.bytes()].concat();
         self.stats.count_error(&text);
+        if client.session.peer == Peer::Replica {
+            let answer = [b"-".as_slice(), &text].concat();
+            return self.hang_up_on_replica(&mut client.session, &Argv::of(&[], &[]), &answer);
+        }
         if client.session.reply_mode == ReplyMode::On {
             crate::resp::encode::line(&mut client.output.bytes, b'-', &text);
         }

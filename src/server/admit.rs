@@ -144,7 +144,7 @@ impl Server {
         if let Some(error) = self.subscribed(session, spec) {
             return Verdict::Refuse(error);
         }
-        if let Some(error) = self.only_watches(session, spec) {
+        if let Some(error) = self.only_watches(session, flags) {
             return Verdict::Refuse(error);
         }
         if is_replica && self.is_stale() && !flags.has(STALE) | lacks.has(STALE) {
@@ -264,9 +264,8 @@ impl Server {
     }
 
     /// A monitor only watches, and a replica only hears.
-    fn only_watches(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
-        let data =
-            spec.flags.has(WRITE) || spec.flags.has(READONLY) || spec.flags.has(MAY_REPLICATE);
+    fn only_watches(&self, session: &Session, flags: Flags) -> Option<CmdError> {
+        let data = flags.any(WRITE | READONLY | MAY_REPLICATE);
         ((session.monitor || session.peer == Peer::Replica) && data).then_some(CmdError::Fixed(
             "ERR Replica can't interact with the keyspace",
         ))

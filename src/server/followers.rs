@@ -4,8 +4,10 @@
 use super::Server;
 use super::admit::Gates;
 use super::cron::Timer;
-use super::session::{ClientId, Ending};
+use super::follow::apply::error_as_logged;
+use super::session::{ClientId, Ending, Session};
 use crate::persist::child::Purpose;
+use crate::resp::request::Argv;
 use crate::sys::socket;
 
 /// Between two looks at the replicas.
@@ -35,6 +37,26 @@ impl Server {
         self.start_due_sync();
         self.remove_snapshot_for_replicas();
         self.refresh_good_replicas();
+    }
+
+    /// A replica hears the stream and nothing else: an answer in it would garble it. One that asked
+    /// for an answer is let go instead, as in Redis.
+    #[cold]
+    pub fn hang_up_on_replica(&mut self, session: &mut Session, argv: &Argv, answer: &[u8]) {
+        let name = self.last_command_name(session);
+        log::warn!(
+            "Replica generated a reply to command '{name}', disconnecting it: {}",
+            self.caller_line(session, argv)
+        );
+        if let Some(error) = answer.strip_prefix(b"-") {
+            let error = error_as_logged(error.strip_suffix(b"\r\n").unwrap_or(error));
+            log::warn!(
+                "== CRITICAL == This master is sending an error to its replica: '{error}' after \
+                 processing the command '{name}'"
+            );
+            self.stats.unexpected_errors += 1;
+        }
+        session.ending = Ending::Now;
     }
 
     fn ping_replicas(&mut self) {

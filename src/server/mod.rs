@@ -68,7 +68,7 @@ use evict::Eviction;
 use listen::Doors;
 use pause::Pause;
 use propagate::Unit;
-use session::{Ending, Peer, ReplyMode, Session, Special, Wire};
+use session::{Ending, Peer, ReplyMode, Session, Wire};
 use stats::Stats;
 use table::Table;
 
@@ -152,9 +152,6 @@ const VM_BYTES: usize = 4 << 30;
 /// After so many bytes of answers a client has to wait for its next turn, so that they are sent and
 /// its limits looked at.
 const BATCH_OUTPUT: usize = 512 << 10;
-
-/// Bytes of an error that the log shows.
-const ERROR_SHOWN: usize = 4096;
 
 /// How far ahead of the running command the entries of its successors are loaded.
 pub const NEAR: usize = 8;
@@ -333,7 +330,7 @@ impl Server {
         session.last_active_ms = self.clock.mono_ms();
         session.wire = Wire::of(query, output);
         let elements = query.has_elements();
-        let is_replica = session.special.has(Special::REPLICA) && session.peer == Peer::Replica;
+        let is_replica = session.peer == Peer::Replica;
         let mut silent = session.reply_mode.is_silent();
         let batch = output.bytes.len() + BATCH_OUTPUT;
         let most = batch.min(output.sent.saturating_add(self.tuning.max_reply));
@@ -366,12 +363,12 @@ impl Server {
                 }
                 session.reply_mode = session.reply_mode.next();
             }
+            if is_replica && output.bytes.len() > start {
+                let answer = output.bytes.split_off(start);
+                self.hang_up_on_replica(session, &argv, &answer);
+            }
             if !self.clients.mail.is_empty() {
                 self.clients.take_mail(output, session, start);
-            }
-            if is_replica && output.bytes.len() > start {
-                self.drop_answered_replica(session, &output.bytes[start..]);
-                output.bytes.truncate(start);
             }
             silent = session.reply_mode.is_silent();
             if !done {
@@ -383,32 +380,6 @@ impl Server {
             }
         }
         query.compact();
-    }
-
-    /// A replica said something that is answered: its link is for the stream, into which no answer
-    /// belongs.
-    #[cold]
-    fn drop_answered_replica(&mut self, session: &mut Session, answer: &[u8]) {
-        let last = session.last_command;
-        let name = last.map_or("<unknown>", |number| &self.table[number].full_name);
-        log::warn!(
-            "Replica generated a reply to command '{name}', disconnecting it: {}",
-            self.session_line(session)
-        );
-        if let Some(error) = answer.strip_prefix(b"-") {
-            let end = memchr::memchr(b'\r', error).unwrap_or(error.len());
-            let text = String::from_utf8_lossy(&error[..end.min(ERROR_SHOWN)]).into_owned();
-            let shown = match text.strip_prefix("ERR ") {
-                Some(text) => text.to_owned(),
-                None => format!("-{text}"),
-            };
-            log::warn!(
-                "== CRITICAL == This master is sending an error to its replica: '{shown}' after \
-                 processing the command '{name}'"
-            );
-            self.stats.unexpected_errors += 1;
-        }
-        session.ending = Ending::Now;
     }
 
     /// Whether the last command answered by pushes, which nothing silences.

@@ -26,6 +26,7 @@ use crate::script::lua::Kept;
 use crate::script::sandbox::Role;
 use crate::script::{Busy, Host, Invocation};
 use std::any::Any;
+use std::borrow::Cow;
 
 /// Who attends to others while a script takes long: the loop, which no command can reach otherwise.
 pub trait Attendant: Any {
@@ -384,12 +385,34 @@ impl ScriptHost<'_> {
     }
 
     /// Why a script may not run this command now.
-    fn refusal(&self, spec: &Spec) -> Option<&'static str> {
+    fn refusal(&self, spec: &Spec) -> Option<Cow<'static, str>> {
         if self.read_only && spec.flags.any(WRITE | MAY_REPLICATE) {
-            return Some("Write commands are not allowed from read-only scripts.");
+            return Some("Write commands are not allowed from read-only scripts.".into());
+        }
+        if spec.flags.has(WRITE)
+            && !self.has_written
+            && !self.session.must_obey
+            && let Some(text) = self.write_refusal()
+        {
+            return Some(text);
         }
         let full = self.out_of_memory && !self.allow_oom && !self.has_written;
-        (full && spec.flags.has(DENYOOM)).then_some(OUT_OF_MEMORY)
+        (full && spec.flags.has(DENYOOM)).then_some(OUT_OF_MEMORY.into())
+    }
+
+    /// Why it may not begin to write now. What has been begun cannot be refused.
+    fn write_refusal(&self) -> Option<Cow<'static, str>> {
+        let server = &self.server;
+        if server.replication.is_replica() && server.config.replica_read_only {
+            return Some(format!("-{READ_ONLY_TEXT}").into());
+        }
+        if server.gates.0 & Gates::DISK_ERROR != 0
+            && let Some(why) = server.disk_error()
+        {
+            return Some(format!("-{why}").into());
+        }
+        let few = server.gates.0 & Gates::FEW_REPLICAS != 0;
+        few.then(|| format!("-{FEW_REPLICAS_TEXT}").into())
     }
 
     #[cold]
@@ -446,20 +469,7 @@ impl Host for ScriptHost<'_> {
             return self.refuse(Some(number), &text);
         }
         if let Some(text) = self.refusal(spec) {
-            return self.refuse(Some(number), text);
-        }
-        let writes = spec.flags.has(WRITE) && !self.has_written && !self.session.must_obey;
-        if writes && self.server.replication.is_replica() && self.server.config.replica_read_only {
-            return self.refuse(Some(number), &format!("-{READ_ONLY_TEXT}"));
-        }
-        if writes
-            && self.server.gates.0 & Gates::DISK_ERROR != 0
-            && let Some(why) = self.server.disk_error()
-        {
-            return self.refuse(Some(number), &format!("-{why}"));
-        }
-        if writes && self.server.gates.0 & Gates::FEW_REPLICAS != 0 {
-            return self.refuse(Some(number), &format!("-{FEW_REPLICAS_TEXT}"));
+            return self.refuse(Some(number), &text);
         }
         self.has_written |= spec.flags.has(WRITE);
         self.server.life.stamp = self.server.clock.cycles();

@@ -145,7 +145,7 @@ impl Server {
         }
         match sweep {
             Sweep::Flushed(db) => self.blocking.note_all_ready(db),
-            Sweep::FlushedAll => (0..self.keyspace.databases())
+            Sweep::FlushedAll | Sweep::Emptied => (0..self.keyspace.databases())
                 .for_each(|index| self.blocking.note_all_ready(DbIndex(index))),
             Sweep::Swapped(a, b) => {
                 self.blocking.note_all_ready(a);

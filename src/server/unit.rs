@@ -10,7 +10,7 @@ use super::admit::Gates;
 use super::session::ClientId;
 use crate::command::effects::{Event, Happened, Interest, Sweep};
 use crate::keyspace::db::is_slow_to_drop;
-use crate::keyspace::{DbIndex, Leave, Waste};
+use crate::keyspace::{DbIndex, Keyspace, Leave, Waste};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 
@@ -234,26 +234,29 @@ impl Server {
         };
         match sweep {
             Sweep::Flushed(db) => emptied(db),
-            Sweep::FlushedAll => {
+            Sweep::FlushedAll | Sweep::Emptied => {
                 (0..keyspace.databases()).for_each(|index| emptied(DbIndex(index)));
             }
             Sweep::Swapped(a, b) => {
                 for (db, before) in [(a, b), (b, a)] {
                     watch.touch_all(db, |key, was_expired| {
-                        let is_there = keyspace.holds(db, key);
-                        let is_overdue = is_there && keyspace.is_overdue(db, key);
                         let was_there = keyspace.holds(before, key);
-                        match (was_there, is_there, was_expired) {
-                            (false, false, _) if was_expired => Fate::Overdue,
-                            (false, false, _) => Fate::Unchanged,
-                            (_, false, true) => Fate::Unchanged,
-                            (_, true, true) if is_overdue => Fate::Overdue,
-                            (false, true, false) if is_overdue => Fate::Overdue,
-                            _ => Fate::Changed,
-                        }
+                        fate_of_replaced(keyspace, db, key, was_there, was_expired)
                     });
                 }
             }
+        }
+    }
+
+    /// Marks those who watch keys of data that ours took the place of.
+    pub(super) fn touch_exchanged(&mut self, before: &Keyspace) {
+        let (keyspace, watch) = (&self.keyspace, &mut self.watch);
+        for index in 0..keyspace.databases() {
+            let db = DbIndex(index);
+            watch.touch_all(db, |key, was_expired| {
+                let was_there = before.holds(db, key);
+                fate_of_replaced(keyspace, db, key, was_there, was_expired)
+            });
         }
     }
 
@@ -313,5 +316,25 @@ impl Server {
             self.keyspace.set_now_ms(self.clock.now_ms());
         }
         self.serve_ready();
+    }
+}
+
+/// What it means for a watched key that a whole database took the place of another.
+fn fate_of_replaced(
+    keyspace: &Keyspace,
+    db: DbIndex,
+    key: &[u8],
+    was_there: bool,
+    was_expired: bool,
+) -> Fate {
+    let is_there = keyspace.holds(db, key);
+    let is_overdue = is_there && keyspace.is_overdue(db, key);
+    match (was_there, is_there, was_expired) {
+        (false, false, true) => Fate::Overdue,
+        (false, false, false) => Fate::Unchanged,
+        (true, false, true) => Fate::Unchanged,
+        (_, true, true) if is_overdue => Fate::Overdue,
+        (false, true, false) if is_overdue => Fate::Overdue,
+        _ => Fate::Changed,
     }
 }

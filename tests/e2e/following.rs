@@ -411,3 +411,33 @@ fn a_stream_that_says_strange_things_does_no_harm() {
         assert_eq!(follows, !line.starts_with("REPLICAOF"), "{line}");
     }
 }
+
+/// The data that is replaced is one flush to those who cache it, and a change to those who watch it,
+/// whichever way the new data comes.
+#[test]
+fn who_caches_or_watches_hears_of_a_full_resynchronisation() {
+    for mode in ["disabled", "swapdb"] {
+        let (primary, server) = Primary::with(&["--repl-diskless-load", mode]);
+        let (mut link, _) = primary.greet();
+        link.sync('a', 100, ONE_KEY);
+        let mut reader = server.client();
+        await_info(&mut reader, "master_link_status:up");
+        let mut watcher = server.client();
+        reader.run("HELLO 3");
+        reader.run("CLIENT TRACKING on");
+        assert_eq!(text(&mut reader, "GET a"), "one");
+        watcher.run("WATCH a");
+        watcher.run("MULTI");
+        watcher.run("PING");
+        drop(link);
+        let (mut link, _) = primary.greet();
+        link.sync('a', 500, EMPTY);
+        let mut other = server.client();
+        await_info(&mut other, "master_repl_offset:500");
+        assert_eq!(watcher.run("EXEC"), Value::NilArray, "{mode}");
+        reader.send(&["PING"]);
+        let invalidated = format!("{:?}", reader.reply());
+        assert!(invalidated.contains("invalidate"), "{mode}: {invalidated}");
+        assert_eq!(reader.reply().text(), "PONG", "{mode}");
+    }
+}

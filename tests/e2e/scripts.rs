@@ -301,3 +301,16 @@ fn memory_of_scripts_is_shown() {
     assert!(of("used_memory_vm_eval:") > 10_000);
     assert_eq!(of("number_of_cached_scripts:"), 1);
 }
+
+/// What keeps from writing at all is told before what there is no memory for.
+#[test]
+fn a_script_hears_of_missing_replicas_before_missing_memory() {
+    let (_server, mut client) = server_and_client();
+    text(
+        &mut client,
+        "CONFIG SET min-replicas-to-write 1 maxmemory 1",
+    );
+    let body = "return redis.pcall('SET', 'k', 'v').err";
+    let error = eval(&mut client, body).text();
+    assert_eq!(error, "NOREPLICAS Not enough good replicas to write.");
+}

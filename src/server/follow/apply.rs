@@ -138,7 +138,10 @@ impl Server {
             self.execute(&mut client.session, argv, Tag::default(), &mut reply);
             if answers.first() == Some(&b'-') && self.stats.unexpected_errors == noted {
                 // A script's error is told of by the script.
-                let text = answers[1..].trim_ascii_end().to_vec();
+                let text = answers[1..]
+                    .strip_suffix(b"\r\n")
+                    .unwrap_or_default()
+                    .to_vec();
                 self.note_error_of_stream(&client.session, &text);
             }
             let Some(primary) = &mut self.replication.primary else {
@@ -251,14 +254,8 @@ impl Server {
     /// A command of the stream ended with an error, which the primary cannot hear.
     #[cold]
     pub(in crate::server) fn note_error_of_stream(&mut self, session: &Session, text: &[u8]) {
-        let name = session.last_command.map_or("<unknown>".into(), |number| {
-            self.table[number].full_name.clone()
-        });
-        // As Redis has it, an error of no special code is shown without that.
-        let text = match text.strip_prefix(b"ERR ") {
-            Some(text) => String::from_utf8_lossy(text).into_owned(),
-            None => format!("-{}", String::from_utf8_lossy(text)),
-        };
+        let name = self.last_command_name(session);
+        let text = error_as_logged(text);
         log::warn!(
             "== CRITICAL == This replica is sending an error to its master: '{text}' after \
              processing the command '{name}'"
@@ -276,6 +273,14 @@ impl Server {
             );
             self.life.exit = Some(1);
         }
+    }
+
+    /// The last command of a session, for the log.
+    pub(in crate::server) fn last_command_name(&self, session: &Session) -> String {
+        let number = session.last_command;
+        number.map_or("<unknown>".into(), |number| {
+            self.table[number].full_name.clone()
+        })
     }
 
     fn show_latest_stream(&self) {
@@ -298,5 +303,13 @@ impl Server {
         }
         let shown = quote(&latest);
         log::info!("Latest backlog is: '{}'", String::from_utf8_lossy(&shown));
+    }
+}
+
+/// As Redis has it, an error of no special code is shown without that.
+pub(in crate::server) fn error_as_logged(text: &[u8]) -> String {
+    match text.strip_prefix(b"ERR ") {
+        Some(text) => String::from_utf8_lossy(text).into_owned(),
+        None => format!("-{}", String::from_utf8_lossy(text)),
     }
 }

@@ -368,8 +368,8 @@ impl Server {
         drop(self.script.flush_libraries());
         for index in 0..self.keyspace.databases() {
             self.keyspace.flush(DbIndex(index));
-            self.effects.sweeps.push(Sweep::Flushed(DbIndex(index)));
         }
+        self.effects.sweeps.push(Sweep::Emptied);
         self.settle_alone();
     }
 
@@ -632,9 +632,8 @@ impl Server {
             return false;
         }
         self.keyspace.exchange(&mut staging);
-        for index in 0..self.keyspace.databases() {
-            self.effects.sweeps.push(Sweep::Flushed(DbIndex(index)));
-        }
+        self.touch_exchanged(&staging);
+        self.effects.sweeps.push(Sweep::Emptied);
         self.settle_alone();
         log::info!("MASTER <-> REPLICA sync: Discarding old DB in background");
         self.bio.bury(Doomed {

@@ -459,11 +459,6 @@ impl Server {
         self.line_of(session, running)
     }
 
-    /// The same when its command is over.
-    pub fn session_line(&self, session: &Session) -> String {
-        self.line_of(session, 0)
-    }
-
     fn line_of(&self, session: &Session, running: usize) -> String {
         let seen = Seen {
             session,
