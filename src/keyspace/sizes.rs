@@ -53,18 +53,14 @@ impl Size {
     /// that it reaches.
     #[inline(always)]
     pub(super) fn of_int(n: i64) -> Size {
-        // With the sign, which is one of the characters.
+        /// The least magnitudes whose text has 2, 4, 8 and 16 characters.
+        const PLAIN: [u64; 4] = [10, 1_000, 10_000_000, 1_000_000_000_000_000];
+        /// The same with a sign, which is one of the characters.
+        const SIGNED: [u64; 4] = [0, 100, 1_000_000, 100_000_000_000_000];
         let magnitude = n.unsigned_abs();
-        let below = |digits: u32| magnitude < 10u64.pow(digits - (n < 0) as u32);
-        let len = match () {
-            () if n < 0 && magnitude < 10 => 2,
-            () if below(1) => 1,
-            () if below(3) => 2,
-            () if below(7) => 4,
-            () if below(15) => 8,
-            () => 16,
-        };
-        Size::new(Kind::String, len)
+        let least = if n < 0 { SIGNED } else { PLAIN };
+        let reached = least.iter().map(|&least| (magnitude >= least) as u32);
+        Size::new(Kind::String, 1 << reached.sum::<u32>())
     }
 
     fn of_compact(kind: Kind, bytes: &[u8], encoding: Encoding) -> Size {

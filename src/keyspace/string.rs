@@ -123,11 +123,11 @@ impl DbMut<'_> {
     /// Overwrites the integer of a found key where it stands; false if it holds no integer.
     #[inline]
     pub fn set_int(&mut self, found: Found, n: i64) -> bool {
-        let Some(ValueMut::Int(old)) = self.entries_mut().value_mut(found.at) else {
+        let Some(old) = self.entries_mut().replace_int(found.at, n) else {
             return false;
         };
         self.db.sizes.change(Size::of_int(old), Size::of_int(n));
-        self.entries_mut().set_int(found.at, n)
+        true
     }
 
     /// Lets `change` work on the bytes of a found string, grown with zeros to at least `len`.

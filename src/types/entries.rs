@@ -255,7 +255,7 @@ impl Entries {
     pub fn set_value(&mut self, at: Position, value: NewValue) -> Remains {
         let entry = self.at(at);
         if let NewValue::Int(n) = value
-            && self.set_int(at, n)
+            && self.replace_int(at, n).is_some()
         {
             return None;
         }
@@ -342,14 +342,18 @@ impl Entries {
         }
     }
 
-    /// Overwrites an integer where it stands; false if there is none at `at`.
+    /// Overwrites an integer where it stands and returns it; nothing happens if there is none.
     #[inline]
-    pub fn set_int(&mut self, at: Position, value: i64) -> bool {
-        let is_int = matches!(self.value_mut(at), Some(ValueMut::Int(_)));
-        if is_int {
-            self.at(at).set_int(value);
+    pub fn replace_int(&mut self, at: Position, value: i64) -> Option<i64> {
+        let entry = self.at(at);
+        // SAFETY: the table holds live entries.
+        match unsafe { entry.as_ref() }.value() {
+            Value::Int(old) => {
+                entry.set_int(value);
+                Some(old)
+            }
+            Value::Text(_) | Value::Compact(_) | Value::Rich(_) => None,
         }
-        is_int
     }
 
     pub fn set_encoding(&mut self, at: Position, encoding: Encoding) {
