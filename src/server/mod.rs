@@ -330,7 +330,6 @@ impl Server {
         session.last_active_ms = self.clock.mono_ms();
         session.wire = Wire::of(query, output);
         let elements = query.has_elements();
-        let is_replica = session.peer == Peer::Replica;
         let mut silent = session.reply_mode.is_silent();
         let batch = output.bytes.len() + BATCH_OUTPUT;
         let most = batch.min(output.sent.saturating_add(self.tuning.max_reply));
@@ -355,6 +354,7 @@ impl Server {
                 self.clients.take_mail(output, session, 0);
             }
             let start = output.bytes.len();
+            let is_replica = session.peer == Peer::Replica;
             let mut reply = Reply::new(&mut output.bytes, session.resp);
             let done = self.execute(session, argv, tag, &mut reply);
             if session.reply_mode != ReplyMode::On && session.parked.is_none() {

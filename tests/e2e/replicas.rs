@@ -436,4 +436,8 @@ fn a_replica_that_asks_for_an_answer_is_let_go_without_one() {
     }
     let log = "Replica generated a reply to command 'ping', disconnecting it: id=";
     assert!(server.log().contains(log));
+    // What comes in one piece with the request to follow is no different.
+    let mut hasty = Follower::connect(&server);
+    hasty.say("PSYNC ? -1\r\nECHO x");
+    server.wait_for_log("Replica generated a reply to command 'echo', disconnecting it: id=");
 }

@@ -106,7 +106,7 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
         wire.output - listed,
         wire.buffer.blocks(wire.output) + blocks,
         wire.buffer.counted(wire.output) + owed,
-        size_of::<Client>() + held + argv_bytes - parked + server.session_bytes(s),
+        size_of::<Client>() + held + owed + argv_bytes - parked + server.session_bytes(s),
         if wire.output + owed > 0 { "rw" } else { "r" },
         text(&s.user),
         tracker.map_or(-1, |tracker| tracker.redirect as i64),
