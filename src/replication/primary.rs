@@ -77,8 +77,6 @@ pub struct Transfer {
     pub functions: Vec<Vec<u8>>,
     /// The old data is of the same history: it can be read meanwhile.
     pub keeps_serving: bool,
-    /// When the primary was last told that we are still loading, in monotonic milliseconds.
-    pub told_ms: u64,
 }
 
 impl Transfer {
@@ -92,7 +90,6 @@ impl Transfer {
             staging: None,
             functions: Vec::new(),
             keeps_serving: false,
-            told_ms: 0,
         }
     }
 }

@@ -134,12 +134,8 @@ impl Server {
         if let Some(error) = self.disk_refuses(spec, flags) {
             return Verdict::Refuse(error);
         }
-        if self.gates.0 & Gates::FEW_REPLICAS != 0 && flags.has(WRITE) {
-            return Verdict::Refuse(CmdError::Fixed(FEW_REPLICAS_TEXT));
-        }
-        let is_replica = self.gates.0 & Gates::REPLICA != 0;
-        if is_replica && flags.has(WRITE) && self.config.replica_read_only {
-            return Verdict::Refuse(CmdError::Fixed(READ_ONLY_TEXT));
+        if let Some(text) = self.role_refuses(flags) {
+            return Verdict::Refuse(CmdError::Fixed(text));
         }
         if let Some(error) = self.subscribed(session, spec) {
             return Verdict::Refuse(error);
@@ -147,17 +143,8 @@ impl Server {
         if let Some(error) = self.only_watches(session, flags) {
             return Verdict::Refuse(error);
         }
-        if is_replica && self.is_stale() && !flags.has(STALE) | lacks.has(STALE) {
-            return Verdict::Refuse(CmdError::Fixed(STALE_TEXT));
-        }
-        if self.gates.0 & Gates::LOADING != 0 {
-            let refused = match self.loads_aside() {
-                true => flags.has(NO_ASYNC_LOADING),
-                false => !spec.flags.has(LOADING) || lacks.has(LOADING),
-            };
-            if refused {
-                return Verdict::Refuse(CmdError::Fixed(LOADING_TEXT));
-            }
+        if let Some(text) = self.data_is_not_ready(spec, flags, lacks) {
+            return Verdict::Refuse(CmdError::Fixed(text));
         }
         if let Some(error) = self.busy(spec) {
             return Verdict::Refuse(error);
@@ -169,6 +156,34 @@ impl Server {
             return Verdict::Queue;
         }
         Verdict::Run
+    }
+
+    /// A primary with too few replicas takes no writes, nor does a replica.
+    fn role_refuses(&self, flags: Flags) -> Option<&'static str> {
+        if !flags.has(WRITE) {
+            return None;
+        }
+        if self.gates.0 & Gates::FEW_REPLICAS != 0 {
+            return Some(FEW_REPLICAS_TEXT);
+        }
+        let is_replica = self.gates.0 & Gates::REPLICA != 0;
+        (is_replica && self.config.replica_read_only).then_some(READ_ONLY_TEXT)
+    }
+
+    /// What there is may be old, because our primary is out of reach, or not all there yet.
+    fn data_is_not_ready(&self, spec: &Spec, flags: Flags, lacks: Flags) -> Option<&'static str> {
+        let minds_age = !flags.has(STALE) || lacks.has(STALE);
+        if self.gates.0 & Gates::REPLICA != 0 && minds_age && self.is_stale() {
+            return Some(STALE_TEXT);
+        }
+        if self.gates.0 & Gates::LOADING == 0 {
+            return None;
+        }
+        let refused = match self.loads_aside() {
+            true => flags.has(NO_ASYNC_LOADING),
+            false => !spec.flags.has(LOADING) || lacks.has(LOADING),
+        };
+        refused.then_some(LOADING_TEXT)
     }
 
     /// DEBUG and the loading of modules: only for those whom the configuration names. Asked before

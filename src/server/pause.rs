@@ -51,13 +51,6 @@ impl Pause {
         self.held != Held::Nothing
     }
 
-    /// Whether somebody else's pause is on.
-    pub fn is_on_but_for(&self, cause: Cause) -> bool {
-        let asked = self.asked.iter().enumerate();
-        let mut others = asked.filter(|(at, _)| *at != cause as usize);
-        others.any(|(_, one)| one.held != Held::Nothing)
-    }
-
     /// Draws the sum of what is asked for.
     fn sum_up(&mut self) {
         let asked = self.asked.iter().map(|one| one.held);

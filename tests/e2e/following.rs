@@ -441,3 +441,25 @@ fn who_caches_or_watches_hears_of_a_full_resynchronisation() {
         assert_eq!(reader.reply().text(), "PONG", "{mode}");
     }
 }
+
+/// The stream goes on in the database it had selected, also after a snapshot and a restart.
+#[test]
+fn a_snapshot_of_a_replica_knows_the_database_of_the_stream() {
+    let (primary, mut server) = Primary::with(&[]);
+    let (mut link, _) = primary.greet();
+    link.sync('a', 100, EMPTY);
+    link.command("SELECT 9");
+    link.command("SET k 1");
+    let mut client = server.client();
+    client.run("SELECT 9");
+    let began = Instant::now();
+    while text(&mut client, "GET k") != "1" {
+        assert!(began.elapsed() < PATIENCE, "the stream is applied");
+    }
+    assert_eq!(text(&mut client, "SAVE"), "OK");
+    let saved = std::fs::read(server.path().join("dump.rdb")).expect("it was saved");
+    let note = b"repl-stream-db\xc0\x09";
+    assert!(saved.windows(note.len()).any(|part| part == note));
+    drop(link);
+    server.kill();
+}

@@ -110,7 +110,7 @@ impl Aof {
             }
             // What the stream has had since was not for the log.
             if self.syncer.pending() == 0 {
-                self.syncer.set_synced(self.increment_bytes, rules.offset);
+                self.syncer.set_synced(rules.offset);
             }
             return Ok(());
         }
@@ -275,12 +275,12 @@ impl Aof {
                 }
                 self.progress.synced_to = self.increment_bytes;
                 self.progress.synced_ms = rules.now_ms;
-                self.syncer.set_synced(self.increment_bytes, rules.offset);
+                self.syncer.set_synced(rules.offset);
             }
             Policy::EverySecond => {
                 let due = rules.now_ms.saturating_sub(self.progress.synced_ms) >= 1000;
                 if due && self.syncer.pending() == 0 {
-                    self.syncer.sync(file, self.increment_bytes, rules.offset);
+                    self.syncer.sync(file, rules.offset);
                     self.progress.synced_to = self.increment_bytes;
                     self.progress.synced_ms = rules.now_ms;
                 }

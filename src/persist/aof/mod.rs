@@ -335,7 +335,6 @@ impl Aof {
             .map_err(|error| lost("Can't write the AOF manifest", &error))?;
         self.manifest = manifest;
         self.increment_bytes = file.metadata().map_or(0, |data| data.len());
-        self.syncer.set_synced_bytes(self.increment_bytes);
         self.file = Some(file);
         self.state = State::On;
         self.selected = None;
@@ -466,7 +465,7 @@ impl Aof {
         log::info!("Creating AOF incr file {name} on background rewrite");
         if let Some(old) = self.file.replace(fresh) {
             // With nothing left to write to it, it only has to reach the disk.
-            self.syncer.sync(&old, 0, self.offset);
+            self.syncer.sync(&old, self.offset);
         }
         self.increment_bytes = 0;
         Ok(())

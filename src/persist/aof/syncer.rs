@@ -12,8 +12,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 enum Job {
-    /// Bring the file to disk: so many bytes will be there then, and the stream up to that byte.
-    Sync(File, u64, u64),
+    /// Bring the file to disk: the stream will be there up to that byte then.
+    Sync(File, u64),
     Delete(PathBuf),
 }
 
@@ -22,9 +22,7 @@ struct State {
     /// Syncs asked for and not done yet.
     pending: Mutex<u64>,
     idle: Condvar,
-    /// Bytes of the current file known to be on disk.
-    synced: AtomicU64,
-    /// How much of the stream of changes that is.
+    /// How much of the stream of changes is known to be on disk.
     offset: AtomicU64,
     /// The error number of the last sync; 0 for none.
     failure: AtomicI32,
@@ -50,12 +48,12 @@ impl Syncer {
         }
     }
 
-    /// Has a file brought to disk, which has so many bytes now, and the stream up to `offset`.
-    pub fn sync(&mut self, file: &File, bytes: u64, offset: u64) {
+    /// Has a file brought to disk, which has the stream up to `offset`.
+    pub fn sync(&mut self, file: &File, offset: u64) {
         match file.try_clone() {
-            Ok(file) => self.hand_over(Job::Sync(file, bytes, offset)),
+            Ok(file) => self.hand_over(Job::Sync(file, offset)),
             // No descriptor is left for the thread: then here.
-            Err(_) => self.state.sync(file, bytes, offset),
+            Err(_) => self.state.sync(file, offset),
         }
     }
 
@@ -87,17 +85,8 @@ impl Syncer {
         self.state.failure.store(0, Ordering::Relaxed);
     }
 
-    pub fn synced_bytes(&self) -> u64 {
-        self.state.synced.load(Ordering::Relaxed)
-    }
-
-    pub fn set_synced(&self, bytes: u64, offset: u64) {
-        self.state.synced.store(bytes, Ordering::Relaxed);
+    pub fn set_synced(&self, offset: u64) {
         self.state.offset.store(offset, Ordering::Relaxed);
-    }
-
-    pub fn set_synced_bytes(&self, bytes: u64) {
-        self.state.synced.store(bytes, Ordering::Relaxed);
     }
 
     pub fn synced_offset(&self) -> u64 {
@@ -116,11 +105,10 @@ impl State {
         }
     }
 
-    fn sync(&self, file: &File, bytes: u64, offset: u64) {
+    fn sync(&self, file: &File, offset: u64) {
         match crate::sys::file::fdatasync(file) {
             Ok(()) => {
                 self.failure.store(0, Ordering::Relaxed);
-                self.synced.store(bytes, Ordering::Relaxed);
                 self.offset.store(offset, Ordering::Relaxed);
             }
             // As in Redis: what cannot be synced at all is no failure of the disk.
@@ -134,8 +122,8 @@ impl State {
 
     fn run(&self, job: Job) {
         match job {
-            Job::Sync(file, bytes, offset) => {
-                self.sync(&file, bytes, offset);
+            Job::Sync(file, offset) => {
+                self.sync(&file, offset);
                 self.change(-1);
             }
             Job::Delete(path) => {
