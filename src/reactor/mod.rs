@@ -13,6 +13,7 @@ mod sleep;
 use crate::server::Server;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
+use crate::sys::{huge_pages, memory};
 use intake::{Intake, SIGNALS};
 use mio::unix::SourceFd;
 use mio::{Interest, Poll};
@@ -103,6 +104,7 @@ impl Reactor {
         self.ready.append(&mut intake.ready);
         self.intake = Some(intake);
         self.wake();
+        huge_pages::begin_if_grown(memory::used_bytes());
         self.before_sleep();
         let server = &mut self.server;
         let ns = server

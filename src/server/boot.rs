@@ -13,7 +13,8 @@ use super::Server;
 use super::apply::{allow_clients, apply_log_format, level_filter};
 use crate::config::{Config, LogFormat, LogLevel, Supervised, Word};
 use crate::logging;
-use crate::sys::process::{self, HugePages};
+use crate::sys::huge_pages::{self, HugePages};
+use crate::sys::process;
 use crate::sys::supervisor::{self, Syslog};
 use crate::sys::system_check::{self, CHECKS, Verdict};
 use crate::sys::title::Title;
@@ -142,7 +143,7 @@ fn warn_about_system(config: &Config) {
     if let Verdict::Warning(text) = system_check::overcommit() {
         log::warn!("WARNING {text}");
     }
-    let is_exempt = config.disable_thp && process::disable_huge_pages() != HugePages::Unchanged;
+    let is_exempt = huge_pages::choose(config.disable_thp) != HugePages::Unchanged;
     if !is_exempt && let Verdict::Warning(text) = system_check::huge_pages() {
         log::warn!("WARNING {text}");
     }

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod crash;
 pub mod file;
 pub mod fork;
+pub mod huge_pages;
 pub mod memory;
 pub mod process;
 pub mod schedule;

@@ -5,7 +5,7 @@
 //! `types::table` are the only callers.
 #![allow(unsafe_code)]
 
-use crate::sys::schedule;
+use crate::sys::{huge_pages, schedule};
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -105,6 +105,7 @@ impl Reserve {
     #[cold]
     pub fn prepare(&self) {
         if self.0.ready.load(Ordering::Relaxed).is_null() {
+            huge_pages::begin();
             self.0.wanted.store(true, Ordering::Release);
             self.wake();
         }

@@ -94,38 +94,6 @@ pub fn set_oom_score_adj_of(pid: i32, value: i32) -> io::Result<()> {
     fs::write(format!("/proc/{pid}/oom_score_adj"), value.to_string())
 }
 
-/// What became of a request to do without transparent huge pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HugePages {
-    /// Only memory that asks for them by madvise gets huge pages.
-    OnlyAdvised,
-    /// No memory of this process gets them.
-    Off,
-    /// The kernel knows no such request.
-    Unchanged,
-}
-
-/// Asks the kernel not to give us huge pages unasked: they make a fork's copies 2 MiB each. Newer
-/// kernels can exempt what is advised, which our tables use.
-pub fn disable_huge_pages() -> HugePages {
-    #[cfg(target_os = "linux")]
-    {
-        const EXCEPT_ADVISED: libc::c_ulong = 1 << 1;
-        let disable = |flags: libc::c_ulong| {
-            let (on, none): (libc::c_ulong, libc::c_ulong) = (1, 0);
-            // SAFETY: takes numbers only and affects nothing but page sizes.
-            unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, on, flags, none, none) == 0 }
-        };
-        if disable(EXCEPT_ADVISED) {
-            return HugePages::OnlyAdvised;
-        }
-        if disable(0) {
-            return HugePages::Off;
-        }
-    }
-    HugePages::Unchanged
-}
-
 /// Whether the kernel gives huge pages to everybody, asked or not.
 pub fn huge_pages_always() -> bool {
     fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")

@@ -14,6 +14,7 @@ mod connection;
 mod debugger;
 mod eviction;
 mod following;
+mod footprint;
 mod limits;
 mod monitor;
 mod pause;

@@ -1,0 +1,113 @@
+//! Transparent huge pages: held back until the data needs them.
+//!
+//! The allocator asks for huge pages for its whole arena, so each of its first blocks would make
+//! 2 MiB resident, and a server without data would hold five of them. Therefore the process starts
+//! with huge pages disabled and enables them once, when it grows:
+//!
+//! ```text
+//!   start of the process      before the first allocation: no huge pages at all (`hold_back`)
+//!   configuration is read     `disable-thp` decides what growth will enable (`choose`)
+//!   growth                    a table needs a second chunk, or the allocator's use passes
+//!                             `GROWN_BYTES`: what was chosen is enabled (`begin`)
+//! ```
+//!
+//! Source: prctl(2), PR_SET_THP_DISABLE; its flag PR_THP_DISABLE_EXCEPT_ADVISED is of Linux 6.18.
+#![allow(unsafe_code)]
+
+use crate::sys::process::huge_pages_always;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+/// What the allocator may hand out before its memory is on huge pages too.
+const GROWN_BYTES: usize = 8 << 20;
+
+/// What became of a request to do without transparent huge pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HugePages {
+    /// Only memory that asks for them by madvise gets huge pages.
+    OnlyAdvised,
+    /// No memory of this process gets them.
+    Off,
+    /// The system's own setting decides.
+    Unchanged,
+}
+
+/// What `begin` is to enable: a `HugePages` as a number, or `BEGUN`.
+static HELD: AtomicU8 = AtomicU8::new(UNCHANGED);
+const UNCHANGED: u8 = 0;
+const ONLY_ADVISED: u8 = 1;
+const BEGUN: u8 = 2;
+
+/// Sets the process's flag; false if the kernel does not know it.
+#[cfg(target_os = "linux")]
+fn set_disabled(disabled: bool, flags: libc::c_ulong) -> bool {
+    let (disabled, none): (libc::c_ulong, libc::c_ulong) = (disabled.into(), 0);
+    // SAFETY: takes numbers only and affects nothing but page sizes.
+    unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, disabled, flags, none, none) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_disabled(_disabled: bool, _flags: u64) -> bool {
+    false
+}
+
+/// PR_THP_DISABLE_EXCEPT_ADVISED.
+const EXCEPT_ADVISED: u8 = 1 << 1;
+
+#[cfg(target_os = "linux")]
+extern "C" fn hold_back() {
+    set_disabled(true, 0);
+}
+
+/// Has the loader call `hold_back` before the allocator's own constructor, which has no number and
+/// therefore comes later.
+#[cfg(target_os = "linux")]
+#[used]
+// SAFETY: the section holds pointers to functions without arguments, and this is one; it uses nothing
+// that an earlier constructor would have to prepare.
+#[unsafe(link_section = ".init_array.00101")]
+static AT_START: extern "C" fn() = hold_back;
+
+/// Decides what growth will enable. With `disable_thp` memory that does not ask for huge pages stays
+/// without: they make each page that a fork copies 2 MiB. The tables ask for them, so they keep them
+/// where the kernel can make the difference, or gives huge pages to nobody unasked anyway.
+pub fn choose(disable_thp: bool) -> HugePages {
+    let chosen = if !disable_thp {
+        HugePages::Unchanged
+    } else if set_disabled(true, EXCEPT_ADVISED.into()) {
+        HugePages::OnlyAdvised
+    } else if !huge_pages_always() {
+        HugePages::Unchanged
+    } else if set_disabled(true, 0) {
+        HugePages::Off
+    } else {
+        HugePages::Unchanged
+    };
+    let held = match chosen {
+        HugePages::OnlyAdvised => ONLY_ADVISED,
+        HugePages::Unchanged => UNCHANGED,
+        HugePages::Off => BEGUN,
+    };
+    HELD.store(held, Relaxed);
+    if held == ONLY_ADVISED {
+        set_disabled(true, 0);
+    }
+    chosen
+}
+
+/// Enables what was chosen, if that has not been done.
+#[cold]
+pub fn begin() {
+    match HELD.swap(BEGUN, Relaxed) {
+        UNCHANGED => set_disabled(false, 0),
+        ONLY_ADVISED => set_disabled(true, EXCEPT_ADVISED.into()),
+        _ => true,
+    };
+}
+
+/// Enables what was chosen when the allocator has handed out more than an empty server needs.
+#[inline]
+pub fn begin_if_grown(used_bytes: usize) {
+    if used_bytes > GROWN_BYTES && HELD.load(Relaxed) != BEGUN {
+        begin();
+    }
+}
