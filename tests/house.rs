@@ -43,6 +43,9 @@ const ONLY: &[(&str, &str, &str)] = &[("types", "sys", "crate::sys::pages")];
 
 /// Where `unsafe` may stand. A folder ends with a slash.
 const UNSAFE: &[&str] = &[
+    // Vector instructions, each function with a portable twin.
+    "algo/wide.rs",
+    "types/hll/packed.rs",
     // Lua is C: its API behind a safe face, and shells around its own functions.
     "script/guards.rs",
     "script/lua/",

@@ -11,3 +11,4 @@ pub mod number;
 pub mod quoting;
 pub mod rng;
 pub mod units;
+pub mod wide;

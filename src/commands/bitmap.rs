@@ -3,6 +3,7 @@
 //! Bit 0 is the highest of the first byte. Counting and searching go by 64-bit words, BITOP by
 //! blocks that stay in the first cache while one source after the other is folded in.
 
+use crate::algo::wide;
 use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
@@ -235,18 +236,12 @@ fn visit_words<R>(
 }
 
 fn count_ones(bytes: &[u8], (first, end): (usize, usize)) -> u64 {
-    // The whole words between the ragged ends are counted four at a time.
-    let (from, to) = (first.div_ceil(64) * 8, end / 64 * 8);
+    // The whole bytes between the ragged ends.
+    let (from, to) = (first.div_ceil(8), end / 8);
     if from >= to {
         return count_ragged(bytes, (first, end));
     }
-    let words = |chunk: &[u8]| {
-        let ones = |word: &[u8]| {
-            u64::from_ne_bytes(word.try_into().expect("a chunk of eight")).count_ones()
-        };
-        chunk.chunks_exact(8).map(ones).sum::<u32>() as u64
-    };
-    let middle: u64 = bytes[from..to].chunks(32).map(words).sum();
+    let middle = wide::count_ones(&bytes[from..to]);
     count_ragged(bytes, (first, from * 8)) + middle + count_ragged(bytes, (to * 8, end))
 }
 
@@ -260,11 +255,23 @@ fn count_ragged(bytes: &[u8], bits: (usize, usize)) -> u64 {
 }
 
 /// The first bit with this value among `bits`.
-fn find_bit(bytes: &[u8], bits: (usize, usize), set: bool) -> Option<usize> {
-    visit_words(bytes, bits, |word, mask, at| {
+fn find_bit(bytes: &[u8], (first, end): (usize, usize), set: bool) -> Option<usize> {
+    let visit = |word: u64, mask: u64, at: usize| {
         let hits = if set { word & mask } else { !word & mask };
         (hits != 0).then(|| at + hits.leading_zeros() as usize)
-    })
+    };
+    // The first word is most often enough, or the end of a ragged one; what lies behind is skipped by
+    // whole bytes.
+    let near = end.min((first / 64 + 1) * 64);
+    let found = visit_words(bytes, (first, near), visit);
+    if found.is_some() || near == end {
+        return found;
+    }
+    let skipped = wide::leading_run(
+        &bytes[near / 8..end.div_ceil(8)],
+        if set { 0 } else { 0xff },
+    );
+    visit_words(bytes, (near + skipped * 8, end), visit)
 }
 
 /// BITCOUNT key [start end [BYTE | BIT]].
@@ -472,34 +479,25 @@ fn fold(op: Op, out: &mut [u8], folded: &mut [u8], source: &[u8]) {
     match op {
         Op::And => {
             let (covered, rest) = out.split_at_mut(source.len());
-            covered.iter_mut().zip(source).for_each(|(o, s)| *o &= s);
+            wide::and(covered, source);
             rest.fill(0);
         }
-        Op::Or => out.iter_mut().zip(source).for_each(|(o, s)| *o |= s),
-        Op::Xor => out.iter_mut().zip(source).for_each(|(o, s)| *o ^= s),
-        Op::Diff | Op::Diff1 | Op::AndOr => {
-            folded.iter_mut().zip(source).for_each(|(f, s)| *f |= s)
-        }
+        Op::Or => wide::or(out, source),
+        Op::Xor => wide::xor(out, source),
+        Op::Diff | Op::Diff1 | Op::AndOr => wide::or(folded, source),
         // `out` is what was seen, `folded` what was seen twice.
-        Op::One => {
-            let both = out.iter_mut().zip(folded).zip(source);
-            both.for_each(|((o, f), s)| {
-                *f |= *o & s;
-                *o |= s;
-            })
-        }
+        Op::One => wide::note_seen(out, folded, source),
         Op::Not => {}
     }
 }
 
 fn finish(op: Op, out: &mut [u8], folded: &[u8]) {
-    let both = out.iter_mut().zip(folded);
     match op {
         Op::And | Op::Or | Op::Xor => {}
         Op::Not => out.iter_mut().for_each(|o| *o = !*o),
-        Op::Diff | Op::One => both.for_each(|(o, f)| *o &= !f),
-        Op::Diff1 => both.for_each(|(o, f)| *o = !*o & f),
-        Op::AndOr => both.for_each(|(o, f)| *o &= f),
+        Op::Diff | Op::One => wide::and_not(out, folded),
+        Op::Diff1 => wide::not_and(out, folded),
+        Op::AndOr => wide::and(out, folded),
     }
 }
 

@@ -168,6 +168,19 @@ fn pfcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(estimate as i64)
 }
 
+/// Raises the registers of a sparse one, which may become dense by that.
+fn raise_all(bytes: &mut Vec<u8>, registers: &Registers, sparse_max: usize) -> Result<(), Corrupt> {
+    for (index, &value) in registers
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| **value > 0)
+    {
+        hll::raise(bytes, index, value, sparse_max)?;
+    }
+    hll::invalidate(bytes);
+    Ok(())
+}
+
 /// PFMERGE destination [source ...].
 fn pfmerge(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (registers, dense) = merged(cx, args.rest().iter())?;
@@ -175,20 +188,24 @@ fn pfmerge(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let sparse_max = cx.tuning.hll_sparse_max_bytes;
     let mut db = cx.db();
     let found = db.write(key);
-    let mut bytes = match found {
-        Some(found) => bytes(&db, found)?.to_vec(),
-        None => hll::new(),
-    };
-    if dense {
-        hll::to_dense(&mut bytes)?;
-    }
-    for (index, &value) in registers.iter().enumerate() {
-        if value > 0 {
-            hll::raise(&mut bytes, index, value, sparse_max)?;
+    // The destination is one of the merged, so its registers are among these.
+    match found.filter(|&found| bytes(&db, found).is_ok_and(hll::is_dense)) {
+        Some(found) => db.change_bytes(found, hll::dense::SIZE, |bytes| {
+            hll::overwrite_dense(bytes, &registers);
+        }),
+        None => {
+            let mut bytes = match found {
+                Some(found) => bytes(&db, found)?.to_vec(),
+                None => hll::new(),
+            };
+            if dense {
+                hll::write_dense(&mut bytes, &registers);
+            } else {
+                raise_all(&mut bytes, &registers, sparse_max)?;
+            }
+            write(cx, key, found, bytes);
         }
     }
-    hll::invalidate(&mut bytes);
-    write(cx, key, found, bytes);
     cx.changed(Event::PFADD, key);
     reply.ok()
 }

@@ -21,7 +21,11 @@
 //! Appleby; the encodings are Redis's, by Salvatore Sanfilippo.
 
 pub mod dense;
+mod packed;
 pub mod sparse;
+
+use crate::algo::wide;
+use packed::Packed;
 
 pub const REGISTERS: usize = 1 << INDEX_BITS;
 const INDEX_BITS: u32 = 14;
@@ -131,20 +135,38 @@ pub fn to_dense(bytes: &mut Vec<u8>) -> Result<bool, Corrupt> {
     Ok(true)
 }
 
+/// The registers of a dense one; `bytes` are as long as `is_hll` asks.
+fn packed(bytes: &[u8]) -> Option<&Packed> {
+    let body = &bytes[HEADER..];
+    is_dense(bytes).then(|| body.try_into().ok())?
+}
+
 /// Raises all registers to those of `bytes`.
 pub fn merge(registers: &mut Registers, bytes: &[u8]) -> Result<(), Corrupt> {
-    let body = &bytes[HEADER..];
-    if is_dense(bytes) {
-        for (index, register) in registers.iter_mut().enumerate() {
-            *register = (*register).max(dense::get(body, index));
-        }
+    if let Some(packed) = packed(bytes) {
+        packed::raise(registers, packed);
         return Ok(());
     }
-    sparse::runs(body, |from, len, value| {
+    sparse::runs(&bytes[HEADER..], |from, len, value| {
         for register in &mut registers[from..from + len] {
             *register = (*register).max(value);
         }
     })
+}
+
+/// Makes `bytes` a dense one with these registers.
+pub fn write_dense(bytes: &mut Vec<u8>, registers: &Registers) {
+    bytes.resize(dense::SIZE, 0);
+    overwrite_dense(bytes, registers);
+}
+
+/// Replaces the registers of `bytes`, which have the length of a dense one.
+pub fn overwrite_dense(bytes: &mut [u8], registers: &Registers) {
+    bytes[4] = DENSE;
+    invalidate(bytes);
+    if let Ok(body) = (&mut bytes[HEADER..]).try_into() {
+        packed::pack(registers, body);
+    }
 }
 
 /// How many registers have each value.
@@ -152,30 +174,24 @@ type Histogram = [u32; 64];
 
 /// The estimate, from the registers.
 pub fn estimate(bytes: &[u8]) -> Result<u64, Corrupt> {
-    let mut histogram: Histogram = [0; 64];
-    let body = &bytes[HEADER..];
-    if is_dense(bytes) {
-        for index in 0..REGISTERS {
-            histogram[dense::get(body, index) as usize] += 1;
-        }
-    } else {
-        let mut counted = 0;
-        sparse::runs(body, |_, len, value| {
-            histogram[value as usize] += len as u32;
-            counted += len;
-        })?;
-        histogram[0] += (REGISTERS - counted) as u32;
+    if let Some(packed) = packed(bytes) {
+        let mut registers = [0; REGISTERS];
+        packed::raise(&mut registers, packed);
+        return Ok(estimate_merged(&registers));
     }
+    let mut histogram: Histogram = [0; 64];
+    let mut counted = 0;
+    sparse::runs(&bytes[HEADER..], |_, len, value| {
+        histogram[value as usize] += len as u32;
+        counted += len;
+    })?;
+    histogram[0] += (REGISTERS - counted) as u32;
     Ok(estimate_of(&histogram))
 }
 
 /// The estimate of merged registers.
 pub fn estimate_merged(registers: &Registers) -> u64 {
-    let mut histogram: Histogram = [0; 64];
-    for &register in registers {
-        histogram[register as usize & 63] += 1;
-    }
-    estimate_of(&histogram)
+    estimate_of(&wide::count_values(registers))
 }
 
 fn estimate_of(histogram: &Histogram) -> u64 {
