@@ -193,7 +193,6 @@ fn walk(records: &mut Records, census: &mut Census) -> Result<u64, Trouble> {
     let with = Decode {
         tuning: &tuning,
         hasher: &hasher,
-        deep: true,
         valkey: records.header.valkey,
     };
     let now_ms = clock::unix_us() / 1000;
@@ -260,7 +259,6 @@ fn convert(from: &Path, to: &Path, version: u32) -> i32 {
     };
     let rules = Rules {
         checksum: true,
-        sanitize: true,
         keep_expired: true,
         ..Rules::default()
     };

@@ -18,6 +18,7 @@ pub mod measure;
 pub mod own;
 pub mod set;
 pub mod sizes;
+pub mod soundness;
 pub mod stream;
 pub mod string;
 pub mod zset;

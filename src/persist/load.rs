@@ -48,7 +48,6 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
     pub checksum: bool,
-    pub sanitize: bool,
     /// A log's torn end is cut off and does not matter.
     pub cut_torn_tail: bool,
     /// Keys whose deadline has passed are kept: a log tells of their end.
@@ -493,7 +492,6 @@ impl Loading {
         let with = Decode {
             tuning,
             hasher: &hasher,
-            deep: self.rules.sanitize,
             valkey: records.header.valkey,
         };
         let mut count = 0u64;

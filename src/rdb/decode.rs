@@ -1,10 +1,10 @@
 //! Bytes as values: every form that any version wrote, in the encoding that our thresholds ask for.
 //!
-//! A compact form is checked and then taken as it lies in the buffer; nothing is built element by
-//! element unless the form asks for it. What is not checked always is whether a small collection
-//! holds an element twice: `sanitize-dump-payload` asks for that (`Decode::deep`), as in Redis.
+//! A compact form is checked (`sound`) and then taken as it lies in the buffer; nothing is built
+//! element by element unless the form asks for it.
 
 use super::decode_stream::stream;
+use super::sound::{self, unsound};
 use super::{Error, Reader, Result, kind, legacy};
 use crate::keyspace::hash::HashRef;
 use crate::keyspace::set::{SetRef, SetValue};
@@ -17,12 +17,9 @@ use crate::types::intset;
 use crate::types::listpack::{self, Item};
 use crate::types::quicklist::{Node, Quicklist};
 use crate::types::value::{Encoding, Heap, Kind};
-use std::collections::HashSet;
 
 /// Strings from this length on are read for good, not copied once more.
 const LARGE: usize = 64 << 10;
-/// The latest deadline that a field can have: 48 bits.
-const FIELD_DEADLINE_MAX: i64 = (1 << 48) - 2;
 /// Containers of a list's nodes.
 const PLAIN: u64 = 1;
 const PACKED: u64 = 2;
@@ -32,8 +29,6 @@ const PACKED: u64 = 2;
 pub struct Decode<'t> {
     pub tuning: &'t Tuning,
     pub hasher: &'t KeyHasher,
-    /// Look for elements that are there twice, too.
-    pub deep: bool,
     /// The bytes come from Valkey, which means something else by some numbers.
     pub valkey: bool,
 }
@@ -134,50 +129,6 @@ fn of_table(table: FieldTable) -> NewValue<'static> {
     NewValue::Heap(heap, Encoding::Hashtable)
 }
 
-/// What is said of a packed collection of type `kind` that is not sound.
-fn unsound(kind: u8) -> Error {
-    Error::Corrupt(match kind {
-        kind::HASH_ZIPMAP => "Zipmap integrity check failed.",
-        kind::HASH_ZIPLIST => "Hash ziplist integrity check failed.",
-        kind::ZSET_ZIPLIST => "Zset ziplist integrity check failed.",
-        kind::SET_LISTPACK => "Set listpack integrity check failed.",
-        kind::ZSET_LISTPACK => "Zset listpack integrity check failed.",
-        kind::HASH_LISTPACK => "Hash listpack integrity check failed.",
-        _ => "Listpack integrity check failed.",
-    })
-}
-
-/// Checks a listpack of a small collection: groups of `step`, of which the first is unique.
-fn check(lp: &[u8], step: usize, kind: u8, with: &Decode) -> Result<usize> {
-    let count = listpack::validate(lp, |_| true).map_err(|_| unsound(kind))?;
-    if count == 0 {
-        return Err(Error::Empty);
-    }
-    if count % step != 0 {
-        return Err(unsound(kind));
-    }
-    if with.deep {
-        let mut seen = HashSet::with_capacity(count / step);
-        // What reads the same is the same, whichever form it has.
-        let mut items = listpack::iter(lp).step_by(step);
-        if !items.all(|item| seen.insert(item.to_vec())) {
-            return Err(unsound(kind));
-        }
-    }
-    Ok(count)
-}
-
-/// Whether every second element is a score.
-fn has_scores(lp: &[u8]) -> bool {
-    let mut scores = listpack::iter(lp).skip(1).step_by(2);
-    scores.all(|score| match score {
-        Item::Int(_) => true,
-        Item::Text(text) => {
-            crate::algo::number::parse_f64(text).is_some_and(|score| !score.is_nan())
-        }
-    })
-}
-
 fn compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<'r>> {
     let span = r.string()?;
     let lp: &'r [u8] = r.text(&span)?;
@@ -187,26 +138,23 @@ fn compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<'r
 /// The value that a checked listpack becomes, by the number of its elements.
 fn adopt<'r>(lp: &'r [u8], kind: u8, with: &Decode) -> Result<NewValue<'r>> {
     let tuning = with.tuning;
+    let groups = |step| sound::groups(lp, step, kind, with.hasher);
     let kind = match kind {
         kind::SET_LISTPACK => {
-            if check(lp, 1, kind, with)? > tuning.set_max_listpack_entries {
+            if groups(1)? > tuning.set_max_listpack_entries {
                 return set_table(SetRef::Listpack(lp), with);
             }
             Kind::Set
         }
         kind::HASH_LISTPACK | kind::HASH_ZIPLIST | kind::HASH_ZIPMAP => {
-            if check(lp, 2, kind, with)? / 2 > tuning.hash_max_listpack_entries {
+            if groups(2)? > tuning.hash_max_listpack_entries {
                 return hash_table(HashRef::Listpack(lp), with);
             }
             Kind::Hash
         }
         _ => {
-            let count = check(lp, 2, kind, with)? / 2;
-            if !has_scores(lp) {
-                return Err(Error::Corrupt(
-                    "Zset with a score that is no number detected",
-                ));
-            }
+            let count = groups(2)?;
+            sound::scores(lp)?;
             if count > tuning.zset_max_listpack_entries {
                 return zset::large_of(lp, with.hasher)
                     .ok_or(Error::Corrupt("Duplicate zset fields detected"));
@@ -223,11 +171,6 @@ fn old_compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValu
     let mut lp = std::mem::take(&mut r.room);
     lp.clear();
     lp.extend_from_slice(&listpack::EMPTY);
-    // As Redis does, whoever converts looks for elements that are there twice.
-    let with = &Decode {
-        deep: true,
-        ..*with
-    };
     let read = r.text(&span).and_then(|bytes| match kind {
         kind::HASH_ZIPMAP => legacy::zipmap(bytes, &mut lp),
         _ => legacy::ziplist(bytes, &mut lp),
@@ -239,7 +182,7 @@ fn old_compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValu
     let lp: &'r [u8] = &r.room;
     let long = with.tuning.hash_max_listpack_value;
     if kind == kind::HASH_ZIPMAP && listpack::iter(lp).any(|item| item.len() > long) {
-        check(lp, 2, kind, with)?;
+        sound::groups(lp, 2, kind, with.hasher)?;
         return hash_table(HashRef::Listpack(lp), with);
     }
     adopt(lp, kind, with)
@@ -324,7 +267,7 @@ fn pairs<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     if len > tuning.hash_max_listpack_entries as u64 {
         table = Some(FieldTable::new(with.hasher.clone()));
     }
-    let (mut name, mut names) = (Vec::new(), HashSet::new());
+    let mut name = Vec::new();
     for _ in 0..len {
         r.string_into(&mut name)?;
         let span = r.string()?;
@@ -339,16 +282,12 @@ fn pairs<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
                     return Err(TWICE);
                 }
             }
-            None => {
-                if with.deep && !names.insert(name.clone()) {
-                    return Err(TWICE);
-                }
-                listpack::append(&mut lp, [field, value]);
-            }
+            None => listpack::append(&mut lp, [field, value]),
         }
     }
     Ok(match table {
         Some(table) => of_table(table),
+        None if !sound::is_unique(&lp, 2, with.hasher) => return Err(TWICE),
         None => compact_owned(Kind::Hash, lp, Encoding::Listpack, r),
     })
 }
@@ -375,14 +314,6 @@ enum Deadlines {
     Valkey,
 }
 
-fn deadline(ms: i64) -> Result<Option<i64>> {
-    match ms {
-        0 => Ok(None),
-        1..=FIELD_DEADLINE_MAX => Ok(Some(ms)),
-        _ => Err(Error::Corrupt("A hash field with an impossible deadline")),
-    }
-}
-
 fn fields<'r>(r: &'r mut Reader, form: Deadlines, with: &Decode) -> Result<NewValue<'r>> {
     let least_ms = match form {
         Deadlines::Relative => r.millis()?,
@@ -405,10 +336,10 @@ fn fields<'r>(r: &'r mut Reader, form: Deadlines, with: &Decode) -> Result<NewVa
         let deadline_ms = match (form, told) {
             (Deadlines::Valkey, _) => match r.millis()? {
                 -1 => None,
-                ms => deadline(ms)?,
+                ms => sound::deadline(ms)?,
             },
-            (Deadlines::Relative, 1..) => deadline(least_ms.saturating_add(told - 1))?,
-            (_, told) => deadline(told)?,
+            (Deadlines::Relative, 1..) => sound::deadline(least_ms.saturating_add(told - 1))?,
+            (_, told) => sound::deadline(told)?,
         };
         small &= name.len().max(value.len()) <= tuning.hash_max_listpack_value;
         if !insert_new(&mut table, Item::of(&name), Item::of(&value), deadline_ms) {
@@ -432,22 +363,8 @@ fn of_list(list: FieldList) -> NewValue<'static> {
 fn field_list<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     let span = r.string()?;
     let lp = r.text(&span)?;
-    let count = check(lp, 3, kind::HASH_LISTPACK_EX, with)? / 3;
-    let mut last = 0;
-    for told in listpack::iter(lp).skip(2).step_by(3) {
-        let Item::Int(ms) = told else {
-            return Err(Error::Corrupt(
-                "A hash field with a deadline that is no number",
-            ));
-        };
-        let ms = deadline(ms)?.unwrap_or(i64::MAX);
-        if ms < last {
-            return Err(Error::Corrupt(
-                "The deadlines of a hash's fields are out of order",
-            ));
-        }
-        last = ms;
-    }
+    let count = sound::groups(lp, 3, kind::HASH_LISTPACK_EX, with.hasher)?;
+    sound::deadlines(lp)?;
     let list = FieldList::of_threes(lp);
     if count > with.tuning.hash_max_listpack_entries {
         return hash_table(HashRef::List(&list), with);

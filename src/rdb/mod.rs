@@ -29,6 +29,7 @@ mod encode_stream;
 mod legacy;
 pub mod read;
 pub mod record;
+mod sound;
 #[cfg(test)]
 mod tests;
 pub mod write;

@@ -24,10 +24,8 @@ pub struct Unloadable;
 
 impl Server {
     pub(super) fn rules(&self) -> Rules {
-        use crate::config::SanitizeDump;
         Rules {
             checksum: self.config.rdbchecksum && !self.tuning.skip_checksum,
-            sanitize: self.config.sanitize_dump_payload == SanitizeDump::Yes,
             cut_torn_tail: self.config.aof_load_truncated,
             keep_expired: false,
             lfu: self.keyspace.shared.aging.lfu,

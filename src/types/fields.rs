@@ -43,7 +43,7 @@ pub struct FieldList {
 }
 
 /// The elements of a field.
-const STEP: usize = 3;
+pub const STEP: usize = 3;
 
 fn deadline_of(item: Item) -> Option<i64> {
     item.as_int().filter(|&ms| ms != 0)

@@ -12,7 +12,6 @@ fn load(path: &Path) -> Option<String> {
     let mut keyspace = Keyspace::new(16, Rng::new(1), 1_700_000_000_000);
     let rules = Rules {
         checksum: true,
-        sanitize: true,
         ..Rules::default()
     };
     let part = Part {

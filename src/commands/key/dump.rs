@@ -145,7 +145,8 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         "ERR DUMP payload version or checksum are wrong",
     ))?;
     let hasher = cx.db().entries().hasher().clone();
-    let deep = match cx.tuning.sanitize {
+    // Every payload is checked; the setting decides which of them INFO counts.
+    let is_sanitized = match cx.tuning.sanitize {
         Sanitize::No => false,
         Sanitize::Yes => true,
         Sanitize::Clients => !cx.caller.must_obey && !cx.caller.trusted,
@@ -153,11 +154,10 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let with = Decode {
         tuning: cx.tuning,
         hasher: &hasher,
-        deep,
         valkey,
     };
     let mut reader = Reader::of_bytes(body);
-    cx.keyspace.shared.stats.sanitized += deep as u64;
+    cx.keyspace.shared.stats.sanitized += is_sanitized as u64;
     let value = payload::restore(&mut reader, &with).map_err(|error| {
         let shown = String::from_utf8_lossy(key).escape_debug().to_string();
         log::warn!("Internal error in RDB reading of a payload for key '{shown}' -> {error}");
