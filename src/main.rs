@@ -13,7 +13,7 @@ use redwheel::server::{self, Server};
 use redwheel::sys::memory::{self, Counting};
 use redwheel::sys::signal::Signals;
 use redwheel::sys::title::Title;
-use redwheel::sys::{crash, schedule, system_check};
+use redwheel::sys::{code_pages, crash, schedule, system_check};
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -102,6 +102,7 @@ fn serve(run: Run) -> i32 {
         return 1;
     }
     schedule::step_forward();
+    code_pages::forget();
     let ended = signals.and_then(|signals| Reactor::new(server, Some(signals))?.run());
     ended.unwrap_or_else(|error| {
         log::warn!("Fatal error in the event loop: {error}");

@@ -39,7 +39,9 @@ pub(super) fn stream<'r>(r: &'r mut Reader, kind: u8) -> Result<NewValue<'r>> {
             }
             // Clients see the number as a signed one, and it must have room to grow.
             if added > i64::MAX as u64 {
-                return Err(Error::Corrupt("A stream with an impossible count of entries"));
+                return Err(Error::Corrupt(
+                    "A stream with an impossible count of entries",
+                ));
             }
             stream.set_ids(last_id, Some(added), Some(deleted));
         }

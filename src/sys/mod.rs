@@ -2,6 +2,7 @@
 pub mod pages;
 
 pub mod clock;
+pub mod code_pages;
 pub mod crash;
 pub mod file;
 pub mod fork;
