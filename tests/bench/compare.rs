@@ -1,22 +1,25 @@
 //! Our server beside the real ones: CPU per request, throughput, memory, gaps, start-up.
 //!
 //!     cargo bench --bench compare -- [--only get,set,memory] [--pipelines 1,16,64] [--rounds 5]
-//!         [--seconds 2] [--keys 1000000] [--gap-keys 10000000] [--servers ours,redis,valkey] [--md]
+//!         [--seconds 2] [--keys 1000000] [--gap-keys 10000000] [--servers ours,redis,redis-8.10,valkey] [--md]
 //!
 //! Names for --only: ping set get incr mset get512 set512 memory gap pong, lpush rpop sadd spop hset
 //! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, evalsha (a SET and a
 //! GET) evalincr (a thousand INCR), the names that `collections` gives to what collections take in
 //! memory (many-… and one-…), del, expiry, those of `crowd`: publish1 publish100 publish1000 idle10000
 //! active1000, save load aofload setaof always bgsave, evictlru evictlfu evictvolatile evictttl, and
-//! setrepl1 and setrepl4 (SET with replicas).
+//! setrepl1 and setrepl4 (SET with replicas), every (CPU time of each command: `every:hget` for one
+//! command or row), latency (of UNLINK and FLUSHALL ASYNC, and of others meanwhile), and small (bytes
+//! of small values; `small:stream-group` for one kind).
 //! All servers of a run take turns, round by round, so that a slow minute of the machine hits all
 //! alike; a figure is the median of the rounds. The ratio is ours to the best of the real ones in
-//! this very run, and stands beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER and VALKEY_SERVER
-//! name other binaries.
+//! this very run, and stands beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER,
+//! REDIS_SERVER_8_10 and VALKEY_SERVER name other binaries.
 //! docs/performance.md tells what came out.
 
 mod collections;
 mod crowd;
+mod every;
 mod eviction;
 mod files;
 mod load;
@@ -27,6 +30,7 @@ mod pauses;
 mod replicas;
 mod saving;
 mod scripts;
+mod small;
 mod subject;
 
 use measures::Row;
@@ -52,7 +56,9 @@ impl Options {
             seconds: 2.0,
             keys: 1_000_000,
             gap_keys: 10_000_000,
-            servers: ["ours", "redis", "valkey"].map(str::to_owned).to_vec(),
+            servers: ["ours", "redis", "redis-8.10", "valkey"]
+                .map(str::to_owned)
+                .to_vec(),
             markdown: false,
         };
         let mut words = std::env::args().skip(1);
@@ -83,6 +89,12 @@ impl Options {
 
     pub fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|n| n == name)
+    }
+
+    /// Whether one row of a measure was named: `every:get`.
+    pub fn wants_part(&self, measure: &str, part: &str) -> bool {
+        let named = |n: &String| n.split_once(':') == Some((measure, part));
+        self.only.iter().any(named)
     }
 }
 
@@ -167,6 +179,8 @@ fn main() {
     let mut rows = Vec::new();
     rows.extend(measures::first_pong(&options, &subjects));
     subject::pin_self(subject::LOAD_CORE);
+    rows.extend(every::rows(&options, &subjects));
+    rows.extend(small::rows(&options, &subjects));
     rows.extend(measures::requests(&options, &subjects));
     rows.extend(collections::requests(&options, &subjects));
     rows.extend(scripts::requests(&options, &subjects));
@@ -181,6 +195,8 @@ fn main() {
     rows.extend(pauses::expiry(&options, &subjects));
     rows.extend(files::rows(&options, &subjects));
     rows.extend(saving::rows(&options, &subjects));
+    rows.extend(pauses::latency(&options, &subjects));
     rows.extend(pauses::gap(&options, &subjects));
     print(&rows, &subjects, options.markdown);
+    every::print_summary(&rows, &subjects);
 }

@@ -62,13 +62,16 @@ pub struct Counter {
     skip: usize,
     /// A header line that was cut by the end of a read.
     partial: Vec<u8>,
+    /// Whether nulls count as replies, and errors too: the first one is kept.
+    lenient: bool,
+    refusal: Option<String>,
 }
 
 impl Counter {
     /// The number of replies completed by these bytes.
     ///
     /// # Panics
-    /// On an error reply or a null: a benchmark of refusals would measure nothing.
+    /// On an error reply or a null, unless lenient: a benchmark of refusals would measure nothing.
     pub fn feed(&mut self, mut bytes: &[u8]) -> usize {
         let mut replies = 0;
         while !bytes.is_empty() {
@@ -104,6 +107,12 @@ impl Counter {
                     } else {
                         self.elements = self.elements.max(1) - 1 + len;
                     }
+                }
+                b'$' | b'*' if self.lenient => replies += self.element(),
+                b'-' if self.lenient => {
+                    let text = line.escape_ascii().to_string();
+                    self.refusal.get_or_insert(text);
+                    replies += self.element();
                 }
                 _ => panic!("not the reply of a success: {}", line.escape_ascii()),
             }
@@ -218,6 +227,39 @@ impl<'p> Load<'p> {
         Ok(sample)
     }
 
+    /// Drives the server from rest to rest: at least so long or until so many replies have come, and
+    /// until all is answered. Nulls are replies here.
+    pub fn run_to_rest(
+        &mut self,
+        time: Duration,
+        most: u64,
+        server_ns: impl Fn() -> u64,
+    ) -> std::io::Result<Sample> {
+        self.most = most;
+        self.connections
+            .iter_mut()
+            .for_each(|c| c.counter.lenient = true);
+        let (cpu, began) = (server_ns(), Instant::now());
+        for n in 0..self.connections.len() {
+            self.start_batch(n)?;
+        }
+        self.turn_until(began + time, true)?;
+        self.turn_until(Instant::now() + Duration::from_secs(60), false)?;
+        let refusal = self
+            .connections
+            .iter_mut()
+            .find_map(|c| c.counter.refusal.take());
+        assert!(
+            refusal.is_none(),
+            "a row that is refused measures nothing: {refusal:?}"
+        );
+        Ok(Sample {
+            requests: self.replies,
+            seconds: began.elapsed().as_secs_f64(),
+            server_ns: server_ns() - cpu,
+        })
+    }
+
     fn turn_until(&mut self, end: Instant, more: bool) -> std::io::Result<()> {
         while Instant::now() < end
             && if more {
@@ -292,6 +334,53 @@ impl<'p> Load<'p> {
                 return Ok(());
             }
         }
+    }
+}
+
+/// One blocking connection that sends batches and looks at the replies for errors only.
+pub struct Replies {
+    stream: std::net::TcpStream,
+    counter: Counter,
+    buffer: Vec<u8>,
+}
+
+impl Replies {
+    pub fn connect(port: u16) -> std::io::Result<Replies> {
+        let stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        let counter = Counter {
+            lenient: true,
+            ..Counter::default()
+        };
+        Ok(Replies {
+            stream,
+            counter,
+            buffer: vec![0; 64 << 10],
+        })
+    }
+
+    /// Sends a batch, waits for so many replies, and gives the first error among them.
+    pub fn exchange(&mut self, batch: &[u8], replies: usize) -> std::io::Result<Option<String>> {
+        let mut unsent = batch;
+        let mut awaited = replies;
+        self.stream.set_nonblocking(true)?;
+        while awaited > 0 {
+            // Large batches with large replies would block both sides if all was written first.
+            if !unsent.is_empty() {
+                match self.stream.write(unsent) {
+                    Ok(n) => unsent = &unsent[n..],
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            match self.stream.read(&mut self.buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(got) => awaited -= self.counter.feed(&self.buffer[..got]),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(self.counter.refusal.take())
     }
 }
 

@@ -10,7 +10,7 @@
 use super::Options;
 use super::collections::{fill_one, one, scored};
 use super::load::{command, fill};
-use super::measures::{Row, Target, int8, key16};
+use super::measures::{Row, Target, int8, key16, median};
 use super::subject::{CpuMeter, Running, Subject};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -166,6 +166,79 @@ fn longest_during_deletion(server: &Running) -> Longest {
         longest.note(ping(&mut pings));
     }
     longest
+}
+
+/// How long UNLINK of a set of five million and FLUSHALL ASYNC take to answer, and what other clients
+/// wait meanwhile and for a second after.
+pub fn latency(options: &Options, subjects: &[Subject]) -> Vec<Row> {
+    const HUGE: usize = 5_000_000;
+    const KEYS: usize = 1_000_000;
+    if !options.wants("latency") {
+        return Vec::new();
+    }
+    let kinds: [(&str, &[u8], Fill); 2] = [
+        ("UNLINK of a set of 5 M", b"UNLINK big\r\n", |server| {
+            fill_one(server, b"SADD", b"big", HUGE, one)
+        }),
+        (
+            "FLUSHALL ASYNC of 1 M keys",
+            b"FLUSHALL ASYNC\r\n",
+            |server| {
+                let write =
+                    |n: usize, out: &mut Vec<u8>| command(out, &[b"SET", &key16(n), &int8(n)]);
+                fill(server.port, KEYS, 100, write, |_, _| ()).expect("the server takes its keys");
+            },
+        ),
+    ];
+    let mut rows = Vec::new();
+    for (name, words, fill) in kinds {
+        eprintln!("latency: {name} …");
+        let mut replies: Vec<Vec<f64>> = subjects.iter().map(|_| Vec::new()).collect();
+        let mut others = replies.clone();
+        for _ in 0..options.rounds.min(3) {
+            for (index, subject) in subjects.iter().enumerate() {
+                let server = subject.start(true);
+                fill(&server);
+                let (reply, other) = waits(&server, words);
+                replies[index].push(reply.as_secs_f64() * 1e6);
+                others[index].push(other.as_secs_f64() * 1e6);
+            }
+        }
+        let medians = |figures: Vec<Vec<f64>>| figures.into_iter().map(median).collect();
+        rows.push(Row::new(
+            format!("{name}: reply"),
+            "µs",
+            medians(replies),
+            None,
+        ));
+        rows.push(Row::new(
+            format!("{name}: p99.9 of others"),
+            "µs",
+            medians(others),
+            None,
+        ));
+    }
+    rows
+}
+
+/// How long this command took to answer, and the p99.9 of PINGs sent without a break from then on.
+fn waits(server: &Running, words: &[u8]) -> (Duration, Duration) {
+    let (mut pings, mut client) = (connect(server), connect(server));
+    ping(&mut client);
+    let began = Instant::now();
+    client.write_all(words).expect("the server reads");
+    // The reply is waited for by a thread of its own, so that the PINGs do not wait for it.
+    let reply = std::thread::spawn(move || {
+        client.read_exact(&mut [0; 4]).expect("the server answers");
+        began.elapsed()
+    });
+    let mut seen = Vec::new();
+    while began.elapsed() < Duration::from_secs(1) {
+        seen.push(ping(&mut pings));
+    }
+    seen.sort();
+    let other = seen[seen.len() * 999 / 1000];
+    (reply.join().expect("the reader ends"), other)
 }
 
 /// The longest that a client waited while a million keys expired within one second.

@@ -52,6 +52,11 @@ pub fn redis() -> Option<PathBuf> {
     Some(path)
 }
 
+/// Redis 8.10.2, if it is here: a peer of the benchmarks.
+pub fn redis_8_10() -> Option<PathBuf> {
+    installed("REDIS_SERVER_8_10", "redis-server-8.10").filter(|path| !version(path).is_empty())
+}
+
 /// Valkey 9.1.2, if it is here.
 pub fn valkey() -> Option<PathBuf> {
     installed("VALKEY_SERVER", "valkey-server-9.1").filter(|path| !version(path).is_empty())
