@@ -84,6 +84,13 @@ wide! {
 }
 
 wide! {
+    /// Inverts every bit.
+    pub fn not, not_portable(target: &mut [u8]) -> () {
+        target.iter_mut().for_each(|t| *t = !*t);
+    }
+}
+
+wide! {
     /// `target &= !source`, byte by byte, as far as both go.
     pub fn and_not, and_not_portable(target: &mut [u8], source: &[u8]) -> () {
         target.iter_mut().zip(source).for_each(|(t, s)| *t &= !s);
@@ -166,6 +173,11 @@ mod tests {
                     form(&mut result, &source);
                     assert_eq!(result, expected);
                 }
+            }
+            for form in [not, not_portable] {
+                let mut result = target.clone();
+                form(&mut result);
+                assert!(result.iter().zip(&target).all(|(r, t)| *r == !t));
             }
             let (mut seen, mut twice) = (target.clone(), vec![0; target.len()]);
             note_seen(&mut seen, &mut twice, &source);

@@ -375,6 +375,11 @@ impl Op {
         NAMES.iter().find(is).map(|(_, op)| *op)
     }
 
+    /// Whether something is kept beside the result while sources are folded in.
+    fn keeps_beside(self) -> bool {
+        matches!(self, Op::Diff | Op::Diff1 | Op::AndOr | Op::One)
+    }
+
     fn check_sources(self, count: usize) -> Result<(), CmdError> {
         let too_few = match self {
             Op::Diff => "ERR BITOP DIFF must be called with at least two source keys.",
@@ -449,29 +454,24 @@ const BLOCK: usize = 4096;
 /// The sources bit by bit, shorter ones continued with zeros.
 fn combine(op: Op, sources: &[&[u8]]) -> Vec<u8> {
     let len = sources.iter().map(|s| s.len()).max().unwrap_or(0);
-    let mut out = vec![0; len];
+    let mut result = Vec::with_capacity(len);
     let (first, others) = sources.split_first().expect("arity asks for a source");
     let mut folded = [0u8; BLOCK];
-    for (index, out) in out.chunks_mut(BLOCK).enumerate() {
-        let folded = &mut folded[..out.len()];
-        let part = |source: &&[u8]| -> (usize, usize) {
-            let from = (index * BLOCK).min(source.len());
-            (from, source.len().min(from + BLOCK))
-        };
-        let slice = |source: &&'_ [u8]| {
-            let (from, to) = part(source);
-            from..to
-        };
-        let head = &first[slice(first)];
-        out[..head.len()].copy_from_slice(head);
-        folded.fill(0);
+    for from in (0..len).step_by(BLOCK) {
+        let to = len.min(from + BLOCK);
+        let part = |source: &'_ [u8]| from.min(source.len())..to.min(source.len());
+        result.extend_from_slice(&first[part(first)]);
+        result.resize(to, 0);
+        let (out, folded) = (&mut result[from..], &mut folded[..to - from]);
+        if op.keeps_beside() {
+            folded.fill(0);
+        }
         for source in others {
-            let part = &source[slice(source)];
-            fold(op, out, folded, part);
+            fold(op, out, folded, &source[part(source)]);
         }
         finish(op, out, folded);
     }
-    out
+    result
 }
 
 /// Folds one more source into a block; `folded` is what the operation keeps beside the result.
@@ -494,7 +494,7 @@ fn fold(op: Op, out: &mut [u8], folded: &mut [u8], source: &[u8]) {
 fn finish(op: Op, out: &mut [u8], folded: &[u8]) {
     match op {
         Op::And | Op::Or | Op::Xor => {}
-        Op::Not => out.iter_mut().for_each(|o| *o = !*o),
+        Op::Not => wide::not(out),
         Op::Diff | Op::One => wide::and_not(out, folded),
         Op::Diff1 => wide::not_and(out, folded),
         Op::AndOr => wide::and(out, folded),

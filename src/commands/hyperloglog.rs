@@ -67,31 +67,39 @@ fn add_dense(cx: &mut Cx, found: Found, len: usize, args: &mut Args) -> u64 {
     })
 }
 
-/// Counts elements in a sparse one, or in one that is to be made.
+/// Counts elements in a sparse one, or in one that is to be made. What was counted before a mistake
+/// shows stays, as in Redis.
 fn add_sparse(
     cx: &mut Cx,
     key: &[u8],
     found: Option<Found>,
-    mut bytes: Vec<u8>,
     args: &mut Args,
 ) -> Result<u64, CmdError> {
-    let mut updated = found.is_none() as u64;
-    let mut result = Ok(());
-    while let Some(element) = args.option() {
-        match hll::add(&mut bytes, element, cx.tuning.hll_sparse_max_bytes) {
-            Ok(raised) => updated += raised as u64,
-            Err(corrupt) => {
-                result = Err(corrupt);
-                break;
-            }
+    let sparse_max = cx.tuning.hll_sparse_max_bytes;
+    if let Some(found) = found {
+        let add = |bytes: &mut Vec<u8>| add_all(bytes, args, sparse_max);
+        if let Some(updated) = cx.db().edit_long(found, add) {
+            return Ok(updated?);
         }
     }
-    if updated > 0 && result.is_ok() {
+    let mut bytes = match found {
+        Some(found) => bytes(&cx.db(), found)?.to_vec(),
+        None => hll::new(),
+    };
+    let updated = add_all(&mut bytes, args, sparse_max);
+    if found.is_none() {
         hll::invalidate(&mut bytes);
     }
-    // What was counted before a mistake showed stays, as in Redis.
     write(cx, key, found, bytes);
-    result?;
+    Ok(updated? + found.is_none() as u64)
+}
+
+/// Counts elements; how many of them changed a register.
+fn add_all(bytes: &mut Vec<u8>, args: &mut Args, sparse_max: usize) -> Result<u64, Corrupt> {
+    let mut updated = 0;
+    while let Some(element) = args.option() {
+        updated += hll::add(bytes, element, sparse_max)? as u64;
+    }
     Ok(updated)
 }
 
@@ -100,15 +108,14 @@ fn pfadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
     let updated = match db.write(key) {
-        None => add_sparse(cx, key, None, hll::new(), args)?,
+        None => add_sparse(cx, key, None, args)?,
         Some(found) => {
             let bytes = bytes(&db, found)?;
             if hll::is_dense(bytes) {
                 let len = bytes.len();
                 add_dense(cx, found, len, args)
             } else {
-                let bytes = bytes.to_vec();
-                add_sparse(cx, key, Some(found), bytes, args)?
+                add_sparse(cx, key, Some(found), args)?
             }
         }
     };
@@ -170,12 +177,16 @@ fn pfcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// Raises the registers of a sparse one, which may become dense by that.
 fn raise_all(bytes: &mut Vec<u8>, registers: &Registers, sparse_max: usize) -> Result<(), Corrupt> {
-    for (index, &value) in registers
-        .iter()
-        .enumerate()
-        .filter(|(_, value)| **value > 0)
-    {
-        hll::raise(bytes, index, value, sparse_max)?;
+    // Most registers of a sparse one are zero.
+    let groups = registers.as_chunks::<16>().0.iter().enumerate();
+    for (group, registers) in groups.filter(|(_, registers)| **registers != [0; 16]) {
+        for (at, &value) in registers
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| **value > 0)
+        {
+            hll::raise(bytes, group * 16 + at, value, sparse_max)?;
+        }
     }
     hll::invalidate(bytes);
     Ok(())

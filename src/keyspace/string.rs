@@ -158,6 +158,19 @@ impl DbMut<'_> {
         }
     }
 
+    /// Lets `change` edit the bytes of a found string, their number too. None if the string is short
+    /// enough to lie inside its entry.
+    pub fn edit_long<R>(
+        &mut self,
+        found: Found,
+        change: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Option<R> {
+        self.resized(found, |db| match db.entries_mut().value_mut(found.at) {
+            Some(ValueMut::Heap(Heap::Text(text))) => Some(change(text.to_mut())),
+            _ => None,
+        })
+    }
+
     /// Makes a found string a text of at least `len` bytes.
     fn grow(&mut self, found: Found, len: usize) {
         if let Some(ValueMut::Heap(Heap::Text(text))) = self.entries_mut().value_mut(found.at) {

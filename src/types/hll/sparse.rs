@@ -10,6 +10,7 @@
 //! which Redis does.
 
 use super::{Corrupt, HEADER, REGISTERS, invalidate};
+use smallvec::SmallVec;
 
 const VALUE_MAX: u8 = 32;
 const VALUE_RUN_MAX: usize = 4;
@@ -62,12 +63,10 @@ pub fn runs(body: &[u8], mut show: impl FnMut(usize, usize, u8)) -> Result<(), C
     }
 }
 
-pub fn push_zeros(out: &mut Vec<u8>, len: usize) {
+pub fn push_zeros(out: &mut impl Extend<u8>, len: usize) {
     let code = len - 1;
-    if len > SHORT_MAX {
-        out.push(0x40 | (code >> 8) as u8);
-    }
-    out.push(code as u8);
+    let high = (len > SHORT_MAX).then_some(0x40 | (code >> 8) as u8);
+    out.extend(high.into_iter().chain([code as u8]));
 }
 
 fn value_code(value: u8, len: usize) -> u8 {
@@ -75,11 +74,11 @@ fn value_code(value: u8, len: usize) -> u8 {
 }
 
 /// The rest of a run that was split; of no length, nothing.
-fn push_run(out: &mut Vec<u8>, value: u8, len: usize) {
+fn push_run(out: &mut impl Extend<u8>, value: u8, len: usize) {
     match (len, value) {
         (0, _) => {}
         (len, 0) => push_zeros(out, len),
-        (len, value) => out.push(value_code(value, len)),
+        (len, value) => out.extend([value_code(value, len)]),
     }
 }
 
@@ -128,7 +127,7 @@ pub fn raise(
     if old.value >= value {
         return Ok(Raised::No);
     }
-    let mut codes = Vec::with_capacity(5);
+    let mut codes: SmallVec<[u8; 8]> = SmallVec::new();
     push_run(&mut codes, old.value, index - first);
     codes.push(value_code(value, 1));
     push_run(&mut codes, old.value, first + old.len - 1 - index);
