@@ -13,3 +13,4 @@ pub mod socket;
 pub mod supervisor;
 pub mod system_check;
 pub mod title;
+pub mod watchdog;
