@@ -299,7 +299,7 @@ mod tests {
         let mut engine = Engine::new();
         engine.set_now_ms(1_000_000);
         engine.ask("SET a 1 PX 10");
-        engine.advance_ms(10);
+        engine.advance_ms(11);
         engine.expire_due();
         assert_eq!(engine.outcome().events_text(), "expired a");
         assert_eq!(engine.outcome().propagated_text(), "DEL a");

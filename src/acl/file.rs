@@ -1,6 +1,6 @@
 //! The file of users: a line `user name rules…` for each.
 
-use super::rules::{RuleError, Unclosed, has_blanks, merge_selectors, until_zero};
+use super::rules::{RuleError, Unclosed, is_user_name, merge_selectors, until_zero};
 use super::user::User;
 use super::{Acl, DEFAULT_USER, Users};
 
@@ -60,7 +60,7 @@ impl Acl {
             let text = " should start with user keyword followed by the username. ";
             return errors.extend([place, text].concat().bytes());
         };
-        if has_blanks(name) {
+        if !is_user_name(name) {
             let parts: [&[u8]; 4] = [
                 b"'",
                 place.as_bytes(),

@@ -29,7 +29,7 @@ mod user;
 pub use check::{Denial, Request, fits};
 pub use log::{AclLog, Context, Entry, Event, Reason};
 pub use roster::{Known, Roster};
-pub use rules::{RuleError, Unclosed, has_blanks, merge_selectors};
+pub use rules::{RuleError, Unclosed, is_user_name, merge_selectors};
 pub use selector::Selector;
 pub use user::User;
 
@@ -197,7 +197,7 @@ impl Acl {
         let text = String::from_utf8_lossy;
         for line in lines {
             let (name, rules) = line.split_first().expect("a line names its user");
-            if has_blanks(name) {
+            if !is_user_name(name) {
                 return Err("Spaces not allowed in ACL usernames".into());
             }
             let rules: Vec<&[u8]> = rules.iter().map(Vec::as_slice).collect();

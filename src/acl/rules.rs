@@ -72,6 +72,11 @@ pub fn has_blanks(text: &[u8]) -> bool {
         .any(|byte| matches!(byte, b' ' | b'\t'..=b'\r' | 0))
 }
 
+/// Whether a text can be the name of a user: CLIENT LIST and ACL LIST show it in a line.
+pub fn is_user_name(text: &[u8]) -> bool {
+    !has_blanks(text) && !crate::algo::quoting::has_control(text)
+}
+
 /// A word as Redis compares it: up to a zero byte.
 pub fn until_zero(text: &[u8]) -> &[u8] {
     &text[..memchr::memchr(0, text).unwrap_or(text.len())]

@@ -23,6 +23,23 @@ pub fn split_args(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     }
 }
 
+/// Whether a text has bytes that would end a line, or steer a terminal.
+pub fn has_control(text: &[u8]) -> bool {
+    text.iter().any(u8::is_ascii_control)
+}
+
+/// A text from elsewhere as part of a line: what would end the line is shown as `\n`, `\u{1b}` and so on.
+pub fn in_line(text: &[u8]) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in String::from_utf8_lossy(text).chars() {
+        match c.is_control() {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    line
+}
+
 /// C's `isspace`.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
@@ -185,6 +202,16 @@ mod tests {
                 "{line:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_text_from_elsewhere_stays_in_its_line() {
+        assert_eq!(
+            in_line(b"a b\r\nc\x1b[0m\xff"),
+            "a b\\r\\nc\\u{1b}[0m\u{fffd}"
+        );
+        assert!(has_control(b"a\n") && has_control(b"\x7f") && has_control(b"\0"));
+        assert!(!has_control("é ~".as_bytes()));
     }
 
     #[test]

@@ -58,6 +58,12 @@ pub fn hostname(text: &[u8]) -> Result<(), &'static str> {
     )
 }
 
+/// Whether a text can be shown as an address between commas without being taken for more.
+pub fn is_address(text: &[u8]) -> bool {
+    text.iter()
+        .all(|&byte| byte > b' ' && byte != 127 && byte != b',')
+}
+
 pub fn human_nodename(text: &[u8]) -> Result<(), &'static str> {
     let barred = |byte: &u8| b"!#$%&()*+:;<>?@[]^{|}~".contains(byte);
     ensure(

@@ -127,6 +127,8 @@ pub struct IntRule {
 #[derive(Clone, Copy)]
 pub struct TextRule {
     pub nullable: bool,
+    /// Any byte may be in it: it is shown nowhere.
+    pub is_secret: bool,
     pub check: fn(&[u8]) -> Result<(), &'static str>,
 }
 
@@ -246,6 +248,10 @@ impl Directive {
 
     pub const fn sensitive(mut self) -> Directive {
         self.sensitive = true;
+        if let Kind::Text(mut rule) = self.kind {
+            rule.is_secret = true;
+            self.kind = Kind::Text(rule);
+        }
         self
     }
 
@@ -321,6 +327,7 @@ fn anything(_: &[u8]) -> Result<(), &'static str> {
 pub const fn text(name: &'static str, default: &'static str, place: Place) -> Directive {
     let rule = TextRule {
         nullable: false,
+        is_secret: false,
         check: anything,
     };
     Directive::new(name, Kind::Text(rule), Init::Text(default), place)
@@ -330,6 +337,7 @@ pub const fn text(name: &'static str, default: &'static str, place: Place) -> Di
 pub const fn optional(name: &'static str, place: Place) -> Directive {
     let rule = TextRule {
         nullable: true,
+        is_secret: false,
         check: anything,
     };
     Directive::new(name, Kind::Text(rule), Init::Text(""), place)

@@ -12,7 +12,7 @@
 //! This layer never acts: it asks through `Host` (change directory, rename a command, check a user)
 //! and returns `Apply` values that `server::commands::config` carries out.
 
-mod checks;
+pub mod checks;
 pub mod directive;
 mod fields;
 mod file;
@@ -31,6 +31,7 @@ pub use fields::Config;
 pub use file::{Fatal, Host, enter_directory, fatal_text, os_reason, read_config_file};
 pub use rewrite::Extent;
 pub use set::{Changes, SetError, Undo, is_sensitive};
+pub use special::OOM_SCORES_FALL;
 pub use special::{NotifyFlags, OutputLimit, SavePoint, ShutdownFlags};
 pub use words::*;
 

@@ -6,7 +6,7 @@
 use super::directive::{Line, Source, Special};
 use super::fields::Config;
 use super::value::{find_word, parse_int, print_memory};
-use crate::algo::quoting::{needs_repr, quote};
+use crate::algo::quoting::{has_control, needs_repr, quote};
 use crate::algo::units::parse_memory;
 
 /// Save when `changes` changes happened and `seconds` passed.
@@ -379,9 +379,13 @@ pub static SHUTDOWN_ON_SIGTERM: Special = Special {
 
 const OOM_SCORES: [i32; 3] = [0, 200, 800];
 
+/// A process may raise its score; to lower it again takes a privilege.
+pub const OOM_SCORES_FALL: &str = "The oom-score-adj-values configuration may not work for \
+    non-privileged processes! Please consult the documentation.";
+
 pub static OOM_SCORE_ADJ_VALUES: Special = Special {
     init: |config| config.oom_score_adj_values = OOM_SCORES,
-    set: |config, args, _| {
+    set: |config, args, source| {
         let [primary, replica, child] = args else {
             return Err("wrong number of arguments".into());
         };
@@ -393,6 +397,10 @@ pub static OOM_SCORE_ADJ_VALUES: Special = Special {
                 as i32;
         }
         config.oom_score_adj_values = values;
+        // A file is read before there is a log; the start warns of it.
+        if source != Source::File && !values.is_sorted() {
+            log::warn!("{OOM_SCORES_FALL}");
+        }
         Ok(())
     },
     get: |config| joined(config.oom_score_adj_values.map(|n| n.to_string())).into(),
@@ -472,6 +480,9 @@ pub static REPLICAOF: Special = Special {
         if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
             config.replicaof = None;
             return Ok(());
+        }
+        if has_control(host) {
+            return Err("Invalid master host".into());
         }
         let port = parse_int(port).and_then(|n| u16::try_from(n).ok());
         config.replicaof = Some((host.to_vec(), port.ok_or("Invalid master port")?));

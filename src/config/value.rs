@@ -4,6 +4,7 @@
 //! of a bad file. `directive.rs` says which kind a directive is, this file what the kind means.
 
 use super::directive::{IntRule, Kind, Unit, Value};
+use crate::algo::quoting::has_control;
 use crate::algo::quoting::quote;
 use crate::algo::units::parse_memory;
 
@@ -17,6 +18,9 @@ pub fn parse(kind: &Kind, text: &[u8]) -> Result<Value, String> {
         },
         Kind::Int(rule) => parse_number(rule, text).map(Value::Int),
         Kind::Words(words) => find_word(words, text).map(Value::Word),
+        Kind::Text(rule) if !rule.is_secret && has_control(text) => {
+            Err("argument must not contain control characters".into())
+        }
         Kind::Text(rule) => match (rule.check)(text) {
             Ok(()) => Ok(Value::Text(text.to_vec())),
             Err(reason) => Err(reason.into()),

@@ -184,10 +184,11 @@ impl<'k> DbMut<'k> {
         self.db.entries.hasher().hash(key)
     }
 
-    /// Whether a deadline has passed.
+    /// Whether a deadline has passed. The millisecond that it names is the key's last: a deadline
+    /// is counted from the start of the millisecond in which it was set, and never comes early.
     #[inline(always)]
     fn is_past(&self, deadline_ms: i64) -> bool {
-        deadline_ms <= self.shared.now_ms
+        deadline_ms < self.shared.now_ms
     }
 
     /// Where a key is, even if its time has come: it stays. For DEBUG.

@@ -131,7 +131,7 @@ impl DbMut<'_> {
             let Some(wheel) = &mut self.db.wheel else {
                 return Slice::Done;
             };
-            match wheel.step(now_ms.max(0) as u64) {
+            match wheel.step((now_ms - 1).max(0) as u64) {
                 Step::Idle => return Slice::Done,
                 Step::Moved => {}
                 Step::Due(item) => self.surface(item),
@@ -209,7 +209,7 @@ impl DbMut<'_> {
     fn surface(&mut self, item: KeyTimer) {
         let now_ms = self.shared.now_ms;
         let hash = item.hash();
-        let due = |deadline_ms: Option<i64>| deadline_ms.is_some_and(|ms| ms <= now_ms);
+        let due = |deadline_ms: Option<i64>| deadline_ms.is_some_and(|ms| ms < now_ms);
         if let Some(at) = self
             .db
             .entries
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_gone_at_its_deadline_and_not_before() {
+    fn a_key_is_gone_after_its_deadline_and_not_before() {
         let mut ks = keyspace();
         for (n, ahead) in [1, 10, 1_000, 100_000_000, 40_000_000_000i64]
             .into_iter()
@@ -253,12 +253,12 @@ mod tests {
             ks.db(DbIndex(0))
                 .add(&[n as u8], NewValue::Int(1), Some(1_000_000 + ahead));
         }
-        for (left, ahead) in [(5, 0), (4, 1), (3, 10), (2, 1_000), (1, 100_000_000)] {
+        for (left, ahead) in [(5, 1), (4, 2), (3, 11), (2, 1_001), (1, 100_000_001)] {
             ks.set_now_ms(1_000_000 + ahead);
             assert_eq!(ks.db(DbIndex(0)).expire_due(|| true), Slice::Done);
             assert_eq!(ks.view(DbIndex(0)).len(), left, "after {ahead} ms");
         }
-        ks.set_now_ms(1_000_000 + 40_000_000_000);
+        ks.set_now_ms(1_000_001 + 40_000_000_000);
         ks.db(DbIndex(0)).expire_due(|| true);
         assert_eq!(
             (ks.view(DbIndex(0)).len(), ks.view(DbIndex(0)).volatile()),
@@ -300,7 +300,7 @@ mod tests {
             }
         }
         assert!(db.db.timers() <= 2 * 3_000 + MIN_STALE + 1);
-        for (now_ms, left) in [(1_600_999, 2_000), (1_602_999, 0)] {
+        for (now_ms, left) in [(1_601_000, 2_000), (1_603_000, 0)] {
             ks.set_now_ms(now_ms);
             while ks.db(DbIndex(0)).expire_due(|| true) == Slice::More {}
             assert_eq!(ks.view(DbIndex(0)).len(), left);
@@ -315,7 +315,7 @@ mod tests {
             ks.shared.note_departed = listens;
             ks.db(DbIndex(0))
                 .add(b"key", NewValue::Int(1), Some(1_000_500));
-            ks.set_now_ms(1_000_500);
+            ks.set_now_ms(1_000_501);
             assert_eq!(ks.db(DbIndex(0)).expire_due(|| true), Slice::Done);
             assert_eq!(
                 (ks.shared.departed.len(), ks.shared.stats.expired),
@@ -331,7 +331,7 @@ mod tests {
             ks.db(DbIndex(0))
                 .add(&n.to_le_bytes(), NewValue::Int(1), Some(1_000_500));
         }
-        ks.set_now_ms(1_000_500);
+        ks.set_now_ms(1_000_501);
         let mut asked = 0;
         let slice = ks.db(DbIndex(0)).expire_due(|| {
             asked += 1;
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(slice, Slice::More);
         assert!(ks.view(DbIndex(0)).len() > 9_000);
         // Items on their way down the wheel may ask for attention early, never late.
-        assert!(ks.next_expiry_ms().is_some_and(|ms| ms <= 1_000_500));
+        assert!(ks.next_expiry_ms().is_some_and(|ms| ms <= 1_000_501));
     }
 
     #[test]

@@ -174,7 +174,7 @@ impl DbMut<'_> {
             let Some(wheel) = &mut self.db.field_wheel else {
                 return Slice::Done;
             };
-            match wheel.step(now_ms.max(0) as u64) {
+            match wheel.step((now_ms - 1).max(0) as u64) {
                 Step::Idle => return Slice::Done,
                 Step::Moved => {}
                 Step::Due(item) => {
@@ -193,7 +193,7 @@ impl DbMut<'_> {
             return;
         };
         // The item says the low bits only: the moment may lie further ahead.
-        if armed_ms > self.shared.now_ms {
+        if armed_ms >= self.shared.now_ms {
             return self.insert_field_timer(found.hash, armed_ms);
         }
         if let Some((armed_ms, _)) = self.heap_mut(found).and_then(state_mut) {
@@ -211,9 +211,7 @@ impl DbMut<'_> {
         for _ in 0..most {
             let name = match self.hash_at(found) {
                 Ok(HashRef::List(list)) => list.first_due().filter(|f| is_overdue(f, now_ms)),
-                Ok(HashRef::Table(table))
-                    if table.first_due_ms().is_some_and(|ms| ms <= now_ms) =>
-                {
+                Ok(HashRef::Table(table)) if table.first_due_ms().is_some_and(|ms| ms < now_ms) => {
                     table.first_due().and_then(|at| table.get(at))
                 }
                 _ => None,

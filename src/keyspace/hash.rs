@@ -122,7 +122,7 @@ impl<'a> HashRef<'a> {
 
 /// Whether a field's deadline has passed.
 pub fn is_overdue(field: &Field, now_ms: i64) -> bool {
-    field.deadline_ms.is_some_and(|ms| ms <= now_ms)
+    field.deadline_ms.is_some_and(|ms| ms < now_ms)
 }
 
 fn find_pair(lp: &[u8], name: &[u8]) -> Option<usize> {

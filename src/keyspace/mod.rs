@@ -71,8 +71,6 @@ pub struct Tuning {
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: u64,
     pub hll_sparse_max_bytes: usize,
-    /// Whoever answers with more bytes than this is closed, so the rest need not be made.
-    pub max_reply: usize,
     // How values become bytes and come back (DUMP and RESTORE).
     pub rdb_version: u32,
     pub rdb_compression: bool,
@@ -135,7 +133,6 @@ impl Default for Tuning {
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
-            max_reply: usize::MAX,
             rdb_version: 12,
             rdb_compression: true,
             sanitize: Sanitize::No,
@@ -392,7 +389,7 @@ impl Keyspace {
     pub fn is_overdue(&self, index: DbIndex, key: &[u8]) -> bool {
         let found = self.view(index).entries.find(self.hash(key), key);
         let deadline_ms = found.and_then(|(_, entry)| entry.deadline_ms());
-        deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.shared.now_ms)
+        deadline_ms.is_some_and(|deadline_ms| deadline_ms < self.shared.now_ms)
     }
 
     /// Databases beside these, empty, which can take their place (`exchange`).
@@ -445,7 +442,7 @@ impl Keyspace {
         self.len() == 0
     }
 
-    /// The moment the next key may expire, in Unix milliseconds. There is none while overdue keys
+    /// The moment from which the next key may be overdue, in Unix milliseconds. There is none while overdue keys
     /// stay: whoever lets them go again turns the wheels to the present.
     pub fn next_expiry_ms(&self) -> Option<i64> {
         if !self.shared.expires_actively() {
@@ -453,7 +450,8 @@ impl Keyspace {
         }
         let keys = self.dbs.iter().filter_map(Db::next_expiry_ms);
         let fields = self.dbs.iter().filter_map(fields::wake_ms);
-        keys.chain(fields).min()
+        // The millisecond that a deadline names is still the key's.
+        keys.chain(fields).min().map(|ms| ms.saturating_add(1))
     }
 }
 

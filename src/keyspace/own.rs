@@ -69,7 +69,7 @@ impl Keyspace {
         for (db, key) in keys {
             let found = self.view(*db).entries().find(self.hash(key), key);
             match found.and_then(|(_, entry)| entry.deadline_ms()) {
-                Some(ms) if ms > self.shared.now_ms => {}
+                Some(ms) if ms >= self.shared.now_ms => {}
                 Some(_) => overdue.push((*db, key.clone())),
                 None => gone.push((*db, key.clone())),
             }

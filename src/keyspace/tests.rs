@@ -77,7 +77,7 @@ impl Both {
     fn forget_overdue(&mut self) {
         let now_ms = self.real.now_ms();
         for db in &mut self.model {
-            db.retain(|_, (_, deadline)| deadline.is_none_or(|ms| ms > now_ms));
+            db.retain(|_, (_, deadline)| deadline.is_none_or(|ms| ms >= now_ms));
         }
     }
 

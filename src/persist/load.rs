@@ -6,6 +6,7 @@
 
 use super::aof::read::{Commands, Damage, Hopeless, Next};
 use super::reason;
+use crate::algo::quoting::in_line;
 use crate::keyspace::{DbIndex, Keyspace, Tuning};
 use crate::rdb::decode::Decode;
 use crate::rdb::record::{KeyHead, Record, Records};
@@ -272,6 +273,14 @@ impl Loading {
     pub fn note_multi(&mut self, open: bool) {
         if let Stage::Commands(commands) = &mut self.stage {
             commands.note_multi(open);
+        }
+    }
+
+    /// Where in its file the command begins that was read last.
+    pub fn command_offset(&self) -> u64 {
+        match &self.stage {
+            Stage::Commands(commands) => commands.began(),
+            _ => 0,
         }
     }
 
@@ -629,7 +638,7 @@ impl Loading {
 
     /// A note in a snapshot: of interest for the log only.
     fn note(&mut self, name: &[u8], value: &[u8]) {
-        let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let words = in_line;
         let number = || crate::algo::number::parse_i64(value).unwrap_or(0);
         match name {
             [b'%', ..] => log::info!("RDB '{}': {}", words(name), words(value)),

@@ -105,11 +105,18 @@ impl Server {
         if client.session.ending == Ending::Now || client.session.flushing {
             return;
         }
+        let held = match client.output.queue.is_empty() {
+            true => 0,
+            false => client.output.held(),
+        };
         match client.output.send(&client.link, WRITE_MAX) {
             Ok((n, all)) => {
                 client.session.bytes_out += n as u64;
                 self.stats.bytes_out += n as u64;
                 self.stats.writes += 1;
+                if held > 0 {
+                    self.clients.recent_buffers.output.note(held);
+                }
                 self.after_write(slot, all);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -133,18 +133,6 @@ pub fn push(out: &mut Vec<u8>, resp: Resp, len: usize) {
     prefixed(out, if resp == Resp::V3 { b'>' } else { b'*' }, len as i64);
 }
 
-/// Text for people, with its format; a plain bulk string in RESP2.
-pub fn verbatim(out: &mut Vec<u8>, resp: Resp, format: &[u8; 3], text: &[u8]) {
-    if resp == Resp::V2 {
-        return bulk(out, text);
-    }
-    prefixed(out, b'=', text.len() as i64 + 4);
-    out.extend_from_slice(format);
-    out.push(b':');
-    out.extend_from_slice(text);
-    out.extend_from_slice(b"\r\n");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

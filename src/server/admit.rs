@@ -70,7 +70,7 @@ impl Server {
     #[inline(always)]
     pub fn admit(
         &mut self,
-        session: &Session,
+        session: &mut Session,
         number: u16,
         spec: &'static Spec,
         argv: &Argv,
@@ -89,7 +89,7 @@ impl Server {
     #[cold]
     fn ask_gates(
         &mut self,
-        session: &Session,
+        session: &mut Session,
         number: u16,
         spec: &'static Spec,
         argv: &Argv,
@@ -97,6 +97,10 @@ impl Server {
     ) -> Verdict {
         // What was decided elsewhere is not questioned here.
         if session.must_obey {
+            // A replica with a limit of its own makes room for what its primary sends.
+            if self.gates.0 & Gates::MAXMEMORY != 0 && session.peer == Peer::Primary {
+                self.make_room();
+            }
             let queues = session.special.has(Special::MULTI) && !spec.flags.has(IN_MULTI);
             return if queues { Verdict::Queue } else { Verdict::Run };
         }
@@ -109,10 +113,12 @@ impl Server {
         if let Some(error) = self.outside_only(session, spec) {
             return Verdict::Refuse(error);
         }
-        if session.is_restricted()
-            && let Some(error) = self.forbidden(session, number, argv)
-        {
-            return Verdict::Refuse(error);
+        if session.is_restricted() {
+            // A refusal is noted with what the caller is owed at this moment.
+            session.wire.output = reply.written();
+            if let Some(error) = self.forbidden(session, number, argv) {
+                return Verdict::Refuse(error);
+            }
         }
         // EXEC is all that it will run.
         let mut flags = match spec.flags.has(RUNS_SCRIPT) {

@@ -6,7 +6,7 @@ use super::evict::Room;
 use crate::config::OomScoreAdj;
 use crate::config::{Apply, Config, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy};
 use crate::logging::{self, Layout, Timestamp};
-use crate::sys::{crash, process};
+use crate::sys::{crash, process, watchdog};
 use log::LevelFilter;
 
 /// File descriptors that are not for clients: listeners, files, the poll.
@@ -28,6 +28,10 @@ impl Server {
             let _ = self.apply(apply);
         }
         self.gates.set(Gates::MAXMEMORY, self.config.maxmemory > 0);
+        self.apply_reply_bounds();
+        if self.config.watchdog_period > 0 {
+            self.apply_watchdog();
+        }
     }
 
     /// Does what a change asks for. The error is the reason a client is told.
@@ -49,6 +53,7 @@ impl Server {
             Apply::Acl => self.apply_acl(),
             Apply::MaxMemory => {
                 self.apply_memory_limit();
+                self.apply_reply_bounds();
                 self.recount_all();
             }
             Apply::MaxMemoryClients => self.recount_all(),
@@ -57,7 +62,7 @@ impl Server {
             Apply::Eviction => self.apply_aging(),
             Apply::Encodings => self.apply_tuning(),
             Apply::OutputLimits => {
-                self.apply_tuning();
+                self.apply_reply_bounds();
                 for (_, client) in self.clients.iter_mut() {
                     client.output.buffer.judge_anew();
                 }
@@ -74,13 +79,25 @@ impl Server {
                     c.latency_tracking,
                 );
             }
+            Apply::Watchdog => self.apply_watchdog(),
             Apply::CrashLog => crash::set_enabled(self.config.crash_log_enabled),
             // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
             Apply::Hz | Apply::Tracking | Apply::AppendFsync | Apply::Nothing => {}
             // For parts that are not there yet.
-            Apply::TlsPort | Apply::Tls | Apply::Cluster | Apply::Locale | Apply::Watchdog => {}
+            Apply::TlsPort | Apply::Tls | Apply::Cluster | Apply::Locale => {}
         }
         Ok(())
+    }
+
+    /// Winds the watchdog, or stops it. A period shorter than two runs of cron would always be over.
+    fn apply_watchdog(&mut self) {
+        let period_ms = &mut self.config.watchdog_period;
+        if *period_ms > 0 {
+            *period_ms = (*period_ms).max(2_000 / self.config.hz.clamp(1, 500));
+        }
+        if let Err(error) = watchdog::wind(*period_ms) {
+            log::warn!("Can't set the timer of the watchdog: {error}");
+        }
     }
 
     /// Raises the limit of open files for `maxclients`.

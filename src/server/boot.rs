@@ -11,7 +11,7 @@
 
 use super::Server;
 use super::apply::{allow_clients, apply_log_format, level_filter};
-use crate::config::{Config, LogFormat, LogLevel, Supervised, Word};
+use crate::config::{Config, LogFormat, LogLevel, OOM_SCORES_FALL, Supervised, Word};
 use crate::logging;
 use crate::sys::huge_pages::{self, HugePages};
 use crate::sys::process;
@@ -140,6 +140,9 @@ fn say(level: LogLevel, text: &str) {
 
 /// The checks that are cheap enough for every start.
 fn warn_about_system(config: &Config) {
+    if !config.oom_score_adj_values.is_sorted() {
+        log::warn!("{OOM_SCORES_FALL}");
+    }
     if let Verdict::Warning(text) = system_check::overcommit() {
         log::warn!("WARNING {text}");
     }

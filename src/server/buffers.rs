@@ -83,7 +83,7 @@ impl RecentBuffers {
     fn look_at(&mut self, client: &Client) {
         let query = client.query.as_ref();
         self.input.note(query.map_or(0, |q| q.capacity()));
-        self.output.note(client.output.bytes.capacity());
+        self.output.note(client.output.held());
     }
 }
 

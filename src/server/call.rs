@@ -2,7 +2,7 @@
 
 use super::Server;
 use super::admit::{Gates, Verdict};
-use super::session::{Peer, Session};
+use super::session::Session;
 use super::table::Handler;
 use super::unit::Ran;
 use crate::command::context::Caller;
@@ -70,7 +70,11 @@ impl Server {
     /// The command itself or the subcommand that is meant, with checked arity, and how many words
     /// name it.
     #[inline(always)]
-    fn resolve(&self, number: u16, argv: &Argv) -> Result<(u16, usize), CmdError> {
+    pub(in crate::server) fn resolve(
+        &self,
+        number: u16,
+        argv: &Argv,
+    ) -> Result<(u16, usize), CmdError> {
         let slot = &self.table[number];
         if !slot.subcommands.is_empty() && argv.len() > 1 {
             return self.resolve_subcommand(number, argv);
@@ -148,7 +152,9 @@ impl Server {
     /// Runs a command: the handler, its time, its statistics, and what follows from its effects.
     #[inline(always)]
     pub fn call(&mut self, session: &mut Session, number: u16, mut args: Args, reply: &mut Reply) {
-        let handler = self.table[number].handler;
+        let slot = &self.table[number];
+        let handler = slot.handler;
+        reply.set_may_end(!slot.writes);
         let dirty = self.effects.dirty;
         self.enter_unit();
         let confined = session.is_restricted() && self.is_confined(session, number, &args);
@@ -182,8 +188,8 @@ impl Server {
             }
             if !matches!(error, CmdError::Answered) {
                 self.reply_error(&error, reply);
-                if session.peer == Peer::Primary && !session.in_script {
-                    self.note_error_of_stream(session, &error.bytes());
+                if session.must_obey && !session.in_script {
+                    self.note_unheard_error(session, &error.bytes());
                 }
             }
         }

@@ -5,10 +5,12 @@
 
 use super::buffers::RecentBuffers;
 use super::commands::monitor::Monitors;
+use super::limits::ReplyBounds;
 pub use super::output::Output;
 use super::publish::Mail;
 use super::session::{ClientId, Ending, ReplyMode, Session};
 use crate::net::Link;
+use crate::resp::chunks::CHUNK;
 use crate::resp::request::{ProtocolError, Query};
 use hashbrown::HashMap;
 use slab::Slab;
@@ -16,7 +18,7 @@ use slab::Slab;
 /// Bytes of a fresh query buffer.
 pub const QUERY_BYTES: usize = 16 << 10;
 /// Bytes of output a client may keep between answers.
-const KEEP_OUTPUT: usize = 16 << 10;
+const KEEP_OUTPUT: usize = CHUNK;
 /// Buffers kept for the next client that needs one.
 const POOLED: usize = 64;
 
@@ -82,6 +84,7 @@ pub struct Clients {
     /// Who watches every command.
     pub monitors: Monitors,
     pub recent_buffers: RecentBuffers,
+    pub reply_bounds: ReplyBounds,
     /// Bytes of all clients, while there is a limit on them.
     pub counted_bytes: usize,
     // Boxes, because that is how a client holds its query: lending one moves a pointer.
@@ -222,7 +225,7 @@ impl Clients {
             return;
         };
         if client.session.ending == Ending::No && client.session.reply_mode != ReplyMode::Off {
-            client.output.bytes.extend_from_slice(bytes);
+            client.output.append(bytes);
             self.note_output(slot);
         }
     }

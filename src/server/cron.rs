@@ -4,7 +4,7 @@ use super::Server;
 use super::session::{ClientId, Ending, Peer};
 use crate::keyspace::DbIndex;
 use crate::keyspace::expiry::Slice;
-use crate::sys::{clock, memory};
+use crate::sys::{clock, memory, watchdog};
 use crate::types::wheel::{Step, Timed, Wheel};
 
 /// Removing due keys may take this long per turn of the loop, in microseconds: what a client can be
@@ -15,6 +15,9 @@ const EXPIRY_SLICE_US: u64 = 1_000;
 /// then lie where those of the last few hundred did. Memory never touched before can cost
 /// milliseconds.
 const EXPIRY_STRIDES: u32 = 4;
+
+/// How often a verbose log tells of the databases.
+const REPORT_MS: u64 = 5_000;
 
 /// What a timer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct Timers {
     pub wheel: Wheel<Armed>,
     /// The round of idle timers that counts.
     idle_round: u32,
+    /// When the log is told of the databases next.
+    report_ms: u64,
 }
 
 impl Timers {
@@ -66,6 +71,7 @@ impl Timers {
         Timers {
             wheel: Wheel::new(now_ms),
             idle_round: 0,
+            report_ms: now_ms + REPORT_MS,
         }
     }
 
@@ -179,6 +185,10 @@ impl Server {
         if self.life.cron_paused {
             return;
         }
+        if self.config.watchdog_period > 0 {
+            // It was wound before, so it can be.
+            let _ = watchdog::wind(self.config.watchdog_period);
+        }
         let now_ms = self.clock.mono_ms();
         let stats = &mut self.stats;
         stats.ops_rate.sample(stats.commands, now_ms);
@@ -188,6 +198,10 @@ impl Server {
         stats.repl_out_rate.sample(stats.repl_bytes_out, now_ms);
         stats.turn_rate.sample(stats.turns, now_ms);
         stats.turn_us_rate.sample(stats.turns_us, now_ms);
+        if now_ms >= self.timers.report_ms {
+            self.timers.report_ms = now_ms + REPORT_MS;
+            self.report_databases();
+        }
         self.sample_buffers();
         self.limit_tracking();
         self.tend_persistence();
@@ -206,6 +220,22 @@ impl Server {
         }
         let used = self.used_memory();
         self.life.peak.note(used, self.clock.now_ms());
+        self.give_back_slack(now_ms);
+    }
+
+    /// Tells the log, where it is verbose, how large the databases are.
+    fn report_databases(&self) {
+        if !log::log_enabled!(log::Level::Debug) || self.persist.loading.is_some() {
+            return;
+        }
+        for (DbIndex(index), db) in self.keyspace.iter().filter(|(_, db)| !db.is_empty()) {
+            log::debug!(
+                "DB {index}: {} keys ({} volatile) in {} slots HT.",
+                db.len(),
+                db.volatile(),
+                db.entries().capacity()
+            );
+        }
     }
 
     /// Sees to it that a client is closed when it has been idle for `timeout` seconds from now.

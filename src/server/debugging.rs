@@ -64,7 +64,7 @@ impl Server {
             {
                 self.reply_error(&error, reply);
             }
-            debugger.end(reply.bytes());
+            debugger.end(&reply.to_vec());
         }
         log::info!("Lua debugging session child exiting");
         fork::leave(0)

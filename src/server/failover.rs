@@ -16,7 +16,7 @@ impl Server {
         limit_ms: Option<u64>,
         force: bool,
     ) {
-        let until_ms = limit_ms.map(|ms| self.clock.mono_ms().saturating_add(ms));
+        let until_ms = limit_ms.map(|ms| self.clock.mono_ms_up().saturating_add(ms));
         self.replication.failover = Some(Failover {
             target,
             until_ms,

@@ -74,7 +74,7 @@ impl Server {
                 continue;
             }
             if let Some(client) = self.clients.get_mut(replica.slot) {
-                client.output.bytes.push(b'\n');
+                client.output.append(b"\n");
                 self.clients.note_output(replica.slot);
             }
         }

@@ -13,7 +13,56 @@ use crate::config::OutputLimit;
 /// short, and whoever does not read them is not waited for.
 const STRANGER_QUERY: usize = 1 << 20;
 
+/// How large an answer may grow, so large that nobody means it, where the memory limit says less.
+const LEAST_BOUND: u64 = 16 << 20;
+
+/// How much may be owed to a client that has no stricter limit, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyBounds {
+    /// `maxmemory`, and never more than half of the machine's memory.
+    pub most: usize,
+    /// The same, or the hard limit of normal clients.
+    normal: usize,
+}
+
+impl Default for ReplyBounds {
+    fn default() -> ReplyBounds {
+        ReplyBounds {
+            most: usize::MAX,
+            normal: usize::MAX,
+        }
+    }
+}
+
 impl Server {
+    /// Draws the bounds of answers from the configuration.
+    pub fn apply_reply_bounds(&mut self) {
+        let half = crate::sys::process::total_system_memory() / 2;
+        let half = half.max(LEAST_BOUND);
+        let most = match self.config.maxmemory {
+            0 => half,
+            limit => limit.max(LEAST_BOUND).min(half),
+        };
+        let normal = match self.config.client_output_buffer_limit[0].hard_bytes {
+            0 => most,
+            hard => hard.min(most),
+        };
+        self.clients.reply_bounds = ReplyBounds {
+            most: most as usize,
+            normal: normal as usize,
+        };
+    }
+
+    /// How much the answers to a client may grow to.
+    #[inline(always)]
+    pub fn reply_limit(&self, session: &Session) -> usize {
+        let bounds = &self.clients.reply_bounds;
+        match session.special.has(Special::SUBSCRIBER) {
+            true => bounds.most,
+            false => bounds.normal,
+        }
+    }
+
     /// Ends a client whose unfinished request has grown past `client-query-buffer-limit`.
     #[inline]
     pub fn check_query_limit(&mut self, client: &mut Client) {
@@ -38,6 +87,9 @@ impl Server {
     #[inline]
     pub fn check_output_limit(&mut self, client: &mut Client) {
         let pending = client.output.pending();
+        if std::mem::take(&mut client.output.is_over) {
+            return self.end_slow_reader(client);
+        }
         if client.output.buffer.holds(pending) || client.session.ending == Ending::Now {
             client.over_soft_limit_ms = None;
             return;
@@ -61,12 +113,18 @@ impl Server {
             soft_bytes,
             soft_seconds,
         } = limit;
-        let over_hard = hard_bytes > 0 && counted >= hard_bytes;
+        // Replicas are owed the stream, which has its own limits.
+        let bound = match client.session.peer {
+            Peer::Replica => 0,
+            _ => self.clients.reply_bounds.most as u64,
+        };
+        let over = |limit| limit > 0 && counted >= limit;
+        let over_hard = over(hard_bytes) || over(bound);
         if over_hard || !client.session.authenticated {
             return self.end_slow_reader(client);
         }
         if soft_bytes == 0 || counted < soft_bytes {
-            let limits = [hard_bytes, soft_bytes].into_iter();
+            let limits = [hard_bytes, soft_bytes, bound].into_iter();
             client.output.buffer.judged(limits.filter(|&n| n > 0).min());
             client.over_soft_limit_ms = None;
             return;

@@ -27,6 +27,9 @@ impl Plan {
     }
 }
 
+/// Room for the path of a Unix socket and its end in an address of the system.
+const UNIX_PATH_MAX: usize = 108;
+
 /// Some address could not be listened on; the log says why.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotListening;
@@ -50,6 +53,13 @@ impl Server {
         self.doors.plan = Some(plan);
         if !self.config.unixsocket.is_empty() {
             let path = PathBuf::from(String::from_utf8_lossy(&self.config.unixsocket).as_ref());
+            let len = self.config.unixsocket.len();
+            if len >= UNIX_PATH_MAX {
+                return Err(format!(
+                    "Failed opening Unix socket: unix socket path too long ({len}), must be under \
+                     {UNIX_PATH_MAX}"
+                ));
+            }
             let (mode, backlog) = (self.config.unixsocketperm, self.config.tcp_backlog);
             let listener = Listener::unix(&path, mode, backlog)
                 .map_err(|error| format!("Failed opening Unix socket: bind: {}", reason(&error)))?;

@@ -6,11 +6,12 @@
 use super::Server;
 use super::admit::Gates;
 use super::session::{ClientId, Session};
-use crate::command::Reply;
+use crate::algo::quoting::in_line;
+use crate::command::{CmdError, Reply};
 use crate::persist::load::{Loading, Part, Role, Rules, Step};
 use crate::persist::reason;
 use crate::resp::encode::Resp;
-use crate::resp::request::{OwnedArgv, Tag};
+use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::sys::clock;
 use crate::sys::signal;
 use std::path::PathBuf;
@@ -21,6 +22,9 @@ const SLICE_US: u64 = 10_000;
 /// Loading came to nothing, and the log says why.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unloadable;
+
+/// Room for answers that is kept while a log is read.
+const KEEP_ANSWER: usize = 64 << 10;
 
 impl Server {
     pub(super) fn rules(&self) -> Rules {
@@ -210,7 +214,7 @@ impl Server {
                 }
                 Step::Function(code) => {
                     if let Err(text) = self.script.load_library(&code, loading.merges(), None) {
-                        let text = String::from_utf8_lossy(&text).into_owned();
+                        let text = in_line(&text);
                         log::warn!("Failed creating the library: {text}");
                         self.gates.set(Gates::LOADING, false);
                         return Err(Unloadable);
@@ -250,32 +254,48 @@ impl Server {
     /// Runs a command of the log.
     fn run_logged(&mut self, session: &mut Session, argv: &OwnedArgv) -> Result<(), Unloadable> {
         let argv = argv.as_argv();
-        if self.table.lookup(argv.at(0)).is_none() {
-            let file = self
-                .persist
-                .loading
-                .as_ref()
-                .map_or("", |loading| loading.file_name());
-            log::warn!(
-                "Unknown command '{}' reading the append only file {file}",
-                String::from_utf8_lossy(argv.at(0))
-            );
-            return Err(Unloadable);
-        }
+        self.check_logged(&argv)?;
         if self.config.key_load_delay > 0 {
             clock::sleep_us(self.config.key_load_delay as u64);
         }
         self.keyspace.shared.none_overdue = true;
         let mut answer = std::mem::take(&mut self.life.loader_answer);
         answer.clear();
-        let mut reply = Reply::new(&mut answer, Resp::V2);
+        let most = self.clients.reply_bounds.most;
+        let mut reply = Reply::new(&mut answer, Resp::V2).bounded(most);
+        let noted = self.stats.unexpected_errors;
         self.execute(session, argv, Tag::default(), &mut reply);
-        self.life.loader_answer = answer;
+        if answer.first() == Some(&b'-') && self.stats.unexpected_errors == noted {
+            let text = answer[1..].strip_suffix(b"\r\n").unwrap_or_default();
+            self.note_unheard_error(session, text);
+        }
+        if answer.capacity() <= KEEP_ANSWER {
+            self.life.loader_answer = answer;
+        }
         self.keyspace.shared.none_overdue = false;
         if let Some(loading) = &mut self.persist.loading {
             loading.note_multi(session.multi.is_some());
         }
         Ok(())
+    }
+
+    /// A command of the log must be one, with as many arguments as it takes.
+    fn check_logged(&self, argv: &Argv) -> Result<(), Unloadable> {
+        let Some(loading) = &self.persist.loading else {
+            return Ok(());
+        };
+        let (name, file) = (in_line(argv.at(0)), loading.file_name());
+        let number = self.table.lookup(argv.at(0));
+        match number.map(|number| self.resolve(number, argv)) {
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(CmdError::Arity(name))) => log::warn!(
+                "Wrong number of arguments for command '{name}' at offset {} reading the append \
+                 only file {file}",
+                loading.command_offset()
+            ),
+            _ => log::warn!("Unknown command '{name}' reading the append only file {file}"),
+        }
+        Err(Unloadable)
     }
 
     fn finish_loading(&mut self, loading: Loading) {

@@ -34,6 +34,7 @@ pub mod resync;
 pub mod scripts;
 pub mod session;
 pub mod shutdown;
+pub mod slack;
 pub mod stats;
 pub mod stream;
 pub mod table;
@@ -62,7 +63,7 @@ use crate::sys::signal::Signal;
 use crate::tracking::Tracking;
 use admit::Gates;
 use boot::Process;
-use clients::{Client, Clients};
+use clients::{Client, Clients, Output};
 use cron::Timers;
 use evict::Eviction;
 use listen::Doors;
@@ -139,6 +140,8 @@ pub struct Life {
     pub peers: commands::migrate::Peers,
     /// The loop, while commands run (`scripts`).
     pub attendant: Option<Box<dyn scripts::Attendant>>,
+    /// What the allocator holds for nothing.
+    pub slack: slack::Slack,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Looks in a row at which the table of cached keys was too large.
@@ -231,10 +234,6 @@ impl Server {
         tuning.stream_node_max_bytes = c.stream_node_max_bytes;
         tuning.stream_node_max_entries = c.stream_node_max_entries;
         tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
-        tuning.max_reply = match c.client_output_buffer_limit[0].hard_bytes {
-            0 => usize::MAX,
-            most => most as usize,
-        };
         self.apply_sanitizing();
     }
 
@@ -327,12 +326,16 @@ impl Server {
             output.bytes = self.clients.output();
         }
         self.keyspace.shared.no_touch = session.no_touch;
+        self.clock.catch_up(self.life.stamp);
+        if !self.unit.is_open() {
+            self.keyspace.set_now_ms(self.clock.now_ms());
+        }
         session.last_active_ms = self.clock.mono_ms();
         session.wire = Wire::of(query, output);
         let elements = query.has_elements();
         let mut silent = session.reply_mode.is_silent();
-        let batch = output.bytes.len() + BATCH_OUTPUT;
-        let most = batch.min(output.sent.saturating_add(self.tuning.max_reply));
+        let reply_limit = self.reply_limit(session);
+        let batch = output.written() + BATCH_OUTPUT;
         loop {
             if elements {
                 let db = self.keyspace.view(session.db);
@@ -351,20 +354,29 @@ impl Server {
             let tag = query.tag(0).unwrap_or_default();
             if self.gates.0 & Gates::TRACKED != 0 && self.remembers_too_much() {
                 self.limit_tracking();
-                self.clients.take_mail(output, session, 0);
+                let end = output.mark();
+                self.clients.take_mail(output, session, end);
             }
-            let start = output.bytes.len();
+            let start = output.mark();
             let is_replica = session.peer == Peer::Replica;
-            let mut reply = Reply::new(&mut output.bytes, session.resp);
+            let Output { bytes, queue, .. } = output;
+            let mut reply = Reply::chunked(bytes, queue, session.resp, reply_limit);
+            if silent {
+                reply = reply.unwanted(true);
+            }
             let done = self.execute(session, argv, tag, &mut reply);
+            if reply.is_over() {
+                // What is not wanted may be as long as it likes.
+                output.is_over = !silent;
+            }
             if session.reply_mode != ReplyMode::On && session.parked.is_none() {
                 if silent && !self.answered_push(session) {
-                    output.bytes.truncate(start);
+                    output.undo(start);
                 }
                 session.reply_mode = session.reply_mode.next();
             }
-            if is_replica && output.bytes.len() > start {
-                let answer = output.bytes.split_off(start);
+            if is_replica && output.mark() != start {
+                let answer = output.take_since(start);
                 self.hang_up_on_replica(session, &argv, &answer);
             }
             if !self.clients.mail.is_empty() {
@@ -375,7 +387,11 @@ impl Server {
                 break;
             }
             query.pass();
-            if session.ending != Ending::No || session.is_held() || output.bytes.len() > most {
+            if session.ending != Ending::No
+                || session.is_held()
+                || output.written() > batch
+                || output.is_over
+            {
                 break;
             }
         }

@@ -1,4 +1,4 @@
-//! After a command that took long: the slow log and the latency monitor.
+//! After a command that took long: the clock, the slow log and the latency monitor.
 
 use super::Server;
 use super::redact::is_secret;
@@ -8,9 +8,13 @@ use crate::observe::slowlog::{Entry, cut};
 use crate::resp::request::Argv;
 
 impl Server {
-    /// Notes a command that took longer than somebody wants to hear of.
+    /// Looks at a command that took longer than one of the thresholds.
     #[cold]
     pub fn notice(&mut self, session: &Session, number: u16, argv: Argv, ns: u64) {
+        self.clock.catch_up(self.life.stamp);
+        if !self.unit.is_nested() {
+            self.keyspace.set_now_ms(self.clock.now_ms());
+        }
         let slot = &self.table[number];
         let event = match slot.spec.flags.has(FAST) {
             true => "fast-command",

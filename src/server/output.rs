@@ -1,63 +1,100 @@
-//! What a client is owed: bytes of its own, and messages it shares with others.
+//! What a client is owed, and how it is sent.
 //!
-//! Answers are written into one buffer. A message that many clients get is encoded once and shared;
-//! it is remembered with its place among the answers, and both leave together in one system call.
-//!
-//! ```text
-//!   bytes    +OK\r\n :1\r\n | $5\r\nhello\r\n
-//!                           ^ at 9: shared message "…"
-//! ```
-//!
-//! A client that is only answered has no shared messages, and then this is a plain buffer.
+//! Answers are appended to `bytes`, the tail of what is owed; full chunks of them, and messages that
+//! are shared with other clients, stand before it in the queue (`resp::chunks`). All leave in order,
+//! many pieces in one system call, and a piece that is sent is given back.
 
 use super::reply_buffer::ReplyBuffer;
 use crate::net::Link;
-use bytes::{Buf, Bytes};
-use std::collections::VecDeque;
+use crate::resp::chunks::{CHUNK, Mark, Piece, Queue};
+use bytes::Bytes;
 use std::io::{self, IoSlice};
 
 /// Pieces handed to the system at once.
 const PIECES: usize = 64;
-/// Room for shared messages that is kept while none is left.
-const KEEP_SHARED: usize = 16;
-
-/// A shared message in its place.
-#[derive(Debug)]
-struct Segment {
-    /// How many of the client's own bytes go before it.
-    at: usize,
-    message: Bytes,
-}
 
 /// See the head of this file.
 #[derive(Default, Debug)]
 pub struct Output {
     pub bytes: Vec<u8>,
-    /// How many of them are sent.
-    pub sent: usize,
-    shared: VecDeque<Segment>,
-    shared_bytes: usize,
+    pub queue: Queue,
+    /// How many bytes of the first piece that is the client's own are sent; of the tail, if there is
+    /// none.
+    sent: usize,
     pub buffer: ReplyBuffer,
+    /// An answer outgrew its bound and was forgotten: the client is not to go on without it.
+    pub is_over: bool,
 }
 
 impl Output {
     /// Bytes that are not sent yet.
     #[inline(always)]
     pub fn pending(&self) -> usize {
-        self.bytes.len() - self.sent + self.shared_bytes
+        self.written() - self.sent
     }
 
-    /// Bytes held for this client: a shared message counts in full, as if it had it alone.
+    /// Bytes that are held to be sent, with those sent of the first chunk.
+    #[inline(always)]
+    pub fn written(&self) -> usize {
+        self.queue.bytes() + self.bytes.len()
+    }
+
+    /// Bytes of memory held for this client: a shared message counts in full, as if it had it alone.
+    #[inline(always)]
     pub fn held(&self) -> usize {
-        self.bytes.capacity() + self.shared_bytes + self.shared.capacity() * size_of::<Segment>()
+        self.bytes.capacity() + self.queue.held()
+    }
+
+    /// The end of what is owed now.
+    #[inline(always)]
+    pub fn mark(&self) -> Mark {
+        self.queue.mark(&self.bytes)
+    }
+
+    /// Forgets what was written since `mark`.
+    pub fn undo(&mut self, mark: Mark) {
+        self.queue.undo(&mut self.bytes, mark);
+    }
+
+    /// Takes away what was written since `mark`.
+    pub fn take_since(&mut self, mark: Mark) -> Vec<u8> {
+        self.queue.take_since(&mut self.bytes, mark)
+    }
+
+    /// Appends bytes that are no answer.
+    pub fn append(&mut self, bytes: &[u8]) {
+        if self.bytes.len() >= CHUNK {
+            self.queue.seal(&mut self.bytes);
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Puts bytes that are no answer at `mark`.
+    #[cold]
+    pub fn insert(&mut self, mark: Mark, bytes: &[u8]) {
+        self.queue.insert(&mut self.bytes, mark, bytes);
     }
 
     /// Appends a message that others get, too.
     #[inline]
     pub fn share(&mut self, message: Bytes) {
-        self.shared_bytes += message.len();
-        let at = self.bytes.len();
-        self.shared.push_back(Segment { at, message });
+        if !self.bytes.is_empty() {
+            self.seal_short();
+        }
+        self.queue.push(Piece::Shared(message));
+    }
+
+    /// Makes a piece of the tail, which goes on in the same memory.
+    #[cold]
+    fn seal_short(&mut self) {
+        let from = match self.queue.is_empty() {
+            true => std::mem::take(&mut self.sent),
+            false => 0,
+        };
+        if from < self.bytes.len() {
+            self.queue.push(Piece::Own(self.bytes[from..].to_vec()));
+        }
+        self.bytes.clear();
     }
 
     /// Sends as much as the socket takes, at most about `max` bytes. The answer is how many went,
@@ -65,7 +102,7 @@ impl Output {
     #[inline]
     pub fn send(&mut self, link: &Link, max: usize) -> io::Result<(usize, bool)> {
         self.buffer.note(self.pending());
-        let (n, all) = match self.shared.is_empty() {
+        let (n, all) = match self.queue.is_empty() {
             true => self.send_bytes(link, max)?,
             false => self.send_pieces(link, max)?,
         };
@@ -83,70 +120,69 @@ impl Output {
 
     fn send_pieces(&mut self, link: &Link, max: usize) -> io::Result<(usize, bool)> {
         // The common case: one message for a client that is owed nothing else.
-        if let [only] = self.shared.as_slices().0
-            && self.shared.len() == 1
-            && self.bytes.len() == self.sent
+        if self.queue.len() == 1
+            && self.bytes.is_empty()
+            && let Some(Piece::Shared(message)) = self.queue.front()
         {
-            let all = only.message.len();
-            let n = link.write(&only.message)?;
+            let all = message.len();
+            let n = link.write(message)?;
             self.advance(n);
             return Ok((n, n == all));
         }
         let mut pieces = [IoSlice::new(&[]); PIECES];
-        let (mut count, mut total, mut own) = (0, 0, self.sent);
-        for segment in &self.shared {
-            if count + 2 > PIECES || total >= max {
+        let (mut count, mut total, mut skip) = (0, 0, self.sent);
+        let tail = std::iter::once(self.bytes.as_slice());
+        for (piece, own) in self
+            .queue
+            .iter()
+            .map(|piece| (piece.bytes(), matches!(piece, Piece::Own(_))))
+            .chain(tail.map(|tail| (tail, true)))
+        {
+            if count == PIECES || total >= max {
                 break;
             }
-            if segment.at > own {
-                pieces[count] = IoSlice::new(&self.bytes[own..segment.at]);
-                (count, total, own) = (count + 1, total + segment.at - own, segment.at);
+            let piece = match own {
+                true => &piece[std::mem::take(&mut skip).min(piece.len())..],
+                false => piece,
+            };
+            if !piece.is_empty() {
+                pieces[count] = IoSlice::new(piece);
+                (count, total) = (count + 1, total + piece.len());
             }
-            pieces[count] = IoSlice::new(&segment.message);
-            (count, total) = (count + 1, total + segment.message.len());
-        }
-        let is_last = self.shared.back().is_none_or(|last| last.at <= own);
-        if is_last && count < PIECES && total < max && self.bytes.len() > own {
-            pieces[count] = IoSlice::new(&self.bytes[own..]);
-            (count, total) = (count + 1, total + self.bytes.len() - own);
         }
         let n = link.write_pieces(&pieces[..count])?;
         self.advance(n);
         Ok((n, n == total))
     }
 
-    /// Lets go of `n` bytes that were sent.
+    /// Gives back what is sent: `n` bytes more.
     fn advance(&mut self, mut n: usize) {
-        while n > 0 {
-            let next = self.shared.front_mut();
-            let own_end = next.as_ref().map_or(self.bytes.len(), |next| next.at);
-            if self.sent < own_end {
-                let own = n.min(own_end - self.sent);
-                self.sent += own;
-                n -= own;
-                continue;
+        while let Some(front) = self.queue.front() {
+            match front {
+                Piece::Own(bytes) => {
+                    let left = bytes.len() - self.sent;
+                    if n < left {
+                        self.sent += n;
+                        return;
+                    }
+                    n -= left;
+                    self.sent = 0;
+                }
+                Piece::Shared(message) if n < message.len() => {
+                    self.queue.advance_shared(n);
+                    return;
+                }
+                Piece::Shared(message) => n -= message.len(),
             }
-            let Some(segment) = next else { return };
-            let part = n.min(segment.message.len());
-            segment.message.advance(part);
-            self.shared_bytes -= part;
-            n -= part;
-            if segment.message.is_empty() {
-                self.shared.pop_front();
-            }
+            self.queue.pop_front();
         }
-        if self.shared.is_empty() && self.shared.capacity() > KEEP_SHARED {
-            self.shared = VecDeque::new();
-        }
+        self.sent += n;
     }
 
-    /// Drops own bytes that were sent, once they are the greater part.
+    /// Drops bytes of the tail that were sent, once they are the greater part.
     pub fn compact(&mut self) {
-        if self.sent > self.bytes.len() / 2 {
+        if self.queue.is_empty() && self.sent > self.bytes.len() / 2 {
             self.bytes.drain(..self.sent);
-            for segment in &mut self.shared {
-                segment.at -= self.sent;
-            }
             self.sent = 0;
         }
     }
@@ -171,14 +207,15 @@ mod tests {
     fn drain(output: &mut Output, step: usize) -> Vec<u8> {
         let mut wire = Vec::new();
         while output.pending() > 0 {
-            let mut all = Vec::new();
-            let mut own = output.sent;
-            for segment in &output.shared {
-                all.extend_from_slice(&output.bytes[own..segment.at]);
-                all.extend_from_slice(&segment.message);
-                own = segment.at;
+            let (mut all, mut skip) = (Vec::new(), output.sent);
+            for piece in output.queue.iter() {
+                let sent = match piece {
+                    Piece::Own(_) => std::mem::take(&mut skip),
+                    Piece::Shared(_) => 0,
+                };
+                all.extend_from_slice(&piece.bytes()[sent..]);
             }
-            all.extend_from_slice(&output.bytes[own..]);
+            all.extend_from_slice(&output.bytes[skip..]);
             assert_eq!(all.len(), output.pending());
             let n = step.min(all.len());
             wire.extend_from_slice(&all[..n]);
@@ -200,7 +237,16 @@ mod tests {
             output.bytes.extend_from_slice(b"six");
             assert_eq!(output.pending(), 27);
             assert_eq!(drain(&mut output, step), b"one two three four five six");
-            assert!(output.shared.is_empty() && output.shared_bytes == 0);
+            assert!(output.queue.is_empty() && output.queue.bytes() == 0);
+            // A message behind a part of an answer that has begun to leave.
+            output.take_bytes();
+            output.append(b"seven ");
+            output.advance(2);
+            output.share(Bytes::from_static(b"eight "));
+            output.append(&[b'9'; 2 * CHUNK]);
+            output.append(b" ten");
+            let end = [b"ven eight ".as_slice(), &[b'9'; 2 * CHUNK], b" ten"].concat();
+            assert_eq!(drain(&mut output, step * 400), end);
         }
     }
 }

@@ -102,7 +102,8 @@ impl Server {
         if end_ms == i64::MAX {
             return;
         }
-        let left_ms = (end_ms - self.clock.now_ms()).max(0) as u64;
+        // The millisecond in which it ends is still part of it.
+        let left_ms = (end_ms - self.clock.now_ms()).max(0) as u64 + 1;
         let at_ms = self.clock.mono_ms().saturating_add(left_ms);
         self.timers.arm(at_ms, Timer::PauseEnd);
     }
@@ -114,7 +115,7 @@ impl Server {
             if asked.held == Held::Nothing {
                 continue;
             }
-            if asked.end_ms <= self.clock.now_ms() {
+            if asked.end_ms < self.clock.now_ms() {
                 self.end_pause(cause);
             } else {
                 self.arm_pause_end(cause);

@@ -12,6 +12,7 @@ use crate::command::effects::{Interest, Propagate};
 use crate::keyspace::DbIndex;
 use crate::keyspace::fields::Lapsed;
 use crate::resp::request::{Argv, OwnedArgv};
+use crate::sys::clock::Clock;
 
 /// Who is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +48,9 @@ impl Record {
 pub struct Unit {
     /// Calls that are open, one within the other.
     pub(super) depth: u32,
+    /// The stamp of the moment that TIME tells within it, and what that is, once it was asked for.
+    began: u64,
+    time_us: Option<i64>,
     records: Vec<Record>,
     /// Where records go: what a script chose.
     pub(super) to: u8,
@@ -69,6 +73,8 @@ impl Default for Unit {
     fn default() -> Unit {
         Unit {
             depth: 0,
+            began: 0,
+            time_us: None,
             records: Vec::new(),
             to: EVERYBODY,
             is_loose: false,
@@ -85,6 +91,26 @@ impl Unit {
     /// Whether a call is open within another.
     pub fn is_nested(&self) -> bool {
         self.depth > 1
+    }
+
+    /// A command that calls others begins, at the moment of `stamp`: time stands still in it.
+    pub fn stop_time(&mut self, stamp: u64) {
+        if !self.is_nested() {
+            self.move_time(stamp);
+        }
+    }
+
+    /// Others are served in the middle of it, and time goes on.
+    pub fn move_time(&mut self, stamp: u64) {
+        self.began = stamp;
+        self.time_us = None;
+    }
+
+    /// Unix microseconds as TIME tells them within it.
+    pub fn time_us(&mut self, clock: &Clock) -> i64 {
+        *self
+            .time_us
+            .get_or_insert_with(|| clock.unix_us_at(self.began))
     }
 
     /// Whether a call is open.

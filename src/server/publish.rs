@@ -12,6 +12,7 @@ use crate::command::effects::Event;
 use crate::config::NotifyFlags;
 use crate::keyspace::DbIndex;
 use crate::pubsub::Scope;
+use crate::resp::chunks::Mark;
 use crate::resp::encode::{self, Resp};
 use bytes::Bytes;
 
@@ -122,12 +123,13 @@ impl Clients {
     /// Gives a client that was served what it was sent meanwhile, behind the answer that begins at
     /// `start`, or before it if that was the order.
     #[cold]
-    pub(super) fn take_mail(&mut self, output: &mut Output, session: &Session, start: usize) {
-        let end = output.bytes.len();
-        self.hand_over_mail(session, |bytes| output.bytes.extend_from_slice(bytes));
-        if std::mem::take(&mut self.mail_goes_first) {
-            output.bytes[start..].rotate_left(end - start);
+    pub(super) fn take_mail(&mut self, output: &mut Output, session: &Session, start: Mark) {
+        if !std::mem::take(&mut self.mail_goes_first) {
+            return self.hand_over_mail(session, |bytes| output.append(bytes));
         }
+        let mut mail = Vec::new();
+        self.hand_over_mail(session, |bytes| mail.extend_from_slice(bytes));
+        output.insert(start, &mail);
     }
 
     /// Gives a client about to be answered what it was sent meanwhile: that goes first.

@@ -8,6 +8,7 @@
 use super::Server;
 use super::clients::Client;
 use super::session::{ClientId, Ending, Peer, Session, Special};
+use crate::algo::quoting::in_line;
 use crate::command::Reply;
 use crate::persist::child::Purpose;
 use crate::persist::transfer::{TransferJob, transfer_in_child};
@@ -107,7 +108,7 @@ impl Server {
         let history = &self.replication.history;
         let name = || self.replica_name(session, said);
         if !history.continues(id, next) {
-            let text = String::from_utf8_lossy(id);
+            let text = in_line(id);
             let is_previous = id.eq_ignore_ascii_case(history.previous.as_bytes());
             if id.first() == Some(&b'?') {
                 log::info!("Full resync requested by replica {}", name());
@@ -309,7 +310,7 @@ impl Server {
         let Some(client) = self.clients.get_mut(slot) else {
             return;
         };
-        client.output.bytes.extend_from_slice(line.as_bytes());
+        client.output.append(line.as_bytes());
         self.clients.note_output(slot);
     }
 
@@ -373,7 +374,7 @@ impl Server {
             };
             client.session.peer = Peer::Client;
             let text = b"-ERR BGSAVE failed, replication can't continue\r\n";
-            client.output.bytes.extend_from_slice(text);
+            client.output.append(text);
             self.clients.note_output(slot);
             self.clients.close(slot, Ending::AfterReply);
         }
@@ -406,7 +407,7 @@ impl Server {
             self.replication.replicas.list[index].stage = Stage::SendFile { file, sent: 0, len };
             if let Some(client) = self.clients.get_mut(slot) {
                 let head = format!("${len}\r\n");
-                client.output.bytes.extend_from_slice(head.as_bytes());
+                client.output.append(head.as_bytes());
                 self.clients.note_output(slot);
             }
         }

@@ -51,6 +51,9 @@ const STALE_SCRIPT: &str = "MASTERDOWN Link with MASTER is down, replica-serve-s
 /// The dash says that it brings its own code.
 const OUT_OF_MEMORY: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
 
+/// What a script is told of a command whose answer exceeds the bound of answers.
+const TOO_LARGE: &[u8] = b"The reply of the command is too large";
+
 /// So few objects are not counted as freed in the background, as in Redis.
 const FEW_OBJECTS: u64 = 64;
 
@@ -98,6 +101,7 @@ impl Server {
             args: rest.from(keys),
         };
         let began = self.life.stamp;
+        self.unit.stop_time(began);
         let (db, commands_run) = (session.db, session.commands_run);
         let denied = std::mem::replace(&mut session.deny_blocking, true);
         let was_in_script = std::mem::replace(&mut session.in_script, true);
@@ -302,6 +306,7 @@ impl Server {
         let no_touch = self.keyspace.shared.no_touch;
         let mail = std::mem::take(&mut self.clients.mail);
         self.clock.refresh();
+        self.unit.move_time(self.clock.cycles());
         attendant.attend(self);
         self.clients.mail = mail;
         self.keyspace.shared.no_touch = no_touch;
@@ -473,10 +478,14 @@ impl Host for ScriptHost<'_> {
         }
         self.has_written |= spec.flags.has(WRITE);
         self.server.life.stamp = self.server.clock.cycles();
-        let mut reply = Reply::new(reply, resp);
+        let most = self.server.clients.reply_bounds.most;
+        let mut reply = Reply::new(reply, resp).bounded(most);
         self.server
             .call(self.session, number, Args::new(argv, skip), &mut reply);
-        Ok(())
+        match reply.is_over() {
+            true => Err(TOO_LARGE.to_vec()),
+            false => Ok(()),
+        }
     }
 
     fn may_run(&mut self, argv: Argv) -> Option<bool> {

@@ -79,7 +79,7 @@ impl Server {
         log::info!("Waiting for replicas before shutting down.");
         self.life.stopping = Some(Stopping {
             flags,
-            until_ms: self.clock.mono_ms() + patience_ms,
+            until_ms: self.clock.mono_ms_up() + patience_ms,
         });
         Ok(Stop::Waits)
     }

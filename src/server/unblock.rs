@@ -12,13 +12,13 @@
 use super::Server;
 use super::clients::{Client, Clients};
 use super::cron::Timer;
-use super::session::{ClientId, Ending, ReplyMode, Session};
+use super::session::{ClientId, Ending, Peer, ReplyMode, Session};
 use crate::blocking::Ready;
 use crate::command::blocking::{Nothing, Wait};
 use crate::command::effects::Sweep;
 use crate::command::{Args, CmdError, Reply};
 use crate::keyspace::DbIndex;
-use crate::resp::request::{OwnedArgv, Tag};
+use crate::resp::request::{Argv, OwnedArgv, Tag};
 
 /// A command that waits.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ impl Server {
         let deadline_ms = match session.resumed.take() {
             Some(resumed) => resumed,
             None => {
-                let until = |ms| self.clock.mono_ms().saturating_add(ms);
+                self.clock.catch_up(self.clock.cycles());
+                let until = |ms| self.clock.mono_ms_up().saturating_add(ms);
                 wait.timeout_ms.map(until)
             }
         };
@@ -308,15 +309,22 @@ impl Server {
         let no_touch = std::mem::replace(&mut self.keyspace.shared.no_touch, session.no_touch);
         session.last_active_ms = self.clock.mono_ms();
         let silent = session.reply_mode.is_silent();
-        let start = output.bytes.len();
-        let mut reply = Reply::new(&mut output.bytes, session.resp);
+        let start = output.mark();
+        let limit = self.reply_limit(session);
+        let mut reply = Reply::chunked(&mut output.bytes, &mut output.queue, session.resp, limit)
+            .unwanted(silent);
         act(self, session, parked, &mut reply);
+        output.is_over = reply.is_over() && !silent;
         self.keyspace.shared.no_touch = no_touch;
         if session.reply_mode != ReplyMode::On && session.parked.is_none() {
             if silent {
-                output.bytes.truncate(start);
+                output.undo(start);
             }
             session.reply_mode = session.reply_mode.next();
+        }
+        if session.peer == Peer::Replica && output.mark() != start {
+            let answer = output.take_since(start);
+            self.hang_up_on_replica(session, &Argv::of(&[], &[]), &answer);
         }
         if !self.clients.mail.is_empty() {
             self.clients.take_mail(output, session, start);

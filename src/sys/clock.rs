@@ -1,7 +1,8 @@
 //! The clock: the only place that asks what time it is.
 //!
-//! Time is read once per loop turn by [`Clock::refresh`] and cached, so that everything within a
-//! turn sees one instant and no command pays for a reading. Two times are kept: *unix* (wall clock,
+//! Time is read once per loop turn by [`Clock::refresh`] and cached, so that no command pays for a
+//! reading. Before a client's input runs, [`Clock::catch_up`] moves the cached time on by the cycles
+//! that have passed: a wait that begins then is never counted from before its request came. Two times are kept: *unix* (wall clock,
 //! may be set by the administrator) for deadlines and what clients see, *mono* (never steps) for
 //! durations and timers. A test may freeze the clock; then it moves only when told to.
 //!
@@ -22,6 +23,9 @@ const CALIBRATE_AFTER_NS: u64 = 5_000_000;
 /// Once the ratio stands on this much, it is more exact than any latency needs.
 const CALIBRATED_NS: u64 = 10_000_000_000;
 
+/// Less than the way of a request through the system takes: time need not catch up by so little.
+const NEGLIGIBLE_CYCLES: u64 = 1 << 14;
+
 /// The cached time of a server.
 #[derive(Debug)]
 pub struct Clock {
@@ -32,6 +36,8 @@ pub struct Clock {
     mono_shift_us: i64,
     frozen: bool,
     counter: Counter,
+    /// What the operating system's clocks were last found to be, and the stamp of that moment.
+    read: Reading,
 }
 
 impl Clock {
@@ -45,6 +51,7 @@ impl Clock {
             mono_shift_us: 0,
             frozen: false,
             counter: Counter::new(),
+            read: Reading::default(),
         };
         clock.refresh();
         clock
@@ -57,8 +64,46 @@ impl Clock {
         self.counter.calibrate(mono_ns);
         if !self.frozen {
             self.unix_us = unix_us() + self.unix_shift_us;
-            self.mono_us = (mono_ns / 1000).wrapping_add_signed(self.mono_shift_us);
+            // The counter may have run ahead by a trifle.
+            let mono_us = (mono_ns / 1000).wrapping_add_signed(self.mono_shift_us);
+            self.mono_us = self.mono_us.max(mono_us);
+            self.read = Reading {
+                stamp: self.counter.read(),
+                unix_us: self.unix_us,
+                mono_us: self.mono_us,
+            };
         }
+    }
+
+    /// Moves the cached times on to the moment of `stamp`, without asking the operating system
+    /// unless that was long ago.
+    #[inline]
+    pub fn catch_up(&mut self, stamp: u64) {
+        let passed = stamp.wrapping_sub(self.read.stamp);
+        if passed < NEGLIGIBLE_CYCLES {
+            return;
+        }
+        match self.counter.us_if_short(passed) {
+            Some(us) if !self.frozen => {
+                self.unix_us = self.read.unix_us + us as i64;
+                self.mono_us = self.mono_us.max(self.read.mono_us + us);
+            }
+            // The stamp may also be older than the last reading.
+            _ if passed <= u64::MAX / 2 => self.refresh(),
+            _ => {}
+        }
+    }
+
+    /// The time of the wall clock at the moment of `stamp`, in microseconds.
+    pub fn unix_us_at(&self, stamp: u64) -> i64 {
+        if self.frozen {
+            return self.unix_us;
+        }
+        let ahead = stamp.wrapping_sub(self.read.stamp);
+        if ahead <= u64::MAX / 2 {
+            return self.read.unix_us + (self.counter.to_ns(ahead) / 1000) as i64;
+        }
+        self.read.unix_us - (self.counter.to_ns(ahead.wrapping_neg()) / 1000) as i64
     }
 
     /// Milliseconds since 1970: what deadlines are compared with.
@@ -91,6 +136,12 @@ impl Clock {
         self.mono_us / 1000
     }
 
+    /// Milliseconds of the monotonic clock, rounded up: a wait that begins now is counted from here,
+    /// so that it never ends early.
+    pub fn mono_ms_up(&self) -> u64 {
+        self.mono_us.div_ceil(1000)
+    }
+
     /// A stamp to take differences of; see [`Clock::cycles_to_ns`].
     #[inline]
     pub fn cycles(&self) -> u64 {
@@ -118,6 +169,7 @@ impl Clock {
             self.frozen = false;
             self.unix_shift_us = self.unix_us - unix_us();
             self.mono_shift_us = (self.mono_us as i64).wrapping_sub((mono_ns() / 1000) as i64);
+            self.refresh();
         }
     }
 
@@ -128,6 +180,7 @@ impl Clock {
         self.unix_shift_us += us;
         self.mono_us += us as u64;
         self.mono_shift_us += us;
+        self.refresh();
     }
 
     /// Sets the wall clock, as an administrator would; the monotonic time does not move.
@@ -135,6 +188,7 @@ impl Clock {
         let target = ms.saturating_mul(1000);
         self.unix_shift_us += target - self.unix_us;
         self.unix_us = target;
+        self.refresh();
     }
 }
 
@@ -142,6 +196,14 @@ impl Default for Clock {
     fn default() -> Clock {
         Clock::new()
     }
+}
+
+/// The times at a reading of the operating system's clocks, shifted as the cached ones are.
+#[derive(Debug, Default)]
+struct Reading {
+    stamp: u64,
+    unix_us: i64,
+    mono_us: u64,
 }
 
 /// The processor's time-stamp counter with its learnt rate, or the monotonic clock.
@@ -190,6 +252,19 @@ impl Counter {
     fn measure(&self, now_ns: u64) -> u64 {
         let cycles = tsc::read().wrapping_sub(self.start_cycles).max(1);
         ((u128::from(now_ns - self.start_ns) << 32) / u128::from(cycles)) as u64
+    }
+
+    /// What a difference is in microseconds, if it is short and the rate is learnt: over more, an error
+    /// of the rate would show.
+    #[inline]
+    fn us_if_short(&self, delta: u64) -> Option<u64> {
+        const SHORT_NS: u64 = 10_000_000;
+        if self.has_tsc && (self.ratio == 0 || delta >> 32 != 0) {
+            return None;
+        }
+        Some(self.to_ns(delta))
+            .filter(|&ns| ns < SHORT_NS)
+            .map(|ns| ns / 1000)
     }
 
     #[inline]
@@ -383,6 +458,37 @@ mod tests {
             assert!(measured.abs_diff(ns) < ns / 4, "{measured} vs {ns}");
             clock.refresh();
         }
+    }
+
+    #[test]
+    fn catching_up_follows_the_operating_system() {
+        let mut clock = Clock::new();
+        sleep_us(6_000);
+        clock.refresh();
+        for _ in 0..20 {
+            let before = (unix_us(), mono_us());
+            clock.catch_up(clock.cycles());
+            let after = (unix_us(), mono_us());
+            // The rate is known to a thousandth; a reading that goes back does not count.
+            assert!((before.0 - 20..=after.0 + 20).contains(&clock.unix_us()));
+            assert!((before.1 - 20..=after.1 + 20).contains(&clock.mono_us()));
+            sleep_us(700);
+        }
+        let (stamp, now_us) = (clock.cycles(), unix_us());
+        sleep_us(3_000);
+        clock.refresh();
+        assert!((clock.unix_us_at(stamp) - now_us).abs() < 200);
+        clock.freeze();
+        let frozen_us = clock.unix_us();
+        clock.catch_up(clock.cycles());
+        assert_eq!(
+            (clock.unix_us(), clock.unix_us_at(stamp)),
+            (frozen_us, frozen_us)
+        );
+        clock.set_unix_ms(5_000);
+        clock.thaw();
+        clock.catch_up(clock.cycles());
+        assert!((5_000..5_100).contains(&clock.now_ms()));
     }
 
     #[test]

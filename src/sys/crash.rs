@@ -91,8 +91,11 @@ fn begin_report() -> bool {
         return false;
     }
     write_log(b"\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n");
-    // SAFETY: takes a number; the default action of the alarm ends the process.
-    unsafe { libc::alarm(REPORT_SECONDS) };
+    // SAFETY: both take numbers; the default action of the alarm ends the process.
+    unsafe {
+        libc::signal(libc::SIGALRM, libc::SIG_DFL);
+        libc::alarm(REPORT_SECONDS);
+    }
     true
 }
 

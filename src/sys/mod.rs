@@ -15,3 +15,4 @@ pub mod socket;
 pub mod supervisor;
 pub mod system_check;
 pub mod title;
+pub mod watchdog;

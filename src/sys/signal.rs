@@ -262,8 +262,16 @@ fn log_line(message: &[u8]) {
 
 /// Appends to the log file, or writes to the standard output. Safe in a signal handler.
 pub(super) fn write_log(bytes: &[u8]) {
+    // SAFETY: write may be called from a signal handler; the bytes are valid.
+    with_log(|fd| unsafe {
+        libc::write(fd, bytes.as_ptr().cast(), bytes.len());
+    });
+}
+
+/// Lends the log file, or the standard output, to `act`. Safe in a signal handler if `act` is.
+pub(super) fn with_log(act: impl FnOnce(RawFd)) {
     let path: &CStr = LOG_FILE.get().map_or(c"", |path| path.as_c_str());
-    // SAFETY: open, write and close may be called from a signal handler; path and bytes are valid.
+    // SAFETY: open and close may be called from a signal handler; the path is valid.
     unsafe {
         let to_file = !path.is_empty();
         let fd = if to_file {
@@ -276,7 +284,7 @@ pub(super) fn write_log(bytes: &[u8]) {
             libc::STDOUT_FILENO
         };
         if fd >= 0 {
-            libc::write(fd, bytes.as_ptr().cast(), bytes.len());
+            act(fd);
             if to_file {
                 libc::close(fd);
             }

@@ -167,3 +167,39 @@ fn a_transaction_takes_in_what_needs_no_memory() {
     assert!(text(&mut client, "SET key value").starts_with("OOM "));
     assert!(text(&mut client, "EXEC").starts_with("EXECABORT "));
 }
+
+#[test]
+fn a_replica_with_a_limit_of_its_own_makes_room_for_the_stream() {
+    let primary = Server::ours()
+        .with(&["--repl-diskless-sync-delay", "0"])
+        .start();
+    let mut client = primary.client();
+    let replica = Server::ours()
+        .with(&["--replicaof", "127.0.0.1", &primary.port.to_string()])
+        .with(&["--maxmemory", "6mb", "--maxmemory-policy", "allkeys-lru"])
+        .with(&["--replica-ignore-maxmemory", "no"])
+        .start();
+    let mut other = replica.client();
+    super::wait_until("it follows", || {
+        text(&mut other, "INFO replication").contains("master_link_status:up")
+    });
+    let value = "v".repeat(1_000);
+    for n in 0..12_000 {
+        client.call(&["SET", &format!("key:{n}"), &value]);
+    }
+    super::wait_until("it has caught up", || {
+        let at = |info: String| {
+            let line = info
+                .lines()
+                .find(|line| line.starts_with("master_repl_offset:"));
+            line.map(str::to_owned)
+        };
+        at(text(&mut other, "INFO replication")) == at(text(&mut client, "INFO replication"))
+    });
+    super::wait_until("there is room", || {
+        info(&mut other, "used_memory") < 7 << 20
+    });
+    assert_eq!(client.run("DBSIZE").as_int(), Some(12_000));
+    let left = other.run("DBSIZE").as_int().expect("a number");
+    assert!((1_000..8_000).contains(&left), "{left} keys are left");
+}

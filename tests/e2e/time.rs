@@ -99,3 +99,141 @@ fn an_idle_server_sleeps() {
     // Ten times cron, and the asking; busy polling would make thousands.
     assert!(turns < 100, "{turns} turns in an idle second");
 }
+
+/// How often a wait is tried: it used to end early in one of ten tries.
+const TRIES: usize = 12;
+
+#[test]
+fn a_wait_never_ends_early() {
+    const WAITED: Duration = Duration::from_millis(20);
+    let server = Server::ours()
+        .with(&["--enable-debug-command", "yes"])
+        .start();
+    let mut client = server.client();
+    for command in [
+        "BLPOP nothing 0.02",
+        "BLMOVE nothing other LEFT LEFT 0.02",
+        "BZPOPMIN nothing 0.02",
+        "XREAD BLOCK 20 STREAMS nothing $",
+        "WAIT 1 20",
+        "WAITAOF 0 1 20",
+        "DEBUG SLEEP 0.02",
+    ] {
+        for _ in 0..TRIES {
+            let start = Instant::now();
+            let reply = client.run(command);
+            assert!(!reply.is_error(), "{command}: {reply:?}");
+            let took = start.elapsed();
+            assert!(took >= WAITED, "{command} took {took:?}");
+        }
+    }
+    for _ in 0..TRIES {
+        let start = Instant::now();
+        client.run("CLIENT PAUSE 20 WRITE");
+        client.run("SET key value");
+        let took = start.elapsed();
+        assert!(took >= WAITED, "the pause took {took:?}");
+    }
+}
+
+#[test]
+fn a_key_or_field_never_leaves_early() {
+    const LIFE: Duration = Duration::from_millis(20);
+    let server = Server::start();
+    let mut client = server.client();
+    for (set, get) in [
+        ("SET key value PX 20", "GET key"),
+        ("HSETEX hash PX 20 FIELDS 1 field value", "HGET hash field"),
+    ] {
+        for _ in 0..TRIES {
+            let start = Instant::now();
+            client.run(set);
+            while client.run(get) != super::Value::NilBulk {}
+            let lived = start.elapsed();
+            assert!(lived >= LIFE, "{set}: gone after {lived:?}");
+        }
+    }
+}
+
+#[test]
+fn a_deadline_is_not_counted_from_before_a_slow_command() {
+    let server = Server::start();
+    let mut client = server.client();
+    let commands = [
+        encode(&["EVAL", "for i = 1, 3000000 do end", "0"]),
+        encode(&["SET", "key", "value", "PX", "20"]),
+        encode(&["PEXPIRETIME", "key"]),
+        encode(&["TIME"]),
+    ];
+    // The machine may be busy elsewhere between two of these commands; not each time.
+    let counted_late = (0..TRIES).any(|_| {
+        client.send_raw(&commands.concat()).expect("sent");
+        client.reply();
+        client.reply();
+        let deadline_ms = client.reply().as_int().expect("a moment");
+        let now = client.reply().items();
+        let part = |at: usize| now[at].text().parse::<i64>().expect("a number");
+        let now_ms = part(0) * 1000 + part(1) / 1000;
+        deadline_ms + 1 >= now_ms + 20
+    });
+    assert!(counted_late);
+}
+
+#[test]
+fn time_is_told_in_microseconds_and_stands_still_in_a_script() {
+    let server = Server::start();
+    let mut client = server.client();
+    let us = |reply: super::Value| {
+        let parts = reply.items();
+        let part = |at: usize| parts[at].text().parse::<u64>().expect("a number");
+        part(0) * 1_000_000 + part(1)
+    };
+    let library = "#!lua name=clock\nredis.register_function{function_name='now', \
+        callback=function() return redis.call('TIME') end, flags={'no-writes'}}";
+    client.call(&["FUNCTION", "LOAD", library]);
+    let script = "return redis.call('TIME')";
+    let ways: [&[&str]; 3] = [
+        &["EVAL", script, "0"],
+        &["EVAL_RO", script, "0"],
+        &["FCALL", "now", "0"],
+    ];
+    for way in ways {
+        let mut fine = false;
+        for _ in 0..20 {
+            let before = us(client.run("TIME"));
+            let within = us(client.call(way));
+            let after = us(client.run("TIME"));
+            // A counter's rate is known to a thousandth.
+            assert!((before - 50..=after + 50).contains(&within), "{way:?}");
+            fine |= within % 1000 != 0;
+        }
+        assert!(fine, "{way:?} tells milliseconds");
+    }
+    let twice = "local function us() local t = redis.call('TIME') return t[1] .. ' ' .. t[2] end \
+        local before = us() for i = 1, 1000000 do end redis.call('DBSIZE') return {before, us()}";
+    let same = client.call(&["EVAL", twice, "0"]).items();
+    assert_eq!(same[0], same[1]);
+    client.run("MULTI");
+    client.run("TIME");
+    client.call(&[
+        "EVAL",
+        "for i = 1, 1000000 do end return redis.call('TIME')",
+        "0",
+    ]);
+    client.run("TIME");
+    let told: Vec<u64> = client.run("EXEC").items().into_iter().map(us).collect();
+    assert!(told[0] == told[1] && told[1] == told[2], "{told:?}");
+}
+
+#[test]
+fn time_goes_on_in_a_script_that_lets_others_be_served() {
+    let server = Server::ours()
+        .with(&["--busy-reply-threshold", "20"])
+        .start();
+    let mut client = server.client();
+    let script = "local function us() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end \
+        local start = us() while us() - start < 100000 do end return 1";
+    let start = Instant::now();
+    assert_eq!(client.call(&["EVAL", script, "0"]).as_int(), Some(1));
+    assert!(start.elapsed() >= Duration::from_millis(99));
+}

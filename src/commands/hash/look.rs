@@ -117,12 +117,12 @@ pub(super) fn hrandfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
             None => reply.null(),
         };
     }
-    many(hash, (count, part, cx.tuning.max_reply), random, reply)
+    many(hash, (count, part), random, reply)
 }
 
 fn many(
     hash: HashRef,
-    (count, part, most): (i64, Part, usize),
+    (count, part): (i64, Part),
     mut random: impl FnMut() -> u64,
     reply: &mut Reply,
 ) -> CmdResult {
@@ -139,9 +139,6 @@ fn many(
         let count = count.unsigned_abs();
         reply.array(count as usize * width)?;
         for _ in 0..count {
-            if reply.written() > most {
-                break;
-            }
             let field = hash.pick(&mut random);
             field.map_or(Ok(()), |field| answer(&field, reply))?;
         }

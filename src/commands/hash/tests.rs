@@ -83,7 +83,7 @@ fn overdue_fields_are_gone_for_readers() {
             e.outcome().propagated_text(),
             "HPEXPIREAT h 1000005 FIELDS 2 a b"
         );
-        e.advance_ms(5);
+        e.advance_ms(6);
         assert_eq!(e.ask("HLEN h"), ":3");
         assert_eq!(e.ask("HGETALL h"), "*2 $1 c $1 3");
         assert_eq!(e.ask("HTTL h FIELDS 1 a"), "*1 :-2");
@@ -103,14 +103,14 @@ fn the_last_field_takes_the_hash_along() {
     let mut e = engine();
     e.ask("HSET h a 1");
     e.ask("HPEXPIRE h 5 FIELDS 1 a");
-    e.advance_ms(5);
+    e.advance_ms(6);
     assert_eq!(e.ask("HINCRBY h a 2"), ":2");
     assert_eq!(
         e.outcome().events_text(),
         "hexpired h, del h, new h, hincrby h"
     );
     e.ask("HPEXPIRE h 5 FIELDS 1 a");
-    e.advance_ms(5);
+    e.advance_ms(6);
     e.expire_due();
     assert_eq!(e.outcome().events_text(), "hexpired h, del h");
     assert_eq!(e.outcome().propagated_text(), "HDEL h a");

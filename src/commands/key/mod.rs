@@ -765,7 +765,7 @@ mod tests {
         assert_eq!(e.ask("RENAME b b"), "+OK");
         assert_eq!(e.ask("RENAMENX b b"), ":0");
         assert_eq!(e.ask("RENAME a a"), "-ERR no such key");
-        e.advance_ms(10_000);
+        e.advance_ms(10_001);
         assert_eq!(e.ask("EXISTS b"), ":0");
     }
 
@@ -778,7 +778,7 @@ mod tests {
             e.ask(&format!("SET {key} old PX 5"));
         }
         e.keyspace().shared.hold_expired = true;
-        e.advance_ms(5);
+        e.advance_ms(6);
         assert_eq!(e.ask("EXISTS a1"), ":0");
         assert_eq!(e.ask("DBSIZE"), ":6");
         assert_eq!(e.ask("APPEND a1 x"), ":1");

@@ -23,7 +23,7 @@ pub(super) fn keys(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     let at = reply.deferred();
     let mut count = 0;
     for entry in cx.keyspace.view(cx.db).entries().iter() {
-        let alive = entry.deadline_ms().is_none_or(|ms| ms > now_ms);
+        let alive = entry.deadline_ms().is_none_or(|ms| ms >= now_ms);
         if alive && fits(pattern, entry.key()) {
             reply.bulk(entry.key())?;
             count += 1;
@@ -124,7 +124,7 @@ pub(super) fn scan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
             visited += 1;
             let key = entry.key();
             // Overdue keys leave whether they were asked for or not.
-            if entry.deadline_ms().is_some_and(|ms| ms <= now_ms) {
+            if entry.deadline_ms().is_some_and(|ms| ms < now_ms) {
                 overdue.push(key.to_vec());
                 return;
             }
@@ -184,13 +184,13 @@ mod tests {
             e.ask(&format!("SET {name} v"));
         }
         e.ask("SET gone v PX 5");
-        e.advance_ms(5);
+        e.advance_ms(6);
         let (seen, calls) = walk(&mut e, "COUNT 10");
         assert_eq!(seen, names);
         assert!((20..200).contains(&calls), "{calls} calls");
         assert_eq!(e.ask("DBSIZE"), ":1000", "the walk removed the expired one");
         e.ask("SET gone v PX 5");
-        e.advance_ms(5);
+        e.advance_ms(6);
         walk(&mut e, "MATCH key:1 TYPE list COUNT 100");
         assert_eq!(e.ask("DBSIZE"), ":1000", "though it was not asked for");
         assert_eq!(walk(&mut e, "MATCH key:99* COUNT 100").0.len(), 11);
@@ -229,7 +229,7 @@ mod tests {
         e.set_now_ms(1_000_000);
         e.ask("MSET one 1 two 2");
         e.ask("SET gone v PX 5");
-        e.advance_ms(5);
+        e.advance_ms(6);
         assert!(e.ask("KEYS *").starts_with("*2 "));
         assert_eq!(e.ask("KEYS t[v-x]?"), "*1 $3 two");
         assert_eq!(e.ask("KEYS gone"), "*0");

@@ -95,7 +95,6 @@ pub(super) fn srandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
         return Err(CmdError::Syntax);
     }
     let count = if one { 1 } else { signed_count(args)? };
-    let most = cx.tuning.max_reply;
     let (mut db, rng) = (cx.keyspace.db(cx.db), &mut *cx.rng);
     let set = db.read_set(key)?;
     let Some(set) = set else {
@@ -115,9 +114,6 @@ pub(super) fn srandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
             _ => Vec::new(),
         };
         for _ in 0..count.unsigned_abs() {
-            if reply.written() > most {
-                break;
-            }
             let item = match all.len() as u128 {
                 0 => set.pick(&mut random),
                 len => all.get(((random() as u128 * len) >> 64) as usize).copied(),

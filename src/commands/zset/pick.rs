@@ -90,9 +90,6 @@ pub(super) fn zrandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     reply.array(wanted * (1 + flat as usize))?;
     if count < 0 {
         for _ in 0..wanted {
-            if reply.written() > cx.tuning.max_reply {
-                break;
-            }
             show(&set, cx.rng.index(len), with_scores, reply)?;
         }
         return Ok(());

@@ -44,6 +44,7 @@ pub static TABLE: &[Directive] = &[
     // Valkey 9.1. Unlike there, all of them can be set at run time: nothing reads them.
     boolean("io-threads-always-active", false, KEPT).hidden(),
     text("debug-context", "", KEPT).hidden(),
+    boolean("enable-debug-assert", false, KEPT).hidden(),
     int("active-defrag-cycle-us", 500, (0, 100_000), KEPT),
     text("availability-zone", "", KEPT),
     optional("cluster-announce-client-ipv4", KEPT).check(checks::ipv4),

@@ -304,7 +304,8 @@ impl Aof {
         })?;
         let mut manifest = self.manifest.clone();
         let loaded_base = manifest.base.as_ref().map(|base| self.bytes_of(base));
-        if manifest.base.is_none() && manifest.increments.is_empty() {
+        let is_fresh = manifest.base.is_none() && manifest.increments.is_empty();
+        if is_fresh {
             let name = manifest.new_base(&self.name, with_rdb);
             log::info!("Creating AOF base file {name} on server start");
             if !base(&self.path_of(&name)) {
@@ -342,6 +343,10 @@ impl Aof {
         // Nobody knows what all files took after the last rewrite. As in Redis, a log that has grown
         // since is rewritten soon rather than never.
         self.base_size = loaded_base.unwrap_or(0);
+        if is_fresh {
+            // As in Redis, a new log counts what is added to it.
+            self.size = 0;
+        }
         self.delete_history();
         Ok(())
     }

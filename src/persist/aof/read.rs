@@ -52,6 +52,8 @@ pub struct Commands {
     at: usize,
     /// Where the buffer begins in the file.
     base: u64,
+    /// Where the last command begins.
+    began: u64,
     /// Where the last whole command ended.
     sound: u64,
     /// The same before the transaction that is open.
@@ -78,6 +80,7 @@ impl Commands {
             buffer: Vec::new(),
             at: 0,
             base: offset,
+            began: offset,
             sound: offset,
             before_multi: None,
             stamp: None,
@@ -88,6 +91,11 @@ impl Commands {
 
     pub fn offset(&self) -> u64 {
         self.base + self.at as u64
+    }
+
+    /// Where the last command begins in its file.
+    pub fn began(&self) -> u64 {
+        self.began
     }
 
     /// How many bytes of the file are whole commands, outside of any open transaction.
@@ -133,7 +141,10 @@ impl Commands {
             }
             match self.buffer[self.at] {
                 b'#' => self.note()?,
-                _ => break self.header(b'*', 1..=WORDS_MAX)?,
+                _ => {
+                    self.began = self.offset();
+                    break self.header(b'*', 1..=WORDS_MAX)?;
+                }
             }
         };
         let mut argv = OwnedArgv::default();

@@ -4,7 +4,7 @@
 //! `server::permissions`.
 
 use super::container;
-use crate::acl::{AclLog, Entry as Refusal, Request, Roster, Selector, has_blanks};
+use crate::acl::{AclLog, Entry as Refusal, Request, Roster, Selector, is_user_name};
 use crate::algo::number::parse_i64;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -500,7 +500,7 @@ fn acl_setuser(
     reply: &mut Reply,
 ) -> CmdResult {
     let name = args.bytes();
-    if has_blanks(name) {
+    if !is_user_name(name) {
         return Err(CmdError::Fixed(
             "ERR Usernames can't contain spaces or null characters",
         ));

@@ -39,11 +39,11 @@ pub static TABLE: &[ServerCommand] = &[
     },
 ];
 
-/// TIME. Not that of the turn but of this very moment, as far as the clock runs.
+/// TIME. Not that of the turn but of this very moment, as far as the clock runs; within a transaction
+/// or a script, the moment at which that began.
 fn time(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
-    // Within a transaction or a script time stands still.
     let us = if server.unit.is_nested() {
-        server.keyspace.now_ms() * 1000
+        server.unit.time_us(&server.clock)
     } else {
         server.clock.refresh();
         server.clock.unix_us()

@@ -1,5 +1,6 @@
 //! REPLICAOF, and SLAVEOF as it was called.
 
+use crate::algo::quoting::has_control;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::session::Session;
@@ -70,6 +71,10 @@ fn replicaof(
     let number = crate::algo::number::parse_i64(port);
     let port = number.filter(|n| (0..=65535).contains(n));
     let port = port.ok_or(CmdError::Fixed("ERR Invalid master port"))? as u16;
+    // ROLE and INFO show it.
+    if has_control(host) {
+        return Err(CmdError::Fixed("ERR Invalid master host"));
+    }
     let host = String::from_utf8_lossy(host).into_owned();
     if let Some(primary) = &server.replication.primary
         && primary.host.eq_ignore_ascii_case(&host)

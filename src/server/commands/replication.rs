@@ -2,10 +2,12 @@
 //! WAITAOF.
 
 use crate::algo::number::parse_i64;
+use crate::algo::quoting::in_line;
 use crate::algo::quoting::split_args;
 use crate::command::blocking::{Nothing, TimeoutMs, Unit, Wait, parse_timeout};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::config::checks::is_address;
 use crate::replication::replicas::Wants;
 use crate::resp::request::Argv;
 use crate::server::session::{Peer, Session};
@@ -190,10 +192,7 @@ fn take_over(
     id: &[u8],
     argv: &Argv,
 ) -> Result<(), CmdError> {
-    log::info!(
-        "Failover request received for replid {}.",
-        String::from_utf8_lossy(id)
-    );
+    log::info!("Failover request received for replid {}.", in_line(id));
     if !server.replication.is_replica() {
         return Err(CmdError::Fixed(
             "ERR PSYNC FAILOVER can't be sent to a master.",
@@ -290,6 +289,11 @@ fn replconf(
             b"listening-port" => {
                 let port = parse_i64(value).ok_or(CmdError::NotInteger)?;
                 said.port = port as i32;
+            }
+            b"ip-address" if !is_address(value) => {
+                return Err(CmdError::Fixed(
+                    "ERR REPLCONF ip-address provided by replica instance is invalid",
+                ));
             }
             b"ip-address" if value.len() < ADDRESS_MAX => {
                 said.ip = String::from_utf8_lossy(value).into_owned();

@@ -212,7 +212,7 @@ impl Server {
             multi.failed = true;
         }
         if session.peer == Peer::Primary {
-            self.note_error_of_stream(session, &error.bytes());
+            self.note_unheard_error(session, &error.bytes());
         }
         if spec.is_none_or(|spec| !spec.flags.has(RUNS_QUEUE)) {
             return self.reply_error(error, reply);
@@ -243,13 +243,15 @@ impl Server {
     ) -> CmdResult {
         let mut result = Ok(());
         let began = self.life.stamp;
+        self.unit.stop_time(began);
         let denied = std::mem::replace(&mut session.deny_blocking, true);
         if !session.reply_mode.is_silent() {
             let _ = reply.array(queue.len());
         }
         for command in &queue {
             let silent = session.reply_mode.is_silent();
-            let start = reply.deferred();
+            let start = silent.then(|| reply.deferred());
+            session.wire.output = reply.written();
             match self.revoked(session, command) {
                 Some(error) => {
                     self.reply_error(&error, reply);
@@ -261,7 +263,9 @@ impl Server {
                     self.call(session, command.number, args, reply);
                 }
             }
-            if silent && session.reply_mode.is_silent() {
+            if let Some(start) = start
+                && session.reply_mode.is_silent()
+            {
                 reply.undo(start);
             }
             reply.resp = session.resp;

@@ -6,7 +6,8 @@
 use super::super::Server;
 use super::super::admit::Gates;
 use super::super::clients::{Client, Clients};
-use super::super::session::{Ending, Session};
+use super::super::session::{Ending, Peer, Session};
+use crate::algo::quoting::in_line;
 use crate::algo::quoting::quote;
 use crate::command::Reply;
 use crate::config::PropagationError;
@@ -31,6 +32,8 @@ const STRIDE: u32 = 16;
 const KEEP_ANSWERS: usize = 64 << 10;
 /// Bytes of the stream that the log shows where something went wrong.
 const SHOWN: u64 = 256;
+/// Bytes of an error that the log shows.
+const ERROR_SHOWN: usize = 4096;
 
 impl Server {
     /// Reads what the primary sent.
@@ -132,8 +135,9 @@ impl Server {
                 }
             }
             answers.clear();
+            let most = self.clients.reply_bounds.most;
             let argv = incoming.argv();
-            let mut reply = Reply::new(&mut answers, Resp::V2);
+            let mut reply = Reply::new(&mut answers, Resp::V2).bounded(most);
             let noted = self.stats.unexpected_errors;
             self.execute(&mut client.session, argv, Tag::default(), &mut reply);
             if answers.first() == Some(&b'-') && self.stats.unexpected_errors == noted {
@@ -142,7 +146,7 @@ impl Server {
                     .strip_suffix(b"\r\n")
                     .unwrap_or_default()
                     .to_vec();
-                self.note_error_of_stream(&client.session, &text);
+                self.note_unheard_error(&client.session, &text);
             }
             let Some(primary) = &mut self.replication.primary else {
                 break;
@@ -155,7 +159,7 @@ impl Server {
             }
             if std::mem::take(&mut primary.owes_ack) {
                 let ack = self.ack();
-                client.output.bytes.extend_from_slice(&ack);
+                client.output.append(&ack);
             }
             if client.session.multi.is_none() {
                 let now = incoming.position();
@@ -236,7 +240,7 @@ impl Server {
         };
         let ack = self.ack();
         if let Some(mut client) = self.clients.check_out(slot) {
-            client.output.bytes.extend_from_slice(&ack);
+            client.output.append(&ack);
             Clients::will_write(&mut self.clients.writing, slot, &mut client);
             self.clients.check_in(slot, client);
         }
@@ -251,27 +255,35 @@ impl Server {
         }
     }
 
-    /// A command of the stream ended with an error, which the primary cannot hear.
+    /// A command of the stream, or of a log that is read, ended with an error, which nobody hears.
     #[cold]
-    pub(in crate::server) fn note_error_of_stream(&mut self, session: &Session, text: &[u8]) {
+    pub(in crate::server) fn note_unheard_error(&mut self, session: &Session, text: &[u8]) {
         let name = self.last_command_name(session);
-        let text = error_as_logged(text);
+        let text = error_as_logged(&text[..text.len().min(ERROR_SHOWN)]);
+        let is_stream = session.peer == Peer::Primary;
+        let (from, to) = match is_stream {
+            true => ("replica", "master"),
+            false => ("server", "AOF-loading-client"),
+        };
         log::warn!(
-            "== CRITICAL == This replica is sending an error to its master: '{text}' after \
-             processing the command '{name}'"
+            "== CRITICAL == This {from} is sending an error to its {to}: '{text}' after processing \
+             the command '{name}'"
         );
-        self.show_latest_stream();
+        if is_stream {
+            self.show_latest_stream();
+        }
         self.stats.unexpected_errors += 1;
-        let panics = matches!(
-            self.config.propagation_error_behavior,
-            PropagationError::Panic | PropagationError::PanicOnReplicas
-        );
-        if panics && self.config.replica_read_only {
-            log::warn!(
-                "This replica panicked sending an error to its master after processing the command \
+        let panics = match self.config.propagation_error_behavior {
+            PropagationError::Panic => !is_stream || self.config.replica_read_only,
+            PropagationError::PanicOnReplicas => is_stream && self.config.replica_read_only,
+            PropagationError::Ignore => false,
+        };
+        if panics {
+            // The directive asks for it: a copy that differs from its source is not to go on.
+            panic!(
+                "This {from} panicked sending an error to its {to} after processing the command \
                  '{name}'"
             );
-            self.life.exit = Some(1);
         }
     }
 
@@ -309,7 +321,7 @@ impl Server {
 /// As Redis has it, an error of no special code is shown without that.
 pub(in crate::server) fn error_as_logged(text: &[u8]) -> String {
     match text.strip_prefix(b"ERR ") {
-        Some(text) => String::from_utf8_lossy(text).into_owned(),
-        None => format!("-{}", String::from_utf8_lossy(text)),
+        Some(text) => in_line(text),
+        None => format!("-{}", in_line(text)),
     }
 }

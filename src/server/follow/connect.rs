@@ -2,6 +2,7 @@
 
 use super::super::Server;
 use super::super::session::{Peer, Session};
+use crate::algo::quoting::in_line;
 use crate::keyspace::DbIndex;
 use crate::net::Link;
 use crate::persist::reason;
@@ -196,7 +197,7 @@ impl Server {
 
     /// An answer of the primary.
     fn hear_line(&mut self, talk: Talk, line: &[u8]) {
-        let shown = String::from_utf8_lossy(line).into_owned();
+        let shown = in_line(line);
         let is_error = line.starts_with(b"-");
         match talk {
             Talk::Pong => return self.hear_pong(line, &shown),
@@ -345,7 +346,7 @@ impl Server {
         let Some(primary) = &mut self.replication.primary else {
             return;
         };
-        let id = id.filter(|id| id.len() == 40 && id.is_ascii());
+        let id = id.filter(|id| id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_graphic()));
         match (id, offset) {
             (Some(id), Some(offset)) => {
                 let offset = offset.parse().unwrap_or(0).min(OFFSET_MAX);
@@ -374,7 +375,8 @@ impl Server {
             log::warn!("Unexpected reply to PSYNC from master: +CONTINUE");
             return self.give_up();
         }
-        let id = id.filter(|id| id.len() == 40 && *id != self.replication.history.id);
+        let is_fine = |id: &String| id.len() == 40 && id.bytes().all(|b| b.is_ascii_graphic());
+        let id = id.filter(|id| is_fine(id) && *id != self.replication.history.id);
         if let Some(id) = id {
             log::info!("Master replication ID changed to {id}");
             self.replication.history.shift(id);

@@ -86,7 +86,10 @@ impl Server {
             return;
         };
         let id = String::from_utf8_lossy(&id).into_owned();
-        if id.len() != NO_ID.len() || offset > OFFSET_MAX {
+        if id.len() != NO_ID.len()
+            || !id.bytes().all(|byte| byte.is_ascii_graphic())
+            || offset > OFFSET_MAX
+        {
             return;
         }
         let history = &mut self.replication.history;

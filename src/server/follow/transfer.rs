@@ -8,6 +8,7 @@
 
 use super::super::Server;
 use super::super::admit::Gates;
+use crate::algo::quoting::in_line;
 use crate::command::effects::Sweep;
 use crate::config::ReplDisklessLoad;
 use crate::keyspace::{DbIndex, Doomed, Keyspace, Waste};
@@ -276,13 +277,13 @@ impl Server {
             Ok(None) => return true,
             Ok(Some(end)) => end,
             Err(NoSnapshot::Refused(why)) => {
-                let why = String::from_utf8_lossy(&why);
+                let why = in_line(&why);
                 log::warn!("MASTER aborted replication with an error: {why}");
                 self.cancel_handshake();
                 return false;
             }
             Err(NoSnapshot::Strange(line)) => {
-                let line = String::from_utf8_lossy(&line);
+                let line = in_line(&line);
                 log::warn!(
                     "Bad protocol from MASTER, the first byte is not '$' (we received '{line}'), \
                      are you sure the host and port are right?"
@@ -624,10 +625,7 @@ impl Server {
         log::info!("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
         let codes = std::mem::take(&mut transfer.functions);
         if let Err(why) = self.script.load_libraries(&codes, true, true) {
-            log::warn!(
-                "Failed creating the library: {}",
-                String::from_utf8_lossy(&why)
-            );
+            log::warn!("Failed creating the library: {}", in_line(&why));
             transfer.staging = Some(staging);
             return false;
         }

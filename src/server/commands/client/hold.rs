@@ -37,6 +37,7 @@ pub(super) fn client_pause(
     if timeout_ms < 0 {
         return Err(CmdError::Fixed("ERR timeout is negative"));
     }
+    server.clock.catch_up(server.clock.cycles());
     let Some(end_ms) = server.clock.now_ms().checked_add(timeout_ms) else {
         return Err(CmdError::Fixed("ERR timeout is out of range"));
     };

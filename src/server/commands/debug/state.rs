@@ -215,7 +215,7 @@ pub(super) fn client_eviction(
         .iter()
         .map(|(_, client)| {
             let query = client.query.as_ref().map_or(0, |query| query.capacity());
-            (size_of::<Client>() + query + client.output.bytes.capacity()) as u64
+            (size_of::<Client>() + query + client.output.held()) as u64
         })
         .collect();
     let mut text = String::new();

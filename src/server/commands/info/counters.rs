@@ -151,14 +151,15 @@ pub fn commands(server: &Server, text: &mut Text) {
 
 /// A command may have been renamed to anything; what would break a line does not appear in it.
 fn field(prefix: &str, slot: &Slot) -> String {
-    format!("{prefix}_{}", slot.full_name)
+    let unsafe_in_line = |c: char| "#:".contains(c) || c.is_control();
+    format!("{prefix}_{}", slot.full_name.replace(unsafe_in_line, "_"))
 }
 
 pub fn errors(server: &Server, text: &mut Text) {
     let mut codes: Vec<_> = server.stats.error_codes.iter().collect();
     codes.sort();
     for (code, count) in codes {
-        let clean = code.replace([':', '\r', '\n'], "_");
+        let clean = code.replace(|c: char| "#:".contains(c) || c.is_control(), "_");
         text.line(&format!("errorstat_{clean}"), format!("count={count}"));
     }
 }
