@@ -3,6 +3,10 @@
 //! One thread, one event loop, one timer wheel. The modules below stand in layer order: a module
 //! imports only what stands above it in this list (`tests/house.rs` checks that).
 
+// Code below `tests/support` that the unit tests share names the crate from outside.
+#[cfg(test)]
+extern crate self as redwheel;
+
 // L0: pure functions on bytes, and the operating system.
 pub mod algo;
 pub mod sys;

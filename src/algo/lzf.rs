@@ -2,6 +2,8 @@
 //!
 //! What we write, any LZF decompressor reads, and the other way round. The bytes need not be those
 //! that another compressor makes of the same input: the format leaves the choice of matches open.
+//! But we give up where LibLZF does, so that the same strings are compressed at all: it wants some
+//! room to spare, and it matches neither the first byte nor the last two.
 //!
 //! ```text
 //!   000nnnnn  n+1 bytes                     n+1 literal bytes follow             (1..32)
@@ -67,16 +69,18 @@ impl Compressor {
             }
             let before = (before - base - 1) as usize;
             let back = at - before;
-            if back > REACH || input[before..before + 3] != input[at..at + 3] {
+            if before == 0 || back > REACH || input[before..before + 3] != input[at..at + 3] {
                 at += 1;
                 continue;
             }
             let len = match_len(input, before, at);
-            put_literals(out, &input[literals..at]);
-            put_match(out, len, back - 1);
-            if out.len() > room {
+            // A control byte is counted for literals to come, even if there are none.
+            let run = at - literals;
+            if out.len() + written(run) - usize::from(run % LITERALS == 0) + 4 >= room {
                 return None;
             }
+            put_literals(out, &input[literals..at]);
+            put_match(out, len, back - 1);
             // Inside a match only its last positions are remembered: they are what follows begins
             // with.
             for inside in (at + len).saturating_sub(2).max(at + 1)..at + len {
@@ -87,8 +91,7 @@ impl Compressor {
             at += len;
             literals = at;
         }
-        // Literals take more than they are, so nothing is gained without a match.
-        if literals == 0 && room < input.len() {
+        if out.len() + written(at - literals) + 3 > room {
             return None;
         }
         put_literals(out, &input[literals..]);
@@ -102,10 +105,15 @@ fn hash(input: &[u8], at: usize) -> usize {
     (three.wrapping_mul(0x9e37_79b1) >> (32 - HASH_BITS)) as usize
 }
 
-/// For how many bytes the input at `at` repeats what is at `before`.
+/// What a run of literals takes that may go on.
+fn written(run: usize) -> usize {
+    run + run / LITERALS + 1
+}
+
+/// For how many bytes the input at `at` repeats what is at `before`, which are at least three.
 #[inline]
 fn match_len(input: &[u8], before: usize, at: usize) -> usize {
-    let most = (input.len() - at).min(MATCH);
+    let most = (input.len() - at - 2).clamp(3, MATCH);
     let pairs = input[before..].iter().zip(&input[at..at + most]);
     pairs.take_while(|(a, b)| a == b).count()
 }
@@ -190,13 +198,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn there_and_back(input: &[u8]) {
-        let worst = input.len() + input.len() / LITERALS + 1;
+        let worst = input.len() + input.len() / LITERALS + 5;
         match compress(input, worst) {
             Some(packed) => {
                 assert_eq!(decompress(&packed, input.len()), Ok(input.to_vec()));
                 assert_eq!(decompress(&packed, input.len() + 1), Err(Damaged));
-                // With less room than it takes there is no answer, with just enough the same.
-                assert_eq!(compress(input, packed.len()), Some(packed.clone()));
+                // With less room than it takes there is no answer, with a little more the same.
+                assert_eq!(compress(input, packed.len() + 5), Some(packed.clone()));
                 assert_eq!(compress(input, packed.len() - 1), None);
             }
             None => assert!(input.is_empty()),
@@ -221,6 +229,18 @@ mod tests {
         let packed = [0x01, 0x61, 0x61, 0xe0, 0x12, 0x00, 0x01, 0x61, 0x61];
         let len = 2 + (0x12 + 9) + 2;
         assert_eq!(decompress(&packed, len), Ok(vec![b'a'; len]));
+    }
+
+    /// What Redis 8.2.3 leaves as it is: a new HyperLogLog, and what would just fit.
+    #[test]
+    fn gives_up_where_redis_does() {
+        let one = b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80q\xa6\x88N\x80W\xac";
+        assert_eq!(compress(one, one.len() - 4), None);
+        // Neither the first byte is matched nor the last two.
+        let same = compress(&[b'q'; 56], 52);
+        let expected = [1, b'q', b'q', 0xe0, 43, 0, 1, b'q', b'q'];
+        assert_eq!(same.as_deref(), Some(&expected[..]));
+        assert_eq!(compress(&[b'q'; 56], 9), None);
     }
 
     #[test]

@@ -82,9 +82,14 @@ pub enum Find {
     Unknown,
 }
 
-/// The arguments do not fit the specification: nobody can tell the keys.
+/// The arguments do not fit the specification, so that the keys are not known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Misfit;
+
+/// Appends the keys that a command uses with these arguments, and what it does with each. It reads
+/// the options as the command does. `Err` if the command will refuse them: then all that is known
+/// is what the key specifications say.
+pub type FindKeys = fn(&Argv, &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit>;
 
 /// One group of keys.
 #[derive(Clone, Copy)]
@@ -180,7 +185,12 @@ impl KeySpec {
             return Ok(());
         };
         if first >= argv.len() {
-            return Err(Misfit);
+            // As many as there are can be none, where the arity allows it: PFMERGE of a destination.
+            return match self.find {
+                Find::Range { last: -1, .. } => Ok(()),
+                Find::Range { .. } if matches!(self.begin, Begin::Keyword { .. }) => Ok(()),
+                _ => Err(Misfit),
+            };
         }
         let (first, last, step) = match self.find {
             Find::Range { last, step, limit } => {
@@ -201,11 +211,8 @@ impl KeySpec {
             } => {
                 let number =
                     crate::algo::number::parse_i64(argv.at(first + count)).ok_or(Misfit)?;
-                if number < 0 || number > argv.len() as i64 {
+                if number < 1 || number > argv.len() as i64 {
                     return Err(Misfit);
-                }
-                if number == 0 {
-                    return Ok(());
                 }
                 (
                     first + skip,
@@ -260,8 +267,7 @@ pub fn legacy_range(specs: &[KeySpec]) -> (i64, i64, i64) {
 }
 
 impl Spec {
-    /// The keys of this command with these arguments. What happens to a key can depend on the
-    /// other arguments: that is told here too.
+    /// The keys of this command with these arguments, and what happens to each.
     pub fn find_keys(&self, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, Misfit> {
         let mut found = Vec::new();
         self.find_keys_into(argv, &mut found)?;
@@ -274,36 +280,27 @@ impl Spec {
         argv: &Argv,
         found: &mut Vec<(usize, KeyFlags)>,
     ) -> Result<(), Misfit> {
+        if let Some(find) = self.find {
+            match find(argv, found) {
+                Ok(()) => return Ok(()),
+                Err(Misfit) => found.clear(),
+            }
+        }
         if find_keys(self.keys, argv, found).is_err() {
             found.clear();
             return find_loosely(self.keys, argv, found);
         }
-        let varies = self.keys.iter().any(|keys| keys.flags.has(VARIABLE_FLAGS));
-        if varies && let Some((_, flags)) = found.first_mut() {
-            *flags = match self.name {
-                "set" if has_word(argv, 3, b"get") => key_flags(&[RW, ACCESS, UPDATE]),
-                "set" => key_flags(&[OW, UPDATE]),
-                "bitfield" if is_bitfield_read(argv) => key_flags(&[RO, ACCESS]),
-                "bitfield" => key_flags(&[RW, ACCESS, UPDATE]),
-                _ => *flags,
-            };
-        }
-        if self.name == "migrate" {
-            find_migrating(argv, found);
-        }
-        if self.name == "sort" && self.keys.len() > 1 {
-            find_store(argv, found);
-        }
         Ok(())
     }
 
-    /// The keys whose values a client may cache after this command. As in Redis, XREAD has none
-    /// unless its options are in order.
+    /// The keys whose values a client may cache after this command. As in Redis, a command whose
+    /// options tell its keys has none unless they are in order.
     pub fn read_keys(&self, argv: &Argv) -> Result<Vec<usize>, Misfit> {
-        if self.name == "xread" {
-            return Ok(find_streams(argv).collect());
+        let mut found = Vec::new();
+        match self.find {
+            Some(find) => find(argv, &mut found)?,
+            None => self.find_keys_into(argv, &mut found)?,
         }
-        let found = self.find_keys(argv)?;
         Ok(found.into_iter().map(|(index, _)| index).collect())
     }
 }
@@ -345,84 +342,6 @@ fn leading_number(word: &[u8]) -> usize {
         sum.saturating_mul(10)
             .saturating_add(usize::from(digit - b'0'))
     })
-}
-
-fn has_word(argv: &Argv, from: usize, word: &[u8]) -> bool {
-    argv.from(from)
-        .iter()
-        .any(|arg| arg.eq_ignore_ascii_case(word))
-}
-
-/// BITFIELD with nothing but whole GETs (and OVERFLOW, which does nothing by itself).
-fn is_bitfield_read(argv: &Argv) -> bool {
-    let mut at = 2;
-    while at < argv.len() {
-        let word = argv.at(at);
-        at += match argv.len() - at {
-            3.. if word.eq_ignore_ascii_case(b"get") => 3,
-            2.. if word.eq_ignore_ascii_case(b"overflow") => 2,
-            _ => return false,
-        };
-    }
-    true
-}
-
-/// The keys of XREAD, behind options that it knows.
-fn find_streams(argv: &Argv) -> std::ops::Range<usize> {
-    let mut at = 1;
-    while at < argv.len() {
-        let word = argv.at(at).to_ascii_lowercase();
-        at += match word.as_slice() {
-            b"block" | b"count" => 2,
-            b"group" => 3,
-            b"noack" => 1,
-            b"streams" if (argv.len() - at) % 2 == 1 => {
-                return at + 1..at + 1 + (argv.len() - at) / 2;
-            }
-            _ => break,
-        };
-    }
-    0..0
-}
-
-/// With KEYS behind MIGRATE's options the empty word where a key would stand is none. If it is not
-/// empty the command is wrong, and has no keys at all.
-fn find_migrating(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
-    let mut at = 6;
-    while at < argv.len() {
-        let word = argv.at(at).to_ascii_lowercase();
-        at += match word.as_slice() {
-            b"auth" => 2,
-            b"auth2" => 3,
-            b"keys" if !argv.at(3).is_empty() => return found.clear(),
-            b"keys" => {
-                let flags = found.first().map_or(KeyFlags(0), |&(_, flags)| flags);
-                *found = (at + 1..argv.len()).map(|at| (at, flags)).collect();
-                return;
-            }
-            _ => 1,
-        };
-    }
-    found.truncate(1);
-}
-
-/// SORT's STORE can stand anywhere, and the last one counts.
-fn find_store(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) {
-    let (mut at, mut store) = (2, None);
-    while at < argv.len() {
-        let word = argv.at(at).to_ascii_lowercase();
-        at += match word.as_slice() {
-            b"limit" => 3,
-            b"get" | b"by" => 2,
-            // What stands there is looked at again, as Redis does.
-            b"store" if at + 1 < argv.len() => {
-                store = Some(at + 1);
-                1
-            }
-            _ => 1,
-        };
-    }
-    found.extend(store.map(|at| (at, key_flags(&[OW, UPDATE]))));
 }
 
 #[cfg(test)]
@@ -469,7 +388,13 @@ mod tests {
             keys: &[KeySpec::counted(2, READ)],
             ..Spec::BASE
         };
-        assert_eq!(found(&EVAL, "EVAL s 0").as_deref(), Some(""));
+        assert_eq!(found(&EVAL, "EVAL s 0"), None);
+        const MERGE: Spec = Spec {
+            keys: &[KeySpec::at(1, READ), KeySpec::range(2, -1, 1, READ)],
+            ..Spec::BASE
+        };
+        assert_eq!(found(&MERGE, "PFMERGE d").as_deref(), Some("d"));
+        assert_eq!(found(&MERGE, "PFMERGE d a b").as_deref(), Some("d a b"));
         const XREAD: Spec = Spec {
             keys: &[KeySpec {
                 begin: Begin::Keyword {

@@ -1,7 +1,7 @@
 //! The declaration of a command. Everything the server says about a command derives from here:
 //! lookup and arity, COMMAND INFO/DOCS/LIST, ACL categories, key positions, gates, statistics.
 
-use super::keys::KeySpec;
+use super::keys::{FindKeys, KeySpec};
 
 /// What a command does and where it may run; names as COMMAND INFO prints them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +21,7 @@ flags! {
     WRITE = 0, "write";
     READONLY = 1, "readonly";
     DENYOOM = 2, "denyoom";
+    MODULE = 3, "module";
     ADMIN = 4, "admin";
     PUBSUB = 5, "pubsub";
     NOSCRIPT = 6, "noscript";
@@ -148,6 +149,7 @@ pub enum Group {
     Server,
     Scripting,
     Cluster,
+    Module,
 }
 
 impl Group {
@@ -169,6 +171,7 @@ impl Group {
             Group::Server => "server",
             Group::Scripting => "scripting",
             Group::Cluster => "cluster",
+            Group::Module => "module",
         }
     }
 
@@ -189,7 +192,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Scripting => "scripting",
             // That of Pub/Sub follows from a flag.
-            Group::PubSub | Group::Server | Group::Cluster => return None,
+            Group::PubSub | Group::Server | Group::Cluster | Group::Module => return None,
         })
     }
 }
@@ -213,6 +216,8 @@ pub struct Spec {
     /// ACL categories that do not follow from flags and group.
     pub acl: &'static [&'static str],
     pub keys: &'static [KeySpec],
+    /// Finds the keys that options tell, or what happens to them, where `keys` cannot describe it.
+    pub find: Option<FindKeys>,
     /// The argument that is looked up in the collection under the first key, so that the lookup can
     /// be prepared; 0 if there is none at a fixed place. With options before it, it is a guess.
     pub element: u8,
@@ -235,6 +240,7 @@ impl Spec {
         group: Group::Generic,
         acl: &[],
         keys: &[],
+        find: None,
         element: 0,
         usage: "",
         since: "1.0.0",
@@ -259,6 +265,8 @@ impl Spec {
     pub fn in_category(&self, category: &str) -> bool {
         let f = self.flags;
         let implied = match category {
+            // Commands of modules are in no category but those they name.
+            _ if f.has(MODULE) => false,
             "write" => f.has(WRITE),
             // Scripts are no reads even where they are read only: their keys are declared apart.
             "read" => f.has(READONLY) && self.group != Group::Scripting,

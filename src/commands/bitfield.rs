@@ -9,6 +9,7 @@ use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
+use crate::resp::request::Argv;
 use smallvec::SmallVec;
 
 pub static TABLE: &[DataCommand] = &[
@@ -20,6 +21,7 @@ pub static TABLE: &[DataCommand] = &[
             group: Group::Bitmap,
             keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE, VARIABLE_FLAGS])
                 .noting("This command allows both access and modification of the key")],
+            find: Some(key_of_bitfield),
             usage: "key:key [operation(get-block{encoding:string offset:integer}@GET|write{[overflow-block(wrap=WRAP|sat=SAT|fail=FAIL)@OVERFLOW] write-operation(set-block{encoding:string offset:integer value:integer}@SET|incrby-block{encoding:string offset:integer increment:integer}@INCRBY)})...]",
             since: "3.2.0",
             summary: "Reads and changes integers of any width inside a string.",
@@ -46,6 +48,28 @@ pub static TABLE: &[DataCommand] = &[
         subcommands: &[],
     },
 ];
+
+/// The key of BITFIELD, which is only read by whole GETs (OVERFLOW does nothing by itself).
+fn key_of_bitfield(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+    let (mut at, mut reads) = (2, true);
+    while at < argv.len() && reads {
+        let is = |word: &str| argv.at(at).eq_ignore_ascii_case(word.as_bytes());
+        at += match argv.len() - at {
+            3.. if is("GET") => 3,
+            2.. if is("OVERFLOW") => 2,
+            _ => {
+                reads = false;
+                1
+            }
+        };
+    }
+    let flags = match reads {
+        true => key_flags(&[RO, ACCESS]),
+        false => key_flags(&[RW, ACCESS, UPDATE]),
+    };
+    found.push((1, flags));
+    Ok(())
+}
 
 /// Bytes that hold any field.
 const WINDOW: usize = 9;

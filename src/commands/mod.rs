@@ -10,6 +10,8 @@ pub mod list;
 pub mod set;
 pub mod stream;
 pub mod string;
+#[cfg(test)]
+mod tests;
 mod walk;
 pub mod zset;
 

@@ -201,6 +201,8 @@ impl<'k> DbMut<'k> {
     /// Finds a live key without counting it as used. An expired one leaves on the way.
     #[inline(always)]
     pub fn peek(&mut self, key: &[u8]) -> Option<Found> {
+        #[cfg(test)]
+        self.shared.touched.push((self.index, key.to_vec()));
         let hash = self.hash(key);
         let (at, entry) = self.db.entries.find(hash, key)?;
         match entry.deadline_ms() {
@@ -305,6 +307,8 @@ impl<'k> DbMut<'k> {
 
     /// Adds a key that is not there.
     pub fn add(&mut self, key: &[u8], value: NewValue, deadline_ms: Option<i64>) -> Found {
+        #[cfg(test)]
+        self.shared.touched.push((self.index, key.to_vec()));
         // It may be held though overdue: the write makes it anew.
         if self.shared.hold_expired {
             self.drop_held(key);
@@ -374,6 +378,7 @@ impl<'k> DbMut<'k> {
             Some(found) => {
                 let old = self.get(found).kind();
                 self.signal_gone(found);
+                self.signal(value.kind(), key);
                 if deadline == Deadline::Clear {
                     self.clear_deadline(found);
                 }

@@ -244,6 +244,9 @@ pub struct Shared {
     facts: u32,
     /// Where small collections are edited before they go back into their entries.
     scratch: Vec<u8>,
+    /// Every key that was looked for or added, for tests of what commands declare.
+    #[cfg(test)]
+    pub touched: Vec<(DbIndex, Vec<u8>)>,
 }
 
 impl Shared {
@@ -305,6 +308,8 @@ impl Keyspace {
             stirred: false,
             facts: 0,
             scratch: Vec::new(),
+            #[cfg(test)]
+            touched: Vec::new(),
         };
         let dbs = (0..databases)
             .map(|_| Db::new(hasher.clone(), reserve.clone()))

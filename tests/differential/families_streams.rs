@@ -13,7 +13,12 @@ pub static STREAMS: &[Template] = &[
     Template(Exact, "XADD {k} {newid} f {int}"),
     Template(
         Exact,
-        "XADD {k} [ NOMKSTREAM ] [ KEEPREF | DELREF | ACKED ] [ MAXLEN [ = | ~ ] < 0 | 1 | 3 | 10 | -1 | x > | MINID [ = | ~ ] {id} ] [ LIMIT < 0 | 1 | 5 | -1 | x > ] {newid} f {v}",
+        "XADD {k} [ NOMKSTREAM ] [ KEEPREF ] [ MAXLEN [ = | ~ ] < 0 | 1 | 3 | 10 | -1 | x > | MINID [ = | ~ ] {id} ] [ LIMIT < 0 | 1 | 5 | -1 | x > ] {newid} f {v}",
+    ),
+    // With `~` Redis trims nothing where references are asked for.
+    Template(
+        Exact,
+        "XADD {k} [ NOMKSTREAM ] < DELREF | ACKED > [ MAXLEN [ = ] < 0 | 1 | 3 | 10 > | MINID [ = ] {id} ] {newid} f {v}",
     ),
     Template(Exact, "XADD {k} {newid} f"),
     Template(
@@ -42,7 +47,11 @@ pub static STREAMS: &[Template] = &[
     ),
     Template(
         Exact,
-        "XTRIM {k} < MAXLEN | MINID > [ = | ~ ] < 0 | 2 | 5 | -1 | x | {id} > [ LIMIT < 0 | 1 | 5 | -1 > ] [ KEEPREF | DELREF | ACKED ]",
+        "XTRIM {k} < MAXLEN | MINID > [ = | ~ ] < 0 | 2 | 5 | -1 | x | {id} > [ LIMIT < 0 | 1 | 5 | -1 > ] [ KEEPREF ]",
+    ),
+    Template(
+        Exact,
+        "XTRIM {k} < MAXLEN | MINID > [ = ] < 0 | 2 | 5 | {id} > < DELREF | ACKED >",
     ),
     Template(Exact, "XTRIM {k} < LIMIT 1 | BAD 1 | MAXLEN 1 MINID 1 >"),
     Template(
@@ -77,12 +86,12 @@ pub static STREAMS: &[Template] = &[
     ),
     Template(
         Exact,
-        "XGROUP CREATE {k} {group} < {id} | $ | 0 | x > [ MKSTREAM ] [ ENTRIESREAD < 0 | 3 | -1 | -2 | 100 | x > ] [ BAD ]",
+        "XGROUP CREATE {k} {group} < {id} | $ | 0 | x | - | + > [ MKSTREAM ] [ ENTRIESREAD < 0 | 3 | -1 | -2 | 100 | x > ] [ BAD ]",
     ),
     Template(Exact, "XGROUP CREATE {k} {group} < 0 | $ > MKSTREAM"),
     Template(
         Exact,
-        "XGROUP SETID {k} {group} < {id} | $ | 0 | x > [ MKSTREAM ] [ ENTRIESREAD < 0 | 3 | -1 | -2 | 100 | x > ]",
+        "XGROUP SETID {k} {group} < {id} | $ | 0 | x | - | + > [ MKSTREAM ] [ ENTRIESREAD < 0 | 3 | -1 | -2 | 100 | x > ]",
     ),
     Template(Exact, "XGROUP DESTROY {k} {group}"),
     Template(Exact, "XGROUP CREATECONSUMER {k} {group} {consumer}"),

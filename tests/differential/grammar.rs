@@ -48,6 +48,8 @@ const PATTERNS: &[&str] = &[
 const EXTREMES: &[&str] = &[
     "9223372036854775807",
     "-9223372036854775808",
+    "2147483647",
+    "2147483648",
     "9223372036854775808",
     "-9223372036854775809",
     "18446744073709551615",
@@ -64,6 +66,21 @@ const EXTREMES: &[&str] = &[
     "0x10",
     "abc",
     "",
+];
+/// Numbers around the ends of 32 and of 64 bits.
+const LARGE: &[&str] = &[
+    "2147483647",
+    "2147483648",
+    "4294967295",
+    "4294967296",
+    "4294967297",
+    "9223372036854775807",
+    "-2147483648",
+    "-2147483649",
+    "-4294967296",
+    "-4294967297",
+    "-9223372036854775807",
+    "-9223372036854775808",
 ];
 const FLOATS: &[&str] = &[
     "0.1",
@@ -134,6 +151,9 @@ impl Generator {
         self.expand(&words, &mut command);
         if self.rng.one_in(20) {
             self.break_up(&mut command);
+        }
+        if self.rng.one_in(8) {
+            self.enlarge(&mut command);
         }
         // A word less may make another command of it.
         let compare = if is_random(&command) {
@@ -394,10 +414,26 @@ impl Generator {
         }
     }
 
+    /// Puts a number around the ends of 32 or 64 bits in the place of another number: an index, a
+    /// count or an offset.
+    fn enlarge(&mut self, command: &mut Command) {
+        let is_number = |word: &[u8]| {
+            let text = std::str::from_utf8(word).ok();
+            text.is_some_and(|text| text.parse::<i64>().is_ok())
+        };
+        let numbers: Vec<usize> = (1..command.len())
+            .filter(|&at| is_number(&command[at]))
+            .collect();
+        if numbers.is_empty() || has_equal_scores(command) || !may_enlarge(command) {
+            return;
+        }
+        let at = numbers[self.rng.below(numbers.len())];
+        command[at] = self.rng.pick(LARGE).as_bytes().to_vec();
+    }
+
     /// A mistake a client could make.
     fn break_up(&mut self, command: &mut Command) {
-        // Ranges of members mean something only where all scores are equal: they stay so.
-        if command[0] == b"ZADD" && command.get(2).is_some_and(|score| score == b"0") {
+        if has_equal_scores(command) {
             return;
         }
         let at = self.rng.below(command.len());
@@ -469,6 +505,8 @@ fn comparable(command: &[Vec<u8>]) -> bool {
         ["scan", cursor, ..] => !number(cursor),
         ["sscan" | "hscan", _, "0"] => true,
         ["sscan" | "hscan", _, cursor] => !number(cursor),
+        // Redis takes the low 32 bits of the index.
+        ["lset", _, index] => index.parse::<i64>().is_ok_and(|n| i32::try_from(n).is_ok()),
         // What is taken at random parts the two servers.
         ["spop", _] => false,
         ["spop", _, count] => count
@@ -476,6 +514,28 @@ fn comparable(command: &[Vec<u8>]) -> bool {
             .is_ok_and(|n| !(1..10_000).contains(&n)),
         _ => true,
     }
+}
+
+/// Whether a command gives all members the same score: ranges of members mean something only then,
+/// so that it stays as it is.
+fn has_equal_scores(command: &[Vec<u8>]) -> bool {
+    command[0] == b"ZADD" && command.get(2).is_some_and(|score| score == b"0")
+}
+
+/// Whether numbers of a command may be of any size. Where they are times to wait or the length of a
+/// reply or of a string nothing would be left of the machine, and LSET is known to differ.
+fn may_enlarge(command: &[Vec<u8>]) -> bool {
+    let name = String::from_utf8_lossy(&command[0]).to_lowercase();
+    let waits = name.starts_with('b') && name != "bitcount" && name != "bitpos" || name == "wait";
+    let grows = matches!(
+        name.as_str(),
+        "srandmember" | "hrandfield" | "zrandmember" | "setbit" | "setrange" | "lset"
+    );
+    let is_server = matches!(name.as_str(), "client" | "config" | "debug" | "waitaof");
+    let blocks = command
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case(b"block"));
+    !(waits || grows || is_server || blocks)
 }
 
 /// False if a wait for so many seconds would take long.

@@ -81,6 +81,34 @@ fn same_commands(ours: &[Command], real: &[Command]) -> bool {
         })
 }
 
+/// What we log and Redis does not: consumers that got nothing, deliveries that were repeated. Without
+/// these, and without the transaction that holds them together, both logs are the same.
+fn same_but_for_groups(command: &Command, ours: &[Command], real: &[Command]) -> bool {
+    let words: Vec<Vec<u8>> = command
+        .iter()
+        .map(|word| word.to_ascii_lowercase())
+        .collect();
+    let about_groups = [b"xreadgroup".as_slice(), b"xclaim", b"xautoclaim"];
+    let asked = |word: &Vec<u8>| about_groups.contains(&word.as_slice());
+    if !words.iter().any(asked) && words[0] != b"exec" {
+        return false;
+    }
+    let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+    let is_frame = |command: &&Command| is(&command[0], "multi") || is(&command[0], "exec");
+    let is_extra = |command: &Command| {
+        is(&command[0], "xclaim") || command.get(1).is_some_and(|w| is(w, "createconsumer"))
+    };
+    let mut real = real.iter().filter(|c| !is_frame(c)).peekable();
+    for told in ours.iter().filter(|c| !is_frame(c)) {
+        let expected =
+            real.next_if(|r| same_commands(std::slice::from_ref(told), std::slice::from_ref(*r)));
+        if expected.is_none() && !is_extra(told) {
+            return false;
+        }
+    }
+    real.next().is_none()
+}
+
 /// Whether two words are equal, or moments in milliseconds that lie close together; the moment may
 /// be that of an id.
 fn near(ours: &[u8], real: &[u8]) -> bool {
@@ -119,7 +147,7 @@ fn compare(pair: &Pair, commands: &[(Compare, Command)]) -> Option<Difference> {
     let mut tails = [Tail::of(&pair.ours), Tail::of(&pair.real)];
     for (at, (_, command)) in commands.iter().enumerate() {
         let logs = run(&mut clients, &mut tails, command);
-        if !same_commands(&logs[0], &logs[1]) {
+        if !same_commands(&logs[0], &logs[1]) && !same_but_for_groups(command, &logs[0], &logs[1]) {
             return Some(Difference { at, logs });
         }
     }
@@ -141,9 +169,16 @@ fn is_logged(command: &Command) -> bool {
     )
 }
 
+/// Commands of one family, some in transactions and scripts.
+pub fn batch_of(family: &str, seed: u64) -> Vec<(Compare, Command)> {
+    let families = FAMILIES.iter().filter(|known| known.0 == family);
+    batch_from(
+        seed,
+        &families.flat_map(|family| family.1).collect::<Vec<_>>(),
+    )
+}
+
 pub fn batch(seed: u64) -> Vec<(Compare, Command)> {
-    let mut generator = Generator::new(seed);
-    let mut rng = Rng::new(seed ^ 0x5ca1_ab1e);
     let families: Vec<_> = FAMILIES
         .iter()
         .filter(|family| !NO_DATA.contains(&family.0))
@@ -155,8 +190,14 @@ pub fn batch(seed: u64) -> Vec<(Compare, Command)> {
         .filter(|(i, _)| chosen >= families.len() || chosen == *i)
         .flat_map(|(_, family)| family.1)
         .collect();
+    batch_from(seed, &templates)
+}
+
+fn batch_from(seed: u64, templates: &[&'static Template]) -> Vec<(Compare, Command)> {
+    let mut generator = Generator::new(seed);
+    let mut rng = Rng::new(seed ^ 0x5ca1_ab1e);
     let mut next = || loop {
-        let command = generator.command(&templates).1;
+        let command = generator.command(templates).1;
         if is_logged(&command) {
             return command;
         }
@@ -274,8 +315,10 @@ fn what_groups_do_is_logged() {
         "XTRIM s MAXLEN ~ 0 LIMIT 10",
         "XTRIM s MAXLEN 0",
     ] {
-        let [ours, real] = run(&mut clients, &mut tails, &words(text));
-        assert!(same_commands(&ours, &real), "{text}\n{ours:?}\n{real:?}");
+        let command = words(text);
+        let [ours, real] = run(&mut clients, &mut tails, &command);
+        let same = same_commands(&ours, &real) || same_but_for_groups(&command, &ours, &real);
+        assert!(same, "{text}\n{ours:?}\n{real:?}");
     }
 }
 

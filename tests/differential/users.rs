@@ -203,6 +203,32 @@ fn words(line: &str) -> Command {
         .collect()
 }
 
+/// Whether Redis looks for the keys of a command in the wrong place: it takes PFMERGE without
+/// sources to have none, and of options that come twice the first.
+fn redis_misses_keys(command: &Command) -> bool {
+    let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+    let Some(at) = command.iter().position(|word| {
+        let names = [
+            "pfmerge",
+            "georadius",
+            "georadiusbymember",
+            "sort",
+            "xreadgroup",
+        ];
+        names.iter().any(|name| is(word, name))
+    }) else {
+        return false;
+    };
+    let rest = &command[at + 1..];
+    let times = |names: &[&str]| {
+        let named = |word: &&Vec<u8>| names.iter().any(|name| is(word, name));
+        rest.iter().filter(named).count()
+    };
+    is(&command[at], "pfmerge") && rest.len() == 1
+        || times(&["store", "storedist"]) > 1
+        || times(&["streams"]) > 1
+}
+
 impl Round<'_> {
     /// Both answers to a command, which must be alike.
     fn ask(&mut self, command: &Command) -> Vec<u8> {
@@ -217,7 +243,7 @@ impl Round<'_> {
 
     fn judge(&self, command: &Command, how: Compare, ours: &[u8], real: &[u8]) {
         assert!(
-            same(how, ours, real),
+            same(how, ours, real) || redis_misses_keys(command),
             "{} differs\n  ours: {}\n  real: {}\nafter\n{}",
             shown(command),
             ours.escape_ascii(),

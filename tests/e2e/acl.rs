@@ -1,8 +1,10 @@
 //! ACL: users at work, over real connections.
 
+use super::support::arguments::Drawer;
 use super::support::client::{Client, Value};
 use super::support::server::Server;
 use super::{field, is_closed, server_and_client, text};
+use redwheel::command::spec::{BLOCKING, Entry, MODULE, Spec};
 
 /// A connection that is this user, who needs no password.
 fn as_user(server: &Server, name: &str) -> Client {
@@ -298,4 +300,147 @@ fn passwords_are_made_and_categories_listed() {
         text(&mut client, "ACL DRYRUN nobody GET x"),
         "ERR User 'nobody' not found"
     );
+}
+
+/// Names, keys and declarations of all commands that name keys, as lines to put arguments behind.
+fn commands_with_keys() -> Vec<(Vec<&'static str>, &'static Spec)> {
+    fn walk<F>(table: &'static [Entry<F>], out: &mut Vec<(Vec<&'static str>, &'static Spec)>) {
+        for entry in table {
+            let mut add = |name: Vec<&'static str>, spec: &'static Spec| {
+                // Vector sets do not exist yet, and a wait would be long.
+                if !spec.keys.is_empty() && !spec.flags.has(MODULE) && !spec.flags.has(BLOCKING) {
+                    out.push((name, spec));
+                }
+            };
+            add(vec![entry.spec.name], &entry.spec);
+            for sub in entry.subcommands {
+                add(vec![entry.spec.name, sub.spec.name], &sub.spec);
+            }
+        }
+    }
+    let mut out = Vec::new();
+    let data = redwheel::commands::TABLES.iter();
+    data.for_each(|table| walk(table, &mut out));
+    let server = redwheel::server::commands::TABLES.iter();
+    server.for_each(|table| walk(table, &mut out));
+    out
+}
+
+/// A value of each type under keys with this first letter; members that begin with `mark`.
+fn fill(client: &mut Client, letter: &str, mark: &str) {
+    for line in [
+        format!("SET {letter}1 {mark}1"),
+        format!("RPUSH {letter}2 {mark}1 {mark}2"),
+        format!("SADD {letter}3 {mark}1 {mark}2"),
+        format!("HSET {letter}4 a {mark}1 {mark}b 2"),
+        format!("ZADD {letter}5 1 {mark}1 2 {mark}2"),
+        format!("GEOADD {letter}6 13.4 1 {mark}a 1 1 {mark}b"),
+        format!("XADD {letter}7 5-1 {mark}a 1"),
+        format!("XGROUP CREATE {letter}7 g 0"),
+    ] {
+        let reply = client.run(&line);
+        assert!(!matches!(reply, Value::Error(_)), "{line}: {reply:?}");
+    }
+}
+
+#[test]
+fn no_arguments_lead_to_keys_that_are_not_allowed() {
+    const KEYS: &[&str] = &["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
+    const SECRET: &[&str] = &["v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8"];
+    let all = [KEYS, KEYS, SECRET].concat();
+    let server = Server::ours()
+        .with(&["--enable-debug-command", "yes"])
+        .start();
+    let mut admin = server.client();
+    // The second user may use keys that have the names of options.
+    admin.run("ACL SETUSER narrow on nopass +@all ~k*");
+    admin.run("ACL SETUSER wide on nopass +@all ~[^v]*");
+    let mut users = ["narrow", "wide"].map(|name| as_user(&server, name));
+    let digests = |admin: &mut Client| -> Vec<String> {
+        let line = format!("DEBUG DIGEST-VALUE {}", SECRET.join(" "));
+        admin.run(&line).items().iter().map(Value::text).collect()
+    };
+    let (mut denied, mut fine) = (0, 0);
+    for (number, (name, spec)) in commands_with_keys().into_iter().enumerate() {
+        admin.run("FLUSHALL");
+        fill(&mut admin, "k", "m");
+        fill(&mut admin, "v", "secret");
+        let before = digests(&mut admin);
+        assert_eq!(before.len(), SECRET.len());
+        let mut drawer = Drawer::new(spec.usage, &all, number as u64);
+        let mut said = Vec::new();
+        // Where options name keys there is more to go wrong.
+        let rounds = if spec.find.is_some() { 3000 } else { 100 };
+        for round in 0..rounds {
+            let words = name.iter().map(|word| (*word).to_owned());
+            let line: Vec<String> = words.chain(drawer.draw()).collect();
+            let user = &mut users[round % 2];
+            user.send(&line);
+            let reply = user.reply_raw().expect("the server answers");
+            let reply = String::from_utf8_lossy(&reply);
+            denied += usize::from(reply.contains("NOPERM"));
+            fine += usize::from(!reply.starts_with('-'));
+            assert!(!reply.contains("secret"), "{line:?} reveals {reply}");
+            said.push(line);
+        }
+        assert_eq!(
+            digests(&mut admin),
+            before,
+            "one of these changed a key: {said:?}"
+        );
+    }
+    assert!(denied > 1000 && fine > 1000, "{denied} refused, {fine} ran");
+}
+
+#[test]
+fn the_last_of_several_destinations_is_asked_about() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER bob on nopass +@all ~k* ~STREAMS ~GET");
+    admin.run("GEOADD k3 1 1 m");
+    admin.run("RPUSH k l");
+    admin.run("SET victim x");
+    admin.run("XADD v 1-1 secret 1");
+    admin.run("XGROUP CREATE v k 0");
+    let mut bob = as_user(&server, "bob");
+    for line in [
+        "GEORADIUS k3 1 1 100 km STORE k4 STORE victim",
+        "GEORADIUS k3 1 1 100 km STORE k4 STOREDIST victim",
+        "GEORADIUSBYMEMBER k3 m 100 km STOREDIST k4 STORE victim",
+        "SORT k ALPHA STORE GET STORE victim",
+        "SORT k ALPHA STORE k STORE victim",
+        "XREADGROUP GROUP g c GROUP STREAMS k STREAMS v >",
+        "XREADGROUP COUNT 1 GROUP k STREAMS STREAMS v >",
+        "PFMERGE victim",
+    ] {
+        let refused = "NOPERM No permissions to access a key";
+        assert_eq!(text(&mut bob, line), refused, "{line}");
+    }
+    assert_eq!(text(&mut admin, "GET victim"), "x");
+    // What is written by another name was never in danger.
+    let line = "GEORADIUS k3 1 1 100 km STORE victim STORE k4";
+    assert_eq!(bob.run(line), Value::Int(1));
+    assert_eq!(text(&mut admin, "GET victim"), "x");
+    let dry = admin.call(&[
+        "ACL", "DRYRUN", "bob", "MIGRATE", "h", "1", "", "0", "1", "KEYS",
+    ]);
+    let denied = "User bob has no permissions to access the '' key";
+    assert_eq!(dry.text(), denied);
+}
+
+#[test]
+fn rules_name_every_command_of_redis() {
+    let (_server, mut admin) = server_and_client();
+    let rules = "ACL SETUSER exporter +cluster|info -vadd +cluster -cluster|reset";
+    assert_eq!(text(&mut admin, rules), "OK");
+    let user = admin.run("ACL GETUSER exporter");
+    let commands = user.field("commands").map(|v| v.text());
+    let expected = "-@all -vadd +cluster -cluster|reset";
+    assert_eq!(commands.as_deref(), Some(expected));
+    let disabled = "ERR This instance has cluster support disabled";
+    for line in ["CLUSTER INFO", "CLUSTER HELP", "CLUSTER KEYSLOT a"] {
+        assert_eq!(text(&mut admin, line), disabled, "{line}");
+    }
+    let unknown = "ERR unknown subcommand 'nosuch'. Try CLUSTER HELP.";
+    assert_eq!(text(&mut admin, "CLUSTER nosuch"), unknown);
+    assert!(text(&mut admin, "VADD k x").starts_with("ERR unknown command 'VADD'"));
 }

@@ -295,3 +295,55 @@ fn who_is_served_in_vain_waits_on() {
     assert_eq!(waiter.reply(), Value::NilArray);
     assert!(start.elapsed() < Duration::from_millis(700));
 }
+
+#[test]
+fn a_key_is_ready_whatever_was_there_before() {
+    let (server, mut client) = server_and_client();
+    for line in [
+        "RPUSH f 1",
+        "ZADD z 1 m",
+        "XADD s 1-1 a b",
+        "GEOADD g 1 1 m",
+    ] {
+        client.run(line);
+    }
+    for (wait, command) in [
+        ("BLPOP k 0", "SORT f STORE k"),
+        ("BLPOP k 0", "COPY f k REPLACE"),
+        ("BLPOP k 0", "RENAME f k"),
+        ("BZPOPMIN k 0", "ZUNIONSTORE k 1 z"),
+        ("BZPOPMIN k 0", "ZRANGESTORE k z 0 -1"),
+        (
+            "BZPOPMIN k 0",
+            "GEOSEARCHSTORE k g FROMMEMBER m BYRADIUS 1 m",
+        ),
+        ("XREAD BLOCK 0 STREAMS k 0", "COPY s k REPLACE"),
+    ] {
+        for (prepare, how) in [
+            ("DEL k", "alone"),
+            ("SET k foo", "alone"),
+            ("HSET k a b", "in a transaction"),
+            ("SADD k a", "in a script"),
+        ] {
+            client.run("DEL k");
+            client.run("RPUSH f 1");
+            let mut waiter = waiting(&server, &mut client, wait);
+            client.run(prepare);
+            match how {
+                "in a transaction" => {
+                    client.run("MULTI");
+                    client.run(command);
+                    client.run("EXEC");
+                }
+                "in a script" => {
+                    let words: Vec<&str> = command.split(' ').collect();
+                    let script = "return redis.call(unpack(ARGV))";
+                    client.call(&[&["EVAL", script, "0"], &words[..]].concat());
+                }
+                _ => drop(client.run(command)),
+            }
+            let reply = waiter.reply();
+            assert!(!reply.items().is_empty(), "{wait}, {prepare}, {command}");
+        }
+    }
+}

@@ -55,7 +55,18 @@ fn keys_are_found() {
         words(&client.run("COMMAND GETKEYS MSET a 1 b 2")),
         ["a", "b"]
     );
-    assert_eq!(words(&client.run("COMMAND GETKEYS GET k")), ["k"]);
+    for (line, keys) in [
+        ("GET k", "k"),
+        ("PFMERGE dst", "dst"),
+        ("GEORADIUS k 1 1 1 m STORE", "k"),
+        ("GEORADIUS k 1 1 1 m STORE a STOREDIST b", "k b"),
+        ("SORT k STORE GET STORE b", "k b"),
+        ("XREADGROUP GROUP g c GROUP STREAMS c STREAMS a >", "a"),
+        ("XREADGROUP COUNT 1 GROUP x STREAMS STREAMS a >", "a"),
+    ] {
+        let found = words(&client.run(&format!("COMMAND GETKEYS {line}")));
+        assert_eq!(found.join(" "), keys, "{line}");
+    }
     for (line, error) in [
         ("COMMAND GETKEYS nosuch k", "ERR Invalid command specified"),
         (
@@ -65,6 +76,10 @@ fn keys_are_found() {
         (
             "COMMAND GETKEYS GET a b",
             "ERR Invalid number of arguments specified for command",
+        ),
+        (
+            "COMMAND GETKEYSANDFLAGS zdiffstore z1 0 a",
+            "ERR Invalid arguments specified for command",
         ),
     ] {
         assert_eq!(text(&mut client, line), error);

@@ -314,3 +314,14 @@ fn a_script_hears_of_missing_replicas_before_missing_memory() {
     let error = eval(&mut client, body).text();
     assert_eq!(error, "NOREPLICAS Not enough good replicas to write.");
 }
+
+#[test]
+fn errors_name_a_function_as_it_was_registered() {
+    let (_server, mut client) = server_and_client();
+    let code = "#!lua name=lib\nredis.register_function('MyFunc', function() error('boom') end)";
+    client.call(&["FUNCTION", "LOAD", code]);
+    let error = "ERR user_function:2: boom script: MyFunc, on @user_function:2.";
+    for called in ["MyFunc", "myfunc", "MYFUNC"] {
+        assert_eq!(text(&mut client, &format!("FCALL {called} 0")), error);
+    }
+}

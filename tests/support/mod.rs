@@ -5,6 +5,7 @@
 // Each test binary takes the part it needs.
 #![allow(dead_code)]
 
+pub mod arguments;
 pub mod client;
 pub mod oracle;
 pub mod server;

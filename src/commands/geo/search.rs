@@ -5,9 +5,11 @@ use crate::algo::geohash::{self, Area, Point, Shape};
 use crate::algo::number::parse_f64;
 use crate::command::effects::Event;
 use crate::command::error::SHOWN;
+use crate::command::keys::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::zset::store;
 use crate::keyspace::zset::{Build, Scores, ZsetRef};
+use crate::resp::request::Argv;
 
 /// Which of the commands asks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,8 @@ struct Request<'a> {
     count: usize,
     any: bool,
     store: Option<&'a [u8]>,
+    /// Where `store` stands among the arguments.
+    store_at: usize,
     store_distance: bool,
 }
 
@@ -84,6 +88,7 @@ impl<'a> Request<'a> {
             count: 0,
             any: false,
             store: None,
+            store_at: 0,
             store_distance: false,
         }
     }
@@ -151,8 +156,10 @@ impl<'a> Request<'a> {
             }
             self.count = count as usize;
         } else if self.form == Form::Radius && left >= 1 && args.word("STORE") {
+            self.store_at = args.position();
             (self.store, self.store_distance) = (Some(args.key()), false);
         } else if self.form == Form::Radius && left >= 1 && args.word("STOREDIST") {
+            self.store_at = args.position();
             (self.store, self.store_distance) = (Some(args.key()), true);
         } else if self.form == Form::SearchStore && args.word("STOREDIST") {
             self.store_distance = true;
@@ -383,6 +390,22 @@ fn radius(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form, from: By)
         request.options(set, args)
     })?;
     request.run(cx, key, reply)
+}
+
+/// The keys of GEORADIUS and GEORADIUSBYMEMBER, whose options begin at `FROM`: of several
+/// destinations the last one counts.
+pub(super) fn radius_keys<const FROM: usize>(
+    argv: &Argv,
+    found: &mut Vec<(usize, KeyFlags)>,
+) -> Result<(), Misfit> {
+    let mut request = Request::new(Form::Radius);
+    let options = request.options(None, &mut Args::new(*argv, FROM));
+    options.map_err(|_| Misfit)?;
+    found.push((1, key_flags(&[RO, ACCESS])));
+    if request.store.is_some() {
+        found.push((request.store_at, key_flags(&[OW, UPDATE])));
+    }
+    Ok(())
 }
 
 /// GEORADIUS key longitude latitude radius unit […] [STORE key] [STOREDIST key].

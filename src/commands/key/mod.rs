@@ -551,6 +551,7 @@ pub static TABLE: &[DataCommand] = &[
             group: Group::Generic,
             acl: &["-keyspace", "set", "sortedset", "list", "dangerous"],
             keys: &[KeySpec::at(1, &[RO, ACCESS]), KeySpec::unknown(&[RO, ACCESS]).noting("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"), KeySpec::unknown(&[OW, UPDATE]).noting("For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array")],
+            find: Some(sort::keys_of_sort),
             usage: "key:key [by-pattern~pattern:pattern#1@BY] [limit{offset:integer count:integer}@LIMIT] [get-pattern~pattern:pattern#1@GET+...] [order(asc=ASC|desc=DESC)] [sorting=ALPHA] [destination:key#2@STORE]",
             since: "1.0.0",
             summary: "Sorts what a list, a set or a sorted set holds, and may store the result.",

@@ -5,10 +5,12 @@
 //! putting the element in the place of its `*`, and with `->` a field of the hash there.
 
 use crate::command::effects::Event;
+use crate::command::keys::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::hash::Glance;
 use crate::commands::put;
 use crate::keyspace::{Deadline, Found, Leave, list};
+use crate::resp::request::Argv;
 use crate::types::quicklist::Toward;
 use crate::types::value::Kind;
 use std::cmp::Ordering;
@@ -28,23 +30,58 @@ struct Order<'a> {
     limit: Option<(i64, i64)>,
     get: Vec<&'a [u8]>,
     store: Option<&'a [u8]>,
+    /// Where `store` stands among the arguments.
+    store_at: usize,
 }
 
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC|DESC] [ALPHA] [STORE key].
 pub(super) fn sort(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
-    let order = parse(cx, args, true)?;
+    let order = parse(cx.caller.confined, args, true)?;
     run(cx, key, order, reply)
 }
 
 /// SORT_RO: the same without STORE.
 pub(super) fn sort_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
-    let order = parse(cx, args, false)?;
+    let order = parse(cx.caller.confined, args, false)?;
     run(cx, key, order, reply)
 }
 
-fn parse<'a>(cx: &Cx, args: &mut Args<'a>, may_store: bool) -> Result<Order<'a>, CmdError> {
+/// The keys of SORT that its arguments tell: of several destinations the last one counts.
+pub(super) fn keys_of_sort(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+    if argv.len() < 2 {
+        return Err(Misfit);
+    }
+    let store_at = match parse(false, &mut Args::new(*argv, 2), true) {
+        Ok(order) => order.store.map(|_| order.store_at),
+        Err(_) => likely_destination(argv),
+    };
+    found.push((1, key_flags(&[RO, ACCESS])));
+    found.extend(store_at.map(|at| (at, key_flags(&[OW, UPDATE]))));
+    Ok(())
+}
+
+/// The destination among options that are not in order, as Redis finds it: the last one, and what
+/// stands behind STORE may be an option itself.
+fn likely_destination(argv: &Argv) -> Option<usize> {
+    let (mut at, mut found) = (2, None);
+    while at < argv.len() {
+        let is = |word: &str| argv.at(at).eq_ignore_ascii_case(word.as_bytes());
+        if is("STORE") && at + 1 < argv.len() {
+            found = Some(at + 1);
+        }
+        at += match () {
+            _ if is("LIMIT") => 3,
+            _ if is("GET") || is("BY") => 2,
+            _ => 1,
+        };
+    }
+    found
+}
+
+/// Reads the options. `confined`: the caller may not read all keys, so patterns are refused.
+fn parse<'a>(confined: bool, args: &mut Args<'a>, may_store: bool) -> Result<Order<'a>, CmdError> {
     let mut order = Order::default();
     while args.left() > 0 {
         let more = args.left() - 1;
@@ -57,12 +94,13 @@ fn parse<'a>(cx: &Cx, args: &mut Args<'a>, may_store: bool) -> Result<Order<'a>,
         } else if more >= 2 && args.word("limit") {
             order.limit = Some((args.int()?, args.int()?));
         } else if may_store && more >= 1 && args.word("store") {
+            order.store_at = args.position();
             order.store = Some(args.key());
         } else if more >= 1 && args.word("by") {
             let pattern = args.bytes();
             // A pattern without a star names the same key for all: there is nothing to sort by.
             let sorts = pattern.contains(&b'*');
-            if sorts && cx.caller.confined {
+            if sorts && confined {
                 return Err(CmdError::Fixed(
                     "ERR BY option of SORT denied due to insufficient ACL permissions.",
                 ));
@@ -70,7 +108,7 @@ fn parse<'a>(cx: &Cx, args: &mut Args<'a>, may_store: bool) -> Result<Order<'a>,
             order.unsorted |= !sorts;
             order.by = Some(pattern);
         } else if more >= 1 && args.word("get") {
-            if cx.caller.confined {
+            if confined {
                 return Err(CmdError::Fixed(
                     "ERR GET option of SORT denied due to insufficient ACL permissions.",
                 ));

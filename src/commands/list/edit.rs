@@ -42,8 +42,7 @@ pub(super) fn lset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     let Some(found) = db.write_list(key)? else {
         return Err(CmdError::NoSuchKey);
     };
-    // As Redis does, only the low 32 bits of the index count.
-    let (index, element) = (args.int()? as i32 as i64, args.bytes());
+    let (index, element) = (args.int()?, args.bytes());
     if !db.list_set(found, index, element, tuning) {
         return Err(CmdError::Fixed("ERR index out of range"));
     }

@@ -3,7 +3,7 @@
 use super::args::{Form, NewId, add_or_trim, node_limits, strict_id};
 use crate::command::effects::{Event, Interest};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
-use crate::types::stream::{Bound, IdText, Stream, StreamId};
+use crate::types::stream::{Bound, IdText, References, Stream, StreamId};
 use crate::types::value::Kind;
 
 const TOO_SMALL: CmdError = CmdError::Fixed(
@@ -118,9 +118,15 @@ fn propagate(
         && trim.approximate
     {
         out[options.threshold_at - 1] = b"=".to_vec();
-        out[options.threshold_at] = match trim.bound {
-            Bound::MaxLen(_) => len.to_string().into_bytes(),
-            Bound::MinId(_) => first.to_string().into_bytes(),
+        // Where entries that are needed stay in between, the first id does not tell what went.
+        let by_len = matches!(trim.bound, Bound::MaxLen(_))
+            || options.references == References::Acknowledged;
+        if by_len && matches!(trim.bound, Bound::MinId(_)) {
+            out[options.threshold_at - 2] = b"MAXLEN".to_vec();
+        }
+        out[options.threshold_at] = match by_len {
+            true => len.to_string().into_bytes(),
+            false => first.to_string().into_bytes(),
         };
     }
     if let Some(id) = id {

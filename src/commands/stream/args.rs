@@ -159,7 +159,7 @@ fn trim_bound(args: &mut Args, by_len: bool, out: &mut AddOrTrim) -> Result<(), 
                 .map_err(|_| CmdError::Fixed("ERR The MAXLEN argument must be >= 0."))?,
         )
     } else {
-        Bound::MinId(id(args.bytes(), 0)?)
+        Bound::MinId(strict_id(args.bytes(), 0)?)
     };
     out.trim = Some(Trim {
         bound,

@@ -2,6 +2,7 @@
 
 use super::args::{interval_end, interval_start, strict_id};
 use super::range::{reply_entry, reply_id};
+use super::read::propagate_consumer;
 use crate::algo::number::parse_i64;
 use crate::command::effects::{Event, Interest};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
@@ -9,6 +10,8 @@ use crate::types::stream::{ConsumerId, Group, Pending, Stream, StreamId};
 
 /// Entries that XAUTOCLAIM hands over unless told otherwise.
 const COUNT: i64 = 100;
+/// What Redis would set aside for the answer: with more than a process can address it refuses.
+const ANSWER_MAX: usize = 127 << 40;
 /// For each of them, so many pending ones are looked at.
 const ATTEMPTS: i64 = 10;
 
@@ -216,8 +219,13 @@ fn take(
     Taken::Over(pending)
 }
 
-/// The consumer of this name, made if need be, and noted as seen.
-fn consumer(cx: &mut Cx, key: &[u8], group: &[u8], name: &[u8]) -> Result<ConsumerId, CmdError> {
+/// The consumer of this name, made if need be, and noted as seen; whether it was made.
+fn consumer(
+    cx: &mut Cx,
+    key: &[u8],
+    group: &[u8],
+    name: &[u8],
+) -> Result<(ConsumerId, bool), CmdError> {
     let now_ms = cx.now_ms();
     let mut db = cx.db();
     let stream = db.stream_for_write(key)?;
@@ -227,10 +235,9 @@ fn consumer(cx: &mut Cx, key: &[u8], group: &[u8], name: &[u8]) -> Result<Consum
     let id = known.unwrap_or_else(|| members.add_consumer(name, now_ms));
     members.consumer_mut(id).seen_ms = now_ms;
     if known.is_none() {
-        // As in Redis, others hear of it when it takes something.
         cx.changed(Event::XGROUP_CREATECONSUMER, key);
     }
-    Ok(id)
+    Ok((id, known.is_none()))
 }
 
 /// Whether the group is there; WRONGTYPE before that.
@@ -271,7 +278,7 @@ pub(super) fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     claim_options(args, now_ms, &mut claim)?;
     cx.propagate_nothing();
     let moved = move_last_id(cx, key, group, claim.last_id)?;
-    let id = consumer(cx, key, group, name)?;
+    let (id, is_new) = consumer(cx, key, group, name)?;
     let head = reply.deferred();
     let mut shown = 0;
     let mut told = false;
@@ -298,6 +305,10 @@ pub(super) fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
                 propagate_claim(cx, key, group, name, entry, state);
             }
         }
+    }
+    // What it takes over brings a consumer into being elsewhere, too.
+    if is_new && shown == 0 {
+        propagate_consumer(cx, key, (group, name));
     }
     if let Some((last, read)) = moved.filter(|_| !told) {
         cx.effects.dirty += 1;
@@ -381,8 +392,13 @@ pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
         }
     }
     checked?;
+    if count as usize * size_of::<StreamId>() > ANSWER_MAX {
+        return Err(CmdError::Fixed(
+            "ERR Insufficient memory, failed allocating transient memory, COUNT too high.",
+        ));
+    }
     cx.propagate_nothing();
-    let id = consumer(cx, key, group, name)?;
+    let (id, is_new) = consumer(cx, key, group, name)?;
     let mut db = cx.db();
     let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
     let most = count.saturating_mul(ATTEMPTS) as usize;
@@ -402,6 +418,9 @@ pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
         &claim,
         (&candidates, most, count),
     )?;
+    if is_new && walk.taken.is_empty() {
+        propagate_consumer(cx, key, (group, name));
+    }
     reply_id(reply, walk.cursor)?;
     reply.array(walk.taken.len())?;
     let mut db = cx.db();

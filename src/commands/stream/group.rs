@@ -21,10 +21,12 @@ pub fn no_group(group: &[u8], key: &[u8]) -> CmdError {
     ])
 }
 
-/// `$` is the last id.
-fn start_id(text: &[u8]) -> Result<Option<StreamId>, CmdError> {
+/// Where a group begins to read: `None` for `$`, the last id. As in Redis, SETID also knows `-` and
+/// `+`, CREATE does not.
+fn start_id(text: &[u8], is_new: bool) -> Result<Option<StreamId>, CmdError> {
     match text {
         b"$" => Ok(None),
+        _ if is_new => strict_id(text, 0).map(Some),
         _ => super::args::id(text, 0).map(Some),
     }
 }
@@ -71,7 +73,7 @@ pub(super) fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> 
         None => {}
     }
     not_too_many(args)?;
-    let start = start_id(start)?;
+    let start = start_id(start, true)?;
     let at = match found {
         Some(found) => found,
         None => db.add_stream(key),
@@ -127,7 +129,7 @@ pub(super) fn xgroup_setid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> C
         return Err(no_group(name, key));
     }
     not_too_many(args)?;
-    let id = start_id(start)?.unwrap_or(stream.last_id());
+    let id = start_id(start, false)?.unwrap_or(stream.last_id());
     let read = cap_read(stream, read);
     let group = stream.groups.get_mut(name).expect("it was there just now");
     (group.last_id, group.entries_read) = (id, read);

@@ -20,7 +20,9 @@ pub fn lag(stream: &Stream, group: &Group) -> Option<i64> {
         Some(read) if !stream.has_tombstones(group.last_id) => Some(read),
         _ => stream.position(group.last_id),
     };
-    read.map(|read| added as i64 - read as i64)
+    // XSETID may have said that fewer were added than the group has read.
+    let behind = read.and_then(|read| added.checked_sub(read))?;
+    i64::try_from(behind).ok()
 }
 
 /// Moves a group on to an entry that it delivers now.

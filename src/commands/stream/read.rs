@@ -9,9 +9,10 @@ use super::lag::advance;
 use super::range::{reply_entry, reply_id};
 use crate::command::blocking::{TimeoutMs, Unit, parse_timeout};
 use crate::command::effects::{Event, Interest};
+use crate::command::keys::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::encode::Resp;
-use crate::resp::request::OwnedArgv;
+use crate::resp::request::{Argv, OwnedArgv};
 use crate::types::stream::{ConsumerId, Order, Pending, Stream, StreamId};
 use crate::types::value::Kind;
 use std::ops::ControlFlow;
@@ -88,6 +89,17 @@ fn options<'a>(args: &mut Args<'a>, in_group: bool) -> Result<Options<'a>, CmdEr
         return Err(CmdError::Fixed("ERR Missing GROUP option for XREADGROUP"));
     }
     Ok(out)
+}
+
+/// The keys of XREAD, or of XREADGROUP: a group or a consumer may have the name of an option.
+pub(super) fn stream_keys<const IN_GROUP: bool>(
+    argv: &Argv,
+    found: &mut Vec<(usize, KeyFlags)>,
+) -> Result<(), Misfit> {
+    let read = options(&mut Args::new(*argv, 1), IN_GROUP).map_err(|_| Misfit)?;
+    let flags = key_flags(&[RO, ACCESS]);
+    found.extend((read.first..read.first + read.streams).map(|at| (at, flags)));
+    Ok(())
 }
 
 fn no_group(key: &[u8], group: &[u8]) -> CmdError {
@@ -246,15 +258,16 @@ fn show_for(
     let has_new = stream.last_live_id() > stream.groups[group_name].last_id && !stream.is_empty();
     if known.is_none() {
         cx.changed(Event::XGROUP_CREATECONSUMER, key);
-        // As in Redis, others hear of it when it holds something, which it never does with NOACK.
-        if options.noack {
+        // What is delivered brings a consumer into being elsewhere, too, unless it is under NOACK.
+        let delivers = from == From::New && has_new;
+        if options.noack || !delivers {
             propagate_consumer(cx, key, member);
         }
     }
     match from {
         From::Behind(after) => {
             name(reply, key)?;
-            history(cx, key, group_name, id, after, options.count, reply)?;
+            history(cx, key, member, id, after, options.count, reply)?;
             Ok(true)
         }
         From::New if has_new => {
@@ -270,7 +283,7 @@ fn show_for(
 fn history(
     cx: &mut Cx,
     key: &[u8],
-    group: &[u8],
+    (group, name): (&[u8], &[u8]),
     consumer: ConsumerId,
     after: StreamId,
     count: Option<u64>,
@@ -288,6 +301,7 @@ fn history(
         None => Vec::new(),
     };
     reply.array(held.len())?;
+    let mut delivered = Vec::new();
     for id in held {
         let found = match stream.find(id) {
             Some(entry) => {
@@ -305,7 +319,29 @@ fn history(
         if found && let Some(pending) = group.pending_mut(id) {
             pending.delivered_ms = now_ms;
             pending.count += 1;
+            delivered.push((id, pending.count));
         }
+    }
+    if cx.effects.interest.has(Interest::PROPAGATE) {
+        propagate_deliveries(cx, key, (group, name), &delivered)?;
+    }
+    Ok(())
+}
+
+/// Others count these deliveries as well. Redis keeps them to itself, so that there the counts of a
+/// primary are lost with it.
+fn propagate_deliveries(
+    cx: &mut Cx,
+    key: &[u8],
+    (group, consumer): (&[u8], &[u8]),
+    delivered: &[(StreamId, u64)],
+) -> CmdResult {
+    let now_ms = cx.now_ms();
+    let mut db = cx.db();
+    let stream = db.stream(key)?.ok_or(CmdError::NoSuchKey)?;
+    let last = stream.groups[group].last_id;
+    for &(id, count) in delivered {
+        super::claim::propagate_claim(cx, key, group, consumer, id, (now_ms, count, last));
     }
     Ok(())
 }
@@ -365,7 +401,7 @@ fn deliver(
     Ok(())
 }
 
-fn propagate_consumer(cx: &mut Cx, key: &[u8], (group, consumer): (&[u8], &[u8])) {
+pub(super) fn propagate_consumer(cx: &mut Cx, key: &[u8], (group, consumer): (&[u8], &[u8])) {
     cx.propagate_as([
         b"XGROUP",
         b"CREATECONSUMER".as_slice(),

@@ -39,6 +39,7 @@ pub static TABLE: &[DataCommand] = &[
             group: Group::String,
             keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE, VARIABLE_FLAGS])
                 .noting("RW and ACCESS due to the optional `GET` argument")],
+            find: Some(set::key_of_set),
             usage: "key:key value:string [condition(nx=NX|xx=XX)!2.6.12] [get=GET!6.2.0] [expiration(seconds:integer@EX!2.6.12|milliseconds:integer@PX!2.6.12|unix-time-seconds:unix-time@EXAT!6.2.0|unix-time-milliseconds:unix-time@PXAT!6.2.0|keepttl=KEEPTTL!6.0.0)]",
             since: "1.0.0",
             summary: "Stores a string at a key, whatever was there, or only under a condition.",

@@ -1,10 +1,12 @@
 //! SET, GET and their relatives: whole strings in and out.
 
 use crate::command::effects::Event;
+use crate::command::keys::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::put;
 use crate::keyspace::string::{self, StringRef};
 use crate::keyspace::{Deadline, Leave};
+use crate::resp::request::Argv;
 use crate::types::entry::NewValue;
 use crate::types::value::Kind;
 
@@ -144,6 +146,17 @@ fn store(cx: &mut Cx, key: &[u8], value: NewValue, deadline: Deadline) {
     if let Deadline::At(_) = deadline {
         cx.also(Event::EXPIRE, key);
     }
+}
+
+/// The key of SET, which is read as well if GET is among the options.
+pub(super) fn key_of_set(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+    let mut options = argv.from(3).iter();
+    let flags = match options.any(|word| word.eq_ignore_ascii_case(b"GET")) {
+        true => key_flags(&[RW, ACCESS, UPDATE]),
+        false => key_flags(&[OW, UPDATE]),
+    };
+    found.push((1, flags));
+    Ok(())
 }
 
 /// SET key value [NX | XX] [GET] [EX | PX | EXAT | PXAT n | KEEPTTL].

@@ -387,7 +387,7 @@ fn docs(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     .collect();
     let fields = [
         !spec.summary.is_empty(),
-        true,
+        !spec.since.is_empty(),
         true,
         !spec.complexity.is_empty(),
         !flags.is_empty(),
@@ -402,7 +402,9 @@ fn docs(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     if !spec.summary.is_empty() {
         text("summary", spec.summary, reply)?;
     }
-    text("since", spec.since, reply)?;
+    if !spec.since.is_empty() {
+        text("since", spec.since, reply)?;
+    }
     text("group", spec.group.name(), reply)?;
     if !spec.complexity.is_empty() {
         text("complexity", spec.complexity, reply)?;

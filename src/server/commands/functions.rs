@@ -12,6 +12,7 @@ use crate::script::sandbox::Role;
 use crate::server::scripts::Rights;
 use crate::server::session::Session;
 use crate::server::{Server, ServerCommand};
+use std::borrow::Cow;
 
 const CALL: &str = "function:string numkeys:integer [key:key...] [arg:string...]";
 const FUNCTION: Spec = Spec {
@@ -213,9 +214,14 @@ fn run(
     let Some(function) = server.script.libraries.function(name) else {
         return Err(CmdError::Fixed("ERR Function not found"));
     };
+    // Errors and FUNCTION STATS name it as it was registered.
+    let name = match function.name[..] == *name {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(function.name.to_vec()),
+    };
     let code = (Role::Functions, function.kept, function.flags);
     let keys = key_count(args, CmdError::Fixed("ERR Bad number of keys provided"))?;
-    server.run_script(session, args, keys, code, name, rights, reply)
+    server.run_script(session, args, keys, code, &name, rights, reply)
 }
 
 /// FUNCTION LOAD [REPLACE] code.

@@ -12,6 +12,7 @@ use crate::net::peer::{Duration, Peer};
 use crate::rdb::dump;
 use crate::rdb::write::Style;
 use crate::resp::encode;
+use crate::resp::request::Argv;
 use crate::server::session::Session;
 use crate::server::{Server, ServerCommand};
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
             KeySpec::at(3, &[RW, ACCESS, DELETE]),
             KeySpec::keyword("KEYS", -2, &[RW, ACCESS, DELETE, INCOMPLETE]),
         ],
+        find: Some(migrated_keys),
         usage: "host:string port:integer key-selector(key:key|empty-string=\"\") \
                 destination-db:integer timeout:integer [copy=COPY!3.0.0] [replace=REPLACE!3.0.0] \
                 [authentication(auth~password:string@AUTH!4.0.7|auth2{username:string \
@@ -43,6 +45,29 @@ pub static TABLE: &[ServerCommand] = &[Entry {
     run: migrate,
     subcommands: &[],
 }];
+
+/// The key of MIGRATE, or those behind KEYS. If both are given the command is wrong and has none.
+fn migrated_keys(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+    let flags = key_flags(&[RW, ACCESS, DELETE]);
+    let mut at = 6;
+    while at < argv.len() {
+        let is = |word: &str| argv.at(at).eq_ignore_ascii_case(word.as_bytes());
+        if is("KEYS") && !argv.at(3).is_empty() {
+            return Ok(());
+        }
+        if is("KEYS") && at + 1 < argv.len() {
+            found.extend((at + 1..argv.len()).map(|at| (at, flags)));
+            return Ok(());
+        }
+        at += if is("AUTH2") {
+            3
+        } else {
+            1 + usize::from(is("AUTH"))
+        };
+    }
+    found.push((3, flags));
+    Ok(())
+}
 
 /// Connections that are kept, and for how long.
 const KEPT_MAX: usize = 64;

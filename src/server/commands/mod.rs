@@ -24,6 +24,7 @@ pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
 pub mod transactions;
+pub mod vectors;
 
 use super::session::Session;
 use super::{Server, ServerCommand};
@@ -55,6 +56,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     shutdown::TABLE,
     slowlog::TABLE,
     transactions::TABLE,
+    vectors::TABLE,
 ];
 
 /// A container without a subcommand: the arguments are too few.

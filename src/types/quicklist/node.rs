@@ -161,7 +161,8 @@ impl Node {
             Form::Plain => &self.buf[..],
             _ => self.listpack(),
         };
-        let Some(packed) = lzf::compress(bytes, size - COMPRESS_GAIN - 1) else {
+        let packed = lzf::compress(bytes, size);
+        let Some(packed) = packed.filter(|packed| packed.len() + COMPRESS_GAIN < size) else {
             return;
         };
         self.form = match self.form {

@@ -71,7 +71,7 @@ pub enum Bound {
 #[derive(Clone, Copy, Debug)]
 pub struct Trim {
     pub bound: Bound,
-    /// Only whole nodes.
+    /// Only nodes that lie behind the bound as a whole.
     pub approximate: bool,
     /// Entries to remove at most; 0 for any number.
     pub limit: u64,
@@ -333,7 +333,6 @@ impl Stream {
                 Bound::MaxLen(max) => self.len - entries >= max,
                 Bound::MinId(id) => node.last_id() < id,
             };
-            // As Redis does: whole nodes go only where nobody asks for references.
             if whole && references == References::Keep {
                 self.len -= entries;
                 removed += entries;
@@ -341,7 +340,9 @@ impl Stream {
                 place = self.log.first();
                 continue;
             }
-            if trim.approximate {
+            // What no group has read yet is needed, and so is all behind it.
+            let unread = references == References::Acknowledged && self.is_unread(node.master);
+            if trim.approximate && !whole || unread {
                 break;
             }
             let nodes = self.log.len();
@@ -434,6 +435,11 @@ impl Stream {
         self.groups
             .values()
             .any(|group| group.last_id < id || group.is_pending(id))
+    }
+
+    /// Whether some group was not delivered an entry yet.
+    fn is_unread(&self, id: StreamId) -> bool {
+        self.groups.values().any(|group| group.last_id < id)
     }
 
     /// Takes an entry out of the pending lists of all groups.

@@ -260,7 +260,7 @@ mod tests {
             ("qwertyuiopasdfghjklzxcvbnm", 27),
             (
                 "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq",
-                8,
+                12,
             ),
         ] {
             let mut db = ks.db(DbIndex(0));

@@ -1,0 +1,46 @@
+//! The commands of vector sets, which Redis 8.2 has built in as a module. They are not implemented,
+//! but rules of users may name them; who calls one is answered as for any unknown command.
+
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdResult, Reply};
+use crate::server::session::Session;
+use crate::server::{Server, ServerCommand};
+
+const fn unknown(name: &'static str, flags: Flags) -> ServerCommand {
+    Entry {
+        spec: Spec {
+            name,
+            flags: flags.and(MODULE),
+            group: Group::Module,
+            keys: KEY,
+            since: "",
+            ..Spec::BASE
+        },
+        run: refuse,
+        subcommands: &[],
+    }
+}
+
+/// As those of all modules that do not say more.
+const KEY: &[KeySpec] = &[KeySpec::at(1, &[RW, ACCESS, UPDATE])];
+const READ_FAST: Flags = all(&[READONLY, FAST]);
+
+pub static TABLE: &[ServerCommand] = &[
+    unknown("vadd", all(&[WRITE, DENYOOM])),
+    unknown("vcard", READ_FAST),
+    unknown("vdim", READ_FAST),
+    unknown("vemb", READ_FAST),
+    unknown("vgetattr", READ_FAST),
+    unknown("vinfo", READ_FAST),
+    unknown("vismember", READONLY),
+    unknown("vlinks", READ_FAST),
+    unknown("vrandmember", READONLY),
+    unknown("vrem", WRITE),
+    unknown("vsetattr", all(&[WRITE, FAST])),
+    unknown("vsim", READONLY),
+];
+
+fn refuse(server: &mut Server, _: &mut Session, args: &mut Args, _: &mut Reply) -> CmdResult {
+    Err(server.unknown_command(&args.argv()))
+}
