@@ -40,6 +40,14 @@ pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
                 retry = Some((rest, at));
                 continue;
             }
+            let used = literals(rest, &text[at..], case);
+            if used > 0 {
+                (rest, at) = (&rest[used..], at + used);
+                if at == text.len() {
+                    rest = skip_stars(rest);
+                }
+                continue;
+            }
             let (matched, used) = match_one(rest, text[at], case);
             if matched {
                 rest = &rest[used..];
@@ -53,11 +61,43 @@ pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
         // Let the last star swallow one more byte.
         match retry {
             Some((behind, tried)) if tried + 1 < text.len() => {
-                (rest, at) = (behind, tried + 1);
+                let next = tried + 1 + until_literal(behind, &text[tried + 1..], case);
+                if next == text.len() {
+                    return false;
+                }
+                (rest, at) = (behind, next);
                 retry = Some((rest, at));
             }
             _ => return false,
         }
+    }
+}
+
+/// Whether a byte of a pattern stands for itself alone.
+#[inline(always)]
+fn is_literal(byte: u8) -> bool {
+    !matches!(byte, b'*' | b'?' | b'[' | b'\\')
+}
+
+/// How many bytes at the head of a pattern stand for themselves and for the same bytes of the text.
+#[inline(always)]
+fn literals(pattern: &[u8], text: &[u8], case: Case) -> usize {
+    if case == Case::Insensitive {
+        return 0;
+    }
+    let pairs = pattern.iter().zip(text);
+    pairs.take_while(|(p, t)| p == t && is_literal(**p)).count()
+}
+
+/// How many bytes of the text cannot match the first byte of the pattern.
+#[inline(always)]
+fn until_literal(pattern: &[u8], text: &[u8], case: Case) -> usize {
+    match pattern.first() {
+        Some(&first) if case == Case::Sensitive && is_literal(first) => {
+            let at = text.iter().position(|&byte| byte == first);
+            at.unwrap_or(text.len())
+        }
+        _ => 0,
     }
 }
 
@@ -121,6 +161,7 @@ fn fold(byte: u8, case: Case) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn yes(pattern: &str, text: &str) -> bool {
         matches(pattern.as_bytes(), text.as_bytes(), Case::Sensitive)
@@ -175,6 +216,16 @@ mod tests {
         }
         assert!(!matches(b"[\\P]ORT", b"port", Case::Insensitive));
         assert!(matches(b"[\\p]ORT", b"port", Case::Insensitive));
+    }
+
+    proptest! {
+        /// Where case is ignored no literals are skipped, so the two check each other.
+        #[test]
+        fn skipping_literals_changes_nothing(pattern in "[ab*?\\\\^\\[\\]]{0,8}", text in "[ab^*]{0,8}") {
+            let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+            let plain = matches(pattern, text, Case::Insensitive);
+            prop_assert_eq!(matches(pattern, text, Case::Sensitive), plain);
+        }
     }
 
     #[test]

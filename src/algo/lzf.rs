@@ -114,8 +114,20 @@ fn written(run: usize) -> usize {
 #[inline]
 fn match_len(input: &[u8], before: usize, at: usize) -> usize {
     let most = (input.len() - at - 2).clamp(3, MATCH);
-    let pairs = input[before..].iter().zip(&input[at..at + most]);
-    pairs.take_while(|(a, b)| a == b).count()
+    let (a, b) = (&input[before..before + most], &input[at..at + most]);
+    let (wide_a, wide_b) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    let mut len = 0;
+    for (a, b) in wide_a.iter().zip(wide_b) {
+        let differing = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differing != 0 {
+            return len + differing.trailing_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    while len < most && a[len] == b[len] {
+        len += 1;
+    }
+    len
 }
 
 #[inline]

@@ -49,7 +49,7 @@ pub enum Deadline {
 }
 
 /// A key that a lookup found: good until the database changes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Found {
     pub(super) at: Position,
     pub(super) hash: u64,

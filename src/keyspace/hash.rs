@@ -286,13 +286,15 @@ impl DbMut<'_> {
             if matches!(deadline, FieldDeadline::At(_)) {
                 db.hash_to_list(found);
             }
-            let created = if db.get(found).encoding() == Encoding::Listpack {
-                db.edit_compact(found, Encoding::Listpack, |lp| {
-                    put_pair(lp, name, Item::of(value))
-                })
-            } else {
-                db.put_rich(found, name, None, Item::of(value), deadline)
-            };
+            if db.get(found).encoding() == Encoding::Listpack {
+                let put = |lp: &mut Vec<u8>| put_pair(lp, name, Item::of(value));
+                let created = db.edit_compact(found, Encoding::Listpack, put);
+                if created {
+                    db.fit_hash(found, tuning);
+                }
+                return created;
+            }
+            let created = db.put_rich(found, name, None, Item::of(value), deadline);
             db.fit_hash(found, tuning);
             db.arm_fields(found);
             created

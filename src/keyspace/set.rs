@@ -167,7 +167,7 @@ impl SetValue {
     fn table_of(set: SetRef, hasher: &KeyHasher) -> SetValue {
         let mut pack = Pack::of_members(hasher.clone());
         for item in set.iter() {
-            pack.add(item);
+            pack.insert(pack.hash(item), item, None, None);
         }
         SetValue::Table(Box::new(pack))
     }
@@ -196,31 +196,38 @@ impl SetValue {
 
     /// Adds a member, changing the encoding if need be; returns whether it was not there.
     pub fn add(&mut self, item: Item, tuning: &Tuning, hasher: &KeyHasher) -> bool {
+        if self.as_ref().contains(item) {
+            return false;
+        }
+        self.add_new(item, tuning, hasher);
+        true
+    }
+
+    /// Adds a member that is not there, changing the encoding if need be.
+    pub fn add_new(&mut self, item: Item, tuning: &Tuning, hasher: &KeyHasher) {
         match (&mut *self, item) {
-            (SetValue::Table(pack), _) => return pack.add(item),
+            (SetValue::Table(pack), _) => {
+                pack.insert(pack.hash(item), item, None, None);
+                return;
+            }
             (SetValue::Ints(set), Item::Int(n)) => {
-                let added = intset::insert(set, n);
-                if added && intset::len(set) > intset_max(tuning) {
+                intset::insert(set, n);
+                if intset::len(set) > intset_max(tuning) {
                     *self = SetValue::table_of(self.as_ref(), hasher);
                 }
-                return added;
+                return;
             }
             (SetValue::Ints(set), _) if becomes_listpack(set, item, tuning) => {
                 *self = SetValue::listpack_of(self.as_ref());
             }
-            (SetValue::Listpack(lp), _) => {
-                if in_listpack(lp, item).is_some() {
-                    return false;
-                }
-                if listpack_takes(lp, item, tuning) {
-                    listpack::push_back(lp, item);
-                    return true;
-                }
-                *self = SetValue::table_of(self.as_ref(), hasher);
+            (SetValue::Listpack(lp), _) if listpack_takes(lp, item, tuning) => {
+                return listpack::push_back(lp, item);
             }
-            (SetValue::Ints(_), _) => *self = SetValue::table_of(self.as_ref(), hasher),
+            (SetValue::Ints(_) | SetValue::Listpack(_), _) => {
+                *self = SetValue::table_of(self.as_ref(), hasher)
+            }
         }
-        self.add(item, tuning, hasher)
+        self.add_new(item, tuning, hasher)
     }
 
     /// Removes a member; returns whether it was there. The encoding stays.

@@ -127,10 +127,16 @@ impl Sizes {
     pub fn shown(&self) -> impl Iterator<Item = (Kind, Vec<(u64, u64)>)> {
         let bins = self.0.chunks(BINS);
         KINDS.into_iter().zip(bins).filter_map(|(kind, counts)| {
+            // Most databases are empty, and a look at all counts at once is quick.
+            if counts.iter().fold(0, |any, count| any | count) == 0 {
+                return None;
+            }
             let label = |bin: usize| if bin == 0 { 0 } else { 1u64 << (bin - 1) };
             let counts = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-            let shown: Vec<_> = counts.map(|(bin, count)| (label(bin), *count)).collect();
-            (!shown.is_empty()).then_some((kind, shown))
+            Some((
+                kind,
+                counts.map(|(bin, count)| (label(bin), *count)).collect(),
+            ))
         })
     }
 }

@@ -7,11 +7,15 @@ use super::opcode;
 use crate::algo::crc64::crc64;
 use crate::algo::lzf::Compressor;
 use crate::algo::number::parse_i64;
+use std::cell::Cell;
 use std::io::{self, Write};
 
 /// The buffer goes to the sink when it has grown to this: enough to make system calls cheap, and
 /// little enough to stay in the second-level cache until its checksum is taken.
 const BUFFER: usize = 256 << 10;
+/// Room in memory for a small value, and what a value may take for its compressor to be kept.
+const SMALL: usize = 256;
+const KEPT: usize = 64 << 10;
 /// Strings up to this length are not worth compressing; as in Redis.
 const COMPRESS_ABOVE: usize = 20;
 /// What compression has to save at least; as in Redis.
@@ -37,6 +41,12 @@ impl Default for Style {
     }
 }
 
+thread_local! {
+    /// The compressor of the last writer in memory: a small value is written in less time than its
+    /// table takes to be cleared.
+    static SPARE: Cell<Compressor> = Cell::default();
+}
+
 /// See the head of this file.
 pub struct Writer<'s> {
     buffer: Vec<u8>,
@@ -56,12 +66,12 @@ impl Writer<'static> {
     /// A writer that keeps what it writes.
     pub fn in_memory(style: Style) -> Self {
         Writer {
-            buffer: Vec::new(),
+            buffer: Vec::with_capacity(SMALL),
             sink: None,
             style,
             crc: 0,
             passed: 0,
-            compressor: Compressor::default(),
+            compressor: SPARE.take(),
             scratch: Vec::new(),
             failed: None,
         }
@@ -69,6 +79,9 @@ impl Writer<'static> {
 
     /// What was written.
     pub fn into_bytes(self) -> Vec<u8> {
+        if self.buffer.len() <= KEPT {
+            SPARE.set(self.compressor);
+        }
         self.buffer
     }
 }

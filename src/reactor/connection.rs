@@ -95,7 +95,7 @@ impl Server {
                 client.session.bytes_in += n as u64;
                 self.stats.bytes_in += n as u64;
                 self.stats.reads += 1;
-                query.note_peak();
+                query.note_read(n == wanted);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

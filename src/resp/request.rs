@@ -298,12 +298,17 @@ pub struct Query {
     kept: bool,
     /// The most bytes buffered since the last `trim`.
     peak: usize,
+    /// The last read filled the buffer: more is on its way.
+    filled: bool,
 }
 
 /// Queries up to this size are not trimmed while their client is active, as in Redis.
 const TRIM_FROM: usize = 32 << 10;
 /// Room for the places of so many arguments is kept when all have run.
 const KEPT_RANGES: usize = 8 << 10;
+/// Room for the reads of a client that has filled its buffer: a tenth of the system calls, where
+/// arguments are long, and still in the second-level cache.
+const READ_AHEAD: usize = 112 << 10;
 /// Less than this is not worth a trim, as in Redis.
 const TRIM_SPARE: usize = 4 << 10;
 
@@ -376,10 +381,11 @@ impl Query {
         self.kept
     }
 
-    /// Bytes were added.
+    /// Bytes were added; `filled` if there was no room for more.
     #[inline(always)]
-    pub fn note_peak(&mut self) {
+    pub fn note_read(&mut self, filled: bool) {
         self.peak = self.peak.max(self.held());
+        self.filled = filled;
     }
 
     /// Looks, now and then, whether the client holds more than it needs: gives back what is free
@@ -412,6 +418,9 @@ impl Query {
                 (big, wanted)
             }
             None => {
+                if self.filled && self.buf.capacity() < READ_AHEAD {
+                    self.buf.reserve_exact(READ_AHEAD - self.buf.len());
+                }
                 if self.buf.capacity() - self.buf.len() < 1024 {
                     self.buf.reserve(self.buf.len().clamp(16 << 10, 16 << 20));
                 }

@@ -124,6 +124,8 @@ pub struct Life {
     /// Bytes in use when the start was over, and the most since.
     pub startup_bytes: usize,
     pub peak: Peak,
+    /// What the system last told of our memory; INFO asks for it.
+    pub resident: std::cell::Cell<Resident>,
     /// How long the last fork took, in microseconds, and how many there were.
     pub fork_us: u64,
     pub forks: u64,
@@ -146,6 +148,33 @@ pub struct Life {
     pub cron_paused: bool,
     /// Looks in a row at which the table of cached keys was too large.
     pub tracking_overruns: usize,
+}
+
+/// Bytes of memory as the system and the allocator count them, and when they were asked.
+#[derive(Clone, Copy, Default)]
+pub struct Resident {
+    at_ms: i64,
+    /// In memory.
+    pub rss: usize,
+    /// Held by the allocator, used or not.
+    pub committed: usize,
+}
+
+impl Life {
+    /// The figures of the last tenth of a second, or new ones: the system takes its time to tell.
+    pub fn resident(&self, now_ms: i64) -> Resident {
+        let known = self.resident.get();
+        if (0..100).contains(&(now_ms - known.at_ms)) {
+            return known;
+        }
+        let fresh = Resident {
+            at_ms: now_ms,
+            rss: crate::sys::process::rss_bytes() as usize,
+            committed: crate::sys::memory::committed_bytes(),
+        };
+        self.resident.set(fresh);
+        fresh
+    }
 }
 
 /// What one VM for scripts may take, unless half of the machine's memory is less. Unlike Redis, which

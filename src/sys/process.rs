@@ -8,6 +8,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// Raises the limit of open files to `wanted` or as near as the system allows; the limit then in
 /// force. An unlimited or higher limit is left alone.
@@ -192,7 +193,12 @@ fn resource_usage(who: i32) -> libc::rusage {
 }
 
 /// `Linux 6.1.0 x86_64`: system, release, machine.
-pub fn uname() -> String {
+pub fn uname() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(read_uname)
+}
+
+fn read_uname() -> String {
     let word = |field: &[libc::c_char]| -> String {
         let bytes = field.iter().map(|&c| c as u8).take_while(|&b| b != 0);
         String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
@@ -218,16 +224,8 @@ fn page_size() -> u64 {
 
 /// Bytes of ours that are in memory.
 pub fn rss_bytes() -> u64 {
-    /// The place of the resident pages among the fields behind the name in parentheses.
-    const RSS_FIELD: usize = 21;
-    let pages = fs::read_to_string("/proc/self/stat").ok().and_then(|stat| {
-        let (_, behind_name) = stat.rsplit_once(')')?;
-        behind_name
-            .split_ascii_whitespace()
-            .nth(RSS_FIELD)?
-            .parse::<u64>()
-            .ok()
-    });
+    let pages = fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
     match pages {
         Some(pages) => pages * page_size(),
         // Without /proc the peak is the best there is.
@@ -237,9 +235,12 @@ pub fn rss_bytes() -> u64 {
 
 /// Bytes of memory the machine has.
 pub fn total_system_memory() -> u64 {
-    // SAFETY: asks for a constant of the system.
-    let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
-    u64::try_from(pages).unwrap_or(0) * page_size()
+    static BYTES: OnceLock<u64> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        // SAFETY: asks for a constant of the system.
+        let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
+        u64::try_from(pages).unwrap_or(0) * page_size()
+    })
 }
 
 #[cfg(test)]

@@ -48,9 +48,40 @@ fn point(lon: &[u8], lat: &[u8]) -> Result<Point, CmdError> {
     Ok(point)
 }
 
+/// A distance as a whole number and ten thousandths, rounded; `None` where the rounding of the product
+/// could show, or the distance is none on this earth.
+fn four_digits(distance: f64) -> Option<(u64, u64)> {
+    /// More than the product is off by, which is at most half of its last bit.
+    const DOUBT: f64 = 1e-3;
+    let scaled = distance * 10_000.0;
+    if !(0.0..1e12).contains(&scaled) {
+        return None;
+    }
+    let below = scaled.floor();
+    if ((scaled - below) - 0.5).abs() < DOUBT {
+        return None;
+    }
+    let rounded = (scaled + 0.5) as u64;
+    Some((rounded / 10_000, rounded % 10_000))
+}
+
 /// A distance with four digits behind the point.
 fn answer_distance(reply: &mut Reply, distance: f64) -> CmdResult {
-    reply.bulk(format!("{distance:.4}").as_bytes())
+    match four_digits(distance) {
+        Some((whole, rest)) => {
+            let mut text = [0; 24];
+            let mut buffer = itoa::Buffer::new();
+            let digits = buffer.format(whole).as_bytes();
+            let point = digits.len();
+            text[..point].copy_from_slice(digits);
+            text[point] = b'.';
+            for (at, power) in [1000, 100, 10, 1].into_iter().enumerate() {
+                text[point + 1 + at] = b'0' + (rest / power % 10) as u8;
+            }
+            reply.bulk(&text[..point + 5])
+        }
+        None => reply.bulk(format!("{distance:.4}").as_bytes()),
+    }
 }
 
 fn answer_point(reply: &mut Reply, point: Point) -> CmdResult {

@@ -463,23 +463,23 @@ fn hmset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.ok()
 }
 
-/// Whether a field is there before a command writes it. An overdue one goes, and with the last
-/// one the hash.
-fn is_there(cx: &mut Cx, key: &[u8], name: &[u8]) -> Result<bool, CmdError> {
+/// The hash in which a field is, before a command writes the field. An overdue one goes, and with the
+/// last one the hash.
+fn is_there(cx: &mut Cx, key: &[u8], name: &[u8]) -> Result<Option<Found>, CmdError> {
     let Some(found) = cx.db().write(key) else {
-        return Ok(false);
+        return Ok(None);
     };
     let mut glance = Glance::at(cx, found)?;
     let has = glance.has(cx, name);
     glance.end(cx);
-    Ok(has)
+    Ok(has.then_some(found))
 }
 
 /// HSETNX key field value.
 fn hsetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     cx.hint(args);
     let (key, name, value) = (args.key(), args.bytes(), args.bytes());
-    if is_there(cx, key, name)? {
+    if is_there(cx, key, name)?.is_some() {
         return reply.int(0);
     }
     let found = find_or_add(cx, key)?;
@@ -594,23 +594,30 @@ fn hincrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     cx.hint(args);
     let (key, name) = (args.key(), args.bytes());
     let by = args.int()?;
-    let mut old = 0;
-    if is_there(cx, key, name)? {
-        let mut db = cx.db();
-        let value = db
-            .peek(key)
-            .and_then(|found| db.hash_at(found).ok()?.get(name));
-        let number = value.map_or(Some(0), |field| field.value.as_int());
-        old = number.ok_or(NO_INTEGER)?;
+    let (mut old, there) = (0, is_there(cx, key, name)?);
+    if let Some(found) = there {
+        let value = cx.db().hash_at(found)?.get(name).map(|f| f.value.as_int());
+        old = value.unwrap_or(Some(0)).ok_or(NO_INTEGER)?;
     }
     let new = old.checked_add(by).ok_or(CmdError::Overflow)?;
-    write_number(cx, key, name, itoa::Buffer::new().format(new).as_bytes())?;
+    let mut digits = itoa::Buffer::new();
+    write_number(cx, there, key, name, digits.format(new).as_bytes())?;
     cx.changed(Event::HINCRBY, key);
     reply.int(new)
 }
 
-fn write_number(cx: &mut Cx, key: &[u8], name: &[u8], digits: &[u8]) -> CmdResult {
-    let found = find_or_add(cx, key)?;
+/// Writes a field of a hash that was found, or is to be found or made.
+fn write_number(
+    cx: &mut Cx,
+    there: Option<Found>,
+    key: &[u8],
+    name: &[u8],
+    digits: &[u8],
+) -> CmdResult {
+    let found = match there {
+        Some(found) => found,
+        None => find_or_add(cx, key)?,
+    };
     let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
     db.put_field(found, name, digits, FieldDeadline::Keep, tuning);
     Ok(())
@@ -639,12 +646,10 @@ fn hincrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if !by.is_finite() {
         return Err(INFINITE);
     }
-    let mut old = LongDouble::from(0);
-    if is_there(cx, key, name)? {
-        let mut db = cx.db();
-        let value = db
-            .peek(key)
-            .and_then(|found| db.hash_at(found).ok()?.get(name));
+    let (mut old, there) = (LongDouble::from(0), is_there(cx, key, name)?);
+    if let Some(found) = there {
+        let db = cx.db();
+        let value = db.hash_at(found)?.get(name);
         let mut buffer = itoa::Buffer::new();
         let text = value
             .as_ref()
@@ -656,7 +661,7 @@ fn hincrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         return Err(CmdError::NotFinite);
     }
     let sum = sum.to_text();
-    write_number(cx, key, name, &sum)?;
+    write_number(cx, there, key, name, &sum)?;
     cx.changed(Event::HINCRBYFLOAT, key);
     match knows_hsetex(cx, key, name) {
         true => cx.propagate_as([

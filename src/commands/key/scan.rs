@@ -22,7 +22,7 @@ pub(super) fn keys(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     let now_ms = cx.now_ms();
     let at = reply.deferred();
     let mut count = 0;
-    for entry in cx.keyspace.view(cx.db).entries().iter() {
+    for entry in cx.keyspace.view(cx.db).entries().iter_ahead() {
         let alive = entry.deadline_ms().is_none_or(|ms| ms >= now_ms);
         if alive && fits(pattern, entry.key()) {
             reply.bulk(entry.key())?;

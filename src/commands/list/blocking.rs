@@ -10,6 +10,7 @@ use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::types::quicklist::End;
 use crate::types::value::Kind;
+use smallvec::SmallVec;
 
 /// LMOVE source destination LEFT|RIGHT LEFT|RIGHT.
 pub(super) fn lmove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
@@ -74,12 +75,15 @@ fn move_element(
     let Some(mut source) = db.write_list(from)? else {
         return Ok(false);
     };
-    let target = db.write_list(to)?;
-    if target.is_some() {
+    let target = match from == to {
+        true => Some(source),
+        false => db.write_list(to)?,
+    };
+    if target.is_some_and(|target| target != source) {
         // Looking for the other may have moved it: an overdue key leaves on the way.
         source = db.peek(from).ok_or(CmdError::NoSuchKey)?;
     }
-    let mut element = Vec::new();
+    let mut element: SmallVec<[u8; 128]> = SmallVec::new();
     db.list_pop(source, out, 1, |item| {
         element.extend_from_slice(item.as_bytes(&mut itoa::Buffer::new()));
     });

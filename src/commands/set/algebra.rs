@@ -10,7 +10,7 @@ use crate::keyspace::set::{SetRef, SetValue};
 use crate::keyspace::{DbMut, Deadline, Found, Leave, Tuning};
 use crate::types::entries::KeyHasher;
 use crate::types::intset;
-use crate::types::listpack;
+use crate::types::listpack::{self, Item};
 use crate::types::pack::Pack;
 use crate::types::value::Kind;
 use smallvec::SmallVec;
@@ -49,14 +49,103 @@ fn sets<'d>(db: &'d DbMut, places: &Places) -> SmallVec<[Option<SetRef<'d>>; 8]>
 
 /// Calls `visit` with every member that all sets have, until it says stop. The first set is the
 /// smallest.
-fn intersect(sets: &[SetRef], mut visit: impl FnMut(listpack::Item) -> bool) {
-    let Some((first, others)) = sets.split_first() else {
-        return;
-    };
-    for item in first.iter() {
-        if others.iter().all(|set| set.contains(item)) && !visit(item) {
+fn intersect(sets: &[SetRef], mut visit: impl FnMut(Item) -> bool) {
+    match sets {
+        [] => {}
+        [first, SetRef::Table(second), others @ ..] => {
+            let found = |item| others.iter().all(|set| set.contains(item));
+            look_ahead(*first, second, |item, there| {
+                !(there && found(item)) || visit(item)
+            });
+        }
+        [first, others @ ..] => {
+            for item in first.iter() {
+                if others.iter().all(|set| set.contains(item)) && !visit(item) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Calls `visit` with every member of a set and whether a table has it, too, until it says stop. What
+/// the lookups of the next members need is loaded meanwhile.
+fn look_ahead<'d>(set: SetRef<'d>, table: &Pack, mut visit: impl FnMut(Item<'d>, bool) -> bool) {
+    const AHEAD: usize = 16;
+    let mut members = set.iter();
+    let mut coming: SmallVec<[(u64, Item); AHEAD]> = SmallVec::new();
+    loop {
+        coming.clear();
+        for item in members.by_ref().take(AHEAD) {
+            let hash = table.hash(item);
+            table.prefetch(hash);
+            coming.push((hash, item));
+        }
+        coming
+            .iter()
+            .for_each(|(hash, _)| table.prefetch_record(*hash));
+        for &(hash, item) in &coming {
+            if !visit(item, table.find_hashed(hash, item).is_some()) {
+                return;
+            }
+        }
+        if coming.len() < AHEAD {
             return;
         }
+    }
+}
+
+/// Members that were met, each once: a small hash table over items that lie in the sets themselves.
+struct Gathered<'d> {
+    hasher: KeyHasher,
+    /// Places in `items`, from 1; 0 is free. Some power of two.
+    slots: Vec<u32>,
+    items: Vec<Item<'d>>,
+}
+
+impl<'d> Gathered<'d> {
+    /// Room for so many members.
+    fn with_room(count: usize, hasher: KeyHasher) -> Gathered<'d> {
+        Gathered {
+            hasher,
+            slots: vec![0; (count * 2).max(8).next_power_of_two()],
+            items: Vec::with_capacity(count),
+        }
+    }
+
+    /// The slot of an item, or the free one where it belongs.
+    #[inline]
+    fn slot(&self, item: Item) -> usize {
+        let hash = match item {
+            Item::Int(n) => self.hasher.hash(&n.to_le_bytes()),
+            Item::Text(text) => self.hasher.hash(text),
+        };
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while let Some(place) = self.slots[at].checked_sub(1)
+            && self.items[place as usize] != item
+        {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    /// Whether the item was not there; it is now.
+    #[inline]
+    fn add(&mut self, item: Item<'d>) -> bool {
+        let slot = self.slot(item);
+        if self.slots[slot] != 0 {
+            return false;
+        }
+        self.items.push(item);
+        self.slots[slot] = self.items.len() as u32;
+        true
+    }
+
+    #[inline]
+    fn place_of(&self, item: Item) -> Option<usize> {
+        let place = self.slots[self.slot(item)];
+        place.checked_sub(1).map(|place| place as usize)
     }
 }
 
@@ -142,7 +231,7 @@ pub(super) fn sinterstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
             result = SetValue::Listpack(listpack::new());
         }
         intersect(&sets, |item| {
-            result.add(item, tuning, &hasher);
+            result.add_new(item, tuning, &hasher);
             true
         });
         if !matches!(sets[0], SetRef::Ints(_)) {
@@ -152,131 +241,197 @@ pub(super) fn sinterstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     store(cx, key, result, Event::SINTERSTORE, reply)
 }
 
-/// What a result is made of, and what of it shows.
+/// The members from the first that may be in others: whether each of them asks the others, or what
+/// the others have is taken out. The first is reckoned half as much work, since it stops early.
+fn asks(first: SetRef, others: &[SetRef]) -> bool {
+    let asking = first.len() * (others.len() + 1) / 2;
+    let taking = first.len() + others.iter().map(|set| set.len()).sum::<usize>();
+    asking <= taking
+}
+
+/// What results are made with.
 struct Making<'t> {
     tuning: &'t Tuning,
     hasher: KeyHasher,
-    /// The result will be stored.
-    stored: bool,
 }
 
-impl Making<'_> {
-    /// What a union or a difference starts from.
-    fn empty(&self, sets: &[Option<SetRef>]) -> SetValue {
-        let ints = |set: &SetRef| matches!(set, SetRef::Ints(_));
-        if self.stored || sets.iter().flatten().all(ints) {
-            return SetValue::Ints(intset::new());
-        }
-        SetValue::Table(Box::new(Pack::of_members(self.hasher.clone())))
+impl<'t> Making<'t> {
+    fn new(tuning: &'t Tuning, db: &DbMut) -> Making<'t> {
+        let hasher = db.entries().hasher().clone();
+        Making { tuning, hasher }
     }
 
-    fn add(&self, result: &mut SetValue, set: SetRef) {
-        for item in set.iter() {
-            result.add(item, self.tuning, &self.hasher);
-        }
+    /// Adds a member that is not there.
+    fn add(&self, result: &mut SetValue, item: Item) {
+        result.add_new(item, self.tuning, &self.hasher);
     }
 
-    fn union(&self, sets: &[Option<SetRef>]) -> SetValue {
-        let mut result = self.empty(sets);
-        sets.iter()
-            .flatten()
-            .for_each(|set| self.add(&mut result, *set));
-        result
-    }
-
-    fn difference(&self, sets: &[Option<SetRef>], same: bool) -> SetValue {
-        let mut result = self.empty(sets);
-        let Some(Some(first)) = sets.first() else {
-            return result;
+    /// All members of all sets, each once, in the order in which they are met.
+    fn union<'d>(&self, sets: &[SetRef<'d>], mut visit: impl FnMut(Item<'d>)) {
+        let Some((last, others)) = sets.split_last() else {
+            return;
         };
-        if same {
-            return result;
+        let count = others.iter().map(|set| set.len()).sum();
+        let mut met = Gathered::with_room(count, self.hasher.clone());
+        for item in others.iter().flat_map(|set| set.iter()) {
+            if met.add(item) {
+                visit(item);
+            }
         }
+        for item in last.iter() {
+            if others.is_empty() || met.place_of(item).is_none() {
+                visit(item);
+            }
+        }
+    }
+
+    /// The members of the first set that no other has.
+    fn difference<'d>(&self, sets: &[Option<SetRef<'d>>], mut visit: impl FnMut(Item<'d>)) {
+        let Some(Some(first)) = sets.first() else {
+            return;
+        };
         let mut others: SmallVec<[SetRef; 8]> = sets[1..].iter().flatten().copied().collect();
-        // To ask the others for each member, or to take out what the others have: the first is
-        // reckoned half as much work, since it stops early.
-        let asking = first.len() * (others.len() + 1) / 2;
-        let taking = first.len() + others.iter().map(|set| set.len()).sum::<usize>();
-        if asking <= taking {
+        if asks(*first, &others) {
             others.sort_by_key(|set| std::cmp::Reverse(set.len()));
-            let only = |item: &listpack::Item| !others.iter().any(|set| set.contains(*item));
-            for item in first.iter().filter(only) {
-                result.add(item, self.tuning, &self.hasher);
+            if let [SetRef::Table(table), rest @ ..] = others.as_slice() {
+                look_ahead(*first, table, |item, there| {
+                    if !there && !rest.iter().any(|set| set.contains(item)) {
+                        visit(item);
+                    }
+                    true
+                });
+                return;
             }
-            return result;
+            let only = |item: &Item| !others.iter().any(|set| set.contains(*item));
+            return first.iter().filter(only).for_each(visit);
         }
-        self.add(&mut result, *first);
-        for set in others {
-            if result.is_empty() {
-                break;
+        let mut left = Gathered::with_room(first.len(), self.hasher.clone());
+        first.iter().for_each(|item| {
+            left.add(item);
+        });
+        let mut gone = vec![false; left.items.len()];
+        for item in others.iter().flat_map(|set| set.iter()) {
+            if let Some(place) = left.place_of(item) {
+                gone[place] = true;
             }
+        }
+        let pairs = left.items.iter().zip(gone);
+        pairs
+            .filter(|(_, gone)| !gone)
+            .for_each(|(item, _)| visit(*item));
+    }
+
+    /// The difference as it is stored: where members are taken out of a copy of the first set, the
+    /// encoding is that of the copy.
+    fn store_difference(&self, sets: &[Option<SetRef>], result: &mut SetValue) {
+        let Some(Some(first)) = sets.first() else {
+            return;
+        };
+        let others: SmallVec<[SetRef; 8]> = sets[1..].iter().flatten().copied().collect();
+        if asks(*first, &others) {
+            return self.difference(sets, |item| self.add(result, item));
+        }
+        first.iter().for_each(|item| self.add(result, item));
+        for set in others {
             for item in set.iter() {
+                if result.is_empty() {
+                    return;
+                }
                 result.remove(item);
             }
         }
-        result
     }
 }
 
-/// Which operation a result comes from.
-#[derive(Clone, Copy, PartialEq)]
-enum Operation {
-    Union,
-    Difference,
+/// Whether all sets are of integers alone.
+fn all_ints(sets: &[SetRef]) -> bool {
+    sets.iter().all(|set| matches!(set, SetRef::Ints(_)))
 }
 
-fn combine(
-    cx: &mut Cx,
-    keys: &[&[u8]],
-    operation: Operation,
-    stored: bool,
-) -> Result<SetValue, CmdError> {
-    let tuning = cx.tuning;
-    let mut db = cx.keyspace.db(cx.db);
-    let places = look_up(&mut db, keys)?;
-    let making = Making {
-        tuning,
-        hasher: db.entries().hasher().clone(),
-        stored,
-    };
-    let sets = sets(&db, &places);
-    Ok(match operation {
-        Operation::Union => making.union(&sets),
-        Operation::Difference => {
-            let same = keys[1..].contains(&keys[0]);
-            making.difference(&sets, same)
-        }
-    })
-}
-
-fn answer(result: &SetValue, reply: &mut Reply) -> CmdResult {
-    reply.set(result.len())?;
-    result.as_ref().iter().try_for_each(|item| reply.item(item))
+/// The integers of all sets in their order, each once: what Redis would gather in an intset.
+fn union_of_ints(sets: &[SetRef]) -> Vec<i64> {
+    let items = sets.iter().flat_map(|set| set.iter());
+    let ints = items.filter_map(|item| match item {
+        Item::Int(n) => Some(n),
+        Item::Text(_) => None,
+    });
+    let mut ints: Vec<i64> = ints.collect();
+    ints.sort_unstable();
+    ints.dedup();
+    ints
 }
 
 /// SUNION key [key ...].
 pub(super) fn sunion(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let result = combine(cx, &keys(args), Operation::Union, false)?;
-    answer(&result, reply)
+    let mut db = cx.keyspace.db(cx.db);
+    let places = look_up(&mut db, &keys(args))?;
+    let sets: SmallVec<[SetRef; 8]> = sets(&db, &places).into_iter().flatten().collect();
+    if all_ints(&sets) {
+        let ints = union_of_ints(&sets);
+        reply.set(ints.len())?;
+        return ints.iter().try_for_each(|n| reply.item(Item::Int(*n)));
+    }
+    let making = Making::new(cx.tuning, &db);
+    answer(reply, |visit| making.union(&sets, visit))
+}
+
+/// SDIFF key [key ...].
+pub(super) fn sdiff(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let keys = keys(args);
+    let mut db = cx.keyspace.db(cx.db);
+    let places = look_up(&mut db, &keys)?;
+    if keys[1..].contains(&keys[0]) {
+        return reply.set(0);
+    }
+    let making = Making::new(cx.tuning, &db);
+    let sets = sets(&db, &places);
+    answer(reply, |visit| making.difference(&sets, visit))
+}
+
+/// Replies with the members that `find` shows, as far as they fit.
+fn answer<'d>(reply: &mut Reply, find: impl FnOnce(&mut dyn FnMut(Item<'d>))) -> CmdResult {
+    let (at, mut count, mut fits) = (reply.deferred(), 0, Ok(()));
+    find(&mut |item| {
+        if fits.is_ok() {
+            count += 1;
+            fits = reply.item(item);
+        }
+    });
+    fits?;
+    reply.close_set(at, count)
 }
 
 /// SUNIONSTORE destination key [key ...].
 pub(super) fn sunionstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
-    let result = combine(cx, &keys(args), Operation::Union, true)?;
+    let mut db = cx.keyspace.db(cx.db);
+    let places = look_up(&mut db, &keys(args))?;
+    let making = Making::new(cx.tuning, &db);
+    let sets: SmallVec<[SetRef; 8]> = sets(&db, &places).into_iter().flatten().collect();
+    let mut result = SetValue::Ints(intset::new());
+    if all_ints(&sets) {
+        let ints = union_of_ints(&sets);
+        ints.iter()
+            .for_each(|n| making.add(&mut result, Item::Int(*n)));
+    } else {
+        making.union(&sets, |item| making.add(&mut result, item));
+    }
+    drop(sets);
     store(cx, key, result, Event::SUNIONSTORE, reply)
-}
-
-/// SDIFF key [key ...].
-pub(super) fn sdiff(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let result = combine(cx, &keys(args), Operation::Difference, false)?;
-    answer(&result, reply)
 }
 
 /// SDIFFSTORE destination key [key ...].
 pub(super) fn sdiffstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let key = args.key();
-    let result = combine(cx, &keys(args), Operation::Difference, true)?;
+    let (key, keys) = (args.key(), keys(args));
+    let mut db = cx.keyspace.db(cx.db);
+    let places = look_up(&mut db, &keys)?;
+    let making = Making::new(cx.tuning, &db);
+    let sets = sets(&db, &places);
+    let mut result = SetValue::Ints(intset::new());
+    if !keys[1..].contains(&keys[0]) {
+        making.store_difference(&sets, &mut result);
+    }
+    drop(sets);
     store(cx, key, result, Event::SDIFFSTORE, reply)
 }
 

@@ -97,30 +97,36 @@ fn summary(reply: &mut Reply, group: &Group) -> CmdResult {
 fn list(reply: &mut Reply, group: &Group, filter: &Filter, now_ms: i64) -> CmdResult {
     let head = reply.deferred();
     let mut shown = 0;
-    let mut show = |id: StreamId, pending: &Pending| -> CmdResult {
+    // Shows a message if it is wanted; false if it was the last to be shown.
+    let mut show = |id: StreamId, pending: &Pending| -> Result<bool, CmdError> {
         let idle_ms = now_ms - pending.delivered_ms;
-        if shown == filter.count || filter.min_idle_ms > 0 && idle_ms < filter.min_idle_ms {
-            return Ok(());
+        if filter.min_idle_ms > 0 && idle_ms < filter.min_idle_ms {
+            return Ok(true);
         }
         shown += 1;
         reply.array(4)?;
         reply_id(reply, id)?;
         reply.bulk(&group.consumer(pending.consumer).name)?;
         reply.int(idle_ms.max(0))?;
-        reply.int(pending.count as i64)
+        reply.int(pending.count as i64)?;
+        Ok(shown < filter.count)
     };
     if filter.start <= filter.end && filter.count > 0 {
         let range = filter.start..=filter.end;
         match filter.consumer {
             None => {
                 for (&id, pending) in group.pending().range(range) {
-                    show(id, pending)?;
+                    if !show(id, pending)? {
+                        break;
+                    }
                 }
             }
             Some(name) => {
                 let ids = group.find(name).map(|id| group.consumer(id).pending());
                 for &id in ids.iter().flat_map(|ids| ids.range(range.clone())) {
-                    show(id, &group.pending()[&id])?;
+                    if !show(id, &group.pending()[&id])? {
+                        break;
+                    }
                 }
             }
         }

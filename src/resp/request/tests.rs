@@ -174,7 +174,7 @@ fn a_silent_client_keeps_no_more_than_its_bytes() {
     let mut query = Query::with_capacity(16 << 10);
     query.feed(b"*2\r\n$4\r\nECHO\r\n$1000000\r\nab");
     assert_eq!(query.parse(LIMITS), Ok(Stop::Starved));
-    query.note_peak();
+    query.note_read(false);
     assert!(query.trim(false) && query.spare() > 900_000, "in use");
     assert!(query.trim(true) && query.spare() < 100_000, "silent");
     query.feed(&vec![b'c'; 999_998]);

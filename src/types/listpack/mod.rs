@@ -334,9 +334,21 @@ fn is_text(lp: &[u8], at: usize, text: &[u8]) -> bool {
     let first = lp[at];
     if first & 0xc0 == 0x80 {
         let len = (first & 0x3f) as usize;
-        return len == text.len() && &lp[at + 1..at + 1 + len] == text;
+        return len == text.len() && same_short(&lp[at + 1..at + 1 + len], text);
     }
     matches!(first, 0xe0..=0xf0) && get(lp, at) == Item::Text(text)
+}
+
+/// Whether two texts of one length are the same. Names that differ do so near their ends more often
+/// than not, so a look at the last bytes spares most comparisons.
+#[inline(always)]
+fn same_short(a: &[u8], b: &[u8]) -> bool {
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(last), Some(other)) => {
+            u64::from_ne_bytes(*last) == u64::from_ne_bytes(*other) && (a.len() == 8 || a == b)
+        }
+        _ => a.iter().zip(b).rev().all(|(a, b)| a == b),
+    }
 }
 
 /// All elements in order.

@@ -377,7 +377,7 @@ impl Pack {
         });
         let slot = at.slot as usize;
         let slot = self.change(at.hash, |segment, hasher| {
-            match segment.replace(slot, &draft, hasher) {
+            match segment.replace(slot, at.hash, &draft, hasher) {
                 Replaced::InPlace => Some(slot),
                 Replaced::Moved => segment.find(at.hash, key),
                 Replaced::NoRoom => None,
@@ -562,10 +562,9 @@ impl Pack {
         let choose = |hash: u64| (hash >> depth & 1) as usize;
         // Records that come in the order of another table may all belong to one half.
         let (mut items, mut bytes) = ([0; 2], [0; 2]);
-        old.each(&mut |record: Record| {
-            let half = choose(hash_atom(&self.hasher, record.key));
-            items[half] += 1;
-            bytes[half] += Draft(record).size();
+        old.each_hash(&self.hasher, |hash, size| {
+            items[choose(hash)] += 1;
+            bytes[choose(hash)] += size;
         });
         let half = |pattern, at: usize| {
             let (items, bytes) = (items[at] + 16, bytes[at]);

@@ -3,9 +3,9 @@
 use super::atom::{self, Atom, put};
 use std::io::Write;
 
-/// The head of a record that lies apart; its number follows.
+/// The head of a record that lies apart; its number and its hash follow.
 pub const BOXED: u8 = 0xff;
-pub const BOXED_SIZE: usize = 3;
+pub const BOXED_SIZE: usize = 11;
 /// The head of a record with a deadline, which follows in six bytes.
 const DEADLINE: u8 = 0xfe;
 const DEADLINE_SIZE: usize = 7;

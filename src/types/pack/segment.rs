@@ -13,7 +13,7 @@
 //!
 //!   record   [fe deadline(6)] member            of a set
 //!            [fe deadline(6)] field value       of a hash
-//!            ff number(2)                       a long one, apart in `Boxed`
+//!            ff number(2) hash(8)               a long one, apart in `Boxed`
 //! ```
 //!
 //! The home bucket of a record follows from the top 15 bits of its hash, the tag from eight others;
@@ -128,6 +128,8 @@ pub fn hash_atom(hasher: &KeyHasher, key: Atom) -> u64 {
 #[derive(Clone, Default)]
 struct Boxed {
     records: Vec<Option<Box<[u8]>>>,
+    /// Numbers without a record.
+    free: usize,
     /// Of all records together.
     bytes: usize,
 }
@@ -145,11 +147,13 @@ impl Boxed {
 
     fn put(&mut self, record: Box<[u8]>) -> u16 {
         self.bytes += record.len();
-        let free = self.records.iter().position(Option::is_none);
-        let number = free.unwrap_or_else(|| {
-            self.records.push(None);
-            self.records.len() - 1
-        });
+        if self.free == 0 {
+            self.records.push(Some(record));
+            return (self.records.len() - 1) as u16;
+        }
+        self.free -= 1;
+        let number = self.records.iter().position(Option::is_none);
+        let number = number.expect("a number without a record");
         self.records[number] = Some(record);
         number as u16
     }
@@ -158,6 +162,7 @@ impl Boxed {
         let record = self.records[number as usize].take();
         let record = record.expect("a number that a record in the arena names");
         self.bytes -= record.len();
+        self.free += 1;
         record
     }
 }
@@ -166,6 +171,13 @@ impl Boxed {
 #[inline(always)]
 fn number_of(bytes: &[u8]) -> Option<u16> {
     (bytes[0] == BOXED).then(|| u16::from_le_bytes([bytes[1], bytes[2]]))
+}
+
+/// The hash of the record that lies apart, whose head this is.
+#[inline(always)]
+fn hash_apart(bytes: &[u8]) -> u64 {
+    let hash = bytes[3..BOXED_SIZE].try_into().expect("eight bytes");
+    u64::from_le_bytes(hash)
 }
 
 /// What became of a record that was replaced.
@@ -436,6 +448,21 @@ impl Segment {
         }
     }
 
+    /// Shows the hash of every record to `visit`, and what it takes of the arena.
+    pub fn each_hash(&self, hasher: &KeyHasher, mut visit: impl FnMut(u64, usize)) {
+        for bucket in &self.buckets {
+            for i in (0..SLOTS).filter(|&i| bucket.tags[i] != 0) {
+                let bytes = self.arena.get(bucket.refs[i]);
+                if number_of(bytes).is_some() {
+                    visit(hash_apart(bytes), BOXED_SIZE);
+                } else {
+                    let (record, size) = Record::read_sized(bytes, self.paired);
+                    visit(hash_atom(hasher, record.key), size);
+                }
+            }
+        }
+    }
+
     /// Visits every record whose home is `home`, wherever it was displaced to.
     pub fn visit_home(&self, home: usize, hasher: &KeyHasher, visit: &mut impl FnMut(Record)) {
         let mut index = home;
@@ -492,13 +519,13 @@ impl Segment {
 
     /// Adds a record that is not there, in room that was made. Returns its slot.
     pub fn insert(&mut self, hash: u64, draft: &Draft) -> usize {
-        let at = self.append(draft);
+        let at = self.append(hash, draft);
         self.count += 1;
         self.place(hash, at)
     }
 
     /// Writes a record at the end of the arena.
-    fn append(&mut self, draft: &Draft) -> u16 {
+    fn append(&mut self, hash: u64, draft: &Draft) -> u16 {
         let size = draft.size();
         if size <= INLINE_MAX {
             self.live += size as u32;
@@ -509,14 +536,15 @@ impl Segment {
         let mut apart = Vec::with_capacity(size);
         draft.write(&mut apart);
         let number = self.apart_mut().put(apart.into_boxed_slice());
-        self.push_number(number)
+        self.push_number(number, hash)
     }
 
-    fn push_number(&mut self, number: u16) -> u16 {
+    fn push_number(&mut self, number: u16, hash: u64) -> u16 {
         self.live += BOXED_SIZE as u32;
         let (at, out) = self.arena.place(BOXED_SIZE);
         out.push(BOXED);
         out.extend_from_slice(&number.to_le_bytes());
+        out.extend_from_slice(&hash.to_le_bytes());
         at
     }
 
@@ -572,7 +600,13 @@ impl Segment {
     }
 
     /// Puts another record with the same key in a slot.
-    pub fn replace(&mut self, slot: usize, draft: &Draft, hasher: &KeyHasher) -> Replaced {
+    pub fn replace(
+        &mut self,
+        slot: usize,
+        hash: u64,
+        draft: &Draft,
+        hasher: &KeyHasher,
+    ) -> Replaced {
         let at = self.buckets[slot / SLOTS].refs[slot % SLOTS];
         let (old, new) = (self.size_at(at), draft.size());
         let inline = self.arena.get(at)[0] != BOXED && new <= INLINE_MAX;
@@ -586,7 +620,7 @@ impl Segment {
             return Replaced::NoRoom;
         }
         self.discard(at);
-        let at = self.append(draft);
+        let at = self.append(hash, draft);
         self.buckets[slot / SLOTS].refs[slot % SLOTS] = at;
         self.tidy(hasher)
     }
@@ -630,25 +664,27 @@ impl Segment {
     ) {
         for bucket in &self.buckets {
             for i in (0..SLOTS).filter(|&i| bucket.tags[i] != 0) {
-                let at = bucket.refs[i];
-                let record = Record::read(self.record_bytes(at), self.paired);
-                let hash = hash_atom(hasher, record.key);
-                let target = &mut to[choose(hash)];
-                let bytes = self.arena.get(at);
-                let new_at = if let Some(number) = number_of(bytes) {
+                let bytes = self.arena.get(bucket.refs[i]);
+                // What lies apart moves unread: it is hardly in the cache.
+                if let Some(number) = number_of(bytes) {
+                    let hash = hash_apart(bytes);
+                    let target = &mut to[choose(hash)];
                     let apart = self.boxed.as_mut().map(|boxed| boxed.take(number));
                     let apart = apart.expect("there are records apart if the arena names one");
                     let number = target.apart_mut().put(apart);
-                    target.push_number(number)
-                } else {
-                    let size = Draft(record).size();
-                    target.live += size as u32;
-                    let (at, out) = target.arena.place(size);
-                    out.extend_from_slice(&bytes[..size]);
-                    at
-                };
+                    let at = target.push_number(number, hash);
+                    target.count += 1;
+                    target.place(hash, at);
+                    continue;
+                }
+                let (record, size) = Record::read_sized(bytes, self.paired);
+                let hash = hash_atom(hasher, record.key);
+                let target = &mut to[choose(hash)];
+                target.live += size as u32;
+                let (at, out) = target.arena.place(size);
+                out.extend_from_slice(&bytes[..size]);
                 target.count += 1;
-                target.place(hash, new_at);
+                target.place(hash, at);
             }
         }
     }
@@ -662,6 +698,12 @@ impl Segment {
             };
             let hash = hash_atom(hasher, record.key);
             assert_eq!(self.find(hash, record.key), Some(slot), "a record is found");
+            let head = self
+                .arena
+                .get(self.buckets[slot / SLOTS].refs[slot % SLOTS]);
+            if head[0] == BOXED {
+                assert_eq!(hash_apart(head), hash, "the hash beside the number");
+            }
             let shared = (1u64 << self.depth) - 1;
             assert_eq!(hash & shared, self.pattern as u64, "in its segment");
             count += 1;

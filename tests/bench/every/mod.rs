@@ -40,7 +40,12 @@ pub fn rows(options: &Options, subjects: &[Subject]) -> Vec<Row> {
         .map(|row| {
             eprintln!("every: {} …", row.name);
             let figures = measure(options, subjects, row);
-            Row::new(format!("every {}", row.name), "µs CPU", figures, None)
+            let row = Row::new(format!("every {}", row.name), "µs CPU", figures, None);
+            // The table comes at the end of a long run; this much is there before.
+            if let Some(ratio) = row.ratio(subjects) {
+                eprintln!("  {ratio:.2}");
+            }
+            row
         })
         .collect()
 }

@@ -76,14 +76,26 @@ const SECTIONS: &[Section] = &[
     section("Debug", Shown::ByName, process::debug),
 ];
 
+/// Room for the sections that are shown by default.
+const ROOM: usize = 8 << 10;
+
 /// The text of an answer.
 #[derive(Default)]
 pub(in crate::server) struct Text(String);
 
 impl Text {
     pub(in crate::server) fn line(&mut self, name: &str, value: impl Display) {
+        self.suffixed(name, "", value);
+    }
+
+    /// A line whose name has two parts.
+    fn suffixed(&mut self, name: &str, suffix: &str, value: impl Display) {
+        self.0.push_str(name);
+        self.0.push_str(suffix);
+        self.0.push(':');
         // Writing to a string cannot fail.
-        let _ = write!(self.0, "{name}:{value}\r\n");
+        let _ = write!(self.0, "{value}");
+        self.0.push_str("\r\n");
     }
 
     /// Many fields with one value.
@@ -110,7 +122,7 @@ fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply
 impl Server {
     /// The sections these words ask for.
     pub fn info(&self, words: &[&[u8]]) -> String {
-        let mut text = Text::default();
+        let mut text = Text(String::with_capacity(ROOM));
         for section in SECTIONS {
             if words.iter().any(|word| asks_for(word, section)) {
                 if !text.0.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::Text;
 use crate::algo::units::bytes_human;
-use crate::server::Server;
+use crate::server::{Resident, Server};
 use crate::sys::process::{self, CpuTime, Whose};
 use crate::sys::{clock, memory};
 use crate::version;
@@ -76,7 +76,7 @@ fn listeners(server: &Server, text: &mut Text) {
 /// Bytes, and the same for people.
 fn bytes(text: &mut Text, name: &str, bytes: usize) {
     text.line(name, bytes);
-    text.line(&format!("{name}_human"), bytes_human(bytes as u64));
+    text.suffixed(name, "_human", bytes_human(bytes as u64));
 }
 
 fn percent(part: usize, whole: usize) -> String {
@@ -85,13 +85,13 @@ fn percent(part: usize, whole: usize) -> String {
 
 fn ratio(text: &mut Text, name: &str, more: usize, less: usize) {
     let ratio = more as f64 / less.max(1) as f64;
-    text.line(&format!("{name}_ratio"), format!("{ratio:.2}"));
-    text.line(&format!("{name}_bytes"), more as i64 - less as i64);
+    text.suffixed(name, "_ratio", format_args!("{ratio:.2}"));
+    text.suffixed(name, "_bytes", more as i64 - less as i64);
 }
 
 pub fn memory(server: &Server, text: &mut Text) {
     let used = server.used_memory();
-    let rss = process::rss_bytes() as usize;
+    let Resident { rss, committed, .. } = server.life.resident(server.clock.now_ms());
     let peak = server.life.peak.bytes().max(used);
     let startup = server.life.startup_bytes;
     let clients = server.client_bytes();
@@ -112,7 +112,7 @@ pub fn memory(server: &Server, text: &mut Text) {
     text.line("used_memory_dataset", dataset);
     let above_startup = used.saturating_sub(startup);
     text.line("used_memory_dataset_perc", percent(dataset, above_startup));
-    let (allocated, committed) = (memory::used_bytes(), memory::committed_bytes());
+    let allocated = memory::used_bytes();
     text.line("allocator_allocated", allocated);
     text.line("allocator_active", committed);
     text.line("allocator_resident", committed);
@@ -186,8 +186,8 @@ pub fn cpu(_: &Server, text: &mut Text) {
         (Whose::Thread, "_main_thread"),
     ] {
         let CpuTime { user_us, system_us } = process::cpu_time(whose);
-        text.line(&format!("used_cpu_sys{suffix}"), seconds(system_us));
-        text.line(&format!("used_cpu_user{suffix}"), seconds(user_us));
+        text.suffixed("used_cpu_sys", suffix, seconds(system_us));
+        text.suffixed("used_cpu_user", suffix, seconds(user_us));
     }
 }
 

@@ -118,7 +118,8 @@ fn average_ttl_ms(db: &Db, now_ms: i64) -> i64 {
 
 /// How many values have which size, for each database and type, by powers of two.
 pub fn keysizes(server: &Server, text: &mut Text) {
-    for (index, db) in server.keyspace.iter() {
+    let filled = |(_, db): &(_, &Db)| !db.entries().is_empty();
+    for (index, db) in server.keyspace.iter().filter(filled) {
         for (kind, counts) in db.sizes().shown() {
             let counts: Vec<String> = counts
                 .into_iter()
