@@ -149,10 +149,11 @@ mod tests {
     }
 
     type Combine = fn(&mut [u8], &[u8]);
+    type OneByte = fn(u8, u8) -> u8;
 
     #[test]
     fn both_forms_combine_as_the_plain_loop_does() {
-        let cases: [(Combine, Combine, fn(u8, u8) -> u8); 5] = [
+        let cases: [(Combine, Combine, OneByte); 5] = [
             (and, and_portable, |t, s| t & s),
             (or, or_portable, |t, s| t | s),
             (xor, xor_portable, |t, s| t ^ s),

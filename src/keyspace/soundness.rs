@@ -35,7 +35,7 @@ fn rich(encoding: Encoding, heap: &Heap) {
         }
         Heap::Hash(table) => {
             table.check();
-            assert!(table.len() > 0, "a hash holds something");
+            assert!(!table.is_empty(), "a hash holds something");
         }
         Heap::FieldList(list) => {
             unique(list.listpack(), fields::STEP);
