@@ -230,6 +230,8 @@ pub struct Spec {
     pub deprecated: Option<Deprecated>,
     /// Marked `syscmd` in COMMAND DOCS: for servers, not for people.
     pub internal: bool,
+    /// Rules of users may name it, but it is not there: no list of commands shows it.
+    pub absent: bool,
 }
 
 impl Spec {
@@ -249,6 +251,7 @@ impl Spec {
         tips: &[],
         deprecated: None,
         internal: false,
+        absent: false,
     };
 
     pub fn accepts(&self, argc: usize) -> bool {

@@ -236,13 +236,14 @@ impl Table {
 
     /// Top-level commands that can be called.
     pub fn commands(&self) -> impl Iterator<Item = u16> {
-        let mut numbers: Vec<u16> = self.names.values().copied().collect();
+        let is_there = |number: &u16| !self[*number].spec.absent;
+        let mut numbers: Vec<u16> = self.names.values().copied().filter(is_there).collect();
         numbers.sort_unstable();
         numbers.into_iter()
     }
 
     pub fn count(&self) -> usize {
-        self.names.len()
+        self.commands().count()
     }
 
     /// The commands as the rules of users name them.

@@ -15,6 +15,7 @@ const fn unknown(name: &'static str, flags: Flags) -> ServerCommand {
             group: Group::Module,
             keys: KEY,
             since: "",
+            absent: true,
             ..Spec::BASE
         },
         run: refuse,

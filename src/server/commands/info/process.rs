@@ -90,7 +90,9 @@ fn ratio(text: &mut Text, name: &str, more: usize, less: usize) {
 }
 
 pub fn memory(server: &Server, text: &mut Text) {
-    let used = server.used_memory();
+    // The buffer of this very answer is no use of memory that anyone asks about.
+    let own = memory::block_size(text.0.capacity());
+    let used = server.used_memory().saturating_sub(own);
     let Resident { rss, committed, .. } = server.life.resident(server.clock.now_ms());
     let peak = server.life.peak.bytes().max(used);
     let startup = server.life.startup_bytes;
