@@ -67,6 +67,8 @@ pub struct Table {
     slots: Vec<Slot>,
     /// The names clients use, after renaming, lower case.
     names: HashMap<Vec<u8>, u16>,
+    /// How many of them name a command that is there.
+    count: usize,
     /// Open addressing over the short names: (packed name, length, slot + 1).
     short: Vec<(u128, u8, u16)>,
 }
@@ -91,6 +93,7 @@ impl Table {
         let mut table = Table {
             slots: Vec::new(),
             names: HashMap::new(),
+            count: 0,
             short: vec![(0, 0, 0); PLACES],
         };
         for entry in data.iter().copied().flatten() {
@@ -153,6 +156,7 @@ impl Table {
 
     /// Builds the fast path anew.
     fn index(&mut self) {
+        self.count = self.commands().count();
         self.short.fill((0, 0, 0));
         for (name, &number) in &self.names {
             if name.len() > SHORT {
@@ -243,7 +247,7 @@ impl Table {
     }
 
     pub fn count(&self) -> usize {
-        self.commands().count()
+        self.count
     }
 
     /// The commands as the rules of users name them.
