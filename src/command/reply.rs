@@ -4,7 +4,7 @@
 //! is *bounded*: an answer that would outgrow its bound is forgotten, with the answers before it that
 //! are not sent yet, and nothing is kept from then on. A command that only reads ends at once, for the
 //! method that writes returns an error; one that writes data runs to its end. The caller asks
-//! `is_over` and sees to it that the client does not take silence for an answer.
+//! `is_over` and disconnects the client, which would otherwise take silence for an answer.
 
 use super::error::{CmdError, CmdResult};
 use crate::algo::number;
@@ -26,7 +26,7 @@ pub struct Reply<'a> {
     is_over: bool,
     /// The command that runs may be ended in the middle: it changes nothing.
     may_end: bool,
-    /// Nobody waits for the answer: what is written before this place is kept in any case.
+    /// The client does not want the answer: what is written before this place is kept in any case.
     unwanted_from: Option<Mark>,
 }
 
@@ -97,7 +97,7 @@ impl<'a> Reply<'a> {
         self.queue.as_ref().map_or(0, |queue| queue.bytes()) + self.out.len()
     }
 
-    /// Sees to it that there is room for something short.
+    /// Makes room for something short.
     #[inline(always)]
     fn room(&mut self) -> CmdResult {
         match self.out.capacity() - self.out.len() < ROOM {

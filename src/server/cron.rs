@@ -62,7 +62,7 @@ pub struct Timers {
     pub wheel: Wheel<Armed>,
     /// The round of idle timers that counts.
     idle_round: u32,
-    /// When the log is told of the databases next.
+    /// The moment of the next log lines about the databases.
     report_ms: u64,
 }
 

@@ -13,7 +13,7 @@ use crate::config::OutputLimit;
 /// short, and whoever does not read them is not waited for.
 const STRANGER_QUERY: usize = 1 << 20;
 
-/// How large an answer may grow, so large that nobody means it, where the memory limit says less.
+/// The least bound of an answer, where the memory limit is smaller.
 const LEAST_BOUND: u64 = 16 << 20;
 
 /// How much may be owed to a client that has no stricter limit, in bytes.

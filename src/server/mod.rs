@@ -124,7 +124,7 @@ pub struct Life {
     /// Bytes in use when the start was over, and the most since.
     pub startup_bytes: usize,
     pub peak: Peak,
-    /// What the system last told of our memory; INFO asks for it.
+    /// The last figures of the system about our memory, for INFO.
     pub resident: std::cell::Cell<Resident>,
     /// How long the last fork took, in microseconds, and how many there were.
     pub fork_us: u64,

@@ -1,5 +1,5 @@
 //! The commands of vector sets, which Redis 8.2 has built in as a module. They are not implemented,
-//! but rules of users may name them; who calls one is answered as for any unknown command.
+//! but rules of users may name them; a call is answered as for any unknown command.
 
 use crate::command::keys::*;
 use crate::command::spec::*;

@@ -255,7 +255,7 @@ impl Server {
         }
     }
 
-    /// A command of the stream, or of a log that is read, ended with an error, which nobody hears.
+    /// A command of the stream, or of a log that is read, ended with an error, which no client receives.
     #[cold]
     pub(in crate::server) fn note_unheard_error(&mut self, session: &Session, text: &[u8]) {
         let name = self.last_command_name(session);
