@@ -254,23 +254,21 @@ fn load(
         text.push(b'\n');
         text.extend_from_slice(&words.options);
     }
-    let mut noting = Noting {
+    let mut host = StartHost {
         host: around.host,
         sentinel,
-        notes,
     };
-    config.load(&text, &mut noting)?;
+    config.load(&text, &mut host)?;
     Ok(config)
 }
 
-/// The host of the start, with a notebook for the log that does not stand yet.
-struct Noting<'a> {
+/// The host of a start, which knows whether the binary was called as a sentinel.
+struct StartHost<'a> {
     host: &'a mut dyn Host,
     sentinel: bool,
-    notes: &'a mut Vec<(LogLevel, String)>,
 }
 
-impl Host for Noting<'_> {
+impl Host for StartHost<'_> {
     fn chdir(&mut self, dir: &[u8]) -> Result<Vec<u8>, String> {
         self.host.chdir(dir)
     }
@@ -293,10 +291,6 @@ impl Host for Noting<'_> {
 
     fn is_sentinel(&self) -> bool {
         self.sentinel
-    }
-
-    fn note(&mut self, level: LogLevel, text: String) {
-        self.notes.push((level, text));
     }
 }
 

@@ -94,6 +94,10 @@ fn what_cannot_start_says_why() {
             &["/no/such.conf"],
             "# Fatal error, can't open config file '/no/such.conf': No such file or directory\n",
         ),
+        (
+            &["--port", "0", "--unixsocket", &format!("/{:x<139}", "")],
+            "# Failed opening Unix socket: unix socket path too long (140), must be under 108\n",
+        ),
     ] {
         let output = run(words);
         assert_eq!(output.status.code(), Some(1), "{words:?}");
@@ -102,6 +106,36 @@ fn what_cannot_start_says_why() {
     }
     let refused = run(&["--logfile", "/no/such/log"]);
     assert!(text(&refused.stderr).contains("Can't open the log file: No such file or directory"));
+}
+
+/// The lines of the log that warn of falling scores.
+fn score_warnings(server: &Server) -> usize {
+    let warning = " # The oom-score-adj-values configuration may not work for non-privileged processes! \
+                   Please consult the documentation.\n";
+    server.log().matches(warning).count()
+}
+
+#[test]
+fn falling_oom_scores_are_warned_of_once() {
+    let falling = ["--oom-score-adj-values", "0 200 100"];
+    let server = Server::ours().with(&falling).start();
+    assert_eq!(score_warnings(&server), 1);
+    let mut client = server.client();
+    for (values, warnings) in [("0 200 800", 1), ("10 0 800", 2)] {
+        let reply = client.call(&["CONFIG", "SET", "oom-score-adj-values", values]);
+        assert_eq!(reply.text(), "OK");
+        assert_eq!(score_warnings(&server), warnings, "{values}");
+    }
+}
+
+#[test]
+fn a_directive_of_valkey_for_its_developers_is_accepted() {
+    let server = Server::ours()
+        .with(&["--enable-debug-assert", "yes"])
+        .start();
+    let mut client = server.client();
+    let reply = client.run("CONFIG GET enable-debug-assert").items();
+    assert_eq!(reply[1].text(), "yes");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::directive::{Directive, Kind, Place, Source};
 use super::fields::Config;
-use super::words::{AclPubsubDefault, LogLevel};
+use super::words::AclPubsubDefault;
 use super::{table, value};
 use crate::algo::glob::{Case, matches};
 use crate::algo::quoting::split_args;
@@ -45,9 +45,6 @@ pub trait Host {
     fn check_logfile(&mut self, _path: &[u8]) -> Result<(), String> {
         Ok(())
     }
-
-    /// A line for the log.
-    fn note(&mut self, _level: LogLevel, _text: String) {}
 }
 
 /// Why a configuration cannot be used. Both end the process with status 1.
@@ -234,7 +231,6 @@ impl Config {
         if let Kind::Special(special) = row.kind {
             if row.name != "dir" {
                 (special.set)(self, args, source)?;
-                self.warn_about(row, host);
                 return Ok(());
             }
             let dir = host.chdir(args[0])?;
@@ -252,15 +248,6 @@ impl Config {
             }
         }
         Ok(())
-    }
-
-    fn warn_about(&self, row: &Directive, host: &mut dyn Host) {
-        let [primary, replica, child] = self.oom_score_adj_values;
-        if row.name == "oom-score-adj-values" && (replica < primary || child < replica) {
-            let text = "The oom-score-adj-values configuration may not work for non-privileged \
-                        processes! Please consult the documentation.";
-            host.note(LogLevel::Warning, text.into());
-        }
     }
 
     /// Values that are taken from anybody but do not stay as they were given.

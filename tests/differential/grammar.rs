@@ -422,13 +422,16 @@ impl Generator {
             text.is_some_and(|text| text.parse::<i64>().is_ok())
         };
         let numbers: Vec<usize> = (1..command.len())
-            .filter(|&at| is_number(&command[at]))
+            .filter(|&at| is_number(&command[at]) && !is_wait(command, at))
             .collect();
-        if numbers.is_empty() || has_equal_scores(command) || !may_enlarge(command) {
+        if numbers.is_empty() || has_equal_scores(command) {
             return;
         }
         let at = numbers[self.rng.below(numbers.len())];
-        command[at] = self.rng.pick(LARGE).as_bytes().to_vec();
+        let number = self.rng.pick(LARGE);
+        if is_bearable(command, number) {
+            command[at] = number.as_bytes().to_vec();
+        }
     }
 
     /// A mistake a client could make.
@@ -522,20 +525,26 @@ fn has_equal_scores(command: &[Vec<u8>]) -> bool {
     command[0] == b"ZADD" && command.get(2).is_some_and(|score| score == b"0")
 }
 
-/// Whether numbers of a command may be of any size. Where they are times to wait or the length of a
-/// reply or of a string nothing would be left of the machine, and LSET is known to differ.
-fn may_enlarge(command: &[Vec<u8>]) -> bool {
+/// Whether the word at `at` says how long to block. Timeouts at the end of a command are looked at in
+/// `comparable`, where those that are refused at once may pass.
+fn is_wait(command: &[Vec<u8>], at: usize) -> bool {
+    let is_wait = command[0].eq_ignore_ascii_case(b"wait");
+    let behind_block = command[at - 1].eq_ignore_ascii_case(b"block");
+    is_wait || command[0].eq_ignore_ascii_case(b"waitaof") || behind_block
+}
+
+/// Whether both servers survive the command with this number in it. What makes a string or a reply of
+/// so many bytes or elements does not pass, what is refused for its size does.
+fn is_bearable(command: &[Vec<u8>], number: &str) -> bool {
     let name = String::from_utf8_lossy(&command[0]).to_lowercase();
-    let waits = name.starts_with('b') && name != "bitcount" && name != "bitpos" || name == "wait";
-    let grows = matches!(
-        name.as_str(),
-        "srandmember" | "hrandfield" | "zrandmember" | "setbit" | "setrange" | "lset"
-    );
-    let is_server = matches!(name.as_str(), "client" | "config" | "debug" | "waitaof");
-    let blocks = command
-        .iter()
-        .any(|word| word.eq_ignore_ascii_case(b"block"));
-    !(waits || grows || is_server || blocks)
+    let number: i64 = number.parse().expect("LARGE holds numbers");
+    match name.as_str() {
+        // Offsets are below 2^32.
+        "setbit" => !(0..1 << 32).contains(&number),
+        // A negative count is the length of the reply; only the very least is refused.
+        "srandmember" | "hrandfield" | "zrandmember" => number > 0 || number == i64::MIN,
+        _ => true,
+    }
 }
 
 /// False if a wait for so many seconds would take long.

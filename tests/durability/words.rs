@@ -1,7 +1,7 @@
 //! What the log and the checkers say of files that are whole, torn, damaged or missing: the words of
 //! Redis 8.2.3, because people and programs look for them. Where we say more, it is left out here.
 
-use crate::support::client::Value;
+use crate::support::client::{Client, Value};
 use crate::support::oracle;
 use crate::support::server::{Server, our_binary};
 use std::os::unix::process::CommandExt;
@@ -416,6 +416,30 @@ fn a_log_grows_from_its_base_and_the_past_stays_if_it_is_to() {
         assert!(text.contains(&line), "{line}: {text}");
     }
     assert!(bytes("appendonly.aof.1.base.rdb") > 0 && bytes("appendonly.aof.1.incr.aof") > 0);
+}
+
+#[test]
+fn a_log_that_is_switched_on_shows_the_size_of_its_base() {
+    let server = Server::ours().with(&["--appendonly", "yes"]).start();
+    let mut client = server.client();
+    let sizes = |client: &mut Client| {
+        let text = client.run("INFO persistence").text();
+        ["aof_current_size:", "aof_base_size:"].map(|name| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.map_or(0, |size| size.parse::<usize>().expect("a size"))
+        })
+    };
+    assert_eq!(sizes(&mut client), [0, 0]);
+    client.run("SET a 1");
+    let written = SELECT.len() + SET.len();
+    assert_eq!(sizes(&mut client), [written, 0]);
+    client.run("CONFIG SET appendonly no");
+    client.run("CONFIG SET appendonly yes");
+    server.wait_for_log("Background AOF rewrite finished successfully");
+    let [current, base] = sizes(&mut client);
+    assert!(current == base && base > 0, "{current} {base}");
+    client.run("SET a 1");
+    assert_eq!(sizes(&mut client), [base + written, base]);
 }
 
 #[test]

@@ -51,6 +51,32 @@ fn users_are_made_changed_and_shown() {
 }
 
 #[test]
+fn the_log_shows_how_much_a_transaction_had_replied() {
+    let (server, mut admin) = server_and_client();
+    admin.run("ACL SETUSER bob on nopass +@all ~*");
+    let mut bob = as_user(&server, "bob");
+    for line in ["MULTI", "ECHO hello", "GET a", "GET b"] {
+        assert!(!bob.run(line).is_error(), "{line}");
+    }
+    admin.run("ACL SETUSER bob resetkeys");
+    let replies = bob.run("EXEC").items();
+    let refusal = format!("-{}\r\n", replies[1].text());
+    assert!(
+        refusal.starts_with("-NOPERM ACLs rules changed"),
+        "{refusal}"
+    );
+    // The newest entry comes first.
+    let owed = admin.run("ACL LOG 2").items();
+    let owed: Vec<usize> = owed
+        .iter()
+        .map(|entry| entry.field("client-info").expect("named").text())
+        .map(|line| field(&line, "obl").parse().expect("a length"))
+        .collect();
+    let before = "*3\r\n$5\r\nhello\r\n".len();
+    assert_eq!(owed, [before + refusal.len(), before]);
+}
+
+#[test]
 fn what_is_not_allowed_is_refused_and_logged() {
     let (server, mut admin) = server_and_client();
     admin.run("ACL SETUSER bob on nopass +get +publish +client|id ~a* &news");
