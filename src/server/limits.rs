@@ -13,8 +13,9 @@ use crate::config::OutputLimit;
 /// short, and whoever does not read them is not waited for.
 const STRANGER_QUERY: usize = 1 << 20;
 
-/// The least bound of an answer, where the memory limit is smaller.
-const LEAST_BOUND: u64 = 16 << 20;
+/// The least bound of a reply, below which a server could not even describe its commands. An empty
+/// server already uses about as much, so that no data fits under a smaller `maxmemory`.
+const LEAST_BOUND: u64 = 1 << 20;
 
 /// How much may be owed to a client that has no stricter limit, in bytes.
 #[derive(Clone, Copy, Debug)]
