@@ -11,7 +11,7 @@
 //!   ready           ->  (db 0, "jobs")
 //! ```
 //!
-//! This knows nothing of clients and commands: `server::unblock` parks, serves and ends waits.
+//! This knows nothing of clients and commands: `server::core::unblock` parks, serves and ends waits.
 //! `awaited` tells the keyspace, in a byte, which changes anybody here could care about.
 
 use crate::keyspace::DbIndex;

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! This knows nothing of commands and databases: `server::commands::transactions` queues and runs,
-//! `server::unit` says which keys changed.
+//! `server::core::unit` says which keys changed.
 
 use crate::command::spec::{Flags, LOADING, STALE};
 use crate::keyspace::DbIndex;

@@ -14,7 +14,7 @@
 //! is what `is_restricted` is for.
 //!
 //! This knows nothing of connections: a session holds the name of its user, and
-//! `server::permissions` asks here and draws the conclusions.
+//! `server::core::permissions` asks here and draws the conclusions.
 
 mod check;
 mod file;

@@ -1,4 +1,4 @@
-//! What a command states about what it did. The server draws the conclusions (`server::unit`).
+//! What a command states about what it did. The server draws the conclusions (`server::core::unit`).
 //!
 //! Counting `dirty` always happens; everything else is kept only if somebody is interested, which
 //! is one test of a bit set.

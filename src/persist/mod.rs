@@ -9,7 +9,7 @@
 //!   aof     the log: manifest, writing, syncing, reading
 //! ```
 //!
-//! Nothing here knows clients or the server: `server::jobs` decides, and runs the commands that a
+//! Nothing here knows clients or the server: `server::storage::jobs` decides, and runs the commands that a
 //! log is made of.
 
 pub mod aof;

@@ -7,15 +7,15 @@
 use super::Reactor;
 use crate::resp::request::{Argv, Stop};
 use crate::server::Server;
-use crate::server::clients::{Client, Clients};
-use crate::server::session::{Ending, Peer, ReplyMode};
+use crate::server::core::clients::{Client, Clients};
+use crate::server::core::session::{Ending, Peer, ReplyMode};
 use std::io;
 
 /// Clients per group.
 const GROUP: usize = 16;
 /// Commands per client whose entries are loaded before the first of the group runs: those that the
 /// look-ahead of `Server::process` does not reach.
-const FIRST: usize = crate::server::NEAR;
+const FIRST: usize = crate::server::core::input::NEAR;
 
 impl Reactor {
     /// Serves everybody who is ready, each once: who has more to say stays ready.

@@ -9,9 +9,9 @@
 use super::LISTENERS;
 use crate::net::Link;
 use crate::server::Server;
-use crate::server::clients::Client;
-use crate::server::scripts::Attendant;
-use crate::server::session::{Peer, Session};
+use crate::server::core::clients::Client;
+use crate::server::core::session::{Peer, Session};
+use crate::server::script::run::Attendant;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
 use mio::{Events, Poll, Token};

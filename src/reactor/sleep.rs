@@ -2,8 +2,8 @@
 
 use super::Reactor;
 use crate::server::Server;
-use crate::server::clients::Client;
-use crate::server::session::{Ending, Peer};
+use crate::server::core::clients::Client;
+use crate::server::core::session::{Ending, Peer};
 use mio::Registry;
 use std::io;
 

@@ -7,8 +7,8 @@
 //! A replica that is promoted goes on with a history of its own and remembers until which byte it
 //! was that of its primary, so that the other replicas can follow it.
 //!
-//! Here are the facts; what is done about them is up to the server (`server::stream`,
-//! `server::resync` for a primary, `server::follow` for a replica).
+//! Here are the facts; what is done about them is up to the server (`server::replication::feed`,
+//! `server::replication::sync` for a primary, `server::replication::link` for a replica).
 
 pub mod backlog;
 pub mod incoming;

@@ -1,77 +1,46 @@
-//! The server: the sum of its parts, and what happens to a command that has arrived.
+//! The server: the sum of its parts.
 //!
-//! `process` serves one client's input: for each complete command it looks the command up, asks the
-//! gates (`admit`) and calls it (`call`), and stops early when the client ends or must wait.
+//! Its rooms, each with a head that says what is in it: `core` (the path of a command), `io` (what
+//! clients are sent), `replication`, `storage` (snapshots and the log), `script`, `lifecycle` (start,
+//! timers, shutdown) and `commands` (the commands that need more than the keyspace).
 
-pub mod admit;
-pub mod apply;
-pub mod boot;
-pub mod buffers;
-pub mod call;
-pub mod clients;
 pub mod commands;
-pub mod cron;
-pub mod debugging;
-pub mod evict;
-pub mod failover;
-pub mod follow;
-pub mod followers;
-pub mod freeing;
-pub mod invalidate;
-pub mod jobs;
-pub mod limits;
-pub mod listen;
-pub mod loading;
-pub mod notice;
-pub mod output;
-pub mod pause;
-pub mod permissions;
-pub mod propagate;
-pub mod publish;
-pub mod redact;
-pub mod reply_buffer;
-pub mod resync;
-pub mod scripts;
-pub mod session;
-pub mod shutdown;
-pub mod slack;
-pub mod stats;
-pub mod stream;
-pub mod table;
-pub mod unblock;
-pub mod unit;
+pub mod core;
+pub mod io;
+pub mod lifecycle;
+pub mod replication;
+pub mod script;
+pub mod storage;
 
+use self::core::admit::Gates;
+use self::core::clients::Clients;
+use self::core::evict::Eviction;
+use self::core::propagate::Unit;
+use self::core::session::Session;
+use self::core::stats::Stats;
+use self::core::table::Table;
 use crate::acl::Acl;
 use crate::algo::rng::Rng;
 use crate::bio::Bio;
 use crate::blocking::Blocking;
 use crate::command::effects::Effects;
-use crate::command::spec::ANSWERS_PUSH;
 use crate::command::{Args, CmdResult, Entry, Reply};
 use crate::config::Config;
-use crate::keyspace::{Db, Keyspace, Tuning};
+use crate::keyspace::{Keyspace, Tuning};
 use crate::multi::WatchIndex;
 use crate::observe::Observe;
 use crate::persist::Persist;
 use crate::pubsub::PubSub;
 use crate::replication::Replication;
-use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::script::Script;
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
 use crate::sys::signal::Signal;
 use crate::tracking::Tracking;
-use admit::Gates;
-use boot::Process;
-use clients::{Client, Clients, Output};
-use cron::Timers;
-use evict::Eviction;
-use listen::Doors;
-use pause::Pause;
-use propagate::Unit;
-use session::{Ending, Peer, ReplyMode, Session, Wire};
-use stats::Stats;
-use table::Table;
+use lifecycle::boot::Process;
+use lifecycle::cron::Timers;
+use lifecycle::listen::Doors;
+use lifecycle::pause::Pause;
 
 /// The function of a server command: it can reach everything.
 pub type ServerFn =
@@ -135,15 +104,15 @@ pub struct Life {
     /// A signal asked for the end, and cron has not seen to it yet.
     pub asked_to_stop: Option<Signal>,
     /// It stops when replicas have caught up.
-    pub stopping: Option<shutdown::Stopping>,
+    pub stopping: Option<lifecycle::shutdown::Stopping>,
     /// A pause before the log is written, for tests (DEBUG AOF-FLUSH-SLEEP).
     pub flush_sleep_us: u64,
     /// Connections that MIGRATE keeps.
     pub peers: commands::migrate::Peers,
     /// The loop, while commands run (`scripts`).
-    pub attendant: Option<Box<dyn scripts::Attendant>>,
+    pub attendant: Option<Box<dyn script::run::Attendant>>,
     /// What the allocator holds for nothing.
-    pub slack: slack::Slack,
+    pub slack: lifecycle::slack::Slack,
     /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Looks in a row at which the table of cached keys was too large.
@@ -180,15 +149,6 @@ impl Life {
 /// What one VM for scripts may take, unless half of the machine's memory is less. Unlike Redis, which
 /// takes what it gets.
 const VM_BYTES: usize = 4 << 30;
-
-/// After so many bytes of answers a client has to wait for its next turn, so that they are sent and
-/// its limits looked at.
-const BATCH_OUTPUT: usize = 512 << 10;
-
-/// How far ahead of the running command the entries of its successors are loaded.
-pub const NEAR: usize = 8;
-/// The same for the records of the elements they look up.
-const NEARER: usize = 4;
 
 impl Server {
     pub fn new(config: Config, mut rng: Rng) -> Self {
@@ -264,206 +224,5 @@ impl Server {
         tuning.stream_node_max_entries = c.stream_node_max_entries;
         tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
         self.apply_sanitizing();
-    }
-
-    /// What a client may send just now.
-    pub fn limits(&self, session: &Session) -> Limits {
-        Limits {
-            max_bulk: self.config.proto_max_bulk_len as i64,
-            authenticated: session.authenticated,
-        }
-    }
-
-    /// Looks up the commands a client's query has newly recognised and starts loading the table
-    /// buckets of their keys.
-    #[inline]
-    pub fn prepare(&self, client: &mut Client) {
-        let Some(query) = &mut client.query else {
-            return;
-        };
-        let entries = self.keyspace.view(client.session.db).entries();
-        let mut elements = false;
-        for ahead in 0..query.ready() {
-            let Some(argv) = query.peek(ahead) else {
-                break;
-            };
-            let mut tag = Tag::default();
-            if let Some(number) = self.table.lookup(argv.at(0)) {
-                tag.command = number + 1;
-                let slot = &self.table[number];
-                if slot.first_key > 0 && argv.len() > slot.first_key as usize {
-                    tag.hash = self.keyspace.hash(argv.at(slot.first_key as usize));
-                    tag.hashed = true;
-                    entries.prefetch_bucket(tag.hash);
-                    if slot.writes {
-                        entries.prefetch_insert(tag.hash);
-                    }
-                    if slot.element > 0 && argv.len() > slot.element as usize {
-                        tag.element = slot.element;
-                        elements = true;
-                    }
-                }
-            }
-            query.set_tag(ahead, tag);
-        }
-        query.expect_elements(elements);
-    }
-
-    /// Starts loading the entries of the first keys of a client's input.
-    #[inline]
-    pub fn prefetch(&self, client: &Client, commands: usize) {
-        let Some(query) = &client.query else { return };
-        let entries = self.keyspace.view(client.session.db).entries();
-        for ahead in 0..commands.min(query.ready()) {
-            if let Some(tag) = query.tag(ahead)
-                && tag.hashed
-            {
-                entries.prefetch_entry(tag.hash);
-            }
-        }
-    }
-
-    /// Starts loading what the first commands of a client look up in collections, whose entries
-    /// should have arrived by now.
-    #[inline]
-    pub fn prefetch_elements(&mut self, slot: usize) {
-        let keyspace = &self.keyspace;
-        if let Some(client) = self.clients.get_mut(slot)
-            && let Some(query) = &mut client.query
-            && query.has_elements()
-        {
-            let db = keyspace.view(client.session.db);
-            for ahead in 0..NEAR.min(query.ready()) {
-                prefetch_bucket_of_element(db, query, ahead);
-            }
-            for ahead in 0..NEARER.min(query.ready()) {
-                prefetch_record_of_element(db, query, ahead);
-            }
-        }
-    }
-
-    /// Runs what a client's query has recognised.
-    pub fn process(&mut self, client: &mut Client) {
-        let Client {
-            query,
-            session,
-            output,
-            ..
-        } = client;
-        let Some(query) = query else { return };
-        if output.bytes.capacity() == 0 {
-            output.bytes = self.clients.output();
-        }
-        self.keyspace.shared.no_touch = session.no_touch;
-        self.clock.catch_up(self.life.stamp);
-        if !self.unit.is_open() {
-            self.keyspace.set_now_ms(self.clock.now_ms());
-        }
-        session.last_active_ms = self.clock.mono_ms();
-        session.wire = Wire::of(query, output);
-        let elements = query.has_elements();
-        let mut silent = session.reply_mode.is_silent();
-        let reply_limit = self.reply_limit(session);
-        let batch = output.written() + BATCH_OUTPUT;
-        loop {
-            if elements {
-                let db = self.keyspace.view(session.db);
-                prefetch_bucket_of_element(db, query, NEAR);
-                prefetch_record_of_element(db, query, NEARER);
-            }
-            let Some(argv) = query.peek(0) else { break };
-            if let Some(tag) = query.tag(NEAR)
-                && tag.hashed
-            {
-                self.keyspace
-                    .view(session.db)
-                    .entries()
-                    .prefetch_entry(tag.hash);
-            }
-            let tag = query.tag(0).unwrap_or_default();
-            if self.gates.0 & Gates::TRACKED != 0 && self.remembers_too_much() {
-                self.limit_tracking();
-                let end = output.mark();
-                self.clients.take_mail(output, session, end);
-            }
-            let start = output.mark();
-            let is_replica = session.peer == Peer::Replica;
-            let Output { bytes, queue, .. } = output;
-            let mut reply = Reply::chunked(bytes, queue, session.resp, reply_limit);
-            if silent {
-                reply = reply.unwanted(true);
-            }
-            let done = self.execute(session, argv, tag, &mut reply);
-            if reply.is_over() {
-                // What is not wanted may be as long as it likes.
-                output.is_over = !silent;
-            }
-            if session.reply_mode != ReplyMode::On && session.parked.is_none() {
-                if silent && !self.answered_push(session) {
-                    output.undo(start);
-                }
-                session.reply_mode = session.reply_mode.next();
-            }
-            if is_replica && output.mark() != start {
-                let answer = output.take_since(start);
-                self.hang_up_on_replica(session, &argv, &answer);
-            }
-            if !self.clients.mail.is_empty() {
-                self.clients.take_mail(output, session, start);
-            }
-            silent = session.reply_mode.is_silent();
-            if !done {
-                break;
-            }
-            query.pass();
-            if session.ending != Ending::No
-                || session.is_held()
-                || output.written() > batch
-                || output.is_over
-            {
-                break;
-            }
-        }
-        query.compact();
-    }
-
-    /// Whether the last command answered by pushes, which nothing silences.
-    #[cold]
-    pub(in crate::server) fn answered_push(&self, session: &Session) -> bool {
-        let last = session.last_command.map(|number| self.table[number].spec);
-        last.is_some_and(|spec| spec.flags.has(ANSWERS_PUSH))
-    }
-
-    /// Recognises what a client has sent. A protocol error is answered, and ends the client once
-    /// the commands before it have run.
-    pub fn parse(&mut self, client: &mut Client) -> Result<Stop, ProtocolError> {
-        let limits = self.limits(&client.session);
-        match &mut client.query {
-            Some(query) => query.parse(limits),
-            None => Ok(Stop::Starved),
-        }
-    }
-}
-
-/// Starts loading the bucket of what a command will look up in a collection.
-#[inline(always)]
-fn prefetch_bucket_of_element(db: &Db, query: &mut Query, ahead: usize) {
-    if let Some(mut tag) = query.tag(ahead)
-        && tag.element > 0
-        && let Some(argv) = query.peek(ahead)
-    {
-        let element = argv.at(tag.element as usize);
-        (tag.element_hash, tag.packed) = db.prefetch_element(tag.hash, element);
-        query.set_tag(ahead, tag);
-    }
-}
-
-/// Starts loading the record itself.
-#[inline(always)]
-fn prefetch_record_of_element(db: &Db, query: &Query, ahead: usize) {
-    if let Some(tag) = query.tag(ahead)
-        && tag.element_hash != 0
-    {
-        db.prefetch_element_record(tag.hash, tag.element_hash);
     }
 }

@@ -3,7 +3,7 @@
 //! While a script is debugged Lua reports every line it comes to (`at_line`). Where the script is to
 //! stop, the debugger talks to its user over the connection that sent EVAL, and nothing goes on
 //! meanwhile: the process is a child made for this, or the user asked for SCRIPT DEBUG SYNC. Who
-//! makes the child and ends the session is `server::debugging`.
+//! makes the child and ends the session is `server::script::debug`.
 //!
 //! A command of the user is an array of strings, as any; the answer is an array of status lines
 //! that a human reads. The script goes on where a command says so:

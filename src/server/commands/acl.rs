@@ -1,7 +1,7 @@
 //! ACL: the users and what they may do, over the wire.
 //!
 //! The rules themselves are in `acl`; what a change means for connections is in
-//! `server::permissions`.
+//! `server::core::permissions`.
 
 use super::container;
 use crate::acl::{AclLog, Entry as Refusal, Request, Roster, Selector, is_user_name};
@@ -9,7 +9,7 @@ use crate::algo::number::parse_i64;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::os_reason;
-use crate::server::session::Session;
+use crate::server::core::session::Session;
 use crate::server::{Server, ServerCommand};
 use std::io::Write;
 use std::path::Path;

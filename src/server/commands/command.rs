@@ -6,8 +6,8 @@ use crate::command::spec::*;
 use crate::command::usage::{self, Argument};
 use crate::command::{Args, CmdError, CmdResult, Reply, history};
 use crate::resp::request::Argv;
-use crate::server::session::Session;
-use crate::server::table::{Slot, Table};
+use crate::server::core::session::Session;
+use crate::server::core::table::{Slot, Table};
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {

@@ -7,7 +7,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::DbIndex;
 use crate::resp::encode::Resp;
 use crate::server::commands::client::check_name;
-use crate::server::session::{Ending, Peer, Session};
+use crate::server::core::session::{Ending, Peer, Session};
 use crate::server::{Server, ServerCommand};
 use crate::version::REDIS_VERSION;
 

@@ -9,8 +9,8 @@ use crate::script::LOAD_MS;
 use crate::script::flags::ScriptFlags;
 use crate::script::library::Function;
 use crate::script::sandbox::Role;
-use crate::server::scripts::Rights;
-use crate::server::session::Session;
+use crate::server::core::session::Session;
+use crate::server::script::run::Rights;
 use crate::server::{Server, ServerCommand};
 use std::borrow::Cow;
 

@@ -4,8 +4,8 @@ use super::container;
 use crate::algo::histogram::Histogram;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::session::Session;
-use crate::server::table::Slot;
+use crate::server::core::session::Session;
+use crate::server::core::table::Slot;
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {

@@ -13,7 +13,6 @@ pub mod latency;
 pub mod lolwut;
 pub mod memory;
 pub mod migrate;
-pub mod misc;
 pub mod modules;
 pub mod monitor;
 pub mod persistence;
@@ -23,12 +22,13 @@ pub mod replication;
 pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
+pub mod time;
 pub mod transactions;
 pub mod vectors;
 
-use super::session::Session;
-use super::{Server, ServerCommand};
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::server::core::session::Session;
+use crate::server::{Server, ServerCommand};
 
 /// All server commands.
 pub const TABLES: &[&[ServerCommand]] = &[
@@ -44,7 +44,6 @@ pub const TABLES: &[&[ServerCommand]] = &[
     lolwut::TABLE,
     memory::TABLE,
     migrate::TABLE,
-    misc::TABLE,
     functions::TABLE,
     modules::TABLE,
     monitor::TABLE,
@@ -55,6 +54,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     scripting::TABLE,
     shutdown::TABLE,
     slowlog::TABLE,
+    time::TABLE,
     transactions::TABLE,
     vectors::TABLE,
 ];

@@ -1,9 +1,10 @@
-//! REPLICAOF, and SLAVEOF as it was called.
+//! REPLICAOF, its old name SLAVEOF, and ROLE.
 
 use crate::algo::quoting::has_control;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::session::Session;
+use crate::server::core::session::Session;
+use crate::server::replication::status;
 use crate::server::{Server, ServerCommand};
 
 const BASE: Spec = Spec {
@@ -38,6 +39,21 @@ pub static TABLE: &[ServerCommand] = &[
             ..BASE
         },
         run: replicaof,
+        subcommands: &[],
+    },
+    Entry {
+        spec: Spec {
+            name: "role",
+            arity: 1,
+            flags: all(&[NOSCRIPT, LOADING, STALE, FAST]),
+            group: Group::Server,
+            acl: &["admin", "dangerous"],
+            since: "2.8.12",
+            summary: "The role of the server in replication.",
+            complexity: "O(1)",
+            ..Spec::BASE
+        },
+        run: role,
         subcommands: &[],
     },
 ];
@@ -90,4 +106,24 @@ fn replicaof(
     server.follow(host.clone(), port);
     log::info!("REPLICAOF {host}:{port} enabled (user request from '{line}')");
     reply.ok()
+}
+
+/// ROLE.
+fn role(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    if server.replication.is_replica() {
+        return status::role_of_replica(server, reply);
+    }
+    let replicas = server.replication.replicas.list.iter();
+    let online: Vec<_> = replicas.filter(|replica| replica.is_online()).collect();
+    reply.array(3)?;
+    reply.bulk(b"master")?;
+    reply.int(server.replication.history.offset as i64)?;
+    reply.array(online.len())?;
+    for replica in online {
+        reply.array(3)?;
+        reply.bulk(replica.ip().as_bytes())?;
+        reply.bulk_int(replica.said.port as i64)?;
+        reply.bulk_int(replica.acked as i64)?;
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! EVAL and its kin, SCRIPT: scripts of clients. What runs them is `server::scripts`.
+//! EVAL and its kin, SCRIPT: scripts of clients. What runs them is `server::script::run`.
 
 use super::container;
 use crate::command::keys::*;
@@ -7,9 +7,9 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::script::api::sha1_hex;
 use crate::script::cache::Sha;
 use crate::script::sandbox::Role;
-use crate::server::debugging::Debugging;
-use crate::server::scripts::Rights;
-use crate::server::session::Session;
+use crate::server::core::session::Session;
+use crate::server::script::debug::Debugging;
+use crate::server::script::run::Rights;
 use crate::server::{Server, ServerCommand};
 
 /// Of all commands that run code.

@@ -3,9 +3,9 @@
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
-use crate::server::pause::{Cause, Held};
-use crate::server::session::{ClientId, Session};
-use crate::server::unblock::Over;
+use crate::server::core::session::{ClientId, Session};
+use crate::server::core::unblock::Over;
+use crate::server::lifecycle::pause::{Cause, Held};
 
 fn wrong_form(args: &Args) -> CmdError {
     CmdError::wrong_form("CLIENT", args.argv().at(1))

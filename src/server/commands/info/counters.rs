@@ -3,8 +3,8 @@
 use super::Text;
 use crate::pubsub::Scope;
 use crate::server::Server;
-use crate::server::stats::Rate;
-use crate::server::table::Slot;
+use crate::server::core::stats::Rate;
+use crate::server::core::table::Slot;
 
 pub fn stats(server: &Server, text: &mut Text) {
     traffic(server, text);

@@ -5,7 +5,7 @@ use super::Text;
 use crate::keyspace::Db;
 use crate::replication::Failover;
 use crate::server::Server;
-use crate::server::follow::report;
+use crate::server::replication::status;
 use crate::types::value::Kind;
 
 /// Keys that are looked at for the average time to live.
@@ -35,7 +35,7 @@ pub fn clients(server: &Server, text: &mut Text) {
 pub fn replication(server: &Server, text: &mut Text) {
     let is_replica = server.replication.is_replica();
     text.line("role", if is_replica { "slave" } else { "master" });
-    report::replica_lines(server, text);
+    status::replica_lines(server, text);
     followers(server, text);
     let failover = server.replication.failover.as_ref();
     let state = failover.map_or("no-failover", Failover::word);

@@ -1,0 +1,36 @@
+//! TIME.
+
+use crate::command::spec::*;
+use crate::command::{Args, CmdResult, Reply};
+use crate::server::core::session::Session;
+use crate::server::{Server, ServerCommand};
+
+pub static TABLE: &[ServerCommand] = &[Entry {
+    spec: Spec {
+        name: "time",
+        arity: 1,
+        flags: all(&[LOADING, STALE, FAST]),
+        group: Group::Server,
+        since: "2.6.0",
+        summary: "The time of the server.",
+        complexity: "O(1)",
+        tips: &["nondeterministic_output"],
+        ..Spec::BASE
+    },
+    run: time,
+    subcommands: &[],
+}];
+
+/// TIME. Not that of the turn but of this very moment, as far as the clock runs; within a transaction
+/// or a script, the moment at which that began.
+fn time(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    let us = if server.unit.is_nested() {
+        server.unit.time_us(&server.clock)
+    } else {
+        server.clock.refresh();
+        server.clock.unix_us()
+    };
+    reply.array(2)?;
+    reply.bulk_int(us / 1_000_000)?;
+    reply.bulk_int(us % 1_000_000)
+}

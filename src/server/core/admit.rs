@@ -1,0 +1,333 @@
+//! The gates before a command, in the order tests observe.
+//!
+//! In the common case this costs one test: `Gates` has a bit for each state in which some commands
+//! are refused, and the command of a client who may do everything passes at once while none is set.
+
+use crate::command::error::{SHOWN, shown_part};
+use crate::command::spec::*;
+use crate::command::{CmdError, Reply};
+use crate::config::Allowed;
+use crate::resp::request::Argv;
+use crate::server::Server;
+use crate::server::core::evict::Room;
+use crate::server::core::session::{Ending, Peer, Session, Special};
+
+pub const FEW_REPLICAS_TEXT: &str = "NOREPLICAS Not enough good replicas to write.";
+pub const LOADING_TEXT: &str = "LOADING Redis is loading the dataset in memory";
+
+pub const READ_ONLY_TEXT: &str = "READONLY You can't write against a read only replica.";
+pub const STALE_TEXT: &str =
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+
+/// How long the log is quiet about further connections that speak HTTP, as Redis is.
+const CROSS_PROTOCOL_QUIET_MS: u64 = 60_000;
+
+/// States in which commands may be refused or have to wait.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Gates(pub u32);
+
+impl Gates {
+    /// A pause is on.
+    pub const PAUSED: u32 = 1;
+    /// There is a memory limit.
+    pub const MAXMEMORY: u32 = 2;
+    /// Somebody watches every command.
+    pub const MONITORED: u32 = 4;
+    /// Data is being loaded.
+    pub const LOADING: u32 = 8;
+    /// What is written does not reach the disk.
+    pub const DISK_ERROR: u32 = 16;
+    /// Somebody caches what it reads. Nothing is refused for that.
+    pub const TRACKED: u32 = 32;
+    /// A script takes long (`server::script::run`).
+    pub const BUSY: u32 = 64;
+    /// We follow a primary.
+    pub const REPLICA: u32 = 1 << 16;
+    /// Too few replicas are near enough.
+    pub const FEW_REPLICAS: u32 = 128;
+    /// What has to be asked before a command.
+    const BEFORE: u32 = !Gates::TRACKED;
+    /// What has to be done behind a command.
+    pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED;
+
+    pub fn set(&mut self, gate: u32, on: bool) {
+        self.0 = self.0 & !gate | if on { gate } else { 0 };
+    }
+}
+
+/// What the gates say.
+pub enum Verdict {
+    Run,
+    Refuse(CmdError),
+    /// Not now: the command stays where it is.
+    Wait,
+    /// When EXEC says so.
+    Queue,
+}
+
+impl Server {
+    /// Whether a known command with checked arity may run.
+    #[inline(always)]
+    pub fn admit(
+        &mut self,
+        session: &mut Session,
+        number: u16,
+        spec: &'static Spec,
+        argv: &Argv,
+        reply: &mut Reply,
+    ) -> Verdict {
+        if self.gates.0 & Gates::BEFORE == 0
+            && session.authenticated
+            && session.special == Special::default()
+            && !spec.flags.has(PROTECTED)
+        {
+            return Verdict::Run;
+        }
+        self.ask_gates(session, number, spec, argv, reply)
+    }
+
+    #[cold]
+    fn ask_gates(
+        &mut self,
+        session: &mut Session,
+        number: u16,
+        spec: &'static Spec,
+        argv: &Argv,
+        reply: &mut Reply,
+    ) -> Verdict {
+        // What was decided elsewhere is not questioned here.
+        if session.must_obey {
+            // A replica with a limit of its own makes room for what its primary sends.
+            if self.gates.0 & Gates::MAXMEMORY != 0 && session.peer == Peer::Primary {
+                self.make_room();
+            }
+            let queues = session.special.has(Special::MULTI) && !spec.flags.has(IN_MULTI);
+            return if queues { Verdict::Queue } else { Verdict::Run };
+        }
+        if let Some(error) = self.protected(session, spec) {
+            return Verdict::Refuse(error);
+        }
+        if let Some(error) = self.stranger(session, spec) {
+            return Verdict::Refuse(error);
+        }
+        if let Some(error) = self.outside_only(session, spec) {
+            return Verdict::Refuse(error);
+        }
+        if session.is_restricted() {
+            // A refusal is noted with what the caller is owed at this moment.
+            session.wire.output = reply.written();
+            if let Some(error) = self.forbidden(session, number, argv) {
+                return Verdict::Refuse(error);
+            }
+        }
+        // EXEC is all that it will run.
+        let mut flags = match spec.flags.has(RUNS_SCRIPT) {
+            true => self.flags_of_script(spec, argv),
+            false => spec.flags,
+        };
+        let mut lacks = Flags::NONE;
+        if let Some(multi) = &session.multi
+            && flags.has(RUNS_QUEUE)
+        {
+            flags = flags | multi.flags;
+            lacks = multi.lacks;
+        }
+        if self.gates.0 & Gates::MAXMEMORY != 0
+            && let Some(error) = self.out_of_memory(session, flags, reply)
+        {
+            return Verdict::Refuse(error);
+        }
+        if let Some(error) = self.disk_refuses(spec, flags) {
+            return Verdict::Refuse(error);
+        }
+        if let Some(text) = self.role_refuses(flags) {
+            return Verdict::Refuse(CmdError::Fixed(text));
+        }
+        if let Some(error) = self.subscribed(session, spec) {
+            return Verdict::Refuse(error);
+        }
+        if let Some(error) = self.only_watches(session, flags) {
+            return Verdict::Refuse(error);
+        }
+        if let Some(text) = self.data_is_not_ready(spec, flags, lacks) {
+            return Verdict::Refuse(CmdError::Fixed(text));
+        }
+        if let Some(error) = self.busy(spec) {
+            return Verdict::Refuse(error);
+        }
+        if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
+            return Verdict::Wait;
+        }
+        if session.special.has(Special::MULTI) && !flags.has(IN_MULTI) {
+            return Verdict::Queue;
+        }
+        Verdict::Run
+    }
+
+    /// A primary with too few replicas takes no writes, nor does a replica.
+    fn role_refuses(&self, flags: Flags) -> Option<&'static str> {
+        if !flags.has(WRITE) {
+            return None;
+        }
+        if self.gates.0 & Gates::FEW_REPLICAS != 0 {
+            return Some(FEW_REPLICAS_TEXT);
+        }
+        let is_replica = self.gates.0 & Gates::REPLICA != 0;
+        (is_replica && self.config.replica_read_only).then_some(READ_ONLY_TEXT)
+    }
+
+    /// What there is may be old, because our primary is out of reach, or not all there yet.
+    fn data_is_not_ready(&self, spec: &Spec, flags: Flags, lacks: Flags) -> Option<&'static str> {
+        let minds_age = !flags.has(STALE) || lacks.has(STALE);
+        if self.gates.0 & Gates::REPLICA != 0 && minds_age && self.is_stale() {
+            return Some(STALE_TEXT);
+        }
+        if self.gates.0 & Gates::LOADING == 0 {
+            return None;
+        }
+        let refused = match self.loads_aside() {
+            true => flags.has(NO_ASYNC_LOADING),
+            false => !spec.flags.has(LOADING) || lacks.has(LOADING),
+        };
+        refused.then_some(LOADING_TEXT)
+    }
+
+    /// DEBUG and the loading of modules: only for those whom the configuration names. Asked before
+    /// anything else, as Redis does.
+    fn protected(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
+        if !spec.flags.has(PROTECTED) {
+            return None;
+        }
+        // Modules are what all other protected commands are about.
+        let (name, allowed) = match spec.name {
+            "debug" => ("debug", self.config.enable_debug_command),
+            _ => ("module", self.config.enable_module_command),
+        };
+        let fine = match allowed {
+            Allowed::No => false,
+            Allowed::Yes => true,
+            Allowed::Local => session.is_local(),
+        };
+        let upper = name.to_uppercase();
+        (!fine).then(|| {
+            CmdError::Text(format!(
+                "ERR {upper} command not allowed. If the enable-{name}-command option is set to \
+                 \"local\", you can run it from a local connection, otherwise you need to set this \
+                 option in the configuration file, and then restart the server."
+            ))
+        })
+    }
+
+    /// Without a password, only the commands that lead to one.
+    fn stranger(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
+        (!session.authenticated && !spec.flags.has(NO_AUTH))
+            .then_some(CmdError::Fixed("NOAUTH Authentication required."))
+    }
+
+    /// Some commands make no sense in a transaction.
+    fn outside_only(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
+        (session.special.has(Special::MULTI) && spec.flags.has(NO_MULTI)).then_some(
+            CmdError::Fixed("ERR Command not allowed inside a transaction"),
+        )
+    }
+
+    /// At the memory limit others make room; where they cannot, nothing may run that needs more,
+    /// nor be queued.
+    fn out_of_memory(
+        &mut self,
+        session: &Session,
+        flags: Flags,
+        reply: &mut Reply,
+    ) -> Option<CmdError> {
+        if self.gates.0 & Gates::BUSY != 0 {
+            return None;
+        }
+        let full = self.make_room() == Room::None;
+        self.eviction.failed = full;
+        // Who had cached what made room hears of it before the answer.
+        if !self.clients.mail.is_empty() && !session.reply_mode.is_silent() {
+            self.clients.answer_with_mail(session, reply);
+        }
+        (full && flags.has(DENYOOM)).then_some(CmdError::Fixed(
+            "OOM command not allowed when used memory > 'maxmemory'.",
+        ))
+    }
+
+    /// In RESP2 a reply could be taken for a message, so a subscriber says little else.
+    fn subscribed(&self, session: &Session, spec: &'static Spec) -> Option<CmdError> {
+        let held = session.is_confined() && !spec.flags.has(SUBSCRIBER);
+        held.then(|| {
+            let name = self.table.name_of(spec);
+            CmdError::Text(format!(
+                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT \
+                 / RESET are allowed in this context"
+            ))
+        })
+    }
+
+    /// What cannot be made to last is refused; PING tells who asks for that.
+    fn disk_refuses(&self, spec: &Spec, flags: Flags) -> Option<CmdError> {
+        let asked = flags.has(WRITE) || spec.flags.has(TELLS_DISK_ERROR);
+        if self.gates.0 & Gates::DISK_ERROR == 0 || !asked {
+            return None;
+        }
+        self.disk_error().map(CmdError::Text)
+    }
+
+    /// We follow a primary, have lost it, and are not to show what may be out of date.
+    pub(in crate::server) fn is_stale(&self) -> bool {
+        !self.config.replica_serve_stale_data
+            && self
+                .replication
+                .primary
+                .as_ref()
+                .is_some_and(|primary| !primary.is_connected())
+    }
+
+    /// A monitor only watches, and a replica only hears.
+    fn only_watches(&self, session: &Session, flags: Flags) -> Option<CmdError> {
+        let data = flags.any(WRITE | READONLY | MAY_REPLICATE);
+        ((session.monitor || session.peer == Peer::Replica) && data).then_some(CmdError::Fixed(
+            "ERR Replica can't interact with the keyspace",
+        ))
+    }
+
+    /// The error for a name nobody knows.
+    #[cold]
+    pub fn unknown_command(&self, argv: &Argv) -> CmdError {
+        let mut args = Vec::new();
+        for arg in argv.from(1).iter() {
+            let Some(room) = SHOWN.checked_sub(args.len()).filter(|&room| room > 0) else {
+                break;
+            };
+            args.push(b'\'');
+            args.extend_from_slice(shown_part(arg, room));
+            args.extend_from_slice(b"' ");
+        }
+        let name = shown_part(argv.at(0), SHOWN);
+        let middle: &[u8] = b"', with args beginning with: ";
+        CmdError::Bytes([b"ERR unknown command '", name, middle, &args].concat())
+    }
+
+    /// Whether these are the words of an HTTP request: somebody's browser was made to send them.
+    pub fn is_cross_protocol(&self, argv: &Argv) -> bool {
+        let name = argv.at(0);
+        name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+    }
+
+    /// Ends a connection that speaks HTTP, and says so in the log once a minute at most.
+    #[cold]
+    pub fn abort_cross_protocol(&mut self, session: &mut Session) {
+        let now_ms = self.clock.mono_ms();
+        let quiet_ms = now_ms.saturating_sub(self.life.cross_protocol_ms.unwrap_or(0));
+        if self.life.cross_protocol_ms.is_none() || quiet_ms > CROSS_PROTOCOL_QUIET_MS {
+            self.life.cross_protocol_ms = Some(now_ms);
+            log::warn!(
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or \
+                 Host: commands to Redis. Connection from {} aborted.",
+                session.addresses.0
+            );
+        }
+        session.ending = Ending::Now;
+    }
+}

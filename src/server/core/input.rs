@@ -1,0 +1,225 @@
+//! What happens to commands that have arrived: recognised, prepared, run in order.
+//!
+//! `process` serves one client's input: for each complete command it looks the command up, asks the
+//! gates (`admit`) and calls it (`call`), and stops early when the client ends or must wait.
+
+use crate::command::Reply;
+use crate::command::spec::ANSWERS_PUSH;
+use crate::keyspace::Db;
+use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
+use crate::server::Server;
+use crate::server::core::admit::Gates;
+use crate::server::core::clients::{Client, Output};
+use crate::server::core::session::{Ending, Peer, ReplyMode, Session, Wire};
+
+/// After so many bytes of answers a client has to wait for its next turn, so that they are sent and
+/// its limits looked at.
+const BATCH_OUTPUT: usize = 512 << 10;
+
+/// How far ahead of the running command the entries of its successors are loaded.
+pub const NEAR: usize = 8;
+/// The same for the records of the elements they look up.
+const NEARER: usize = 4;
+
+impl Server {
+    /// What a client may send just now.
+    pub fn limits(&self, session: &Session) -> Limits {
+        Limits {
+            max_bulk: self.config.proto_max_bulk_len as i64,
+            authenticated: session.authenticated,
+        }
+    }
+
+    /// Looks up the commands a client's query has newly recognised and starts loading the table
+    /// buckets of their keys.
+    #[inline]
+    pub fn prepare(&self, client: &mut Client) {
+        let Some(query) = &mut client.query else {
+            return;
+        };
+        let entries = self.keyspace.view(client.session.db).entries();
+        let mut elements = false;
+        for ahead in 0..query.ready() {
+            let Some(argv) = query.peek(ahead) else {
+                break;
+            };
+            let mut tag = Tag::default();
+            if let Some(number) = self.table.lookup(argv.at(0)) {
+                tag.command = number + 1;
+                let slot = &self.table[number];
+                if slot.first_key > 0 && argv.len() > slot.first_key as usize {
+                    tag.hash = self.keyspace.hash(argv.at(slot.first_key as usize));
+                    tag.hashed = true;
+                    entries.prefetch_bucket(tag.hash);
+                    if slot.writes {
+                        entries.prefetch_insert(tag.hash);
+                    }
+                    if slot.element > 0 && argv.len() > slot.element as usize {
+                        tag.element = slot.element;
+                        elements = true;
+                    }
+                }
+            }
+            query.set_tag(ahead, tag);
+        }
+        query.expect_elements(elements);
+    }
+
+    /// Starts loading the entries of the first keys of a client's input.
+    #[inline]
+    pub fn prefetch(&self, client: &Client, commands: usize) {
+        let Some(query) = &client.query else { return };
+        let entries = self.keyspace.view(client.session.db).entries();
+        for ahead in 0..commands.min(query.ready()) {
+            if let Some(tag) = query.tag(ahead)
+                && tag.hashed
+            {
+                entries.prefetch_entry(tag.hash);
+            }
+        }
+    }
+
+    /// Starts loading what the first commands of a client look up in collections, whose entries
+    /// should have arrived by now.
+    #[inline]
+    pub fn prefetch_elements(&mut self, slot: usize) {
+        let keyspace = &self.keyspace;
+        if let Some(client) = self.clients.get_mut(slot)
+            && let Some(query) = &mut client.query
+            && query.has_elements()
+        {
+            let db = keyspace.view(client.session.db);
+            for ahead in 0..NEAR.min(query.ready()) {
+                prefetch_bucket_of_element(db, query, ahead);
+            }
+            for ahead in 0..NEARER.min(query.ready()) {
+                prefetch_record_of_element(db, query, ahead);
+            }
+        }
+    }
+
+    /// Runs what a client's query has recognised.
+    pub fn process(&mut self, client: &mut Client) {
+        let Client {
+            query,
+            session,
+            output,
+            ..
+        } = client;
+        let Some(query) = query else { return };
+        if output.bytes.capacity() == 0 {
+            output.bytes = self.clients.output();
+        }
+        self.keyspace.shared.no_touch = session.no_touch;
+        self.clock.catch_up(self.life.stamp);
+        if !self.unit.is_open() {
+            self.keyspace.set_now_ms(self.clock.now_ms());
+        }
+        session.last_active_ms = self.clock.mono_ms();
+        session.wire = Wire::of(query, output);
+        let elements = query.has_elements();
+        let mut silent = session.reply_mode.is_silent();
+        let reply_limit = self.reply_limit(session);
+        let batch = output.written() + BATCH_OUTPUT;
+        loop {
+            if elements {
+                let db = self.keyspace.view(session.db);
+                prefetch_bucket_of_element(db, query, NEAR);
+                prefetch_record_of_element(db, query, NEARER);
+            }
+            let Some(argv) = query.peek(0) else { break };
+            if let Some(tag) = query.tag(NEAR)
+                && tag.hashed
+            {
+                self.keyspace
+                    .view(session.db)
+                    .entries()
+                    .prefetch_entry(tag.hash);
+            }
+            let tag = query.tag(0).unwrap_or_default();
+            if self.gates.0 & Gates::TRACKED != 0 && self.remembers_too_much() {
+                self.limit_tracking();
+                let end = output.mark();
+                self.clients.take_mail(output, session, end);
+            }
+            let start = output.mark();
+            let is_replica = session.peer == Peer::Replica;
+            let Output { bytes, queue, .. } = output;
+            let mut reply = Reply::chunked(bytes, queue, session.resp, reply_limit);
+            if silent {
+                reply = reply.unwanted(true);
+            }
+            let done = self.execute(session, argv, tag, &mut reply);
+            if reply.is_over() {
+                // What is not wanted may be as long as it likes.
+                output.is_over = !silent;
+            }
+            if session.reply_mode != ReplyMode::On && session.parked.is_none() {
+                if silent && !self.answered_push(session) {
+                    output.undo(start);
+                }
+                session.reply_mode = session.reply_mode.next();
+            }
+            if is_replica && output.mark() != start {
+                let answer = output.take_since(start);
+                self.hang_up_on_replica(session, &argv, &answer);
+            }
+            if !self.clients.mail.is_empty() {
+                self.clients.take_mail(output, session, start);
+            }
+            silent = session.reply_mode.is_silent();
+            if !done {
+                break;
+            }
+            query.pass();
+            if session.ending != Ending::No
+                || session.is_held()
+                || output.written() > batch
+                || output.is_over
+            {
+                break;
+            }
+        }
+        query.compact();
+    }
+
+    /// Whether the last command answered by pushes, which nothing silences.
+    #[cold]
+    pub(in crate::server) fn answered_push(&self, session: &Session) -> bool {
+        let last = session.last_command.map(|number| self.table[number].spec);
+        last.is_some_and(|spec| spec.flags.has(ANSWERS_PUSH))
+    }
+
+    /// Recognises what a client has sent. A protocol error is answered, and ends the client once
+    /// the commands before it have run.
+    pub fn parse(&mut self, client: &mut Client) -> Result<Stop, ProtocolError> {
+        let limits = self.limits(&client.session);
+        match &mut client.query {
+            Some(query) => query.parse(limits),
+            None => Ok(Stop::Starved),
+        }
+    }
+}
+
+/// Starts loading the bucket of what a command will look up in a collection.
+#[inline(always)]
+fn prefetch_bucket_of_element(db: &Db, query: &mut Query, ahead: usize) {
+    if let Some(mut tag) = query.tag(ahead)
+        && tag.element > 0
+        && let Some(argv) = query.peek(ahead)
+    {
+        let element = argv.at(tag.element as usize);
+        (tag.element_hash, tag.packed) = db.prefetch_element(tag.hash, element);
+        query.set_tag(ahead, tag);
+    }
+}
+
+/// Starts loading the record itself.
+#[inline(always)]
+fn prefetch_record_of_element(db: &Db, query: &Query, ahead: usize) {
+    if let Some(tag) = query.tag(ahead)
+        && tag.element_hash != 0
+    {
+        db.prefetch_element_record(tag.hash, tag.element_hash);
+    }
+}

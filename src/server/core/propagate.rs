@@ -1,0 +1,374 @@
+//! What a unit tells the AOF and the replicas.
+//!
+//! While a unit runs, every change is noted as a record, in the order in which it happened: the
+//! removal of an expired key before the command that came across it, then the command as it came or
+//! what it said instead. Nothing is noted while nobody listens (`Interest::PROPAGATE`). When the unit
+//! ends, all its records leave together through `Server::propagate_unit`, the one place where the
+//! AOF and the replicas connect; more than one become a transaction, so that whoever applies them
+//! shows no half of a unit either.
+
+use crate::command::effects::{Interest, Propagate};
+use crate::keyspace::DbIndex;
+use crate::keyspace::fields::Lapsed;
+use crate::resp::request::{Argv, OwnedArgv};
+use crate::server::Server;
+use crate::sys::clock::Clock;
+
+/// Who is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    Everybody,
+    /// What is said to those who are there now, and means nothing later: PUBLISH.
+    Replicas,
+    /// What a script keeps from replicas.
+    Aof,
+}
+
+/// A command as the AOF and the replicas get it.
+#[derive(Debug)]
+pub struct Record {
+    /// The database it runs in; `None` where that does not matter, as for the brackets of a
+    /// transaction.
+    pub db: Option<DbIndex>,
+    pub argv: OwnedArgv,
+    pub target: Target,
+}
+
+impl Record {
+    fn bracket(word: &str) -> Record {
+        Record {
+            db: None,
+            argv: [word].into_iter().collect(),
+            target: Target::Everybody,
+        }
+    }
+}
+
+/// The execution unit that is open, and what it has to tell when it ends.
+pub struct Unit {
+    /// Calls that are open, one within the other.
+    pub(in crate::server) depth: u32,
+    /// The stamp of the moment that TIME tells within it, and what that is, once it was asked for.
+    began: u64,
+    time_us: Option<i64>,
+    records: Vec<Record>,
+    /// Where records go: what a script chose.
+    pub(in crate::server) to: u8,
+    /// Its records are no transaction: what SCAN and RANDOMKEY removed on their way.
+    pub(in crate::server) is_loose: bool,
+    /// Its answer waits until what it flushed is freed.
+    pub(in crate::server) awaits_freeing: bool,
+    /// There is something to do when it ends.
+    pub(in crate::server) is_eventful: bool,
+    /// What the client that is served has cached and changed itself; `None` for everything.
+    pub(in crate::server) own_invalid: Vec<Option<Vec<u8>>>,
+    #[cfg(test)]
+    pub(in crate::server) seen: Vec<Vec<Record>>,
+}
+
+/// The AOF (1) and replicas (2).
+pub(in crate::server) const EVERYBODY: u8 = 3;
+
+impl Default for Unit {
+    fn default() -> Unit {
+        Unit {
+            depth: 0,
+            began: 0,
+            time_us: None,
+            records: Vec::new(),
+            to: EVERYBODY,
+            is_loose: false,
+            is_eventful: false,
+            own_invalid: Vec::new(),
+            awaits_freeing: false,
+            #[cfg(test)]
+            seen: Vec::new(),
+        }
+    }
+}
+
+impl Unit {
+    /// Whether a call is open within another.
+    pub fn is_nested(&self) -> bool {
+        self.depth > 1
+    }
+
+    /// A command that calls others begins, at the moment of `stamp`: time stands still in it.
+    pub fn stop_time(&mut self, stamp: u64) {
+        if !self.is_nested() {
+            self.move_time(stamp);
+        }
+    }
+
+    /// Others are served in the middle of it, and time goes on.
+    pub fn move_time(&mut self, stamp: u64) {
+        self.began = stamp;
+        self.time_us = None;
+    }
+
+    /// Unix microseconds as TIME tells them within it.
+    pub fn time_us(&mut self, clock: &Clock) -> i64 {
+        *self
+            .time_us
+            .get_or_insert_with(|| clock.unix_us_at(self.began))
+    }
+
+    /// Whether a call is open.
+    pub fn is_open(&self) -> bool {
+        self.depth > 0
+    }
+
+    /// Whether nothing is to be told yet.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    fn push(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
+        self.is_eventful = true;
+        self.records.push(Record {
+            db: Some(db),
+            argv,
+            target,
+        });
+    }
+}
+
+impl Server {
+    /// Whether anybody wants to be told of changes.
+    #[inline(always)]
+    pub fn propagates(&self) -> bool {
+        self.effects.interest.has(Interest::PROPAGATE)
+    }
+
+    /// Adds a command to what the open unit tells.
+    pub fn propagate(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
+        let target = match (self.unit.to, target) {
+            (EVERYBODY, target) => target,
+            (1, Target::Everybody | Target::Aof) => Target::Aof,
+            (2, Target::Everybody | Target::Replicas) => Target::Replicas,
+            _ => return,
+        };
+        if self.propagates() {
+            self.unit.push(db, argv, target);
+        }
+    }
+
+    /// A key left by itself.
+    pub(in crate::server) fn propagate_departed(&mut self, db: DbIndex, word: &[u8], key: &[u8]) {
+        self.propagate(db, [word, key].into_iter().collect(), Target::Everybody);
+    }
+
+    /// Fields left by themselves.
+    pub(in crate::server) fn propagate_lapsed(&mut self, lapsed: &Lapsed) {
+        for field in &lapsed.fields {
+            let argv = [b"HDEL".as_slice(), &lapsed.key, field];
+            self.propagate(lapsed.db, argv.into_iter().collect(), Target::Everybody);
+        }
+    }
+
+    /// What a command itself tells, if it changed something or said so.
+    pub(in crate::server) fn propagate_command(&mut self, db: DbIndex, argv: &Argv, changed: bool) {
+        match std::mem::take(&mut self.effects.propagate) {
+            Propagate::Nothing => {}
+            Propagate::Verbatim if !changed => {}
+            Propagate::Verbatim => self.propagate(db, argv.to_owned(), Target::Everybody),
+            Propagate::Replicas => self.propagate(db, argv.to_owned(), Target::Replicas),
+            Propagate::Instead(list) => {
+                for argv in list {
+                    self.propagate(db, argv, Target::Everybody);
+                }
+            }
+        }
+    }
+
+    /// Hands over what the unit that just ended has to tell.
+    pub(in crate::server) fn propagate_pending(&mut self) {
+        let is_loose = std::mem::take(&mut self.unit.is_loose);
+        let mut records = std::mem::take(&mut self.unit.records);
+        match records.len() {
+            0 => {}
+            1 => self.propagate_unit(records),
+            _ if is_loose => {
+                for record in records {
+                    self.propagate_unit(vec![record]);
+                }
+            }
+            _ => {
+                records.insert(0, Record::bracket("MULTI"));
+                records.push(Record::bracket("EXEC"));
+                self.propagate_unit(records);
+            }
+        }
+    }
+
+    /// Adds a command to the log of writes.
+    #[inline]
+    fn feed_log(&mut self, db: Option<DbIndex>, argv: &Argv) {
+        let (stamp, now_s) = (self.config.aof_timestamp_enabled, self.clock.now_s());
+        self.persist.aof.feed(db, argv, now_s, stamp);
+    }
+
+    /// A unit that is one command: tells everybody of it.
+    #[inline]
+    pub(in crate::server) fn feed_everybody(&mut self, db: DbIndex, argv: &Argv) {
+        if self.persist.aof.is_on() {
+            self.feed_log(Some(db), argv);
+        }
+        self.replication.feed(Some(db.0), argv);
+    }
+
+    /// Where everything goes that the AOF and the replicas are told: the records of one unit, in
+    /// order, brackets included.
+    fn propagate_unit(&mut self, records: Vec<Record>) {
+        if self.persist.aof.is_on() {
+            for record in for_target(&records, Target::Aof) {
+                self.feed_log(record.db, &record.argv.as_argv());
+            }
+        }
+        for record in for_target(&records, Target::Replicas) {
+            let db = record.db.map(|db| db.0);
+            self.replication.feed(db, &record.argv.as_argv());
+        }
+        #[cfg(test)]
+        self.unit.seen.push(records);
+    }
+}
+
+/// What of a unit is for the log, or for replicas. Of several records that are not all for it, one
+/// may be left: that needs no brackets.
+fn for_target(records: &[Record], to: Target) -> impl Iterator<Item = &Record> {
+    let is_for_it =
+        move |record: &&Record| record.target == to || record.target == Target::Everybody;
+    let inner = match records {
+        [_, inner @ .., _] if inner.iter().filter(is_for_it).count() < 2 => inner,
+        _ => records,
+    };
+    inner.iter().filter(is_for_it)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algo::quoting::split_args;
+    use crate::algo::rng::Rng;
+    use crate::command::Reply;
+    use crate::config::Config;
+    use crate::resp::encode::Resp;
+    use crate::resp::request::Tag;
+    use crate::server::core::session::{ClientId, Session};
+
+    /// A server without sockets, one client of it, and somebody who wants to be told.
+    struct Bench {
+        server: Server,
+        session: Session,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let mut server = Server::new(Config::new(), Rng::new(1));
+            server.effects.interest.0 |= Interest::PROPAGATE.0;
+            server.refresh_interest();
+            server.clock.freeze();
+            let session = Session::new(ClientId(1), 0);
+            Bench { server, session }
+        }
+
+        fn run(&mut self, line: &str) -> String {
+            let words = split_args(line.as_bytes()).expect("a test quotes well");
+            let argv: OwnedArgv = words.into_iter().collect();
+            let mut out = Vec::new();
+            let mut reply = Reply::new(&mut out, Resp::V2);
+            let now_ms = self.server.clock.now_ms();
+            self.server.keyspace.set_now_ms(now_ms);
+            let (server, session) = (&mut self.server, &mut self.session);
+            server.execute(session, argv.as_argv(), Tag::default(), &mut reply);
+            String::from_utf8_lossy(&out).replace("\r\n", " ")
+        }
+
+        /// Everything told since the last call, a line for each unit.
+        fn told(&mut self) -> Vec<String> {
+            let text = |record: &Record| {
+                let words: Vec<_> = record.argv.as_argv().iter().collect();
+                let words = String::from_utf8_lossy(&words.join(&b' ')).into_owned();
+                match (record.db, record.target) {
+                    (None, _) => words,
+                    (Some(db), Target::Everybody) => format!("{}: {words}", db.0),
+                    (Some(db), Target::Replicas) => format!("{}, replicas: {words}", db.0),
+                    (Some(db), Target::Aof) => format!("{}, log: {words}", db.0),
+                }
+            };
+            let units = std::mem::take(&mut self.server.unit.seen);
+            let unit = |unit: Vec<Record>| unit.iter().map(text).collect::<Vec<_>>().join("; ");
+            units.into_iter().map(unit).collect()
+        }
+    }
+
+    #[test]
+    fn a_command_is_told_if_it_changed_something() {
+        let mut bench = Bench::new();
+        bench.run("SET a 1");
+        bench.run("GET a");
+        bench.run("DEL nothing");
+        bench.run("SELECT 3");
+        bench.run("SADD s x");
+        bench.run("SPOP s 1");
+        assert_eq!(bench.told(), ["0: SET a 1", "3: SADD s x", "3: DEL s"]);
+    }
+
+    #[test]
+    fn what_expired_goes_first_and_both_are_one_transaction() {
+        let mut bench = Bench::new();
+        bench.run("SET a 1 PX 10");
+        bench.run("SET b 1 PX 10");
+        bench.told();
+        bench.server.clock.advance_ms(20);
+        bench.run("INCR a");
+        assert_eq!(bench.told(), ["MULTI; 0: DEL a; 0: INCR a; EXEC"]);
+        bench.server.tuning.lazy_expire = true;
+        bench.run("GET b");
+        assert_eq!(bench.told(), ["0: UNLINK b"]);
+    }
+
+    #[test]
+    fn keys_that_expire_by_themselves_or_are_come_across_are_no_transaction() {
+        let mut bench = Bench::new();
+        for key in ["a", "b", "c"] {
+            bench.run(&format!("SET {key} 1 PX 10"));
+        }
+        bench.told();
+        bench.server.clock.advance_ms(20);
+        bench.server.expire_slice();
+        let mut told = bench.told();
+        told.sort();
+        assert_eq!(told, ["0: DEL a", "0: DEL b", "0: DEL c"]);
+        bench.server.keyspace.shared.active_expiry = false;
+        for key in ["a", "b"] {
+            bench.run(&format!("SET {key} 1 PX 10"));
+        }
+        bench.told();
+        bench.server.clock.advance_ms(20);
+        bench.run("SCAN 0 COUNT 100");
+        assert_eq!(bench.told().len(), 2);
+    }
+
+    #[test]
+    fn a_transaction_is_told_as_what_it_changed() {
+        let mut bench = Bench::new();
+        bench.run("MULTI");
+        for line in ["SET a 1", "GET a", "SELECT 2", "SET b 2", "INCR b c"] {
+            bench.run(line);
+        }
+        assert_eq!(bench.run("DISCARD"), "+OK ");
+        bench.run("MULTI");
+        for line in ["SET a 1", "GET a", "SELECT 2", "SET b 2"] {
+            assert_eq!(bench.run(line), "+QUEUED ");
+        }
+        assert_eq!(bench.run("EXEC"), "*4 +OK $1 1 +OK +OK ");
+        assert_eq!(bench.told(), ["MULTI; 0: SET a 1; 2: SET b 2; EXEC"]);
+        bench.run("MULTI");
+        bench.run("SET c 1");
+        bench.run("GET c");
+        bench.run("EXEC");
+        assert_eq!(bench.told(), ["2: SET c 1"]);
+    }
+}

@@ -1,0 +1,290 @@
+//! All commands in one table: found by name, with their statistics.
+
+use crate::acl::{Known, Roster};
+use crate::algo::histogram::Histogram;
+use crate::command::keys::Begin;
+use crate::command::spec::{CATEGORIES, Group, Spec, WRITE};
+use crate::command::{DataCommand, DataFn};
+use crate::server::ServerCommand;
+use hashbrown::HashMap;
+
+/// The function behind a command.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    Data(DataFn),
+    Server(crate::server::ServerFn),
+}
+
+/// What INFO commandstats and latencystats show.
+#[derive(Default)]
+pub struct CommandStats {
+    pub calls: u64,
+    pub ns: u64,
+    pub rejected: u64,
+    pub failed: u64,
+    pub latency: Histogram,
+}
+
+/// A command in the table.
+pub struct Slot {
+    pub spec: &'static Spec,
+    pub handler: Handler,
+    /// `get`, or `client|list`.
+    pub full_name: String,
+    pub container: Option<u16>,
+    pub subcommands: Vec<u16>,
+    /// The index of the first key, 0 if there is none at a fixed place.
+    pub first_key: u8,
+    pub writes: bool,
+    /// See `Spec::element`.
+    pub element: u8,
+    pub stats: CommandStats,
+}
+
+impl Slot {
+    /// Whether the command is in an ACL category. A container is only in those it names itself:
+    /// what its subcommands are about is said of them.
+    pub fn in_category(&self, category: &str) -> bool {
+        if self.subcommands.is_empty() {
+            return self.spec.in_category(category);
+        }
+        let group = Group::Server;
+        Spec {
+            group,
+            ..*self.spec
+        }
+        .in_category(category)
+    }
+}
+
+/// Longest name the fast path knows.
+const SHORT: usize = 16;
+/// Places of the fast path; a power of two a few times the number of commands.
+const PLACES: usize = 2048;
+
+/// See the head of this file.
+pub struct Table {
+    slots: Vec<Slot>,
+    /// The names clients use, after renaming, lower case.
+    names: HashMap<Vec<u8>, u16>,
+    /// How many of them name a command that is there.
+    count: usize,
+    /// Open addressing over the short names: (packed name, length, slot + 1).
+    short: Vec<(u128, u8, u16)>,
+}
+
+/// A short name as a number, in lower case. The length keeps names apart that end in zeros.
+#[inline(always)]
+fn pack(name: &[u8]) -> (u128, u8) {
+    let mut bytes = [0u8; SHORT];
+    bytes[..name.len()].copy_from_slice(name);
+    bytes.make_ascii_lowercase();
+    (u128::from_le_bytes(bytes), name.len() as u8)
+}
+
+#[inline(always)]
+fn place(packed: u128) -> usize {
+    let folded = packed as u64 ^ (packed >> 64) as u64;
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % PLACES
+}
+
+impl Table {
+    pub fn new(data: &[&'static [DataCommand]], server: &[&'static [ServerCommand]]) -> Self {
+        let mut table = Table {
+            slots: Vec::new(),
+            names: HashMap::new(),
+            count: 0,
+            short: vec![(0, 0, 0); PLACES],
+        };
+        for entry in data.iter().copied().flatten() {
+            let subs = entry
+                .subcommands
+                .iter()
+                .map(|sub| (&sub.spec, Handler::Data(sub.run)));
+            table.add(&entry.spec, Handler::Data(entry.run), subs);
+        }
+        for entry in server.iter().copied().flatten() {
+            let subs = entry
+                .subcommands
+                .iter()
+                .map(|sub| (&sub.spec, Handler::Server(sub.run)));
+            table.add(&entry.spec, Handler::Server(entry.run), subs);
+        }
+        table.index();
+        table
+    }
+
+    fn add(
+        &mut self,
+        spec: &'static Spec,
+        handler: Handler,
+        subcommands: impl Iterator<Item = (&'static Spec, Handler)>,
+    ) {
+        let number = self.push(spec, handler, spec.name.to_owned(), None);
+        self.names.insert(spec.name.as_bytes().to_vec(), number);
+        for (sub, handler) in subcommands {
+            let full_name = format!("{}|{}", spec.name, sub.name);
+            let sub = self.push(sub, handler, full_name, Some(number));
+            self.slots[number as usize].subcommands.push(sub);
+        }
+    }
+
+    fn push(
+        &mut self,
+        spec: &'static Spec,
+        handler: Handler,
+        full_name: String,
+        container: Option<u16>,
+    ) -> u16 {
+        let first_key = match spec.keys.first().map(|keys| keys.begin) {
+            Some(Begin::Index(index)) => index as u8,
+            _ => 0,
+        };
+        self.slots.push(Slot {
+            spec,
+            handler,
+            full_name,
+            container,
+            subcommands: Vec::new(),
+            first_key,
+            writes: spec.flags.has(WRITE),
+            element: spec.element,
+            stats: CommandStats::default(),
+        });
+        (self.slots.len() - 1) as u16
+    }
+
+    /// Builds the fast path anew.
+    fn index(&mut self) {
+        self.count = self.commands().count();
+        self.short.fill((0, 0, 0));
+        for (name, &number) in &self.names {
+            if name.len() > SHORT {
+                continue;
+            }
+            let (packed, len) = pack(name);
+            let mut at = place(packed);
+            while self.short[at].2 != 0 {
+                at = (at + 1) % PLACES;
+            }
+            self.short[at] = (packed, len, number + 1);
+        }
+    }
+
+    /// Whether a command is a subcommand of CLIENT.
+    pub fn is_of_client(&self, number: u16) -> bool {
+        self[number]
+            .container
+            .is_some_and(|container| self[container].spec.group == Group::Connection)
+    }
+
+    /// What a command is called in full.
+    pub fn name_of(&self, spec: &'static Spec) -> &str {
+        let slot = self.slots.iter().find(|slot| std::ptr::eq(slot.spec, spec));
+        slot.map_or(spec.name, |slot| &slot.full_name)
+    }
+
+    /// The command that a client calls by this name.
+    #[inline(always)]
+    pub fn lookup(&self, name: &[u8]) -> Option<u16> {
+        if name.len() > SHORT {
+            return self.names.get(&name.to_ascii_lowercase()).copied();
+        }
+        let (packed, len) = pack(name);
+        let mut at = place(packed);
+        loop {
+            let (candidate, length, number) = self.short[at];
+            if number == 0 {
+                return None;
+            }
+            if candidate == packed && length == len {
+                return Some(number - 1);
+            }
+            at = (at + 1) % PLACES;
+        }
+    }
+
+    /// The subcommand of a container by its name.
+    pub fn subcommand(&self, container: u16, name: &[u8]) -> Option<u16> {
+        let subs = &self[container].subcommands;
+        subs.iter()
+            .copied()
+            .find(|&sub| self[sub].spec.name.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// A command by its full name, as COMMAND INFO takes it (`client|list`).
+    pub fn lookup_full(&self, name: &[u8]) -> Option<u16> {
+        match name.iter().position(|&b| b == b'|') {
+            Some(bar) => self.subcommand(self.lookup(&name[..bar])?, &name[bar + 1..]),
+            None => self.lookup(name),
+        }
+    }
+
+    /// `rename-command`: an empty new name removes the command. False if there is no such command,
+    /// or the new name is taken.
+    pub fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), &'static str> {
+        let (from, to) = (from.to_ascii_lowercase(), to.to_ascii_lowercase());
+        let Some(&number) = self.names.get(&from) else {
+            return Err("No such command in rename-command");
+        };
+        if from != to && !to.is_empty() && self.names.contains_key(&to) {
+            return Err("Target command name already exists");
+        }
+        self.names.remove(&from);
+        if !to.is_empty() {
+            self.names.insert(to, number);
+        }
+        self.index();
+        Ok(())
+    }
+
+    /// Top-level commands that can be called.
+    pub fn commands(&self) -> impl Iterator<Item = u16> {
+        let is_there = |number: &u16| !self[*number].spec.absent;
+        let mut numbers: Vec<u16> = self.names.values().copied().filter(is_there).collect();
+        numbers.sort_unstable();
+        numbers.into_iter()
+    }
+
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The commands as the rules of users name them.
+    pub fn roster(&self) -> Roster {
+        let known = |slot: &Slot| Known {
+            full_name: slot.full_name.clone(),
+            categories: (0..)
+                .zip(CATEGORIES)
+                .filter(|(_, category)| slot.in_category(category))
+                .fold(0, |bits, (at, _)| bits | 1 << at),
+            is_subcommand: slot.container.is_some(),
+            subcommands: slot.subcommands.clone(),
+        };
+        Roster::new(self.slots.iter().map(known).collect())
+    }
+
+    /// Every command and subcommand.
+    pub fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slots.iter_mut()
+    }
+}
+
+impl std::ops::Index<u16> for Table {
+    type Output = Slot;
+    #[inline(always)]
+    fn index(&self, number: u16) -> &Slot {
+        &self.slots[number as usize]
+    }
+}
+
+impl std::ops::IndexMut<u16> for Table {
+    #[inline(always)]
+    fn index_mut(&mut self, number: u16) -> &mut Slot {
+        &mut self.slots[number as usize]
+    }
+}

@@ -1,0 +1,362 @@
+//! Clients in a blocking command: parked, served when a key becomes ready, or let go otherwise.
+//!
+//! A parked client keeps its command as its own; reading goes on, so that its end is noticed, but
+//! nothing behind the command runs. When a key it waits for becomes ready the command runs again,
+//! through the same gates as any, and answers, or finds nothing and waits on under a new ticket,
+//! for what is left of its time.
+//!
+//! Ready keys are served at the end of the unit in which they changed, in the order in which they
+//! changed, and for each key in the order in which its clients began to wait. What becomes ready by
+//! that is served after them, never inside: a chain of BLMOVE runs as a loop.
+
+use crate::blocking::Ready;
+use crate::command::blocking::{Nothing, Wait};
+use crate::command::effects::Sweep;
+use crate::command::{Args, CmdError, Reply};
+use crate::keyspace::DbIndex;
+use crate::resp::request::{Argv, OwnedArgv, Tag};
+use crate::server::Server;
+use crate::server::core::clients::{Client, Clients};
+use crate::server::core::session::{ClientId, Ending, Peer, ReplyMode, Session};
+use crate::server::lifecycle::cron::Timer;
+
+/// A command that waits.
+#[derive(Debug)]
+pub struct Parked {
+    /// What runs again.
+    pub argv: OwnedArgv,
+    /// Its place in the command table.
+    number: u16,
+    wait: Box<Wait>,
+    db: DbIndex,
+    /// Where it stands in the queues; `None` while a pause holds it back, for then it is in none.
+    ticket: Option<u64>,
+    /// In monotonic milliseconds.
+    deadline_ms: Option<u64>,
+}
+
+impl Parked {
+    /// Bytes of the arguments, for CLIENT LIST.
+    pub fn argument_bytes(&self) -> usize {
+        self.argv.as_argv().iter().map(<[u8]>::len).sum()
+    }
+}
+
+/// Why a wait ends without what was waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Over {
+    TimedOut,
+    /// Somebody said CLIENT UNBLOCK … ERROR.
+    Unblocked,
+    /// The server is a replica now: what is waited for is not for it to bring about.
+    RoleChanged,
+}
+
+impl Server {
+    /// Makes the caller wait. What it had left to wait if it waited before is in
+    /// `session.resumed`.
+    #[cold]
+    pub(in crate::server) fn park(
+        &mut self,
+        session: &mut Session,
+        number: u16,
+        args: &Args,
+        mut wait: Box<Wait>,
+    ) {
+        let argv = wait.again.take().unwrap_or_else(|| args.argv().to_owned());
+        let deadline_ms = match session.resumed.take() {
+            Some(resumed) => resumed,
+            None => {
+                self.clock.catch_up(self.clock.cycles());
+                let until = |ms| self.clock.mono_ms_up().saturating_add(ms);
+                wait.timeout_ms.map(until)
+            }
+        };
+        self.enter(
+            session,
+            Parked {
+                argv,
+                number,
+                wait,
+                db: session.db,
+                ticket: None,
+                deadline_ms,
+            },
+        );
+    }
+
+    /// Puts a client with its command into the queues.
+    fn enter(&mut self, session: &mut Session, mut parked: Parked) {
+        let wait = &parked.wait;
+        let (id, keys) = (session.id, wait.keys.as_slice());
+        let blocking = &mut self.blocking;
+        parked.ticket = Some(blocking.enter(id.0, wait.kind, wait.until_gone, parked.db, keys));
+        if let Some(deadline_ms) = parked.deadline_ms {
+            blocking.timed += 1;
+            // An alarm that comes too early is set again, so one that is set need not be cancelled.
+            if session
+                .alarm_ms
+                .is_none_or(|alarm_ms| alarm_ms > deadline_ms)
+            {
+                session.alarm_ms = Some(deadline_ms);
+                self.timers.arm(deadline_ms, Timer::WaitOver(id));
+            }
+        }
+        session.parked = Some(Box::new(parked));
+        self.keyspace.shared.awaited = self.blocking.awaited();
+    }
+
+    /// Takes a client's command out of the queues.
+    fn unpark(&mut self, session: &mut Session) -> Option<Box<Parked>> {
+        let mut parked = session.parked.take()?;
+        if let Some(ticket) = parked.ticket.take() {
+            self.blocking.leave(ticket, parked.db, &parked.wait.keys);
+            self.blocking.timed -= parked.deadline_ms.is_some() as usize;
+            self.keyspace.shared.awaited = self.blocking.awaited();
+        }
+        Some(parked)
+    }
+
+    /// A client is going: it waits no more.
+    pub fn stop_waiting(&mut self, session: &mut Session) {
+        self.unpark(session);
+    }
+
+    /// Notes the keys that became ready, and serves them unless that is being done already.
+    pub(in crate::server) fn serve_ready(&mut self) {
+        for (db, key) in std::mem::take(&mut self.keyspace.shared.ready) {
+            self.blocking.note_ready(db, key);
+        }
+        if self.blocking.is_serving || !self.blocking.has_ready() {
+            return;
+        }
+        self.blocking.is_serving = true;
+        while self.blocking.has_ready() {
+            for ready in self.blocking.take_ready() {
+                self.serve_key(&ready);
+            }
+        }
+        self.blocking.is_serving = false;
+    }
+
+    /// What a change of whole databases means for those who wait.
+    pub(in crate::server) fn wake_swept(&mut self, sweep: Sweep) {
+        if self.blocking.is_empty() {
+            return;
+        }
+        match sweep {
+            Sweep::Flushed(db) => self.blocking.note_all_ready(db),
+            Sweep::FlushedAll | Sweep::Emptied => (0..self.keyspace.databases())
+                .for_each(|index| self.blocking.note_all_ready(DbIndex(index))),
+            Sweep::Swapped(a, b) => {
+                self.blocking.note_all_ready(a);
+                self.blocking.note_all_ready(b);
+            }
+        }
+    }
+
+    /// Lets those who wait for a key run again, the first first. Who comes to wait meanwhile is not
+    /// among them.
+    fn serve_key(&mut self, ready: &Ready) {
+        let Some(last) = self.blocking.last(ready) else {
+            return;
+        };
+        let mut after = 0;
+        loop {
+            // Looking has no effect: an overdue key is not there, and stays.
+            let is_overdue = self.keyspace.is_overdue(ready.db, &ready.key);
+            let mut db = self.keyspace.db(ready.db);
+            let kind = match is_overdue {
+                true => None,
+                false => db.peek(&ready.key).map(|found| db.get(found).kind()),
+            };
+            let Some(waiter) = self.blocking.next(ready, after, last, kind) else {
+                return;
+            };
+            after = waiter.ticket;
+            self.serve(ClientId(waiter.client));
+        }
+    }
+
+    /// Runs a client's parked command again.
+    fn serve(&mut self, id: ClientId) {
+        self.with_parked(id, |server, session, parked, reply| {
+            session.resumed = Some(parked.deadline_ms);
+            // Who made the key ready may see overdue keys, being a primary; nobody else does.
+            let obeyed = std::mem::take(&mut server.keyspace.shared.none_overdue);
+            let done = server.execute(session, parked.argv.as_argv(), Tag::default(), reply);
+            server.keyspace.shared.none_overdue = obeyed;
+            session.resumed = None;
+            if !done {
+                // A pause holds it back: it runs when the pause ends.
+                session.parked = Some(parked);
+            }
+        });
+    }
+
+    /// A pause is over: runs the command that it held back from being served.
+    pub(in crate::server) fn serve_held(&mut self, id: ClientId) {
+        self.serve(id);
+    }
+
+    /// Ends a client's wait with nothing. False if it does not wait for a key.
+    pub fn end_wait(&mut self, id: ClientId, over: Over) -> bool {
+        let slot = self.clients.slot_of(id);
+        let client = slot.and_then(|slot| self.clients.get(slot));
+        let parked = client.and_then(|client| client.session.parked.as_ref());
+        let is_bound =
+            |parked: &Parked| parked.ticket.is_none() || parked.wait.nothing == Nothing::Never;
+        if parked.is_none_or(|parked| is_bound(parked)) {
+            return false;
+        }
+        self.with_parked(id, |server, session, parked, reply| {
+            match over {
+                Over::TimedOut if parked.wait.nothing == Nothing::Again => {
+                    return server.answer_late(session, &parked, reply);
+                }
+                Over::TimedOut => {
+                    let _ = reply.null_array();
+                }
+                Over::Unblocked => {
+                    let error = CmdError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+                    server.reply_error(&error, reply);
+                }
+                Over::RoleChanged => {
+                    let text = "UNBLOCKED force unblock from blocking operation, instance state \
+                                changed (master -> replica?)";
+                    server.reply_error(&CmdError::Fixed(text), reply);
+                    session.ending = Ending::AfterReply;
+                }
+            }
+            let stats = &mut server.table[parked.number].stats;
+            stats.calls += 1;
+            stats.failed += (over != Over::TimedOut) as u64;
+            server.stats.commands += 1;
+            session.commands_run += 1;
+        });
+        true
+    }
+
+    /// Ends a client's wait with an error.
+    pub(in crate::server) fn refuse_waiting(&mut self, id: ClientId, text: &'static str) {
+        self.with_parked(id, |server, session, parked, reply| {
+            server.reply_error(&CmdError::Fixed(text), reply);
+            let stats = &mut server.table[parked.number].stats;
+            stats.calls += 1;
+            stats.failed += 1;
+            server.stats.commands += 1;
+            session.commands_run += 1;
+        });
+    }
+
+    /// A command that waited for acknowledgements answers with what there is.
+    fn answer_late(&mut self, session: &mut Session, parked: &Parked, reply: &mut Reply) {
+        let denied = std::mem::replace(&mut session.deny_blocking, true);
+        session.resumed = Some(None);
+        self.execute(session, parked.argv.as_argv(), Tag::default(), reply);
+        session.resumed = None;
+        session.deny_blocking = denied;
+    }
+
+    /// Whether a client waits for acknowledgements.
+    pub(in crate::server) fn waits_for_acks(&self, id: ClientId) -> bool {
+        let slot = self.clients.slot_of(id);
+        let client = slot.and_then(|slot| self.clients.get(slot));
+        let parked = client.and_then(|client| client.session.parked.as_ref());
+        parked.is_some_and(|parked| parked.wait.nothing == Nothing::Again)
+    }
+
+    /// Takes a parked client out of its queues and lets `act` answer it. Unless it is parked again
+    /// afterwards, it goes on with what it has sent.
+    fn with_parked(
+        &mut self,
+        id: ClientId,
+        act: impl FnOnce(&mut Server, &mut Session, Box<Parked>, &mut Reply),
+    ) {
+        let Some(slot) = self.clients.slot_of(id) else {
+            return;
+        };
+        let Some(mut client) = self.clients.check_out(slot) else {
+            return;
+        };
+        if client.session.ending == Ending::No
+            && let Some(parked) = self.unpark(&mut client.session)
+        {
+            self.answer_parked(&mut client, parked, act);
+            Clients::will_write(&mut self.clients.writing, slot, &mut client);
+            if client.session.ending != Ending::No {
+                self.clients.closing.push(slot);
+            } else if client.session.parked.is_none() {
+                self.clients.waking.push(slot);
+            }
+        }
+        self.clients.check_in(slot, client);
+    }
+
+    fn answer_parked(
+        &mut self,
+        client: &mut Client,
+        parked: Box<Parked>,
+        act: impl FnOnce(&mut Server, &mut Session, Box<Parked>, &mut Reply),
+    ) {
+        let Client {
+            session, output, ..
+        } = client;
+        if output.bytes.capacity() == 0 {
+            output.bytes = self.clients.output();
+        }
+        self.life.stamp = self.clock.cycles();
+        let no_touch = std::mem::replace(&mut self.keyspace.shared.no_touch, session.no_touch);
+        session.last_active_ms = self.clock.mono_ms();
+        let silent = session.reply_mode.is_silent();
+        let start = output.mark();
+        let limit = self.reply_limit(session);
+        let mut reply = Reply::chunked(&mut output.bytes, &mut output.queue, session.resp, limit)
+            .unwanted(silent);
+        act(self, session, parked, &mut reply);
+        output.is_over = reply.is_over() && !silent;
+        self.keyspace.shared.no_touch = no_touch;
+        if session.reply_mode != ReplyMode::On && session.parked.is_none() {
+            if silent {
+                output.undo(start);
+            }
+            session.reply_mode = session.reply_mode.next();
+        }
+        if session.peer == Peer::Replica && output.mark() != start {
+            let answer = output.take_since(start);
+            self.hang_up_on_replica(session, &Argv::of(&[], &[]), &answer);
+        }
+        if !self.clients.mail.is_empty() {
+            self.clients.take_mail(output, session, start);
+        }
+        self.check_output_limit(client);
+    }
+
+    /// A client's time to wait may be over.
+    pub(in crate::server) fn check_wait(&mut self, id: ClientId) {
+        let now_ms = self.clock.mono_ms();
+        let slot = self.clients.slot_of(id);
+        let Some(client) = slot.and_then(|slot| self.clients.get_mut(slot)) else {
+            return;
+        };
+        let session = &mut client.session;
+        // This may be an alarm that another, earlier one made needless.
+        if session.alarm_ms.is_none_or(|alarm_ms| alarm_ms > now_ms) {
+            return;
+        }
+        session.alarm_ms = None;
+        let parked = session
+            .parked
+            .as_ref()
+            .filter(|parked| parked.ticket.is_some());
+        let Some(deadline_ms) = parked.and_then(|parked| parked.deadline_ms) else {
+            return;
+        };
+        if deadline_ms <= now_ms {
+            self.end_wait(id, Over::TimedOut);
+        } else {
+            session.alarm_ms = Some(deadline_ms);
+            self.timers.arm(deadline_ms, Timer::WaitOver(id));
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The end of a command, and of the unit it belongs to: what its effects mean for everybody else.
+//!
+//! Calls nest: EXEC runs the commands of its queue, a script those it calls. After each command
+//! `settle` tells whoever watches, caches or listens. Only when the outermost call is over, at the
+//! end of the *execution unit*, everything leaves that the AOF and the replicas are to know, and
+//! clients are served that waited for a key.
+
+use crate::command::effects::{Event, Happened, Interest, Sweep};
+use crate::keyspace::db::is_slow_to_drop;
+use crate::keyspace::{DbIndex, Keyspace, Leave, Waste};
+use crate::multi::Fate;
+use crate::resp::request::Argv;
+use crate::server::Server;
+use crate::server::core::admit::Gates;
+use crate::server::core::session::ClientId;
+
+/// For how long a synchronous flush inside of a transaction or script waits for the helper thread,
+/// in microseconds: it can answer no later (`freeing`). Entries and tables count as free at once,
+/// since nobody can reach them; this is for values beside them.
+const SYNC_FLUSH_US: u64 = 2_000;
+
+/// A command that is over.
+pub struct Ran<'a> {
+    pub client: ClientId,
+    pub db: DbIndex,
+    pub argv: Argv<'a>,
+    /// It changed something.
+    pub changed: bool,
+}
+
+impl Server {
+    /// Draws the conclusions from what a command stated.
+    #[inline(always)]
+    pub(in crate::server) fn settle(&mut self, ran: Ran) {
+        let told = ran.changed && self.propagates();
+        if self.has_effects() {
+            self.settle_effects(&ran);
+        } else if told {
+            self.tell(&ran);
+        }
+    }
+
+    #[inline(always)]
+    fn has_effects(&self) -> bool {
+        let effects = &self.effects;
+        self.keyspace.shared.stirred
+            || !effects.happened.is_empty()
+            || effects.propagate.is_set()
+            || !effects.sweeps.is_empty()
+    }
+
+    /// A command changed something, and that is all: on its own it goes straight to the log and to
+    /// replicas.
+    #[inline]
+    fn tell(&mut self, ran: &Ran) {
+        let is_fed = self.persist.aof.is_on() || self.replication.backlog.is_some();
+        if self.unit.depth == 1 && self.unit.is_empty() && is_fed {
+            return self.feed_everybody(ran.db, &ran.argv);
+        }
+        self.settle_effects(ran);
+    }
+
+    #[cold]
+    fn settle_effects(&mut self, ran: &Ran) {
+        self.settle_facts(ran.client);
+        self.propagate_command(ran.db, &ran.argv, ran.changed);
+    }
+
+    /// Settles what happened without a command, each thing as a unit of its own.
+    pub fn settle_alone(&mut self) {
+        if self.has_effects() {
+            self.unit.is_loose = true;
+            self.settle_facts(ClientId::NOBODY);
+            self.end_unit(ClientId::NOBODY);
+        }
+    }
+
+    /// Tells of everything that happened, in the order in which it did.
+    fn settle_facts(&mut self, client: ClientId) {
+        let mut sweeps = std::mem::take(&mut self.effects.sweeps);
+        for sweep in sweeps.drain(..) {
+            self.settle_sweep(client, sweep);
+        }
+        self.effects.sweeps = sweeps;
+        let mut facts = std::mem::take(&mut self.effects.happened);
+        self.gather_facts(&mut facts);
+        let mut untold = None;
+        for fact in facts.drain(..) {
+            self.settle_fact(client, fact, &mut untold);
+        }
+        self.touch_untold(client, &mut untold);
+        self.effects.happened = facts;
+        self.bury_doomed();
+        self.keyspace.shared.settled();
+        self.unit.is_eventful |=
+            !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready();
+    }
+
+    /// Adds what the keyspace noted by itself to what the command stated.
+    fn gather_facts(&mut self, facts: &mut Vec<Happened>) {
+        let shared = &mut self.keyspace.shared;
+        let stated = facts.len();
+        let departed = std::mem::take(&mut shared.departed);
+        let lapsed = std::mem::take(&mut shared.lapsed);
+        for missed in shared.missed.drain(..) {
+            facts.push(Happened {
+                at: missed.at,
+                db: missed.db,
+                key: missed.key,
+                event: Some(Event::KEYMISS),
+                by_itself: true,
+            });
+        }
+        for gone in departed {
+            let (event, word) = match gone.why {
+                Leave::Evicted => (Event::EVICTED, self.tuning.word_for_evicted()),
+                _ => (Event::EXPIRED, self.tuning.word_for_expired()),
+            };
+            self.propagate_departed(gone.db, word, &gone.key);
+            facts.push(Happened {
+                at: gone.at,
+                db: gone.db,
+                key: gone.key,
+                event: Some(event),
+                by_itself: true,
+            });
+        }
+        for lapsed in lapsed {
+            self.propagate_lapsed(&lapsed);
+            let mut push = |event, key| {
+                facts.push(Happened {
+                    at: lapsed.at,
+                    db: lapsed.db,
+                    key,
+                    event: Some(event),
+                    by_itself: true,
+                });
+            };
+            if lapsed.emptied {
+                push(Event::HEXPIRED, lapsed.key.clone());
+                push(Event::DEL, lapsed.key);
+            } else {
+                push(Event::HEXPIRED, lapsed.key);
+            }
+        }
+        if facts.len() > stated {
+            facts.sort_by_key(|fact| fact.at);
+        }
+    }
+
+    /// `untold` is a change that those who watch or cache the key hear of only when all events are
+    /// told that belong to it.
+    fn settle_fact(&mut self, client: ClientId, fact: Happened, untold: &mut Option<Happened>) {
+        let mut touches = fact.event.is_none_or(Event::touches);
+        if touches {
+            let same = |other: &Happened| other.db == fact.db && other.key == fact.key;
+            let continues = untold.as_ref().is_some_and(same);
+            if !continues {
+                self.touch_untold(client, untold);
+            }
+            if !continues && !fact.event.is_some_and(|event| event.is_told_first) {
+                self.touch(client, &fact);
+                touches = false;
+            }
+        }
+        if let Some(event) = fact.event {
+            self.notify(event, fact.db, &fact.key);
+        }
+        if touches {
+            let is_whole = matches!(fact.event, Some(Event::EXPIRED | Event::EVICTED));
+            untold.get_or_insert(fact);
+            if is_whole {
+                self.touch_untold(client, untold);
+            }
+        }
+    }
+
+    fn touch_untold(&mut self, client: ClientId, untold: &mut Option<Happened>) {
+        if let Some(fact) = untold.take() {
+            self.touch(client, &fact);
+        }
+    }
+
+    /// A key changed while `client` was served, by its doing or by nobody's: tells those who watch
+    /// or cache it.
+    fn touch(&mut self, client: ClientId, fact: &Happened) {
+        if !self.watch.is_empty() {
+            let keyspace = &self.keyspace;
+            let is_there = || keyspace.holds(fact.db, &fact.key);
+            self.watch.touch(fact.db, &fact.key, is_there);
+        }
+        if !self.tracking.is_empty() {
+            let by = match fact.by_itself {
+                true => ClientId::NOBODY,
+                false => client,
+            };
+            self.invalidate(client, by, &fact.key);
+        }
+    }
+
+    /// What a change of whole databases means.
+    #[cold]
+    fn settle_sweep(&mut self, client: ClientId, sweep: Sweep) {
+        if sweep == Sweep::FlushedAll {
+            self.reset_snapshot();
+        }
+        if !self.watch.is_empty() {
+            self.touch_swept(sweep);
+        }
+        if !self.tracking.is_empty() && !matches!(sweep, Sweep::Swapped(..)) {
+            // As Redis does: a flush that waits for its end answers last.
+            self.clients.mail_goes_first =
+                self.keyspace.shared.await_doomed && self.unit.depth == 1;
+            self.unit.is_eventful = true;
+            self.invalidate_all(client);
+        }
+        self.wake_swept(sweep);
+    }
+
+    /// Marks those who watch keys of a database that was emptied or replaced.
+    fn touch_swept(&mut self, sweep: Sweep) {
+        let (keyspace, watch) = (&self.keyspace, &mut self.watch);
+        let mut emptied = |db: DbIndex| {
+            watch.touch_all(db, |key, was_expired| {
+                let was_there = keyspace.shared.doomed.iter().any(|doomed| {
+                    matches!(&doomed.waste, Waste::Entries(of, entries)
+                        if *of == db && entries.find(keyspace.hash(key), key).is_some())
+                });
+                match (was_there, was_expired) {
+                    (true, false) => Fate::Changed,
+                    _ => Fate::Unchanged,
+                }
+            });
+        };
+        match sweep {
+            Sweep::Flushed(db) => emptied(db),
+            Sweep::FlushedAll | Sweep::Emptied => {
+                (0..keyspace.databases()).for_each(|index| emptied(DbIndex(index)));
+            }
+            Sweep::Swapped(a, b) => {
+                for (db, before) in [(a, b), (b, a)] {
+                    watch.touch_all(db, |key, was_expired| {
+                        let was_there = keyspace.holds(before, key);
+                        fate_of_replaced(keyspace, db, key, was_there, was_expired)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Marks those who watch keys of data that ours took the place of.
+    pub(in crate::server) fn touch_exchanged(&mut self, before: &Keyspace) {
+        let (keyspace, watch) = (&self.keyspace, &mut self.watch);
+        for index in 0..keyspace.databases() {
+            let db = DbIndex(index);
+            watch.touch_all(db, |key, was_expired| {
+                let was_there = before.holds(db, key);
+                fate_of_replaced(keyspace, db, key, was_there, was_expired)
+            });
+        }
+    }
+
+    /// Drops what left, what takes long by the helper thread.
+    fn bury_doomed(&mut self) {
+        // As Redis does: within a transaction a synchronous flush is one, and nothing of it counts
+        // as freed in the background.
+        let is_plain = self.keyspace.shared.await_doomed && self.unit.depth > 1;
+        for mut doomed in self.keyspace.shared.doomed.drain(..) {
+            if is_plain && matches!(doomed.waste, Waste::Entries(..)) {
+                doomed.objects = 0;
+            }
+            if is_slow_to_drop(&doomed.waste) {
+                self.bio.bury(doomed);
+            } else {
+                self.bio.count_freed(doomed.objects);
+            }
+        }
+        if std::mem::take(&mut self.keyspace.shared.await_doomed) && !self.bio.is_idle() {
+            if self.unit.depth == 1 {
+                self.unit.awaits_freeing = true;
+                self.unit.is_eventful = true;
+            } else {
+                self.bio.await_idle(SYNC_FLUSH_US);
+            }
+        }
+    }
+
+    /// Sees to it that commands state what somebody wants to hear of, and nothing else.
+    pub fn refresh_interest(&mut self) {
+        let interest = &mut self.effects.interest;
+        let keys = !self.watch.is_empty() || !self.tracking.is_empty();
+        interest.set(Interest::KEYS, keys);
+        self.gates.set(Gates::TRACKED, self.tracking.clients() > 0);
+        let notifies = self.notifies();
+        self.effects.interest.set(Interest::EVENTS, notifies);
+        self.keyspace.shared.note_misses =
+            notifies && self.config.notify_keyspace_events.has_class(b'm');
+        self.keyspace.shared.note_departed = keys || notifies || self.propagates();
+    }
+
+    /// A call begins.
+    #[inline(always)]
+    pub(in crate::server) fn enter_unit(&mut self) {
+        self.unit.depth += 1;
+    }
+
+    /// The outermost call is over.
+    pub(in crate::server) fn end_unit(&mut self, client: ClientId) {
+        self.unit.is_eventful = false;
+        self.propagate_pending();
+        self.send_own_invalid(client);
+        self.clients.mail_goes_first &= !self.clients.mail.is_empty();
+        if !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready() {
+            // Time stood still in a unit of many commands; who is served now sees that it went on.
+            self.clock.refresh();
+            self.keyspace.set_now_ms(self.clock.now_ms());
+        }
+        self.serve_ready();
+    }
+}
+
+/// What it means for a watched key that a whole database took the place of another.
+fn fate_of_replaced(
+    keyspace: &Keyspace,
+    db: DbIndex,
+    key: &[u8],
+    was_there: bool,
+    was_expired: bool,
+) -> Fate {
+    let is_there = keyspace.holds(db, key);
+    let is_overdue = is_there && keyspace.is_overdue(db, key);
+    match (was_there, is_there, was_expired) {
+        (false, false, true) => Fate::Overdue,
+        (false, false, false) => Fate::Unchanged,
+        (true, false, true) => Fate::Unchanged,
+        (_, true, true) if is_overdue => Fate::Overdue,
+        (false, true, false) if is_overdue => Fate::Overdue,
+        _ => Fate::Changed,
+    }
+}

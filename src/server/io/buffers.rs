@@ -1,0 +1,160 @@
+//! The largest buffers clients had lately: INFO clients, `client_recent_max_*_buffer`.
+//!
+//! Buffers are lent to clients while they are needed, so looking at clients now and then would miss
+//! most: a buffer is noted when it is given back, and those still in use are looked at by cron, each
+//! client about once a second. A peak is forgotten after eight seconds, as in Redis.
+//!
+//! A client whose request came in pieces keeps its query buffer; the same look trims it. It also
+//! lets the size of its reply buffer follow what was used of it, and holds a client that is owed
+//! much against its limits: who does not read for long is cut off even if nothing new is said.
+
+use crate::server::Server;
+use crate::server::core::clients::Client;
+use crate::server::io::reply_buffer::Resized;
+
+/// Seconds a peak is remembered.
+const SECONDS: usize = 8;
+
+/// A client that was quiet for this long needs no query buffer of its own.
+const SILENT_MS: u64 = 2_000;
+
+/// The largest value of the last seconds.
+#[derive(Clone, Debug, Default)]
+pub struct RecentPeak {
+    /// The largest of each second, in a ring.
+    slots: [usize; SECONDS],
+    /// The second of the newest slot.
+    second: u64,
+    /// The largest since the ring was last turned.
+    current: usize,
+}
+
+impl RecentPeak {
+    #[inline(always)]
+    pub fn note(&mut self, value: usize) {
+        self.current = self.current.max(value);
+    }
+
+    /// Files what was noted under this second, and forgets the oldest.
+    fn turn(&mut self, second: u64) {
+        let passed = second.saturating_sub(self.second).min(SECONDS as u64);
+        for ahead in 0..passed {
+            self.slots[(second - ahead) as usize % SECONDS] = 0;
+        }
+        self.second = self.second.max(second);
+        let slot = &mut self.slots[self.second as usize % SECONDS];
+        *slot = (*slot).max(std::mem::take(&mut self.current));
+    }
+
+    pub fn get(&self) -> usize {
+        self.slots.iter().copied().fold(self.current, usize::max)
+    }
+}
+
+/// Milliseconds after which the peak of a reply buffer is forgotten.
+pub const FORGET_PEAK_MS: u64 = 5_000;
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct RecentBuffers {
+    pub input: RecentPeak,
+    pub output: RecentPeak,
+    /// Sizes of reply buffers follow their use.
+    pub resizes: bool,
+    pub forget_peak_ms: Option<u64>,
+    /// The slot of the client looked at last.
+    cursor: usize,
+}
+
+impl Default for RecentBuffers {
+    fn default() -> Self {
+        RecentBuffers {
+            input: RecentPeak::default(),
+            output: RecentPeak::default(),
+            resizes: true,
+            forget_peak_ms: Some(FORGET_PEAK_MS),
+            cursor: 0,
+        }
+    }
+}
+
+impl RecentBuffers {
+    /// Notes what a client holds.
+    fn look_at(&mut self, client: &Client) {
+        let query = client.query.as_ref();
+        self.input.note(query.map_or(0, |q| q.capacity()));
+        self.output.note(client.output.held());
+    }
+}
+
+impl Server {
+    /// Looks at the buffers of some clients: with `hz` calls a second, at those of all.
+    pub fn sample_buffers(&mut self) {
+        /// Clients looked at in any case.
+        const SOME: usize = 5;
+        let slots = self.clients.slots();
+        let hz = self.config.hz.clamp(1, 500) as usize;
+        let now_ms = self.clock.mono_ms();
+        let mut recent = std::mem::take(&mut self.clients.recent_buffers);
+        for _ in 0..slots.min(SOME.max(slots.div_ceil(hz))) {
+            recent.cursor = (recent.cursor + 1) % slots;
+            let Some(client) = self.clients.get_mut(recent.cursor) else {
+                continue;
+            };
+            recent.look_at(client);
+            if recent.resizes {
+                let owed = client.output.pending();
+                let buffer = &mut client.output.buffer;
+                match buffer.tend(owed, now_ms, recent.forget_peak_ms) {
+                    Resized::No => {}
+                    Resized::Shrunk => self.stats.reply_buffer_shrinks += 1,
+                    Resized::Grown => self.stats.reply_buffer_expands += 1,
+                }
+            }
+            if client.output.buffer.has_list() {
+                self.clients.bulky.push(recent.cursor);
+            }
+            let Some(client) = self.clients.get_mut(recent.cursor) else {
+                continue;
+            };
+            let silent_ms = now_ms.saturating_sub(client.session.last_active_ms);
+            if let Some(query) = &mut client.query
+                && !query.trim(silent_ms > SILENT_MS)
+            {
+                client.query = None;
+            }
+        }
+        let (input, output) = self.clients.take_lent_peaks();
+        recent.input.note(input);
+        recent.output.note(output);
+        let second = now_ms / 1000;
+        recent.input.turn(second);
+        recent.output.turn(second);
+        self.clients.recent_buffers = recent;
+        self.judge_bulky();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peak_is_forgotten_after_eight_seconds() {
+        let mut peak = RecentPeak::default();
+        peak.note(7);
+        assert_eq!(peak.get(), 7);
+        peak.turn(100);
+        peak.note(3);
+        peak.turn(101);
+        peak.note(5);
+        peak.turn(101);
+        assert_eq!(peak.get(), 7);
+        peak.turn(107);
+        assert_eq!(peak.get(), 7);
+        peak.turn(108);
+        assert_eq!(peak.get(), 5);
+        peak.turn(1_000);
+        assert_eq!(peak.get(), 0);
+    }
+}

@@ -1,0 +1,257 @@
+//! Messages on their way to clients: published ones, notifications, invalidations.
+//!
+//! A message is encoded at most once for each protocol version and then shared by all who get it.
+//! A client that is being served just now is not in its slot: what it is sent meanwhile waits as
+//! *mail* and follows the answer of its command, as it does in Redis.
+
+use crate::command::Reply;
+use crate::command::effects::Event;
+use crate::config::NotifyFlags;
+use crate::keyspace::DbIndex;
+use crate::pubsub::Scope;
+use crate::resp::chunks::Mark;
+use crate::resp::encode::{self, Resp};
+use crate::server::Server;
+use crate::server::core::clients::{Client, Clients, Output};
+use crate::server::core::session::{ClientId, Ending, Session, Special};
+use bytes::Bytes;
+
+/// Bytes that are no answer, for each protocol version; empty where it cannot be said.
+#[derive(Clone, Debug, Default)]
+pub struct Encoded {
+    pub v2: Bytes,
+    pub v3: Bytes,
+}
+
+impl Encoded {
+    fn get(&self, resp: Resp) -> &Bytes {
+        match resp {
+            Resp::V2 => &self.v2,
+            Resp::V3 => &self.v3,
+        }
+    }
+}
+
+/// A message that is encoded when the first client needs it.
+pub struct Message<'a> {
+    words: &'a [&'a [u8]],
+    encoded: Encoded,
+}
+
+impl<'a> Message<'a> {
+    pub fn new(words: &'a [&'a [u8]]) -> Self {
+        Message {
+            words,
+            encoded: Encoded::default(),
+        }
+    }
+
+    fn get(&mut self, resp: Resp) -> &Bytes {
+        let place = match resp {
+            Resp::V2 => &mut self.encoded.v2,
+            Resp::V3 => &mut self.encoded.v3,
+        };
+        if place.is_empty() {
+            let size = self.words.iter().map(|word| word.len() + 16).sum();
+            let mut bytes = Vec::with_capacity(size);
+            encode::push(&mut bytes, resp, self.words.len());
+            self.words
+                .iter()
+                .for_each(|word| encode::bulk(&mut bytes, word));
+            *place = Bytes::from(bytes);
+        }
+        place
+    }
+
+    fn both(&mut self) -> Encoded {
+        self.get(Resp::V2);
+        self.get(Resp::V3);
+        self.encoded.clone()
+    }
+}
+
+/// Something sent to a client that is being served.
+#[derive(Debug)]
+pub struct Mail {
+    pub to: ClientId,
+    pub encoded: Encoded,
+}
+
+impl Clients {
+    /// Appends a message to what the client in a slot is owed; CLIENT REPLY does not silence it.
+    #[inline]
+    fn deliver(&mut self, id: ClientId, slot: usize, message: &mut Message) {
+        match self.get_mut(slot) {
+            Some(client) => {
+                let bytes = message.get(client.session.resp).clone();
+                self.hand_over(slot, bytes);
+            }
+            None => self.mail.push(Mail {
+                to: id,
+                encoded: message.both(),
+            }),
+        }
+    }
+
+    /// The same for bytes that are encoded already.
+    pub(in crate::server) fn send(&mut self, id: ClientId, encoded: &Encoded) {
+        let Some(slot) = self.slot_of(id) else { return };
+        match self.get_mut(slot) {
+            Some(client) => {
+                let bytes = encoded.get(client.session.resp).clone();
+                self.hand_over(slot, bytes);
+            }
+            None => self.mail.push(Mail {
+                to: id,
+                encoded: encoded.clone(),
+            }),
+        }
+    }
+
+    #[inline]
+    fn hand_over(&mut self, slot: usize, bytes: Bytes) {
+        let Some(client) = self.get_mut(slot) else {
+            return;
+        };
+        if client.session.ending != Ending::No || bytes.is_empty() {
+            return;
+        }
+        client.output.share(bytes);
+        self.note_output(slot);
+    }
+
+    /// Gives a client that was served what it was sent meanwhile, behind the answer that begins at
+    /// `start`, or before it if that was the order.
+    #[cold]
+    pub(in crate::server) fn take_mail(
+        &mut self,
+        output: &mut Output,
+        session: &Session,
+        start: Mark,
+    ) {
+        if !std::mem::take(&mut self.mail_goes_first) {
+            return self.hand_over_mail(session, |bytes| output.append(bytes));
+        }
+        let mut mail = Vec::new();
+        self.hand_over_mail(session, |bytes| mail.extend_from_slice(bytes));
+        output.insert(start, &mail);
+    }
+
+    /// Gives a client about to be answered what it was sent meanwhile: that goes first.
+    #[cold]
+    pub(in crate::server) fn answer_with_mail(&mut self, session: &Session, reply: &mut Reply) {
+        self.hand_over_mail(session, |bytes| {
+            let _ = reply.raw(bytes);
+        });
+    }
+
+    fn hand_over_mail(&mut self, session: &Session, mut to: impl FnMut(&[u8])) {
+        let mut index = 0;
+        while index < self.mail.len() {
+            if self.mail[index].to != session.id {
+                index += 1;
+                continue;
+            }
+            let mail = self.mail.remove(index);
+            let bytes = mail.encoded.get(session.resp);
+            if !bytes.is_empty() && session.ending == Ending::No {
+                to(bytes);
+            }
+        }
+    }
+}
+
+impl Server {
+    /// Sends a message to all who are subscribed to a channel, or to a pattern it fits. The answer
+    /// is how many times it was sent.
+    pub fn publish(&mut self, scope: Scope, channel: &[u8], payload: &[u8]) -> usize {
+        let word: &[u8] = match scope {
+            Scope::Shard => b"smessage",
+            Scope::Channel | Scope::Pattern => b"message",
+        };
+        let mut receivers = 0;
+        let words = [word, channel, payload];
+        let mut message = Message::new(&words);
+        for (client, slot) in self.pubsub.subscribers(scope, channel) {
+            self.clients.deliver(ClientId(client), slot, &mut message);
+            receivers += 1;
+        }
+        if scope == Scope::Channel && self.pubsub.len(Scope::Pattern) > 0 {
+            for (pattern, subscribers) in self.pubsub.matching(channel) {
+                let words = [b"pmessage".as_slice(), pattern, channel, payload];
+                let mut message = Message::new(&words);
+                for (&client, &slot) in subscribers {
+                    self.clients.deliver(ClientId(client), slot, &mut message);
+                    receivers += 1;
+                }
+            }
+        }
+        self.judge_bulky();
+        receivers
+    }
+
+    /// Holds clients whose output grew large against their limits.
+    #[inline]
+    pub fn judge_bulky(&mut self) {
+        while let Some(slot) = self.clients.bulky.pop() {
+            let Some(mut client) = self.clients.check_out(slot) else {
+                continue;
+            };
+            self.check_output_limit(&mut client);
+            if client.session.ending == Ending::Now {
+                client.output.clear();
+                self.clients.closing.push(slot);
+            }
+            self.clients.check_in(slot, client);
+        }
+    }
+
+    /// Whether notifications are configured and somebody hears them.
+    pub(in crate::server) fn notifies(&self) -> bool {
+        let flags = self.config.notify_keyspace_events.0;
+        flags & (NotifyFlags::KEYSPACE | NotifyFlags::KEYEVENT) != 0 && !self.pubsub.is_deserted()
+    }
+
+    /// Tells those who listen what happened to a key.
+    pub(in crate::server) fn notify(&mut self, event: Event, db: DbIndex, key: &[u8]) {
+        let flags = self.config.notify_keyspace_events;
+        if !flags.has_class(event.class.0) || !self.notifies() {
+            return;
+        }
+        if flags.0 & NotifyFlags::KEYSPACE != 0 {
+            let channel = [format!("__keyspace@{}__:", db.0).as_bytes(), key].concat();
+            self.publish(Scope::Channel, &channel, event.name.as_bytes());
+        }
+        if flags.0 & NotifyFlags::KEYEVENT != 0 {
+            let channel = format!("__keyevent@{}__:{}", db.0, event.name);
+            self.publish(Scope::Channel, channel.as_bytes(), key);
+        }
+    }
+
+    /// After subscriptions changed: what the caller is, and who hears.
+    pub(in crate::server) fn subscriptions_changed(&mut self, session: &mut Session) {
+        let is_subscriber = self.pubsub.has(session.id.0);
+        session.special.set(Special::SUBSCRIBER, is_subscriber);
+        self.refresh_interest();
+    }
+
+    /// A client is subscribed to nothing any more.
+    pub fn unsubscribe_all(&mut self, session: &mut Session) {
+        if !session.special.has(Special::SUBSCRIBER) {
+            return;
+        }
+        for scope in [Scope::Channel, Scope::Pattern, Scope::Shard] {
+            for name in self.pubsub.subscriptions(scope, session.id.0) {
+                self.pubsub.unsubscribe(scope, session.id.0, &name);
+            }
+        }
+        self.subscriptions_changed(session);
+    }
+}
+
+impl Client {
+    /// Whether it counts as a subscriber among the types of clients.
+    pub fn is_subscriber(&self) -> bool {
+        self.session.special.has(Special::SUBSCRIBER)
+    }
+}

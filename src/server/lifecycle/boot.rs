@@ -1,0 +1,393 @@
+//! The start: what happens between a read configuration and the first connection, in Redis's order
+//! and with its words, because people and programs read them.
+//!
+//! ```text
+//!   check the system -> go into the background -> banner -> [Server::new] -> limits -> pid file
+//!     -> title -> mode -> listeners -> ready
+//! ```
+//!
+//! `main` calls `announce` before there is a server and `Server::open` after; the loop then runs.
+//! An error is a last line for the log; the process ends with status 1.
+
+use crate::config::{Config, LogFormat, LogLevel, OOM_SCORES_FALL, Supervised, Word};
+use crate::logging;
+use crate::server::Server;
+use crate::server::lifecycle::configure::{allow_clients, apply_log_format, level_filter};
+use crate::sys::huge_pages::{self, HugePages};
+use crate::sys::process;
+use crate::sys::supervisor::{self, Syslog};
+use crate::sys::system_check::{self, CHECKS, Verdict};
+use crate::sys::title::Title;
+use std::path::PathBuf;
+
+/// Where a daemon writes its process id unless told otherwise.
+const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
+
+/// What the server knows of its process.
+#[derive(Debug, Default)]
+pub struct Process {
+    /// `argv[0]`, as it was and made absolute.
+    pub argv0: String,
+    pub executable: String,
+    /// Who is told when we are ready.
+    pub supervisor: Supervisor,
+    /// Written by us, and ours to remove.
+    pub pid_file: Option<PathBuf>,
+    /// The OOM score we were started with, while we changed it.
+    pub oom_base: Option<i32>,
+    pub title: Option<Title>,
+}
+
+/// Who supervises us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Supervisor {
+    #[default]
+    Nobody,
+    Systemd,
+    Upstart,
+}
+
+impl Supervisor {
+    /// As INFO calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Supervisor::Nobody => "no",
+            Supervisor::Systemd => "systemd",
+            Supervisor::Upstart => "upstart",
+        }
+    }
+}
+
+/// The part of the command line that the start needs.
+pub struct Launch {
+    pub argv: Vec<Vec<u8>>,
+    pub has_arguments: bool,
+    /// What was noted while the configuration was read.
+    pub notes: Vec<(LogLevel, String)>,
+    /// The line with our version.
+    pub version: String,
+    pub title: Option<Title>,
+}
+
+/// Sets the logger's level and shape; whether lines go to syslog too.
+pub fn configure_log(config: &Config) {
+    log::set_max_level(level_filter(config.loglevel));
+    apply_log_format(config);
+    if config.log_format != LogFormat::Legacy {
+        // As Valkey does, who has these formats: the start is the primary's already.
+        logging::set_role(b'M');
+    }
+    if config.syslog_enabled {
+        let ident = String::from_utf8_lossy(&config.syslog_ident);
+        let facility = config.syslog_facility;
+        let index = crate::config::SyslogFacility::VALUES
+            .iter()
+            .position(|value| *value == facility);
+        let name = crate::config::SyslogFacility::NAMES[index.unwrap_or(1)];
+        if let Some(syslog) = Syslog::open(&ident, name) {
+            logging::use_syslog(syslog);
+        }
+    }
+}
+
+/// Everything before the server exists: warnings about the system, the step into the background,
+/// the banner.
+pub fn announce(config: &Config, launch: Launch) -> Process {
+    for (level, text) in &launch.notes {
+        say(*level, text);
+    }
+    warn_about_system(config);
+    let supervisor = find_supervisor(config.supervised);
+    if config.daemonize
+        && supervisor == Supervisor::Nobody
+        && let Err(error) = process::daemonize()
+    {
+        let reason = crate::config::os_reason(&error);
+        log::warn!("Can't go into the background: {reason}");
+    }
+    log::info!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    let pid = std::process::id();
+    log::info!("{}, pid={pid}, just started", launch.version);
+    let argv0 = launch.argv.first().map_or(&b""[..], Vec::as_slice);
+    let argv0 = String::from_utf8_lossy(argv0).into_owned();
+    if launch.has_arguments {
+        log::info!("Configuration loaded");
+    } else {
+        log::warn!(
+            "Warning: no config file specified, using the default config. In order to specify a \
+             config file use {argv0} /path/to/redis.conf"
+        );
+    }
+    let executable = std::path::absolute(&argv0).unwrap_or_default();
+    Process {
+        executable: executable.display().to_string(),
+        argv0,
+        supervisor,
+        title: launch.title,
+        ..Process::default()
+    }
+}
+
+fn say(level: LogLevel, text: &str) {
+    match level {
+        LogLevel::Debug => log::trace!("{text}"),
+        LogLevel::Verbose => log::debug!("{text}"),
+        LogLevel::Notice => log::info!("{text}"),
+        LogLevel::Warning => log::warn!("{text}"),
+        LogLevel::Nothing => {}
+    }
+}
+
+/// The checks that are cheap enough for every start.
+fn warn_about_system(config: &Config) {
+    if !config.oom_score_adj_values.is_sorted() {
+        log::warn!("{OOM_SCORES_FALL}");
+    }
+    if let Verdict::Warning(text) = system_check::overcommit() {
+        log::warn!("WARNING {text}");
+    }
+    let is_exempt = huge_pages::choose(config.disable_thp) != HugePages::Unchanged;
+    if !is_exempt && let Verdict::Warning(text) = system_check::huge_pages() {
+        log::warn!("WARNING {text}");
+    }
+    let xen = CHECKS.iter().find(|check| check.name == "xen-clocksource");
+    if let Some(Verdict::Warning(text)) = xen.map(|check| (check.run)()) {
+        log::warn!("WARNING {text}");
+    }
+}
+
+fn find_supervisor(wish: Supervised) -> Supervisor {
+    let systemd = matches!(wish, Supervised::Systemd)
+        || wish == Supervised::Auto && supervisor::is_under_systemd();
+    let upstart = matches!(wish, Supervised::Upstart)
+        || wish == Supervised::Auto && supervisor::is_under_upstart();
+    if upstart {
+        if !supervisor::is_under_upstart() {
+            log::warn!("upstart supervision requested, but UPSTART_JOB not found!");
+            return Supervisor::Nobody;
+        }
+        log::info!("Supervised by upstart, will stop to signal readiness.");
+        supervisor::upstart_ready();
+        return Supervisor::Upstart;
+    }
+    if systemd {
+        if !supervisor::sd_notify("STATUS=Redis is loading...\n") {
+            log::warn!("systemd supervision requested, but NOTIFY_SOCKET not found!");
+            return Supervisor::Nobody;
+        }
+        log::info!(
+            "Supervised by systemd. Please make sure you set appropriate values for \
+             TimeoutStartSec and TimeoutStopSec in your service unit."
+        );
+        return Supervisor::Systemd;
+    }
+    Supervisor::Nobody
+}
+
+impl Server {
+    /// Everything between an empty server and a listening one.
+    pub fn open(&mut self, process: Process) -> Result<(), String> {
+        self.life.process = process;
+        logging::set_role(b'M');
+        self.follow_from_start();
+        let possible = allow_clients(self.config.maxclients);
+        if possible == 0 {
+            return Err(String::new());
+        }
+        self.config.maxclients = possible;
+        log::info!("monotonic clock: POSIX clock_gettime");
+        self.write_pid_file();
+        self.show_title();
+        self.show_mode();
+        self.check_backlog();
+        self.refuse_what_is_missing()?;
+        self.load_first_users()?;
+        self.listen()?;
+        log::info!("Server initialized");
+        self.warn_about_memory_limit();
+        self.begin_load()
+    }
+
+    fn write_pid_file(&mut self) {
+        let wanted = &self.config.pidfile;
+        if wanted.is_empty() && !self.config.daemonize {
+            return;
+        }
+        let path = match wanted.is_empty() {
+            true => PathBuf::from(DEFAULT_PID_FILE),
+            false => PathBuf::from(String::from_utf8_lossy(wanted).as_ref()),
+        };
+        if let Err(error) = process::write_pid_file(&path) {
+            let reason = crate::config::os_reason(&error);
+            log::warn!("Failed to write PID file: {reason}");
+        }
+        // As Redis does, a file that could not be written is removed all the same.
+        self.life.process.pid_file = Some(path);
+    }
+
+    /// Shows the process title its template asks for.
+    pub fn show_title(&mut self) {
+        if !self.config.set_proc_title {
+            return;
+        }
+        let text = self.title();
+        if let Some(title) = &mut self.life.process.title {
+            title.set(&text);
+        }
+    }
+
+    fn title(&self) -> String {
+        let config = &self.config;
+        let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let first = config.bind.first().map(|host| words(host));
+        let unix = words(&config.unixsocket);
+        let address = match (config.port, first) {
+            (0, _) if !unix.is_empty() => unix.clone(),
+            (port, host) => format!("{}:{port}", host.unwrap_or_else(|| "*".into())),
+        };
+        let file = config.config_file.as_ref();
+        let file = file.map_or(String::new(), |file| file.display().to_string());
+        let mut title = words(&config.proc_title_template);
+        for (variable, value) in [
+            ("{title}", self.life.process.argv0.as_str()),
+            ("{listen-addr}", &address),
+            ("{server-mode}", ""),
+            ("{port}", &config.port.to_string()),
+            ("{tls-port}", &config.tls_port.to_string()),
+            ("{unixsocket}", &unix),
+            ("{config-file}", &file),
+        ] {
+            title = title.replace(variable, value);
+        }
+        title.trim_end().to_owned()
+    }
+
+    /// Says in which mode we run: in a line, or as a picture where somebody looks at a terminal.
+    fn show_mode(&self) {
+        let port = match self.config.port {
+            0 => self.config.tls_port,
+            port => port,
+        };
+        let config = &self.config;
+        let on_terminal = || std::io::IsTerminal::is_terminal(&std::io::stdout());
+        let plain = !config.syslog_enabled && config.logfile.is_empty();
+        let picture = config.always_show_logo || plain && on_terminal();
+        if !picture {
+            log::info!("Running mode=standalone, port={port}.");
+            return;
+        }
+        let pid = std::process::id();
+        log::info!(
+            "\n      .-\"\"\"-.\n    .'  \\|/  '.      Redwheel {}\n   /  --(o)--  \\     Running in \
+             standalone mode\n   \\    /|\\    /     Port: {port}\n    '.     .'      PID: {pid}\n      \
+             '---'\n",
+            crate::version::OWN_VERSION
+        );
+    }
+
+    fn check_backlog(&self) {
+        let Ok(text) = std::fs::read_to_string("/proc/sys/net/core/somaxconn") else {
+            return;
+        };
+        let most: i32 = text.trim().parse().unwrap_or(0);
+        let wanted = self.config.tcp_backlog;
+        if most > 0 && most < wanted {
+            log::warn!(
+                "WARNING: The TCP backlog setting of {wanted} cannot be enforced because \
+                 /proc/sys/net/core/somaxconn is set to the lower value of {most}."
+            );
+        }
+    }
+
+    /// What is configured and would be dangerous to ignore ends the start; what merely does nothing
+    /// yet is named in the log.
+    fn refuse_what_is_missing(&self) -> Result<(), String> {
+        let config = &self.config;
+        let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if let Some(module) = config.loadmodule.first() {
+            let path = words(&module[0]);
+            log::warn!("Module {path} failed to load: modules are not supported");
+            return Err(format!("Can't load module from {path}: server aborting"));
+        }
+        if !config.unresolved.is_empty() {
+            log::warn!("Unresolved Configuration(s) Detected:");
+            for line in &config.unresolved {
+                log::warn!(">>> '{}'", words(line));
+            }
+            return Err(
+                "Module Configuration detected without loadmodule directive or no ApplyConfig \
+                 call: aborting"
+                    .into(),
+            );
+        }
+        for (wanted, what) in [
+            (config.tls_port != 0, "tls-port"),
+            (config.cluster_enabled, "cluster-enabled"),
+        ] {
+            if wanted {
+                return Err(format!("'{what}' is not supported yet: server aborting"));
+            }
+        }
+        Ok(())
+    }
+
+    fn warn_about_memory_limit(&self) {
+        let limit = self.config.maxmemory;
+        if limit > 0 && limit < 1024 * 1024 {
+            log::warn!(
+                "WARNING: You specified a maxmemory value that is less than 1MB (current value is \
+                 {limit} bytes). Are you sure this is what you really want?"
+            );
+        }
+    }
+
+    /// Tells everybody who waits for us that we are there.
+    pub(in crate::server) fn become_ready(&mut self) {
+        if self.doors.listeners.iter().any(|l| !l.is_unix()) {
+            log::info!("Ready to accept connections tcp");
+        }
+        if self.doors.listeners.iter().any(|l| l.is_unix()) {
+            log::info!("Ready to accept connections unix");
+        }
+        if self.life.process.supervisor == Supervisor::Systemd {
+            supervisor::sd_notify("STATUS=Ready to accept connections\n");
+            supervisor::sd_notify("READY=1\n");
+        }
+        let cpus = String::from_utf8_lossy(&self.config.server_cpulist);
+        if !cpus.is_empty() {
+            // As Redis does, a list that cannot be followed changes nothing and says nothing.
+            let _ = process::set_cpu_affinity(&cpus);
+        }
+        self.begin_to_follow();
+        // The log has said what went wrong; it is no reason not to serve.
+        let _ = self.set_oom_score();
+        self.life.startup_bytes = self.used_memory();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algo::rng::Rng;
+
+    fn title(template: &str, change: impl Fn(&mut Config)) -> String {
+        let mut config = Config::new();
+        config.proc_title_template = template.into();
+        change(&mut config);
+        let mut server = Server::new(config, Rng::new(1));
+        server.life.process.argv0 = "redis-server".into();
+        server.title()
+    }
+
+    #[test]
+    fn the_title_follows_its_template() {
+        let plain = "{title} {listen-addr} {server-mode}";
+        assert_eq!(title(plain, |_| {}), "redis-server *:6379");
+        let unix = |config: &mut Config| {
+            config.port = 0;
+            config.unixsocket = b"/tmp/s".to_vec();
+        };
+        assert_eq!(title(plain, unix), "redis-server /tmp/s");
+        assert_eq!(title("a{port}b{tls-port}", |_| {}), "a6379b0");
+    }
+}

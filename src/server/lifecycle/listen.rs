@@ -1,0 +1,168 @@
+//! Where the server listens: from directives to listeners, at the start and when they change.
+
+use crate::config::Config;
+use crate::net::Listener;
+use crate::net::listeners::Listeners;
+use crate::server::Server;
+use std::io;
+use std::path::PathBuf;
+
+/// The TCP addresses that are listened on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Plan {
+    hosts: Vec<Vec<u8>>,
+    port: u16,
+    backlog: i32,
+    mark: u32,
+}
+
+impl Plan {
+    fn of(config: &Config) -> Plan {
+        Plan {
+            hosts: config.bind.clone(),
+            port: config.port,
+            backlog: config.tcp_backlog,
+            mark: config.socket_mark_id,
+        }
+    }
+}
+
+/// Room for the path of a Unix socket and its end in an address of the system.
+const UNIX_PATH_MAX: usize = 108;
+
+/// Some address could not be listened on; the log says why.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotListening;
+
+/// The doors of the server.
+#[derive(Default)]
+pub struct Doors {
+    pub listeners: Listeners,
+    /// What the TCP listeners were opened for.
+    plan: Option<Plan>,
+}
+
+impl Server {
+    /// Opens every listener the configuration asks for. The error is a line for the log.
+    pub fn listen(&mut self) -> Result<(), String> {
+        let plan = Plan::of(&self.config);
+        let failed = format!("Failed listening on port {} (tcp), aborting.", plan.port);
+        for listener in open(&plan).map_err(|_| failed)? {
+            self.take_listener(listener)?;
+        }
+        self.doors.plan = Some(plan);
+        if !self.config.unixsocket.is_empty() {
+            let path = PathBuf::from(String::from_utf8_lossy(&self.config.unixsocket).as_ref());
+            let len = self.config.unixsocket.len();
+            if len >= UNIX_PATH_MAX {
+                return Err(format!(
+                    "Failed opening Unix socket: unix socket path too long ({len}), must be under \
+                     {UNIX_PATH_MAX}"
+                ));
+            }
+            let (mode, backlog) = (self.config.unixsocketperm, self.config.tcp_backlog);
+            let listener = Listener::unix(&path, mode, backlog)
+                .map_err(|error| format!("Failed opening Unix socket: bind: {}", reason(&error)))?;
+            self.take_listener(listener)?;
+        }
+        if self.doors.listeners.is_empty() {
+            return Err("Configured to not listen anywhere, exiting.".into());
+        }
+        Ok(())
+    }
+
+    fn take_listener(&mut self, listener: Listener) -> Result<(), String> {
+        self.doors
+            .listeners
+            .add(listener)
+            .map_err(|error| format!("Can't watch a listening socket: {}", reason(&error)))
+    }
+
+    /// Listens on other addresses from now on. Where that fails, the old ones stay open.
+    pub fn listen_elsewhere(&mut self) -> Result<(), NotListening> {
+        let plan = Plan::of(&self.config);
+        let old = self.doors.plan.clone();
+        let listeners = &mut self.doors.listeners;
+        let opened = match &old {
+            // The same port may overlap with what is open: that must close first.
+            Some(old) if old.port == plan.port => {
+                listeners.close_tcp();
+                open(&plan).inspect_err(|_| {
+                    for listener in open(old).unwrap_or_default() {
+                        let _ = listeners.add(listener);
+                    }
+                })?
+            }
+            _ => {
+                let opened = open(&plan)?;
+                listeners.close_tcp();
+                opened
+            }
+        };
+        for listener in opened {
+            if let Err(error) = listeners.add(listener) {
+                log::warn!("Can't watch a listening socket: {}", reason(&error));
+                return Err(NotListening);
+            }
+        }
+        self.doors.plan = Some(plan);
+        Ok(())
+    }
+}
+
+/// Opens all addresses of a plan, or none.
+fn open(plan: &Plan) -> Result<Vec<Listener>, NotListening> {
+    let mut listeners = Vec::new();
+    if plan.port == 0 {
+        return Ok(listeners);
+    }
+    for host in &plan.hosts {
+        let (name, optional) = match host.strip_prefix(b"-") {
+            Some(name) => (name, true),
+            None => (host.as_slice(), false),
+        };
+        let name = String::from_utf8_lossy(name);
+        match Listener::tcp(&name, plan.port, plan.backlog, plan.mark) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => {
+                let port = plan.port;
+                let reason = reason(&error);
+                let reason = match error.raw_os_error() {
+                    Some(_) => format!("bind: {reason}"),
+                    None => reason,
+                };
+                log::warn!(
+                    "Warning: Could not create server TCP listening socket {name}:{port}: {reason}"
+                );
+                let absent = error.kind() == io::ErrorKind::AddrNotAvailable && optional;
+                if !absent && !is_unsupported(&error) {
+                    return Err(NotListening);
+                }
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+/// The system has no such kind of socket, as where IPv6 is off.
+fn is_unsupported(error: &io::Error) -> bool {
+    const UNSUPPORTED: [i32; 5] = [
+        libc::ENOPROTOOPT,
+        libc::EPROTONOSUPPORT,
+        libc::ESOCKTNOSUPPORT,
+        libc::EPFNOSUPPORT,
+        libc::EAFNOSUPPORT,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| UNSUPPORTED.contains(&code))
+}
+
+/// The system's words, without what Rust puts around them.
+fn reason(error: &io::Error) -> String {
+    let text = crate::config::os_reason(error);
+    match text.strip_prefix("failed to lookup address information: ") {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
+}

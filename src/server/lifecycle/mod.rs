@@ -1,0 +1,9 @@
+//! The life of the process: start, configuration, listeners, periodic jobs, pauses and shutdown.
+
+pub mod boot;
+pub mod configure;
+pub mod cron;
+pub mod listen;
+pub mod pause;
+pub mod shutdown;
+pub mod slack;

@@ -1,0 +1,147 @@
+//! A pause: commands are held back for a while, where they stand, and run afterwards in the order in
+//! which they were held. CLIENT PAUSE asks for one, and so does whoever lets replicas come to where
+//! we are, to stop or to hand over; each ends its own.
+//!
+//! A pause of writes lets reads through. While any pause is on, nothing expires and nothing is
+//! evicted: the data stands still.
+
+use crate::command::spec::{Flags, MAY_REPLICATE, WRITE};
+use crate::server::Server;
+use crate::server::core::admit::Gates;
+use crate::server::core::session::{ClientId, Peer, Session};
+use crate::server::lifecycle::cron::Timer;
+
+/// What is held back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Held {
+    #[default]
+    Nothing,
+    /// What changes data, or could reach replicas.
+    Writes,
+    Everything,
+}
+
+/// Who asked for a pause.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    Client,
+    Shutdown,
+    Failover,
+}
+
+/// What one of them asked for, until when in unix milliseconds.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    held: Held,
+    end_ms: i64,
+}
+
+/// The pause that is on, if one is.
+#[derive(Default)]
+pub struct Pause {
+    /// All that is asked for together.
+    held: Held,
+    asked: [Asked; 3],
+    /// The clients held back, the first first.
+    waiting: Vec<ClientId>,
+}
+
+impl Pause {
+    pub fn is_on(&self) -> bool {
+        self.held != Held::Nothing
+    }
+
+    /// Draws the sum of what is asked for.
+    fn sum_up(&mut self) {
+        let asked = self.asked.iter().map(|one| one.held);
+        self.held = asked.max().unwrap_or_default();
+    }
+
+    /// Clients held back.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether this command of this client has to wait.
+    pub fn holds(&self, session: &Session, flags: Flags) -> bool {
+        // A monitor is to see that nothing happens, and a replica to tell how far it is.
+        if session.monitor || session.peer == Peer::Replica {
+            return false;
+        }
+        match self.held {
+            Held::Nothing => false,
+            Held::Writes => flags.any(WRITE | MAY_REPLICATE),
+            Held::Everything => true,
+        }
+    }
+
+    /// Notes a client whose next command waits.
+    #[cold]
+    pub fn hold(&mut self, session: &mut Session) {
+        if !session.paused {
+            session.paused = true;
+            self.waiting.push(session.id);
+        }
+    }
+}
+
+impl Server {
+    /// Starts a pause, or extends and widens the one that is on: it never gets shorter or milder.
+    pub fn start_pause(&mut self, cause: Cause, held: Held, end_ms: i64) {
+        let asked = &mut self.pause.asked[cause as usize];
+        asked.held = asked.held.max(held);
+        asked.end_ms = asked.end_ms.max(end_ms);
+        self.pause.sum_up();
+        self.gates.set(Gates::PAUSED, true);
+        self.refresh_expiry_hold();
+        self.arm_pause_end(cause);
+    }
+
+    fn arm_pause_end(&mut self, cause: Cause) {
+        let end_ms = self.pause.asked[cause as usize].end_ms;
+        if end_ms == i64::MAX {
+            return;
+        }
+        // The millisecond in which it ends is still part of it.
+        let left_ms = (end_ms - self.clock.now_ms()).max(0) as u64 + 1;
+        let at_ms = self.clock.mono_ms().saturating_add(left_ms);
+        self.timers.arm(at_ms, Timer::PauseEnd);
+    }
+
+    /// The time of a pause is over, unless it was extended meanwhile.
+    pub fn end_pause_if_due(&mut self) {
+        for cause in [Cause::Client, Cause::Shutdown, Cause::Failover] {
+            let asked = self.pause.asked[cause as usize];
+            if asked.held == Held::Nothing {
+                continue;
+            }
+            if asked.end_ms < self.clock.now_ms() {
+                self.end_pause(cause);
+            } else {
+                self.arm_pause_end(cause);
+            }
+        }
+    }
+
+    /// Everybody goes on, unless somebody else asked for a pause, too: whom that holds back is held
+    /// again.
+    pub fn end_pause(&mut self, cause: Cause) {
+        self.pause.asked[cause as usize] = Asked::default();
+        self.pause.sum_up();
+        let on = self.pause.is_on();
+        self.gates.set(Gates::PAUSED, on);
+        self.refresh_expiry_hold();
+        self.wake_primary();
+        for id in std::mem::take(&mut self.pause.waiting) {
+            let slot = self.clients.slot_of(id);
+            if let Some(client) = slot.and_then(|slot| self.clients.get_mut(slot)) {
+                client.session.paused = false;
+                // What waited for a key and was about to be served when the pause held it back.
+                match client.session.parked {
+                    Some(_) => self.serve_held(id),
+                    None => self.clients.wake(id),
+                }
+            }
+        }
+    }
+}

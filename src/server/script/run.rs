@@ -1,0 +1,535 @@
+//! Scripts at work: what a script may do here, and how it is ended.
+//!
+//! A script runs as its caller does, within the caller's execution unit: its commands go through the
+//! same `call` as any, nobody is made to wait, and all they tell leaves together. Before each of them
+//! `ScriptHost` asks what the gates ask a client, as far as that can change within a script.
+//!
+//! A script that takes longer than `busy-reply-threshold` is *busy*: from then on the loop attends to
+//! others in between (`Server::attend`), who hear -BUSY unless they come to end it.
+
+use crate::acl::Context;
+use crate::command::effects::Propagate;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::keyspace::{Doomed, Waste};
+use crate::rdb::dump;
+use crate::rdb::write::Style;
+use crate::resp::encode::Resp;
+use crate::resp::request::Argv;
+use crate::script::engine::Vm;
+use crate::script::flags::{ScriptFlags, of_script};
+use crate::script::lua::Kept;
+use crate::script::sandbox::Role;
+use crate::script::{Busy, Host, Invocation};
+use crate::server::Server;
+use crate::server::commands::functions::Policy;
+use crate::server::core::admit::{FEW_REPLICAS_TEXT, Gates, READ_ONLY_TEXT, STALE_TEXT};
+use crate::server::core::session::Session;
+use std::any::Any;
+use std::borrow::Cow;
+
+/// Who attends to others while a script takes long: the loop, which no command can reach otherwise.
+pub trait Attendant: Any {
+    fn attend(&mut self, server: &mut Server);
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+/// What the command that runs a script allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rights {
+    All,
+    /// EVAL_RO and its kin.
+    ReadOnly,
+}
+
+pub const BUSY_SCRIPT: &str =
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+pub const BUSY_FUNCTION: &str =
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+const STALE_SCRIPT: &str = "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to \
+    'no' and 'allow-stale' flag is not set on the script.";
+/// The dash says that it brings its own code.
+const OUT_OF_MEMORY: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
+
+/// What a script is told of a command whose answer exceeds the bound of answers.
+const TOO_LARGE: &[u8] = b"The reply of the command is too large";
+
+/// So few objects are not counted as freed in the background, as in Redis.
+const FEW_OBJECTS: u64 = 64;
+
+/// See `Host`.
+struct ScriptHost<'s> {
+    server: &'s mut Server,
+    session: &'s mut Session,
+    role: Role,
+    name: &'s [u8],
+    command: Argv<'s>,
+    began_ms: u64,
+    read_only: bool,
+    allow_oom: bool,
+    /// There was no memory left when the script began.
+    out_of_memory: bool,
+    /// It has called a command that writes.
+    has_written: bool,
+}
+
+impl Server {
+    /// Runs a script or function: the arguments taken so far are its name and the number of its
+    /// keys.
+    #[allow(clippy::too_many_arguments)]
+    pub(in crate::server) fn run_script(
+        &mut self,
+        session: &mut Session,
+        args: &mut Args,
+        keys: usize,
+        (role, function, flags): (Role, Kept, ScriptFlags),
+        name: &[u8],
+        rights: Rights,
+        reply: &mut Reply,
+    ) -> CmdResult {
+        let out_of_memory = self.is_out_of_memory();
+        if !flags.has(ScriptFlags::COMPATIBLE) {
+            self.may_begin(session, flags, rights, out_of_memory)?;
+        } else if self.is_stale() {
+            return Err(CmdError::Fixed(STALE_TEXT));
+        }
+        let rest = args.rest();
+        let call = Invocation {
+            function,
+            name,
+            keys: rest.until(keys),
+            args: rest.from(keys),
+        };
+        let began = self.life.stamp;
+        self.unit.stop_time(began);
+        let (db, commands_run) = (session.db, session.commands_run);
+        let denied = std::mem::replace(&mut session.deny_blocking, true);
+        let was_in_script = std::mem::replace(&mut session.in_script, true);
+        let mut vm = self.script.take_vm(role);
+        let mut host = ScriptHost {
+            began_ms: self.clock.mono_ms(),
+            server: self,
+            session,
+            role,
+            name,
+            command: args.argv(),
+            read_only: rights == Rights::ReadOnly || flags.has(ScriptFlags::NO_WRITES),
+            allow_oom: flags.has(ScriptFlags::ALLOW_OOM),
+            out_of_memory,
+            has_written: false,
+        };
+        let result = vm.run(&mut host, &call, reply);
+        self.script.put_vm(role, vm);
+        self.end_busy();
+        self.unit.to = crate::server::core::propagate::EVERYBODY;
+        session.deny_blocking = denied;
+        session.in_script = was_in_script;
+        (session.db, session.commands_run) = (db, commands_run);
+        // What a script took is what its commands took, and what it tells is what they told.
+        self.life.stamp = began;
+        self.effects.propagate = Propagate::Nothing;
+        result
+    }
+
+    /// Monitors see a command that runs code before what it calls, and also if it fails.
+    pub(in crate::server) fn show_script(
+        &mut self,
+        session: &Session,
+        args: &Args,
+        reply: &mut Reply,
+    ) {
+        if self.gates.0 & Gates::MONITORED != 0
+            && let Some(number) = session.last_command
+        {
+            self.show_monitors(session, number, &args.argv(), reply);
+        }
+    }
+
+    fn is_out_of_memory(&self) -> bool {
+        self.gates.0 & Gates::MAXMEMORY != 0 && self.eviction.failed
+    }
+
+    /// What a script has to have said of itself to begin.
+    fn may_begin(
+        &self,
+        session: &Session,
+        flags: ScriptFlags,
+        rights: Rights,
+        out_of_memory: bool,
+    ) -> CmdResult {
+        if self.is_stale() && !flags.has(ScriptFlags::ALLOW_STALE) {
+            return Err(CmdError::Fixed(STALE_SCRIPT));
+        }
+        if flags.has(ScriptFlags::NO_WRITES) || session.must_obey {
+            return Ok(());
+        }
+        if self.replication.is_replica() && self.config.replica_read_only {
+            let text = "READONLY Can not run script with write flag on readonly replica";
+            return Err(CmdError::Fixed(text));
+        }
+        if self.gates.0 & Gates::DISK_ERROR != 0
+            && let Some(why) = self.script_disk_error()
+        {
+            return Err(CmdError::Text(why));
+        }
+        if self.gates.0 & Gates::FEW_REPLICAS != 0 {
+            return Err(CmdError::Fixed(FEW_REPLICAS_TEXT));
+        }
+        if rights == Rights::ReadOnly {
+            let text = "ERR Can not execute a script with write flag using *_ro command.";
+            return Err(CmdError::Fixed(text));
+        }
+        if out_of_memory && !flags.has(ScriptFlags::ALLOW_OOM) {
+            let text = "OOM allow-oom flag is not set on the script, can not run it when used \
+                        memory > 'maxmemory'";
+            return Err(CmdError::Fixed(text));
+        }
+        Ok(())
+    }
+
+    /// Why the disk keeps scripts that write from running.
+    fn script_disk_error(&self) -> Option<String> {
+        const BLOCKED: &str =
+            "Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
+        let why = self.disk_error()?;
+        Some(match why.split_once("AOF file: ") {
+            Some((_, why)) => format!(
+                "MISCONF Redis is configured to persist data to AOF, but it's currently unable to \
+                 persist to disk. {BLOCKED} AOF error: {why}"
+            ),
+            None => format!(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+                 persist to disk. {BLOCKED}"
+            ),
+        })
+    }
+
+    /// What a command that runs a script is to the gates: as the script says of itself.
+    pub(in crate::server) fn flags_of_script(&self, spec: &Spec, argv: &Argv) -> Flags {
+        let flags = match spec.name.as_bytes() {
+            [b'f', ..] => {
+                let function = self.script.libraries.function(argv.at(1));
+                function.map(|function| function.flags)
+            }
+            name if name.starts_with(b"evalsha") => {
+                let sha = crate::server::commands::scripting::parse_sha(argv.at(1));
+                sha.and_then(|sha| self.script.flags_of(&sha))
+            }
+            _ => of_script(argv.at(1)).ok().map(|(flags, _)| flags),
+        };
+        let Some(flags) = flags.filter(|flags| !flags.has(ScriptFlags::COMPATIBLE)) else {
+            // It may do anything, unless it is run to read.
+            let reads = spec.flags.has(READONLY);
+            return spec.flags | if reads { Flags::NONE } else { MAY_REPLICATE };
+        };
+        let kept = Flags(spec.flags.0 & !(STALE | DENYOOM | WRITE).0);
+        let writes = !flags.has(ScriptFlags::NO_WRITES);
+        let mut flags_now = kept;
+        if writes && !flags.has(ScriptFlags::ALLOW_OOM) {
+            flags_now = flags_now | DENYOOM;
+        }
+        if writes {
+            flags_now = flags_now | WRITE;
+        }
+        if flags.has(ScriptFlags::ALLOW_STALE) {
+            flags_now = flags_now | STALE;
+        }
+        flags_now
+    }
+
+    /// SCRIPT KILL and FUNCTION KILL.
+    pub(in crate::server) fn kill_script(&mut self, of: Role) -> CmdResult {
+        let Some(busy) = &mut self.script.busy else {
+            let text = "NOTBUSY No scripts in execution right now.";
+            return Err(CmdError::Fixed(text));
+        };
+        if busy.must_obey {
+            let text = "UNKILLABLE The busy script was sent by a master instance in the context of \
+                        replication and cannot be killed.";
+            return Err(CmdError::Fixed(text));
+        }
+        if busy.has_written {
+            let text = "UNKILLABLE Sorry the script already executed write commands against the \
+                        dataset. You can either wait the script termination or kill the server in \
+                        a hard way using the SHUTDOWN NOSAVE command.";
+            return Err(CmdError::Fixed(text));
+        }
+        if busy.role != of {
+            return Err(CmdError::Fixed(busy_text(busy.role)));
+        }
+        busy.killed = true;
+        Ok(())
+    }
+
+    /// The gate while a script is busy.
+    pub(in crate::server) fn busy(&self, spec: &Spec) -> Option<CmdError> {
+        self.busy_script().filter(|_| !spec.flags.has(ALLOW_BUSY))
+    }
+
+    /// What is answered while a script is busy.
+    pub(in crate::server) fn busy_script(&self) -> Option<CmdError> {
+        let busy = self.script.busy.as_ref()?;
+        Some(CmdError::Fixed(busy_text(busy.role)))
+    }
+
+    /// A VM goes: it may hold much, so the helper thread drops it. It counts only where clients asked
+    /// for that, and only if there was something to count.
+    pub(in crate::server) fn bury_vm(&mut self, vm: Option<Box<Vm>>, objects: u64, is_async: bool) {
+        let Some(vm) = vm else { return };
+        let counts = is_async && objects > FEW_OBJECTS;
+        self.bio.bury(Doomed {
+            waste: Waste::Foreign(vm),
+            objects: if counts { objects } else { 0 },
+        });
+    }
+
+    fn end_busy(&mut self) {
+        if self.script.busy.take().is_some() {
+            self.gates.set(Gates::BUSY, false);
+        }
+    }
+
+    /// The loop hands itself over while commands run.
+    pub fn lend_attendant(&mut self, attendant: Box<dyn Attendant>) {
+        self.life.attendant = Some(attendant);
+    }
+
+    pub fn take_attendant(&mut self) -> Option<Box<dyn Attendant>> {
+        self.life.attendant.take()
+    }
+
+    /// Whether a client is being served just now.
+    pub fn is_served(&self, slot: usize) -> bool {
+        self.clients.is_out(slot)
+    }
+
+    /// Lets the loop attend to others in the middle of a script.
+    fn attend(&mut self) {
+        let Some(mut attendant) = self.life.attendant.take() else {
+            return;
+        };
+        let no_touch = self.keyspace.shared.no_touch;
+        let mail = std::mem::take(&mut self.clients.mail);
+        self.clock.refresh();
+        self.unit.move_time(self.clock.cycles());
+        attendant.attend(self);
+        self.clients.mail = mail;
+        self.keyspace.shared.no_touch = no_touch;
+        self.life.attendant = Some(attendant);
+    }
+
+    /// All libraries as FUNCTION DUMP tells them.
+    pub(in crate::server) fn dump_libraries(&self) -> Vec<u8> {
+        let style = Style {
+            version: self.tuning.rdb_version,
+            compress: self.tuning.rdb_compression,
+            checksum: true,
+        };
+        dump::dump_functions(self.script.libraries.codes(), style)
+    }
+
+    /// Loads what `dump_libraries` told, all or nothing.
+    pub(in crate::server) fn restore_libraries(
+        &mut self,
+        payload: &[u8],
+        policy: Policy,
+    ) -> Result<(), Vec<u8>> {
+        let wrong = b"ERR DUMP payload version or checksum are wrong";
+        let Some((body, _)) = dump::verify(payload, false) else {
+            return Err(wrong.to_vec());
+        };
+        let codes = dump::restore_functions(body).map_err(|text| format!("ERR {text}"))?;
+        let replace = policy == Policy::Replace;
+        self.script
+            .load_libraries(&codes, replace, policy == Policy::Flush)
+    }
+}
+
+fn busy_text(role: Role) -> &'static str {
+    match role {
+        Role::Scripts => BUSY_SCRIPT,
+        Role::Functions => BUSY_FUNCTION,
+    }
+}
+
+impl ScriptHost<'_> {
+    /// The command that is meant, and how many words name it.
+    fn resolve(&self, argv: &Argv) -> Result<(u16, usize), &'static str> {
+        const UNKNOWN: &str = "Unknown Redis command called from script";
+        let table = &self.server.table;
+        let mut number = table.lookup(argv.at(0)).ok_or(UNKNOWN)?;
+        let mut skip = 1;
+        if !table[number].subcommands.is_empty() && argv.len() > 1 {
+            number = table.subcommand(number, argv.at(1)).ok_or(UNKNOWN)?;
+            skip = 2;
+        }
+        Ok((number, skip))
+    }
+
+    /// Why a script may never run this command.
+    fn misfit(&self, spec: &Spec, argc: usize) -> Option<&'static str> {
+        if !spec.accepts(argc) {
+            return Some("Wrong number of args calling Redis command from script");
+        }
+        if spec.flags.has(NOSCRIPT) && !self.server.script.allows_all {
+            return Some("This Redis command is not allowed from script");
+        }
+        if !spec.flags.has(STALE) && self.server.is_stale() {
+            return Some("Can not execute the command on a stale replica");
+        }
+        None
+    }
+
+    /// Why its user may not run this command.
+    fn forbidden(&mut self, number: u16, argv: &Argv) -> Option<String> {
+        if !self.session.is_restricted() {
+            return None;
+        }
+        let denial = self
+            .server
+            .denial(self.session, number, argv, Context::Lua)?;
+        let command = &self.server.table[number].full_name;
+        let text = denial.text(&self.session.user, command);
+        let text = String::from_utf8_lossy(&text);
+        Some(format!("ACL failure in script: {text}"))
+    }
+
+    /// Why a script may not run this command now.
+    fn refusal(&self, spec: &Spec) -> Option<Cow<'static, str>> {
+        if self.read_only && spec.flags.any(WRITE | MAY_REPLICATE) {
+            return Some("Write commands are not allowed from read-only scripts.".into());
+        }
+        if spec.flags.has(WRITE)
+            && !self.has_written
+            && !self.session.must_obey
+            && let Some(text) = self.write_refusal()
+        {
+            return Some(text);
+        }
+        let full = self.out_of_memory && !self.allow_oom && !self.has_written;
+        (full && spec.flags.has(DENYOOM)).then_some(OUT_OF_MEMORY.into())
+    }
+
+    /// Why it may not begin to write now. What has been begun cannot be refused.
+    fn write_refusal(&self) -> Option<Cow<'static, str>> {
+        let server = &self.server;
+        if server.replication.is_replica() && server.config.replica_read_only {
+            return Some(format!("-{READ_ONLY_TEXT}").into());
+        }
+        if server.gates.0 & Gates::DISK_ERROR != 0
+            && let Some(why) = server.disk_error()
+        {
+            return Some(format!("-{why}").into());
+        }
+        let few = server.gates.0 & Gates::FEW_REPLICAS != 0;
+        few.then(|| format!("-{FEW_REPLICAS_TEXT}").into())
+    }
+
+    #[cold]
+    fn refuse(&mut self, number: Option<u16>, text: &str) -> Result<(), Vec<u8>> {
+        if let Some(number) = number {
+            self.server.table[number].stats.rejected += 1;
+        }
+        let counted = match text.strip_prefix('-') {
+            Some(text) => text.to_owned(),
+            None => format!("ERR {text}"),
+        };
+        self.server.stats.count_error(counted.as_bytes());
+        Err(text.as_bytes().to_vec())
+    }
+
+    /// The script has taken long: others are told so from now on.
+    #[cold]
+    fn begin_busy(&mut self, ms: u64) {
+        let (name, command) = (
+            String::from_utf8_lossy(self.name),
+            match self.role {
+                Role::Scripts => "SCRIPT KILL",
+                Role::Functions => "FUNCTION KILL",
+            },
+        );
+        log::warn!(
+            "Slow script detected: still in execution after {ms} milliseconds. You can try killing \
+             the script using the {command} command. Script name is: {name}."
+        );
+        self.server.gates.set(Gates::BUSY, true);
+        self.server.script.busy = Some(Busy {
+            role: self.role,
+            name: self.name.to_vec(),
+            command: self.command.to_owned(),
+            since_ms: self.began_ms,
+            has_written: false,
+            must_obey: self.session.must_obey,
+            killed: false,
+        });
+    }
+}
+
+impl Host for ScriptHost<'_> {
+    fn call(&mut self, argv: Argv, resp: Resp, reply: &mut Vec<u8>) -> Result<(), Vec<u8>> {
+        let (number, skip) = match self.resolve(&argv) {
+            Ok(found) => found,
+            Err(text) => return self.refuse(None, text),
+        };
+        let spec = self.server.table[number].spec;
+        if let Some(text) = self.misfit(spec, argv.len()) {
+            return self.refuse(Some(number), text);
+        }
+        if let Some(text) = self.forbidden(number, &argv) {
+            return self.refuse(Some(number), &text);
+        }
+        if let Some(text) = self.refusal(spec) {
+            return self.refuse(Some(number), &text);
+        }
+        self.has_written |= spec.flags.has(WRITE);
+        self.server.life.stamp = self.server.clock.cycles();
+        let most = self.server.clients.reply_bounds.most;
+        let mut reply = Reply::new(reply, resp).bounded(most);
+        self.server
+            .call(self.session, number, Args::new(argv, skip), &mut reply);
+        match reply.is_over() {
+            true => Err(TOO_LARGE.to_vec()),
+            false => Ok(()),
+        }
+    }
+
+    fn may_run(&mut self, argv: Argv) -> Option<bool> {
+        let (number, _) = self.resolve(&argv).ok()?;
+        let free = !self.session.is_restricted();
+        Some(free || self.server.ask_rules(self.session, number, &argv).is_ok())
+    }
+
+    fn set_repl(&mut self, to: u8) {
+        self.server.unit.to = to;
+    }
+
+    fn count_error(&mut self, text: &[u8]) {
+        self.server.stats.count_error(text);
+    }
+
+    fn on_count(&mut self) -> bool {
+        // Without a threshold everybody waits, as in Redis.
+        if self.server.config.busy_reply_threshold == 0 && self.server.script.busy.is_none() {
+            return false;
+        }
+        let now_ms = crate::sys::clock::mono_ms();
+        let ms = now_ms.saturating_sub(self.began_ms);
+        if self.server.script.busy.is_none() {
+            if ms < self.server.config.busy_reply_threshold {
+                return false;
+            }
+            self.begin_busy(ms);
+        }
+        if let Some(busy) = &mut self.server.script.busy {
+            busy.has_written = self.has_written;
+        }
+        self.server.attend();
+        let busy = self.server.script.busy.as_ref();
+        let killed = busy.is_some_and(|busy| busy.killed);
+        if killed {
+            log::info!("Lua script killed by user with SCRIPT KILL.");
+        }
+        // What has no end cannot be waited for when the server stops.
+        killed || self.server.life.exit.is_some()
+    }
+}

@@ -1,0 +1,4 @@
+//! Storage: background jobs for snapshots and the log, and loading at the start.
+
+pub mod jobs;
+pub mod loading;
