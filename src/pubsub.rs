@@ -10,7 +10,7 @@
 //! its slot, so that a message finds it without another lookup; whoever leaves is taken out first,
 //! so no slot is stale.
 //!
-//! This knows nothing of connections and protocols: `server::io::publish` encodes and delivers.
+//! This knows nothing of connections and protocols: `server::clients::publish` encodes and delivers.
 
 use crate::algo::glob::{Case, matches};
 use bytes::Bytes;

@@ -14,7 +14,7 @@
 //! remembered first are given up, as if they had changed. Clients that stopped tracking stay in the
 //! lists of keys until these change; what they are told is checked when it is told.
 //!
-//! This knows nothing of connections: `server::io::invalidate` sends.
+//! This knows nothing of connections: `server::clients::invalidate` sends.
 
 use crate::resp::encode::Resp;
 use bytes::Bytes;

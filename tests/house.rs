@@ -68,7 +68,7 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "slab",
-        &["server/core/clients.rs"],
+        &["server/clients/mod.rs"],
         "only clients are kept by slot",
     ),
     ("env_logger", &["main.rs"], "the logger is set up once"),

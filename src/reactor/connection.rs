@@ -7,8 +7,8 @@
 use super::Reactor;
 use crate::resp::request::{Argv, Stop};
 use crate::server::Server;
-use crate::server::core::clients::{Client, Clients};
-use crate::server::core::session::{Ending, Peer, ReplyMode};
+use crate::server::clients::session::{Ending, Peer, ReplyMode};
+use crate::server::clients::{Client, Clients};
 use std::io;
 
 /// Clients per group.

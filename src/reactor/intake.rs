@@ -9,8 +9,8 @@
 use super::LISTENERS;
 use crate::net::Link;
 use crate::server::Server;
-use crate::server::core::clients::Client;
-use crate::server::core::session::{Peer, Session};
+use crate::server::clients::Client;
+use crate::server::clients::session::{Peer, Session};
 use crate::server::script::run::Attendant;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;

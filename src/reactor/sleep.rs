@@ -2,8 +2,8 @@
 
 use super::Reactor;
 use crate::server::Server;
-use crate::server::core::clients::Client;
-use crate::server::core::session::{Ending, Peer};
+use crate::server::clients::Client;
+use crate::server::clients::session::{Ending, Peer};
 use mio::Registry;
 use std::io;
 

@@ -1,22 +1,21 @@
 //! The server: the sum of its parts.
 //!
-//! Its rooms, each with a head that says what is in it: `core` (the path of a command), `io` (what
-//! clients are sent), `replication`, `storage` (snapshots and the log), `script`, `lifecycle` (start,
-//! timers, shutdown) and `commands` (the commands that need more than the keyspace).
+//! Its rooms, lowest first; a room imports only from rooms before it: `clients` (sessions, output and
+//! limits), `core` (the path of a command), `storage` (snapshots and the log), `script`, `replication`,
+//! `lifecycle` (start, periodic jobs, shutdown) and `commands` (those that need more than the keyspace).
 
+pub mod clients;
 pub mod commands;
 pub mod core;
-pub mod io;
 pub mod lifecycle;
 pub mod replication;
 pub mod script;
 pub mod storage;
+pub mod timers;
 
 use self::core::admit::Gates;
-use self::core::clients::Clients;
 use self::core::evict::Eviction;
 use self::core::propagate::Unit;
-use self::core::session::Session;
 use self::core::stats::Stats;
 use self::core::table::Table;
 use crate::acl::Acl;
@@ -37,10 +36,12 @@ use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
 use crate::sys::signal::Signal;
 use crate::tracking::Tracking;
+use clients::Clients;
+use clients::session::Session;
 use lifecycle::boot::Process;
-use lifecycle::cron::Timers;
 use lifecycle::listen::Doors;
 use lifecycle::pause::Pause;
+use timers::Timers;
 
 /// The function of a server command: it can reach everything.
 pub type ServerFn =

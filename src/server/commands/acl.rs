@@ -9,7 +9,7 @@ use crate::algo::number::parse_i64;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::os_reason;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 use std::io::Write;
 use std::path::Path;

@@ -6,7 +6,7 @@ use crate::command::spec::*;
 use crate::command::usage::{self, Argument};
 use crate::command::{Args, CmdError, CmdResult, Reply, history};
 use crate::resp::request::Argv;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::core::table::{Slot, Table};
 use crate::server::{Server, ServerCommand};
 

@@ -4,8 +4,8 @@ use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::{Allowed, Extent, Host, enter_directory, is_settled};
+use crate::server::clients::session::Session;
 use crate::server::core::admit::{Gates, LOADING_TEXT};
-use crate::server::core::session::Session;
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {

@@ -6,8 +6,8 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::DbIndex;
 use crate::resp::encode::Resp;
+use crate::server::clients::session::{Ending, Peer, Session};
 use crate::server::commands::client::check_name;
-use crate::server::core::session::{Ending, Peer, Session};
 use crate::server::{Server, ServerCommand};
 use crate::version::REDIS_VERSION;
 

@@ -9,7 +9,7 @@ use crate::script::LOAD_MS;
 use crate::script::flags::ScriptFlags;
 use crate::script::library::Function;
 use crate::script::sandbox::Role;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::script::run::Rights;
 use crate::server::{Server, ServerCommand};
 use std::borrow::Cow;

@@ -4,7 +4,7 @@ use super::container;
 use crate::algo::histogram::Histogram;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::core::table::Slot;
 use crate::server::{Server, ServerCommand};
 

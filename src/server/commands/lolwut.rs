@@ -6,7 +6,7 @@
 use crate::algo::rng::Rng;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 use crate::version::REDIS_VERSION;
 use std::f64::consts::TAU;

@@ -5,7 +5,7 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::measure;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 use crate::sys::{memory, process};
 

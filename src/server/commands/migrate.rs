@@ -13,7 +13,7 @@ use crate::rdb::dump;
 use crate::rdb::write::Style;
 use crate::resp::encode;
 use crate::resp::request::Argv;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 use std::collections::HashMap;
 use std::io;

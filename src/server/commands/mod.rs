@@ -27,7 +27,7 @@ pub mod transactions;
 pub mod vectors;
 
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
 /// All server commands.

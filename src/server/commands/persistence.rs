@@ -4,7 +4,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::persist::child::Purpose;
 use crate::persist::save::SaveFailed;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
 const SAVING: Spec = Spec {

@@ -9,7 +9,7 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::pubsub::Scope;
-use crate::server::core::session::{Session, Special};
+use crate::server::clients::session::{Session, Special};
 use crate::server::{Server, ServerCommand};
 
 const PUBSUB_SPEC: Spec = Spec {

@@ -3,7 +3,7 @@
 use crate::algo::quoting::has_control;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::replication::status;
 use crate::server::{Server, ServerCommand};
 

@@ -10,7 +10,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::checks::is_address;
 use crate::replication::replicas::Wants;
 use crate::resp::request::Argv;
-use crate::server::core::session::{Peer, Session};
+use crate::server::clients::session::{Peer, Session};
 use crate::server::{Server, ServerCommand};
 use crate::types::value::Kind;
 

@@ -7,7 +7,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::script::api::sha1_hex;
 use crate::script::cache::Sha;
 use crate::script::sandbox::Role;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::script::debug::Debugging;
 use crate::server::script::run::Rights;
 use crate::server::{Server, ServerCommand};

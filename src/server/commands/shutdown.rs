@@ -4,7 +4,7 @@ use crate::command::blocking::{Nothing, Wait};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::ShutdownFlags;
-use crate::server::core::session::{Ending, Session};
+use crate::server::clients::session::{Ending, Session};
 use crate::server::lifecycle::shutdown::Stop;
 use crate::server::{Server, ServerCommand};
 use crate::types::value::Kind;

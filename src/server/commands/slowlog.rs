@@ -3,7 +3,7 @@
 use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
 /// Entries SLOWLOG GET answers unless told otherwise, as in Redis.

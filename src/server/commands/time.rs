@@ -2,7 +2,7 @@
 
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {

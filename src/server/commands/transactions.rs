@@ -10,7 +10,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::multi::Queued;
 use crate::resp::request::Argv;
-use crate::server::core::session::{Peer, Session, Special};
+use crate::server::clients::session::{Peer, Session, Special};
 use crate::server::{Server, ServerCommand};
 
 const TRANSACTION: Spec = Spec {

@@ -4,7 +4,7 @@
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
 const fn unknown(name: &'static str, flags: Flags) -> ServerCommand {

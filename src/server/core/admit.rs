@@ -9,8 +9,8 @@ use crate::command::{CmdError, Reply};
 use crate::config::Allowed;
 use crate::resp::request::Argv;
 use crate::server::Server;
+use crate::server::clients::session::{Ending, Peer, Session, Special};
 use crate::server::core::evict::Room;
-use crate::server::core::session::{Ending, Peer, Session, Special};
 
 pub const FEW_REPLICAS_TEXT: &str = "NOREPLICAS Not enough good replicas to write.";
 pub const LOADING_TEXT: &str = "LOADING Redis is loading the dataset in memory";

@@ -5,8 +5,8 @@ use crate::command::spec::{ARBITRARY_KEYS, READONLY, RUNS_SCRIPT};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 use crate::server::Server;
+use crate::server::clients::session::Session;
 use crate::server::core::admit::{Gates, Verdict};
-use crate::server::core::session::Session;
 use crate::server::core::table::Handler;
 use crate::server::core::unit::Ran;
 

@@ -3,9 +3,9 @@
 //! answer stays in its output, and a timer looks whether the thread is done.
 
 use crate::server::Server;
-use crate::server::core::clients::Clients;
-use crate::server::core::session::{ClientId, Session};
-use crate::server::lifecycle::cron::Timer;
+use crate::server::clients::Clients;
+use crate::server::clients::session::{ClientId, Session};
+use crate::server::timers::Timer;
 
 /// Milliseconds between two looks.
 const LOOK_MS: u64 = 1;

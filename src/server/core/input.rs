@@ -8,9 +8,9 @@ use crate::command::spec::ANSWERS_PUSH;
 use crate::keyspace::Db;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::server::Server;
+use crate::server::clients::session::{Ending, Peer, ReplyMode, Session, Wire};
+use crate::server::clients::{Client, Output};
 use crate::server::core::admit::Gates;
-use crate::server::core::clients::{Client, Output};
-use crate::server::core::session::{Ending, Peer, ReplyMode, Session, Wire};
 
 /// After so many bytes of answers a client has to wait for its next turn, so that they are sent and
 /// its limits looked at.

@@ -1,19 +1,17 @@
-//! The core: sessions and clients, the command table, admission, the one path of every command, and
-//! what follows from a command (propagation, unblocking).
+//! The core: the command table, admission, the one path of every command, and what follows from a
+//! command (events, propagation, unblocking).
 //!
 //! A request passes `input`, `admit`, `call`, `unit` and `propagate`, in this order.
 
 pub mod admit;
 pub mod after_command;
 pub mod call;
-pub mod clients;
 pub mod evict;
 pub mod flush_wait;
 pub mod input;
 pub mod permissions;
 pub mod propagate;
 pub mod redact;
-pub mod session;
 pub mod stats;
 pub mod table;
 pub mod unblock;

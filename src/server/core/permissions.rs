@@ -14,7 +14,7 @@ use crate::multi::Queued;
 use crate::pubsub::Scope;
 use crate::resp::request::Argv;
 use crate::server::Server;
-use crate::server::core::session::{ClientId, Ending, Session, Special};
+use crate::server::clients::session::{ClientId, Ending, Session, Special};
 use std::os::unix::ffi::OsStrExt;
 
 impl Server {

@@ -255,7 +255,7 @@ mod tests {
     use crate::config::Config;
     use crate::resp::encode::Resp;
     use crate::resp::request::Tag;
-    use crate::server::core::session::{ClientId, Session};
+    use crate::server::clients::session::{ClientId, Session};
 
     /// A server without sockets, one client of it, and somebody who wants to be told.
     struct Bench {

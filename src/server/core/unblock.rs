@@ -16,9 +16,9 @@ use crate::command::{Args, CmdError, Reply};
 use crate::keyspace::DbIndex;
 use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
-use crate::server::core::clients::{Client, Clients};
-use crate::server::core::session::{ClientId, Ending, Peer, ReplyMode, Session};
-use crate::server::lifecycle::cron::Timer;
+use crate::server::clients::session::{ClientId, Ending, Peer, ReplyMode, Session};
+use crate::server::clients::{Client, Clients};
+use crate::server::timers::Timer;
 
 /// A command that waits.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use crate::keyspace::{DbIndex, Keyspace, Leave, Waste};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 use crate::server::Server;
+use crate::server::clients::session::ClientId;
 use crate::server::core::admit::Gates;
-use crate::server::core::session::ClientId;
 
 /// For how long a synchronous flush inside of a transaction or script waits for the helper thread,
 /// in microseconds: it can answer no later (`freeing`). Entries and tables count as free at once,

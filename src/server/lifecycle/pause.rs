@@ -7,9 +7,9 @@
 
 use crate::command::spec::{Flags, MAY_REPLICATE, WRITE};
 use crate::server::Server;
+use crate::server::clients::session::{ClientId, Peer, Session};
 use crate::server::core::admit::Gates;
-use crate::server::core::session::{ClientId, Peer, Session};
-use crate::server::lifecycle::cron::Timer;
+use crate::server::timers::Timer;
 
 /// What is held back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]

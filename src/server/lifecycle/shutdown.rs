@@ -8,7 +8,7 @@ use crate::config::ShutdownFlags;
 use crate::persist::aof::State;
 use crate::persist::child::Purpose;
 use crate::server::Server;
-use crate::server::core::session::ClientId;
+use crate::server::clients::session::ClientId;
 use crate::server::lifecycle::pause::{Cause, Held};
 use crate::sys::process;
 use crate::sys::signal::{self, Signal};

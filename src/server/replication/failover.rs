@@ -26,7 +26,7 @@ impl Server {
         self.start_pause(Cause::Failover, Held::Writes, i64::MAX);
         if let Some(until_ms) = until_ms {
             self.timers
-                .arm(until_ms, crate::server::lifecycle::cron::Timer::Failover);
+                .arm(until_ms, crate::server::timers::Timer::Failover);
         }
         self.replication.replicas.wants_acks = true;
     }

@@ -10,7 +10,7 @@ use crate::replication::backlog::Backlog;
 use crate::replication::replicas::{Replica, Stage};
 use crate::resp::request::OwnedArgv;
 use crate::server::Server;
-use crate::server::core::session::{ClientId, Ending};
+use crate::server::clients::session::{ClientId, Ending};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 

@@ -4,10 +4,10 @@
 use crate::persist::child::Purpose;
 use crate::resp::request::Argv;
 use crate::server::Server;
+use crate::server::clients::session::{ClientId, Ending, Session};
 use crate::server::core::admit::Gates;
-use crate::server::core::session::{ClientId, Ending, Session};
-use crate::server::lifecycle::cron::Timer;
 use crate::server::replication::link::apply::error_as_logged;
+use crate::server::timers::Timer;
 use crate::sys::socket;
 
 /// Between two looks at the replicas.

@@ -10,7 +10,7 @@ use crate::logging;
 use crate::persist::reason;
 use crate::script::debug::Debugger;
 use crate::server::Server;
-use crate::server::core::session::{Ending, Session};
+use crate::server::clients::session::{Ending, Session};
 use crate::sys::fork::{self, Side};
 use crate::sys::socket::Waiting;
 

@@ -22,9 +22,9 @@ use crate::script::lua::Kept;
 use crate::script::sandbox::Role;
 use crate::script::{Busy, Host, Invocation};
 use crate::server::Server;
+use crate::server::clients::session::Session;
 use crate::server::commands::functions::Policy;
 use crate::server::core::admit::{FEW_REPLICAS_TEXT, Gates, READ_ONLY_TEXT, STALE_TEXT};
-use crate::server::core::session::Session;
 use std::any::Any;
 use std::borrow::Cow;
 

@@ -5,7 +5,7 @@ use super::{Kind, Seen, caller, everybody};
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
-use crate::server::core::session::{ClientId, Ending, Session};
+use crate::server::clients::session::{ClientId, Ending, Session};
 
 /// What the clients to be closed have in common.
 #[derive(Default)]

@@ -5,8 +5,8 @@ use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::pubsub::Scope;
 use crate::server::Server;
-use crate::server::core::clients::Client;
-use crate::server::core::session::{Ending, Peer, Session, Special};
+use crate::server::clients::Client;
+use crate::server::clients::session::{Ending, Peer, Session, Special};
 use std::fmt::Write;
 
 /// CLIENT INFO.

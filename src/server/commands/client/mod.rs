@@ -15,8 +15,8 @@ use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
 use crate::resp::request::Argv;
-use crate::server::core::clients::Client;
-use crate::server::core::session::{ClientId, Ending, Peer, Session, Special, Wire};
+use crate::server::clients::Client;
+use crate::server::clients::session::{ClientId, Ending, Peer, Session, Special, Wire};
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {

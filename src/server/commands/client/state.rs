@@ -2,7 +2,7 @@
 
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
-use crate::server::core::session::{ReplyMode, Session};
+use crate::server::clients::session::{ReplyMode, Session};
 
 /// CLIENT ID.
 pub(super) fn client_id(

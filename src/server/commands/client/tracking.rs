@@ -3,7 +3,7 @@
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
-use crate::server::core::session::{ClientId, Session};
+use crate::server::clients::session::{ClientId, Session};
 use crate::tracking::{Options, overlap};
 
 /// CLIENT TRACKING ON|OFF with its options.

@@ -2,7 +2,7 @@
 
 use crate::command::{Args, CmdResult, Reply};
 use crate::server::Server;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::sys::{clock, crash};
 
 /// DEBUG ASSERT.

@@ -6,7 +6,7 @@ use crate::keyspace::{Db, Deadline, Found, string};
 use crate::rdb::write::Style;
 use crate::rdb::{VERSION, Writer, encode};
 use crate::server::Server;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::sys::memory;
 use crate::types::entry::EntryRef;
 use crate::types::value::{Heap, Value};

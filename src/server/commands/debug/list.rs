@@ -4,7 +4,7 @@ use super::data::find;
 use crate::algo::units::parse_memory;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::types::entry::EntryRef;
 use crate::types::listpack;
 use crate::types::quicklist::{Node, Quicklist};

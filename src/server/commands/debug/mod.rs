@@ -12,7 +12,7 @@ mod state;
 
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand, ServerFn};
 use std::ops::RangeInclusive;
 

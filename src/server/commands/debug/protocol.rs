@@ -3,7 +3,7 @@
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::resp::encode::Resp;
 use crate::server::Server;
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 
 /// DEBUG ERROR text.
 pub(super) fn error(_: &mut Server, _: &mut Session, args: &mut Args, _: &mut Reply) -> CmdResult {

@@ -2,8 +2,8 @@
 
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
+use crate::server::clients::session::Session;
 use crate::server::core::admit::LOADING_TEXT;
-use crate::server::core::session::Session;
 
 /// RELOAD [MERGE] [NOFLUSH] [NOSAVE].
 pub(super) fn reload(

@@ -10,7 +10,7 @@ mod state;
 
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
-use crate::server::core::session::Session;
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 use std::fmt::{Display, Write};
 

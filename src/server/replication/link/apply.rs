@@ -12,9 +12,9 @@ use crate::replication::incoming::{Broken, Incoming};
 use crate::resp::encode::Resp;
 use crate::resp::request::Tag;
 use crate::server::Server;
+use crate::server::clients::session::{Ending, Peer, Session};
+use crate::server::clients::{Client, Clients};
 use crate::server::core::admit::Gates;
-use crate::server::core::clients::{Client, Clients};
-use crate::server::core::session::{Ending, Peer, Session};
 use crate::sys::clock;
 use std::io;
 

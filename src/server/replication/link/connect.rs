@@ -7,8 +7,8 @@ use crate::persist::reason;
 use crate::replication::primary::{Primary, Stage, Talk};
 use crate::replication::{OFFSET_MAX, encode_command};
 use crate::server::Server;
-use crate::server::core::clients::Client;
-use crate::server::core::session::{Peer, Session};
+use crate::server::clients::Client;
+use crate::server::clients::session::{Peer, Session};
 use crate::sys::supervisor;
 use std::io;
 

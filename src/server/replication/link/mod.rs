@@ -19,10 +19,10 @@ use crate::replication::primary::{Primary, Stage};
 use crate::replication::{NO_ID, OFFSET_MAX};
 use crate::resp::request::OwnedArgv;
 use crate::server::Server;
+use crate::server::clients::session::{ClientId, Ending, Session};
 use crate::server::core::admit::Gates;
-use crate::server::core::session::{ClientId, Ending, Session};
 use crate::server::core::unblock::Over;
-use crate::server::lifecycle::cron::Timer;
+use crate::server::timers::Timer;
 use crate::sys::clock;
 
 /// We ask a primary for the rest of what we have, though we never followed it.

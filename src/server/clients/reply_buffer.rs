@@ -10,7 +10,7 @@
 //! ```
 //!
 //! What does not fit goes to the list, and all that follows until nothing is owed any more. The size
-//! follows what was used lately, between 1 and 16 KiB: cron looks at it (`server::io::buffers`).
+//! follows what was used lately, between 1 and 16 KiB: cron looks at it (`server::clients::buffers`).
 
 /// The largest size, and that of a new client.
 const MOST: u16 = 16 << 10;

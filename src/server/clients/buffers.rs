@@ -9,8 +9,8 @@
 //! much against its limits: who does not read for long is cut off even if nothing new is said.
 
 use crate::server::Server;
-use crate::server::core::clients::Client;
-use crate::server::io::reply_buffer::Resized;
+use crate::server::clients::Client;
+use crate::server::clients::reply_buffer::Resized;
 
 /// Seconds a peak is remembered.
 const SECONDS: usize = 8;

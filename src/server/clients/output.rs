@@ -6,7 +6,7 @@
 
 use crate::net::Link;
 use crate::resp::chunks::{CHUNK, Mark, Piece, Queue};
-use crate::server::io::reply_buffer::ReplyBuffer;
+use crate::server::clients::reply_buffer::ReplyBuffer;
 use bytes::Bytes;
 use std::io::{self, IoSlice};
 

@@ -8,8 +8,8 @@ use crate::command::spec::PUBSUB;
 use crate::resp::encode::{self, Resp};
 use crate::resp::request::Argv;
 use crate::server::Server;
-use crate::server::core::session::{ClientId, Session};
-use crate::server::io::publish::Encoded;
+use crate::server::clients::publish::Encoded;
+use crate::server::clients::session::{ClientId, Session};
 use bytes::Bytes;
 
 /// Where invalidations go in RESP2.

@@ -3,15 +3,23 @@
 //! Whoever serves a client takes its box out (`check_out`), so that the rest of the server can be
 //! borrowed meanwhile, and puts it back (`check_in`). Closing only marks; the reactor reaps.
 
+pub mod buffers;
+pub mod invalidate;
+pub mod limits;
+pub mod output;
+pub mod publish;
+pub mod reply_buffer;
+pub mod session;
+
 use crate::net::Link;
 use crate::resp::chunks::CHUNK;
 use crate::resp::request::{ProtocolError, Query};
+use crate::server::clients::buffers::RecentBuffers;
+use crate::server::clients::limits::ReplyBounds;
+pub use crate::server::clients::output::Output;
+use crate::server::clients::publish::Mail;
+use crate::server::clients::session::{ClientId, Ending, ReplyMode, Session};
 use crate::server::commands::monitor::Monitors;
-use crate::server::core::session::{ClientId, Ending, ReplyMode, Session};
-use crate::server::io::buffers::RecentBuffers;
-use crate::server::io::limits::ReplyBounds;
-pub use crate::server::io::output::Output;
-use crate::server::io::publish::Mail;
 use hashbrown::HashMap;
 use slab::Slab;
 

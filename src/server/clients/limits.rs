@@ -5,9 +5,9 @@
 
 use crate::config::OutputLimit;
 use crate::server::Server;
-use crate::server::core::clients::Client;
-use crate::server::core::session::{ClientId, Ending, Peer, Session, Special};
-use crate::server::lifecycle::cron::Timer;
+use crate::server::clients::Client;
+use crate::server::clients::session::{ClientId, Ending, Peer, Session, Special};
+use crate::server::timers::Timer;
 
 /// What somebody who has not authenticated may have waiting, in bytes: answers to strangers are
 /// short, and whoever does not read them is not waited for.

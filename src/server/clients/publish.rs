@@ -12,8 +12,8 @@ use crate::pubsub::Scope;
 use crate::resp::chunks::Mark;
 use crate::resp::encode::{self, Resp};
 use crate::server::Server;
-use crate::server::core::clients::{Client, Clients, Output};
-use crate::server::core::session::{ClientId, Ending, Session, Special};
+use crate::server::clients::session::{ClientId, Ending, Session, Special};
+use crate::server::clients::{Client, Clients, Output};
 use bytes::Bytes;
 
 /// Bytes that are no answer, for each protocol version; empty where it cannot be said.

@@ -6,9 +6,9 @@ use crate::multi::Transaction;
 use crate::replication::replicas::Said;
 use crate::resp::encode::Resp;
 use crate::resp::request::Query;
-use crate::server::core::clients::Output;
+use crate::server::clients::Output;
+use crate::server::clients::reply_buffer::ReplyBuffer;
 use crate::server::core::unblock::Parked;
-use crate::server::io::reply_buffer::ReplyBuffer;
 use crate::server::script::debug::Debugging;
 
 /// A connection's number, never used twice.
