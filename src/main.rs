@@ -95,7 +95,7 @@ fn serve(run: Run) -> i32 {
     let mut seed = [0u8; 8];
     getrandom::fill(&mut seed).expect("the system has randomness");
     let mut server = Server::new(*config, Rng::new(u64::from_le_bytes(seed)));
-    if let Err(why) = server.open(process) {
+    if let Err(why) = boot::open(&mut server, process) {
         if !why.is_empty() {
             log::warn!("{why}");
         }

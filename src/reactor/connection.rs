@@ -7,6 +7,7 @@
 use super::Reactor;
 use crate::resp::request::{Argv, Stop};
 use crate::server::Server;
+use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode};
 use crate::server::clients::{Client, Clients};
 use std::io;
@@ -73,7 +74,7 @@ impl Server {
                 self.read(&mut client);
             }
             self.recognise(&mut client);
-            self.check_query_limit(&mut client);
+            limits::check_query_limit(self, &mut client);
         }
         self.clients.check_in(slot, client);
     }
@@ -155,8 +156,8 @@ impl Server {
         {
             self.answer_protocol_error(client);
         }
-        self.check_output_limit(client);
-        self.recount(client);
+        limits::check_output_limit(self, client);
+        limits::recount(self, client);
         Clients::will_write(&mut self.clients.writing, slot, client);
         if client.output.bytes.is_empty() && client.output.bytes.capacity() > 0 {
             let unused = std::mem::take(&mut client.output.bytes);

@@ -11,6 +11,8 @@ use crate::net::Link;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{Peer, Session};
+use crate::server::lifecycle::cron;
+use crate::server::script::run;
 use crate::server::script::run::Attendant;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
@@ -116,7 +118,7 @@ impl Intake {
                         readable: event.is_readable() || closed,
                         hung_up: closed,
                     };
-                    if !take_news(server, news, ready) && server.is_served(news.slot) {
+                    if !take_news(server, news, ready) && run::is_served(server, news.slot) {
                         self.kept.push(news);
                     }
                 }
@@ -225,7 +227,7 @@ impl Intake {
             server.clients.remove(slot);
             return;
         }
-        server.watch_idle(id);
+        cron::watch_idle(server, id);
     }
 
     /// Clients that were read before the script began, and wait for their turn.

@@ -11,6 +11,9 @@ mod intake;
 mod sleep;
 
 use crate::server::Server;
+use crate::server::lifecycle::cron;
+use crate::server::script::run;
+use crate::server::storage::loading;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
 use crate::sys::{huge_pages, memory};
@@ -74,7 +77,7 @@ impl Reactor {
             || server.eviction.goes_on
             || server.replication.replicas.goes_on;
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();
-        let sleep_ms = if busy { 0 } else { server.sleep_ms() };
+        let sleep_ms = if busy { 0 } else { cron::sleep_ms(server) };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));
         intake.wait(timeout)?;
         server.clock.refresh();
@@ -84,10 +87,10 @@ impl Reactor {
         intake.take_signals(server);
         intake.accept(server);
         intake.attend_primary(server);
-        server.lend_attendant(intake);
+        run::lend_attendant(server, intake);
         self.serve();
-        self.server.run_timers();
-        self.server.expire_slice();
+        cron::run_timers(&mut self.server);
+        cron::expire_slice(&mut self.server);
         self.server.evict_slice();
         // Who was let go says what it has waiting before anything else is told of this turn, and so
         // does whom it lets go.
@@ -98,9 +101,9 @@ impl Reactor {
             self.serve();
         }
         if loading && self.server.can_go_on_loading() {
-            self.server.go_on_loading();
+            loading::go_on_loading(&mut self.server);
         }
-        let mut intake = Intake::come_back(self.server.take_attendant());
+        let mut intake = Intake::come_back(run::take_attendant(&mut self.server));
         self.ready.append(&mut intake.ready);
         self.intake = Some(intake);
         self.wake();

@@ -3,7 +3,13 @@
 use super::Reactor;
 use crate::server::Server;
 use crate::server::clients::Client;
+use crate::server::clients::invalidate;
+use crate::server::clients::limits;
+use crate::server::clients::publish;
 use crate::server::clients::session::{Ending, Peer};
+use crate::server::commands::monitor;
+use crate::server::script::run;
+use crate::server::storage::jobs;
 use mio::Registry;
 use std::io;
 
@@ -17,9 +23,9 @@ impl Reactor {
     /// In this order: the log of writes, so that what is acknowledged is in it; answers; the end of
     /// those who leave.
     pub(super) fn before_sleep(&mut self) {
-        self.server.broadcast_invalid();
-        self.server.flush_before_answers();
-        if self.server.is_lost() {
+        invalidate::broadcast_invalid(&mut self.server);
+        jobs::flush_before_answers(&mut self.server);
+        if jobs::is_lost(&mut self.server) {
             return;
         }
         self.server.start_asked_syncs();
@@ -31,7 +37,7 @@ impl Reactor {
         while self.server.life.exit.is_some() && self.server.replication.replicas.goes_on {
             self.server.send_stream();
         }
-        self.server.evict_clients();
+        limits::evict_clients(&mut self.server);
         if !self.server.clients.closing.is_empty()
             && let Some(intake) = &self.intake
         {
@@ -46,7 +52,7 @@ pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
     let closing = std::mem::take(&mut server.clients.closing);
     for slot in closing {
         let Some(client) = server.clients.get(slot) else {
-            if server.is_served(slot) {
+            if run::is_served(server, slot) {
                 server.clients.closing.push(slot);
             }
             continue;
@@ -83,11 +89,11 @@ impl Server {
         let mut writing = std::mem::take(&mut self.clients.writing);
         let mut out = Vec::new();
         for slot in writing.drain(..) {
-            if self.is_served(slot) {
+            if run::is_served(self, slot) {
                 out.push(slot);
             } else {
                 self.write(slot);
-                self.recount_slot(slot);
+                limits::recount_slot(self, slot);
             }
         }
         let fresh = std::mem::replace(&mut self.clients.writing, writing);
@@ -161,13 +167,13 @@ impl Server {
         }
         self.stop_waiting(&mut client.session);
         self.end_transaction(&mut client.session);
-        self.stop_tracking(&mut client.session);
-        self.unsubscribe_all(&mut client.session);
+        invalidate::stop_tracking(self, &mut client.session);
+        publish::unsubscribe_all(self, &mut client.session);
         if client.session.peer == Peer::Replica {
             self.forget_replica(&client.session);
         }
         if client.session.monitor {
-            self.stop_monitor(&mut client.session);
+            monitor::stop_monitor(self, &mut client.session);
         }
         if let Some(query) = client.query
             && query.is_idle()

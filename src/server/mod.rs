@@ -32,6 +32,9 @@ use crate::persist::Persist;
 use crate::pubsub::PubSub;
 use crate::replication::Replication;
 use crate::script::Script;
+use crate::server::lifecycle::configure;
+use crate::server::lifecycle::cron;
+use crate::server::storage::jobs;
 use crate::sys::clock::Clock;
 use crate::sys::memory::Peak;
 use crate::sys::signal::Signal;
@@ -198,8 +201,8 @@ impl Server {
         }
         let half = crate::sys::process::total_system_memory() as usize / 2;
         server.script.set_limit(half.min(VM_BYTES));
-        server.apply_all();
-        server.start_timers();
+        configure::apply_all(&mut server);
+        cron::start_timers(&mut server);
         server
     }
 
@@ -224,6 +227,6 @@ impl Server {
         tuning.stream_node_max_bytes = c.stream_node_max_bytes;
         tuning.stream_node_max_entries = c.stream_node_max_entries;
         tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
-        self.apply_sanitizing();
+        jobs::apply_sanitizing(self);
     }
 }

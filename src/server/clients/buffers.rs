@@ -10,6 +10,7 @@
 
 use crate::server::Server;
 use crate::server::clients::Client;
+use crate::server::clients::publish;
 use crate::server::clients::reply_buffer::Resized;
 
 /// Seconds a peak is remembered.
@@ -87,52 +88,50 @@ impl RecentBuffers {
     }
 }
 
-impl Server {
-    /// Looks at the buffers of some clients: with `hz` calls a second, at those of all.
-    pub fn sample_buffers(&mut self) {
-        /// Clients looked at in any case.
-        const SOME: usize = 5;
-        let slots = self.clients.slots();
-        let hz = self.config.hz.clamp(1, 500) as usize;
-        let now_ms = self.clock.mono_ms();
-        let mut recent = std::mem::take(&mut self.clients.recent_buffers);
-        for _ in 0..slots.min(SOME.max(slots.div_ceil(hz))) {
-            recent.cursor = (recent.cursor + 1) % slots;
-            let Some(client) = self.clients.get_mut(recent.cursor) else {
-                continue;
-            };
-            recent.look_at(client);
-            if recent.resizes {
-                let owed = client.output.pending();
-                let buffer = &mut client.output.buffer;
-                match buffer.tend(owed, now_ms, recent.forget_peak_ms) {
-                    Resized::No => {}
-                    Resized::Shrunk => self.stats.reply_buffer_shrinks += 1,
-                    Resized::Grown => self.stats.reply_buffer_expands += 1,
-                }
-            }
-            if client.output.buffer.has_list() {
-                self.clients.bulky.push(recent.cursor);
-            }
-            let Some(client) = self.clients.get_mut(recent.cursor) else {
-                continue;
-            };
-            let silent_ms = now_ms.saturating_sub(client.session.last_active_ms);
-            if let Some(query) = &mut client.query
-                && !query.trim(silent_ms > SILENT_MS)
-            {
-                client.query = None;
+/// Looks at the buffers of some clients: with `hz` calls a second, at those of all.
+pub fn sample_buffers(server: &mut Server) {
+    /// Clients looked at in any case.
+    const SOME: usize = 5;
+    let slots = server.clients.slots();
+    let hz = server.config.hz.clamp(1, 500) as usize;
+    let now_ms = server.clock.mono_ms();
+    let mut recent = std::mem::take(&mut server.clients.recent_buffers);
+    for _ in 0..slots.min(SOME.max(slots.div_ceil(hz))) {
+        recent.cursor = (recent.cursor + 1) % slots;
+        let Some(client) = server.clients.get_mut(recent.cursor) else {
+            continue;
+        };
+        recent.look_at(client);
+        if recent.resizes {
+            let owed = client.output.pending();
+            let buffer = &mut client.output.buffer;
+            match buffer.tend(owed, now_ms, recent.forget_peak_ms) {
+                Resized::No => {}
+                Resized::Shrunk => server.stats.reply_buffer_shrinks += 1,
+                Resized::Grown => server.stats.reply_buffer_expands += 1,
             }
         }
-        let (input, output) = self.clients.take_lent_peaks();
-        recent.input.note(input);
-        recent.output.note(output);
-        let second = now_ms / 1000;
-        recent.input.turn(second);
-        recent.output.turn(second);
-        self.clients.recent_buffers = recent;
-        self.judge_bulky();
+        if client.output.buffer.has_list() {
+            server.clients.bulky.push(recent.cursor);
+        }
+        let Some(client) = server.clients.get_mut(recent.cursor) else {
+            continue;
+        };
+        let silent_ms = now_ms.saturating_sub(client.session.last_active_ms);
+        if let Some(query) = &mut client.query
+            && !query.trim(silent_ms > SILENT_MS)
+        {
+            client.query = None;
+        }
     }
+    let (input, output) = server.clients.take_lent_peaks();
+    recent.input.note(input);
+    recent.output.note(output);
+    let second = now_ms / 1000;
+    recent.input.turn(second);
+    recent.output.turn(second);
+    server.clients.recent_buffers = recent;
+    publish::judge_bulky(server);
 }
 
 #[cfg(test)]

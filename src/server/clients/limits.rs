@@ -7,6 +7,7 @@ use crate::config::OutputLimit;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{ClientId, Ending, Peer, Session, Special};
+use crate::server::commands::client;
 use crate::server::timers::Timer;
 
 /// What somebody who has not authenticated may have waiting, in bytes: answers to strangers are
@@ -35,237 +36,233 @@ impl Default for ReplyBounds {
     }
 }
 
-impl Server {
-    /// Draws the bounds of answers from the configuration.
-    pub fn apply_reply_bounds(&mut self) {
-        let half = crate::sys::process::total_system_memory() / 2;
-        let half = half.max(LEAST_BOUND);
-        let most = match self.config.maxmemory {
-            0 => half,
-            limit => limit.max(LEAST_BOUND).min(half),
-        };
-        let normal = match self.config.client_output_buffer_limit[0].hard_bytes {
-            0 => most,
-            hard => hard.min(most),
-        };
-        self.clients.reply_bounds = ReplyBounds {
-            most: most as usize,
-            normal: normal as usize,
-        };
-    }
+/// Draws the bounds of answers from the configuration.
+pub fn apply_reply_bounds(server: &mut Server) {
+    let half = crate::sys::process::total_system_memory() / 2;
+    let half = half.max(LEAST_BOUND);
+    let most = match server.config.maxmemory {
+        0 => half,
+        limit => limit.max(LEAST_BOUND).min(half),
+    };
+    let normal = match server.config.client_output_buffer_limit[0].hard_bytes {
+        0 => most,
+        hard => hard.min(most),
+    };
+    server.clients.reply_bounds = ReplyBounds {
+        most: most as usize,
+        normal: normal as usize,
+    };
+}
 
-    /// How much the answers to a client may grow to.
-    #[inline(always)]
-    pub fn reply_limit(&self, session: &Session) -> usize {
-        let bounds = &self.clients.reply_bounds;
-        match session.special.has(Special::SUBSCRIBER) {
-            true => bounds.most,
-            false => bounds.normal,
-        }
+/// How much the answers to a client may grow to.
+#[inline(always)]
+pub fn reply_limit(server: &Server, session: &Session) -> usize {
+    let bounds = &server.clients.reply_bounds;
+    match session.special.has(Special::SUBSCRIBER) {
+        true => bounds.most,
+        false => bounds.normal,
     }
+}
 
-    /// Ends a client whose unfinished request has grown past `client-query-buffer-limit`.
-    #[inline]
-    pub fn check_query_limit(&mut self, client: &mut Client) {
-        let Some(query) = &client.query else { return };
-        let multi = client.session.multi.as_ref();
-        // What waits for EXEC was sent and has not run either.
-        let queued = multi.map_or(0, |multi| multi.argument_bytes());
-        let held = query.pending_bytes() + query.argument_bytes() + queued;
-        if held <= STRANGER_QUERY {
-            return;
-        }
-        let stranger = !client.session.authenticated;
-        if stranger || held > self.config.client_query_buffer_limit {
-            let line = self.client_line(client);
-            log::warn!("Closing client that reached max query buffer length: {line}");
-            self.stats.query_limit_disconnections += 1;
-            client.session.ending = Ending::Now;
-        }
+/// Ends a client whose unfinished request has grown past `client-query-buffer-limit`.
+#[inline]
+pub fn check_query_limit(server: &mut Server, client: &mut Client) {
+    let Some(query) = &client.query else { return };
+    let multi = client.session.multi.as_ref();
+    // What waits for EXEC was sent and has not run either.
+    let queued = multi.map_or(0, |multi| multi.argument_bytes());
+    let held = query.pending_bytes() + query.argument_bytes() + queued;
+    if held <= STRANGER_QUERY {
+        return;
     }
-
-    /// Ends a client that does not read its answers fast enough, or begins to watch it.
-    #[inline]
-    pub fn check_output_limit(&mut self, client: &mut Client) {
-        let pending = client.output.pending();
-        if std::mem::take(&mut client.output.is_over) {
-            return self.end_slow_reader(client);
-        }
-        if client.output.buffer.holds(pending) || client.session.ending == Ending::Now {
-            client.over_soft_limit_ms = None;
-            return;
-        }
-        self.judge_output(client, pending);
-    }
-
-    #[cold]
-    fn judge_output(&mut self, client: &mut Client, pending: usize) {
-        let buffer = &mut client.output.buffer;
-        buffer.note(pending);
-        let counted = buffer.counted(pending) as u64;
-        let [normal, replica, pubsub] = self.config.client_output_buffer_limit;
-        let limit = match client.session.peer {
-            Peer::Replica => replica,
-            _ if client.is_subscriber() => pubsub,
-            _ => normal,
-        };
-        let OutputLimit {
-            hard_bytes,
-            soft_bytes,
-            soft_seconds,
-        } = limit;
-        // Replicas are owed the stream, which has its own limits.
-        let bound = match client.session.peer {
-            Peer::Replica => 0,
-            _ => self.clients.reply_bounds.most as u64,
-        };
-        let over = |limit| limit > 0 && counted >= limit;
-        let over_hard = over(hard_bytes) || over(bound);
-        if over_hard || !client.session.authenticated {
-            return self.end_slow_reader(client);
-        }
-        if soft_bytes == 0 || counted < soft_bytes {
-            let limits = [hard_bytes, soft_bytes, bound].into_iter();
-            client.output.buffer.judged(limits.filter(|&n| n > 0).min());
-            client.over_soft_limit_ms = None;
-            return;
-        }
-        client.output.buffer.judge_anew();
-        let now_ms = self.clock.mono_ms();
-        let patience_ms = u64::from(soft_seconds) * 1000;
-        match client.over_soft_limit_ms {
-            Some(since_ms) if now_ms - since_ms > patience_ms => self.end_slow_reader(client),
-            Some(_) => {}
-            None => {
-                client.over_soft_limit_ms = Some(now_ms);
-                let timer = Timer::SlowReader(client.session.id);
-                self.timers.arm(now_ms + patience_ms + 1, timer);
-            }
-        }
-    }
-
-    fn end_slow_reader(&mut self, client: &mut Client) {
-        let line = self.client_line(client);
-        log::warn!(
-            "Client {line} scheduled to be closed ASAP for overcoming of output buffer limits."
-        );
-        self.stats.output_limit_disconnections += 1;
+    let stranger = !client.session.authenticated;
+    if stranger || held > server.config.client_query_buffer_limit {
+        let line = client::client_line(server, client);
+        log::warn!("Closing client that reached max query buffer length: {line}");
+        server.stats.query_limit_disconnections += 1;
         client.session.ending = Ending::Now;
     }
+}
 
-    /// Bytes that belong to a client besides its buffers: what it has queued, watches, listens to,
-    /// caches, and waits for.
-    pub fn session_bytes(&self, session: &Session) -> usize {
-        /// A watched key in both indexes.
-        const WATCHED: usize = 64;
-        let id = session.id.0;
-        let multi = session.multi.as_ref().map_or(0, |multi| multi.bytes());
-        let parked = session.parked.as_ref();
-        let parked = parked.map_or(0, |parked| parked.argv.bytes());
-        let watched = match self.watch.is_empty() {
-            true => 0,
-            false => self.watch.watched(id).len() * WATCHED,
-        };
-        let heard = match session.special.has(Special::SUBSCRIBER) {
-            true => self.pubsub.bytes_of(id),
-            false => 0,
-        };
-        let prefixes = match session.tracks {
-            true => self
-                .tracking
-                .get(id)
-                .map_or(0, |one| one.prefixes.len() * WATCHED),
-            false => 0,
-        };
-        multi + parked + watched + heard + prefixes
+/// Ends a client that does not read its answers fast enough, or begins to watch it.
+#[inline]
+pub fn check_output_limit(server: &mut Server, client: &mut Client) {
+    let pending = client.output.pending();
+    if std::mem::take(&mut client.output.is_over) {
+        return end_slow_reader(server, client);
     }
-
-    /// All bytes that a client takes.
-    pub fn bytes_of(&self, client: &Client) -> usize {
-        let query = client.query.as_ref();
-        let query = query.map_or(0, |query| {
-            query.capacity() + query.argument_bytes() + query.index_bytes()
-        });
-        size_of::<Client>() + query + client.output.held() + self.session_bytes(&client.session)
+    if client.output.buffer.holds(pending) || client.session.ending == Ending::Now {
+        client.over_soft_limit_ms = None;
+        return;
     }
+    judge_output(server, client, pending);
+}
 
-    /// A client may have grown or shrunk: keeps the sum right, if there is a limit on it.
-    #[inline]
-    pub fn recount(&mut self, client: &mut Client) {
-        if self.config.maxmemory_clients != 0 {
-            self.recount_now(client);
+#[cold]
+fn judge_output(server: &mut Server, client: &mut Client, pending: usize) {
+    let buffer = &mut client.output.buffer;
+    buffer.note(pending);
+    let counted = buffer.counted(pending) as u64;
+    let [normal, replica, pubsub] = server.config.client_output_buffer_limit;
+    let limit = match client.session.peer {
+        Peer::Replica => replica,
+        _ if client.is_subscriber() => pubsub,
+        _ => normal,
+    };
+    let OutputLimit {
+        hard_bytes,
+        soft_bytes,
+        soft_seconds,
+    } = limit;
+    // Replicas are owed the stream, which has its own limits.
+    let bound = match client.session.peer {
+        Peer::Replica => 0,
+        _ => server.clients.reply_bounds.most as u64,
+    };
+    let over = |limit| limit > 0 && counted >= limit;
+    let over_hard = over(hard_bytes) || over(bound);
+    if over_hard || !client.session.authenticated {
+        return end_slow_reader(server, client);
+    }
+    if soft_bytes == 0 || counted < soft_bytes {
+        let limits = [hard_bytes, soft_bytes, bound].into_iter();
+        client.output.buffer.judged(limits.filter(|&n| n > 0).min());
+        client.over_soft_limit_ms = None;
+        return;
+    }
+    client.output.buffer.judge_anew();
+    let now_ms = server.clock.mono_ms();
+    let patience_ms = u64::from(soft_seconds) * 1000;
+    match client.over_soft_limit_ms {
+        Some(since_ms) if now_ms - since_ms > patience_ms => end_slow_reader(server, client),
+        Some(_) => {}
+        None => {
+            client.over_soft_limit_ms = Some(now_ms);
+            let timer = Timer::SlowReader(client.session.id);
+            server.timers.arm(now_ms + patience_ms + 1, timer);
         }
     }
+}
 
-    #[cold]
-    fn recount_now(&mut self, client: &mut Client) {
-        // Who is thrown out takes nothing any more.
-        let bytes = match client.session.ending {
-            Ending::Now => 0,
-            _ if client.session.peer != Peer::Client => 0,
-            _ => self.bytes_of(client),
-        };
-        self.clients.counted_bytes += bytes;
-        self.clients.counted_bytes -= std::mem::replace(&mut client.counted_bytes, bytes);
+fn end_slow_reader(server: &mut Server, client: &mut Client) {
+    let line = client::client_line(server, client);
+    log::warn!("Client {line} scheduled to be closed ASAP for overcoming of output buffer limits.");
+    server.stats.output_limit_disconnections += 1;
+    client.session.ending = Ending::Now;
+}
+
+/// Bytes that belong to a client besides its buffers: what it has queued, watches, listens to,
+/// caches, and waits for.
+pub fn session_bytes(server: &Server, session: &Session) -> usize {
+    /// A watched key in both indexes.
+    const WATCHED: usize = 64;
+    let id = session.id.0;
+    let multi = session.multi.as_ref().map_or(0, |multi| multi.bytes());
+    let parked = session.parked.as_ref();
+    let parked = parked.map_or(0, |parked| parked.argv.bytes());
+    let watched = match server.watch.is_empty() {
+        true => 0,
+        false => server.watch.watched(id).len() * WATCHED,
+    };
+    let heard = match session.special.has(Special::SUBSCRIBER) {
+        true => server.pubsub.bytes_of(id),
+        false => 0,
+    };
+    let prefixes = match session.tracks {
+        true => server
+            .tracking
+            .get(id)
+            .map_or(0, |one| one.prefixes.len() * WATCHED),
+        false => 0,
+    };
+    multi + parked + watched + heard + prefixes
+}
+
+/// All bytes that a client takes.
+pub fn bytes_of(server: &Server, client: &Client) -> usize {
+    let query = client.query.as_ref();
+    let query = query.map_or(0, |query| {
+        query.capacity() + query.argument_bytes() + query.index_bytes()
+    });
+    size_of::<Client>() + query + client.output.held() + session_bytes(server, &client.session)
+}
+
+/// A client may have grown or shrunk: keeps the sum right, if there is a limit on it.
+#[inline]
+pub fn recount(server: &mut Server, client: &mut Client) {
+    if server.config.maxmemory_clients != 0 {
+        recount_now(server, client);
     }
+}
 
-    /// The same for a client in its slot.
-    #[inline]
-    pub fn recount_slot(&mut self, slot: usize) {
-        if self.config.maxmemory_clients != 0
-            && let Some(mut client) = self.clients.check_out(slot)
-        {
-            self.recount_now(&mut client);
-            self.clients.check_in(slot, client);
-        }
+#[cold]
+fn recount_now(server: &mut Server, client: &mut Client) {
+    // Who is thrown out takes nothing any more.
+    let bytes = match client.session.ending {
+        Ending::Now => 0,
+        _ if client.session.peer != Peer::Client => 0,
+        _ => bytes_of(server, client),
+    };
+    server.clients.counted_bytes += bytes;
+    server.clients.counted_bytes -= std::mem::replace(&mut client.counted_bytes, bytes);
+}
+
+/// The same for a client in its slot.
+#[inline]
+pub fn recount_slot(server: &mut Server, slot: usize) {
+    if server.config.maxmemory_clients != 0
+        && let Some(mut client) = server.clients.check_out(slot)
+    {
+        recount_now(server, &mut client);
+        server.clients.check_in(slot, client);
     }
+}
 
-    /// The limit on all clients together changed: counts them all.
-    pub fn recount_all(&mut self) {
-        (0..self.clients.slots()).for_each(|slot| self.recount_slot(slot));
+/// The limit on all clients together changed: counts them all.
+pub fn recount_all(server: &mut Server) {
+    (0..server.clients.slots()).for_each(|slot| recount_slot(server, slot));
+}
+
+/// Before the loop sleeps, and before keys make room: closes the largest clients while all
+/// together exceed `maxmemory-clients`.
+pub fn evict_clients(server: &mut Server) {
+    let limit = server.config.maxmemory_clients_bytes() as usize;
+    if limit == 0 || server.clients.counted_bytes < limit {
+        return;
     }
-
-    /// Before the loop sleeps, and before keys make room: closes the largest clients while all
-    /// together exceed `maxmemory-clients`.
-    pub fn evict_clients(&mut self) {
-        let limit = self.config.maxmemory_clients_bytes() as usize;
-        if limit == 0 || self.clients.counted_bytes < limit {
+    let mut candidates: Vec<(usize, usize)> = server
+        .clients
+        .iter()
+        .filter(|(_, client)| !client.session.no_evict && client.session.ending == Ending::No)
+        .filter(|(_, client)| client.session.peer == Peer::Client)
+        .map(|(slot, client)| (client.counted_bytes, slot))
+        .collect();
+    candidates.sort_unstable();
+    while server.clients.counted_bytes >= limit {
+        let Some((_, slot)) = candidates.pop() else {
+            log::warn!("Over client maxmemory after evicting all evictable clients");
             return;
-        }
-        let mut candidates: Vec<(usize, usize)> = self
-            .clients
-            .iter()
-            .filter(|(_, client)| !client.session.no_evict && client.session.ending == Ending::No)
-            .filter(|(_, client)| client.session.peer == Peer::Client)
-            .map(|(slot, client)| (client.counted_bytes, slot))
-            .collect();
-        candidates.sort_unstable();
-        while self.clients.counted_bytes >= limit {
-            let Some((_, slot)) = candidates.pop() else {
-                log::warn!("Over client maxmemory after evicting all evictable clients");
-                return;
-            };
-            let Some(client) = self.clients.get(slot) else {
-                continue;
-            };
-            log::info!("Evicting client: {}", self.client_line(client));
-            self.stats.evicted_clients += 1;
-            self.clients.drop_out(slot);
-        }
+        };
+        let Some(client) = server.clients.get(slot) else {
+            continue;
+        };
+        log::info!("Evicting client: {}", client::client_line(server, client));
+        server.stats.evicted_clients += 1;
+        server.clients.drop_out(slot);
     }
+}
 
-    /// Looks again at a client that exceeded its soft limit a while ago.
-    pub fn check_slow_reader(&mut self, id: ClientId) {
-        let Some(slot) = self.clients.slot_of(id) else {
-            return;
-        };
-        let Some(mut client) = self.clients.check_out(slot) else {
-            return;
-        };
-        self.check_output_limit(&mut client);
-        if client.session.ending == Ending::Now {
-            self.clients.closing.push(slot);
-        }
-        self.clients.check_in(slot, client);
+/// Looks again at a client that exceeded its soft limit a while ago.
+pub fn check_slow_reader(server: &mut Server, id: ClientId) {
+    let Some(slot) = server.clients.slot_of(id) else {
+        return;
+    };
+    let Some(mut client) = server.clients.check_out(slot) else {
+        return;
+    };
+    check_output_limit(server, &mut client);
+    if client.session.ending == Ending::Now {
+        server.clients.closing.push(slot);
     }
+    server.clients.check_in(slot, client);
 }

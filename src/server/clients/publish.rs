@@ -12,6 +12,7 @@ use crate::pubsub::Scope;
 use crate::resp::chunks::Mark;
 use crate::resp::encode::{self, Resp};
 use crate::server::Server;
+use crate::server::clients::limits;
 use crate::server::clients::session::{ClientId, Ending, Session, Special};
 use crate::server::clients::{Client, Clients, Output};
 use bytes::Bytes;
@@ -161,92 +162,90 @@ impl Clients {
     }
 }
 
-impl Server {
-    /// Sends a message to all who are subscribed to a channel, or to a pattern it fits. The answer
-    /// is how many times it was sent.
-    pub fn publish(&mut self, scope: Scope, channel: &[u8], payload: &[u8]) -> usize {
-        let word: &[u8] = match scope {
-            Scope::Shard => b"smessage",
-            Scope::Channel | Scope::Pattern => b"message",
+/// Sends a message to all who are subscribed to a channel, or to a pattern it fits. The answer
+/// is how many times it was sent.
+pub fn publish(server: &mut Server, scope: Scope, channel: &[u8], payload: &[u8]) -> usize {
+    let word: &[u8] = match scope {
+        Scope::Shard => b"smessage",
+        Scope::Channel | Scope::Pattern => b"message",
+    };
+    let mut receivers = 0;
+    let words = [word, channel, payload];
+    let mut message = Message::new(&words);
+    for (client, slot) in server.pubsub.subscribers(scope, channel) {
+        server.clients.deliver(ClientId(client), slot, &mut message);
+        receivers += 1;
+    }
+    if scope == Scope::Channel && server.pubsub.len(Scope::Pattern) > 0 {
+        for (pattern, subscribers) in server.pubsub.matching(channel) {
+            let words = [b"pmessage".as_slice(), pattern, channel, payload];
+            let mut message = Message::new(&words);
+            for (&client, &slot) in subscribers {
+                server.clients.deliver(ClientId(client), slot, &mut message);
+                receivers += 1;
+            }
+        }
+    }
+    judge_bulky(server);
+    receivers
+}
+
+/// Holds clients whose output grew large against their limits.
+#[inline]
+pub fn judge_bulky(server: &mut Server) {
+    while let Some(slot) = server.clients.bulky.pop() {
+        let Some(mut client) = server.clients.check_out(slot) else {
+            continue;
         };
-        let mut receivers = 0;
-        let words = [word, channel, payload];
-        let mut message = Message::new(&words);
-        for (client, slot) in self.pubsub.subscribers(scope, channel) {
-            self.clients.deliver(ClientId(client), slot, &mut message);
-            receivers += 1;
+        limits::check_output_limit(server, &mut client);
+        if client.session.ending == Ending::Now {
+            client.output.clear();
+            server.clients.closing.push(slot);
         }
-        if scope == Scope::Channel && self.pubsub.len(Scope::Pattern) > 0 {
-            for (pattern, subscribers) in self.pubsub.matching(channel) {
-                let words = [b"pmessage".as_slice(), pattern, channel, payload];
-                let mut message = Message::new(&words);
-                for (&client, &slot) in subscribers {
-                    self.clients.deliver(ClientId(client), slot, &mut message);
-                    receivers += 1;
-                }
-            }
-        }
-        self.judge_bulky();
-        receivers
+        server.clients.check_in(slot, client);
     }
+}
 
-    /// Holds clients whose output grew large against their limits.
-    #[inline]
-    pub fn judge_bulky(&mut self) {
-        while let Some(slot) = self.clients.bulky.pop() {
-            let Some(mut client) = self.clients.check_out(slot) else {
-                continue;
-            };
-            self.check_output_limit(&mut client);
-            if client.session.ending == Ending::Now {
-                client.output.clear();
-                self.clients.closing.push(slot);
-            }
-            self.clients.check_in(slot, client);
-        }
-    }
+/// Whether notifications are configured and somebody hears them.
+pub(in crate::server) fn notifies(server: &Server) -> bool {
+    let flags = server.config.notify_keyspace_events.0;
+    flags & (NotifyFlags::KEYSPACE | NotifyFlags::KEYEVENT) != 0 && !server.pubsub.is_deserted()
+}
 
-    /// Whether notifications are configured and somebody hears them.
-    pub(in crate::server) fn notifies(&self) -> bool {
-        let flags = self.config.notify_keyspace_events.0;
-        flags & (NotifyFlags::KEYSPACE | NotifyFlags::KEYEVENT) != 0 && !self.pubsub.is_deserted()
+/// Tells those who listen what happened to a key.
+pub(in crate::server) fn notify(server: &mut Server, event: Event, db: DbIndex, key: &[u8]) {
+    let flags = server.config.notify_keyspace_events;
+    if !flags.has_class(event.class.0) || !notifies(server) {
+        return;
     }
+    if flags.0 & NotifyFlags::KEYSPACE != 0 {
+        let channel = [format!("__keyspace@{}__:", db.0).as_bytes(), key].concat();
+        publish(server, Scope::Channel, &channel, event.name.as_bytes());
+    }
+    if flags.0 & NotifyFlags::KEYEVENT != 0 {
+        let channel = format!("__keyevent@{}__:{}", db.0, event.name);
+        publish(server, Scope::Channel, channel.as_bytes(), key);
+    }
+}
 
-    /// Tells those who listen what happened to a key.
-    pub(in crate::server) fn notify(&mut self, event: Event, db: DbIndex, key: &[u8]) {
-        let flags = self.config.notify_keyspace_events;
-        if !flags.has_class(event.class.0) || !self.notifies() {
-            return;
-        }
-        if flags.0 & NotifyFlags::KEYSPACE != 0 {
-            let channel = [format!("__keyspace@{}__:", db.0).as_bytes(), key].concat();
-            self.publish(Scope::Channel, &channel, event.name.as_bytes());
-        }
-        if flags.0 & NotifyFlags::KEYEVENT != 0 {
-            let channel = format!("__keyevent@{}__:{}", db.0, event.name);
-            self.publish(Scope::Channel, channel.as_bytes(), key);
-        }
-    }
+/// After subscriptions changed: what the caller is, and who hears.
+pub(in crate::server) fn subscriptions_changed(server: &mut Server, session: &mut Session) {
+    let is_subscriber = server.pubsub.has(session.id.0);
+    session.special.set(Special::SUBSCRIBER, is_subscriber);
+    server.refresh_interest();
+}
 
-    /// After subscriptions changed: what the caller is, and who hears.
-    pub(in crate::server) fn subscriptions_changed(&mut self, session: &mut Session) {
-        let is_subscriber = self.pubsub.has(session.id.0);
-        session.special.set(Special::SUBSCRIBER, is_subscriber);
-        self.refresh_interest();
+/// A client is subscribed to nothing any more.
+pub fn unsubscribe_all(server: &mut Server, session: &mut Session) {
+    if !session.special.has(Special::SUBSCRIBER) {
+        return;
     }
-
-    /// A client is subscribed to nothing any more.
-    pub fn unsubscribe_all(&mut self, session: &mut Session) {
-        if !session.special.has(Special::SUBSCRIBER) {
-            return;
+    for scope in [Scope::Channel, Scope::Pattern, Scope::Shard] {
+        for name in server.pubsub.subscriptions(scope, session.id.0) {
+            server.pubsub.unsubscribe(scope, session.id.0, &name);
         }
-        for scope in [Scope::Channel, Scope::Pattern, Scope::Shard] {
-            for name in self.pubsub.subscriptions(scope, session.id.0) {
-                self.pubsub.unsubscribe(scope, session.id.0, &name);
-            }
-        }
-        self.subscriptions_changed(session);
     }
+    subscriptions_changed(server, session);
 }
 
 impl Client {

@@ -6,6 +6,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::{Allowed, Extent, Host, enter_directory, is_settled};
 use crate::server::clients::session::Session;
 use crate::server::core::admit::{Gates, LOADING_TEXT};
+use crate::server::lifecycle::configure;
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {
@@ -145,13 +146,13 @@ fn config_set(
         .set(&pairs, allowed, &mut RunningHost)
         .map_err(|error| CmdError::Bytes(error.bytes()))?;
     for (done, (apply, name)) in changes.applies.iter().enumerate() {
-        let Err(reason) = server.apply(*apply) else {
+        let Err(reason) = configure::apply(server, *apply) else {
             continue;
         };
         // Back to what was, also in those who have acted already.
         server.config.rollback(changes.undo, &mut RunningHost);
         for (apply, name) in &changes.applies[..done] {
-            if let Err(reason) = server.apply(*apply) {
+            if let Err(reason) = configure::apply(server, *apply) {
                 log::warn!("Can't go back to the former value of '{name}': {reason}");
             }
         }

@@ -6,8 +6,11 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::DbIndex;
 use crate::resp::encode::Resp;
+use crate::server::clients::invalidate;
+use crate::server::clients::publish;
 use crate::server::clients::session::{Ending, Peer, Session};
 use crate::server::commands::client::check_name;
+use crate::server::commands::monitor;
 use crate::server::{Server, ServerCommand};
 use crate::version::REDIS_VERSION;
 
@@ -287,11 +290,11 @@ fn reset(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut R
         ));
     }
     if session.monitor {
-        server.stop_monitor(session);
+        monitor::stop_monitor(server, session);
     }
     server.end_transaction(session);
-    server.stop_tracking(session);
-    server.unsubscribe_all(session);
+    invalidate::stop_tracking(server, session);
+    publish::unsubscribe_all(server, session);
     session.reset();
     server.welcome(session);
     server.keyspace.shared.no_touch = false;

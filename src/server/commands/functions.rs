@@ -10,6 +10,7 @@ use crate::script::flags::ScriptFlags;
 use crate::script::library::Function;
 use crate::script::sandbox::Role;
 use crate::server::clients::session::Session;
+use crate::server::script::run;
 use crate::server::script::run::Rights;
 use crate::server::{Server, ServerCommand};
 use std::borrow::Cow;
@@ -209,7 +210,7 @@ fn run(
     reply: &mut Reply,
     rights: Rights,
 ) -> CmdResult {
-    server.show_script(session, args, reply);
+    run::show_script(server, session, args, reply);
     let name = args.bytes();
     let Some(function) = server.script.libraries.function(name) else {
         return Err(CmdError::Fixed("ERR Function not found"));
@@ -221,7 +222,7 @@ fn run(
     };
     let code = (Role::Functions, function.kept, function.flags);
     let keys = key_count(args, CmdError::Fixed("ERR Bad number of keys provided"))?;
-    server.run_script(session, args, keys, code, &name, rights, reply)
+    run::run_script(server, session, args, keys, code, &name, rights, reply)
 }
 
 /// FUNCTION LOAD [REPLACE] code.
@@ -278,7 +279,7 @@ fn function_flush(
     let objects = server.script.libraries.function_count() as u64 + 1;
     let vm = server.script.flush_libraries();
     let is_async = is_async(server, args);
-    server.bury_vm(vm, objects, is_async);
+    run::bury_vm(server, vm, objects, is_async);
     server.effects.dirty += 1;
     reply.ok()
 }
@@ -351,7 +352,7 @@ fn function_dump(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    reply.bulk(&server.dump_libraries())
+    reply.bulk(&run::dump_libraries(server))
 }
 
 /// What FUNCTION RESTORE does with what is there.
@@ -384,9 +385,7 @@ fn function_restore(
             return Err(CmdError::Fixed(text));
         }
     };
-    server
-        .restore_libraries(payload, policy)
-        .map_err(CmdError::Bytes)?;
+    run::restore_libraries(server, payload, policy).map_err(CmdError::Bytes)?;
     server.effects.dirty += 1;
     reply.ok()
 }
@@ -398,7 +397,7 @@ fn function_kill(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    server.kill_script(Role::Functions)?;
+    run::kill_script(server, Role::Functions)?;
     reply.ok()
 }
 
@@ -415,7 +414,7 @@ fn function_stats(
         .busy
         .as_ref()
         .is_some_and(|busy| busy.role == Role::Scripts)
-        && let Some(error) = server.busy_script()
+        && let Some(error) = run::busy_script(server)
     {
         return Err(error);
     }

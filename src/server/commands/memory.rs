@@ -6,6 +6,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::measure;
 use crate::server::clients::session::Session;
+use crate::server::lifecycle::cron;
 use crate::server::{Server, ServerCommand};
 use crate::sys::{memory, process};
 
@@ -168,7 +169,7 @@ struct Picture {
 
 impl Picture {
     fn of(server: &mut Server) -> Picture {
-        let used = server.used_memory();
+        let used = cron::used_memory(server);
         server.life.peak.note(used, server.clock.now_ms());
         let (eval, functions) = server.script.vm_bytes();
         let dbs = || server.keyspace.iter().map(|(_, db)| db);
@@ -176,7 +177,7 @@ impl Picture {
             used,
             peak: server.life.peak.bytes(),
             startup: server.life.startup_bytes,
-            clients: server.client_bytes(),
+            clients: cron::client_bytes(server),
             tables: dbs().map(|db| db.entries().table_bytes()).sum(),
             timers: dbs().map(|db| db.timers() * TIMER).sum(),
             keys: server.keyspace.len(),

@@ -7,6 +7,7 @@ use crate::algo::quoting::write_quoted;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::resp::request::Argv;
+use crate::server::clients::publish;
 use crate::server::clients::session::{ClientId, Peer, Session};
 use crate::server::core::admit::Gates;
 use crate::server::core::redact::{REDACTED, is_secret};
@@ -64,53 +65,51 @@ fn monitor(
     reply.ok()
 }
 
-impl Server {
-    /// A client watches no longer, or is gone.
-    pub fn stop_monitor(&mut self, session: &mut Session) {
-        session.monitor = false;
-        let monitors = &mut self.clients.monitors;
-        monitors.0.retain(|&id| id != session.id);
-        self.gates.set(Gates::MONITORED, !monitors.is_empty());
-    }
+/// A client watches no longer, or is gone.
+pub fn stop_monitor(server: &mut Server, session: &mut Session) {
+    session.monitor = false;
+    let monitors = &mut server.clients.monitors;
+    monitors.0.retain(|&id| id != session.id);
+    server.gates.set(Gates::MONITORED, !monitors.is_empty());
+}
 
-    /// Shows a command that ran to everybody who watches.
-    #[cold]
-    pub fn feed_monitors(
-        &mut self,
-        session: &Session,
-        number: u16,
-        argv: &Argv,
-        reply: &mut Reply,
-    ) {
-        let spec = self.table[number].spec;
-        // Administration is nobody else's business.
-        if spec.flags.has(ADMIN) || spec.flags.has(SKIP_MONITOR) {
-            return;
-        }
-        self.show_monitors(session, number, argv, reply);
+/// Shows a command that ran to everybody who watches.
+#[cold]
+pub fn feed_monitors(
+    server: &mut Server,
+    session: &Session,
+    number: u16,
+    argv: &Argv,
+    reply: &mut Reply,
+) {
+    let spec = server.table[number].spec;
+    // Administration is nobody else's business.
+    if spec.flags.has(ADMIN) || spec.flags.has(SKIP_MONITOR) {
+        return;
     }
+    show_monitors(server, session, number, argv, reply);
+}
 
-    /// Shows a command, whatever it is.
-    #[cold]
-    pub(in crate::server) fn show_monitors(
-        &mut self,
-        session: &Session,
-        number: u16,
-        argv: &Argv,
-        reply: &mut Reply,
-    ) {
-        let line = monitor_line(session, &self.table[number].full_name, argv);
-        let monitors = std::mem::take(&mut self.clients.monitors);
-        for &id in &monitors.0 {
-            if id == session.id {
-                let _ = reply.raw(&line);
-            } else {
-                self.clients.tell(id, &line);
-            }
+/// Shows a command, whatever it is.
+#[cold]
+pub(in crate::server) fn show_monitors(
+    server: &mut Server,
+    session: &Session,
+    number: u16,
+    argv: &Argv,
+    reply: &mut Reply,
+) {
+    let line = monitor_line(session, &server.table[number].full_name, argv);
+    let monitors = std::mem::take(&mut server.clients.monitors);
+    for &id in &monitors.0 {
+        if id == session.id {
+            let _ = reply.raw(&line);
+        } else {
+            server.clients.tell(id, &line);
         }
-        self.clients.monitors = monitors;
-        self.judge_bulky();
     }
+    server.clients.monitors = monitors;
+    publish::judge_bulky(server);
 }
 
 /// `+<seconds>.<microseconds> [<db> <address>] "<argument>" …`.

@@ -5,6 +5,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::persist::child::Purpose;
 use crate::persist::save::SaveFailed;
 use crate::server::clients::session::Session;
+use crate::server::storage::jobs;
 use crate::server::{Server, ServerCommand};
 
 const SAVING: Spec = Spec {
@@ -90,7 +91,7 @@ fn save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
         return Err(IN_PROGRESS);
     }
     server.persist.saves.saves += 1;
-    match server.save_now() {
+    match jobs::save_now(server) {
         Ok(()) => reply.ok(),
         // As Redis does, the log has to be looked at, unless there is something to be done about it.
         Err(SaveFailed(None)) => Err(CmdError::Fixed("ERR")),
@@ -127,7 +128,7 @@ fn bgsave(
         server.persist.saves.scheduled = true;
         return reply.simple("Background saving scheduled");
     }
-    match server.start_bgsave() {
+    match jobs::start_bgsave(server) {
         Ok(()) => reply.simple("Background saving started"),
         Err(_) => Err(CmdError::Fixed("ERR")),
     }
@@ -154,7 +155,7 @@ fn bgrewriteaof(
     let config = &server.config;
     let (directory, name) = (&config.appenddirname, &config.appendfilename);
     server.persist.aof.locate(directory, name);
-    match server.start_rewrite() {
+    match jobs::start_rewrite(server) {
         Ok(()) => reply.simple("Background append only file rewriting started"),
         Err(_) => Err(CmdError::Fixed(
             "ERR Can't execute an AOF background rewriting. Please check the server logs for more \

@@ -9,6 +9,7 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::pubsub::Scope;
+use crate::server::clients::publish;
 use crate::server::clients::session::{Session, Special};
 use crate::server::{Server, ServerCommand};
 
@@ -260,14 +261,12 @@ static SHARD: Words = Words {
     ended: b"sunsubscribe",
 };
 
-impl Server {
-    /// Subscriptions as the answers count them: those of shards apart.
-    fn subscriptions_of(&self, scope: Scope, client: u64) -> i64 {
-        let count = |scope| self.pubsub.count(scope, client) as i64;
-        match scope {
-            Scope::Shard => count(Scope::Shard),
-            Scope::Channel | Scope::Pattern => count(Scope::Channel) + count(Scope::Pattern),
-        }
+/// Subscriptions as the answers count them: those of shards apart.
+fn subscriptions_of(server: &Server, scope: Scope, client: u64) -> i64 {
+    let count = |scope| server.pubsub.count(scope, client) as i64;
+    match scope {
+        Scope::Shard => count(Scope::Shard),
+        Scope::Channel | Scope::Pattern => count(Scope::Channel) + count(Scope::Pattern),
     }
 }
 
@@ -296,9 +295,9 @@ fn subscribe(
         reply.push(3)?;
         reply.bulk(words.began)?;
         reply.bulk(name)?;
-        reply.int(server.subscriptions_of(words.scope, client))?;
+        reply.int(subscriptions_of(server, words.scope, client))?;
     }
-    server.subscriptions_changed(session);
+    publish::subscriptions_changed(server, session);
     Ok(())
 }
 
@@ -321,7 +320,7 @@ fn unsubscribe(
             Some(name) => reply.bulk(name)?,
             None => reply.null()?,
         }
-        reply.int(server.subscriptions_of(words.scope, client))
+        reply.int(subscriptions_of(server, words.scope, client))
     };
     if args.left() > 0 {
         for name in args.rest().iter() {
@@ -337,7 +336,7 @@ fn unsubscribe(
         }
     }
     if session.special.has(Special::SUBSCRIBER) {
-        server.subscriptions_changed(session);
+        publish::subscriptions_changed(server, session);
     }
     Ok(())
 }
@@ -345,7 +344,7 @@ fn unsubscribe(
 /// PUBLISH channel message, SPUBLISH shardchannel message.
 fn publish(server: &mut Server, args: &mut Args, reply: &mut Reply, scope: Scope) -> CmdResult {
     let (channel, payload) = (args.bytes(), args.bytes());
-    let receivers = server.publish(scope, channel, payload);
+    let receivers = publish::publish(server, scope, channel, payload);
     if server.propagates() {
         server.effects.propagate = Propagate::Replicas;
     }

@@ -11,6 +11,7 @@ use crate::config::checks::is_address;
 use crate::replication::replicas::Wants;
 use crate::resp::request::Argv;
 use crate::server::clients::session::{Peer, Session};
+use crate::server::commands::client;
 use crate::server::{Server, ServerCommand};
 use crate::types::value::Kind;
 
@@ -204,7 +205,7 @@ fn take_over(
         ));
     }
     server.unfollow();
-    let line = server.caller_line(session, argv);
+    let line = client::caller_line(server, session, argv);
     log::info!("MASTER MODE enabled (failover request from '{line}')");
     Ok(())
 }

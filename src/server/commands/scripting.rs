@@ -8,7 +8,9 @@ use crate::script::api::sha1_hex;
 use crate::script::cache::Sha;
 use crate::script::sandbox::Role;
 use crate::server::clients::session::Session;
+use crate::server::script::debug;
 use crate::server::script::debug::Debugging;
+use crate::server::script::run;
 use crate::server::script::run::Rights;
 use crate::server::{Server, ServerCommand};
 
@@ -197,7 +199,7 @@ fn eval(
     reply: &mut Reply,
 ) -> CmdResult {
     if session.debugging != Debugging::No {
-        return server.debug_script(session, args, reply, eval);
+        return debug::debug_script(server, session, args, reply, eval);
     }
     run_body(server, session, args, reply, Rights::All)
 }
@@ -210,7 +212,7 @@ fn eval_ro(
     reply: &mut Reply,
 ) -> CmdResult {
     if session.debugging != Debugging::No {
-        return server.debug_script(session, args, reply, eval_ro);
+        return debug::debug_script(server, session, args, reply, eval_ro);
     }
     run_body(server, session, args, reply, Rights::ReadOnly)
 }
@@ -252,7 +254,7 @@ fn run_body(
     reply: &mut Reply,
     rights: Rights,
 ) -> CmdResult {
-    server.show_script(session, args, reply);
+    run::show_script(server, session, args, reply);
     let body = args.bytes();
     let keys = key_count(args, CmdError::NotInteger)?;
     let sha = sha1_hex(body);
@@ -264,7 +266,8 @@ fn run_body(
             found.ok_or(CmdError::Fixed(NOSCRIPT_TEXT))?
         }
     };
-    server.run_script(
+    run::run_script(
+        server,
         session,
         args,
         keys,
@@ -291,7 +294,7 @@ fn run_known(
     reply: &mut Reply,
     rights: Rights,
 ) -> CmdResult {
-    server.show_script(session, args, reply);
+    run::show_script(server, session, args, reply);
     let name = args.bytes();
     let unknown = CmdError::Fixed(NOSCRIPT_TEXT);
     let Some(sha) = parse_sha(name) else {
@@ -303,7 +306,8 @@ fn run_known(
     }
     let keys = key_count(args, CmdError::NotInteger)?;
     let (function, flags) = server.script.cache.touch(&sha).ok_or(unknown)?;
-    server.run_script(
+    run::run_script(
+        server,
         session,
         args,
         keys,
@@ -355,7 +359,7 @@ fn script_flush(
     let objects = server.script.cache.len() as u64;
     let vm = server.script.flush();
     let is_async = is_async(server, args);
-    server.bury_vm(vm, objects, is_async);
+    run::bury_vm(server, vm, objects, is_async);
     reply.ok()
 }
 
@@ -370,7 +374,7 @@ pub(super) fn is_async(server: &Server, args: &Args) -> bool {
 
 /// SCRIPT KILL.
 fn script_kill(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
-    server.kill_script(Role::Scripts)?;
+    run::kill_script(server, Role::Scripts)?;
     reply.ok()
 }
 

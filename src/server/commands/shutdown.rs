@@ -5,7 +5,9 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::ShutdownFlags;
 use crate::server::clients::session::{Ending, Session};
+use crate::server::lifecycle::shutdown;
 use crate::server::lifecycle::shutdown::Stop;
+use crate::server::script::run;
 use crate::server::{Server, ServerCommand};
 use crate::types::value::Kind;
 
@@ -55,7 +57,7 @@ fn shutdown(
         return Err(CmdError::Syntax);
     }
     if abort {
-        return match server.abort_stop() {
+        return match shutdown::abort_stop(server) {
             true => reply.ok(),
             false => Err(CmdError::Fixed("ERR No shutdown in progress.")),
         };
@@ -66,12 +68,11 @@ fn shutdown(
         ));
     }
     if !flags.nosave
-        && let Some(error) = server.busy_script()
+        && let Some(error) = run::busy_script(server)
     {
         return Err(error);
     }
-    let stop = server
-        .stop(flags)
+    let stop = shutdown::stop(server, flags)
         .map_err(|_| CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."))?;
     if stop == Stop::Waits {
         server.blocking.until_stopped.push(session.id.0);

@@ -11,6 +11,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::multi::Queued;
 use crate::resp::request::Argv;
 use crate::server::clients::session::{Peer, Session, Special};
+use crate::server::script::run;
 use crate::server::{Server, ServerCommand};
 
 const TRANSACTION: Spec = Spec {
@@ -183,7 +184,7 @@ impl Server {
         let spec = self.table[number].spec;
         // A script says itself what it does, and EXEC is held back for what it will run.
         let flags = match spec.flags.has(RUNS_SCRIPT) {
-            true => self.flags_of_script(spec, &argv),
+            true => run::flags_of_script(self, spec, &argv),
             false => spec.flags,
         };
         // It will not run, so it need not be kept.

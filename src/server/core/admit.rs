@@ -11,6 +11,8 @@ use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::session::{Ending, Peer, Session, Special};
 use crate::server::core::evict::Room;
+use crate::server::script::run;
+use crate::server::storage::jobs;
 
 pub const FEW_REPLICAS_TEXT: &str = "NOREPLICAS Not enough good replicas to write.";
 pub const LOADING_TEXT: &str = "LOADING Redis is loading the dataset in memory";
@@ -122,7 +124,7 @@ impl Server {
         }
         // EXEC is all that it will run.
         let mut flags = match spec.flags.has(RUNS_SCRIPT) {
-            true => self.flags_of_script(spec, argv),
+            true => run::flags_of_script(self, spec, argv),
             false => spec.flags,
         };
         let mut lacks = Flags::NONE;
@@ -152,7 +154,7 @@ impl Server {
         if let Some(text) = self.data_is_not_ready(spec, flags, lacks) {
             return Verdict::Refuse(CmdError::Fixed(text));
         }
-        if let Some(error) = self.busy(spec) {
+        if let Some(error) = run::busy(self, spec) {
             return Verdict::Refuse(error);
         }
         if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
@@ -271,7 +273,7 @@ impl Server {
         if self.gates.0 & Gates::DISK_ERROR == 0 || !asked {
             return None;
         }
-        self.disk_error().map(CmdError::Text)
+        jobs::disk_error(self).map(CmdError::Text)
     }
 
     /// We follow a primary, have lost it, and are not to show what may be out of date.

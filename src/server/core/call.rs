@@ -5,7 +5,9 @@ use crate::command::spec::{ARBITRARY_KEYS, READONLY, RUNS_SCRIPT};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 use crate::server::Server;
+use crate::server::clients::invalidate;
 use crate::server::clients::session::Session;
+use crate::server::commands::monitor;
 use crate::server::core::admit::{Gates, Verdict};
 use crate::server::core::table::Handler;
 use crate::server::core::unit::Ran;
@@ -219,16 +221,16 @@ impl Server {
     fn look_behind(&mut self, session: &Session, number: u16, args: &Args, reply: &mut Reply) {
         // Who ran this before, and waited, was seen then.
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
-            self.feed_monitors(session, number, &args.argv(), reply);
+            monitor::feed_monitors(self, session, number, &args.argv(), reply);
         }
         if session.tracks {
             let flags = self.table[number].spec.flags;
             // What a script reads it calls itself.
             if flags.has(READONLY) && !flags.has(RUNS_SCRIPT) {
-                self.remember_keys(session, number, &args.argv());
+                invalidate::remember_keys(self, session, number, &args.argv());
             }
             if !self.table.is_of_client(number) {
-                self.forget_caching(session);
+                invalidate::forget_caching(self, session);
             }
         }
     }
@@ -271,11 +273,11 @@ impl Server {
         reply: &mut Reply,
     ) {
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
-            self.feed_monitors(session, number, &args.argv(), reply);
+            monitor::feed_monitors(self, session, number, &args.argv(), reply);
         }
         // It has read, if only that there is nothing yet.
         if session.tracks && self.table[number].spec.flags.has(READONLY) {
-            self.remember_keys(session, number, &args.argv());
+            invalidate::remember_keys(self, session, number, &args.argv());
         }
         self.park(session, number, args, wait);
         self.life.stamp = self.clock.cycles();

@@ -9,7 +9,9 @@
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::evict::{Among, Evicted, First};
 use crate::server::Server;
+use crate::server::clients::limits;
 use crate::server::core::admit::Gates;
+use crate::server::lifecycle::cron;
 use crate::sys::clock;
 
 /// Keys that leave between two looks at the clock.
@@ -77,7 +79,7 @@ impl Server {
         }
         let mut excess = self.excess_memory();
         if excess > 0 && self.config.maxmemory_clients != 0 {
-            self.evict_clients();
+            limits::evict_clients(self);
             excess = self.excess_memory();
         }
         if excess == 0 && self.eviction.exceeded_since_us.is_none() {
@@ -111,7 +113,7 @@ impl Server {
     /// be written to the log.
     pub(in crate::server) fn counted_memory(&self) -> usize {
         let not_counted = self.bio.held_bytes() + self.uncounted_memory();
-        self.used_memory().saturating_sub(not_counted)
+        cron::used_memory(self).saturating_sub(not_counted)
     }
 
     /// Bytes of buffers that grow because keys leave, and therefore do not count.

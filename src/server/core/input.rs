@@ -8,6 +8,8 @@ use crate::command::spec::ANSWERS_PUSH;
 use crate::keyspace::Db;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::server::Server;
+use crate::server::clients::invalidate;
+use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode, Session, Wire};
 use crate::server::clients::{Client, Output};
 use crate::server::core::admit::Gates;
@@ -119,7 +121,7 @@ impl Server {
         session.wire = Wire::of(query, output);
         let elements = query.has_elements();
         let mut silent = session.reply_mode.is_silent();
-        let reply_limit = self.reply_limit(session);
+        let reply_limit = limits::reply_limit(self, session);
         let batch = output.written() + BATCH_OUTPUT;
         loop {
             if elements {
@@ -137,8 +139,8 @@ impl Server {
                     .prefetch_entry(tag.hash);
             }
             let tag = query.tag(0).unwrap_or_default();
-            if self.gates.0 & Gates::TRACKED != 0 && self.remembers_too_much() {
-                self.limit_tracking();
+            if self.gates.0 & Gates::TRACKED != 0 && invalidate::remembers_too_much(self) {
+                invalidate::limit_tracking(self);
                 let end = output.mark();
                 self.clients.take_mail(output, session, end);
             }

@@ -337,7 +337,7 @@ mod tests {
         }
         bench.told();
         bench.server.clock.advance_ms(20);
-        bench.server.expire_slice();
+        crate::server::lifecycle::cron::expire_slice(&mut bench.server);
         let mut told = bench.told();
         told.sort();
         assert_eq!(told, ["0: DEL a", "0: DEL b", "0: DEL c"]);

@@ -16,6 +16,7 @@ use crate::command::{Args, CmdError, Reply};
 use crate::keyspace::DbIndex;
 use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
+use crate::server::clients::limits;
 use crate::server::clients::session::{ClientId, Ending, Peer, ReplyMode, Session};
 use crate::server::clients::{Client, Clients};
 use crate::server::timers::Timer;
@@ -310,7 +311,7 @@ impl Server {
         session.last_active_ms = self.clock.mono_ms();
         let silent = session.reply_mode.is_silent();
         let start = output.mark();
-        let limit = self.reply_limit(session);
+        let limit = limits::reply_limit(self, session);
         let mut reply = Reply::chunked(&mut output.bytes, &mut output.queue, session.resp, limit)
             .unwanted(silent);
         act(self, session, parked, &mut reply);
@@ -329,7 +330,7 @@ impl Server {
         if !self.clients.mail.is_empty() {
             self.clients.take_mail(output, session, start);
         }
-        self.check_output_limit(client);
+        limits::check_output_limit(self, client);
     }
 
     /// A client's time to wait may be over.

@@ -11,8 +11,11 @@ use crate::keyspace::{DbIndex, Keyspace, Leave, Waste};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 use crate::server::Server;
+use crate::server::clients::invalidate;
+use crate::server::clients::publish;
 use crate::server::clients::session::ClientId;
 use crate::server::core::admit::Gates;
+use crate::server::storage::jobs;
 
 /// For how long a synchronous flush inside of a transaction or script waits for the helper thread,
 /// in microseconds: it can answer no later (`freeing`). Entries and tables count as free at once,
@@ -164,7 +167,7 @@ impl Server {
             }
         }
         if let Some(event) = fact.event {
-            self.notify(event, fact.db, &fact.key);
+            publish::notify(self, event, fact.db, &fact.key);
         }
         if touches {
             let is_whole = matches!(fact.event, Some(Event::EXPIRED | Event::EVICTED));
@@ -194,7 +197,7 @@ impl Server {
                 true => ClientId::NOBODY,
                 false => client,
             };
-            self.invalidate(client, by, &fact.key);
+            invalidate::invalidate(self, client, by, &fact.key);
         }
     }
 
@@ -202,7 +205,7 @@ impl Server {
     #[cold]
     fn settle_sweep(&mut self, client: ClientId, sweep: Sweep) {
         if sweep == Sweep::FlushedAll {
-            self.reset_snapshot();
+            jobs::reset_snapshot(self);
         }
         if !self.watch.is_empty() {
             self.touch_swept(sweep);
@@ -212,7 +215,7 @@ impl Server {
             self.clients.mail_goes_first =
                 self.keyspace.shared.await_doomed && self.unit.depth == 1;
             self.unit.is_eventful = true;
-            self.invalidate_all(client);
+            invalidate::invalidate_all(self, client);
         }
         self.wake_swept(sweep);
     }
@@ -291,7 +294,7 @@ impl Server {
         let keys = !self.watch.is_empty() || !self.tracking.is_empty();
         interest.set(Interest::KEYS, keys);
         self.gates.set(Gates::TRACKED, self.tracking.clients() > 0);
-        let notifies = self.notifies();
+        let notifies = publish::notifies(self);
         self.effects.interest.set(Interest::EVENTS, notifies);
         self.keyspace.shared.note_misses =
             notifies && self.config.notify_keyspace_events.has_class(b'm');
@@ -308,7 +311,7 @@ impl Server {
     pub(in crate::server) fn end_unit(&mut self, client: ClientId) {
         self.unit.is_eventful = false;
         self.propagate_pending();
-        self.send_own_invalid(client);
+        invalidate::send_own_invalid(self, client);
         self.clients.mail_goes_first &= !self.clients.mail.is_empty();
         if !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready() {
             // Time stood still in a unit of many commands; who is served now sees that it went on.

@@ -12,7 +12,11 @@
 use crate::config::{Config, LogFormat, LogLevel, OOM_SCORES_FALL, Supervised, Word};
 use crate::logging;
 use crate::server::Server;
+use crate::server::lifecycle::configure;
 use crate::server::lifecycle::configure::{allow_clients, apply_log_format, level_filter};
+use crate::server::lifecycle::cron;
+use crate::server::lifecycle::listen;
+use crate::server::storage::loading;
 use crate::sys::huge_pages::{self, HugePages};
 use crate::sys::process;
 use crate::sys::supervisor::{self, Syslog};
@@ -184,185 +188,183 @@ fn find_supervisor(wish: Supervised) -> Supervisor {
     Supervisor::Nobody
 }
 
-impl Server {
-    /// Everything between an empty server and a listening one.
-    pub fn open(&mut self, process: Process) -> Result<(), String> {
-        self.life.process = process;
-        logging::set_role(b'M');
-        self.follow_from_start();
-        let possible = allow_clients(self.config.maxclients);
-        if possible == 0 {
-            return Err(String::new());
-        }
-        self.config.maxclients = possible;
-        log::info!("monotonic clock: POSIX clock_gettime");
-        self.write_pid_file();
-        self.show_title();
-        self.show_mode();
-        self.check_backlog();
-        self.refuse_what_is_missing()?;
-        self.load_first_users()?;
-        self.listen()?;
-        log::info!("Server initialized");
-        self.warn_about_memory_limit();
-        self.begin_load()
+/// Everything between an empty server and a listening one.
+pub fn open(server: &mut Server, process: Process) -> Result<(), String> {
+    server.life.process = process;
+    logging::set_role(b'M');
+    server.follow_from_start();
+    let possible = allow_clients(server.config.maxclients);
+    if possible == 0 {
+        return Err(String::new());
     }
+    server.config.maxclients = possible;
+    log::info!("monotonic clock: POSIX clock_gettime");
+    write_pid_file(server);
+    show_title(server);
+    show_mode(server);
+    check_backlog(server);
+    refuse_what_is_missing(server)?;
+    server.load_first_users()?;
+    listen::listen(server)?;
+    log::info!("Server initialized");
+    warn_about_memory_limit(server);
+    loading::begin_load(server)
+}
 
-    fn write_pid_file(&mut self) {
-        let wanted = &self.config.pidfile;
-        if wanted.is_empty() && !self.config.daemonize {
-            return;
-        }
-        let path = match wanted.is_empty() {
-            true => PathBuf::from(DEFAULT_PID_FILE),
-            false => PathBuf::from(String::from_utf8_lossy(wanted).as_ref()),
-        };
-        if let Err(error) = process::write_pid_file(&path) {
-            let reason = crate::config::os_reason(&error);
-            log::warn!("Failed to write PID file: {reason}");
-        }
-        // As Redis does, a file that could not be written is removed all the same.
-        self.life.process.pid_file = Some(path);
+fn write_pid_file(server: &mut Server) {
+    let wanted = &server.config.pidfile;
+    if wanted.is_empty() && !server.config.daemonize {
+        return;
     }
-
-    /// Shows the process title its template asks for.
-    pub fn show_title(&mut self) {
-        if !self.config.set_proc_title {
-            return;
-        }
-        let text = self.title();
-        if let Some(title) = &mut self.life.process.title {
-            title.set(&text);
-        }
+    let path = match wanted.is_empty() {
+        true => PathBuf::from(DEFAULT_PID_FILE),
+        false => PathBuf::from(String::from_utf8_lossy(wanted).as_ref()),
+    };
+    if let Err(error) = process::write_pid_file(&path) {
+        let reason = crate::config::os_reason(&error);
+        log::warn!("Failed to write PID file: {reason}");
     }
+    // As Redis does, a file that could not be written is removed all the same.
+    server.life.process.pid_file = Some(path);
+}
 
-    fn title(&self) -> String {
-        let config = &self.config;
-        let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let first = config.bind.first().map(|host| words(host));
-        let unix = words(&config.unixsocket);
-        let address = match (config.port, first) {
-            (0, _) if !unix.is_empty() => unix.clone(),
-            (port, host) => format!("{}:{port}", host.unwrap_or_else(|| "*".into())),
-        };
-        let file = config.config_file.as_ref();
-        let file = file.map_or(String::new(), |file| file.display().to_string());
-        let mut title = words(&config.proc_title_template);
-        for (variable, value) in [
-            ("{title}", self.life.process.argv0.as_str()),
-            ("{listen-addr}", &address),
-            ("{server-mode}", ""),
-            ("{port}", &config.port.to_string()),
-            ("{tls-port}", &config.tls_port.to_string()),
-            ("{unixsocket}", &unix),
-            ("{config-file}", &file),
-        ] {
-            title = title.replace(variable, value);
-        }
-        title.trim_end().to_owned()
+/// Shows the process title its template asks for.
+pub fn show_title(server: &mut Server) {
+    if !server.config.set_proc_title {
+        return;
     }
+    let text = title(server);
+    if let Some(title) = &mut server.life.process.title {
+        title.set(&text);
+    }
+}
 
-    /// Says in which mode we run: in a line, or as a picture where somebody looks at a terminal.
-    fn show_mode(&self) {
-        let port = match self.config.port {
-            0 => self.config.tls_port,
-            port => port,
-        };
-        let config = &self.config;
-        let on_terminal = || std::io::IsTerminal::is_terminal(&std::io::stdout());
-        let plain = !config.syslog_enabled && config.logfile.is_empty();
-        let picture = config.always_show_logo || plain && on_terminal();
-        if !picture {
-            log::info!("Running mode=standalone, port={port}.");
-            return;
-        }
-        let pid = std::process::id();
-        log::info!(
-            "\n      .-\"\"\"-.\n    .'  \\|/  '.      Redwheel {}\n   /  --(o)--  \\     Running in \
-             standalone mode\n   \\    /|\\    /     Port: {port}\n    '.     .'      PID: {pid}\n      \
-             '---'\n",
-            crate::version::OWN_VERSION
+fn title(server: &Server) -> String {
+    let config = &server.config;
+    let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let first = config.bind.first().map(|host| words(host));
+    let unix = words(&config.unixsocket);
+    let address = match (config.port, first) {
+        (0, _) if !unix.is_empty() => unix.clone(),
+        (port, host) => format!("{}:{port}", host.unwrap_or_else(|| "*".into())),
+    };
+    let file = config.config_file.as_ref();
+    let file = file.map_or(String::new(), |file| file.display().to_string());
+    let mut title = words(&config.proc_title_template);
+    for (variable, value) in [
+        ("{title}", server.life.process.argv0.as_str()),
+        ("{listen-addr}", &address),
+        ("{server-mode}", ""),
+        ("{port}", &config.port.to_string()),
+        ("{tls-port}", &config.tls_port.to_string()),
+        ("{unixsocket}", &unix),
+        ("{config-file}", &file),
+    ] {
+        title = title.replace(variable, value);
+    }
+    title.trim_end().to_owned()
+}
+
+/// Says in which mode we run: in a line, or as a picture where somebody looks at a terminal.
+fn show_mode(server: &Server) {
+    let port = match server.config.port {
+        0 => server.config.tls_port,
+        port => port,
+    };
+    let config = &server.config;
+    let on_terminal = || std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let plain = !config.syslog_enabled && config.logfile.is_empty();
+    let picture = config.always_show_logo || plain && on_terminal();
+    if !picture {
+        log::info!("Running mode=standalone, port={port}.");
+        return;
+    }
+    let pid = std::process::id();
+    log::info!(
+        "\n      .-\"\"\"-.\n    .'  \\|/  '.      Redwheel {}\n   /  --(o)--  \\     Running in \
+         standalone mode\n   \\    /|\\    /     Port: {port}\n    '.     .'      PID: {pid}\n      \
+         '---'\n",
+        crate::version::OWN_VERSION
+    );
+}
+
+fn check_backlog(server: &Server) {
+    let Ok(text) = std::fs::read_to_string("/proc/sys/net/core/somaxconn") else {
+        return;
+    };
+    let most: i32 = text.trim().parse().unwrap_or(0);
+    let wanted = server.config.tcp_backlog;
+    if most > 0 && most < wanted {
+        log::warn!(
+            "WARNING: The TCP backlog setting of {wanted} cannot be enforced because \
+             /proc/sys/net/core/somaxconn is set to the lower value of {most}."
         );
     }
+}
 
-    fn check_backlog(&self) {
-        let Ok(text) = std::fs::read_to_string("/proc/sys/net/core/somaxconn") else {
-            return;
-        };
-        let most: i32 = text.trim().parse().unwrap_or(0);
-        let wanted = self.config.tcp_backlog;
-        if most > 0 && most < wanted {
-            log::warn!(
-                "WARNING: The TCP backlog setting of {wanted} cannot be enforced because \
-                 /proc/sys/net/core/somaxconn is set to the lower value of {most}."
-            );
+/// What is configured and would be dangerous to ignore ends the start; what merely does nothing
+/// yet is named in the log.
+fn refuse_what_is_missing(server: &Server) -> Result<(), String> {
+    let config = &server.config;
+    let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if let Some(module) = config.loadmodule.first() {
+        let path = words(&module[0]);
+        log::warn!("Module {path} failed to load: modules are not supported");
+        return Err(format!("Can't load module from {path}: server aborting"));
+    }
+    if !config.unresolved.is_empty() {
+        log::warn!("Unresolved Configuration(s) Detected:");
+        for line in &config.unresolved {
+            log::warn!(">>> '{}'", words(line));
+        }
+        return Err(
+            "Module Configuration detected without loadmodule directive or no ApplyConfig \
+             call: aborting"
+                .into(),
+        );
+    }
+    for (wanted, what) in [
+        (config.tls_port != 0, "tls-port"),
+        (config.cluster_enabled, "cluster-enabled"),
+    ] {
+        if wanted {
+            return Err(format!("'{what}' is not supported yet: server aborting"));
         }
     }
+    Ok(())
+}
 
-    /// What is configured and would be dangerous to ignore ends the start; what merely does nothing
-    /// yet is named in the log.
-    fn refuse_what_is_missing(&self) -> Result<(), String> {
-        let config = &self.config;
-        let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if let Some(module) = config.loadmodule.first() {
-            let path = words(&module[0]);
-            log::warn!("Module {path} failed to load: modules are not supported");
-            return Err(format!("Can't load module from {path}: server aborting"));
-        }
-        if !config.unresolved.is_empty() {
-            log::warn!("Unresolved Configuration(s) Detected:");
-            for line in &config.unresolved {
-                log::warn!(">>> '{}'", words(line));
-            }
-            return Err(
-                "Module Configuration detected without loadmodule directive or no ApplyConfig \
-                 call: aborting"
-                    .into(),
-            );
-        }
-        for (wanted, what) in [
-            (config.tls_port != 0, "tls-port"),
-            (config.cluster_enabled, "cluster-enabled"),
-        ] {
-            if wanted {
-                return Err(format!("'{what}' is not supported yet: server aborting"));
-            }
-        }
-        Ok(())
+fn warn_about_memory_limit(server: &Server) {
+    let limit = server.config.maxmemory;
+    if limit > 0 && limit < 1024 * 1024 {
+        log::warn!(
+            "WARNING: You specified a maxmemory value that is less than 1MB (current value is \
+             {limit} bytes). Are you sure this is what you really want?"
+        );
     }
+}
 
-    fn warn_about_memory_limit(&self) {
-        let limit = self.config.maxmemory;
-        if limit > 0 && limit < 1024 * 1024 {
-            log::warn!(
-                "WARNING: You specified a maxmemory value that is less than 1MB (current value is \
-                 {limit} bytes). Are you sure this is what you really want?"
-            );
-        }
+/// Tells everybody who waits for us that we are there.
+pub(in crate::server) fn become_ready(server: &mut Server) {
+    if server.doors.listeners.iter().any(|l| !l.is_unix()) {
+        log::info!("Ready to accept connections tcp");
     }
-
-    /// Tells everybody who waits for us that we are there.
-    pub(in crate::server) fn become_ready(&mut self) {
-        if self.doors.listeners.iter().any(|l| !l.is_unix()) {
-            log::info!("Ready to accept connections tcp");
-        }
-        if self.doors.listeners.iter().any(|l| l.is_unix()) {
-            log::info!("Ready to accept connections unix");
-        }
-        if self.life.process.supervisor == Supervisor::Systemd {
-            supervisor::sd_notify("STATUS=Ready to accept connections\n");
-            supervisor::sd_notify("READY=1\n");
-        }
-        let cpus = String::from_utf8_lossy(&self.config.server_cpulist);
-        if !cpus.is_empty() {
-            // As Redis does, a list that cannot be followed changes nothing and says nothing.
-            let _ = process::set_cpu_affinity(&cpus);
-        }
-        self.begin_to_follow();
-        // The log has said what went wrong; it is no reason not to serve.
-        let _ = self.set_oom_score();
-        self.life.startup_bytes = self.used_memory();
+    if server.doors.listeners.iter().any(|l| l.is_unix()) {
+        log::info!("Ready to accept connections unix");
     }
+    if server.life.process.supervisor == Supervisor::Systemd {
+        supervisor::sd_notify("STATUS=Ready to accept connections\n");
+        supervisor::sd_notify("READY=1\n");
+    }
+    let cpus = String::from_utf8_lossy(&server.config.server_cpulist);
+    if !cpus.is_empty() {
+        // As Redis does, a list that cannot be followed changes nothing and says nothing.
+        let _ = process::set_cpu_affinity(&cpus);
+    }
+    server.begin_to_follow();
+    // The log has said what went wrong; it is no reason not to serve.
+    let _ = configure::set_oom_score(server);
+    server.life.startup_bytes = cron::used_memory(server);
 }
 
 #[cfg(test)]
@@ -376,7 +378,7 @@ mod tests {
         change(&mut config);
         let mut server = Server::new(config, Rng::new(1));
         server.life.process.argv0 = "redis-server".into();
-        server.title()
+        super::title(&server)
     }
 
     #[test]

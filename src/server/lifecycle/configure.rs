@@ -4,187 +4,187 @@ use crate::config::OomScoreAdj;
 use crate::config::{Apply, Config, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy};
 use crate::logging::{self, Layout, Timestamp};
 use crate::server::Server;
+use crate::server::clients::limits;
 use crate::server::core::admit::Gates;
 use crate::server::core::evict::Room;
+use crate::server::lifecycle::boot;
+use crate::server::lifecycle::cron;
+use crate::server::lifecycle::listen;
+use crate::server::storage::jobs;
 use crate::sys::{crash, process, watchdog};
 use log::LevelFilter;
 
 /// File descriptors that are not for clients: listeners, files, the poll.
 const RESERVED_FDS: usize = 32;
 
-impl Server {
-    /// Hands the configuration to everybody who keeps a part of it. At the start.
-    pub fn apply_all(&mut self) {
-        for apply in [
-            Apply::Encodings,
-            Apply::Eviction,
-            Apply::Observe,
-            Apply::Acl,
-            Apply::RequirePass,
-            Apply::NotifyEvents,
-            Apply::GoodReplicas,
-        ] {
-            // None of these can fail.
-            let _ = self.apply(apply);
-        }
-        self.gates.set(Gates::MAXMEMORY, self.config.maxmemory > 0);
-        self.apply_reply_bounds();
-        if self.config.watchdog_period > 0 {
-            self.apply_watchdog();
-        }
+/// Hands the configuration to everybody who keeps a part of it. At the start.
+pub fn apply_all(server: &mut Server) {
+    for change in [
+        Apply::Encodings,
+        Apply::Eviction,
+        Apply::Observe,
+        Apply::Acl,
+        Apply::RequirePass,
+        Apply::NotifyEvents,
+        Apply::GoodReplicas,
+    ] {
+        // None of these can fail.
+        let _ = apply(server, change);
     }
-
-    /// Does what a change asks for. The error is the reason a client is told.
-    pub fn apply(&mut self, apply: Apply) -> Result<(), String> {
-        match apply {
-            Apply::Bind => self
-                .listen_elsewhere()
-                .map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
-            Apply::Port => self
-                .listen_elsewhere()
-                .map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
-            Apply::MaxClients => self.raise_open_files()?,
-            Apply::ClientTimeout => self.watch_idle_anew(),
-            Apply::LogLevel => log::set_max_level(level_filter(self.config.loglevel)),
-            Apply::LogFormat => apply_log_format(&self.config),
-            Apply::ProcTitle => self.show_title(),
-            Apply::OomScoreAdj => self.set_oom_score()?,
-            Apply::RequirePass => self.apply_password(),
-            Apply::Acl => self.apply_acl(),
-            Apply::MaxMemory => {
-                self.apply_memory_limit();
-                self.apply_reply_bounds();
-                self.recount_all();
-            }
-            Apply::MaxMemoryClients => self.recount_all(),
-            Apply::SavePoints => self.refresh_disk_gate(),
-            Apply::AppendOnly => self.apply_append_only()?,
-            Apply::Eviction => self.apply_aging(),
-            Apply::Encodings => self.apply_tuning(),
-            Apply::OutputLimits => {
-                self.apply_reply_bounds();
-                for (_, client) in self.clients.iter_mut() {
-                    client.output.buffer.judge_anew();
-                }
-            }
-            Apply::NotifyEvents => self.refresh_interest(),
-            Apply::Replication => self.refresh_gates_of_role(),
-            Apply::ReplBacklog => self.resize_backlog(),
-            Apply::GoodReplicas => self.refresh_good_replicas(),
-            Apply::Observe => {
-                let c = &self.config;
-                self.observe.configure(
-                    c.slowlog_log_slower_than,
-                    c.latency_monitor_threshold,
-                    c.latency_tracking,
-                );
-            }
-            Apply::Watchdog => self.apply_watchdog(),
-            Apply::CrashLog => crash::set_enabled(self.config.crash_log_enabled),
-            // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
-            Apply::Hz | Apply::Tracking | Apply::AppendFsync | Apply::Nothing => {}
-            // For parts that are not there yet.
-            Apply::TlsPort | Apply::Tls | Apply::Cluster | Apply::Locale => {}
-        }
-        Ok(())
-    }
-
-    /// Winds the watchdog, or stops it. A period shorter than two runs of cron would always be over.
-    fn apply_watchdog(&mut self) {
-        let period_ms = &mut self.config.watchdog_period;
-        if *period_ms > 0 {
-            *period_ms = (*period_ms).max(2_000 / self.config.hz.clamp(1, 500));
-        }
-        if let Err(error) = watchdog::wind(*period_ms) {
-            log::warn!("Can't set the timer of the watchdog: {error}");
-        }
-    }
-
-    /// Raises the limit of open files for `maxclients`.
-    fn raise_open_files(&mut self) -> Result<(), String> {
-        let wanted = self.config.maxclients;
-        let possible = allow_clients(wanted);
-        if possible < wanted {
-            return Err(format!(
-                "The operating system is not able to handle the specified number of clients, try \
-                 with {possible}"
-            ));
-        }
-        Ok(())
-    }
-
-    fn apply_memory_limit(&mut self) {
-        let limit = self.config.maxmemory;
-        self.gates.set(Gates::MAXMEMORY, limit > 0);
-        let used = self.counted_memory();
-        if limit == 0 {
-            self.eviction.note(Room::Enough);
-            return;
-        }
-        self.eviction.goes_on = true;
-        if (limit as usize) < used {
-            log::warn!(
-                "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the \
-                 current memory usage ({used}). This will result in key eviction and/or the \
-                 inability to accept new write commands depending on the maxmemory-policy."
-            );
-        }
-    }
-
-    fn apply_aging(&mut self) {
-        self.keyspace.pool.clear();
-        let aging = &mut self.keyspace.shared.aging;
-        aging.lfu = matches!(
-            self.config.maxmemory_policy,
-            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
-        );
-        aging.lfu_log_factor = self.config.lfu_log_factor;
-        aging.lfu_decay_minutes = self.config.lfu_decay_time;
-    }
-
-    /// Tells the kernel how readily to kill us, as a primary or a replica. What was there before counts
-    /// as the base, and comes back when we are told `no`.
-    pub fn set_oom_score(&mut self) -> Result<(), String> {
-        let role = self.replication.is_replica() as usize;
-        let before = self.life.process.oom_base;
-        if self.config.oom_score_adj == OomScoreAdj::No && before.is_none() {
-            return Ok(());
-        }
-        let base = match before {
-            Some(base) => base,
-            None => process::oom_score_adj().map_err(|error| complain("read", error))?,
-        };
-        let wanted = self.oom_score_of(role, base);
-        process::set_oom_score_adj(wanted.unwrap_or(base))
-            .map_err(|error| complain("write", error))?;
-        self.life.process.oom_base = wanted.map(|_| base);
-        Ok(())
-    }
-
-    /// The score of a primary (0) or a replica (1), if we set any.
-    fn oom_score_of(&self, role: usize, base: i32) -> Option<i32> {
-        let value = self.config.oom_score_adj_values[role];
-        let score = match self.config.oom_score_adj {
-            OomScoreAdj::No => return None,
-            OomScoreAdj::Relative => base + value,
-            OomScoreAdj::Absolute => value,
-        };
-        Some(score.clamp(-1000, 1000))
+    server
+        .gates
+        .set(Gates::MAXMEMORY, server.config.maxmemory > 0);
+    limits::apply_reply_bounds(server);
+    if server.config.watchdog_period > 0 {
+        apply_watchdog(server);
     }
 }
 
-impl Server {
-    /// Tells the kernel how readily to kill a child, which can be done without.
-    pub(in crate::server) fn set_oom_score_of_child(&self, pid: i32) {
-        let wanted = self.config.oom_score_adj_values[2];
-        let value = match (self.config.oom_score_adj, self.life.process.oom_base) {
-            (OomScoreAdj::Relative, Some(base)) => base + wanted,
-            (OomScoreAdj::Absolute, _) => wanted,
-            _ => return,
-        };
-        if let Err(error) = process::set_oom_score_adj_of(pid, value.clamp(-1000, 1000)) {
-            complain("write", error);
+/// Does what a change asks for. The error is the reason a client is told.
+pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
+    match apply {
+        Apply::Bind => listen::listen_elsewhere(server)
+            .map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
+        Apply::Port => listen::listen_elsewhere(server)
+            .map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
+        Apply::MaxClients => raise_open_files(server)?,
+        Apply::ClientTimeout => cron::watch_idle_anew(server),
+        Apply::LogLevel => log::set_max_level(level_filter(server.config.loglevel)),
+        Apply::LogFormat => apply_log_format(&server.config),
+        Apply::ProcTitle => boot::show_title(server),
+        Apply::OomScoreAdj => set_oom_score(server)?,
+        Apply::RequirePass => server.apply_password(),
+        Apply::Acl => server.apply_acl(),
+        Apply::MaxMemory => {
+            apply_memory_limit(server);
+            limits::apply_reply_bounds(server);
+            limits::recount_all(server);
         }
+        Apply::MaxMemoryClients => limits::recount_all(server),
+        Apply::SavePoints => jobs::refresh_disk_gate(server),
+        Apply::AppendOnly => jobs::apply_append_only(server)?,
+        Apply::Eviction => apply_aging(server),
+        Apply::Encodings => server.apply_tuning(),
+        Apply::OutputLimits => {
+            limits::apply_reply_bounds(server);
+            for (_, client) in server.clients.iter_mut() {
+                client.output.buffer.judge_anew();
+            }
+        }
+        Apply::NotifyEvents => server.refresh_interest(),
+        Apply::Replication => server.refresh_gates_of_role(),
+        Apply::ReplBacklog => server.resize_backlog(),
+        Apply::GoodReplicas => server.refresh_good_replicas(),
+        Apply::Observe => {
+            let c = &server.config;
+            server.observe.configure(
+                c.slowlog_log_slower_than,
+                c.latency_monitor_threshold,
+                c.latency_tracking,
+            );
+        }
+        Apply::Watchdog => apply_watchdog(server),
+        Apply::CrashLog => crash::set_enabled(server.config.crash_log_enabled),
+        // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
+        Apply::Hz | Apply::Tracking | Apply::AppendFsync | Apply::Nothing => {}
+        // For parts that are not there yet.
+        Apply::TlsPort | Apply::Tls | Apply::Cluster | Apply::Locale => {}
+    }
+    Ok(())
+}
+
+/// Winds the watchdog, or stops it. A period shorter than two runs of cron would always be over.
+fn apply_watchdog(server: &mut Server) {
+    let period_ms = &mut server.config.watchdog_period;
+    if *period_ms > 0 {
+        *period_ms = (*period_ms).max(2_000 / server.config.hz.clamp(1, 500));
+    }
+    if let Err(error) = watchdog::wind(*period_ms) {
+        log::warn!("Can't set the timer of the watchdog: {error}");
+    }
+}
+
+/// Raises the limit of open files for `maxclients`.
+fn raise_open_files(server: &mut Server) -> Result<(), String> {
+    let wanted = server.config.maxclients;
+    let possible = allow_clients(wanted);
+    if possible < wanted {
+        return Err(format!(
+            "The operating system is not able to handle the specified number of clients, try \
+             with {possible}"
+        ));
+    }
+    Ok(())
+}
+
+fn apply_memory_limit(server: &mut Server) {
+    let limit = server.config.maxmemory;
+    server.gates.set(Gates::MAXMEMORY, limit > 0);
+    let used = server.counted_memory();
+    if limit == 0 {
+        server.eviction.note(Room::Enough);
+        return;
+    }
+    server.eviction.goes_on = true;
+    if (limit as usize) < used {
+        log::warn!(
+            "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the \
+             current memory usage ({used}). This will result in key eviction and/or the \
+             inability to accept new write commands depending on the maxmemory-policy."
+        );
+    }
+}
+
+fn apply_aging(server: &mut Server) {
+    server.keyspace.pool.clear();
+    let aging = &mut server.keyspace.shared.aging;
+    aging.lfu = matches!(
+        server.config.maxmemory_policy,
+        MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
+    );
+    aging.lfu_log_factor = server.config.lfu_log_factor;
+    aging.lfu_decay_minutes = server.config.lfu_decay_time;
+}
+
+/// Tells the kernel how readily to kill us, as a primary or a replica. What was there before counts
+/// as the base, and comes back when we are told `no`.
+pub fn set_oom_score(server: &mut Server) -> Result<(), String> {
+    let role = server.replication.is_replica() as usize;
+    let before = server.life.process.oom_base;
+    if server.config.oom_score_adj == OomScoreAdj::No && before.is_none() {
+        return Ok(());
+    }
+    let base = match before {
+        Some(base) => base,
+        None => process::oom_score_adj().map_err(|error| complain("read", error))?,
+    };
+    let wanted = oom_score_of(server, role, base);
+    process::set_oom_score_adj(wanted.unwrap_or(base)).map_err(|error| complain("write", error))?;
+    server.life.process.oom_base = wanted.map(|_| base);
+    Ok(())
+}
+
+/// The score of a primary (0) or a replica (1), if we set any.
+fn oom_score_of(server: &Server, role: usize, base: i32) -> Option<i32> {
+    let value = server.config.oom_score_adj_values[role];
+    let score = match server.config.oom_score_adj {
+        OomScoreAdj::No => return None,
+        OomScoreAdj::Relative => base + value,
+        OomScoreAdj::Absolute => value,
+    };
+    Some(score.clamp(-1000, 1000))
+}
+
+/// Tells the kernel how readily to kill a child, which can be done without.
+pub(in crate::server) fn set_oom_score_of_child(server: &Server, pid: i32) {
+    let wanted = server.config.oom_score_adj_values[2];
+    let value = match (server.config.oom_score_adj, server.life.process.oom_base) {
+        (OomScoreAdj::Relative, Some(base)) => base + wanted,
+        (OomScoreAdj::Absolute, _) => wanted,
+        _ => return,
+    };
+    if let Err(error) = process::set_oom_score_adj_of(pid, value.clamp(-1000, 1000)) {
+        complain("write", error);
     }
 }
 

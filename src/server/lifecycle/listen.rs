@@ -42,72 +42,71 @@ pub struct Doors {
     plan: Option<Plan>,
 }
 
-impl Server {
-    /// Opens every listener the configuration asks for. The error is a line for the log.
-    pub fn listen(&mut self) -> Result<(), String> {
-        let plan = Plan::of(&self.config);
-        let failed = format!("Failed listening on port {} (tcp), aborting.", plan.port);
-        for listener in open(&plan).map_err(|_| failed)? {
-            self.take_listener(listener)?;
-        }
-        self.doors.plan = Some(plan);
-        if !self.config.unixsocket.is_empty() {
-            let path = PathBuf::from(String::from_utf8_lossy(&self.config.unixsocket).as_ref());
-            let len = self.config.unixsocket.len();
-            if len >= UNIX_PATH_MAX {
-                return Err(format!(
-                    "Failed opening Unix socket: unix socket path too long ({len}), must be under \
-                     {UNIX_PATH_MAX}"
-                ));
-            }
-            let (mode, backlog) = (self.config.unixsocketperm, self.config.tcp_backlog);
-            let listener = Listener::unix(&path, mode, backlog)
-                .map_err(|error| format!("Failed opening Unix socket: bind: {}", reason(&error)))?;
-            self.take_listener(listener)?;
-        }
-        if self.doors.listeners.is_empty() {
-            return Err("Configured to not listen anywhere, exiting.".into());
-        }
-        Ok(())
+/// Opens every listener the configuration asks for. The error is a line for the log.
+pub fn listen(server: &mut Server) -> Result<(), String> {
+    let plan = Plan::of(&server.config);
+    let failed = format!("Failed listening on port {} (tcp), aborting.", plan.port);
+    for listener in open(&plan).map_err(|_| failed)? {
+        take_listener(server, listener)?;
     }
+    server.doors.plan = Some(plan);
+    if !server.config.unixsocket.is_empty() {
+        let path = PathBuf::from(String::from_utf8_lossy(&server.config.unixsocket).as_ref());
+        let len = server.config.unixsocket.len();
+        if len >= UNIX_PATH_MAX {
+            return Err(format!(
+                "Failed opening Unix socket: unix socket path too long ({len}), must be under \
+                 {UNIX_PATH_MAX}"
+            ));
+        }
+        let (mode, backlog) = (server.config.unixsocketperm, server.config.tcp_backlog);
+        let listener = Listener::unix(&path, mode, backlog)
+            .map_err(|error| format!("Failed opening Unix socket: bind: {}", reason(&error)))?;
+        take_listener(server, listener)?;
+    }
+    if server.doors.listeners.is_empty() {
+        return Err("Configured to not listen anywhere, exiting.".into());
+    }
+    Ok(())
+}
 
-    fn take_listener(&mut self, listener: Listener) -> Result<(), String> {
-        self.doors
-            .listeners
-            .add(listener)
-            .map_err(|error| format!("Can't watch a listening socket: {}", reason(&error)))
-    }
+fn take_listener(server: &mut Server, listener: Listener) -> Result<(), String> {
+    server
+        .doors
+        .listeners
+        .add(listener)
+        .map_err(|error| format!("Can't watch a listening socket: {}", reason(&error)))
+}
 
-    /// Listens on other addresses from now on. Where that fails, the old ones stay open.
-    pub fn listen_elsewhere(&mut self) -> Result<(), NotListening> {
-        let plan = Plan::of(&self.config);
-        let old = self.doors.plan.clone();
-        let listeners = &mut self.doors.listeners;
-        let opened = match &old {
-            // The same port may overlap with what is open: that must close first.
-            Some(old) if old.port == plan.port => {
-                listeners.close_tcp();
-                open(&plan).inspect_err(|_| {
-                    for listener in open(old).unwrap_or_default() {
-                        let _ = listeners.add(listener);
-                    }
-                })?
-            }
-            _ => {
-                let opened = open(&plan)?;
-                listeners.close_tcp();
-                opened
-            }
-        };
-        for listener in opened {
-            if let Err(error) = listeners.add(listener) {
-                log::warn!("Can't watch a listening socket: {}", reason(&error));
-                return Err(NotListening);
-            }
+/// Listens on other addresses from now on. Where that fails, the old ones stay open.
+pub fn listen_elsewhere(server: &mut Server) -> Result<(), NotListening> {
+    let plan = Plan::of(&server.config);
+    let old = server.doors.plan.clone();
+    let listeners = &mut server.doors.listeners;
+    let opened = match &old {
+        // The same port may overlap with what is open: that must close first.
+        Some(old) if old.port == plan.port => {
+            listeners.close_tcp();
+            open(&plan).inspect_err(|_| {
+                for listener in open(old).unwrap_or_default() {
+                    let _ = listeners.add(listener);
+                }
+            })?
         }
-        self.doors.plan = Some(plan);
-        Ok(())
+        _ => {
+            let opened = open(&plan)?;
+            listeners.close_tcp();
+            opened
+        }
+    };
+    for listener in opened {
+        if let Err(error) = listeners.add(listener) {
+            log::warn!("Can't watch a listening socket: {}", reason(&error));
+            return Err(NotListening);
+        }
     }
+    server.doors.plan = Some(plan);
+    Ok(())
 }
 
 /// Opens all addresses of a plan, or none.

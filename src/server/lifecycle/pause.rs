@@ -85,62 +85,60 @@ impl Pause {
     }
 }
 
-impl Server {
-    /// Starts a pause, or extends and widens the one that is on: it never gets shorter or milder.
-    pub fn start_pause(&mut self, cause: Cause, held: Held, end_ms: i64) {
-        let asked = &mut self.pause.asked[cause as usize];
-        asked.held = asked.held.max(held);
-        asked.end_ms = asked.end_ms.max(end_ms);
-        self.pause.sum_up();
-        self.gates.set(Gates::PAUSED, true);
-        self.refresh_expiry_hold();
-        self.arm_pause_end(cause);
-    }
+/// Starts a pause, or extends and widens the one that is on: it never gets shorter or milder.
+pub fn start_pause(server: &mut Server, cause: Cause, held: Held, end_ms: i64) {
+    let asked = &mut server.pause.asked[cause as usize];
+    asked.held = asked.held.max(held);
+    asked.end_ms = asked.end_ms.max(end_ms);
+    server.pause.sum_up();
+    server.gates.set(Gates::PAUSED, true);
+    server.refresh_expiry_hold();
+    arm_pause_end(server, cause);
+}
 
-    fn arm_pause_end(&mut self, cause: Cause) {
-        let end_ms = self.pause.asked[cause as usize].end_ms;
-        if end_ms == i64::MAX {
-            return;
+fn arm_pause_end(server: &mut Server, cause: Cause) {
+    let end_ms = server.pause.asked[cause as usize].end_ms;
+    if end_ms == i64::MAX {
+        return;
+    }
+    // The millisecond in which it ends is still part of it.
+    let left_ms = (end_ms - server.clock.now_ms()).max(0) as u64 + 1;
+    let at_ms = server.clock.mono_ms().saturating_add(left_ms);
+    server.timers.arm(at_ms, Timer::PauseEnd);
+}
+
+/// The time of a pause is over, unless it was extended meanwhile.
+pub fn end_pause_if_due(server: &mut Server) {
+    for cause in [Cause::Client, Cause::Shutdown, Cause::Failover] {
+        let asked = server.pause.asked[cause as usize];
+        if asked.held == Held::Nothing {
+            continue;
         }
-        // The millisecond in which it ends is still part of it.
-        let left_ms = (end_ms - self.clock.now_ms()).max(0) as u64 + 1;
-        let at_ms = self.clock.mono_ms().saturating_add(left_ms);
-        self.timers.arm(at_ms, Timer::PauseEnd);
-    }
-
-    /// The time of a pause is over, unless it was extended meanwhile.
-    pub fn end_pause_if_due(&mut self) {
-        for cause in [Cause::Client, Cause::Shutdown, Cause::Failover] {
-            let asked = self.pause.asked[cause as usize];
-            if asked.held == Held::Nothing {
-                continue;
-            }
-            if asked.end_ms < self.clock.now_ms() {
-                self.end_pause(cause);
-            } else {
-                self.arm_pause_end(cause);
-            }
+        if asked.end_ms < server.clock.now_ms() {
+            end_pause(server, cause);
+        } else {
+            arm_pause_end(server, cause);
         }
     }
+}
 
-    /// Everybody goes on, unless somebody else asked for a pause, too: whom that holds back is held
-    /// again.
-    pub fn end_pause(&mut self, cause: Cause) {
-        self.pause.asked[cause as usize] = Asked::default();
-        self.pause.sum_up();
-        let on = self.pause.is_on();
-        self.gates.set(Gates::PAUSED, on);
-        self.refresh_expiry_hold();
-        self.wake_primary();
-        for id in std::mem::take(&mut self.pause.waiting) {
-            let slot = self.clients.slot_of(id);
-            if let Some(client) = slot.and_then(|slot| self.clients.get_mut(slot)) {
-                client.session.paused = false;
-                // What waited for a key and was about to be served when the pause held it back.
-                match client.session.parked {
-                    Some(_) => self.serve_held(id),
-                    None => self.clients.wake(id),
-                }
+/// Everybody goes on, unless somebody else asked for a pause, too: whom that holds back is held
+/// again.
+pub fn end_pause(server: &mut Server, cause: Cause) {
+    server.pause.asked[cause as usize] = Asked::default();
+    server.pause.sum_up();
+    let on = server.pause.is_on();
+    server.gates.set(Gates::PAUSED, on);
+    server.refresh_expiry_hold();
+    server.wake_primary();
+    for id in std::mem::take(&mut server.pause.waiting) {
+        let slot = server.clients.slot_of(id);
+        if let Some(client) = slot.and_then(|slot| server.clients.get_mut(slot)) {
+            client.session.paused = false;
+            // What waited for a key and was about to be served when the pause held it back.
+            match client.session.parked {
+                Some(_) => server.serve_held(id),
+                None => server.clients.wake(id),
             }
         }
     }

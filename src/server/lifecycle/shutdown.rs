@@ -9,7 +9,10 @@ use crate::persist::aof::State;
 use crate::persist::child::Purpose;
 use crate::server::Server;
 use crate::server::clients::session::ClientId;
+use crate::server::lifecycle::pause;
 use crate::server::lifecycle::pause::{Cause, Held};
+use crate::server::script::debug;
+use crate::server::storage::jobs;
 use crate::sys::process;
 use crate::sys::signal::{self, Signal};
 use crate::sys::supervisor;
@@ -35,193 +38,189 @@ pub struct Stopping {
     pub until_ms: u64,
 }
 
-impl Server {
-    /// TERM or INT came.
-    pub fn stop_by_signal(&mut self, signal: Signal) {
-        let flags = match signal {
-            Signal::Terminate => self.config.shutdown_on_sigterm,
-            Signal::Interrupt => self.config.shutdown_on_sigint,
-        };
-        if self.stop(flags).is_err() {
-            // The next INT is a first one again.
-            signal::rearm();
-        }
-    }
-
-    /// SHUTDOWN ABORT: a signal that was not seen to yet counts as if it had not come.
-    pub fn abort_stop(&mut self) -> bool {
-        let waits = self.life.stopping.is_some();
-        let asked = self.life.asked_to_stop.take().is_some() || waits;
-        if waits {
-            self.stop_no_more();
-        }
-        if asked {
-            signal::rearm();
-            log::info!("Shutdown manually aborted.");
-        }
-        asked
-    }
-
-    /// Ends the server with exit code 0, once replicas have what was written, if that takes no longer
-    /// than `shutdown-timeout`. It refuses if data was to be saved and cannot be, unless forced, and
-    /// if it is at it already.
-    pub fn stop(&mut self, flags: ShutdownFlags) -> Result<Stop, Refused> {
-        if self.life.stopping.is_some() {
-            return Ok(Stop::Waits);
-        }
-        log::info!("User requested shutdown...");
-        supervisor::sd_notify("STOPPING=1\n");
-        let patience_ms = u64::from(self.config.shutdown_timeout) * 1000;
-        if flags.now || patience_ms == 0 || self.replicas_are_up() {
-            return self.finish_stop(flags);
-        }
-        self.start_pause(Cause::Shutdown, Held::Writes, i64::MAX);
-        log::info!("Waiting for replicas before shutting down.");
-        self.life.stopping = Some(Stopping {
-            flags,
-            until_ms: self.clock.mono_ms_up() + patience_ms,
-        });
-        Ok(Stop::Waits)
-    }
-
-    /// Whether all who follow have what there is.
-    fn replicas_are_up(&self) -> bool {
-        let offset = self.replication.history.offset;
-        let mut replicas = self.replication.replicas.list.iter();
-        replicas.all(|replica| replica.acked == offset)
-    }
-
-    /// From cron: stops if replicas have caught up, or have had their time.
-    pub(in crate::server) fn stop_if_due(&mut self) {
-        let Some(stopping) = self.life.stopping else {
-            return;
-        };
-        if stopping.until_ms <= self.clock.mono_ms() || self.replicas_are_up() {
-            // The log says so if it does not.
-            let _ = self.finish_stop(stopping.flags);
-        }
-    }
-
-    /// The server goes on after all: whoever asked for its end hears so.
-    fn stop_no_more(&mut self) {
-        self.life.stopping = None;
-        for id in std::mem::take(&mut self.blocking.until_stopped) {
-            self.refuse_waiting(ClientId(id), "ERR Errors trying to SHUTDOWN. Check logs.");
-        }
-        self.end_pause(Cause::Shutdown);
+/// TERM or INT came.
+pub fn stop_by_signal(server: &mut Server, signal: Signal) {
+    let flags = match signal {
+        Signal::Terminate => server.config.shutdown_on_sigterm,
+        Signal::Interrupt => server.config.shutdown_on_sigint,
+    };
+    if stop(server, flags).is_err() {
+        // The next INT is a first one again.
         signal::rearm();
     }
+}
 
-    fn tell_of_replicas(&self) {
-        let offset = self.replication.history.offset;
-        let list = &self.replication.replicas.list;
-        let lagging = list.iter().filter(|replica| replica.acked != offset);
-        for replica in lagging.clone() {
-            let lag_s = match replica.is_online() {
-                true => self.clock.now_s() - replica.heard_s,
-                false => 0,
-            };
-            log::info!(
-                "Lagging replica {} reported offset {} behind master, lag={lag_s}, state={}.",
-                replica.name,
-                offset - replica.acked.min(offset),
-                replica.state_word()
-            );
-        }
-        if !list.is_empty() {
-            let all = list.len();
-            log::info!(
-                "{} of {all} replicas are in sync when shutting down.",
-                all - lagging.count()
-            );
-        }
+/// SHUTDOWN ABORT: a signal that was not seen to yet counts as if it had not come.
+pub fn abort_stop(server: &mut Server) -> bool {
+    let waits = server.life.stopping.is_some();
+    let asked = server.life.asked_to_stop.take().is_some() || waits;
+    if waits {
+        stop_no_more(server);
     }
-
-    fn finish_stop(&mut self, flags: ShutdownFlags) -> Result<Stop, Refused> {
-        self.tell_of_replicas();
-        if self.save_before_the_end(flags).is_err() {
-            log::warn!(
-                "Errors trying to shut down the server. Check the logs for more information."
-            );
-            self.stop_no_more();
-            return Err(Refused);
-        }
-        self.leave_no_traces();
-        log::warn!("Redis is now ready to exit, bye bye...");
-        self.life.exit = Some(0);
-        Ok(Stop::Now)
+    if asked {
+        signal::rearm();
+        log::info!("Shutdown manually aborted.");
     }
+    asked
+}
 
-    /// Brings to disk what is to outlive us. It refuses if that cannot be done, unless forced.
-    fn save_before_the_end(&mut self, flags: ShutdownFlags) -> Result<(), Refused> {
-        self.kill_sessions();
-        let child = self.persist.child.as_ref().map(|job| job.purpose);
-        if let Some(purpose) = child.filter(|purpose| purpose.is_snapshot()) {
-            log::warn!("There is a child saving an .rdb. Killing it!");
-            self.kill_child(purpose);
-        }
-        // Half the data must not replace what is on disk.
-        if self.persist.loading.is_some() {
-            return Ok(());
-        }
-        if self.persist.aof.is_on() {
-            if child == Some(Purpose::Rewrite) {
-                if self.persist.aof.state == State::WaitRewrite {
-                    if !flags.force {
-                        log::warn!("Writing initial AOF, can't exit.");
-                        supervisor::sd_notify("STATUS=Writing initial AOF, can't exit.\n");
-                        return Err(Refused);
-                    }
-                    log::warn!("Writing initial AOF. Exit anyway.");
+/// Ends the server with exit code 0, once replicas have what was written, if that takes no longer
+/// than `shutdown-timeout`. It refuses if data was to be saved and cannot be, unless forced, and
+/// if it is at it already.
+pub fn stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refused> {
+    if server.life.stopping.is_some() {
+        return Ok(Stop::Waits);
+    }
+    log::info!("User requested shutdown...");
+    supervisor::sd_notify("STOPPING=1\n");
+    let patience_ms = u64::from(server.config.shutdown_timeout) * 1000;
+    if flags.now || patience_ms == 0 || replicas_are_up(server) {
+        return finish_stop(server, flags);
+    }
+    pause::start_pause(server, Cause::Shutdown, Held::Writes, i64::MAX);
+    log::info!("Waiting for replicas before shutting down.");
+    server.life.stopping = Some(Stopping {
+        flags,
+        until_ms: server.clock.mono_ms_up() + patience_ms,
+    });
+    Ok(Stop::Waits)
+}
+
+/// Whether all who follow have what there is.
+fn replicas_are_up(server: &Server) -> bool {
+    let offset = server.replication.history.offset;
+    let mut replicas = server.replication.replicas.list.iter();
+    replicas.all(|replica| replica.acked == offset)
+}
+
+/// From cron: stops if replicas have caught up, or have had their time.
+pub(in crate::server) fn stop_if_due(server: &mut Server) {
+    let Some(stopping) = server.life.stopping else {
+        return;
+    };
+    if stopping.until_ms <= server.clock.mono_ms() || replicas_are_up(server) {
+        // The log says so if it does not.
+        let _ = finish_stop(server, stopping.flags);
+    }
+}
+
+/// The server goes on after all: whoever asked for its end hears so.
+fn stop_no_more(server: &mut Server) {
+    server.life.stopping = None;
+    for id in std::mem::take(&mut server.blocking.until_stopped) {
+        server.refuse_waiting(ClientId(id), "ERR Errors trying to SHUTDOWN. Check logs.");
+    }
+    pause::end_pause(server, Cause::Shutdown);
+    signal::rearm();
+}
+
+fn tell_of_replicas(server: &Server) {
+    let offset = server.replication.history.offset;
+    let list = &server.replication.replicas.list;
+    let lagging = list.iter().filter(|replica| replica.acked != offset);
+    for replica in lagging.clone() {
+        let lag_s = match replica.is_online() {
+            true => server.clock.now_s() - replica.heard_s,
+            false => 0,
+        };
+        log::info!(
+            "Lagging replica {} reported offset {} behind master, lag={lag_s}, state={}.",
+            replica.name,
+            offset - replica.acked.min(offset),
+            replica.state_word()
+        );
+    }
+    if !list.is_empty() {
+        let all = list.len();
+        log::info!(
+            "{} of {all} replicas are in sync when shutting down.",
+            all - lagging.count()
+        );
+    }
+}
+
+fn finish_stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refused> {
+    tell_of_replicas(server);
+    if save_before_the_end(server, flags).is_err() {
+        log::warn!("Errors trying to shut down the server. Check the logs for more information.");
+        stop_no_more(server);
+        return Err(Refused);
+    }
+    leave_no_traces(server);
+    log::warn!("Redis is now ready to exit, bye bye...");
+    server.life.exit = Some(0);
+    Ok(Stop::Now)
+}
+
+/// Brings to disk what is to outlive us. It refuses if that cannot be done, unless forced.
+fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), Refused> {
+    debug::kill_sessions(server);
+    let child = server.persist.child.as_ref().map(|job| job.purpose);
+    if let Some(purpose) = child.filter(|purpose| purpose.is_snapshot()) {
+        log::warn!("There is a child saving an .rdb. Killing it!");
+        jobs::kill_child(server, purpose);
+    }
+    // Half the data must not replace what is on disk.
+    if server.persist.loading.is_some() {
+        return Ok(());
+    }
+    if server.persist.aof.is_on() {
+        if child == Some(Purpose::Rewrite) {
+            if server.persist.aof.state == State::WaitRewrite {
+                if !flags.force {
+                    log::warn!("Writing initial AOF, can't exit.");
+                    supervisor::sd_notify("STATUS=Writing initial AOF, can't exit.\n");
+                    return Err(Refused);
                 }
-                log::warn!("There is a child rewriting the AOF. Killing it!");
-                self.kill_child(Purpose::Rewrite);
+                log::warn!("Writing initial AOF. Exit anyway.");
             }
-            log::info!("Calling fsync() on the AOF file.");
-            self.flush_aof(true);
-            if let Err(error) = self.persist.aof.sync_all() {
-                let reason = crate::config::os_reason(&error);
-                log::warn!("Fail to fsync the AOF file: {reason}.");
-            }
+            log::warn!("There is a child rewriting the AOF. Killing it!");
+            jobs::kill_child(server, Purpose::Rewrite);
         }
-        self.persist.aof.offset = self.replication.history.offset;
-        self.persist.aof.note_end();
-        let by_points = !self.config.save.is_empty() && !flags.nosave;
-        if !by_points && !flags.save {
-            return Ok(());
-        }
-        log::info!("Saving the final RDB snapshot before exiting.");
-        supervisor::sd_notify("STATUS=Saving the final RDB snapshot\n");
-        match self.save_now() {
-            Ok(()) => Ok(()),
-            Err(_) if flags.force => {
-                log::warn!("Error trying to save the DB. Exit anyway.");
-                Ok(())
-            }
-            Err(_) => {
-                log::warn!("Error trying to save the DB, can't exit.");
-                supervisor::sd_notify("STATUS=Error trying to save the DB, can't exit.\n");
-                Err(Refused)
-            }
+        log::info!("Calling fsync() on the AOF file.");
+        jobs::flush_aof(server, true);
+        if let Err(error) = server.persist.aof.sync_all() {
+            let reason = crate::config::os_reason(&error);
+            log::warn!("Fail to fsync the AOF file: {reason}.");
         }
     }
-
-    /// Removes the files that say that we are here.
-    fn leave_no_traces(&mut self) {
-        if let Some(path) = self.life.process.pid_file.take() {
-            log::info!("Removing the pid file.");
-            // Somebody may have removed it already; what matters is that it is gone.
-            let _ = process::remove_pid_file(&path);
+    server.persist.aof.offset = server.replication.history.offset;
+    server.persist.aof.note_end();
+    let by_points = !server.config.save.is_empty() && !flags.nosave;
+    if !by_points && !flags.save {
+        return Ok(());
+    }
+    log::info!("Saving the final RDB snapshot before exiting.");
+    supervisor::sd_notify("STATUS=Saving the final RDB snapshot\n");
+    match jobs::save_now(server) {
+        Ok(()) => Ok(()),
+        Err(_) if flags.force => {
+            log::warn!("Error trying to save the DB. Exit anyway.");
+            Ok(())
         }
-        self.forget_transfer();
-        self.doors.listeners.close_all();
-        if !self.config.unixsocket.is_empty() {
-            log::info!("Removing the unix socket file.");
-            let path = String::from_utf8_lossy(&self.config.unixsocket);
-            if let Err(error) = std::fs::remove_file(path.as_ref()) {
-                let reason = crate::config::os_reason(&error);
-                log::warn!("Error removing the unix socket file: {reason}");
-            }
+        Err(_) => {
+            log::warn!("Error trying to save the DB, can't exit.");
+            supervisor::sd_notify("STATUS=Error trying to save the DB, can't exit.\n");
+            Err(Refused)
+        }
+    }
+}
+
+/// Removes the files that say that we are here.
+fn leave_no_traces(server: &mut Server) {
+    if let Some(path) = server.life.process.pid_file.take() {
+        log::info!("Removing the pid file.");
+        // Somebody may have removed it already; what matters is that it is gone.
+        let _ = process::remove_pid_file(&path);
+    }
+    server.forget_transfer();
+    server.doors.listeners.close_all();
+    if !server.config.unixsocket.is_empty() {
+        log::info!("Removing the unix socket file.");
+        let path = String::from_utf8_lossy(&server.config.unixsocket);
+        if let Err(error) = std::fs::remove_file(path.as_ref()) {
+            let reason = crate::config::os_reason(&error);
+            log::warn!("Error removing the unix socket file: {reason}");
         }
     }
 }

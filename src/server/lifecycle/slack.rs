@@ -6,6 +6,7 @@
 //! Where that brings nothing, because the gaps lie between values, it is tried less and less often.
 
 use crate::server::Server;
+use crate::server::lifecycle::cron;
 use crate::sys::{memory, process};
 
 /// Between two looks.
@@ -54,21 +55,19 @@ impl Slack {
     }
 }
 
-impl Server {
-    /// Gives memory back in which nothing is, if there has been much of it for a while.
-    pub(in crate::server) fn give_back_slack(&mut self, now_ms: u64) {
-        if now_ms < self.life.slack.next_ms {
-            return;
-        }
-        let used = self.used_memory() as u64;
-        let before = process::rss_bytes();
-        if self.life.slack.is_much(used, before) {
-            memory::collect();
-            let idle = process::rss_bytes().saturating_sub(used);
-            self.life.slack.note(idle);
-        }
-        self.life.slack.next_ms = now_ms + self.life.slack.period_ms;
+/// Gives memory back in which nothing is, if there has been much of it for a while.
+pub(in crate::server) fn give_back_slack(server: &mut Server, now_ms: u64) {
+    if now_ms < server.life.slack.next_ms {
+        return;
     }
+    let used = cron::used_memory(server) as u64;
+    let before = process::rss_bytes();
+    if server.life.slack.is_much(used, before) {
+        memory::collect();
+        let idle = process::rss_bytes().saturating_sub(used);
+        server.life.slack.note(idle);
+    }
+    server.life.slack.next_ms = now_ms + server.life.slack.period_ms;
 }
 
 #[cfg(test)]

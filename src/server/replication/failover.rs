@@ -6,6 +6,7 @@
 
 use crate::replication::Failover;
 use crate::server::Server;
+use crate::server::lifecycle::pause;
 use crate::server::lifecycle::pause::{Cause, Held};
 
 impl Server {
@@ -23,7 +24,7 @@ impl Server {
             force,
             in_progress: false,
         });
-        self.start_pause(Cause::Failover, Held::Writes, i64::MAX);
+        pause::start_pause(self, Cause::Failover, Held::Writes, i64::MAX);
         if let Some(until_ms) = until_ms {
             self.timers
                 .arm(until_ms, crate::server::timers::Timer::Failover);
@@ -88,7 +89,7 @@ impl Server {
 
     fn end_failover(&mut self) {
         self.replication.failover = None;
-        self.end_pause(Cause::Failover);
+        pause::end_pause(self, Cause::Failover);
     }
 
     /// Everything stays as it was.

@@ -11,6 +11,8 @@ use crate::replication::replicas::{Replica, Stage};
 use crate::resp::request::OwnedArgv;
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Ending};
+use crate::server::commands::client;
+use crate::server::storage::jobs;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 
@@ -63,12 +65,12 @@ impl Server {
         let next = self.replication.history.offset + 1;
         self.replication.backlog = Some(Backlog::new(size, next));
         self.replication.replicas.none_since_s = self.clock.now_s();
-        self.refresh_log_interest();
+        jobs::refresh_log_interest(self);
     }
 
     pub fn free_backlog(&mut self) {
         self.replication.backlog = None;
-        self.refresh_log_interest();
+        jobs::refresh_log_interest(self);
     }
 
     /// Our history gets a new name, under which nobody has a part of it.
@@ -260,7 +262,7 @@ impl Server {
             if let Some(client) = self.clients.get(slot)
                 && client.session.ending == Ending::No
             {
-                let line = self.client_line(client);
+                let line = client::client_line(self, client);
                 log::warn!(
                     "Client {line} scheduled to be closed ASAP for overcoming of output buffer \
                      limits."

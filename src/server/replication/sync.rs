@@ -13,6 +13,7 @@ use crate::replication::replicas::{Replica, Said, Stage, Wants};
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{ClientId, Ending, Peer, Session, Special};
+use crate::server::storage::jobs;
 use crate::sys::fork::Exit;
 use crate::sys::socket::Sending;
 use std::fs::File;
@@ -232,7 +233,7 @@ impl Server {
     /// At the end of the turn: those who asked for a snapshot and need not wait for others.
     pub fn start_asked_syncs(&mut self) {
         if std::mem::take(&mut self.replication.replicas.looks_at_child) {
-            self.check_child();
+            jobs::check_child(self);
         }
         if !std::mem::take(&mut self.replication.replicas.starts_now) {
             return;
@@ -291,7 +292,7 @@ impl Server {
         let started = match through_socket {
             true => self.start_transfer(wants, &ids, next),
             false => {
-                let started = self.start_bgsave().is_ok();
+                let started = jobs::start_bgsave(self).is_ok();
                 if started {
                     ids.iter().for_each(|&id| self.tell_full(id, next, false));
                 }
@@ -334,7 +335,7 @@ impl Server {
                 self.clients.close(slot, Ending::Now);
             }
         }
-        let mut snapshot = self.snapshot(false);
+        let mut snapshot = jobs::snapshot(self, false);
         if wants.no_functions {
             snapshot.functions.clear();
         }
@@ -345,7 +346,7 @@ impl Server {
             mark: self.rng.hex40(),
             sockets,
         };
-        let started = self.start_child(Purpose::Transfer, &job, |keyspace, job, teller| {
+        let started = jobs::start_child(self, Purpose::Transfer, &job, |keyspace, job, teller| {
             crate::logging::set_role(b'C');
             transfer_in_child(keyspace, job, teller)
         });

@@ -29,93 +29,91 @@ const PATIENCE_MS: u64 = 5000;
 /// What runs the script.
 type Run = fn(&mut Server, &mut Session, &mut Args, &mut Reply) -> CmdResult;
 
-impl Server {
-    /// EVAL of a client that debugs its scripts.
-    pub(in crate::server) fn debug_script(
-        &mut self,
-        session: &mut Session,
-        args: &mut Args,
-        reply: &mut Reply,
-        run: Run,
-    ) -> CmdResult {
-        let place = std::mem::take(&mut session.debugging);
-        if place == Debugging::Here {
-            log::info!("Redis synchronous debugging eval session started");
-            let (result, debugger) = self.run_session(session, args, reply, run)?;
-            debugger.end(b"");
-            log::info!("Redis synchronous debugging eval session ended");
-            return result;
-        }
-        match fork::split(&self.doors.listeners.fds()) {
-            Ok(Side::Child(_)) => {}
-            Ok(Side::Parent(child)) => {
-                self.life.forks += 1;
-                self.script.sessions.push(child);
-                // The connection is the child's now.
-                session.ending = Ending::Now;
-                return Ok(());
-            }
-            Err(error) => return Err(cannot_debug("Fork() failed", &error)),
-        }
-        self.become_session();
-        if let Ok((result, debugger)) = self.run_session(session, args, reply, run) {
-            if let Err(error) = result
-                && !matches!(error, CmdError::Answered)
-            {
-                self.reply_error(&error, reply);
-            }
-            debugger.end(&reply.to_vec());
-        }
-        log::info!("Lua debugging session child exiting");
-        fork::leave(0)
+/// EVAL of a client that debugs its scripts.
+pub(in crate::server) fn debug_script(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+    run: Run,
+) -> CmdResult {
+    let place = std::mem::take(&mut session.debugging);
+    if place == Debugging::Here {
+        log::info!("Redis synchronous debugging eval session started");
+        let (result, debugger) = run_session(server, session, args, reply, run)?;
+        debugger.end(b"");
+        log::info!("Redis synchronous debugging eval session ended");
+        return result;
     }
-
-    /// What a child must not touch is the parent's: files, helpers, the other children.
-    fn become_session(&mut self) {
-        logging::set_role(b'C');
-        log::info!("Redis forked for debugging eval");
-        self.persist.child = None;
-        self.script.sessions.clear();
-        self.config.save.clear();
-        // Its thread is not here, and what it was given is not to be waited for.
-        std::mem::forget(std::mem::take(&mut self.bio));
-    }
-
-    /// Runs a script under a debugger, who comes back to say goodbye.
-    fn run_session(
-        &mut self,
-        session: &mut Session,
-        args: &mut Args,
-        reply: &mut Reply,
-        run: Run,
-    ) -> Result<(CmdResult, Box<Debugger>), CmdError> {
-        let wire = Waiting::over(session.fd)
-            .map_err(|error| cannot_debug("No hold on the connection", &error))?;
-        let patience_ms = match self.config.busy_reply_threshold {
-            0 => PATIENCE_MS,
-            ms => ms,
-        };
-        let debugger = Debugger::new(wire, args.argv().at(1), patience_ms);
-        self.script.debugger = Some(Box::new(debugger));
-        let result = run(self, session, args, reply);
-        session.ending = Ending::AfterReply;
-        let debugger = self.script.debugger.take();
-        let debugger = debugger.expect("a VM that is put back leaves its debugger here");
-        Ok((result, debugger))
-    }
-
-    /// Forgets the children whose sessions are over.
-    pub(in crate::server) fn tend_sessions(&mut self) {
-        let sessions = &mut self.script.sessions;
-        sessions.retain(|child| child.reap().is_none());
-    }
-
-    /// Ends all sessions in children.
-    pub(in crate::server) fn kill_sessions(&mut self) {
-        for child in self.script.sessions.drain(..) {
-            log::info!("Killing debugging session {}", child.pid);
-            child.finish_off();
+    match fork::split(&server.doors.listeners.fds()) {
+        Ok(Side::Child(_)) => {}
+        Ok(Side::Parent(child)) => {
+            server.life.forks += 1;
+            server.script.sessions.push(child);
+            // The connection is the child's now.
+            session.ending = Ending::Now;
+            return Ok(());
         }
+        Err(error) => return Err(cannot_debug("Fork() failed", &error)),
+    }
+    become_session(server);
+    if let Ok((result, debugger)) = run_session(server, session, args, reply, run) {
+        if let Err(error) = result
+            && !matches!(error, CmdError::Answered)
+        {
+            server.reply_error(&error, reply);
+        }
+        debugger.end(&reply.to_vec());
+    }
+    log::info!("Lua debugging session child exiting");
+    fork::leave(0)
+}
+
+/// What a child must not touch is the parent's: files, helpers, the other children.
+fn become_session(server: &mut Server) {
+    logging::set_role(b'C');
+    log::info!("Redis forked for debugging eval");
+    server.persist.child = None;
+    server.script.sessions.clear();
+    server.config.save.clear();
+    // Its thread is not here, and what it was given is not to be waited for.
+    std::mem::forget(std::mem::take(&mut server.bio));
+}
+
+/// Runs a script under a debugger, who comes back to say goodbye.
+fn run_session(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+    run: Run,
+) -> Result<(CmdResult, Box<Debugger>), CmdError> {
+    let wire = Waiting::over(session.fd)
+        .map_err(|error| cannot_debug("No hold on the connection", &error))?;
+    let patience_ms = match server.config.busy_reply_threshold {
+        0 => PATIENCE_MS,
+        ms => ms,
+    };
+    let debugger = Debugger::new(wire, args.argv().at(1), patience_ms);
+    server.script.debugger = Some(Box::new(debugger));
+    let result = run(server, session, args, reply);
+    session.ending = Ending::AfterReply;
+    let debugger = server.script.debugger.take();
+    let debugger = debugger.expect("a VM that is put back leaves its debugger here");
+    Ok((result, debugger))
+}
+
+/// Forgets the children whose sessions are over.
+pub(in crate::server) fn tend_sessions(server: &mut Server) {
+    let sessions = &mut server.script.sessions;
+    sessions.retain(|child| child.reap().is_none());
+}
+
+/// Ends all sessions in children.
+pub(in crate::server) fn kill_sessions(server: &mut Server) {
+    for child in server.script.sessions.drain(..) {
+        log::info!("Killing debugging session {}", child.pid);
+        child.finish_off();
     }
 }
 

@@ -24,7 +24,9 @@ use crate::script::{Busy, Host, Invocation};
 use crate::server::Server;
 use crate::server::clients::session::Session;
 use crate::server::commands::functions::Policy;
+use crate::server::commands::monitor;
 use crate::server::core::admit::{FEW_REPLICAS_TEXT, Gates, READ_ONLY_TEXT, STALE_TEXT};
+use crate::server::storage::jobs;
 use std::any::Any;
 use std::borrow::Cow;
 
@@ -73,276 +75,280 @@ struct ScriptHost<'s> {
     has_written: bool,
 }
 
-impl Server {
-    /// Runs a script or function: the arguments taken so far are its name and the number of its
-    /// keys.
-    #[allow(clippy::too_many_arguments)]
-    pub(in crate::server) fn run_script(
-        &mut self,
-        session: &mut Session,
-        args: &mut Args,
-        keys: usize,
-        (role, function, flags): (Role, Kept, ScriptFlags),
-        name: &[u8],
-        rights: Rights,
-        reply: &mut Reply,
-    ) -> CmdResult {
-        let out_of_memory = self.is_out_of_memory();
-        if !flags.has(ScriptFlags::COMPATIBLE) {
-            self.may_begin(session, flags, rights, out_of_memory)?;
-        } else if self.is_stale() {
-            return Err(CmdError::Fixed(STALE_TEXT));
-        }
-        let rest = args.rest();
-        let call = Invocation {
-            function,
-            name,
-            keys: rest.until(keys),
-            args: rest.from(keys),
-        };
-        let began = self.life.stamp;
-        self.unit.stop_time(began);
-        let (db, commands_run) = (session.db, session.commands_run);
-        let denied = std::mem::replace(&mut session.deny_blocking, true);
-        let was_in_script = std::mem::replace(&mut session.in_script, true);
-        let mut vm = self.script.take_vm(role);
-        let mut host = ScriptHost {
-            began_ms: self.clock.mono_ms(),
-            server: self,
-            session,
-            role,
-            name,
-            command: args.argv(),
-            read_only: rights == Rights::ReadOnly || flags.has(ScriptFlags::NO_WRITES),
-            allow_oom: flags.has(ScriptFlags::ALLOW_OOM),
-            out_of_memory,
-            has_written: false,
-        };
-        let result = vm.run(&mut host, &call, reply);
-        self.script.put_vm(role, vm);
-        self.end_busy();
-        self.unit.to = crate::server::core::propagate::EVERYBODY;
-        session.deny_blocking = denied;
-        session.in_script = was_in_script;
-        (session.db, session.commands_run) = (db, commands_run);
-        // What a script took is what its commands took, and what it tells is what they told.
-        self.life.stamp = began;
-        self.effects.propagate = Propagate::Nothing;
-        result
+/// Runs a script or function: the arguments taken so far are its name and the number of its
+/// keys.
+#[allow(clippy::too_many_arguments)]
+pub(in crate::server) fn run_script(
+    server: &mut Server,
+    session: &mut Session,
+    args: &mut Args,
+    keys: usize,
+    (role, function, flags): (Role, Kept, ScriptFlags),
+    name: &[u8],
+    rights: Rights,
+    reply: &mut Reply,
+) -> CmdResult {
+    let out_of_memory = is_out_of_memory(server);
+    if !flags.has(ScriptFlags::COMPATIBLE) {
+        may_begin(server, session, flags, rights, out_of_memory)?;
+    } else if server.is_stale() {
+        return Err(CmdError::Fixed(STALE_TEXT));
     }
+    let rest = args.rest();
+    let call = Invocation {
+        function,
+        name,
+        keys: rest.until(keys),
+        args: rest.from(keys),
+    };
+    let began = server.life.stamp;
+    server.unit.stop_time(began);
+    let (db, commands_run) = (session.db, session.commands_run);
+    let denied = std::mem::replace(&mut session.deny_blocking, true);
+    let was_in_script = std::mem::replace(&mut session.in_script, true);
+    let mut vm = server.script.take_vm(role);
+    let mut host = ScriptHost {
+        began_ms: server.clock.mono_ms(),
+        server: server,
+        session,
+        role,
+        name,
+        command: args.argv(),
+        read_only: rights == Rights::ReadOnly || flags.has(ScriptFlags::NO_WRITES),
+        allow_oom: flags.has(ScriptFlags::ALLOW_OOM),
+        out_of_memory,
+        has_written: false,
+    };
+    let result = vm.run(&mut host, &call, reply);
+    server.script.put_vm(role, vm);
+    end_busy(server);
+    server.unit.to = crate::server::core::propagate::EVERYBODY;
+    session.deny_blocking = denied;
+    session.in_script = was_in_script;
+    (session.db, session.commands_run) = (db, commands_run);
+    // What a script took is what its commands took, and what it tells is what they told.
+    server.life.stamp = began;
+    server.effects.propagate = Propagate::Nothing;
+    result
+}
 
-    /// Monitors see a command that runs code before what it calls, and also if it fails.
-    pub(in crate::server) fn show_script(
-        &mut self,
-        session: &Session,
-        args: &Args,
-        reply: &mut Reply,
-    ) {
-        if self.gates.0 & Gates::MONITORED != 0
-            && let Some(number) = session.last_command
-        {
-            self.show_monitors(session, number, &args.argv(), reply);
-        }
+/// Monitors see a command that runs code before what it calls, and also if it fails.
+pub(in crate::server) fn show_script(
+    server: &mut Server,
+    session: &Session,
+    args: &Args,
+    reply: &mut Reply,
+) {
+    if server.gates.0 & Gates::MONITORED != 0
+        && let Some(number) = session.last_command
+    {
+        monitor::show_monitors(server, session, number, &args.argv(), reply);
     }
+}
 
-    fn is_out_of_memory(&self) -> bool {
-        self.gates.0 & Gates::MAXMEMORY != 0 && self.eviction.failed
-    }
+fn is_out_of_memory(server: &Server) -> bool {
+    server.gates.0 & Gates::MAXMEMORY != 0 && server.eviction.failed
+}
 
-    /// What a script has to have said of itself to begin.
-    fn may_begin(
-        &self,
-        session: &Session,
-        flags: ScriptFlags,
-        rights: Rights,
-        out_of_memory: bool,
-    ) -> CmdResult {
-        if self.is_stale() && !flags.has(ScriptFlags::ALLOW_STALE) {
-            return Err(CmdError::Fixed(STALE_SCRIPT));
-        }
-        if flags.has(ScriptFlags::NO_WRITES) || session.must_obey {
-            return Ok(());
-        }
-        if self.replication.is_replica() && self.config.replica_read_only {
-            let text = "READONLY Can not run script with write flag on readonly replica";
-            return Err(CmdError::Fixed(text));
-        }
-        if self.gates.0 & Gates::DISK_ERROR != 0
-            && let Some(why) = self.script_disk_error()
-        {
-            return Err(CmdError::Text(why));
-        }
-        if self.gates.0 & Gates::FEW_REPLICAS != 0 {
-            return Err(CmdError::Fixed(FEW_REPLICAS_TEXT));
-        }
-        if rights == Rights::ReadOnly {
-            let text = "ERR Can not execute a script with write flag using *_ro command.";
-            return Err(CmdError::Fixed(text));
-        }
-        if out_of_memory && !flags.has(ScriptFlags::ALLOW_OOM) {
-            let text = "OOM allow-oom flag is not set on the script, can not run it when used \
-                        memory > 'maxmemory'";
-            return Err(CmdError::Fixed(text));
-        }
-        Ok(())
+/// What a script has to have said of itself to begin.
+fn may_begin(
+    server: &Server,
+    session: &Session,
+    flags: ScriptFlags,
+    rights: Rights,
+    out_of_memory: bool,
+) -> CmdResult {
+    if server.is_stale() && !flags.has(ScriptFlags::ALLOW_STALE) {
+        return Err(CmdError::Fixed(STALE_SCRIPT));
     }
+    if flags.has(ScriptFlags::NO_WRITES) || session.must_obey {
+        return Ok(());
+    }
+    if server.replication.is_replica() && server.config.replica_read_only {
+        let text = "READONLY Can not run script with write flag on readonly replica";
+        return Err(CmdError::Fixed(text));
+    }
+    if server.gates.0 & Gates::DISK_ERROR != 0
+        && let Some(why) = script_disk_error(server)
+    {
+        return Err(CmdError::Text(why));
+    }
+    if server.gates.0 & Gates::FEW_REPLICAS != 0 {
+        return Err(CmdError::Fixed(FEW_REPLICAS_TEXT));
+    }
+    if rights == Rights::ReadOnly {
+        let text = "ERR Can not execute a script with write flag using *_ro command.";
+        return Err(CmdError::Fixed(text));
+    }
+    if out_of_memory && !flags.has(ScriptFlags::ALLOW_OOM) {
+        let text = "OOM allow-oom flag is not set on the script, can not run it when used \
+                    memory > 'maxmemory'";
+        return Err(CmdError::Fixed(text));
+    }
+    Ok(())
+}
 
-    /// Why the disk keeps scripts that write from running.
-    fn script_disk_error(&self) -> Option<String> {
-        const BLOCKED: &str =
-            "Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
-        let why = self.disk_error()?;
-        Some(match why.split_once("AOF file: ") {
-            Some((_, why)) => format!(
-                "MISCONF Redis is configured to persist data to AOF, but it's currently unable to \
-                 persist to disk. {BLOCKED} AOF error: {why}"
-            ),
-            None => format!(
-                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
-                 persist to disk. {BLOCKED}"
-            ),
-        })
-    }
+/// Why the disk keeps scripts that write from running.
+fn script_disk_error(server: &Server) -> Option<String> {
+    const BLOCKED: &str =
+        "Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
+    let why = jobs::disk_error(server)?;
+    Some(match why.split_once("AOF file: ") {
+        Some((_, why)) => format!(
+            "MISCONF Redis is configured to persist data to AOF, but it's currently unable to \
+             persist to disk. {BLOCKED} AOF error: {why}"
+        ),
+        None => format!(
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+             persist to disk. {BLOCKED}"
+        ),
+    })
+}
 
-    /// What a command that runs a script is to the gates: as the script says of itself.
-    pub(in crate::server) fn flags_of_script(&self, spec: &Spec, argv: &Argv) -> Flags {
-        let flags = match spec.name.as_bytes() {
-            [b'f', ..] => {
-                let function = self.script.libraries.function(argv.at(1));
-                function.map(|function| function.flags)
-            }
-            name if name.starts_with(b"evalsha") => {
-                let sha = crate::server::commands::scripting::parse_sha(argv.at(1));
-                sha.and_then(|sha| self.script.flags_of(&sha))
-            }
-            _ => of_script(argv.at(1)).ok().map(|(flags, _)| flags),
-        };
-        let Some(flags) = flags.filter(|flags| !flags.has(ScriptFlags::COMPATIBLE)) else {
-            // It may do anything, unless it is run to read.
-            let reads = spec.flags.has(READONLY);
-            return spec.flags | if reads { Flags::NONE } else { MAY_REPLICATE };
-        };
-        let kept = Flags(spec.flags.0 & !(STALE | DENYOOM | WRITE).0);
-        let writes = !flags.has(ScriptFlags::NO_WRITES);
-        let mut flags_now = kept;
-        if writes && !flags.has(ScriptFlags::ALLOW_OOM) {
-            flags_now = flags_now | DENYOOM;
+/// What a command that runs a script is to the gates: as the script says of itself.
+pub(in crate::server) fn flags_of_script(server: &Server, spec: &Spec, argv: &Argv) -> Flags {
+    let flags = match spec.name.as_bytes() {
+        [b'f', ..] => {
+            let function = server.script.libraries.function(argv.at(1));
+            function.map(|function| function.flags)
         }
-        if writes {
-            flags_now = flags_now | WRITE;
+        name if name.starts_with(b"evalsha") => {
+            let sha = crate::server::commands::scripting::parse_sha(argv.at(1));
+            sha.and_then(|sha| server.script.flags_of(&sha))
         }
-        if flags.has(ScriptFlags::ALLOW_STALE) {
-            flags_now = flags_now | STALE;
-        }
-        flags_now
+        _ => of_script(argv.at(1)).ok().map(|(flags, _)| flags),
+    };
+    let Some(flags) = flags.filter(|flags| !flags.has(ScriptFlags::COMPATIBLE)) else {
+        // It may do anything, unless it is run to read.
+        let reads = spec.flags.has(READONLY);
+        return spec.flags | if reads { Flags::NONE } else { MAY_REPLICATE };
+    };
+    let kept = Flags(spec.flags.0 & !(STALE | DENYOOM | WRITE).0);
+    let writes = !flags.has(ScriptFlags::NO_WRITES);
+    let mut flags_now = kept;
+    if writes && !flags.has(ScriptFlags::ALLOW_OOM) {
+        flags_now = flags_now | DENYOOM;
     }
+    if writes {
+        flags_now = flags_now | WRITE;
+    }
+    if flags.has(ScriptFlags::ALLOW_STALE) {
+        flags_now = flags_now | STALE;
+    }
+    flags_now
+}
 
-    /// SCRIPT KILL and FUNCTION KILL.
-    pub(in crate::server) fn kill_script(&mut self, of: Role) -> CmdResult {
-        let Some(busy) = &mut self.script.busy else {
-            let text = "NOTBUSY No scripts in execution right now.";
-            return Err(CmdError::Fixed(text));
-        };
-        if busy.must_obey {
-            let text = "UNKILLABLE The busy script was sent by a master instance in the context of \
-                        replication and cannot be killed.";
-            return Err(CmdError::Fixed(text));
-        }
-        if busy.has_written {
-            let text = "UNKILLABLE Sorry the script already executed write commands against the \
-                        dataset. You can either wait the script termination or kill the server in \
-                        a hard way using the SHUTDOWN NOSAVE command.";
-            return Err(CmdError::Fixed(text));
-        }
-        if busy.role != of {
-            return Err(CmdError::Fixed(busy_text(busy.role)));
-        }
-        busy.killed = true;
-        Ok(())
+/// SCRIPT KILL and FUNCTION KILL.
+pub(in crate::server) fn kill_script(server: &mut Server, of: Role) -> CmdResult {
+    let Some(busy) = &mut server.script.busy else {
+        let text = "NOTBUSY No scripts in execution right now.";
+        return Err(CmdError::Fixed(text));
+    };
+    if busy.must_obey {
+        let text = "UNKILLABLE The busy script was sent by a master instance in the context of \
+                    replication and cannot be killed.";
+        return Err(CmdError::Fixed(text));
     }
+    if busy.has_written {
+        let text = "UNKILLABLE Sorry the script already executed write commands against the \
+                    dataset. You can either wait the script termination or kill the server in \
+                    a hard way using the SHUTDOWN NOSAVE command.";
+        return Err(CmdError::Fixed(text));
+    }
+    if busy.role != of {
+        return Err(CmdError::Fixed(busy_text(busy.role)));
+    }
+    busy.killed = true;
+    Ok(())
+}
 
-    /// The gate while a script is busy.
-    pub(in crate::server) fn busy(&self, spec: &Spec) -> Option<CmdError> {
-        self.busy_script().filter(|_| !spec.flags.has(ALLOW_BUSY))
-    }
+/// The gate while a script is busy.
+pub(in crate::server) fn busy(server: &Server, spec: &Spec) -> Option<CmdError> {
+    busy_script(server).filter(|_| !spec.flags.has(ALLOW_BUSY))
+}
 
-    /// What is answered while a script is busy.
-    pub(in crate::server) fn busy_script(&self) -> Option<CmdError> {
-        let busy = self.script.busy.as_ref()?;
-        Some(CmdError::Fixed(busy_text(busy.role)))
-    }
+/// What is answered while a script is busy.
+pub(in crate::server) fn busy_script(server: &Server) -> Option<CmdError> {
+    let busy = server.script.busy.as_ref()?;
+    Some(CmdError::Fixed(busy_text(busy.role)))
+}
 
-    /// A VM goes: it may hold much, so the helper thread drops it. It counts only where clients asked
-    /// for that, and only if there was something to count.
-    pub(in crate::server) fn bury_vm(&mut self, vm: Option<Box<Vm>>, objects: u64, is_async: bool) {
-        let Some(vm) = vm else { return };
-        let counts = is_async && objects > FEW_OBJECTS;
-        self.bio.bury(Doomed {
-            waste: Waste::Foreign(vm),
-            objects: if counts { objects } else { 0 },
-        });
-    }
+/// A VM goes: it may hold much, so the helper thread drops it. It counts only where clients asked
+/// for that, and only if there was something to count.
+pub(in crate::server) fn bury_vm(
+    server: &mut Server,
+    vm: Option<Box<Vm>>,
+    objects: u64,
+    is_async: bool,
+) {
+    let Some(vm) = vm else { return };
+    let counts = is_async && objects > FEW_OBJECTS;
+    server.bio.bury(Doomed {
+        waste: Waste::Foreign(vm),
+        objects: if counts { objects } else { 0 },
+    });
+}
 
-    fn end_busy(&mut self) {
-        if self.script.busy.take().is_some() {
-            self.gates.set(Gates::BUSY, false);
-        }
+fn end_busy(server: &mut Server) {
+    if server.script.busy.take().is_some() {
+        server.gates.set(Gates::BUSY, false);
     }
+}
 
-    /// The loop hands itself over while commands run.
-    pub fn lend_attendant(&mut self, attendant: Box<dyn Attendant>) {
-        self.life.attendant = Some(attendant);
-    }
+/// The loop hands itself over while commands run.
+pub fn lend_attendant(server: &mut Server, attendant: Box<dyn Attendant>) {
+    server.life.attendant = Some(attendant);
+}
 
-    pub fn take_attendant(&mut self) -> Option<Box<dyn Attendant>> {
-        self.life.attendant.take()
-    }
+pub fn take_attendant(server: &mut Server) -> Option<Box<dyn Attendant>> {
+    server.life.attendant.take()
+}
 
-    /// Whether a client is being served just now.
-    pub fn is_served(&self, slot: usize) -> bool {
-        self.clients.is_out(slot)
-    }
+/// Whether a client is being served just now.
+pub fn is_served(server: &Server, slot: usize) -> bool {
+    server.clients.is_out(slot)
+}
 
-    /// Lets the loop attend to others in the middle of a script.
-    fn attend(&mut self) {
-        let Some(mut attendant) = self.life.attendant.take() else {
-            return;
-        };
-        let no_touch = self.keyspace.shared.no_touch;
-        let mail = std::mem::take(&mut self.clients.mail);
-        self.clock.refresh();
-        self.unit.move_time(self.clock.cycles());
-        attendant.attend(self);
-        self.clients.mail = mail;
-        self.keyspace.shared.no_touch = no_touch;
-        self.life.attendant = Some(attendant);
-    }
+/// Lets the loop attend to others in the middle of a script.
+fn attend(server: &mut Server) {
+    let Some(mut attendant) = server.life.attendant.take() else {
+        return;
+    };
+    let no_touch = server.keyspace.shared.no_touch;
+    let mail = std::mem::take(&mut server.clients.mail);
+    server.clock.refresh();
+    server.unit.move_time(server.clock.cycles());
+    attendant.attend(server);
+    server.clients.mail = mail;
+    server.keyspace.shared.no_touch = no_touch;
+    server.life.attendant = Some(attendant);
+}
 
-    /// All libraries as FUNCTION DUMP tells them.
-    pub(in crate::server) fn dump_libraries(&self) -> Vec<u8> {
-        let style = Style {
-            version: self.tuning.rdb_version,
-            compress: self.tuning.rdb_compression,
-            checksum: true,
-        };
-        dump::dump_functions(self.script.libraries.codes(), style)
-    }
+/// All libraries as FUNCTION DUMP tells them.
+pub(in crate::server) fn dump_libraries(server: &Server) -> Vec<u8> {
+    let style = Style {
+        version: server.tuning.rdb_version,
+        compress: server.tuning.rdb_compression,
+        checksum: true,
+    };
+    dump::dump_functions(server.script.libraries.codes(), style)
+}
 
-    /// Loads what `dump_libraries` told, all or nothing.
-    pub(in crate::server) fn restore_libraries(
-        &mut self,
-        payload: &[u8],
-        policy: Policy,
-    ) -> Result<(), Vec<u8>> {
-        let wrong = b"ERR DUMP payload version or checksum are wrong";
-        let Some((body, _)) = dump::verify(payload, false) else {
-            return Err(wrong.to_vec());
-        };
-        let codes = dump::restore_functions(body).map_err(|text| format!("ERR {text}"))?;
-        let replace = policy == Policy::Replace;
-        self.script
-            .load_libraries(&codes, replace, policy == Policy::Flush)
-    }
+/// Loads what `dump_libraries` told, all or nothing.
+pub(in crate::server) fn restore_libraries(
+    server: &mut Server,
+    payload: &[u8],
+    policy: Policy,
+) -> Result<(), Vec<u8>> {
+    let wrong = b"ERR DUMP payload version or checksum are wrong";
+    let Some((body, _)) = dump::verify(payload, false) else {
+        return Err(wrong.to_vec());
+    };
+    let codes = dump::restore_functions(body).map_err(|text| format!("ERR {text}"))?;
+    let replace = policy == Policy::Replace;
+    server
+        .script
+        .load_libraries(&codes, replace, policy == Policy::Flush)
 }
 
 fn busy_text(role: Role) -> &'static str {
@@ -417,7 +423,7 @@ impl ScriptHost<'_> {
             return Some(format!("-{READ_ONLY_TEXT}").into());
         }
         if server.gates.0 & Gates::DISK_ERROR != 0
-            && let Some(why) = server.disk_error()
+            && let Some(why) = jobs::disk_error(server)
         {
             return Some(format!("-{why}").into());
         }
@@ -523,7 +529,7 @@ impl Host for ScriptHost<'_> {
         if let Some(busy) = &mut self.server.script.busy {
             busy.has_written = self.has_written;
         }
-        self.server.attend();
+        attend(self.server);
         let busy = self.server.script.busy.as_ref();
         let killed = busy.is_some_and(|busy| busy.killed);
         if killed {

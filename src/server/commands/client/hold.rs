@@ -5,6 +5,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Session};
 use crate::server::core::unblock::Over;
+use crate::server::lifecycle::pause;
 use crate::server::lifecycle::pause::{Cause, Held};
 
 fn wrong_form(args: &Args) -> CmdError {
@@ -41,7 +42,7 @@ pub(super) fn client_pause(
     let Some(end_ms) = server.clock.now_ms().checked_add(timeout_ms) else {
         return Err(CmdError::Fixed("ERR timeout is out of range"));
     };
-    server.start_pause(Cause::Client, held, end_ms);
+    pause::start_pause(server, Cause::Client, held, end_ms);
     reply.ok()
 }
 
@@ -52,7 +53,7 @@ pub(super) fn client_unpause(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    server.end_pause(Cause::Client);
+    pause::end_pause(server, Cause::Client);
     reply.ok()
 }
 

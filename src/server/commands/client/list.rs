@@ -6,6 +6,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::clients::Client;
+use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, Session, Special};
 use std::fmt::Write;
 
@@ -106,7 +107,7 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
         wire.output - listed,
         wire.buffer.blocks(wire.output) + blocks,
         wire.buffer.counted(wire.output) + owed,
-        size_of::<Client>() + held + owed + argv_bytes - parked + server.session_bytes(s),
+        size_of::<Client>() + held + owed + argv_bytes - parked + limits::session_bytes(server, s),
         if wire.output + owed > 0 { "rw" } else { "r" },
         text(&s.user),
         tracker.map_or(-1, |tracker| tracker.redirect as i64),

@@ -447,26 +447,24 @@ fn seen(client: &Client) -> Seen<'_> {
     }
 }
 
-impl Server {
-    /// A client as the log tells of it: its line of CLIENT LIST.
-    pub fn client_line(&self, client: &Client) -> String {
-        list::describe(self, &seen(client)).trim_end().to_owned()
-    }
+/// A client as the log tells of it: its line of CLIENT LIST.
+pub fn client_line(server: &Server, client: &Client) -> String {
+    list::describe(server, &seen(client)).trim_end().to_owned()
+}
 
-    /// The same for whoever runs a command just now.
-    pub fn caller_line(&self, session: &Session, argv: &Argv) -> String {
-        let running = argv.iter().map(<[u8]>::len).sum();
-        self.line_of(session, running)
-    }
+/// The same for whoever runs a command just now.
+pub fn caller_line(server: &Server, session: &Session, argv: &Argv) -> String {
+    let running = argv.iter().map(<[u8]>::len).sum();
+    line_of(server, session, running)
+}
 
-    fn line_of(&self, session: &Session, running: usize) -> String {
-        let seen = Seen {
-            session,
-            wire: session.wire,
-            running,
-        };
-        list::describe(self, &seen).trim_end().to_owned()
-    }
+fn line_of(server: &Server, session: &Session, running: usize) -> String {
+    let seen = Seen {
+        session,
+        wire: session.wire,
+        running,
+    };
+    list::describe(server, &seen).trim_end().to_owned()
 }
 
 /// The client with this id.

@@ -3,6 +3,7 @@
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
+use crate::server::clients::invalidate;
 use crate::server::clients::session::{ClientId, Session};
 use crate::tracking::{Options, overlap};
 
@@ -43,7 +44,7 @@ pub(super) fn client_tracking(
         session.tracks = true;
         server.refresh_interest();
     } else if switch.eq_ignore_ascii_case(b"off") {
-        server.stop_tracking(session);
+        invalidate::stop_tracking(server, session);
     } else {
         return Err(CmdError::Syntax);
     }

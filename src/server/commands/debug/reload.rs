@@ -4,6 +4,8 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
 use crate::server::clients::session::Session;
 use crate::server::core::admit::LOADING_TEXT;
+use crate::server::storage::jobs;
+use crate::server::storage::loading;
 
 /// RELOAD [MERGE] [NOFLUSH] [NOSAVE].
 pub(super) fn reload(
@@ -27,11 +29,11 @@ pub(super) fn reload(
         }
     }
     refuse_while_loading(server, session)?;
-    if save && server.save_now().is_err() {
+    if save && jobs::save_now(server).is_err() {
         return Err(CmdError::Fixed("ERR"));
     }
     let dirty = server.effects.dirty;
-    let loaded = server.reload_snapshot(flush, merge);
+    let loaded = loading::reload_snapshot(server, flush, merge);
     forget_changes(server, dirty);
     if loaded.is_err() {
         return Err(CmdError::Fixed(
@@ -69,7 +71,7 @@ pub(super) fn load_aof(
 ) -> CmdResult {
     refuse_while_loading(server, session)?;
     let dirty = server.effects.dirty;
-    let loaded = server.reload_log();
+    let loaded = loading::reload_log(server);
     forget_changes(server, dirty);
     if loaded.is_err() {
         return Err(CmdError::Fixed(

@@ -11,6 +11,7 @@ mod state;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
 use crate::server::clients::session::Session;
+use crate::server::lifecycle::cron;
 use crate::server::{Server, ServerCommand};
 use std::fmt::{Display, Write};
 
@@ -106,7 +107,7 @@ impl Text {
 
 /// INFO [section ...].
 fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let used = server.used_memory();
+    let used = cron::used_memory(server);
     server.life.peak.note(used, server.clock.now_ms());
     let mut words: Vec<&[u8]> = Vec::new();
     while let Some(word) = args.option() {
@@ -115,25 +116,23 @@ fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply
     if words.is_empty() {
         words.push(b"default");
     }
-    let text = server.info(&words);
+    let text = sections_text(server, &words);
     reply.verbatim(b"txt", text.as_bytes())
 }
 
-impl Server {
-    /// The sections these words ask for.
-    pub fn info(&self, words: &[&[u8]]) -> String {
-        let mut text = Text(String::with_capacity(ROOM));
-        for section in SECTIONS {
-            if words.iter().any(|word| asks_for(word, section)) {
-                if !text.0.is_empty() {
-                    text.0.push_str("\r\n");
-                }
-                let _ = write!(text.0, "# {}\r\n", section.name);
-                (section.write)(self, &mut text);
+/// The sections these words ask for.
+pub fn sections_text(server: &Server, words: &[&[u8]]) -> String {
+    let mut text = Text(String::with_capacity(ROOM));
+    for section in SECTIONS {
+        if words.iter().any(|word| asks_for(word, section)) {
+            if !text.0.is_empty() {
+                text.0.push_str("\r\n");
             }
+            let _ = write!(text.0, "# {}\r\n", section.name);
+            (section.write)(server, &mut text);
         }
-        text.0
     }
+    text.0
 }
 
 fn asks_for(word: &[u8], section: &Section) -> bool {
@@ -152,7 +151,7 @@ mod tests {
     fn headers(words: &[&str]) -> Vec<String> {
         let server = Server::new(Config::new(), Rng::new(1));
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        let text = server.info(&words);
+        let text = sections_text(&server, &words);
         let lines = text.lines().filter(|line| line.starts_with("# "));
         lines.map(|line| line[2..].to_owned()).collect()
     }
@@ -173,7 +172,7 @@ mod tests {
     #[test]
     fn every_line_is_a_field() {
         let server = Server::new(Config::new(), Rng::new(1));
-        for part in server.info(&[b"everything"]).split("\r\n") {
+        for part in sections_text(&server, &[b"everything"]).split("\r\n") {
             let fine = part.is_empty() || part.starts_with("# ") || part.contains(':');
             assert!(fine && !part.contains('\n'), "{part:?}");
         }

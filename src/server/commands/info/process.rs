@@ -2,6 +2,7 @@
 
 use super::Text;
 use crate::algo::units::bytes_human;
+use crate::server::lifecycle::cron;
 use crate::server::{Resident, Server};
 use crate::sys::process::{self, CpuTime, Whose};
 use crate::sys::{clock, memory};
@@ -92,11 +93,11 @@ fn ratio(text: &mut Text, name: &str, more: usize, less: usize) {
 pub fn memory(server: &Server, text: &mut Text) {
     // The buffer of this very answer is no use of memory that anyone asks about.
     let own = memory::block_size(text.0.capacity());
-    let used = server.used_memory().saturating_sub(own);
+    let used = cron::used_memory(server).saturating_sub(own);
     let Resident { rss, committed, .. } = server.life.resident(server.clock.now_ms());
     let peak = server.life.peak.bytes().max(used);
     let startup = server.life.startup_bytes;
-    let clients = server.client_bytes();
+    let clients = cron::client_bytes(server);
     let tables = server.keyspace.iter();
     let tables: usize = tables.map(|(_, db)| db.entries().table_bytes()).sum();
     let overhead = (startup + clients + tables).min(used);

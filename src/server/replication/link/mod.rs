@@ -22,6 +22,8 @@ use crate::server::Server;
 use crate::server::clients::session::{ClientId, Ending, Session};
 use crate::server::core::admit::Gates;
 use crate::server::core::unblock::Over;
+use crate::server::lifecycle::configure;
+use crate::server::storage::jobs;
 use crate::server::timers::Timer;
 use crate::sys::clock;
 
@@ -211,10 +213,10 @@ impl Server {
         logging::set_role(if is_replica { b'S' } else { b'M' });
         self.refresh_gates_of_role();
         self.refresh_expiry_hold();
-        self.refresh_log_interest();
+        jobs::refresh_log_interest(self);
         self.refresh_good_replicas();
         // The log has said what went wrong; it is no reason not to change.
-        let _ = self.set_oom_score();
+        let _ = configure::set_oom_score(self);
     }
 
     /// Some commands are refused by a replica.
@@ -300,7 +302,7 @@ impl Server {
 
     /// The log of writes begins anew with what is there.
     pub(in crate::server) fn restart_log(&mut self) {
-        if self.apply_append_only().is_err() {
+        if jobs::apply_append_only(self).is_err() {
             log::warn!(
                 "FATAL: this replica instance finished the synchronization with its master, but \
                  the AOF can't be turned on. Exiting now."

@@ -17,6 +17,8 @@ use crate::replication::payload::{NoSnapshot, Payload, parse_line};
 use crate::replication::primary::{Primary, Sink, Stage, Transfer};
 use crate::server::Server;
 use crate::server::core::admit::Gates;
+use crate::server::storage::jobs;
+use crate::server::storage::loading;
 use crate::sys::{file, supervisor};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -117,7 +119,7 @@ impl Server {
     fn end_of_loading(&mut self) {
         self.gates.set(Gates::LOADING, false);
         crate::sys::signal::set_loading(false);
-        self.refresh_log_interest();
+        jobs::refresh_log_interest(self);
     }
 
     /// Reads what came of a snapshot.
@@ -327,12 +329,12 @@ impl Server {
     /// Nothing may be written while the data is replaced, and no child may see it change.
     fn still_the_disk(&mut self, uses_file: bool) {
         if self.persist.aof.is_on() {
-            self.flush_aof(true);
+            jobs::flush_aof(self, true);
             self.persist.aof.offset = self.replication.history.offset;
             self.persist.aof.switch_off();
-            self.kill_child(Purpose::Rewrite);
-            self.refresh_log_interest();
-            self.refresh_disk_gate();
+            jobs::kill_child(self, Purpose::Rewrite);
+            jobs::refresh_log_interest(self);
+            jobs::refresh_disk_gate(self);
         }
         let Some(child) = &self.persist.child else {
             return;
@@ -348,14 +350,14 @@ impl Server {
                  avoid any race"
             );
         }
-        self.kill_child(Purpose::Snapshot);
+        jobs::kill_child(self, Purpose::Snapshot);
     }
 
     fn rules_of_snapshot(&self) -> Rules {
         Rules {
             // The primary tells when they go.
             keep_expired: true,
-            ..self.rules()
+            ..loading::rules(self)
         }
     }
 
@@ -399,7 +401,7 @@ impl Server {
             transfer.loads = true;
         }
         let loading = Loading::fed(self.rules_of_snapshot(), total, self.clock.now_s());
-        self.install_loading(loading);
+        loading::install_loading(self, loading);
     }
 
     /// The file is all there: it becomes our snapshot and is loaded.
@@ -449,7 +451,7 @@ impl Server {
         };
         let mut loading = Loading::new(vec![part], self.rules_of_snapshot(), self.clock.now_s());
         loading.again = true;
-        self.install_loading(loading);
+        loading::install_loading(self, loading);
     }
 
     /// A snapshot from the primary is being loaded.
