@@ -119,7 +119,8 @@ pub fn begin_load(server: &mut Server) -> Result<(), String> {
     if parts.is_empty() {
         return end_load(server);
     }
-    // A log tells of the end of its keys; a snapshot does start_loading(&mut not.server, parts, server.persist.opens_log);
+    // A log holds a command for the end of each key; a snapshot does not.
+    start_loading(server, parts, server.persist.opens_log);
     Ok(())
 }
 
@@ -334,7 +335,8 @@ pub fn end_load(server: &mut Server) -> Result<(), String> {
         opened?;
     } else {
         server.go_on_with_history();
-        // It may have been switched on meanwhile: then it begins with what was jobs::apply_append_only(&mut loaded.server)?;
+        // The log may have been switched on meanwhile: then it begins with what was loaded.
+        jobs::apply_append_only(server)?;
     }
     jobs::refresh_log_interest(server);
     boot::become_ready(server);
