@@ -272,7 +272,9 @@ impl Engine {
             .events
             .extend(happened.filter_map(|one| Some((one.db.0, one.event?.name, one.key))));
         self.effects.sweeps.clear();
-        self.keyspace.shared.doomed.clear();
+        for doomed in std::mem::take(&mut self.keyspace.shared.doomed) {
+            self.keyspace.drop_quickly(doomed.waste);
+        }
         self.keyspace.shared.await_doomed = false;
         self.keyspace.shared.settled();
     }

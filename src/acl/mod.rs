@@ -21,6 +21,7 @@ mod file;
 mod log;
 mod roster;
 mod rules;
+mod secrets;
 mod selector;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use user::User;
 
 use crate::command::keys::KeyFlags;
 use rules::Scope;
+use secrets::Secrets;
 use std::collections::BTreeMap;
 
 /// The user everybody is who has not said otherwise.
@@ -52,6 +54,8 @@ pub struct Acl {
     roster: Roster,
     users: Users,
     pub log: AclLog,
+    /// What new passwords are made of.
+    pub secrets: Secrets,
     /// New users and selectors may use all channels (`acl-pubsub-default`).
     all_channels: bool,
     /// Room for the keys of the command that is being asked about.
@@ -65,6 +69,7 @@ impl Acl {
             roster,
             users: Users::from([(DEFAULT_USER.to_vec(), default)]),
             log: AclLog::default(),
+            secrets: Secrets::default(),
             all_channels: false,
             keys: Vec::new(),
         }

@@ -11,6 +11,7 @@ use crate::algo::number;
 use crate::resp::chunks::{CHUNK, Mark, Piece, Queue};
 use crate::resp::encode::{self, Resp};
 use crate::types::listpack::Item;
+use bytes::Bytes;
 
 /// Room that is always there before something short is written: a head, a number, a short string.
 const ROOM: usize = 40;
@@ -363,6 +364,18 @@ impl<'a> Reply<'a> {
         self.grow(bytes.len())?;
         if !self.is_over {
             self.spread(bytes);
+        }
+        Ok(())
+    }
+
+    /// Bytes in the protocol that several clients get: in chunks they are not copied.
+    pub fn shared(&mut self, bytes: &Bytes) -> CmdResult {
+        if self.queue.is_none() || self.is_over || self.written() + bytes.len() > self.most {
+            return self.raw(bytes);
+        }
+        if let Some(queue) = &mut self.queue {
+            queue.seal(self.out);
+            queue.push(Piece::Shared(bytes.clone()));
         }
         Ok(())
     }

@@ -18,7 +18,8 @@ use crate::types::wheel::{Bag, Wheel};
 /// Values with more bytes than this are dropped by the helper thread: returning a quarter of a
 /// megabyte to the system already costs tens of microseconds.
 const SLOW_TO_DROP: usize = 256 << 10;
-/// A database with more entries than this is dropped by the helper thread.
+/// A database with more entries than this is dropped by the helper thread; with fewer, its memory
+/// serves what comes next.
 const SLOW_TO_FLUSH: usize = 64;
 
 /// A key and a short string up to this many bytes together count as `embstr`, longer ones as `raw`:
@@ -118,6 +119,20 @@ impl Db {
 
     pub(super) fn into_entries(self) -> Entries {
         self.entries
+    }
+
+    /// Whether the database is as a new one: it has no keys and holds no memory.
+    pub(super) fn is_blank(&self) -> bool {
+        let has_wheel = self.wheel.is_some() || self.field_wheel.is_some();
+        self.entries.is_blank() && !has_wheel && self.timers() == 0 && self.field_timers() == 0
+    }
+
+    /// Takes over memory that another database no longer needs, if this one has none.
+    pub(super) fn reuse(&mut self, mut entries: Entries) {
+        if self.entries.is_blank() {
+            entries.clear();
+            self.entries = entries;
+        }
     }
 
     /// Items the wheel holds, stale ones included.

@@ -422,6 +422,9 @@ impl Keyspace {
 
     /// Empties a database and returns how many keys it had. The entries go to `doomed` at once.
     pub fn flush(&mut self, index: DbIndex) -> usize {
+        if self.view(index).is_blank() {
+            return 0;
+        }
         let hasher = self.hasher.clone();
         let db = std::mem::replace(
             &mut self.dbs[index.0 as usize],
@@ -436,6 +439,14 @@ impl Keyspace {
             });
         }
         len
+    }
+
+    /// Drops what is quickly dropped. The memory of a small database goes back to that database:
+    /// who flushes often, as tests do, does not wait for the system.
+    pub fn drop_quickly(&mut self, waste: Waste) {
+        if let Waste::Entries(index, entries) = waste {
+            self.dbs[index.0 as usize].reuse(*entries);
+        }
     }
 
     /// Keys in all databases.

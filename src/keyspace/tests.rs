@@ -21,7 +21,8 @@ enum Op {
     Move(u32, u8, u32),
     Copy(u32, u8, u32, u8),
     Swap(u32, u32),
-    Flush(u32),
+    /// Whether what was flushed is dropped at once.
+    Flush(u32, bool),
     Advance(i64),
     Active(bool),
     Collect,
@@ -48,7 +49,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (db.clone(), key.clone(), db.clone()).prop_map(|(a, key, b)| Op::Move(a, key, b)),
         2 => (at.clone(), at).prop_map(|((a, from), (b, to))| Op::Copy(a, from, b, to)),
         1 => (db.clone(), db.clone()).prop_map(|(a, b)| Op::Swap(a, b)),
-        1 => db.prop_map(Op::Flush),
+        1 => (db, any::<bool>()).prop_map(|(db, quickly)| Op::Flush(db, quickly)),
         3 => ahead.prop_map(Op::Advance),
         1 => any::<bool>().prop_map(Op::Active),
         2 => Just(Op::Collect),
@@ -157,8 +158,13 @@ impl Both {
                 self.real.swap(DbIndex(a), DbIndex(b));
                 self.model.swap(a as usize, b as usize);
             }
-            Op::Flush(db) => {
+            Op::Flush(db, quickly) => {
                 self.real.flush(DbIndex(db));
+                let doomed = std::mem::take(&mut self.real.shared.doomed);
+                if quickly {
+                    let wastes = doomed.into_iter().map(|doomed| doomed.waste);
+                    wastes.for_each(|waste| self.real.drop_quickly(waste));
+                }
                 self.model[db as usize].clear();
             }
             Op::Advance(ms) => {

@@ -1,7 +1,7 @@
 //! The bytes of RESP2 and RESP3, appended to a buffer. No state beyond the protocol version.
 
 /// The protocol a client speaks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Resp {
     #[default]
     V2,

@@ -66,13 +66,16 @@ impl Vm {
     /// A VM that may take so many bytes.
     pub fn new(role: Role, limit: usize) -> Vm {
         let mut lua = Lua::new(limit);
+        // Nearly all of what is made here stays, so that looking for garbage meanwhile is for nothing;
+        // the little there is goes with that of the first scripts.
+        lua.pause_collecting();
         let mut stack = lua.stack();
         let sandbox = sandbox::build(&mut stack, role);
         stack.push_function(on_error, 0);
         let handler = stack.keep();
         // As Redis does, also of a function.
         stack.desk().kill_text = c"Script killed by user with SCRIPT KILL...";
-        lua.collect(true);
+        lua.resume_collecting();
         Vm {
             lua,
             sandbox,
@@ -166,7 +169,7 @@ impl Vm {
     fn count_run(&mut self) {
         self.runs += 1;
         if self.runs.is_multiple_of(COLLECT_EVERY) {
-            self.lua.collect(false);
+            self.lua.collect();
         }
     }
 

@@ -14,7 +14,8 @@
 //! A block finds its page's record by masking its address. Pages with room form a doubly linked
 //! list per class; an empty page can serve any class; an empty chunk goes back to the kernel (one
 //! is kept, so that a keyspace that breathes does not map and unmap). An arena belongs to one
-//! database and moves with it: FLUSHALL sends the whole arena to the helper thread.
+//! database and moves with it: FLUSHALL sends the whole arena to the helper thread, unless there are
+//! few entries; then they are freed one by one and a chunk is kept.
 #![allow(unsafe_code)]
 
 use crate::sys::pages::{self, CHUNK, Pages, Reserve};

@@ -96,6 +96,21 @@ impl Entries {
         self.table.is_empty()
     }
 
+    /// Whether nothing is held, memory included.
+    pub fn is_blank(&self) -> bool {
+        self.is_empty() && self.coming.is_empty() && self.arena.mapped_bytes() == 0
+    }
+
+    /// Removes all entries. The arena keeps one chunk.
+    pub fn clear(&mut self) {
+        while let Some((_, entry)) = self.coming.pop_front() {
+            self.discard(entry);
+        }
+        let entries: Vec<EntryPtr> = self.table.iter().collect();
+        self.table.clear();
+        entries.into_iter().for_each(|entry| self.discard(entry));
+    }
+
     /// Slots the table has allocated.
     pub fn capacity(&self) -> usize {
         self.table.capacity()

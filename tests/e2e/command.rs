@@ -1,6 +1,7 @@
 //! COMMAND, beyond what `tests/command_table.rs` compares.
 
-use super::support::client::Value;
+use super::support::client::{Value, parse};
+use super::support::server::Server;
 use super::{server_and_client, text};
 
 fn words(value: &Value) -> Vec<String> {
@@ -96,4 +97,39 @@ fn what_happens_to_a_key_depends_on_the_options() {
     assert_eq!(flags("SET k v"), ["OW", "update"]);
     assert_eq!(flags("SET k v GET"), ["RW", "access", "update"]);
     assert_eq!(flags("GET k"), ["RO", "access"]);
+}
+
+/// The whole answer is kept for each protocol; it must stay what its parts are when asked for alone.
+#[test]
+fn the_kept_answer_is_made_of_its_parts() {
+    let config = "rename-command GET fetch\nrename-command SET \"\"\n";
+    let server = Server::ours().config(config).start();
+    let mut client = server.client();
+    let mut raw = |words: &[String]| {
+        client.send(words);
+        client.reply_raw().expect("an answer")
+    };
+    let line = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
+    for protocol in ["2", "3", "2"] {
+        raw(&line(&format!("HELLO {protocol}")));
+        let whole = raw(&line("COMMAND"));
+        let (value, len) = parse(&whole).expect("one answer");
+        assert_eq!(len, whole.len());
+        let mut names = line("COMMAND INFO");
+        for command in value.items() {
+            let name = command.items()[0].text();
+            assert_ne!(name, "set");
+            names.push(if name == "get" { "fetch".into() } else { name });
+        }
+        assert!(names.len() > 100);
+        assert!(raw(&names) == whole && raw(&line("COMMAND INFO")) == whole);
+        raw(&line("MULTI"));
+        for _ in 0..3 {
+            raw(&line("PING"));
+            raw(&line("COMMAND"));
+        }
+        let pair = [b"+PONG\r\n", whole.as_slice()].concat();
+        let all = [b"*6\r\n", pair.repeat(3).as_slice()].concat();
+        assert!(raw(&line("EXEC")) == all);
+    }
 }

@@ -6,7 +6,7 @@ use super::read::propagate_consumer;
 use crate::algo::number::parse_i64;
 use crate::command::effects::{Event, Interest};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
-use crate::types::stream::{ConsumerId, Group, Pending, Stream, StreamId};
+use crate::types::stream::{ConsumerId, Entry, Finder, Group, Pending, Stream, StreamId, Verdict};
 
 /// Entries that XAUTOCLAIM hands over unless told otherwise.
 const COUNT: i64 = 100;
@@ -373,6 +373,7 @@ pub(super) fn propagate_claim(
 
 /// XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID].
 pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    cx.hint(args);
     let (key, group, name) = (args.key(), args.bytes(), args.bytes());
     // As Redis does: the key is looked up first, though other mistakes are told before.
     let checked = check_group(cx, key, group);
@@ -405,84 +406,108 @@ pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
     }
     cx.propagate_nothing();
     let (id, is_new) = consumer(cx, key, group, name)?;
+    let (now_ms, interest) = (cx.now_ms(), cx.effects.interest);
     let mut db = cx.db();
     let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
-    let most = count.saturating_mul(ATTEMPTS) as usize;
-    let pending = stream.groups[group].pending();
-    // One more than is looked at: the cursor.
-    let candidates: Vec<StreamId> = pending
-        .range(start..)
-        .map(|(&id, _)| id)
-        .take(most.saturating_add(1))
-        .collect();
-    reply.array(3)?;
-    let walk = auto_walk(
-        cx,
-        key,
-        (group, name),
-        id,
-        &claim,
-        (&candidates, most, count),
-    )?;
-    if is_new && walk.taken.is_empty() {
+    let (finder, groups) = stream.split();
+    let members = groups.get_mut(group).ok_or_else(|| no_group(key, group))?;
+    let walk = auto_walk(finder, members, id, (start, count), &claim, now_ms);
+    let answered = reply_walk(reply, &walk, claim.just_id);
+    let last = members.last_id;
+    let told = told(interest, members, &walk);
+    let is_idle = !walk.seen.iter().any(|seen| seen.entry.is_some());
+    let seen = walk.seen.len() as u64;
+    cx.effects.dirty += seen;
+    for (entry, holder, pending) in told {
+        let state = (pending.delivered_ms, pending.count, last);
+        propagate_claim(cx, key, group, &holder, entry, state);
+    }
+    if is_new && is_idle {
         propagate_consumer(cx, key, (group, name));
     }
-    reply_id(reply, walk.cursor)?;
-    reply.array(walk.taken.len())?;
-    let mut db = cx.db();
-    let stream = db.stream(key)?.ok_or(CmdError::NoSuchKey)?;
-    for id in walk.taken {
-        reply_taken(reply, stream, id, claim.just_id)?;
-    }
-    reply.array(walk.gone.len())?;
-    walk.gone.into_iter().try_for_each(|id| reply_id(reply, id))
+    answered
 }
 
 /// What XAUTOCLAIM did.
-struct Walk {
+struct Walk<'a> {
+    /// Where the next walk begins.
     cursor: StreamId,
-    taken: Vec<StreamId>,
-    gone: Vec<StreamId>,
+    seen: Vec<Seen<'a>>,
 }
 
-fn auto_walk(
-    cx: &mut Cx,
-    key: &[u8],
-    (group, name): (&[u8], &[u8]),
-    id: ConsumerId,
+/// A pending entry that XAUTOCLAIM handed over or, its entry gone, took off the list.
+struct Seen<'a> {
+    id: StreamId,
+    entry: Option<Entry<'a>>,
+    /// Who holds it since when; of one that is gone, who held it.
+    pending: Pending,
+}
+
+fn auto_walk<'a>(
+    mut finder: Finder<'a>,
+    group: &mut Group,
+    consumer: ConsumerId,
+    (start, count): (StreamId, i64),
     claim: &Claim,
-    (candidates, most, count): (&[StreamId], usize, i64),
-) -> Result<Walk, CmdError> {
-    let now_ms = cx.now_ms();
+    now_ms: i64,
+) -> Walk<'a> {
+    let (most, mut looked) = (count.saturating_mul(ATTEMPTS), 0);
     let mut walk = Walk {
         cursor: StreamId::MIN,
-        taken: Vec::new(),
-        gone: Vec::new(),
+        seen: Vec::new(),
     };
-    for (i, &entry) in candidates.iter().enumerate() {
-        if i == most || (walk.taken.len() + walk.gone.len()) as i64 == count {
-            walk.cursor = entry;
-            break;
+    group.pass(start, |id, old| {
+        if looked == most || walk.seen.len() as i64 == count {
+            walk.cursor = id;
+            return Verdict::Stop;
         }
-        let mut db = cx.db();
-        let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
-        match take(stream, group, entry, id, claim, now_ms) {
-            Taken::Left => {}
-            Taken::Gone(owner, pending) => {
-                let last = stream.groups[group].last_id;
-                walk.gone.push(entry);
-                cx.effects.dirty += 1;
-                let state = (pending.delivered_ms, pending.count, last);
-                propagate_claim(cx, key, group, &owner, entry, state);
-            }
-            Taken::Over(pending) => {
-                let last = stream.groups[group].last_id;
-                walk.taken.push(entry);
-                cx.effects.dirty += 1;
-                let state = (pending.delivered_ms, pending.count, last);
-                propagate_claim(cx, key, group, name, entry, state);
-            }
+        looked += 1;
+        let entry = finder.find(id);
+        let pending = match entry {
+            None => old,
+            Some(_) if now_ms - old.delivered_ms < claim.min_idle_ms => return Verdict::Leave,
+            Some(_) => Pending {
+                consumer,
+                delivered_ms: now_ms,
+                count: old.count + u64::from(!claim.just_id),
+            },
+        };
+        walk.seen.push(Seen { id, entry, pending });
+        match entry {
+            None => Verdict::Remove,
+            Some(_) => Verdict::Deliver(pending),
+        }
+    });
+    if walk.seen.iter().any(|seen| seen.entry.is_some()) {
+        group.consumer_mut(consumer).active_ms = now_ms;
+    }
+    walk
+}
+
+fn reply_walk(reply: &mut Reply, walk: &Walk, just_id: bool) -> CmdResult {
+    reply.array(3)?;
+    reply_id(reply, walk.cursor)?;
+    let taken = || walk.seen.iter().filter_map(|seen| seen.entry.as_ref());
+    reply.array(taken().count())?;
+    for entry in taken() {
+        match just_id {
+            true => reply_id(reply, entry.id)?,
+            false => reply_entry(reply, entry)?,
         }
     }
-    Ok(walk)
+    let mut gone = walk.seen.iter().filter(|seen| seen.entry.is_none());
+    reply.array(gone.clone().count())?;
+    gone.try_for_each(|seen| reply_id(reply, seen.id))
+}
+
+/// What replicas and the log get of a walk, with the name of each holder; nothing if there are none.
+fn told(interest: Interest, group: &Group, walk: &Walk) -> Vec<(StreamId, Box<[u8]>, Pending)> {
+    if !interest.has(Interest::PROPAGATE) {
+        return Vec::new();
+    }
+    let told = |seen: &Seen| {
+        let holder = group.consumer(seen.pending.consumer).name.clone();
+        (seen.id, holder, seen.pending)
+    };
+    walk.seen.iter().map(told).collect()
 }

@@ -241,20 +241,26 @@ impl Lua {
         unsafe { self.ground.as_ref() }.used.get()
     }
 
-    /// Collects garbage: a slice of it, or all. What scripts did to the collector is undone.
-    pub fn collect(&mut self, all: bool) {
+    /// Sees to it that no garbage is collected until `resume_collecting`.
+    pub fn pause_collecting(&mut self) {
+        // SAFETY: the state is alive.
+        unsafe { ffi::lua_gc(self.raw.as_ptr(), ffi::LUA_GCSTOP, 0) };
+    }
+
+    pub fn resume_collecting(&mut self) {
+        // SAFETY: the state is alive.
+        unsafe { ffi::lua_gc(self.raw.as_ptr(), ffi::LUA_GCRESTART, 0) };
+    }
+
+    /// Collects a slice of the garbage. What scripts did to the collector is undone.
+    pub fn collect(&mut self) {
         // SAFETY: the state is alive; there are no finalizers that could raise.
         unsafe {
             let raw = self.raw.as_ptr();
             ffi::lua_gc(raw, ffi::LUA_GCSETPAUSE, 200);
             ffi::lua_gc(raw, ffi::LUA_GCSETSTEPMUL, 200);
             ffi::lua_gc(raw, ffi::LUA_GCRESTART, 0);
-            let what = if all {
-                ffi::LUA_GCCOLLECT
-            } else {
-                ffi::LUA_GCSTEP
-            };
-            ffi::lua_gc(raw, what, COLLECT_STEP);
+            ffi::lua_gc(raw, ffi::LUA_GCSTEP, COLLECT_STEP);
         }
     }
 }

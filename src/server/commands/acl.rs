@@ -295,7 +295,12 @@ fn acl_dryrun(
 }
 
 /// ACL GENPASS [bits].
-fn acl_genpass(_: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
+fn acl_genpass(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
     if args.left() > 1 {
         return Err(too_many(args));
     }
@@ -310,11 +315,18 @@ fn acl_genpass(_: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Rep
         )));
     }
     // A secret comes from the system, and not from the generator whose picks can be repeated.
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut random = [0u8; PASSWORD_BITS_MAX as usize / 8];
-    getrandom::fill(&mut random)
+    let mut hex = [0u8; PASSWORD_BITS_MAX as usize / 4];
+    let random = &mut random[..(bits as usize).div_ceil(8)];
+    let filled = server.acl.secrets.fill(random);
+    filled
         .map_err(|_| CmdError::Fixed("ERR The system has no randomness to make a password of"))?;
-    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    reply.bulk(&hex.as_bytes()[..(bits as usize).div_ceil(4)])
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(random) {
+        pair[0] = DIGITS[usize::from(*byte >> 4)];
+        pair[1] = DIGITS[usize::from(*byte & 15)];
+    }
+    reply.bulk(&hex[..(bits as usize).div_ceil(4)])
 }
 
 /// ACL GETUSER user.

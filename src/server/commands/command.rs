@@ -9,6 +9,7 @@ use crate::resp::request::Argv;
 use crate::server::clients::session::Session;
 use crate::server::core::table::{Slot, Table};
 use crate::server::{Server, ServerCommand};
+use bytes::Bytes;
 
 pub static TABLE: &[ServerCommand] = &[Entry {
     spec: Spec {
@@ -163,7 +164,7 @@ const HELP: &[&str] = &[
 
 /// COMMAND.
 fn command(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
-    info_of_all(&server.table, reply)
+    info_of_all(&mut server.table, reply)
 }
 
 /// COMMAND COUNT.
@@ -189,31 +190,50 @@ fn command_info(
     reply: &mut Reply,
 ) -> CmdResult {
     if args.left() == 0 {
-        return info_of_all(&server.table, reply);
+        return info_of_all(&mut server.table, reply);
     }
     reply.array(args.left())?;
     while let Some(name) = args.option() {
         match server.table.lookup_full(name) {
-            Some(number) => info(&server.table, number, reply)?,
+            Some(number) => info_of_one(&mut server.table, number, reply)?,
             None => reply.null()?,
         }
     }
     Ok(())
 }
 
-fn info_of_all(table: &Table, reply: &mut Reply) -> CmdResult {
-    reply.array(table.count())?;
-    table
-        .commands()
-        .try_for_each(|number| info(table, number, reply))
+/// Describes all commands. The answer is made once and then shared by all who get it.
+fn info_of_all(table: &mut Table, reply: &mut Reply) -> CmdResult {
+    let resp = reply.resp;
+    if let Some(answer) = table.described(resp) {
+        return reply.shared(answer);
+    }
+    let mut bytes = Vec::new();
+    let mut whole = Reply::new(&mut bytes, resp);
+    whole.array(table.count())?;
+    for number in table.commands() {
+        info(table, number, &mut whole)?;
+    }
+    let answer = Bytes::from(bytes.into_boxed_slice());
+    table.keep_described(resp, answer.clone());
+    reply.shared(&answer)
+}
+
+/// Describes one command. The answer is made once.
+fn info_of_one(table: &mut Table, number: u16, reply: &mut Reply) -> CmdResult {
+    let resp = reply.resp;
+    reply.raw(table.part((number, resp), |table| {
+        let mut bytes = Vec::new();
+        // An answer without a bound does not fail.
+        let _ = info(table, number, &mut Reply::new(&mut bytes, resp));
+        bytes.into()
+    }))
 }
 
 /// A set of words as simple strings.
-fn words<S: AsRef<str>>(words: &[S], reply: &mut Reply) -> CmdResult {
-    reply.set(words.len())?;
-    words
-        .iter()
-        .try_for_each(|word| reply.simple(word.as_ref()))
+fn words<'a>(mut words: impl Iterator<Item = &'a str> + Clone, reply: &mut Reply) -> CmdResult {
+    reply.set(words.clone().count())?;
+    words.try_for_each(|word| reply.simple(word))
 }
 
 /// The ten fields of COMMAND INFO.
@@ -223,25 +243,23 @@ fn info(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     reply.array(10)?;
     reply.bulk(slot.full_name.as_bytes())?;
     reply.int(spec.arity as i64)?;
-    let mut flags: Vec<&str> = Flags::NAMES
+    let flags = Flags::NAMES
         .iter()
         .filter(|(flag, _)| spec.flags.has(*flag))
-        .map(|(_, name)| *name)
-        .collect();
-    if has_movable_keys(spec) && !spec.flags.has(MOVABLEKEYS) {
-        flags.push("movablekeys");
-    }
-    words(&flags, reply)?;
+        .map(|(_, name)| *name);
+    let movable = has_movable_keys(spec) && !spec.flags.has(MOVABLEKEYS);
+    words(flags.chain(movable.then_some("movablekeys")), reply)?;
     let (first, last, step) = legacy_range(spec.keys);
     reply.int(first)?;
     reply.int(last)?;
     reply.int(step)?;
-    let categories: Vec<String> = CATEGORIES
-        .iter()
-        .filter(|category| slot.in_category(category))
-        .map(|category| format!("@{category}"))
-        .collect();
-    words(&categories, reply)?;
+    let categories = || CATEGORIES.iter().filter(|name| slot.in_category(name));
+    reply.set(categories().count())?;
+    for category in categories() {
+        reply.raw(b"+@")?;
+        reply.raw(category.as_bytes())?;
+        reply.raw(b"\r\n")?;
+    }
     reply.set(spec.tips.len())?;
     for tip in spec.tips {
         reply.bulk(tip.as_bytes())?;
@@ -340,12 +358,11 @@ fn unknown(reply: &mut Reply) -> CmdResult {
 }
 
 fn key_flags(flags: KeyFlags, reply: &mut Reply) -> CmdResult {
-    let names: Vec<&str> = KeyFlags::NAMES
+    let names = KeyFlags::NAMES
         .iter()
         .filter(|(flag, _)| flags.has(*flag))
-        .map(|(_, name)| *name)
-        .collect();
-    words(&names, reply)
+        .map(|(_, name)| *name);
+    words(names, reply)
 }
 
 /// COMMAND DOCS [name …].
@@ -411,7 +428,7 @@ fn docs(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     }
     if !flags.is_empty() {
         field("doc_flags", reply)?;
-        words(&flags, reply)?;
+        words(flags.iter().copied(), reply)?;
     }
     if let Some(deprecated) = &spec.deprecated {
         text("deprecated_since", deprecated.since, reply)?;
@@ -489,7 +506,7 @@ fn argument(a: &Argument, reply: &mut Reply) -> CmdResult {
     }
     if !flags.is_empty() {
         field("flags", reply)?;
-        words(&flags, reply)?;
+        words(flags.iter().copied(), reply)?;
     }
     if is_group {
         argument_list("arguments", &a.arguments, reply)?;

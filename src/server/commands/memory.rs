@@ -7,8 +7,8 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::measure;
 use crate::server::clients::session::Session;
 use crate::server::lifecycle::cron;
-use crate::server::{Server, ServerCommand};
-use crate::sys::{memory, process};
+use crate::server::{Resident, Server, ServerCommand};
+use crate::sys::memory;
 
 pub static TABLE: &[ServerCommand] = &[Entry {
     spec: Spec {
@@ -125,6 +125,9 @@ pub static TABLE: &[ServerCommand] = &[Entry {
 
 /// Below this much in use, there is nothing to say about memory.
 const TOO_LITTLE: usize = 5 << 20;
+const NOTHING_TO_SAY: &[u8] =
+    b"Hi Sam, there is so little in memory here that nothing can be said about it. \
+      Come back when there is data.\n";
 
 /// MEMORY USAGE key [SAMPLES count]. Nothing is sampled: what a value takes is known.
 fn memory_usage(
@@ -171,6 +174,7 @@ impl Picture {
     fn of(server: &mut Server) -> Picture {
         let used = cron::used_memory(server);
         server.life.peak.note(used, server.clock.now_ms());
+        let Resident { rss, committed, .. } = server.life.resident(server.clock.now_ms());
         let (eval, functions) = server.script.vm_bytes();
         let dbs = || server.keyspace.iter().map(|(_, db)| db);
         Picture {
@@ -182,8 +186,8 @@ impl Picture {
             timers: dbs().map(|db| db.timers() * TIMER).sum(),
             keys: server.keyspace.len(),
             allocated: memory::used_bytes(),
-            committed: memory::committed_bytes(),
-            rss: process::rss_bytes() as usize,
+            committed,
+            rss,
             scripts: server.script.cache.bytes(),
             libraries: server.script.libraries.bytes(),
             vms: eval + functions,
@@ -323,6 +327,9 @@ fn memory_doctor(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
+    if cron::used_memory(server) < TOO_LITTLE {
+        return reply.verbatim(b"txt", NOTHING_TO_SAY);
+    }
     let picture = Picture::of(server);
     let text = diagnosis(&picture, server.clients.len());
     reply.verbatim(b"txt", text.as_bytes())
@@ -332,11 +339,6 @@ fn memory_doctor(
 fn diagnosis(p: &Picture, clients: usize) -> String {
     /// More than this per client on average is remarkable.
     const LARGE_CLIENT: usize = 200 << 10;
-    if p.used < TOO_LITTLE {
-        return "Hi Sam, there is so little in memory here that nothing can be said about it. \
-                Come back when there is data.\n"
-            .into();
-    }
     let findings: [(bool, &str); 3] = [
         (
             p.peak * 2 > p.used * 3,
@@ -427,7 +429,6 @@ mod tests {
     #[test]
     fn the_doctor_sees_what_is_there() {
         const MB: usize = 1 << 20;
-        assert!(diagnosis(&picture(MB, MB, MB), 1).contains("so little"));
         assert!(diagnosis(&picture(90 * MB, 90 * MB, 95 * MB), 100).contains("nothing is wrong"));
         assert!(diagnosis(&picture(90 * MB, 190 * MB, 95 * MB), 100).contains("* Peak"));
         assert!(diagnosis(&picture(90 * MB, 90 * MB, 150 * MB), 100).contains("* Fragm"));

@@ -5,7 +5,9 @@ use crate::algo::histogram::Histogram;
 use crate::command::keys::Begin;
 use crate::command::spec::{CATEGORIES, Group, Spec, WRITE};
 use crate::command::{DataCommand, DataFn};
+use crate::resp::encode::Resp;
 use crate::server::ServerCommand;
+use bytes::Bytes;
 use hashbrown::HashMap;
 
 /// The function behind a command.
@@ -71,6 +73,11 @@ pub struct Table {
     count: usize,
     /// Open addressing over the short names: (packed name, length, slot + 1).
     short: Vec<(u128, u8, u16)>,
+    /// The answer of COMMAND in each protocol, since somebody asked for it: clients are sent these
+    /// very bytes.
+    described: [Option<Bytes>; 2],
+    /// The same for the single commands that somebody asked about.
+    parts: HashMap<(u16, Resp), Box<[u8]>>,
 }
 
 /// A short name as a number, in lower case. The length keeps names apart that end in zeros.
@@ -95,6 +102,8 @@ impl Table {
             names: HashMap::new(),
             count: 0,
             short: vec![(0, 0, 0); PLACES],
+            described: [None, None],
+            parts: HashMap::new(),
         };
         for entry in data.iter().copied().flatten() {
             let subs = entry
@@ -157,6 +166,8 @@ impl Table {
     /// Builds the fast path anew.
     fn index(&mut self) {
         self.count = self.commands().count();
+        self.described = [None, None];
+        self.parts = HashMap::new();
         self.short.fill((0, 0, 0));
         for (name, &number) in &self.names {
             if name.len() > SHORT {
@@ -248,6 +259,24 @@ impl Table {
 
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// The answer of COMMAND in a protocol, if it was kept since names changed last.
+    pub fn described(&self, resp: Resp) -> Option<&Bytes> {
+        self.described[resp as usize].as_ref()
+    }
+
+    pub fn keep_described(&mut self, resp: Resp, answer: Bytes) {
+        self.described[resp as usize] = Some(answer);
+    }
+
+    /// What COMMAND INFO says of one command in a protocol, made by `make` if nobody asked before.
+    pub fn part(&mut self, key: (u16, Resp), make: impl FnOnce(&Table) -> Box<[u8]>) -> &[u8] {
+        if !self.parts.contains_key(&key) {
+            let part = make(self);
+            self.parts.insert(key, part);
+        }
+        &self.parts[&key]
     }
 
     /// The commands as the rules of users name them.

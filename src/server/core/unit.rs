@@ -268,7 +268,8 @@ impl Server {
         // As Redis does: within a transaction a synchronous flush is one, and nothing of it counts
         // as freed in the background.
         let is_plain = self.keyspace.shared.await_doomed && self.unit.depth > 1;
-        for mut doomed in self.keyspace.shared.doomed.drain(..) {
+        let mut all = std::mem::take(&mut self.keyspace.shared.doomed);
+        for mut doomed in all.drain(..) {
             if is_plain && matches!(doomed.waste, Waste::Entries(..)) {
                 doomed.objects = 0;
             }
@@ -276,8 +277,10 @@ impl Server {
                 self.bio.bury(doomed);
             } else {
                 self.bio.count_freed(doomed.objects);
+                self.keyspace.drop_quickly(doomed.waste);
             }
         }
+        self.keyspace.shared.doomed = all;
         if std::mem::take(&mut self.keyspace.shared.await_doomed) && !self.bio.is_idle() {
             if self.unit.depth == 1 {
                 self.unit.awaits_freeing = true;

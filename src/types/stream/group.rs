@@ -26,6 +26,17 @@ pub struct Pending {
     pub count: u64,
 }
 
+/// What becomes of a pending entry that `Group::pass` shows.
+pub enum Verdict {
+    Leave,
+    /// It is delivered anew, perhaps to another consumer.
+    Deliver(Pending),
+    /// It is pending no more.
+    Remove,
+    /// It and those behind it are left as they are.
+    Stop,
+}
+
 /// A member of a group.
 #[derive(Clone, Debug)]
 pub struct Consumer {
@@ -43,6 +54,8 @@ impl Consumer {
         &self.pending
     }
 }
+
+const KNOWN: &str = "numbers come from this group's names";
 
 /// See the head of this file.
 #[derive(Clone, Debug, Default)]
@@ -100,9 +113,7 @@ impl Group {
     }
 
     pub fn consumer_mut(&mut self, id: ConsumerId) -> &mut Consumer {
-        self.consumers
-            .get_mut(&id)
-            .expect("numbers come from this group's names")
+        self.consumers.get_mut(&id).expect(KNOWN)
     }
 
     /// Adds a consumer whose name is new.
@@ -140,6 +151,31 @@ impl Group {
             self.consumer_mut(old.consumer).pending.remove(&id);
         }
         self.consumer_mut(pending.consumer).pending.insert(id);
+    }
+
+    /// Shows the pending entries from `start` on, rising, and does with each what `judge` says.
+    pub fn pass(&mut self, start: StreamId, mut judge: impl FnMut(StreamId, Pending) -> Verdict) {
+        let (consumers, mut removed) = (&mut self.consumers, Vec::new());
+        for (&id, pending) in self.pending.range_mut(start..) {
+            let new = match judge(id, *pending) {
+                Verdict::Leave => continue,
+                Verdict::Stop => break,
+                Verdict::Remove => {
+                    removed.push(id);
+                    continue;
+                }
+                Verdict::Deliver(new) => new,
+            };
+            let old = std::mem::replace(pending, new).consumer;
+            if old != new.consumer {
+                consumers.get_mut(&old).expect(KNOWN).pending.remove(&id);
+                let new = consumers.get_mut(&new.consumer).expect(KNOWN);
+                new.pending.insert(id);
+            }
+        }
+        for id in removed {
+            self.acknowledge(id);
+        }
     }
 
     /// Takes an entry off the list. Returns whether it was there.

@@ -11,7 +11,8 @@
 //! `tree_nodes` tells how many nodes the radix tree would have, because XINFO STREAM shows it.
 
 use super::id::StreamId;
-use super::node::Node;
+use super::node::{Entries, Entry, Node};
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 /// Nodes in a run: a few kilobytes to move at most when one goes out of the middle.
@@ -23,6 +24,8 @@ pub struct Log {
     runs: VecDeque<Vec<Node>>,
     /// Nodes in all runs.
     len: usize,
+    /// The figure of `tree_nodes`, or 0 since nodes came or went.
+    tree_nodes: Cell<usize>,
 }
 
 /// Where a node is; good until the log changes.
@@ -30,6 +33,38 @@ pub struct Log {
 pub struct Place {
     run: usize,
     node: usize,
+}
+
+/// Finds live entries one after the other, in the order of their ids: a node that holds several of
+/// them is read once.
+pub struct Finder<'a> {
+    log: &'a Log,
+    /// The last id of the node that is being read.
+    end: Option<StreamId>,
+    entries: Option<Entries<'a>>,
+    /// The entry read last, if it lies behind the id that was looked for.
+    ahead: Option<Entry<'a>>,
+}
+
+impl<'a> Finder<'a> {
+    /// The entry with this id, if it is there and alive; `id` is greater than those before.
+    pub fn find(&mut self, id: StreamId) -> Option<Entry<'a>> {
+        if self.end.is_none_or(|end| id > end) {
+            let node = self.log.get(self.log.seek(id)?)?;
+            (self.end, self.entries) = (Some(node.last_id()), Some(node.iter()));
+            self.ahead = None;
+        }
+        let ahead = self.ahead.take().filter(|entry| entry.id >= id);
+        let entry = match ahead {
+            Some(entry) => entry,
+            None => self.entries.as_mut()?.find(|entry| entry.id >= id)?,
+        };
+        if entry.id > id {
+            self.ahead = Some(entry);
+            return None;
+        }
+        (!entry.deleted).then_some(entry)
+    }
 }
 
 impl Log {
@@ -110,9 +145,19 @@ impl Log {
         Some(Place { run, node })
     }
 
+    pub fn finder(&self) -> Finder<'_> {
+        Finder {
+            log: self,
+            end: None,
+            entries: None,
+            ahead: None,
+        }
+    }
+
     /// Adds a node behind all others.
     pub fn push(&mut self, node: Node) {
         self.len += 1;
+        self.tree_nodes.set(0);
         match self.runs.back_mut() {
             Some(run) if run.len() < RUN => run.push(node),
             _ => {
@@ -131,6 +176,7 @@ impl Log {
         }
         let node = run.remove(at.node);
         self.len -= 1;
+        self.tree_nodes.set(0);
         if run.is_empty() {
             self.runs.remove(at.run);
         }
@@ -144,6 +190,13 @@ impl Log {
     /// How many nodes a radix tree of these ids has, as Redis counts them: a leaf per id, a node
     /// where ids part, and one for each stretch of bytes in between.
     pub fn tree_nodes(&self) -> usize {
+        if self.tree_nodes.get() == 0 {
+            self.tree_nodes.set(self.count_tree_nodes());
+        }
+        self.tree_nodes.get()
+    }
+
+    fn count_tree_nodes(&self) -> usize {
         let mut keys = self.iter().map(|node| node.master.to_key());
         let Some(mut last) = keys.next() else {
             return 1;
@@ -182,6 +235,9 @@ impl Log {
     pub fn check(&self) -> Result<(), &'static str> {
         if self.runs.iter().map(Vec::len).sum::<usize>() != self.len {
             return Err("the nodes are counted wrong");
+        }
+        if self.tree_nodes() != self.count_tree_nodes() {
+            return Err("the nodes of the radix tree are counted wrong");
         }
         if self
             .runs

@@ -18,8 +18,9 @@ mod node;
 #[cfg(test)]
 mod tests;
 
-pub use group::{Consumer, ConsumerId, Group, Pending};
+pub use group::{Consumer, ConsumerId, Group, Pending, Verdict};
 pub use id::{IdText, StreamId, parse_part};
+pub use log::Finder;
 pub use node::{Entry, Node};
 
 use log::{Log, Place};
@@ -233,8 +234,21 @@ impl Stream {
                 let mut entries = Vec::new();
                 while let Some(at) = place {
                     let node = self.log.get(at).expect("places of the log exist");
+                    place = self.log.prev(at);
+                    let Some(last) = node.last() else {
+                        continue;
+                    };
+                    // Most want the last entry and few more; all before it are read for the next.
+                    if last.id <= end {
+                        if last.id < start {
+                            return ControlFlow::Continue(());
+                        }
+                        if !last.deleted {
+                            visit(&last)?;
+                        }
+                    }
                     entries.clear();
-                    entries.extend(node.iter().take_while(|entry| entry.id <= end));
+                    entries.extend(node.before(&last).take_while(|entry| entry.id <= end));
                     for entry in entries.iter().rev() {
                         if entry.id < start {
                             return ControlFlow::Continue(());
@@ -243,7 +257,6 @@ impl Stream {
                             visit(entry)?;
                         }
                     }
-                    place = self.log.prev(at);
                 }
             }
         }
@@ -254,6 +267,11 @@ impl Stream {
     pub fn find(&self, id: StreamId) -> Option<Entry<'_>> {
         let node = self.log.get(self.log.seek(id)?)?;
         node.iter().find(|entry| entry.id == id && !entry.deleted)
+    }
+
+    /// What finds entries under rising ids, and the groups beside.
+    pub fn split(&mut self) -> (Finder<'_>, &mut BTreeMap<Box<[u8]>, Group>) {
+        (self.log.finder(), &mut self.groups)
     }
 
     pub fn contains(&self, id: StreamId) -> bool {

@@ -33,6 +33,8 @@ pub struct Node {
     pub deleted: u32,
     /// Bytes of Redis's listpack without the two counters at its head.
     listpack_rest: u32,
+    /// Where the last entry begins; at the end of the bytes while there is none.
+    last: u32,
     bytes: Vec<u8>,
 }
 
@@ -106,6 +108,7 @@ impl Node {
             live: 0,
             deleted: 0,
             listpack_rest: rest as u32,
+            last: bytes.len() as u32,
             bytes,
         }
     }
@@ -149,6 +152,7 @@ impl Node {
     pub fn push<'a>(&mut self, id: StreamId, fields: impl Iterator<Item = &'a [u8]> + Clone) {
         let same = self.has_names(fields.clone().step_by(2));
         let (ms, seq) = self.relative(id);
+        self.last = self.bytes.len() as u32;
         self.bytes.push(if same { SAME_FIELDS } else { 0 });
         write_varint(&mut self.bytes, ms);
         write_varint(&mut self.bytes, zigzag(seq));
@@ -207,9 +211,22 @@ impl Node {
         }
     }
 
+    /// The last entry, deleted or not; there is none only while the first is being put in.
+    pub fn last(&self) -> Option<Entry<'_>> {
+        let mut entries = self.iter();
+        entries.at = self.last as usize;
+        entries.next()
+    }
+
+    /// The entries from the first on that come before `entry`, the deleted ones too.
+    pub fn before(&self, entry: &Entry) -> impl Iterator<Item = Entry<'_>> {
+        let end = entry.offset;
+        self.iter().take_while(move |entry| entry.offset < end)
+    }
+
     /// The id of the last entry, deleted or not.
     pub fn last_id(&self) -> StreamId {
-        self.iter().last().map_or(self.master, |entry| entry.id)
+        self.last().map_or(self.master, |entry| entry.id)
     }
 
     /// The id of the first entry that was not deleted, or 0-0.
@@ -296,6 +313,7 @@ impl Node {
             live: 0,
             deleted: 0,
             listpack_rest: 0,
+            last: bytes.len() as u32,
             bytes,
         };
         let mut last = None;
@@ -314,6 +332,7 @@ impl Node {
             }
             last = Some(id);
             let same = flags as u8 & SAME_FIELDS != 0;
+            node.last = node.bytes.len() as u32;
             node.bytes.push(flags as u8);
             write_varint(&mut node.bytes, ms as u64);
             write_varint(&mut node.bytes, zigzag(seq));
@@ -365,6 +384,9 @@ impl Node {
         }
         if self.iter().next().map(|entry| entry.id) != Some(self.master) {
             return Err("the first entry is not the master");
+        }
+        if self.iter().last().map(|entry| entry.offset) != Some(self.last as usize) {
+            return Err("a node has its last entry elsewhere");
         }
         if self.to_listpack().len() != self.listpack_bytes() {
             return Err("the length of Redis's listpack is kept wrong");

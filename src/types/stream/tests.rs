@@ -142,7 +142,7 @@ fn apply(s: &mut Stream, model: &mut Model, step: Step) {
 
 proptest! {
     #[test]
-    fn behaves_like_a_map(steps in proptest::collection::vec(step(), 0..200)) {
+    fn behaves_like_a_map(steps in proptest::collection::vec(step(), 0..200), skip in 1u64..5) {
         let (mut s, mut model) = (Stream::new(), Model::new());
         for step in steps {
             apply(&mut s, &mut model, step);
@@ -153,10 +153,18 @@ proptest! {
         prop_assert_eq!(s.len() as usize, model.len());
         let last = model.keys().next_back().copied().unwrap_or(StreamId::MIN);
         prop_assert_eq!(s.last_live_id(), last);
+        let ids: Vec<StreamId> = (0..200).flat_map(|ms| [StreamId::new(ms, 0), StreamId::new(ms, 1)])
+            .chain(model.keys().copied()).collect();
+        let ids: std::collections::BTreeSet<StreamId> = ids.into_iter().filter(|id| id.seq + id.ms % skip != 1).collect();
+        let mut finder = s.log.finder();
+        for id in ids {
+            let found = finder.find(id).map(|entry| entry.id);
+            prop_assert_eq!(found, model.contains_key(&id).then_some(id));
+        }
     }
 
     #[test]
-    fn groups_and_consumers_agree(steps in proptest::collection::vec((0u8..4, 0u64..20, 0usize..3), 0..100)) {
+    fn groups_and_consumers_agree(steps in proptest::collection::vec((0u8..5, 0u64..20, 0usize..3), 0..100)) {
         let mut group = Group::new(StreamId::MIN, Some(0));
         for (what, id, who) in steps {
             let id = StreamId::new(id, 0);
@@ -167,6 +175,34 @@ proptest! {
                     group.deliver(id, Pending { consumer, delivered_ms: 1, count: 1 });
                 }
                 2 => drop(group.acknowledge(id)),
+                3 => {
+                    let consumer = group.find(name).unwrap_or_else(|| group.add_consumer(name, 5));
+                    let before = group.pending().clone();
+                    let (mut expected, mut stopped) = (before.clone(), false);
+                    group.pass(id, |id, old| {
+                        assert!(before[&id] == old && !stopped);
+                        match id.ms % 4 {
+                            0 => {
+                                expected.remove(&id);
+                                Verdict::Remove
+                            }
+                            1 => Verdict::Leave,
+                            2 => {
+                                let new = Pending { consumer, count: old.count + 1, ..old };
+                                expected.insert(id, new);
+                                Verdict::Deliver(new)
+                            }
+                            _ => {
+                                stopped = id.ms > 10;
+                                match stopped {
+                                    true => Verdict::Stop,
+                                    false => Verdict::Leave,
+                                }
+                            }
+                        }
+                    });
+                    prop_assert_eq!(group.pending(), &expected);
+                }
                 _ => drop(group.remove_consumer(name)),
             }
             prop_assert_eq!(group.check(), Ok(()));
