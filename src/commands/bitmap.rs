@@ -453,6 +453,11 @@ const BLOCK: usize = 4096;
 
 /// The sources bit by bit, shorter ones continued with zeros.
 fn combine(op: Op, sources: &[&[u8]]) -> Vec<u8> {
+    // In exactly one of two is what XOR finds, with nothing to keep beside it.
+    let op = match op {
+        Op::One if sources.len() == 2 => Op::Xor,
+        op => op,
+    };
     let len = sources.iter().map(|s| s.len()).max().unwrap_or(0);
     let mut result = Vec::with_capacity(len);
     let (first, others) = sources.split_first().expect("arity asks for a source");
@@ -594,6 +599,8 @@ mod tests {
                 (0..out.len()).find(|&i| out[i] != definition(at(0, i), at(1, i), at(2, i)));
             assert_eq!(wrong, None);
         }
+        let one_of_two = combine(Op::One, &parts[..2]);
+        assert!((0..5000).all(|i| one_of_two[i] == at(0, i) ^ at(1, i)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod bitfield;
 pub mod bitmap;
+mod gathered;
 pub mod geo;
 pub mod hash;
 pub mod hyperloglog;

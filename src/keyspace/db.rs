@@ -333,10 +333,10 @@ impl<'k> DbMut<'k> {
         let aging = self.shared.aging.fresh(self.shared.now_ms);
         self.db.sizes.enter(Size::of_new(&value));
         let value = named(value, key.len(), deadline_ms.is_some());
-        let rich = matches!(value, NewValue::Heap(..));
+        let adopted = fields::may_have_deadlines(value.encoding());
         let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
         let found = Found { at, hash };
-        if rich {
+        if adopted {
             self.adopt_fields(found);
         }
         if let Some(deadline_ms) = deadline_ms {
@@ -376,6 +376,7 @@ impl<'k> DbMut<'k> {
     pub(super) fn exchange(&mut self, found: Found, value: NewValue) {
         let entry = self.get(found);
         let value = named(value, entry.key().len(), entry.deadline_ms().is_some());
+        self.db.volatile_hashes -= fields::is_counted(entry) as usize;
         let remains = self.db.entries.set_value(found.at, value);
         self.bury(remains, 0);
     }
@@ -567,6 +568,7 @@ impl<'k> DbMut<'k> {
         }
         self.db.volatile -= volatile as usize;
         self.db.sizes.leave(Size::of(self.get(found)));
+        self.db.volatile_hashes -= fields::is_counted(self.get(found)) as usize;
         let remains = self.db.entries.remove(found.at);
         if self.db.volatile == 0 && self.db.entries.is_empty() {
             self.db.wheel = None;
@@ -642,10 +644,8 @@ impl<'k> DbMut<'k> {
         let taken = entry.heap().is_none().then(|| inner(entry));
         self.db.volatile -= deadline_ms.is_some() as usize;
         self.db.sizes.leave(Size::of(self.get(found)));
+        self.db.volatile_hashes -= fields::is_counted(self.get(found)) as usize;
         let remains = self.db.entries.remove(found.at);
-        if remains.as_deref().is_some_and(fields::is_counted) {
-            self.db.volatile_hashes -= 1;
-        }
         let taken = match (taken, remains) {
             (Some(taken), _) => taken,
             (None, Some(heap)) => Taken::Heap(heap, encoding),
@@ -674,7 +674,6 @@ impl<'k> DbMut<'k> {
     }
 
     fn bury_heap(&mut self, heap: Box<Heap>, objects: u64) {
-        self.db.volatile_hashes -= fields::is_counted(&heap) as usize;
         if objects > 0 || heap.bytes() > SLOW_TO_DROP {
             let waste = Waste::Value(heap);
             self.shared.stirred = true;
@@ -727,7 +726,7 @@ fn is_embstr(entry: EntryRef) -> bool {
 fn parts(heap: &Heap) -> usize {
     match heap {
         // As in Redis: a compact encoding is one block however much it holds.
-        Heap::Text(_) | Heap::Compact(..) | Heap::FieldList(_) => 1,
+        Heap::Text(_) | Heap::Compact(..) => 1,
         Heap::List(list) => list.nodes(),
         Heap::Zset(set) => set.len(),
         Heap::Set(pack) => pack.len(),

@@ -85,7 +85,7 @@ impl Digest {
     }
 
     fn add_hash(&mut self, entry: EntryRef) {
-        let Some(hash) = HashRef::of(entry.value()) else {
+        let Some(hash) = HashRef::of(entry.value(), entry.encoding()) else {
             return;
         };
         hash.each(|field| {

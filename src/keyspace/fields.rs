@@ -12,7 +12,10 @@ use super::db::{DbMut, Found, Leave};
 use super::expiry::{KeyTimer, Slice};
 use super::hash::{HashRef, is_overdue};
 use super::{DbIndex, Shared};
-use crate::types::value::{Heap, Kind};
+use crate::types::entries::ValueMut;
+use crate::types::entry::EntryRef;
+use crate::types::fields::Armed;
+use crate::types::value::{Encoding, Heap, Value};
 use crate::types::wheel::{Step, Wheel};
 
 /// Fields that a hash loses before others have their turn.
@@ -56,22 +59,26 @@ impl Shared {
     }
 }
 
-/// The moment a hash's wheel item stands for, and whether the hash counts as one with deadlines.
-fn state_mut(heap: &mut Heap) -> Option<(&mut i64, &mut bool)> {
-    match heap {
-        Heap::FieldList(list) => Some((&mut list.armed_ms, &mut list.counted)),
-        Heap::Hash(table) => Some((&mut table.armed_ms, &mut table.counted)),
+/// Whether a value may be a hash with deadlines, seen by its encoding.
+#[inline(always)]
+pub(super) fn may_have_deadlines(encoding: Encoding) -> bool {
+    matches!(encoding, Encoding::ListpackEx | Encoding::Hashtable)
+}
+
+/// What a hash remembers of its deadlines; none of what cannot have any.
+#[inline]
+fn armed(entry: EntryRef) -> Option<Armed> {
+    match (entry.encoding(), entry.value()) {
+        (Encoding::ListpackEx, Value::Compact(stored)) => Some(Armed::of_list(stored)),
+        (_, Value::Rich(Heap::Hash(table))) => Some(table.armed),
         _ => None,
     }
 }
 
 /// Whether a value counts as a hash with deadlines.
-pub(super) fn is_counted(heap: &Heap) -> bool {
-    match heap {
-        Heap::FieldList(list) => list.counted,
-        Heap::Hash(table) => table.counted,
-        _ => false,
-    }
+#[inline(always)]
+pub(super) fn is_counted(entry: EntryRef) -> bool {
+    may_have_deadlines(entry.encoding()) && armed(entry).is_some_and(|armed| armed.counted)
 }
 
 impl DbMut<'_> {
@@ -79,20 +86,23 @@ impl DbMut<'_> {
     /// counts among those that have one.
     #[inline]
     pub(super) fn arm_fields(&mut self, found: Found) {
-        let entry = self.get(found);
-        if entry.heap().is_none() {
+        if !may_have_deadlines(self.get(found).encoding()) {
             return;
         }
-        let due_ms = self.hash_at(found).ok().and_then(HashRef::next_due_ms);
-        let Some((armed_ms, counted)) = self.heap_mut(found).and_then(state_mut) else {
+        let Some(was) = armed(self.get(found)) else {
             return;
         };
-        let was = std::mem::replace(counted, due_ms.is_some());
-        let late = due_ms.filter(|&ms| *armed_ms == 0 || ms < *armed_ms);
-        if let Some(due_ms) = late {
-            *armed_ms = due_ms;
+        let due_ms = self.hash_at(found).ok().and_then(HashRef::next_due_ms);
+        let late = due_ms.filter(|&ms| was.armed_ms == 0 || ms < was.armed_ms);
+        let is = Armed {
+            armed_ms: late.unwrap_or(was.armed_ms),
+            counted: due_ms.is_some(),
+        };
+        if is == was {
+            return;
         }
-        match (was, due_ms.is_some()) {
+        self.set_armed(found, is);
+        match (was.counted, is.counted) {
             (false, true) => self.db.volatile_hashes += 1,
             (true, false) => self.db.volatile_hashes -= 1,
             _ => {}
@@ -103,10 +113,19 @@ impl DbMut<'_> {
         }
     }
 
+    fn set_armed(&mut self, found: Found, armed: Armed) {
+        match self.db.entries.value_mut(found.at) {
+            Some(ValueMut::Heap(Heap::Hash(table))) => table.armed = armed,
+            Some(ValueMut::Heap(Heap::Compact(_, stored))) => armed.put_into_list(stored),
+            Some(ValueMut::Inline(stored)) => armed.put_into_list(stored),
+            _ => {}
+        }
+    }
+
     /// As `arm_fields`, for a hash that came from elsewhere.
     pub(super) fn adopt_fields(&mut self, found: Found) {
-        if let Some((armed_ms, counted)) = self.heap_mut(found).and_then(state_mut) {
-            (*armed_ms, *counted) = (0, false);
+        if armed(self.get(found)).is_some() {
+            self.set_armed(found, Armed::default());
             self.arm_fields(found);
         }
     }
@@ -144,17 +163,9 @@ impl DbMut<'_> {
     /// The hash whose wheel item this is, and for when.
     fn armed_by(&self, item: KeyTimer) -> Option<(Found, i64)> {
         let hash = item.hash();
-        let armed = |heap: &Heap| match heap {
-            Heap::FieldList(list) => list.armed_ms,
-            Heap::Hash(table) => table.armed_ms,
-            _ => 0,
-        };
         let mut armed_ms = 0;
         let at = self.db.entries.find_by(hash, |entry| {
-            armed_ms = match entry.heap() {
-                Some(heap) if entry.kind() == Kind::Hash => armed(heap),
-                _ => 0,
-            };
+            armed_ms = armed(entry).map_or(0, |armed| armed.armed_ms);
             armed_ms != 0 && KeyTimer::new(hash, armed_ms) == item
         })?;
         Some((Found { at, hash }, armed_ms))
@@ -196,8 +207,8 @@ impl DbMut<'_> {
         if armed_ms >= self.shared.now_ms {
             return self.insert_field_timer(found.hash, armed_ms);
         }
-        if let Some((armed_ms, _)) = self.heap_mut(found).and_then(state_mut) {
-            *armed_ms = 0;
+        if let Some(was) = armed(self.get(found)) {
+            self.set_armed(found, Armed { armed_ms: 0, ..was });
         }
         if self.lapse_due(found, FIELDS_AT_ONCE) {
             self.arm_fields(found);

@@ -7,7 +7,7 @@
 
 use super::{DbMut, Found, Tuning, WrongKind};
 use crate::types::entry::NewValue;
-use crate::types::fields::{Field, FieldList, FieldTable};
+use crate::types::fields::{self, Field, FieldEdit, FieldList, FieldTable};
 use crate::types::listpack::{self, Item};
 use crate::types::value::{Encoding, Heap, Kind, Value};
 
@@ -18,7 +18,7 @@ const LISTPACK_MAX: usize = 1 << 30;
 #[derive(Clone, Copy)]
 pub enum HashRef<'a> {
     Listpack(&'a [u8]),
-    List(&'a FieldList),
+    List(FieldList<'a>),
     Table(&'a FieldTable),
 }
 
@@ -33,10 +33,13 @@ pub enum FieldDeadline {
 
 impl<'a> HashRef<'a> {
     /// The hash that a value is.
-    pub fn of(value: Value<'a>) -> Option<HashRef<'a>> {
+    #[inline]
+    pub fn of(value: Value<'a>, encoding: Encoding) -> Option<HashRef<'a>> {
         match value {
+            Value::Compact(stored) if encoding == Encoding::ListpackEx => {
+                Some(HashRef::List(FieldList::of(stored)))
+            }
             Value::Compact(lp) => Some(HashRef::Listpack(lp)),
-            Value::Rich(Heap::FieldList(list)) => Some(HashRef::List(list)),
             Value::Rich(Heap::Hash(table)) => Some(HashRef::Table(table)),
             _ => None,
         }
@@ -151,6 +154,26 @@ fn put_pair(lp: &mut Vec<u8>, name: &[u8], value: Item) -> bool {
     at.is_none()
 }
 
+/// Writes a field of a small hash with deadlines; returns whether it was not there.
+fn put_in_list(list: &mut FieldEdit, name: &[u8], value: Item, deadline: FieldDeadline) -> bool {
+    let new_ms = match deadline {
+        FieldDeadline::At(ms) => Some(ms),
+        FieldDeadline::Clear | FieldDeadline::Keep => None,
+    };
+    let Some(at) = list.view().find(name) else {
+        list.insert(Item::of(name), value, new_ms);
+        return true;
+    };
+    let old_ms = list.view().get(at).deadline_ms;
+    if deadline == FieldDeadline::Keep || (old_ms, new_ms) == (None, None) {
+        list.set_value(at, value);
+    } else {
+        list.remove(at);
+        list.insert(Item::of(name), value, new_ms);
+    }
+    false
+}
+
 /// Whether a listpack is right for so many fields more and these words.
 pub fn stays_small<'w>(
     fields: usize,
@@ -173,7 +196,7 @@ impl DbMut<'_> {
         if entry.kind() != Kind::Hash {
             return Err(WrongKind);
         }
-        HashRef::of(entry.value()).ok_or(WrongKind)
+        HashRef::of(entry.value(), entry.encoding()).ok_or(WrongKind)
     }
 
     /// The hash at a key, looked up for reading.
@@ -235,9 +258,17 @@ impl DbMut<'_> {
     /// Makes a found hash able to hold deadlines.
     pub fn hash_to_list(&mut self, found: Found) {
         if let Ok(HashRef::Listpack(lp)) = self.hash_at(found) {
-            let heap = Box::new(Heap::FieldList(Box::new(FieldList::of_pairs(lp))));
-            self.exchange(found, NewValue::Heap(heap, Encoding::ListpackEx));
+            let list = fields::list_of_pairs(lp);
+            let value = DbMut::compact_value(Kind::Hash, &list, Encoding::ListpackEx);
+            self.exchange(found, value);
         }
+    }
+
+    /// Lets `edit` change the fields of a small hash with deadlines that was found.
+    fn edit_list<R>(&mut self, found: Found, edit: impl FnOnce(&mut FieldEdit) -> R) -> R {
+        self.edit_compact(found, Encoding::ListpackEx, |stored| {
+            fields::edit_list(stored, edit)
+        })
     }
 
     /// Writes fields of a found hash without deadlines; returns how many were not there. The hash of
@@ -258,11 +289,21 @@ impl DbMut<'_> {
                 db.fit_hash(found, tuning);
                 return created;
             }
-            let mut created = 0;
-            for (name, value) in pairs {
-                let (hash, value) = (first_hash.take(), Item::of(value));
-                created += db.put_rich(found, name, hash, value, FieldDeadline::Clear) as usize;
-            }
+            let created = match db.heap_mut(found) {
+                Some(Heap::Hash(table)) => {
+                    let mut put = |(name, value): &(&[u8], &[u8])| {
+                        let hash = first_hash.take();
+                        table.put(Item::of(name), hash, Item::of(value), |_| None)
+                    };
+                    pairs.filter(|pair| put(pair)).count()
+                }
+                _ => db.edit_list(found, |list| {
+                    let mut put = |(name, value): &(&[u8], &[u8])| {
+                        put_in_list(list, name, Item::of(value), FieldDeadline::Clear)
+                    };
+                    pairs.filter(|pair| put(pair)).count()
+                }),
+            };
             db.fit_hash(found, tuning);
             db.arm_fields(found);
             created
@@ -294,48 +335,22 @@ impl DbMut<'_> {
                 }
                 return created;
             }
-            let created = db.put_rich(found, name, None, Item::of(value), deadline);
+            let value = Item::of(value);
+            let created = match db.heap_mut(found) {
+                Some(Heap::Hash(table)) => {
+                    let choose = |old_ms| match deadline {
+                        FieldDeadline::Keep => old_ms,
+                        FieldDeadline::At(ms) => Some(ms),
+                        FieldDeadline::Clear => None,
+                    };
+                    table.put(Item::of(name), None, value, choose)
+                }
+                _ => db.edit_list(found, |list| put_in_list(list, name, value, deadline)),
+            };
             db.fit_hash(found, tuning);
             db.arm_fields(found);
             created
         })
-    }
-
-    /// Writes a field of a hash that is no plain listpack.
-    fn put_rich(
-        &mut self,
-        found: Found,
-        name: &[u8],
-        hash: Option<u64>,
-        value: Item,
-        deadline: FieldDeadline,
-    ) -> bool {
-        let new_ms = match deadline {
-            FieldDeadline::At(ms) => Some(ms),
-            FieldDeadline::Clear | FieldDeadline::Keep => None,
-        };
-        let keep = deadline == FieldDeadline::Keep;
-        match self.heap_mut(found) {
-            Some(Heap::FieldList(list)) => {
-                let Some(at) = list.find(name) else {
-                    list.insert(Item::of(name), value, new_ms);
-                    return true;
-                };
-                let old_ms = list.get(at).deadline_ms;
-                if keep || (old_ms, new_ms) == (None, None) {
-                    list.set_value(at, value);
-                } else {
-                    list.remove(at);
-                    list.insert(Item::of(name), value, new_ms);
-                }
-                false
-            }
-            Some(Heap::Hash(table)) => {
-                let choose = |old_ms| if keep { old_ms } else { new_ms };
-                table.put(Item::of(name), hash, value, choose)
-            }
-            _ => false,
-        }
     }
 
     /// Gives a field of a found hash a deadline, or none.
@@ -343,18 +358,16 @@ impl DbMut<'_> {
         if deadline_ms.is_some() {
             self.hash_to_list(found);
         }
-        match self.heap_mut(found) {
-            Some(Heap::FieldList(list)) => {
-                if let Some(at) = list.find(name) {
+        if self.get(found).encoding() == Encoding::ListpackEx {
+            self.edit_list(found, |list| {
+                if let Some(at) = list.view().find(name) {
                     list.set_deadline(at, deadline_ms);
                 }
-            }
-            Some(Heap::Hash(table)) => {
-                if let Some(at) = table.find(Item::of(name)) {
-                    table.set_deadline(at, deadline_ms);
-                }
-            }
-            _ => {}
+            });
+        } else if let Some(Heap::Hash(table)) = self.heap_mut(found)
+            && let Some(at) = table.find(Item::of(name))
+        {
+            table.set_deadline(at, deadline_ms);
         }
         self.arm_fields(found);
     }
@@ -363,13 +376,6 @@ impl DbMut<'_> {
     pub fn remove_field(&mut self, found: Found, name: &[u8]) -> bool {
         self.resized(found, |db| {
             let removed = match db.heap_mut(found) {
-                Some(Heap::FieldList(list)) => match list.find(name) {
-                    Some(at) => {
-                        list.remove(at);
-                        true
-                    }
-                    None => false,
-                },
                 Some(Heap::Hash(table)) => match table.find(Item::of(name)) {
                     Some(at) => {
                         table.remove(at);
@@ -377,7 +383,7 @@ impl DbMut<'_> {
                     }
                     None => false,
                 },
-                _ => db.remove_pair(found, name),
+                _ => db.remove_small(found, name),
             };
             if removed {
                 db.arm_fields(found);
@@ -386,9 +392,20 @@ impl DbMut<'_> {
         })
     }
 
-    fn remove_pair(&mut self, found: Found, name: &[u8]) -> bool {
-        let lp = self.compact(found);
-        let Some(at) = lp.and_then(|lp| find_pair(lp, name)) else {
+    /// Removes a field of a small hash.
+    fn remove_small(&mut self, found: Found, name: &[u8]) -> bool {
+        let at = match self.hash_at(found) {
+            Ok(HashRef::List(list)) => {
+                let Some(at) = list.find(name) else {
+                    return false;
+                };
+                self.edit_list(found, |list| list.remove(at));
+                return true;
+            }
+            Ok(HashRef::Listpack(lp)) => find_pair(lp, name),
+            _ => None,
+        };
+        let Some(at) = at else {
             return false;
         };
         self.edit_compact(found, Encoding::Listpack, |lp| {

@@ -6,7 +6,7 @@
 
 use super::db::named;
 use super::sizes::Size;
-use super::{DbMut, Found, expiry};
+use super::{DbMut, Found, expiry, fields};
 use crate::types::entry::NewValue;
 
 /// Keys that are under way at most.
@@ -35,9 +35,9 @@ impl DbMut<'_> {
         let found = Found { at, hash };
         let entry = self.get(found);
         let (size, deadline_ms) = (Size::of(entry), entry.deadline_ms());
-        let rich = entry.heap().is_some();
+        let adopted = fields::may_have_deadlines(entry.encoding());
         self.db.sizes.enter(size);
-        if rich {
+        if adopted {
             self.adopt_fields(found);
         }
         if let Some(deadline_ms) = deadline_ms {

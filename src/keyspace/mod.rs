@@ -22,6 +22,7 @@ pub mod soundness;
 pub mod stream;
 pub mod string;
 pub mod zset;
+mod zset_result;
 
 pub use ahead::Ahead;
 pub use db::{Db, DbMut, Deadline, Found, Leave};

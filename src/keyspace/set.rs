@@ -349,16 +349,24 @@ impl DbMut<'_> {
                         db.leave_intset(found, item, tuning);
                     }
                     encoding @ Encoding::Listpack => {
+                        // Nothing is edited for members that are there.
+                        let Some(lp) = db.compact(found) else {
+                            return added;
+                        };
+                        let absent = |item: &Item| in_listpack(lp, *item).is_none();
+                        let mut fresh = std::iter::from_fn(&mut next).find(absent);
+                        if fresh.is_none() {
+                            return added;
+                        }
                         let stopped = db.edit_compact(found, encoding, |lp| {
-                            while let Some(item) = next() {
-                                if in_listpack(lp, item).is_some() {
-                                    continue;
-                                }
+                            while let Some(item) = fresh {
                                 if !listpack_takes(lp, item, tuning) {
                                     return Some(item);
                                 }
                                 listpack::push_back(lp, item);
                                 added += 1;
+                                let absent = |item: &Item| in_listpack(lp, *item).is_none();
+                                fresh = std::iter::from_fn(&mut next).find(absent);
                             }
                             None
                         });

@@ -8,7 +8,7 @@
 use super::{DbMut, Found};
 use crate::types::entry::{EntryRef, NewValue};
 use crate::types::value::{Encoding, Heap, Kind, Value};
-use crate::types::{intset, listpack};
+use crate::types::{fields, intset, listpack};
 
 /// Zero, and each power of two that 64 bits hold.
 const BINS: usize = 65;
@@ -69,6 +69,7 @@ impl Size {
             _ => listpack::len(bytes),
         };
         match kind {
+            Kind::Hash if encoding == Encoding::ListpackEx => Size::new(kind, len / fields::STEP),
             Kind::Zset | Kind::Hash => Size::new(kind, len / 2),
             Kind::String | Kind::List | Kind::Set | Kind::Stream => Size::new(kind, len),
         }
@@ -82,7 +83,6 @@ impl Size {
             Heap::Zset(set) => set.len(),
             Heap::Set(pack) => pack.len(),
             Heap::Hash(table) => table.len(),
-            Heap::FieldList(list) => list.len(),
             Heap::Stream(_) => return Size::NONE,
         };
         Size::new(heap.kind(), len)

@@ -1,11 +1,11 @@
 //! The invariants of every value, walked from end to end: for tests that read bytes of any origin.
 
-use super::hash::HashRef;
 use crate::algo::number::parse_f64;
 use crate::types::entry::EntryRef;
+use crate::types::fields::{self, FieldList};
+use crate::types::intset;
 use crate::types::listpack::{self, Item};
 use crate::types::value::{Encoding, Heap, Kind, Value};
-use crate::types::{fields, intset};
 use std::collections::HashSet;
 
 /// Walks over everything that must hold for the value of an entry.
@@ -37,15 +37,6 @@ fn rich(encoding: Encoding, heap: &Heap) {
             table.check();
             assert!(!table.is_empty(), "a hash holds something");
         }
-        Heap::FieldList(list) => {
-            unique(list.listpack(), fields::STEP);
-            let deadlines = || {
-                let mut deadlines = Vec::new();
-                HashRef::List(list).each(|f| deadlines.push(f.deadline_ms.unwrap_or(i64::MAX)));
-                deadlines
-            };
-            assert!(deadlines().is_sorted(), "fields are ordered by deadline");
-        }
         Heap::Stream(stream) => assert_eq!(stream.check(), Ok(())),
     }
 }
@@ -54,6 +45,12 @@ fn compact(kind: Kind, encoding: Encoding, bytes: &[u8]) {
     match (kind, encoding) {
         (Kind::Set, Encoding::Intset) => intset::check(bytes),
         (Kind::Set, _) => unique(bytes, 1),
+        (Kind::Hash, Encoding::ListpackEx) => {
+            let list = FieldList::of(bytes);
+            unique(list.listpack(), fields::STEP);
+            let deadlines = list.iter().map(|f| f.deadline_ms.unwrap_or(i64::MAX));
+            assert!(deadlines.is_sorted(), "fields are ordered by deadline");
+        }
         (Kind::Hash, _) => unique(bytes, 2),
         (Kind::Zset, _) => {
             unique(bytes, 2);

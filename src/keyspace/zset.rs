@@ -9,6 +9,7 @@
 //! Ranges of scores and of members are first turned into numbers of members. So there is one way to
 //! walk, to count and to remove, whatever the range was given by.
 
+pub use super::zset_result::{Build, Built, Ordered, large_of};
 use super::{DbMut, Found, Tuning, WrongKind};
 use crate::algo::number;
 use crate::types::entries::KeyHasher;
@@ -94,7 +95,7 @@ pub enum ZsetRef<'a> {
 }
 
 /// How a listpack writes a score.
-fn put_score<R>(score: f64, write: impl FnOnce(Item) -> R) -> R {
+pub(super) fn put_score<R>(score: f64, write: impl FnOnce(Item) -> R) -> R {
     match number::as_integer(score) {
         Some(n) => write(Item::Int(n)),
         None => write(Item::Text(&number::format_f64(score))),
@@ -215,6 +216,27 @@ impl<'a> ZsetRef<'a> {
                         return;
                     }
                     next = (behind < lp.len() - 1).then_some(behind);
+                }
+            }
+        }
+    }
+
+    /// The same, as items that stay good as long as the set.
+    pub fn items(self, mut show: impl FnMut(Item<'a>, f64) -> bool) {
+        match self {
+            ZsetRef::Large(set) => {
+                let _ = set
+                    .iter()
+                    .all(|(member, score)| show(Item::of(member), score));
+            }
+            ZsetRef::Small(lp) => {
+                let mut at = listpack::HEADER;
+                while at < lp.len() - 1 {
+                    let (score, behind) = score_behind(lp, at);
+                    if !show(listpack::get(lp, at), score) {
+                        return;
+                    }
+                    at = behind;
                 }
             }
         }
@@ -343,11 +365,11 @@ fn to_large(small: ZsetRef, hasher: KeyHasher) -> SortedSet {
     set
 }
 
-fn large_value(set: SortedSet) -> NewValue<'static> {
+pub(super) fn large_value(set: SortedSet) -> NewValue<'static> {
     NewValue::Heap(Box::new(Heap::Zset(Box::new(set))), Encoding::Skiplist)
 }
 
-fn fits(tuning: &Tuning, len: usize, longest: usize) -> bool {
+pub(super) fn fits(tuning: &Tuning, len: usize, longest: usize) -> bool {
     len <= tuning.zset_max_listpack_entries && longest <= tuning.zset_max_listpack_value
 }
 
@@ -524,80 +546,4 @@ impl DbMut<'_> {
             db.cut_range(found, range);
         })
     }
-}
-
-/// A sorted set in the making, the result of a STORE command or of an operation on several.
-pub struct Build {
-    set: SortedSet,
-    longest: usize,
-}
-
-impl Build {
-    pub fn new(hasher: KeyHasher) -> Build {
-        Build {
-            set: SortedSet::new(hasher),
-            longest: 0,
-        }
-    }
-
-    /// Adds a member or changes its score.
-    pub fn update(&mut self, member: &[u8], score: impl FnOnce(Option<f64>) -> f64) {
-        self.longest = self.longest.max(member.len());
-        self.set.update(member, |old| Some(score(old)));
-    }
-
-    pub fn add(&mut self, member: &[u8], score: f64) {
-        self.update(member, |_| score);
-    }
-
-    pub fn view(&self) -> ZsetRef<'_> {
-        ZsetRef::Large(&self.set)
-    }
-
-    pub fn len(&self) -> usize {
-        self.set.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.set.is_empty()
-    }
-
-    /// Hands the value for the keyspace to `keep`, in the encoding that its size asks for.
-    pub fn with_value<R>(self, tuning: &Tuning, keep: impl FnOnce(NewValue) -> R) -> R {
-        match self.finish(tuning) {
-            Built::Small(lp) => keep(DbMut::compact_value(Kind::Zset, &lp, Encoding::Listpack)),
-            Built::Large(value) => keep(value),
-        }
-    }
-
-    /// The result in the encoding that its size asks for.
-    pub fn finish(self, tuning: &Tuning) -> Built {
-        if !fits(tuning, self.set.len(), self.longest) {
-            return Built::Large(large_value(self.set));
-        }
-        let mut lp = listpack::new();
-        for (member, score) in self.set.iter() {
-            listpack::push_back(&mut lp, Item::of(member));
-            put_score(score, |item| listpack::push_back(&mut lp, item));
-        }
-        Built::Small(lp)
-    }
-}
-
-/// What `Build` makes.
-pub enum Built {
-    /// A listpack.
-    Small(Vec<u8>),
-    Large(NewValue<'static>),
-}
-
-/// The large form of a small set's listpack; none if a member is there twice.
-pub fn large_of(lp: &[u8], hasher: &KeyHasher) -> Option<NewValue<'static>> {
-    let mut set = SortedSet::new(hasher.clone());
-    let mut unique = true;
-    ZsetRef::Small(lp).all(|member, score| {
-        unique &= set.insert(member, score).is_none();
-        unique
-    });
-    unique.then(|| large_value(set))
 }

@@ -12,7 +12,7 @@ use crate::keyspace::zset::Build;
 use crate::keyspace::{DbMut, Tuning, list, string, zset};
 use crate::types::entries::KeyHasher;
 use crate::types::entry::{INLINE_MAX, NewValue};
-use crate::types::fields::{FieldList, FieldTable};
+use crate::types::fields::{self, FieldList, FieldTable};
 use crate::types::intset;
 use crate::types::listpack::{self, Item};
 use crate::types::quicklist::{Node, Quicklist};
@@ -349,14 +349,11 @@ fn fields<'r>(r: &'r mut Reader, form: Deadlines, with: &Decode) -> Result<NewVa
     if !small {
         return Ok(of_table(table));
     }
-    let mut list = FieldList::of_pairs(&listpack::EMPTY);
-    table.each(|field| list.insert(field.name, field.value, field.deadline_ms));
-    Ok(of_list(list))
-}
-
-fn of_list(list: FieldList) -> NewValue<'static> {
-    let heap = Box::new(Heap::FieldList(Box::new(list)));
-    NewValue::Heap(heap, Encoding::ListpackEx)
+    let mut list = fields::list_of_pairs(&listpack::EMPTY);
+    fields::edit_list(&mut list, |list| {
+        table.each(|field| list.insert(field.name, field.value, field.deadline_ms));
+    });
+    Ok(compact_owned(Kind::Hash, list, Encoding::ListpackEx, r))
 }
 
 /// A listpack of threes, ordered by deadline.
@@ -365,11 +362,11 @@ fn field_list<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     let lp = r.text(&span)?;
     let count = sound::groups(lp, 3, kind::HASH_LISTPACK_EX, with.hasher)?;
     sound::deadlines(lp)?;
-    let list = FieldList::of_threes(lp);
+    let list = fields::list_of_threes(lp.to_vec());
     if count > with.tuning.hash_max_listpack_entries {
-        return hash_table(HashRef::List(&list), with);
+        return hash_table(HashRef::List(FieldList::of(&list)), with);
     }
-    Ok(of_list(list))
+    Ok(compact_owned(Kind::Hash, list, Encoding::ListpackEx, r))
 }
 
 fn elements<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {

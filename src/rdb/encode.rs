@@ -194,7 +194,7 @@ fn zset(out: &mut Writer, entry: EntryRef) {
 }
 
 fn hash(out: &mut Writer, entry: EntryRef) -> Result<(), Refusal> {
-    let Some(hash) = HashRef::of(entry.value()) else {
+    let Some(hash) = HashRef::of(entry.value(), entry.encoding()) else {
         return Ok(());
     };
     let next_due_ms = hash.next_due_ms();

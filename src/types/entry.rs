@@ -64,6 +64,16 @@ impl<'a> NewValue<'a> {
         }
     }
 
+    #[inline(always)]
+    pub fn encoding(&self) -> Encoding {
+        match self {
+            NewValue::Int(_) => Encoding::Int,
+            NewValue::Inline(_, encoding)
+            | NewValue::Compact(_, _, encoding)
+            | NewValue::Heap(_, encoding) => *encoding,
+        }
+    }
+
     /// Bytes that this value takes inside an entry.
     pub(super) fn inner_size(&self) -> usize {
         match self {

@@ -1,10 +1,11 @@
 //! Hashes some fields of which have deadlines, small ones and large ones.
 //!
 //! ```text
-//!   FieldList    a listpack of threes, the next deadline first, those without one (0) at the end
-//!                +-------+-------+----------+-------+-------+----------+- - -+-------+-------+---+
-//!                | field | value | deadline | field | value | deadline |     | field | value | 0 |
-//!                +-------+-------+----------+-------+-------+----------+- - -+-------+-------+---+
+//!   FieldList    a listpack of threes, the next deadline first, those without one (0) at the end,
+//!                and behind it what it remembers; a short one lies inside its entry as a whole
+//!                +-------+-------+----------+-------+-------+----------+- - -+-------+-------+---+-------+
+//!                | field | value | deadline | field | value | deadline |     | field | value | 0 | Armed |
+//!                +-------+-------+----------+-------+-------+----------+- - -+-------+-------+---+-------+
 //!
 //!   FieldTable   a packed table, and beside it the deadlines in order
 //!                +------------------------------+     +---------------------+
@@ -13,7 +14,7 @@
 //! ```
 //!
 //! Both know their next deadline at once and remember for when the wheel of the database is set
-//! (`armed_ms`, 0 for not at all). The order of a list is that of Redis: a deadline is put before
+//! (`Armed`). The order of a list is that of Redis: a deadline is put before
 //! the first one not earlier, a field that loses its deadline goes to the end, one that keeps it
 //! stays where it is.
 //!
@@ -32,14 +33,44 @@ pub struct Field<'a> {
     pub deadline_ms: Option<i64>,
 }
 
-/// See the head of this file.
-#[derive(Clone, Debug)]
-pub struct FieldList {
-    lp: Vec<u8>,
-    /// For when the wheel is set.
+/// What a hash remembers beside its fields.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Armed {
+    /// For when the wheel is set, in Unix milliseconds; 0 for not at all.
     pub armed_ms: i64,
     /// It counts among the hashes with deadlines.
     pub counted: bool,
+}
+
+/// Bytes of `Armed` behind a listpack.
+const ARMED: usize = 8;
+
+impl Armed {
+    fn to_bytes(self) -> [u8; ARMED] {
+        (self.armed_ms << 1 | self.counted as i64).to_le_bytes()
+    }
+
+    /// What the bytes of a small hash with deadlines remember.
+    pub fn of_list(stored: &[u8]) -> Armed {
+        let word = stored.last_chunk().map_or(0, |b| i64::from_le_bytes(*b));
+        Armed {
+            armed_ms: word >> 1,
+            counted: word & 1 == 1,
+        }
+    }
+
+    /// Writes it into the bytes of a small hash with deadlines.
+    pub fn put_into_list(self, stored: &mut [u8]) {
+        if let Some(bytes) = stored.last_chunk_mut() {
+            *bytes = self.to_bytes();
+        }
+    }
+}
+
+/// A small hash with deadlines being read; see the head of this file.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldList<'a> {
+    lp: &'a [u8],
 }
 
 /// The elements of a field.
@@ -49,48 +80,53 @@ fn deadline_of(item: Item) -> Option<i64> {
     item.as_int().filter(|&ms| ms != 0)
 }
 
-impl FieldList {
-    /// The fields of a listpack of pairs, none with a deadline.
-    pub fn of_pairs(pairs: &[u8]) -> FieldList {
-        let mut lp = listpack::new();
-        let mut items = listpack::iter(pairs);
-        while let (Some(name), Some(value)) = (items.next(), items.next()) {
-            listpack::append(&mut lp, [name, value, Item::Int(0)]);
-        }
+/// The bytes of a small hash with deadlines out of a listpack of threes in order, not armed yet.
+pub fn list_of_threes(mut lp: Vec<u8>) -> Vec<u8> {
+    lp.extend_from_slice(&Armed::default().to_bytes());
+    lp
+}
+
+/// The same out of a listpack of pairs, none of which has a deadline.
+pub fn list_of_pairs(pairs: &[u8]) -> Vec<u8> {
+    let mut lp = listpack::new();
+    let mut items = listpack::iter(pairs);
+    while let (Some(name), Some(value)) = (items.next(), items.next()) {
+        listpack::append(&mut lp, [name, value, Item::Int(0)]);
+    }
+    list_of_threes(lp)
+}
+
+/// Lets `edit` change the fields in the bytes of a small hash with deadlines.
+pub fn edit_list<R>(stored: &mut Vec<u8>, edit: impl FnOnce(&mut FieldEdit) -> R) -> R {
+    let armed = Armed::of_list(stored);
+    stored.truncate(stored.len() - ARMED);
+    let result = edit(&mut FieldEdit { lp: stored });
+    stored.extend_from_slice(&armed.to_bytes());
+    result
+}
+
+impl<'a> FieldList<'a> {
+    /// The fields in the bytes of a small hash with deadlines.
+    pub fn of(stored: &'a [u8]) -> FieldList<'a> {
         FieldList {
-            lp,
-            armed_ms: 0,
-            counted: false,
+            lp: &stored[..stored.len() - ARMED],
         }
     }
 
-    /// The fields of a listpack of threes, which is in order.
-    pub fn of_threes(lp: &[u8]) -> FieldList {
-        FieldList {
-            lp: lp.to_vec(),
-            armed_ms: 0,
-            counted: false,
-        }
+    pub fn listpack(self) -> &'a [u8] {
+        self.lp
     }
 
-    pub fn listpack(&self) -> &[u8] {
-        &self.lp
+    pub fn len(self) -> usize {
+        listpack::len(self.lp) / STEP
     }
 
-    pub fn len(&self) -> usize {
-        listpack::len(&self.lp) / STEP
+    pub fn is_empty(self) -> bool {
+        listpack::is_empty(self.lp)
     }
 
-    pub fn is_empty(&self) -> bool {
-        listpack::is_empty(&self.lp)
-    }
-
-    pub fn bytes(&self) -> usize {
-        size_of::<FieldList>() + self.lp.capacity()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
-        let mut items = listpack::iter(&self.lp);
+    pub fn iter(self) -> impl Iterator<Item = Field<'a>> {
+        let mut items = listpack::iter(self.lp);
         std::iter::from_fn(move || {
             Some(Field {
                 name: items.next()?,
@@ -101,57 +137,65 @@ impl FieldList {
     }
 
     /// Where a field is.
-    pub fn find(&self, name: &[u8]) -> Option<usize> {
-        listpack::find(&self.lp, listpack::first(&self.lp)?, name, STEP)
+    pub fn find(self, name: &[u8]) -> Option<usize> {
+        listpack::find(self.lp, listpack::first(self.lp)?, name, STEP)
     }
 
     /// The field at a place that `find` told.
-    pub fn get(&self, at: usize) -> Field<'_> {
-        let value = listpack::skip(&self.lp, at);
+    pub fn get(self, at: usize) -> Field<'a> {
+        let value = listpack::skip(self.lp, at);
         Field {
-            name: listpack::get(&self.lp, at),
-            value: listpack::get(&self.lp, value),
-            deadline_ms: deadline_of(listpack::get(&self.lp, listpack::skip(&self.lp, value))),
+            name: listpack::get(self.lp, at),
+            value: listpack::get(self.lp, value),
+            deadline_ms: deadline_of(listpack::get(self.lp, listpack::skip(self.lp, value))),
         }
     }
 
     /// The field with the next deadline, if any has one.
-    pub fn first_due(&self) -> Option<Field<'_>> {
-        let first = self.get(listpack::first(&self.lp)?);
+    pub fn first_due(self) -> Option<Field<'a>> {
+        let first = self.get(listpack::first(self.lp)?);
         first.deadline_ms.map(|_| first)
+    }
+}
+
+/// A small hash with deadlines being changed; see `edit_list`.
+pub struct FieldEdit<'v> {
+    lp: &'v mut Vec<u8>,
+}
+
+impl FieldEdit<'_> {
+    pub fn view(&self) -> FieldList<'_> {
+        FieldList { lp: self.lp }
     }
 
     /// Adds a field that is not there, at its place.
     pub fn insert(&mut self, name: Item, value: Item, deadline_ms: Option<i64>) {
         let deadline = Item::Int(deadline_ms.unwrap_or(0));
-        let mut at = listpack::first(&self.lp);
+        let mut at = listpack::first(self.lp);
         while let (Some(here), Some(deadline_ms)) = (at, deadline_ms) {
-            if self
-                .get(here)
-                .deadline_ms
-                .is_none_or(|ms| ms >= deadline_ms)
-            {
+            let other = self.view().get(here).deadline_ms;
+            if other.is_none_or(|ms| ms >= deadline_ms) {
                 // Each goes before the one put in last.
                 for item in [deadline, value, name] {
-                    listpack::insert(&mut self.lp, here, Place::Before, item);
+                    listpack::insert(self.lp, here, Place::Before, item);
                 }
                 return;
             }
-            let value = listpack::skip(&self.lp, here);
-            at = listpack::next(&self.lp, listpack::skip(&self.lp, value));
+            let value = listpack::skip(self.lp, here);
+            at = listpack::next(self.lp, listpack::skip(self.lp, value));
         }
-        listpack::append(&mut self.lp, [name, value, deadline]);
+        listpack::append(self.lp, [name, value, deadline]);
     }
 
     /// Puts another value in the place of the one of the field at `at`; its deadline stays.
     pub fn set_value(&mut self, at: usize, value: Item) {
-        let value_at = listpack::skip(&self.lp, at);
-        listpack::replace(&mut self.lp, value_at, value);
+        let value_at = listpack::skip(self.lp, at);
+        listpack::replace(self.lp, value_at, value);
     }
 
     /// Gives the field at `at` another deadline, and its place.
     pub fn set_deadline(&mut self, at: usize, deadline_ms: Option<i64>) {
-        let field = self.get(at);
+        let field = self.view().get(at);
         let (name, value) = (field.name.to_vec(), field.value.to_vec());
         self.remove(at);
         self.insert(Item::of(&name), Item::of(&value), deadline_ms);
@@ -159,7 +203,7 @@ impl FieldList {
 
     /// Removes the field at `at`.
     pub fn remove(&mut self, at: usize) {
-        listpack::remove_range(&mut self.lp, at, STEP);
+        listpack::remove_range(self.lp, at, STEP);
     }
 }
 
@@ -178,10 +222,7 @@ const DUE_BYTES: usize = 24;
 pub struct FieldTable {
     pack: Pack,
     due: Option<BTreeSet<Due>>,
-    /// For when the wheel is set.
-    pub armed_ms: i64,
-    /// It counts among the hashes with deadlines.
-    pub counted: bool,
+    pub armed: Armed,
 }
 
 impl FieldTable {
@@ -189,8 +230,7 @@ impl FieldTable {
         FieldTable {
             pack: Pack::of_fields(hasher),
             due: None,
-            armed_ms: 0,
-            counted: false,
+            armed: Armed::default(),
         }
     }
 
@@ -376,7 +416,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn names(list: &FieldList) -> String {
+    fn names(list: FieldList) -> String {
         let names = list.iter().map(|f| String::from_utf8(f.name.to_vec()));
         names.map(|name| name.expect("letters")).collect()
     }
@@ -387,7 +427,7 @@ mod tests {
         for name in ["a", "b", "c", "d"] {
             listpack::append(&mut pairs, [name, "1"].map(|s| Item::of(s.as_bytes())));
         }
-        let mut list = FieldList::of_pairs(&pairs);
+        let mut stored = list_of_pairs(&pairs);
         for (name, deadline_ms, order) in [
             (b"c", Some(100), "cabd"),
             (b"a", Some(200), "cabd"),
@@ -395,11 +435,16 @@ mod tests {
             (b"b", Some(150), "cbda"),
             (b"c", None, "bdac"),
         ] {
-            let at = list.find(name).expect("it is there");
-            list.set_deadline(at, deadline_ms);
-            assert_eq!(names(&list), order);
+            edit_list(&mut stored, |list| {
+                let at = list.view().find(name).expect("it is there");
+                list.set_deadline(at, deadline_ms);
+            });
+            assert_eq!(names(FieldList::of(&stored)), order);
         }
-        assert_eq!(list.first_due().map(|f| f.deadline_ms), Some(Some(150)));
+        assert_eq!(
+            FieldList::of(&stored).first_due().map(|f| f.deadline_ms),
+            Some(Some(150))
+        );
     }
 
     proptest! {
@@ -407,18 +452,20 @@ mod tests {
         fn both_forms_behave_like_a_map(
             ops in prop::collection::vec((0u8..5, 0u32..40, 0i64..50), 1..400),
         ) {
-            let mut list = FieldList::of_pairs(&listpack::new());
+            let mut stored = list_of_pairs(&listpack::new());
             let mut table = FieldTable::new(KeyHasher::new([1, 2, 3, 4]));
             let mut model: BTreeMap<Vec<u8>, (i64, Option<i64>)> = BTreeMap::new();
             for (op, name, number) in ops {
                 let name = name.to_string().into_bytes();
                 let deadline = (number > 20).then_some(number);
                 let (item, value) = (Item::of(&name), Item::Int(number));
-                match (list.find(&name), table.find(item)) {
+                let armed = Armed { armed_ms: number, counted: op == 0 };
+                armed.put_into_list(&mut stored);
+                edit_list(&mut stored, |list| match (list.view().find(&name), table.find(item)) {
                     (None, None) => {
                         list.insert(item, value, deadline);
                         table.insert(item, value, deadline);
-                        model.insert(name, (number, deadline));
+                        model.insert(name.clone(), (number, deadline));
                     }
                     (Some(at), Some(place)) => match op {
                         0 => {
@@ -438,9 +485,11 @@ mod tests {
                             model.get_mut(&name).expect("found").1 = deadline;
                         }
                     },
-                    found => prop_assert!(false, "only one has it: {:?}", found),
-                }
+                    found => panic!("only one has it: {found:?}"),
+                });
+                prop_assert_eq!(Armed::of_list(&stored), armed);
             }
+            let list = FieldList::of(&stored);
             table.check();
             let pairs = |f: Field| (f.name.to_vec(), (f.value.as_int().expect("a number"), f.deadline_ms));
             prop_assert_eq!(&list.iter().map(pairs).collect::<BTreeMap<_, _>>(), &model);

@@ -47,11 +47,41 @@ pub fn is_empty(set: &[u8]) -> bool {
     set.len() == 1
 }
 
+/// The integer that these 2, 4 or 8 bytes are.
+#[inline(always)]
 fn read(bytes: &[u8]) -> i64 {
-    let mut raw = [0; 8];
-    raw[..bytes.len()].copy_from_slice(bytes);
-    let unused = 64 - 8 * bytes.len() as u32;
-    i64::from_le_bytes(raw) << unused >> unused
+    match *bytes {
+        [a, b] => [a, b].value(),
+        [a, b, c, d] => [a, b, c, d].value(),
+        [a, b, c, d, e, f, g, h] => [a, b, c, d, e, f, g, h].value(),
+        _ => 0,
+    }
+}
+
+/// An integer as it lies in the set.
+trait Stored: Copy {
+    fn value(self) -> i64;
+}
+
+impl Stored for [u8; 2] {
+    #[inline(always)]
+    fn value(self) -> i64 {
+        i16::from_le_bytes(self).into()
+    }
+}
+
+impl Stored for [u8; 4] {
+    #[inline(always)]
+    fn value(self) -> i64 {
+        i32::from_le_bytes(self).into()
+    }
+}
+
+impl Stored for [u8; 8] {
+    #[inline(always)]
+    fn value(self) -> i64 {
+        i64::from_le_bytes(self)
+    }
 }
 
 /// The integer at `index`, counted from the smallest.
@@ -82,20 +112,57 @@ impl Iterator for Iter<'_> {
 
 /// Where an integer is, or where it would have to go.
 pub fn find(set: &[u8], n: i64) -> Result<usize, usize> {
-    let (mut low, mut high) = (0, len(set));
-    while low < high {
-        let middle = (low + high) / 2;
-        match get(set, middle) {
-            Some(here) if here == n => return Ok(middle),
-            Some(here) if here < n => low = middle + 1,
-            _ => high = middle,
-        }
+    match width(set) {
+        2 => search(set[1..].as_chunks::<2>().0, n),
+        4 => search(set[1..].as_chunks::<4>().0, n),
+        _ => search(set[1..].as_chunks::<8>().0, n),
     }
-    Err(low)
+}
+
+#[inline(always)]
+fn search(ints: &[impl Stored], n: i64) -> Result<usize, usize> {
+    // What arrives in order goes to the end.
+    if ints.last().is_none_or(|last| last.value() < n) {
+        return Err(ints.len());
+    }
+    ints.binary_search_by(|here| here.value().cmp(&n))
 }
 
 pub fn contains(set: &[u8], n: i64) -> bool {
     width_of(n) <= width(set) && find(set, n).is_ok()
+}
+
+/// Calls `visit` with every integer that both sets have, the smallest first, until it says stop.
+/// Quickest where `few` is the smaller set.
+#[inline]
+pub fn common(few: &[u8], many: &[u8], mut visit: impl FnMut(i64) -> bool) {
+    /// So many times larger a set is searched; a smaller one is walked through.
+    const SKEWED: usize = 16;
+    let (width, other) = (width(few), width(many));
+    if width != other || len(many) / SKEWED > len(few) {
+        let _ = iter(few).all(|n| !contains(many, n) || visit(n));
+        return;
+    }
+    let (few, many) = (&few[1..], &many[1..]);
+    match width {
+        2 => walk_both(few.as_chunks::<2>().0, many.as_chunks::<2>().0, visit),
+        4 => walk_both(few.as_chunks::<4>().0, many.as_chunks::<4>().0, visit),
+        _ => walk_both(few.as_chunks::<8>().0, many.as_chunks::<8>().0, visit),
+    }
+}
+
+/// One step per integer, without a branch that depends on which of the two is smaller.
+#[inline(always)]
+fn walk_both<S: Stored>(few: &[S], many: &[S], mut visit: impl FnMut(i64) -> bool) {
+    let (mut i, mut j) = (0, 0);
+    while let (Some(a), Some(b)) = (few.get(i), many.get(j)) {
+        let (a, b) = (a.value(), b.value());
+        if a == b && !visit(a) {
+            return;
+        }
+        i += (a <= b) as usize;
+        j += (b <= a) as usize;
+    }
 }
 
 /// Adds an integer; returns whether it was not there.
@@ -228,6 +295,32 @@ mod tests {
             prop_assert!(iter(&set).eq(model.iter().copied()));
             prop_assert_eq!(len(&set), model.len());
             prop_assert_eq!(from_redis(&to_redis(&set)), Ok(set));
+        }
+
+        #[test]
+        fn common_integers_are_those_of_both(
+            few in prop::collection::btree_set(-200i64..200, 0..40),
+            many in prop::collection::btree_set(-200i64..200, 0..200),
+            shifts in (0u32..50, 0u32..50),
+            wanted in 1usize..50,
+        ) {
+            let wide = |set: &BTreeSet<i64>, shift| set.iter().map(|n| n << shift).collect();
+            let few: BTreeSet<i64> = wide(&few, shifts.0);
+            let many: BTreeSet<i64> = wide(&many, shifts.1);
+            let made = |model: &BTreeSet<i64>| {
+                let mut set = new();
+                model.iter().for_each(|&n| assert!(insert(&mut set, n)));
+                set
+            };
+            let model: Vec<i64> = few.intersection(&many).copied().take(wanted).collect();
+            for (one, other) in [(&few, &many), (&many, &few)] {
+                let mut found = Vec::new();
+                common(&made(one), &made(other), |n| {
+                    found.push(n);
+                    found.len() < wanted
+                });
+                prop_assert_eq!(&found, &model);
+            }
         }
     }
 }

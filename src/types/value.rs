@@ -3,7 +3,7 @@
 //! Integers and short strings live inside their entry (`types::entry`); everything else is a
 //! `Heap` value behind one pointer. Every value is `Send`: the helper thread may drop it.
 
-use crate::types::fields::{FieldList, FieldTable};
+use crate::types::fields::FieldTable;
 use crate::types::pack::Pack;
 use crate::types::quicklist::Quicklist;
 use crate::types::stream::Stream;
@@ -68,7 +68,7 @@ pub enum Encoding {
     Quicklist = 4,
     Intset = 5,
     Hashtable = 6,
-    /// A listpack of fields some of which have deadlines.
+    /// A listpack of fields some of which have deadlines, and what `types::fields` puts behind it.
     ListpackEx = 7,
     /// An ordered tree here; the name is the one clients know.
     Skiplist = 8,
@@ -121,8 +121,6 @@ pub enum Heap {
     Set(Box<Pack>),
     /// A hash in the form of a table.
     Hash(Box<FieldTable>),
-    /// A small hash some fields of which have deadlines.
-    FieldList(Box<FieldList>),
     Stream(Box<Stream>),
 }
 
@@ -183,7 +181,7 @@ impl Heap {
             Heap::List(_) => Kind::List,
             Heap::Zset(_) => Kind::Zset,
             Heap::Set(_) => Kind::Set,
-            Heap::Hash(_) | Heap::FieldList(_) => Kind::Hash,
+            Heap::Hash(_) => Kind::Hash,
             Heap::Stream(_) => Kind::Stream,
         }
     }
@@ -198,7 +196,6 @@ impl Heap {
                 Heap::Zset(set) => size_of::<SortedSet>() + set.bytes(),
                 Heap::Set(pack) => size_of::<Pack>() + pack.bytes(),
                 Heap::Hash(table) => table.bytes(),
-                Heap::FieldList(list) => list.bytes(),
                 Heap::Stream(stream) => stream.bytes(),
             }
     }

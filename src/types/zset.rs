@@ -15,6 +15,7 @@
 use crate::sys::pages::prefetch;
 use crate::types::entries::KeyHasher;
 use crate::types::ordered::member::Member;
+pub use crate::types::ordered::ranked as rank_of;
 use crate::types::ordered::{Place, Tree};
 use crate::types::table::{HashItem, SegmentPool, Slot, Table};
 use std::fmt;
@@ -50,6 +51,26 @@ impl SortedSet {
             hasher,
             blocks: 0,
         }
+    }
+
+    /// A set of `len` members that `give` hands over in order, none of them twice.
+    pub fn of_ordered(
+        len: usize,
+        hasher: KeyHasher,
+        give: impl FnOnce(&mut dyn FnMut(&[u8], f64)),
+    ) -> SortedSet {
+        let mut set = SortedSet::new(hasher);
+        set.table.reserve(len);
+        let mut members = Vec::with_capacity(len);
+        give(&mut |bytes, score| {
+            let member = Member::new(score, bytes);
+            set.blocks += member.size();
+            set.table
+                .insert(set.hasher.hash(bytes), member, &set.hasher);
+            members.push(member);
+        });
+        set.tree = Tree::of_ordered(&members);
+        set
     }
 
     #[inline]
@@ -242,11 +263,9 @@ impl SortedSet {
 
 impl Clone for SortedSet {
     fn clone(&self) -> SortedSet {
-        let mut copy = SortedSet::new(self.hasher.clone());
-        for (member, score) in self.iter() {
-            copy.insert(member, score);
-        }
-        copy
+        SortedSet::of_ordered(self.len(), self.hasher.clone(), |add| {
+            self.iter().for_each(|(member, score)| add(member, score))
+        })
     }
 }
 

@@ -317,7 +317,8 @@ impl<'a> Request<'a> {
             };
             build.add(&hit.member, score);
         }
-        store(cx, to, build, event, reply)?;
+        let result = (build.len(), build.finish(cx.tuning));
+        store(cx, to, result, event, reply)?;
         cx.effects.dirty += hits.len().saturating_sub(1) as u64;
         Ok(())
     }

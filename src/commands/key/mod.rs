@@ -6,6 +6,7 @@ pub mod dump;
 mod expire;
 mod flush;
 mod object;
+mod pieces;
 mod scan;
 mod sort;
 

@@ -4,6 +4,7 @@
 //! they are sorted, and the range that was asked for is answered or stored. A pattern names a key by
 //! putting the element in the place of its `*`, and with `->` a field of the hash there.
 
+use super::pieces::{By, Pieces, word};
 use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
@@ -11,6 +12,7 @@ use crate::commands::hash::Glance;
 use crate::commands::put;
 use crate::keyspace::{Deadline, Found, Leave, list};
 use crate::resp::request::Argv;
+use crate::types::listpack::Item;
 use crate::types::quicklist::Toward;
 use crate::types::value::Kind;
 use std::cmp::Ordering;
@@ -32,6 +34,13 @@ struct Order<'a> {
     store: Option<&'a [u8]>,
     /// Where `store` stands among the arguments.
     store_at: usize,
+}
+
+impl Order<'_> {
+    /// Elements are sorted by themselves, and answered themselves.
+    fn is_plain(&self) -> bool {
+        (self.by.is_none() || self.unsorted) && self.get.is_empty()
+    }
 }
 
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC|DESC] [ALPHA] [STORE key].
@@ -122,12 +131,28 @@ fn parse<'a>(confined: bool, args: &mut Args<'a>, may_store: bool) -> Result<Ord
 }
 
 fn run(cx: &mut Cx, key: &[u8], mut order: Order, reply: &mut Reply) -> CmdResult {
-    let elements = match cx.db().read(key) {
+    let mut elements = match cx.db().read(key) {
         Some(found) => elements(cx, found, &mut order)?,
-        None => Vec::new(),
+        None => Pieces::with_room(0, By::Nothing),
     };
     let (start, count) = range(elements.len(), order.limit);
-    let mut rows = weigh(cx, elements, &order)?;
+    let range = start..start + count;
+    if order.is_plain() {
+        if !order.unsorted {
+            elements.sort(&range, order.descending);
+        }
+        let results = elements.range(range);
+        return match order.store {
+            Some(to) => store(cx, to, results, reply),
+            None => {
+                begin_answer(results.len(), reply)?;
+                results
+                    .into_iter()
+                    .try_for_each(|result| reply.bulk(result))
+            }
+        };
+    }
+    let mut rows = weigh(cx, &elements, &order)?;
     if !order.unsorted {
         let lexical = order.store.is_some();
         rows.sort_by(|a, b| {
@@ -139,24 +164,43 @@ fn run(cx: &mut Cx, key: &[u8], mut order: Order, reply: &mut Reply) -> CmdResul
             }
         });
     }
-    let rows = &rows[start..start + count];
+    let rows = &rows[range];
     match order.store {
-        Some(to) => store(cx, to, rows, &order, reply),
+        Some(to) => {
+            let mut results = Vec::new();
+            for_results(cx, rows, &order, |result| {
+                results.push(result.unwrap_or_default().to_vec());
+                Ok(())
+            })?;
+            store(cx, to, results.iter().map(Vec::as_slice), reply)
+        }
         None => answer(cx, rows, &order, reply),
     }
 }
 
 /// The elements of a collection, in its own order or, unsorted and descending, in the reverse.
-fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Vec<Vec<u8>>, CmdError> {
+fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Pieces, CmdError> {
     let in_script = cx.caller.in_script;
     let mut db = cx.db();
-    let mut elements = Vec::new();
-    match db.get(found).kind() {
+    let kind = db.get(found).kind();
+    // The order of a set is no order: what is stored, and what a script gets, is sorted all the same,
+    // and there is nothing to reverse.
+    if kind == Kind::Set && order.unsorted && (order.store.is_some() || in_script) {
+        (order.unsorted, order.alpha, order.by) = (false, true, None);
+    }
+    let by = match order.by {
+        _ if order.unsorted || !order.is_plain() => By::Nothing,
+        _ if order.alpha => By::Word(order.store.is_none()),
+        _ => By::Number,
+    };
+    let mut elements = Pieces::with_room(0, by);
+    let mut right = true;
+    match kind {
         Kind::List => {
             let list = db.list_at(found)?;
-            elements.reserve(list.len());
+            elements = Pieces::with_room(list.len(), by);
             list.walk(0, Toward::Tail, |item| {
-                elements.push(item.to_vec());
+                right &= elements.push(item, score);
                 true
             });
         }
@@ -164,25 +208,22 @@ fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Vec<Vec<u8>>
             // As Redis does, a sorted set that was sorted is no listpack any more.
             db.zset_to_skiplist(found);
             let set = db.zset_at(found)?;
-            elements.reserve(set.len());
             set.all(|member, _| {
-                elements.push(member.to_vec());
+                right &= elements.push(Item::of(member), score);
                 true
             });
         }
         Kind::Set => {
             let set = db.set_at(found)?;
-            elements.extend(set.iter().map(|item| item.to_vec()));
-            // The order of a set is no order: what is stored, and what a script gets, is sorted all
-            // the same, and there is nothing to reverse.
-            if order.unsorted && (order.store.is_some() || in_script) {
-                (order.unsorted, order.alpha, order.by) = (false, true, None);
-            }
-            return Ok(elements);
+            set.iter()
+                .for_each(|item| right &= elements.push(item, score));
         }
         Kind::String | Kind::Hash | Kind::Stream => return Err(CmdError::WrongType),
     }
-    if order.unsorted && order.descending {
+    if !right {
+        return Err(NO_NUMBER);
+    }
+    if kind != Kind::Set && order.unsorted && order.descending {
         elements.reverse();
     }
     Ok(elements)
@@ -204,12 +245,12 @@ struct Row {
     word: Option<Vec<u8>>,
 }
 
-fn weigh(cx: &mut Cx, elements: Vec<Vec<u8>>, order: &Order) -> Result<Vec<Row>, CmdError> {
+fn weigh(cx: &mut Cx, elements: &Pieces, order: &Order) -> Result<Vec<Row>, CmdError> {
     let mut rows = Vec::with_capacity(elements.len());
     let mut wrong = false;
-    for element in elements {
+    for element in elements.range(0..elements.len()) {
         let mut row = Row {
-            element,
+            element: element.to_vec(),
             score: 0.0,
             word: None,
         };
@@ -266,15 +307,7 @@ fn compare(a: &Row, b: &Row, order: &Order, lexical: bool) -> Ordering {
 /// The order of words. As in Redis under the C locale, a word ends at a zero byte unless the result
 /// is stored.
 fn collate(a: &[u8], b: &[u8], lexical: bool) -> Ordering {
-    if lexical {
-        return a.cmp(b);
-    }
-    let word = |text: &[u8]| {
-        text.iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or(text.len())
-    };
-    a[..word(a)].cmp(&b[..word(b)])
+    word(a, !lexical).cmp(word(b, !lexical))
 }
 
 /// What a pattern names for an element; `#` is the element itself.
@@ -325,10 +358,14 @@ fn for_results(
     Ok(())
 }
 
-fn answer(cx: &mut Cx, rows: &[Row], order: &Order, reply: &mut Reply) -> CmdResult {
+fn begin_answer(len: usize, reply: &mut Reply) -> CmdResult {
     // A SORT that stores nothing changes nothing, though it is declared to write.
     reply.set_may_end(true);
-    reply.array(rows.len() * order.get.len().max(1))?;
+    reply.array(len)
+}
+
+fn answer(cx: &mut Cx, rows: &[Row], order: &Order, reply: &mut Reply) -> CmdResult {
+    begin_answer(rows.len() * order.get.len().max(1), reply)?;
     for_results(cx, rows, order, |result| match result {
         Some(result) => reply.bulk(result),
         None => reply.null(),
@@ -336,26 +373,27 @@ fn answer(cx: &mut Cx, rows: &[Row], order: &Order, reply: &mut Reply) -> CmdRes
 }
 
 /// Stores the results as a list; none at all leave no key.
-fn store(cx: &mut Cx, to: &[u8], rows: &[Row], order: &Order, reply: &mut Reply) -> CmdResult {
-    let mut results = Vec::new();
-    for_results(cx, rows, order, |result| {
-        results.push(result.unwrap_or_default().to_vec());
-        Ok(())
-    })?;
-    if !results.is_empty() {
-        let value = list::build(results.iter().map(Vec::as_slice), cx.tuning);
+fn store<'r>(
+    cx: &mut Cx,
+    to: &[u8],
+    results: impl ExactSizeIterator<Item = &'r [u8]>,
+    reply: &mut Reply,
+) -> CmdResult {
+    let len = results.len();
+    if len > 0 {
+        let value = list::build(results, cx.tuning);
         put(cx, to, value, Kind::List, Deadline::Clear);
         if let Some(found) = cx.db().peek(to) {
             let tuning = cx.tuning;
             cx.db().list_shrunk(found, tuning);
         }
-        cx.effects.dirty += results.len() as u64;
+        cx.effects.dirty += len as u64;
         cx.also(Event::SORTSTORE, to);
     } else if let Some(found) = cx.db().write(to) {
         cx.db().leave(found, Leave::Deleted);
         cx.changed(Event::DEL, to);
     }
-    reply.int(results.len() as i64)
+    reply.int(len as i64)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::commands::gathered::Gathered;
 use crate::commands::put;
 use crate::keyspace::set::{SetRef, SetValue};
 use crate::keyspace::{DbMut, Deadline, Found, Leave, Tuning};
@@ -52,6 +53,12 @@ fn sets<'d>(db: &'d DbMut, places: &Places) -> SmallVec<[Option<SetRef<'d>>; 8]>
 fn intersect(sets: &[SetRef], mut visit: impl FnMut(Item) -> bool) {
     match sets {
         [] => {}
+        [SetRef::Ints(few), SetRef::Ints(many), others @ ..] => {
+            intset::common(few, many, |n| {
+                let item = Item::Int(n);
+                !others.iter().all(|set| set.contains(item)) || visit(item)
+            });
+        }
         [first, SetRef::Table(second), others @ ..] => {
             let found = |item| others.iter().all(|set| set.contains(item));
             look_ahead(*first, second, |item, there| {
@@ -92,60 +99,6 @@ fn look_ahead<'d>(set: SetRef<'d>, table: &Pack, mut visit: impl FnMut(Item<'d>,
         if coming.len() < AHEAD {
             return;
         }
-    }
-}
-
-/// Members that were met, each once: a small hash table over items that lie in the sets themselves.
-struct Gathered<'d> {
-    hasher: KeyHasher,
-    /// Places in `items`, from 1; 0 is free. Some power of two.
-    slots: Vec<u32>,
-    items: Vec<Item<'d>>,
-}
-
-impl<'d> Gathered<'d> {
-    /// Room for so many members.
-    fn with_room(count: usize, hasher: KeyHasher) -> Gathered<'d> {
-        Gathered {
-            hasher,
-            slots: vec![0; (count * 2).max(8).next_power_of_two()],
-            items: Vec::with_capacity(count),
-        }
-    }
-
-    /// The slot of an item, or the free one where it belongs.
-    #[inline]
-    fn slot(&self, item: Item) -> usize {
-        let hash = match item {
-            Item::Int(n) => self.hasher.hash(&n.to_le_bytes()),
-            Item::Text(text) => self.hasher.hash(text),
-        };
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        while let Some(place) = self.slots[at].checked_sub(1)
-            && self.items[place as usize] != item
-        {
-            at = (at + 1) & mask;
-        }
-        at
-    }
-
-    /// Whether the item was not there; it is now.
-    #[inline]
-    fn add(&mut self, item: Item<'d>) -> bool {
-        let slot = self.slot(item);
-        if self.slots[slot] != 0 {
-            return false;
-        }
-        self.items.push(item);
-        self.slots[slot] = self.items.len() as u32;
-        true
-    }
-
-    #[inline]
-    fn place_of(&self, item: Item) -> Option<usize> {
-        let place = self.slots[self.slot(item)];
-        place.checked_sub(1).map(|place| place as usize)
     }
 }
 
@@ -274,7 +227,7 @@ impl<'t> Making<'t> {
         let count = others.iter().map(|set| set.len()).sum();
         let mut met = Gathered::with_room(count, self.hasher.clone());
         for item in others.iter().flat_map(|set| set.iter()) {
-            if met.add(item) {
+            if met.add(item).1 {
                 visit(item);
             }
         }
@@ -309,13 +262,13 @@ impl<'t> Making<'t> {
         first.iter().for_each(|item| {
             left.add(item);
         });
-        let mut gone = vec![false; left.items.len()];
+        let mut gone = vec![false; left.items().len()];
         for item in others.iter().flat_map(|set| set.iter()) {
             if let Some(place) = left.place_of(item) {
                 gone[place] = true;
             }
         }
-        let pairs = left.items.iter().zip(gone);
+        let pairs = left.items().iter().zip(gone);
         pairs
             .filter(|(_, gone)| !gone)
             .for_each(|(item, _)| visit(*item));

@@ -69,38 +69,93 @@ pub(super) fn lcs(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult 
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));
     }
-    let table = lengths(&a, &b);
-    let len = table.last().copied().unwrap_or(0);
+    let lengths = Lengths::of(&a, &b, !o.len);
+    let len = lengths.longest();
     if o.len {
         return reply.int(len as i64);
     }
-    let (text, matches) = walk(&a, &b, &table);
+    let (text, matches) = walk(&a, &b, &lengths);
     if !o.idx {
         return reply.bulk(&text);
     }
     reply_matches(&matches, len, &o, reply)
 }
 
-/// `table[i * (b.len() + 1) + j]` is the length for the first `i` bytes of `a` and `j` of `b`.
-fn lengths(a: &[u8], b: &[u8]) -> Vec<u32> {
-    let width = b.len() + 1;
-    let mut table = vec![0u32; (a.len() + 1) * width];
-    for i in 1..=a.len() {
-        let (above, row) = table[(i - 1) * width..(i + 1) * width].split_at_mut(width);
-        for j in 1..=b.len() {
-            row[j] = if a[i - 1] == b[j - 1] {
-                above[j - 1] + 1
-            } else {
-                above[j].max(row[j - 1])
-            };
+/// The lengths of the longest common subsequences of all beginnings of `a` and `b`, as the steps
+/// between them: the bit `j` of row `i` is clear where byte `j` of `b` makes the subsequence with the
+/// first `i + 1` bytes of `a` longer. A row follows from the one before it by an addition, 64 bytes
+/// of `b` at once (Hyyrö, "Bit-parallel LCS-length computation revisited", 2004).
+struct Lengths {
+    /// Words of a row.
+    words: usize,
+    /// All rows, or the last one alone.
+    rows: Vec<u64>,
+}
+
+impl Lengths {
+    fn of(a: &[u8], b: &[u8], keep_all: bool) -> Lengths {
+        let words = b.len().div_ceil(64);
+        // For each byte of `a` where it stands in `b`.
+        let mut place_of = [usize::MAX; 256];
+        let mut masks: Vec<u64> = Vec::new();
+        for &byte in a {
+            if place_of[byte as usize] == usize::MAX {
+                place_of[byte as usize] = masks.len();
+                masks.resize(masks.len() + words, 0);
+            }
         }
+        for (j, &byte) in b.iter().enumerate() {
+            if let Some(mask) = masks.get_mut(place_of[byte as usize].saturating_add(j / 64)) {
+                *mask |= 1 << (j % 64);
+            }
+        }
+        let kept = if keep_all { a.len() } else { 1 };
+        let mut rows = Vec::with_capacity(kept * words);
+        let mut row = vec![u64::MAX; words];
+        for &byte in a {
+            let mask = &masks[place_of[byte as usize]..][..words];
+            next_row(&mut row, mask);
+            if keep_all {
+                rows.extend_from_slice(&row);
+            }
+        }
+        if !keep_all {
+            rows = row;
+        }
+        Lengths { words, rows }
     }
-    table
+
+    /// The length for the whole strings.
+    fn longest(&self) -> u32 {
+        let last = self.rows.len().saturating_sub(self.words);
+        self.rows[last..]
+            .iter()
+            .map(|word| word.count_zeros())
+            .sum()
+    }
+
+    /// Whether the length for the first `i` bytes of `a` and `j` of `b` is more than without the last
+    /// of `b`. Both are at least one.
+    fn is_step(&self, i: usize, j: usize) -> bool {
+        let word = self.rows[(i - 1) * self.words + (j - 1) / 64];
+        word >> ((j - 1) % 64) & 1 == 0
+    }
+}
+
+/// Makes a row the next one, whose byte of `a` stands in `b` where `mask` says.
+#[inline]
+fn next_row(row: &mut [u64], mask: &[u64]) {
+    let mut carry = false;
+    for (word, mask) in row.iter_mut().zip(mask) {
+        let (sum, over) = word.overflowing_add(*word & mask);
+        let (sum, more) = sum.overflowing_add(carry as u64);
+        carry = over | more;
+        *word = sum | *word & !mask;
+    }
 }
 
 /// The subsequence, and the stretches it consists of from the end to the start.
-fn walk(a: &[u8], b: &[u8], table: &[u32]) -> (Vec<u8>, Vec<Match>) {
-    let width = b.len() + 1;
+fn walk(a: &[u8], b: &[u8], lengths: &Lengths) -> (Vec<u8>, Vec<Match>) {
     let (mut i, mut j) = (a.len(), b.len());
     let mut text = Vec::new();
     let mut matches: Vec<Match> = Vec::new();
@@ -115,7 +170,8 @@ fn walk(a: &[u8], b: &[u8], table: &[u32]) -> (Vec<u8>, Vec<Match>) {
                     b: (j, j),
                 }),
             }
-        } else if table[(i - 1) * width + j] > table[i * width + j - 1] {
+        } else if lengths.is_step(i, j) {
+            // Without this byte of `a` it is as long, without this one of `b` it is not.
             i -= 1;
         } else {
             j -= 1;
@@ -147,7 +203,61 @@ fn reply_matches(matches: &[Match], len: u32, o: &Options, reply: &mut Reply) ->
 
 #[cfg(test)]
 mod tests {
+    use super::{Lengths, walk};
     use crate::engine::Engine;
+    use proptest::prelude::*;
+
+    /// The lengths of all beginnings, each out of three others.
+    fn table(a: &[u8], b: &[u8]) -> Vec<Vec<u32>> {
+        let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
+        for i in 1..=a.len() {
+            for j in 1..=b.len() {
+                table[i][j] = if a[i - 1] == b[j - 1] {
+                    table[i - 1][j - 1] + 1
+                } else {
+                    table[i - 1][j].max(table[i][j - 1])
+                };
+            }
+        }
+        table
+    }
+
+    /// The subsequence as Redis finds it in the whole table.
+    fn text_of(a: &[u8], b: &[u8], table: &[Vec<u32>]) -> Vec<u8> {
+        let (mut i, mut j, mut text) = (a.len(), b.len(), Vec::new());
+        while i > 0 && j > 0 {
+            if a[i - 1] == b[j - 1] {
+                text.push(a[i - 1]);
+                (i, j) = (i - 1, j - 1);
+            } else if table[i - 1][j] > table[i][j - 1] {
+                i -= 1;
+            } else {
+                j -= 1;
+            }
+        }
+        text.reverse();
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn rows_of_bits_are_the_whole_table(
+            a in prop::collection::vec(0u8..4, 0..200),
+            b in prop::collection::vec(0u8..5, 0..200),
+        ) {
+            let table = table(&a, &b);
+            let all = Lengths::of(&a, &b, true);
+            let longest = table[a.len()][b.len()];
+            prop_assert_eq!(Lengths::of(&a, &b, false).longest(), longest);
+            prop_assert_eq!(all.longest(), longest);
+            for i in 1..=a.len() {
+                for j in 1..=b.len() {
+                    prop_assert_eq!(all.is_step(i, j), table[i][j] > table[i][j - 1]);
+                }
+            }
+            prop_assert_eq!(walk(&a, &b, &all).0, text_of(&a, &b, &table));
+        }
+    }
 
     #[test]
     fn the_example_of_the_documentation() {

@@ -2,14 +2,16 @@
 //!
 //! Sources are read through `Source`, so that other collections of members can be one.
 
-use super::range::answer;
+use super::range::answer_all;
 use super::store;
 use crate::algo::number;
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::commands::gathered::Gathered;
 use crate::keyspace::set::SetRef;
-use crate::keyspace::zset::{Build, ZsetRef};
+use crate::keyspace::zset::{Ordered, ZsetRef};
 use crate::keyspace::{DbMut, Found};
+use crate::types::entries::KeyHasher;
 use crate::types::listpack::Item;
 use std::cmp::Ordering;
 
@@ -41,22 +43,21 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn score(&self, member: &[u8]) -> Option<f64> {
+    fn score(&self, member: Item) -> Option<f64> {
         match self {
             Source::Empty => None,
-            Source::Zset(set) => set.score(member),
-            Source::Set(set) => set.contains(Item::of(member)).then_some(1.0),
+            Source::Zset(set) => set.score(member.as_bytes(&mut itoa::Buffer::new())),
+            Source::Set(set) => set.contains(member).then_some(1.0),
         }
     }
 
     /// Shows all members until one of them is not wanted.
-    fn all(&self, mut show: impl FnMut(&[u8], f64) -> bool) {
+    fn all(self, mut show: impl FnMut(Item<'a>, f64) -> bool) {
         match self {
             Source::Empty => {}
-            Source::Zset(set) => set.all(show),
+            Source::Zset(set) => set.items(show),
             Source::Set(set) => {
-                let mut buffer = itoa::Buffer::new();
-                let _ = set.iter().all(|item| show(item.as_bytes(&mut buffer), 1.0));
+                let _ = set.iter().all(|item| show(item, 1.0));
             }
         }
     }
@@ -171,47 +172,56 @@ impl Operands {
     }
 
     /// The result of the operation.
-    fn combine(&self, cx: &mut Cx, op: Op) -> Result<Build, CmdError> {
-        let db = cx.db();
-        let mut build = Build::new(db.zset_hasher());
+    fn combine<'d>(&self, db: &'d DbMut, op: Op) -> Result<Ordered<'d>, CmdError> {
         let mut sources = Vec::with_capacity(self.keys.len());
         for &(found, weight) in &self.keys {
-            sources.push((Source::of(&db, found)?, weight));
+            sources.push((Source::of(db, found)?, weight));
         }
         // As Redis does, from the smallest to the largest: it is quicker, and sums depend on it.
         if op != Op::Diff {
             sources.sort_by_key(|(source, _)| source.len());
         }
-        match op {
-            Op::Union => union(&sources, self.aggregate, &mut build),
-            Op::Inter => common(&sources, self.aggregate, |member, score| {
-                build.add(member, score);
-                true
-            }),
-            Op::Diff => difference(&sources, &mut build),
-        }
-        Ok(build)
+        Ok(Ordered::new(match op {
+            Op::Union => union(&sources, self.aggregate, db.zset_hasher()),
+            Op::Inter => {
+                let mut members = Vec::new();
+                common(&sources, self.aggregate, |member, score| {
+                    members.push((member, score));
+                    true
+                });
+                members
+            }
+            Op::Diff => difference(&sources),
+        }))
     }
 }
 
-fn union(sources: &[(Source, f64)], aggregate: Aggregate, build: &mut Build) {
-    for (source, weight) in sources {
+fn union<'d>(
+    sources: &[(Source<'d>, f64)],
+    aggregate: Aggregate,
+    hasher: KeyHasher,
+) -> Vec<(Item<'d>, f64)> {
+    let count = sources.iter().map(|(source, _)| source.len()).sum();
+    let mut met = Gathered::with_room(count, hasher);
+    let mut scores: Vec<f64> = Vec::with_capacity(count);
+    for &(source, weight) in sources {
         source.all(|member, score| {
-            let score = weighted(*weight, score);
-            build.update(member, |old| match old {
-                Some(old) => aggregate.join(old, score),
-                None => score,
-            });
+            let score = weighted(weight, score);
+            match met.add(member) {
+                (_, true) => scores.push(score),
+                (at, false) => scores[at] = aggregate.join(scores[at], score),
+            }
             true
         });
     }
+    met.items().iter().copied().zip(scores).collect()
 }
 
 /// Shows the members that are in all sources until one of them is not wanted.
-fn common(
-    sources: &[(Source, f64)],
+fn common<'d>(
+    sources: &[(Source<'d>, f64)],
     aggregate: Aggregate,
-    mut show: impl FnMut(&[u8], f64) -> bool,
+    mut show: impl FnMut(Item<'d>, f64) -> bool,
 ) {
     let Some(((first, weight), others)) = sources.split_first() else {
         return;
@@ -229,31 +239,24 @@ fn common(
     });
 }
 
-fn difference(sources: &[(Source, f64)], build: &mut Build) {
-    let Some(((first, _), others)) = sources.split_first() else {
-        return;
-    };
-    first.all(|member, score| {
-        if others
-            .iter()
-            .all(|(other, _)| other.score(member).is_none())
-        {
-            build.add(member, score);
-        }
-        true
-    });
+fn difference<'d>(sources: &[(Source<'d>, f64)]) -> Vec<(Item<'d>, f64)> {
+    let mut left = Vec::new();
+    if let Some(((first, _), others)) = sources.split_first() {
+        first.all(|member, score| {
+            if others.iter().all(|(set, _)| set.score(member).is_none()) {
+                left.push((member, score));
+            }
+            true
+        });
+    }
+    left
 }
 
 fn show(cx: &mut Cx, args: &mut Args, reply: &mut Reply, name: &str, op: Op) -> CmdResult {
     let operands = Operands::parse(cx, args, name, op, false)?;
-    let build = operands.combine(cx, op)?;
-    answer(
-        &build.view(),
-        0..build.len(),
-        false,
-        operands.with_scores,
-        reply,
-    )
+    let db = cx.db();
+    let result = operands.combine(&db, op)?;
+    answer_all(&result, operands.with_scores, reply)
 }
 
 /// ZUNION numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX] [WITHSCORES].
@@ -280,8 +283,14 @@ fn keep(
 ) -> CmdResult {
     let to = args.key();
     let operands = Operands::parse(cx, args, name, op, true)?;
-    let build = operands.combine(cx, op)?;
-    store(cx, to, build, event, reply)
+    let tuning = cx.tuning;
+    let db = cx.db();
+    let result = operands.combine(&db, op)?;
+    let result = (
+        result.members().len(),
+        result.build(tuning, db.zset_hasher()),
+    );
+    store(cx, to, result, event, reply)
 }
 
 /// ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX].

@@ -12,7 +12,7 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{CmdResult, Cx, DataCommand, Reply};
 use crate::commands::put;
-use crate::keyspace::zset::Build;
+use crate::keyspace::zset::Built;
 use crate::keyspace::{Deadline, Leave};
 use crate::types::value::Kind;
 pub(in crate::commands) use add::{When, add};
@@ -29,11 +29,10 @@ use range::{
 pub(in crate::commands) fn store(
     cx: &mut Cx,
     to: &[u8],
-    build: Build,
+    (len, built): (usize, Built),
     event: Event,
     reply: &mut Reply,
 ) -> CmdResult {
-    let len = build.len();
     if len == 0 {
         if let Some(found) = cx.db().peek(to) {
             cx.db().leave(found, Leave::Deleted);
@@ -41,10 +40,7 @@ pub(in crate::commands) fn store(
         }
         return reply.int(0);
     }
-    let tuning = cx.tuning;
-    build.with_value(tuning, |value| {
-        put(cx, to, value, Kind::Zset, Deadline::Clear)
-    });
+    built.with_value(|value| put(cx, to, value, Kind::Zset, Deadline::Clear));
     cx.changed(event, to);
     reply.int(len as i64)
 }

@@ -5,7 +5,7 @@ use super::store;
 use crate::algo::number::parse_bound;
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
-use crate::keyspace::zset::{Build, Edge, Members, Scores, ZsetRef};
+use crate::keyspace::zset::{Build, Edge, Members, Ordered, Scores, ZsetRef};
 use crate::resp::encode::Resp;
 use std::ops::Range;
 
@@ -183,26 +183,58 @@ pub(super) fn answer(
     with_scores: bool,
     reply: &mut Reply,
 ) -> CmdResult {
-    let pairs = with_scores && reply.resp == Resp::V3;
-    let flat = with_scores && !pairs;
-    reply.array(numbers.len() * (1 + flat as usize))?;
+    let mut form = head(numbers.len(), with_scores, reply)?;
     let mut result = Ok(());
     set.walk(numbers, downwards, |member, score| {
-        let mut one = || {
-            if pairs {
-                reply.array(2)?;
-            }
-            reply.bulk(member)?;
-            if with_scores {
-                reply.double(score)?;
-            }
-            Ok(())
-        };
         if result.is_ok() {
-            result = one();
+            result = form.one(score, |reply| reply.bulk(member));
         }
     });
     result
+}
+
+/// Answers a result.
+pub(super) fn answer_all(result: &Ordered, with_scores: bool, reply: &mut Reply) -> CmdResult {
+    let mut members = result.members().iter();
+    let mut form = head(members.len(), with_scores, reply)?;
+    members.try_for_each(|(member, score)| form.one(*score, |reply| reply.item(*member)))
+}
+
+/// How the members of an answer look.
+struct Answer<'r, 'b> {
+    reply: &'r mut Reply<'b>,
+    pairs: bool,
+    with_scores: bool,
+}
+
+/// The head of an answer of so many members.
+fn head<'r, 'b>(
+    len: usize,
+    with_scores: bool,
+    reply: &'r mut Reply<'b>,
+) -> Result<Answer<'r, 'b>, CmdError> {
+    let pairs = with_scores && reply.resp == Resp::V3;
+    let flat = with_scores && !pairs;
+    reply.array(len * (1 + flat as usize))?;
+    Ok(Answer {
+        reply,
+        pairs,
+        with_scores,
+    })
+}
+
+impl Answer<'_, '_> {
+    #[inline]
+    fn one(&mut self, score: f64, member: impl FnOnce(&mut Reply) -> CmdResult) -> CmdResult {
+        if self.pairs {
+            self.reply.array(2)?;
+        }
+        member(self.reply)?;
+        if self.with_scores {
+            self.reply.double(score)?;
+        }
+        Ok(())
+    }
 }
 
 fn range(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form) -> CmdResult {
@@ -276,7 +308,8 @@ pub(super) fn zrangestore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
             build.add(member, if small { score + 0.0 } else { score });
         });
     }
-    store(cx, to, build, Event::ZRANGESTORE, reply)
+    let result = (build.len(), build.finish(tuning));
+    store(cx, to, result, Event::ZRANGESTORE, reply)
 }
 
 fn count(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: By) -> CmdResult {

@@ -1,6 +1,8 @@
 //! What sorted set commands answer and state, without sockets.
 
 use crate::engine::Engine;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 #[test]
 fn members_come_in_order_whatever_the_encoding() {
@@ -98,4 +100,63 @@ fn pops_tell_what_was_taken() {
     assert_eq!(e.outcome().events_text(), "zpopmin z, del z");
     assert_eq!(e.ask("BZMPOP 0 1 z MIN"), "*-1");
     assert_eq!(e.ask("ZPOPMIN z"), "*0");
+}
+
+/// Members with their scores, as ZUNION and the others answer them.
+fn model_answer(model: &BTreeMap<String, i64>) -> String {
+    let mut members: Vec<(i64, &String)> = model.iter().map(|(m, s)| (*s, m)).collect();
+    members.sort();
+    let words = members
+        .iter()
+        .map(|(score, member)| format!("{member} {score}"));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn algebra_behaves_like_maps(
+        sets in prop::collection::vec(
+            (any::<bool>(), prop::collection::btree_map(0u32..300, -20i64..20, 1..250)),
+            1..4,
+        ),
+    ) {
+        let mut e = Engine::new();
+        let mut models: Vec<BTreeMap<String, i64>> = Vec::new();
+        for (n, (numbers, set)) in sets.iter().enumerate() {
+            let name = |m: &u32| if *numbers { m.to_string() } else { format!("m{m}") };
+            let model: BTreeMap<String, i64> = set.iter().map(|(m, s)| (name(m), *s)).collect();
+            for (member, score) in &model {
+                e.ask(&format!("ZADD z{n} {score} {member}"));
+            }
+            models.push(model);
+        }
+        let keys: String = (0..sets.len()).map(|n| format!(" z{n}")).collect();
+        let operands = format!("{}{keys}", sets.len());
+        let mut union: BTreeMap<String, i64> = BTreeMap::new();
+        for (member, score) in models.iter().flatten() {
+            *union.entry(member.clone()).or_default() += score;
+        }
+        let others = |member: &String| models[1..].iter().filter(|m| m.contains_key(member)).count();
+        let mut inter = union.clone();
+        inter.retain(|member, _| models[0].contains_key(member) && others(member) == models.len() - 1);
+        let mut diff = models[0].clone();
+        diff.retain(|member, _| others(member) == 0);
+        for (command, model) in [("ZUNION", &union), ("ZINTER", &inter), ("ZDIFF", &diff)] {
+            let shown = e.ask(&format!("{command} {operands} WITHSCORES"));
+            let words = |reply: &str| -> String {
+                let words = reply.split(' ').filter(|w| !w.starts_with(['*', '$']));
+                words.collect::<Vec<_>>().join(" ")
+            };
+            prop_assert_eq!(words(&shown), model_answer(model));
+            let count = e.ask(&format!("{command}STORE to {operands}"));
+            prop_assert_eq!(count, format!(":{}", model.len()));
+            let stored = e.ask("ZRANGE to 0 -1 WITHSCORES");
+            prop_assert_eq!(words(&stored), model_answer(model));
+            for (member, score) in model.iter().take(20) {
+                let found = e.ask(&format!("ZSCORE to {member}"));
+                prop_assert_eq!(words(&found), score.to_string());
+            }
+        }
+    }
 }

@@ -185,7 +185,7 @@ fn value(out: &mut Out, entry: EntryRef) {
             batch.flush(out);
         }
         (Kind::Hash, value) => {
-            if let Some(hash) = HashRef::of(value) {
+            if let Some(hash) = HashRef::of(value, entry.encoding()) {
                 fields(out, key, hash);
             }
         }

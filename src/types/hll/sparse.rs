@@ -91,23 +91,51 @@ pub enum Raised {
     NoRoom,
 }
 
+/// Codes looked at together.
+const CHUNK: usize = 16;
+
+/// The registers of these runs, if each has a code of one byte.
+#[inline]
+fn short_runs(codes: &[u8; CHUNK]) -> Option<usize> {
+    if codes
+        .iter()
+        .fold(false, |any, code| any | (code & 0xc0 == 0x40))
+    {
+        return None;
+    }
+    let len = |code: &u8| (code & if *code < 0x80 { 0x3f } else { 3 }) as u16 + 1;
+    Some(codes.iter().map(len).sum::<u16>() as usize)
+}
+
 /// The run that holds a register: where it is, its first register, and where the one before is.
 fn locate(body: &[u8], index: usize) -> Result<(usize, usize, usize), Corrupt> {
     let (mut at, mut first, mut before) = (0, 0, 0);
     while at < body.len() {
-        let run = run(body, at);
-        if index < first + run.len {
-            // Unlike Redis, which reads behind the string: a code that was cut off stays.
-            let whole = at + run.size <= body.len();
-            return if whole {
-                Ok((at, first, before))
-            } else {
-                Err(Corrupt)
-            };
+        if let Some(codes) = body[at..].first_chunk()
+            && let Some(len) = short_runs(codes)
+            && first + len <= index
+        {
+            before = at + CHUNK - 1;
+            at += CHUNK;
+            first += len;
+            continue;
         }
-        before = at;
-        at += run.size;
-        first += run.len;
+        let end = body.len().min(at + CHUNK);
+        while at < end {
+            let run = run(body, at);
+            if index < first + run.len {
+                // Unlike Redis, which reads behind the string: a code that was cut off stays.
+                let whole = at + run.size <= body.len();
+                return if whole {
+                    Ok((at, first, before))
+                } else {
+                    Err(Corrupt)
+                };
+            }
+            before = at;
+            at += run.size;
+            first += run.len;
+        }
     }
     Err(Corrupt)
 }
@@ -178,4 +206,39 @@ pub fn describe(body: &[u8]) -> Vec<u8> {
         at += run.size;
     }
     text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One run after the other.
+    fn locate_plainly(body: &[u8], index: usize) -> Result<(usize, usize, usize), Corrupt> {
+        let (mut at, mut first, mut before) = (0, 0, 0);
+        while at < body.len() {
+            let run = run(body, at);
+            if index < first + run.len {
+                let whole = at + run.size <= body.len();
+                return whole.then_some((at, first, before)).ok_or(Corrupt);
+            }
+            (before, at, first) = (at, at + run.size, first + run.len);
+        }
+        Err(Corrupt)
+    }
+
+    proptest! {
+        #[test]
+        fn many_codes_at_once_are_as_one_after_the_other(
+            body in prop::collection::vec(
+                prop_oneof![20 => 0u8..0x40, 20 => 0x80u8..=0xff, 1 => 0x40u8..0x80],
+                0..300,
+            ),
+            indexes in prop::collection::vec(0usize..REGISTERS, 20),
+        ) {
+            for index in indexes.into_iter().flat_map(|n| [n, n / 16, n / 256]) {
+                prop_assert_eq!(locate(&body, index), locate_plainly(&body, index));
+            }
+        }
+    }
 }

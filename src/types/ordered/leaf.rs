@@ -52,6 +52,17 @@ impl Leaf {
         })
     }
 
+    /// A leaf of members in order. There is room for them.
+    pub fn of(members: &[Member]) -> Box<Leaf> {
+        let mut leaf = Leaf::new();
+        for (item, member) in leaf.items.iter_mut().zip(members) {
+            *item = member.to_bits();
+        }
+        leaf.len = members.len() as u16;
+        leaf.fit();
+        leaf
+    }
+
     pub fn len(&self) -> usize {
         self.len as usize
     }

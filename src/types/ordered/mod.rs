@@ -36,7 +36,7 @@ use node::{Edge, Inner, Node};
 
 /// The score as an integer that compares the same way.
 #[inline(always)]
-fn ranked(score: f64) -> u64 {
+pub fn ranked(score: f64) -> u64 {
     // Adding a zero turns the negative zero into the positive one.
     let bits = (score + 0.0).to_bits();
     bits ^ ((bits as i64 >> 63) as u64 | 1 << 63)
@@ -134,6 +134,29 @@ impl Tree {
         Tree {
             root: Node::Leaf(Leaf::new()),
             len: 0,
+        }
+    }
+
+    /// A tree of members that come in order, none of them twice.
+    pub fn of_ordered(members: &[Member]) -> Tree {
+        let chunks = members.chunks(leaf::LEAF);
+        let mut nodes: Vec<Node> = chunks.map(|m| Node::Leaf(Leaf::of(m))).collect();
+        while nodes.len() > 1 {
+            // As many children for each, so that none has only one.
+            let above = nodes.len().div_ceil(node::INNER);
+            let (each, mut more) = (nodes.len() / above, nodes.len() % above);
+            let mut below = nodes.into_iter();
+            nodes = (0..above)
+                .map(|_| {
+                    let count = each + (more > 0) as usize;
+                    more = more.saturating_sub(1);
+                    Node::Inner(Inner::of(below.by_ref().take(count)))
+                })
+                .collect();
+        }
+        Tree {
+            root: nodes.pop().unwrap_or_else(|| Node::Leaf(Leaf::new())),
+            len: members.len(),
         }
     }
 

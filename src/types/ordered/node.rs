@@ -170,9 +170,13 @@ fn insert_into_leaf(
 impl Inner {
     /// A node above two.
     pub fn over(left: Node, right: Node) -> Box<Inner> {
+        Inner::of([left, right].into_iter())
+    }
+
+    /// A node above all these, in their order. There is room for them.
+    pub fn of(nodes: impl Iterator<Item = Node>) -> Box<Inner> {
         let mut inner = Inner::empty();
-        inner.put(0, left);
-        inner.put(1, right);
+        nodes.enumerate().for_each(|(at, node)| inner.put(at, node));
         inner
     }
 

@@ -195,3 +195,25 @@ fn ranks_compare_as_scores_do() {
     assert!(scores.is_sorted_by(|a, b| ranked(*a) < ranked(*b)));
     assert_eq!(ranked(-0.0), ranked(0.0));
 }
+
+#[test]
+fn a_tree_made_at_once_is_as_one_that_grew() {
+    let mut rng = Rng::new(9);
+    for len in [0, 1, 2, 61, 62, 63, 62 * 31, 62 * 31 + 1, 62 * 32, 70_000] {
+        let mut pair = Pair::new();
+        let style = rng.below(3);
+        let mut members: Vec<Member> = (0..len)
+            .map(|n: u64| Member::new(score(&mut rng, style), &n.to_be_bytes()))
+            .collect();
+        members.sort_by_key(|m| (ranked(m.score()), m.bytes()));
+        pair.tree = Tree::of_ordered(&members);
+        pair.model = members;
+        pair.check();
+        for n in 0..200 {
+            pair.add(score(&mut rng, style), format!("more {n}").as_bytes());
+            let at = rng.below(pair.model.len() as u64) as usize;
+            pair.remove(at);
+        }
+        pair.check();
+    }
+}

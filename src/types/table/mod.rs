@@ -92,6 +92,20 @@ impl<T: Slot> Table<T> {
         self.directory.bytes(self.buckets)
     }
 
+    /// Room for so many items in a table that is empty yet, as far as one segment goes.
+    pub fn reserve(&mut self, count: usize) {
+        if self.buckets > 0 || count == 0 {
+            return;
+        }
+        let buckets = count.div_ceil(SLOTS).next_power_of_two();
+        self.buckets = if buckets > BUCKETS / 2 {
+            BUCKETS
+        } else {
+            buckets
+        };
+        self.directory.start(self.buckets);
+    }
+
     /// Starts loading the bucket that `hash` leads to.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {

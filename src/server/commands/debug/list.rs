@@ -6,6 +6,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
 use crate::server::clients::session::Session;
 use crate::types::entry::EntryRef;
+use crate::types::fields::FieldList;
 use crate::types::listpack;
 use crate::types::quicklist::{Node, Quicklist};
 use crate::types::value::{Encoding, Heap, Value};
@@ -17,7 +18,9 @@ const THRESHOLD_MAX: u64 = (1 << 32) - (1 << 20);
 fn listpack_of(entry: EntryRef<'_>) -> Option<&[u8]> {
     match entry.value() {
         Value::Compact(lp) if entry.encoding() == Encoding::Listpack => Some(lp),
-        Value::Rich(Heap::FieldList(list)) => Some(list.listpack()),
+        Value::Compact(stored) if entry.encoding() == Encoding::ListpackEx => {
+            Some(FieldList::of(stored).listpack())
+        }
         Value::Rich(Heap::List(list)) if list.is_packed() => list.only_node().map(Node::listpack),
         _ => None,
     }
