@@ -7,18 +7,23 @@
 //! ```text
 //!   start of the process      before the first allocation: no huge pages at all (`hold_back`)
 //!   configuration is read     `disable-thp` decides what growth will enable (`choose`)
-//!   growth                    a table needs a second chunk, or the allocator's use passes
-//!                             `GROWN_BYTES`: what was chosen is enabled (`begin`)
+//!   growth                    a table needs a second chunk: what was chosen is enabled (`begin`)
+//!   more growth               the allocator's use passes `GROWN_BYTES`: its heap may have huge
+//!                             pages too, which until then would hold more than its blocks
 //! ```
 //!
 //! Source: prctl(2), PR_SET_THP_DISABLE; its flag PR_THP_DISABLE_EXCEPT_ADVISED is of Linux 6.18.
 #![allow(unsafe_code)]
 
 use crate::sys::process::huge_pages_always;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
-/// What the allocator may hand out before its memory is on huge pages too.
-const GROWN_BYTES: usize = 8 << 20;
+/// What the allocator may hand out before its memory is on huge pages too: some of them are never
+/// filled, about 10 MiB, which must stay a small part of the whole.
+const GROWN_BYTES: usize = 48 << 20;
+
+/// The size and the alignment of the piece of address space in which the allocator begins.
+const HEAP_SPAN: usize = 1 << 30;
 
 /// What became of a request to do without transparent huge pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +41,9 @@ static HELD: AtomicU8 = AtomicU8::new(UNCHANGED);
 const UNCHANGED: u8 = 0;
 const ONLY_ADVISED: u8 = 1;
 const BEGUN: u8 = 2;
+
+/// Whether the allocator's heap may have huge pages.
+static HEAP_IS_HUGE: AtomicBool = AtomicBool::new(false);
 
 /// Sets the process's flag; false if the kernel does not know it.
 #[cfg(target_os = "linux")]
@@ -88,6 +96,7 @@ pub fn choose(disable_thp: bool) -> HugePages {
         HugePages::Off => BEGUN,
     };
     HELD.store(held, Relaxed);
+    advise_heap(false);
     if held == ONLY_ADVISED {
         set_disabled(true, 0);
     }
@@ -104,10 +113,35 @@ pub fn begin() {
     };
 }
 
-/// Enables what was chosen when the allocator has handed out more than an empty server needs.
+/// Lets the allocator's first piece of address space have huge pages, or keeps it from them.
+#[cfg(target_os = "linux")]
+fn advise_heap(huge: bool) {
+    let block = Box::new(0u8);
+    let start = std::ptr::from_ref(&*block).map_addr(|at| at & !(HEAP_SPAN - 1));
+    let advice = match huge {
+        true => libc::MADV_HUGEPAGE,
+        false => libc::MADV_NOHUGEPAGE,
+    };
+    // SAFETY: advice on the size of pages changes no contents, whatever lies in the range; holes in it
+    // are an error that is of no interest.
+    unsafe { libc::madvise(start.cast_mut().cast(), HEAP_SPAN, advice) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise_heap(_huge: bool) {}
+
+/// Enables what was chosen when the allocator has handed out more than a server with little data
+/// needs.
 #[inline]
 pub fn begin_if_grown(used_bytes: usize) {
-    if used_bytes > GROWN_BYTES && HELD.load(Relaxed) != BEGUN {
-        begin();
+    if used_bytes > GROWN_BYTES && !HEAP_IS_HUGE.load(Relaxed) {
+        grow_heap();
     }
+}
+
+#[cold]
+fn grow_heap() {
+    HEAP_IS_HUGE.store(true, Relaxed);
+    begin();
+    advise_heap(true);
 }
