@@ -160,8 +160,11 @@ impl Server {
         let dirty = self.effects.dirty;
         self.enter_unit();
         let confined = session.is_restricted() && self.is_confined(session, number, &args);
-        // The bytes an earlier hint spoke of may have changed.
-        self.keyspace.forget_hint();
+        // Other bytes may stand where an earlier command had its key.
+        match args.hashed_key() {
+            Some((key, hash)) => self.keyspace.hint(key, hash),
+            None => self.keyspace.forget_hint(),
+        }
         let result: CmdResult = match handler {
             Handler::Data(run) => {
                 let mut cx = Cx {
