@@ -11,6 +11,7 @@ use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::session::{Ending, Peer, Session, Special};
 use crate::server::core::evict::Room;
+use crate::server::gates::Gates;
 use crate::server::script::run;
 use crate::server::storage::jobs;
 
@@ -23,39 +24,6 @@ pub const STALE_TEXT: &str =
 
 /// How long the log is quiet about further connections that speak HTTP, as Redis is.
 const CROSS_PROTOCOL_QUIET_MS: u64 = 60_000;
-
-/// States in which commands may be refused or have to wait.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub struct Gates(pub u32);
-
-impl Gates {
-    /// A pause is on.
-    pub const PAUSED: u32 = 1;
-    /// There is a memory limit.
-    pub const MAXMEMORY: u32 = 2;
-    /// Somebody watches every command.
-    pub const MONITORED: u32 = 4;
-    /// Data is being loaded.
-    pub const LOADING: u32 = 8;
-    /// What is written does not reach the disk.
-    pub const DISK_ERROR: u32 = 16;
-    /// Somebody caches what it reads. Nothing is refused for that.
-    pub const TRACKED: u32 = 32;
-    /// A script takes long (`server::script::run`).
-    pub const BUSY: u32 = 64;
-    /// We follow a primary.
-    pub const REPLICA: u32 = 1 << 16;
-    /// Too few replicas are near enough.
-    pub const FEW_REPLICAS: u32 = 128;
-    /// What has to be asked before a command.
-    const BEFORE: u32 = !Gates::TRACKED;
-    /// What has to be done behind a command.
-    pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED;
-
-    pub fn set(&mut self, gate: u32, on: bool) {
-        self.0 = self.0 & !gate | if on { gate } else { 0 };
-    }
-}
 
 /// What the gates say.
 pub enum Verdict {

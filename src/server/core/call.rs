@@ -6,11 +6,12 @@ use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 use crate::server::Server;
 use crate::server::clients::invalidate;
+use crate::server::clients::monitors;
 use crate::server::clients::session::Session;
-use crate::server::commands::monitor;
-use crate::server::core::admit::{Gates, Verdict};
+use crate::server::core::admit::Verdict;
 use crate::server::core::table::Handler;
 use crate::server::core::unit::Ran;
+use crate::server::gates::Gates;
 
 impl Server {
     /// Looks a command up, asks the gates and calls it; an error is the answer. False if the
@@ -224,7 +225,7 @@ impl Server {
     fn look_behind(&mut self, session: &Session, number: u16, args: &Args, reply: &mut Reply) {
         // Who ran this before, and waited, was seen then.
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
-            monitor::feed_monitors(self, session, number, &args.argv(), reply);
+            monitors::feed(self, session, number, &args.argv(), reply);
         }
         if session.tracks {
             let flags = self.table[number].spec.flags;
@@ -276,7 +277,7 @@ impl Server {
         reply: &mut Reply,
     ) {
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
-            monitor::feed_monitors(self, session, number, &args.argv(), reply);
+            monitors::feed(self, session, number, &args.argv(), reply);
         }
         // It has read, if only that there is nothing yet.
         if session.tracks && self.table[number].spec.flags.has(READONLY) {

@@ -10,7 +10,7 @@ use crate::config::MaxmemoryPolicy;
 use crate::keyspace::evict::{Among, Evicted, First};
 use crate::server::Server;
 use crate::server::clients::limits;
-use crate::server::core::admit::Gates;
+use crate::server::gates::Gates;
 use crate::server::lifecycle::cron;
 use crate::sys::clock;
 

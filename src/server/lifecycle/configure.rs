@@ -5,8 +5,8 @@ use crate::config::{Apply, Config, LogFormat, LogLevel, LogTimestampFormat, Maxm
 use crate::logging::{self, Layout, Timestamp};
 use crate::server::Server;
 use crate::server::clients::limits;
-use crate::server::core::admit::Gates;
 use crate::server::core::evict::Room;
+use crate::server::gates::Gates;
 use crate::server::lifecycle::boot;
 use crate::server::lifecycle::cron;
 use crate::server::lifecycle::listen;

@@ -7,7 +7,7 @@ use crate::server::clients::buffers;
 use crate::server::clients::invalidate;
 use crate::server::clients::limits;
 use crate::server::clients::session::{ClientId, Ending, Peer};
-use crate::server::lifecycle::pause;
+use crate::server::core::pause;
 use crate::server::lifecycle::shutdown;
 use crate::server::lifecycle::slack;
 use crate::server::script::debug;

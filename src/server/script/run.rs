@@ -22,10 +22,11 @@ use crate::script::lua::Kept;
 use crate::script::sandbox::Role;
 use crate::script::{Busy, Host, Invocation};
 use crate::server::Server;
+use crate::server::clients::monitors;
 use crate::server::clients::session::Session;
 use crate::server::commands::functions::Policy;
-use crate::server::commands::monitor;
-use crate::server::core::admit::{FEW_REPLICAS_TEXT, Gates, READ_ONLY_TEXT, STALE_TEXT};
+use crate::server::core::admit::{FEW_REPLICAS_TEXT, READ_ONLY_TEXT, STALE_TEXT};
+use crate::server::gates::Gates;
 use crate::server::storage::jobs;
 use std::any::Any;
 use std::borrow::Cow;
@@ -142,7 +143,7 @@ pub(in crate::server) fn show_script(
     if server.gates.0 & Gates::MONITORED != 0
         && let Some(number) = session.last_command
     {
-        monitor::show_monitors(server, session, number, &args.argv(), reply);
+        monitors::show(server, session, number, &args.argv(), reply);
     }
 }
 

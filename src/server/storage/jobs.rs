@@ -15,7 +15,7 @@ use crate::persist::reason;
 use crate::persist::save::{self, Aging, SaveFailed, SaveJob, Snapshot};
 use crate::rdb::write::Style;
 use crate::server::Server;
-use crate::server::core::admit::Gates;
+use crate::server::gates::Gates;
 use crate::server::lifecycle::configure;
 use crate::server::lifecycle::cron;
 use crate::sys::clock;

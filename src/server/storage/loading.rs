@@ -11,7 +11,7 @@ use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Session};
-use crate::server::core::admit::Gates;
+use crate::server::gates::Gates;
 use crate::server::lifecycle::boot;
 use crate::server::storage::jobs;
 use crate::sys::clock;
