@@ -9,6 +9,7 @@ pub mod commands;
 pub mod core;
 pub mod gates;
 pub mod lifecycle;
+pub mod process;
 pub mod replication;
 pub mod script;
 pub mod storage;
@@ -43,8 +44,8 @@ use crate::tracking::Tracking;
 use clients::Clients;
 use clients::session::Session;
 use core::pause::Pause;
-use lifecycle::boot::Process;
 use lifecycle::listen::Doors;
+use process::Process;
 use timers::Timers;
 
 /// The function of a server command: it can reach everything.

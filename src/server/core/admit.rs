@@ -12,8 +12,6 @@ use crate::server::Server;
 use crate::server::clients::session::{Ending, Peer, Session, Special};
 use crate::server::core::evict::Room;
 use crate::server::gates::Gates;
-use crate::server::script::run;
-use crate::server::storage::jobs;
 
 pub const FEW_REPLICAS_TEXT: &str = "NOREPLICAS Not enough good replicas to write.";
 pub const LOADING_TEXT: &str = "LOADING Redis is loading the dataset in memory";
@@ -91,10 +89,7 @@ impl Server {
             }
         }
         // EXEC is all that it will run.
-        let mut flags = match spec.flags.has(RUNS_SCRIPT) {
-            true => run::flags_of_script(self, spec, argv),
-            false => spec.flags,
-        };
+        let mut flags = self.script.flags_of_call(spec, argv);
         let mut lacks = Flags::NONE;
         if let Some(multi) = &session.multi
             && flags.has(RUNS_QUEUE)
@@ -122,7 +117,11 @@ impl Server {
         if let Some(text) = self.data_is_not_ready(spec, flags, lacks) {
             return Verdict::Refuse(CmdError::Fixed(text));
         }
-        if let Some(error) = run::busy(self, spec) {
+        if let Some(error) = self
+            .script
+            .busy_error()
+            .filter(|_| !spec.flags.has(ALLOW_BUSY))
+        {
             return Verdict::Refuse(error);
         }
         if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
@@ -241,7 +240,9 @@ impl Server {
         if self.gates.0 & Gates::DISK_ERROR == 0 || !asked {
             return None;
         }
-        jobs::disk_error(self).map(CmdError::Text)
+        self.persist
+            .disk_error(self.config.save_failure_stops_writes())
+            .map(CmdError::Text)
     }
 
     /// We follow a primary, have lost it, and are not to show what may be out of date.

@@ -1,7 +1,7 @@
 //! The one path by which commands run, whoever calls.
 
 use crate::command::context::Caller;
-use crate::command::spec::{ARBITRARY_KEYS, READONLY, RUNS_SCRIPT};
+use crate::command::spec::{ARBITRARY_KEYS, READONLY};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 use crate::server::Server;
@@ -228,9 +228,9 @@ impl Server {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
         if session.tracks {
-            let flags = self.table[number].spec.flags;
+            let spec = self.table[number].spec;
             // What a script reads it calls itself.
-            if flags.has(READONLY) && !flags.has(RUNS_SCRIPT) {
+            if spec.flags.has(READONLY) && spec.script.is_none() {
                 invalidate::remember_keys(self, session, number, &args.argv());
             }
             if !self.table.is_of_client(number) {

@@ -11,7 +11,6 @@ mod state;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
 use crate::server::clients::session::Session;
-use crate::server::lifecycle::cron;
 use crate::server::{Server, ServerCommand};
 use std::fmt::{Display, Write};
 
@@ -107,7 +106,7 @@ impl Text {
 
 /// INFO [section ...].
 fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let used = cron::used_memory(server);
+    let used = server.keyspace.used_memory();
     server.life.peak.note(used, server.clock.now_ms());
     let mut words: Vec<&[u8]> = Vec::new();
     while let Some(word) = args.option() {
