@@ -13,6 +13,7 @@ pub mod process;
 pub mod replication;
 pub mod script;
 pub mod storage;
+pub mod text;
 pub mod timers;
 
 use self::core::evict::Eviction;

@@ -1,8 +1,8 @@
 //! The sections about the process: Server, Memory, Threads, CPU, Debug.
 
-use super::Text;
 use crate::algo::units::bytes_human;
 use crate::server::lifecycle::cron;
+use crate::server::text::Text;
 use crate::server::{Resident, Server};
 use crate::sys::process::{self, CpuTime, Whose};
 use crate::sys::{clock, memory};
