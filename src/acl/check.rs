@@ -5,7 +5,7 @@ use super::selector::{Access, Selector};
 use super::user::User;
 use crate::algo::glob::{Case, matches};
 use crate::command::keys::{ACCESS, DELETE, INSERT, KeyFlags, UPDATE};
-use crate::command::spec::{NO_AUTH, Spec};
+use crate::command::spec::{Channels, NO_AUTH, Spec};
 use crate::resp::request::Argv;
 
 /// A command that somebody wants to run.
@@ -84,11 +84,10 @@ fn access_for(flags: KeyFlags) -> u8 {
 /// patterns.
 fn channels(request: &Request) -> Option<(usize, usize, bool)> {
     let end = request.argv.len();
-    Some(match request.spec.name {
-        "subscribe" | "ssubscribe" => (1, end, false),
-        "psubscribe" => (1, end, true),
-        "publish" | "spublish" => (1, end.min(2), false),
-        _ => return None,
+    Some(match request.spec.channels? {
+        Channels::Names => (1, end, false),
+        Channels::Patterns => (1, end, true),
+        Channels::First => (1, end.min(2), false),
     })
 }
 

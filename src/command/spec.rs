@@ -2,6 +2,7 @@
 //! lookup and arity, COMMAND INFO/DOCS/LIST, ACL categories, key positions, gates, statistics.
 
 use super::keys::{FindKeys, KeySpec};
+use crate::resp::request::Argv;
 
 /// What a command does and where it may run; names as COMMAND INFO prints them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,8 +41,7 @@ flags! {
     MOVABLEKEYS = 20, "movablekeys";
 }
 
-/// Runs only where `enable-debug-command` or `enable-module-command` allows it. COMMAND INFO does
-/// not show it.
+/// Runs only where the directive that its `guard` names allows it. COMMAND INFO does not show it.
 pub const PROTECTED: Flags = Flags(1 << 31);
 
 // What the server must know of single commands beyond that. COMMAND INFO shows none of these.
@@ -201,6 +201,29 @@ pub struct Deprecated {
     pub replaced_by: &'static str,
 }
 
+/// A directive that allows commands, from everywhere or from local connections alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guard {
+    /// `enable-debug-command`.
+    Debug,
+    /// `enable-module-command`.
+    Module,
+}
+
+/// Arguments that are names or patterns of channels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Channels {
+    /// All arguments are names.
+    Names,
+    /// All arguments are patterns.
+    Patterns,
+    /// The first argument is a name.
+    First,
+}
+
+/// Whether the argument at this index, counted from the command's name, is a secret.
+pub type IsSecret = fn(&Argv, usize) -> bool;
+
 /// What the first argument of a command that runs a script is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ScriptSource {
@@ -238,6 +261,12 @@ pub struct Spec {
     pub deprecated: Option<Deprecated>,
     /// Of a command that runs a script: what its first argument is.
     pub script: Option<ScriptSource>,
+    /// The directive without which the command is refused.
+    pub guard: Option<Guard>,
+    /// The arguments that are names or patterns of channels, which rules of users limit.
+    pub channels: Option<Channels>,
+    /// Whether the argument at an index is a secret, which MONITOR and the slow log do not show.
+    pub secrets: Option<IsSecret>,
     /// Marked `syscmd` in COMMAND DOCS: for servers, not for people.
     pub internal: bool,
     /// Rules of users may name it, but it is not there: no list of commands shows it.
@@ -261,6 +290,9 @@ impl Spec {
         tips: &[],
         deprecated: None,
         script: None,
+        guard: None,
+        channels: None,
+        secrets: None,
         internal: false,
         absent: false,
     };

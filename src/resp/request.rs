@@ -58,6 +58,12 @@ pub struct Argv<'q> {
 }
 
 impl<'q> Argv<'q> {
+    /// Whether the argument `distance` before the one at `index` is this word, in letters of either
+    /// case, at `first` or later.
+    pub fn is_behind(&self, index: usize, word: &[u8], distance: usize, first: usize) -> bool {
+        index >= first + distance && self.at(index - distance).eq_ignore_ascii_case(word)
+    }
+
     /// Arguments that lie in a buffer.
     pub fn of(buf: &'q [u8], ranges: &'q [Range]) -> Argv<'q> {
         let bigs = &[];

@@ -62,6 +62,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 name: "deluser",
                 arity: -3,
                 usage: "username:string...",
+                secrets: Some(|_, index| index > 1),
                 summary: "Removes users and ends their connections.",
                 complexity: "O(1) amortized time considering the typical user.",
                 tips: EVERYWHERE,
@@ -101,6 +102,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 name: "getuser",
                 arity: 3,
                 usage: "username:string",
+                secrets: Some(|_, index| index > 1),
                 summary: "The rules of a user.",
                 complexity: "O(N). Where N is the number of password, command and pattern rules that the user has.",
                 ..ACL
@@ -168,6 +170,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 name: "setuser",
                 arity: -3,
                 usage: "username:string [rule:string...]",
+                secrets: Some(|_, index| index > 1),
                 summary: "Changes or creates a user.",
                 complexity: "O(N). Where N is the number of rules provided.",
                 tips: EVERYWHERE,

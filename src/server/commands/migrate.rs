@@ -35,6 +35,12 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 [authentication(auth~password:string@AUTH!4.0.7|auth2{username:string \
                 password:string}@AUTH2!6.0.0)] [keys~key:key@KEYS!3.0.6...]",
         since: "2.6.0",
+        // MIGRATE host port key db timeout … [AUTH password | AUTH2 user password] …
+        secrets: Some(|argv, index| {
+            argv.is_behind(index, b"auth", 1, 6)
+                || argv.is_behind(index, b"auth2", 1, 6)
+                || argv.is_behind(index, b"auth2", 2, 6)
+        }),
         summary: "Moves keys to another server.",
         complexity: "This command actually executes a DUMP+DEL in the source instance, and a \
                      RESTORE in the target instance. See the pages of these commands for time \

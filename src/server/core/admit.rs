@@ -164,13 +164,9 @@ impl Server {
     /// DEBUG and the loading of modules: only for those whom the configuration names. Asked before
     /// anything else, as Redis does.
     fn protected(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
-        if !spec.flags.has(PROTECTED) {
-            return None;
-        }
-        // Modules are what all other protected commands are about.
-        let (name, allowed) = match spec.name {
-            "debug" => ("debug", self.config.enable_debug_command),
-            _ => ("module", self.config.enable_module_command),
+        let (name, allowed) = match spec.guard? {
+            Guard::Debug => ("debug", self.config.enable_debug_command),
+            Guard::Module => ("module", self.config.enable_module_command),
         };
         let fine = match allowed {
             Allowed::No => false,
