@@ -19,10 +19,12 @@ const COPY: Spec = Spec {
     ..Spec::BASE
 };
 const PUBLISH: Spec = Spec {
+    channels: Some(Channels::First),
     name: "publish",
     ..Spec::BASE
 };
 const PSUBSCRIBE: Spec = Spec {
+    channels: Some(Channels::Patterns),
     name: "psubscribe",
     ..Spec::BASE
 };
