@@ -11,6 +11,9 @@ use crate::net::Link;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{Peer, Session};
+use crate::server::replication::feed;
+use crate::server::replication::link::connect;
+use crate::server::replication::link::transfer;
 use crate::server::script::run::Attendant;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
@@ -145,8 +148,8 @@ impl Intake {
             return;
         };
         primary.is_ready |= std::mem::take(&mut self.heard_primary);
-        if server.can_hear_primary() {
-            server.hear_primary();
+        if transfer::can_hear_primary(server) {
+            connect::on_ready(server);
         }
         self.watch_primary(server);
     }
@@ -253,7 +256,7 @@ fn take_news(server: &mut Server, news: News, ready: &mut Vec<usize>) -> bool {
     }
     if news.writable && client.session.peer == Peer::Replica {
         let id = client.session.id;
-        server.unblock_replica(id);
+        feed::unblock(server, id);
     }
     let Some(client) = server.clients.get_mut(news.slot) else {
         return false;

@@ -11,6 +11,7 @@ mod intake;
 mod sleep;
 
 use crate::server::Server;
+use crate::server::replication::link::transfer;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
 use crate::sys::{huge_pages, memory};
@@ -69,8 +70,8 @@ impl Reactor {
         let writing = !server.clients.writing.is_empty();
         intake.watch_primary(server);
         let loading = server.persist.loading.is_some();
-        let pressed = server.can_go_on_loading()
-            || server.can_hear_primary()
+        let pressed = transfer::can_go_on_loading(server)
+            || transfer::can_hear_primary(server)
             || server.eviction.goes_on
             || server.replication.replicas.goes_on;
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();
@@ -97,7 +98,7 @@ impl Reactor {
             }
             self.serve();
         }
-        if loading && self.server.can_go_on_loading() {
+        if loading && transfer::can_go_on_loading(&mut self.server) {
             self.server.go_on_loading();
         }
         let mut intake = Intake::come_back(self.server.take_attendant());

@@ -4,6 +4,11 @@ use super::Reactor;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{Ending, Peer};
+use crate::server::replication::failover;
+use crate::server::replication::feed;
+use crate::server::replication::link;
+use crate::server::replication::replicas;
+use crate::server::replication::sync;
 use mio::Registry;
 use std::io;
 
@@ -22,14 +27,14 @@ impl Reactor {
         if self.server.is_lost() {
             return;
         }
-        self.server.start_asked_syncs();
-        self.server.serve_acked();
-        self.server.tend_failover();
+        sync::start_requested(&mut self.server);
+        replicas::recheck_wait_clients(&mut self.server);
+        failover::tick(&mut self.server);
         self.server.write_all();
-        self.server.send_stream();
+        feed::flush(&mut self.server);
         // Who follows gets the last words, as far as the sockets take them.
         while self.server.life.exit.is_some() && self.server.replication.replicas.goes_on {
-            self.server.send_stream();
+            feed::flush(&mut self.server);
         }
         self.server.evict_clients();
         if !self.server.clients.closing.is_empty()
@@ -157,14 +162,14 @@ impl Server {
     /// Lets go of a client that is closed.
     fn forget(&mut self, mut client: Client) {
         if client.session.peer == Peer::Primary {
-            self.lose_primary(&client.session);
+            link::link_lost(self, &client.session);
         }
         self.stop_waiting(&mut client.session);
         self.end_transaction(&mut client.session);
         self.stop_tracking(&mut client.session);
         self.unsubscribe_all(&mut client.session);
         if client.session.peer == Peer::Replica {
-            self.forget_replica(&client.session);
+            sync::forget(self, &client.session);
         }
         if client.session.monitor {
             self.stop_monitor(&mut client.session);

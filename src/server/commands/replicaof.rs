@@ -4,6 +4,7 @@ use crate::algo::quoting::has_control;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::clients::session::Session;
+use crate::server::replication::link;
 use crate::server::replication::status;
 use crate::server::{Server, ServerCommand};
 
@@ -79,7 +80,7 @@ fn replicaof(
     if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         if server.replication.is_replica() {
             let line = server.caller_line(session, &args.argv());
-            server.unfollow();
+            link::unset_primary(server);
             log::info!("MASTER MODE enabled (user request from '{line}')");
         }
         return reply.ok();
@@ -103,7 +104,7 @@ fn replicaof(
         return reply.simple("OK Already connected to specified master");
     }
     let line = server.caller_line(session, &args.argv());
-    server.follow(host.clone(), port);
+    link::set_primary(server, host.clone(), port);
     log::info!("REPLICAOF {host}:{port} enabled (user request from '{line}')");
     reply.ok()
 }

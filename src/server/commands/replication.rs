@@ -11,6 +11,11 @@ use crate::config::checks::is_address;
 use crate::replication::replicas::Wants;
 use crate::resp::request::Argv;
 use crate::server::clients::session::{Peer, Session};
+use crate::server::replication::failover;
+use crate::server::replication::link;
+use crate::server::replication::link::apply;
+use crate::server::replication::replicas;
+use crate::server::replication::sync;
 use crate::server::{Server, ServerCommand};
 use crate::types::value::Kind;
 
@@ -136,7 +141,7 @@ fn may_follow(server: &Server, session: &Session, reply: &Reply) -> Result<(), C
             "ERR Filtered replica requires EOF capability",
         ));
     }
-    let name = server.replica_name(session, &said.cloned().unwrap_or_default());
+    let name = sync::replica_name(session, &said.cloned().unwrap_or_default());
     log::info!("Replica {name} asks for synchronization");
     Ok(())
 }
@@ -147,7 +152,7 @@ fn sync(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Re
         return Ok(());
     }
     may_follow(server, session, reply)?;
-    server.resync(session, true, reply);
+    sync::start_full(server, session, true, reply);
     Ok(())
 }
 
@@ -170,18 +175,18 @@ fn psync(
         let said = session.said.as_deref().cloned().unwrap_or_default();
         log::warn!(
             "Replica {} asks for synchronization but with a wrong offset",
-            server.replica_name(session, &said)
+            sync::replica_name(session, &said)
         );
         return Err(CmdError::NotInteger);
     };
-    if server.resume(session, (id, next), reply) {
+    if sync::try_partial(server, session, (id, next), reply) {
         server.stats.sync_partial_ok += 1;
         return Ok(());
     }
     if id.first() != Some(&b'?') {
         server.stats.sync_partial_err += 1;
     }
-    server.resync(session, false, reply);
+    sync::start_full(server, session, false, reply);
     Ok(())
 }
 
@@ -203,7 +208,7 @@ fn take_over(
             "ERR PSYNC FAILOVER replid must match my replid.",
         ));
     }
-    server.unfollow();
+    link::unset_primary(server);
     let line = server.caller_line(session, argv);
     log::info!("MASTER MODE enabled (failover request from '{line}')");
     Ok(())
@@ -216,7 +221,7 @@ fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut R
         if server.replication.failover.is_none() {
             return fixed("ERR No failover in progress.");
         }
-        server.abort_failover("Failover manually aborted");
+        failover::abort(server, "Failover manually aborted");
         return reply.ok();
     }
     let (mut limit_ms, mut target, mut force) = (None, None, false);
@@ -263,7 +268,7 @@ fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut R
         }
     }
     let target = target.map(|(host, port)| (host, port as i32));
-    server.begin_failover(target, limit_ms, force);
+    failover::begin(server, target, limit_ms, force);
     reply.ok()
 }
 
@@ -317,7 +322,7 @@ fn replconf(
             }
             // For a replica, from its primary.
             b"getack" => {
-                server.asks_for_ack(session);
+                apply::note_getack(server, session);
                 return Ok(());
             }
             b"rdb-only" => said.only_snapshot = zero_or_one(value)?,
@@ -345,7 +350,7 @@ fn acknowledge(server: &mut Server, session: &Session, offset: &[u8], words: &[&
         .position(|word| word.eq_ignore_ascii_case(b"fack"));
     let logged = at.and_then(|at| words.get(at + 1));
     let logged = logged.and_then(|word| parse_i64(word));
-    server.note_ack(session.id, offset, logged);
+    replicas::note_ack(server, session.id, offset, logged);
 }
 
 fn zero_or_one(value: &[u8]) -> Result<bool, CmdError> {
@@ -408,7 +413,7 @@ fn wait(
     if acked as i64 >= wanted || session.deny_blocking {
         return reply.int(acked as i64);
     }
-    server.await_replicas(session.id);
+    replicas::wait_for_acks(server, session.id);
     Err(CmdError::Wait(Box::new(Wait {
         nothing: Nothing::Again,
         ..Wait::new(Kind::String, [], timeout_ms)
@@ -442,13 +447,13 @@ fn waitaof(
         ));
     }
     let logged = server.replication.replicas.logged(session.written_to);
-    let is_here = server.synced_offset() >= Some(session.written_to);
+    let is_here = replicas::synced_offset(server) >= Some(session.written_to);
     if logged as i64 >= wanted && (is_here || !local) || session.deny_blocking {
         reply.array(2)?;
         reply.int(is_here as i64)?;
         return reply.int(logged as i64);
     }
-    server.await_replicas(session.id);
+    replicas::wait_for_acks(server, session.id);
     Err(CmdError::Wait(Box::new(Wait {
         nothing: Nothing::Again,
         ..Wait::new(Kind::String, [], timeout_ms)

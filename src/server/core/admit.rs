@@ -11,6 +11,7 @@ use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::session::{Ending, Peer, Session, Special};
 use crate::server::core::evict::Room;
+use crate::server::replication::link::transfer;
 
 pub const FEW_REPLICAS_TEXT: &str = "NOREPLICAS Not enough good replicas to write.";
 pub const LOADING_TEXT: &str = "LOADING Redis is loading the dataset in memory";
@@ -185,7 +186,7 @@ impl Server {
         if self.gates.0 & Gates::LOADING == 0 {
             return None;
         }
-        let refused = match self.loads_aside() {
+        let refused = match transfer::loads_aside(self) {
             true => flags.has(NO_ASYNC_LOADING),
             false => !spec.flags.has(LOADING) || lacks.has(LOADING),
         };

@@ -10,6 +10,7 @@ use crate::config::MaxmemoryPolicy;
 use crate::keyspace::evict::{Among, Evicted, First};
 use crate::server::Server;
 use crate::server::core::admit::Gates;
+use crate::server::replication::feed;
 use crate::sys::clock;
 
 /// Keys that leave between two looks at the clock.
@@ -120,7 +121,7 @@ impl Server {
             true => self.persist.aof.buffer_bytes(),
             false => 0,
         };
-        log + self.stream_memory().replicas
+        log + feed::memory(self).replicas
     }
 
     /// Lets keys leave until so many bytes are free.

@@ -18,6 +18,7 @@ use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Ending, Peer, ReplyMode, Session};
 use crate::server::clients::{Client, Clients};
+use crate::server::replication::replicas;
 use crate::server::timers::Timer;
 
 /// A command that waits.
@@ -324,7 +325,7 @@ impl Server {
         }
         if session.peer == Peer::Replica && output.mark() != start {
             let answer = output.take_since(start);
-            self.hang_up_on_replica(session, &Argv::of(&[], &[]), &answer);
+            replicas::hang_up_on_replica(self, session, &Argv::of(&[], &[]), &answer);
         }
         if !self.clients.mail.is_empty() {
             self.clients.take_mail(output, session, start);

@@ -13,6 +13,7 @@ use crate::config::{Config, LogFormat, LogLevel, OOM_SCORES_FALL, Supervised, Wo
 use crate::logging;
 use crate::server::Server;
 use crate::server::lifecycle::configure::{allow_clients, apply_log_format, level_filter};
+use crate::server::replication::link;
 use crate::sys::huge_pages::{self, HugePages};
 use crate::sys::process;
 use crate::sys::supervisor::{self, Syslog};
@@ -189,7 +190,7 @@ impl Server {
     pub fn open(&mut self, process: Process) -> Result<(), String> {
         self.life.process = process;
         logging::set_role(b'M');
-        self.follow_from_start();
+        link::set_configured_primary(self);
         let possible = allow_clients(self.config.maxclients);
         if possible == 0 {
             return Err(String::new());
@@ -358,7 +359,7 @@ impl Server {
             // As Redis does, a list that cannot be followed changes nothing and says nothing.
             let _ = process::set_cpu_affinity(&cpus);
         }
-        self.begin_to_follow();
+        link::start(self);
         // The log has said what went wrong; it is no reason not to serve.
         let _ = self.set_oom_score();
         self.life.startup_bytes = self.used_memory();

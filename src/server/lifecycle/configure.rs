@@ -6,6 +6,9 @@ use crate::logging::{self, Layout, Timestamp};
 use crate::server::Server;
 use crate::server::core::admit::Gates;
 use crate::server::core::evict::Room;
+use crate::server::replication::feed;
+use crate::server::replication::link;
+use crate::server::replication::replicas;
 use crate::sys::{crash, process, watchdog};
 use log::LevelFilter;
 
@@ -68,9 +71,9 @@ impl Server {
                 }
             }
             Apply::NotifyEvents => self.refresh_interest(),
-            Apply::Replication => self.refresh_gates_of_role(),
-            Apply::ReplBacklog => self.resize_backlog(),
-            Apply::GoodReplicas => self.refresh_good_replicas(),
+            Apply::Replication => link::refresh_role_gates(self),
+            Apply::ReplBacklog => feed::resize_backlog(self),
+            Apply::GoodReplicas => replicas::refresh_good(self),
             Apply::Observe => {
                 let c = &self.config;
                 self.observe.configure(

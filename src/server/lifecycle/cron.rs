@@ -4,6 +4,9 @@ use crate::keyspace::DbIndex;
 use crate::keyspace::expiry::Slice;
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Ending, Peer};
+use crate::server::replication::failover;
+use crate::server::replication::link;
+use crate::server::replication::replicas;
 use crate::server::timers::{REPORT_MS, Timer};
 use crate::sys::{clock, memory, watchdog};
 use crate::types::wheel::Step;
@@ -20,7 +23,7 @@ const EXPIRY_STRIDES: u32 = 4;
 impl Server {
     pub fn start_timers(&mut self) {
         self.timers.arm(self.clock.mono_ms(), Timer::Cron);
-        self.start_looking_at_replicas();
+        replicas::arm_timer(self);
     }
 
     /// How long the loop may sleep, in milliseconds.
@@ -65,10 +68,10 @@ impl Server {
             Timer::WaitOver(id) => self.check_wait(id),
             Timer::PauseEnd => self.end_pause_if_due(),
             Timer::Freed => self.answer_flushes(),
-            Timer::Follow(round) => self.tick_follow(round),
-            Timer::Replicas => self.look_at_replicas(),
-            Timer::Synced => self.look_at_log(),
-            Timer::Failover => self.tend_failover(),
+            Timer::Follow(round) => link::tick(self, round),
+            Timer::Replicas => replicas::tick(self),
+            Timer::Synced => replicas::check_aof_synced(self),
+            Timer::Failover => failover::tick(self),
             Timer::SlowReader(id) => self.check_slow_reader(id),
         }
     }

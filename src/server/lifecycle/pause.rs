@@ -9,6 +9,7 @@ use crate::command::spec::{Flags, MAY_REPLICATE, WRITE};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Peer, Session};
 use crate::server::core::admit::Gates;
+use crate::server::replication::link;
 use crate::server::timers::Timer;
 
 /// What is held back.
@@ -93,7 +94,7 @@ impl Server {
         asked.end_ms = asked.end_ms.max(end_ms);
         self.pause.sum_up();
         self.gates.set(Gates::PAUSED, true);
-        self.refresh_expiry_hold();
+        link::refresh_expiry_hold(self);
         self.arm_pause_end(cause);
     }
 
@@ -130,8 +131,8 @@ impl Server {
         self.pause.sum_up();
         let on = self.pause.is_on();
         self.gates.set(Gates::PAUSED, on);
-        self.refresh_expiry_hold();
-        self.wake_primary();
+        link::refresh_expiry_hold(self);
+        link::wake(self);
         for id in std::mem::take(&mut self.pause.waiting) {
             let slot = self.clients.slot_of(id);
             if let Some(client) = slot.and_then(|slot| self.clients.get_mut(slot)) {

@@ -10,6 +10,7 @@ use crate::persist::child::Purpose;
 use crate::server::Server;
 use crate::server::clients::session::ClientId;
 use crate::server::lifecycle::pause::{Cause, Held};
+use crate::server::replication::link;
 use crate::sys::process;
 use crate::sys::signal::{self, Signal};
 use crate::sys::supervisor;
@@ -213,7 +214,7 @@ impl Server {
             // Somebody may have removed it already; what matters is that it is gone.
             let _ = process::remove_pid_file(&path);
         }
-        self.forget_transfer();
+        link::discard_transfer(self);
         self.doors.listeners.close_all();
         if !self.config.unixsocket.is_empty() {
             log::info!("Removing the unix socket file.");

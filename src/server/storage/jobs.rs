@@ -16,6 +16,8 @@ use crate::persist::save::{self, Aging, SaveFailed, SaveJob, Snapshot};
 use crate::rdb::write::Style;
 use crate::server::Server;
 use crate::server::core::admit::Gates;
+use crate::server::replication::feed;
+use crate::server::replication::sync;
 use crate::sys::clock;
 use crate::sys::fork::{self, Exit, Report, Teller};
 use std::path::{Path, PathBuf};
@@ -54,7 +56,7 @@ impl Server {
         let is_known = primary.is_none_or(|primary| primary.is_connected() || primary.is_cached);
         if !is_base && is_known && self.replication.backlog.is_some() {
             let history = &self.replication.history;
-            notes.push(("repl-stream-db", self.database_of_stream().0.to_string()));
+            notes.push(("repl-stream-db", feed::database(self).0.to_string()));
             notes.push(("repl-id", history.id.clone()));
             notes.push(("repl-offset", history.offset.to_string()));
         }
@@ -262,7 +264,7 @@ impl Server {
             Purpose::Rewrite => self.finish_rewrite(&job, exit),
             Purpose::Transfer => {
                 self.persist.saves.last_took_s = self.clock.now_s() - job.started_s;
-                self.finish_transfer(exit);
+                sync::transfer_done(self, exit);
             }
         }
         self.refresh_disk_gate();
@@ -289,7 +291,7 @@ impl Server {
                 saves.last_failed |= signal != libc::SIGUSR1;
             }
         }
-        self.snapshot_is_done(exit == Exit::Status(0));
+        sync::snapshot_done(self, exit == Exit::Status(0));
     }
 
     fn finish_rewrite(&mut self, job: &ChildJob, exit: Exit) {

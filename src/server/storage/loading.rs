@@ -12,6 +12,9 @@ use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Session};
 use crate::server::core::admit::Gates;
+use crate::server::replication::link;
+use crate::server::replication::link::apply;
+use crate::server::replication::link::transfer;
 use crate::sys::clock;
 use crate::sys::signal;
 use std::path::PathBuf;
@@ -155,11 +158,13 @@ impl Server {
                 }
                 return;
             }
-            Ok(true) if self.loads_for_primary() => {
+            Ok(true) if transfer::loads_for_primary(self) => {
                 let left_over = self.persist.left_over;
-                return self.snapshot_loaded(left_over);
+                return transfer::on_loaded(self, left_over);
             }
-            Err(Unloadable) if self.loads_for_primary() => return self.snapshot_failed(),
+            Err(Unloadable) if transfer::loads_for_primary(self) => {
+                return transfer::on_failed(self);
+            }
             Ok(true) => self.end_load(),
             Err(Unloadable) => Err(String::new()),
         };
@@ -179,11 +184,11 @@ impl Server {
             };
             self.keyspace.set_now_ms(self.clock.now_ms());
             loading.set_key_delay(self.config.key_load_delay as i64);
-            let mut staging = self.take_staging();
+            let mut staging = transfer::take_staging(self);
             let keyspace = staging.as_deref_mut().unwrap_or(&mut self.keyspace);
             let step = loading.step(keyspace, &self.tuning, go_on);
             let is_aside = staging.is_some();
-            self.put_staging(staging);
+            transfer::put_staging(self, staging);
             match step {
                 Step::Run(argv) => {
                     self.persist.loading = Some(loading);
@@ -209,7 +214,7 @@ impl Server {
                     return Ok(false);
                 }
                 Step::Function(code) if is_aside => {
-                    self.keep_function(code);
+                    transfer::keep_function(self, code);
                     self.persist.loading = Some(loading);
                 }
                 Step::Function(code) => {
@@ -267,7 +272,7 @@ impl Server {
         self.execute(session, argv, Tag::default(), &mut reply);
         if answer.first() == Some(&b'-') && self.stats.unexpected_errors == noted {
             let text = answer[1..].strip_suffix(b"\r\n").unwrap_or_default();
-            self.note_unheard_error(session, text);
+            apply::note_unheard_error(self, session, text);
         }
         if answer.capacity() <= KEEP_ANSWER {
             self.life.loader_answer = answer;
@@ -327,7 +332,7 @@ impl Server {
             self.persist.aof = aof;
             opened?;
         } else {
-            self.go_on_with_history();
+            link::restore_history(self);
             // It may have been switched on meanwhile: then it begins with what was loaded.
             self.apply_append_only()?;
         }
