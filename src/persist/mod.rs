@@ -19,6 +19,7 @@ pub mod policy;
 pub mod save;
 pub mod transfer;
 
+pub use crate::sys::reason;
 use aof::Aof;
 use child::ChildJob;
 use load::Loading;
@@ -44,15 +45,6 @@ pub struct Persist {
     pub left_over: usize,
     /// The snapshot on disk was made for replicas.
     pub for_replicas: bool,
-}
-
-/// The text of a system error as Redis logs it.
-pub fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
-    }
 }
 
 /// Where the server runs, for messages.

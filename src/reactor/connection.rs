@@ -9,8 +9,8 @@ use crate::resp::request::{Argv, Stop};
 use crate::server::Server;
 use crate::server::clients::session::{Ending, Peer, ReplyMode};
 use crate::server::clients::{Client, Clients};
+use crate::server::core::unheard;
 use crate::server::replication::link::apply;
-use crate::server::replication::replicas;
 use std::io;
 
 /// Clients per group.
@@ -182,7 +182,7 @@ impl Server {
         self.stats.count_error(&text);
         if client.session.peer == Peer::Replica {
             let answer = [b"-".as_slice(), &text].concat();
-            return replicas::hang_up_on_replica(
+            return unheard::disconnect_replica(
                 self,
                 &mut client.session,
                 &Argv::of(&[], &[]),

@@ -71,7 +71,7 @@ impl Reactor {
         intake.watch_primary(server);
         let loading = server.persist.loading.is_some();
         let pressed = transfer::can_go_on_loading(server)
-            || transfer::can_hear_primary(server)
+            || transfer::wants_input(server)
             || server.eviction.goes_on
             || server.replication.replicas.goes_on;
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();

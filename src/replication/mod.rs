@@ -1,26 +1,43 @@
 //! Replication: one server, the primary, sends everything that changes its data as a stream of
 //! commands; its replicas apply them.
 //!
-//! Whoever sends names its *history* by an id and counts the bytes of the stream. A replica that
-//! lost its link names the history it followed and the byte it wants next; if that byte is still in
-//! the *backlog* it gets the rest (a partial resynchronisation), else a snapshot first (a full one).
-//! A replica that is promoted goes on with a history of its own and remembers until which byte it
-//! was that of its primary, so that the other replicas can follow it.
+//! A primary names its *history* by a replication ID and counts the bytes of the stream. A replica
+//! that lost its link names the history it followed and the byte it wants next; if that byte is still
+//! in the *backlog* it gets the rest (a partial resynchronization), else a snapshot first (a full
+//! one). A replica that is promoted continues under a replication ID of its own and remembers up to
+//! which byte its history is that of its former primary, so that the other replicas can follow it.
 //!
-//! Here are the facts; what is done about them is up to the server (`server::replication::feed`,
-//! `server::replication::sync` for a primary, `server::replication::link` for a replica).
+//! The parts here are state machines without sockets: they take events and return actions, which
+//! `server::replication` executes.
+//!
+//! ```text
+//!   primary's side   replicas   the replicas: snapshots, acknowledgements, timeouts, limits
+//!                    output     the stream and snapshot files on the way to one replica
+//!                    backlog    the last bytes of the stream
+//!                    failover   FAILOVER: handing over to a replica
+//!   replica's side   primary    the link, from connecting to the stream
+//!                    handshake  PING … PSYNC
+//!                    transfer   a full synchronization (payload: its wire format)
+//!                    incoming   the bytes received, and the commands in them
+//! ```
 
+pub mod action;
 pub mod backlog;
+pub mod handshake;
 pub mod incoming;
 pub mod payload;
 pub mod primary;
 pub mod replicas;
+pub mod transfer;
 
 use crate::resp::encode;
 use crate::resp::request::Argv;
+use action::Action;
 use backlog::Backlog;
+use handshake::{Context, Identity};
 use primary::Primary;
 use replicas::Replicas;
+use transfer::Transfer;
 
 /// A word of this many bytes is not copied twice.
 const LONG_WORD: usize = 16 << 10;
@@ -113,8 +130,8 @@ pub struct Replication {
     pub backlog: Option<Backlog>,
     /// Who follows us.
     pub replicas: Replicas,
-    /// Whom we follow. `None` for a primary.
-    pub primary: Option<Box<Primary>>,
+    /// The primary of a replica, `None` on a primary.
+    primary: Option<Box<Primary>>,
     pub failover: Option<Failover>,
     /// The database that the stream has selected.
     pub selected: Option<u32>,
@@ -140,6 +157,81 @@ impl Replication {
 
     pub fn is_replica(&self) -> bool {
         self.primary.is_some()
+    }
+
+    pub fn primary(&self) -> Option<&Primary> {
+        self.primary.as_deref()
+    }
+
+    pub fn primary_mut(&mut self) -> Option<&mut Primary> {
+        self.primary.as_deref_mut()
+    }
+
+    /// Makes the server a replica; returns the primary it had.
+    pub fn set_primary(&mut self, primary: Primary) -> Option<Box<Primary>> {
+        self.primary.replace(Box::new(primary))
+    }
+
+    /// Makes the server a primary; returns the primary it had.
+    pub fn take_primary(&mut self) -> Option<Box<Primary>> {
+        self.primary.take()
+    }
+
+    /// Whether a replica has lost its primary: its data may be stale.
+    pub fn is_link_down(&self) -> bool {
+        let primary = self.primary.as_ref();
+        primary.is_some_and(|primary| !primary.is_connected())
+    }
+
+    /// The snapshot that is being received or loaded.
+    pub fn transfer(&self) -> Option<&Transfer> {
+        self.primary.as_ref()?.transfer()
+    }
+
+    pub fn transfer_mut(&mut self) -> Option<&mut Transfer> {
+        self.primary.as_mut()?.transfer_mut()
+    }
+
+    /// Whether a snapshot of the primary is being loaded.
+    pub fn is_loading(&self) -> bool {
+        self.transfer().is_some_and(Transfer::is_loading)
+    }
+
+    /// Whether a snapshot is loaded beside data of the same history, which stays readable.
+    pub fn serves_reads_while_loading(&self) -> bool {
+        self.transfer().is_some_and(Transfer::serves_reads)
+    }
+
+    /// The database that the stream has selected; that of a replica is its primary's.
+    pub fn database(&self) -> u32 {
+        match &self.primary {
+            Some(primary) => primary.db(),
+            None => self.selected.unwrap_or(0),
+        }
+    }
+
+    /// Handles the next reply of the handshake with the primary; `None` if none is complete.
+    pub fn next_reply(&mut self, identity: &Identity) -> Option<Vec<Action>> {
+        let primary = self.primary.as_mut()?;
+        let (history, failover) = (&self.history, self.failover.as_ref());
+        let resume = (history.id.as_str(), history.offset + 1);
+        let context = Context {
+            identity,
+            resume: primary.is_cached().then_some(resume),
+            is_failover: failover.is_some_and(|failover| failover.in_progress),
+        };
+        primary.next_reply(&context)
+    }
+
+    /// `+CONTINUE id`: the history of the primary has another name. True if that is news, so that
+    /// our own replicas have to learn it.
+    pub fn rename_history(&mut self, id: Option<String>) -> bool {
+        let id = id.filter(|id| *id != self.history.id);
+        let is_new = id.is_some();
+        if let Some(id) = id {
+            self.history.shift(id);
+        }
+        is_new
     }
 
     /// Tells replicas of a command in a database (`None` where that does not matter). What comes from
@@ -182,6 +274,25 @@ impl Replication {
         }
     }
 
+    /// The last bytes of the stream, at most `max`, for the log; `None` if none are held.
+    pub fn latest(&self, max: usize) -> Option<Vec<u8>> {
+        let backlog = self
+            .backlog
+            .as_ref()
+            .filter(|backlog| !backlog.is_empty())?;
+        let first = backlog.next().saturating_sub(max as u64);
+        let mut next = first.max(backlog.first());
+        let mut latest = Vec::new();
+        loop {
+            let mut pieces = [std::io::IoSlice::new(&[])];
+            if backlog.pieces(next, max, &mut pieces) == 0 {
+                return Some(latest);
+            }
+            latest.extend_from_slice(&pieces[0]);
+            next += pieces[0].len() as u64;
+        }
+    }
+
     /// Appends to the stream: the backlog and everybody who follows get the bytes.
     pub fn append(&mut self, bytes: &[u8]) {
         self.history.offset += bytes.len() as u64;
@@ -191,7 +302,12 @@ impl Replication {
     }
 }
 
-/// A command in the form of requests.
+/// Whether a word of the wire can be a replication ID.
+pub fn is_id(id: &[u8]) -> bool {
+    id.len() == NO_ID.len() && id.iter().all(u8::is_ascii_graphic)
+}
+
+/// Appends a command in the form of a request.
 pub fn encode_command<'a>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item = &'a [u8]>) {
     encode::prefixed(out, b'*', words.len() as i64);
     words.for_each(|word| encode::bulk(out, word));

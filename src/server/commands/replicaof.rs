@@ -93,9 +93,9 @@ fn replicaof(
         return Err(CmdError::Fixed("ERR Invalid master host"));
     }
     let host = String::from_utf8_lossy(host).into_owned();
-    if let Some(primary) = &server.replication.primary
-        && primary.host.eq_ignore_ascii_case(&host)
-        && primary.port == port
+    if let Some(primary) = server.replication.primary()
+        && primary.host().eq_ignore_ascii_case(&host)
+        && primary.port() == port
     {
         log::info!(
             "REPLICAOF would result into synchronization with the master we are already connected \

@@ -13,7 +13,6 @@ use crate::resp::request::Argv;
 use crate::server::clients::session::{Peer, Session};
 use crate::server::replication::failover;
 use crate::server::replication::link;
-use crate::server::replication::link::apply;
 use crate::server::replication::replicas;
 use crate::server::replication::sync;
 use crate::server::{Server, ServerCommand};
@@ -124,8 +123,7 @@ fn may_follow(server: &Server, session: &Session, reply: &Reply) -> Result<(), C
             "NOMASTERLINK Can't SYNC while failing over",
         ));
     }
-    let primary = server.replication.primary.as_ref();
-    if primary.is_some_and(|primary| !primary.is_connected()) {
+    if server.replication.is_link_down() {
         return Err(CmdError::Fixed(
             "NOMASTERLINK Can't SYNC while not connected with my master",
         ));
@@ -322,7 +320,9 @@ fn replconf(
             }
             // For a replica, from its primary.
             b"getack" => {
-                apply::note_getack(server, session);
+                if let Some(primary) = server.replication.primary_mut() {
+                    primary.note_getack(session.id.0);
+                }
                 return Ok(());
             }
             b"rdb-only" => said.only_snapshot = zero_or_one(value)?,

@@ -11,7 +11,6 @@ use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::session::{Ending, Peer, Session, Special};
 use crate::server::core::evict::Room;
-use crate::server::replication::link::transfer;
 
 pub const FEW_REPLICAS_TEXT: &str = "NOREPLICAS Not enough good replicas to write.";
 pub const LOADING_TEXT: &str = "LOADING Redis is loading the dataset in memory";
@@ -186,7 +185,7 @@ impl Server {
         if self.gates.0 & Gates::LOADING == 0 {
             return None;
         }
-        let refused = match transfer::loads_aside(self) {
+        let refused = match self.replication.serves_reads_while_loading() {
             true => flags.has(NO_ASYNC_LOADING),
             false => !spec.flags.has(LOADING) || lacks.has(LOADING),
         };
@@ -277,12 +276,7 @@ impl Server {
 
     /// We follow a primary, have lost it, and are not to show what may be out of date.
     pub(in crate::server) fn is_stale(&self) -> bool {
-        !self.config.replica_serve_stale_data
-            && self
-                .replication
-                .primary
-                .as_ref()
-                .is_some_and(|primary| !primary.is_connected())
+        !self.config.replica_serve_stale_data && self.replication.is_link_down()
     }
 
     /// A monitor only watches, and a replica only hears.

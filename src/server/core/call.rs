@@ -8,8 +8,8 @@ use crate::server::Server;
 use crate::server::clients::session::Session;
 use crate::server::core::admit::{Gates, Verdict};
 use crate::server::core::table::Handler;
+use crate::server::core::unheard;
 use crate::server::core::unit::Ran;
-use crate::server::replication::link::apply;
 
 impl Server {
     /// Looks a command up, asks the gates and calls it; an error is the answer. False if the
@@ -190,7 +190,7 @@ impl Server {
             if !matches!(error, CmdError::Answered) {
                 self.reply_error(&error, reply);
                 if session.must_obey && !session.in_script {
-                    apply::note_unheard_error(self, session, &error.bytes());
+                    unheard::report_error(self, session, &error.bytes());
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::persist::child::Purpose;
 use crate::server::Server;
 use crate::server::clients::session::ClientId;
 use crate::server::lifecycle::pause::{Cause, Held};
-use crate::server::replication::link;
+use crate::server::replication::link::transfer;
 use crate::sys::process;
 use crate::sys::signal::{self, Signal};
 use crate::sys::supervisor;
@@ -214,7 +214,7 @@ impl Server {
             // Somebody may have removed it already; what matters is that it is gone.
             let _ = process::remove_pid_file(&path);
         }
-        link::discard_transfer(self);
+        transfer::abort(self);
         self.doors.listeners.close_all();
         if !self.config.unixsocket.is_empty() {
             log::info!("Removing the unix socket file.");

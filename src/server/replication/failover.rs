@@ -76,7 +76,7 @@ fn hand_over(server: &mut Server, host: String, port: i32) {
 }
 
 /// The one we hand over to has answered our PSYNC.
-pub(in crate::server) fn on_psync_reply(server: &mut Server, accepted: bool) {
+pub(in crate::server) fn psync_replied(server: &mut Server, accepted: bool) {
     let failover = server.replication.failover.as_ref();
     if !failover.is_some_and(|failover| failover.in_progress) {
         return;

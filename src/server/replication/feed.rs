@@ -5,7 +5,6 @@
 //! that is too slow for its limits is let go, so that the backlog cannot grow without end.
 
 use crate::config::OutputLimit;
-use crate::keyspace::DbIndex;
 use crate::replication::backlog::Backlog;
 use crate::replication::replicas::{Replica, Stage};
 use crate::resp::request::OwnedArgv;
@@ -279,14 +278,6 @@ pub fn disconnect_replicas(server: &mut Server) {
     for replica in &server.replication.replicas.list {
         server.clients.close(replica.slot, Ending::Now);
     }
-}
-
-/// The database that the stream has selected; that of a replica is its primary's.
-pub(in crate::server) fn database(server: &Server) -> DbIndex {
-    if let Some(primary) = &server.replication.primary {
-        return DbIndex(primary.db);
-    }
-    DbIndex(server.replication.selected.unwrap_or(0))
 }
 
 fn send_file(

@@ -2,13 +2,10 @@
 //! have what was written (WAIT, WAITAOF).
 
 use crate::persist::child::Purpose;
-use crate::resp::request::Argv;
 use crate::server::Server;
-use crate::server::clients::session::{ClientId, Ending, Session};
+use crate::server::clients::session::{ClientId, Ending};
 use crate::server::core::admit::Gates;
 use crate::server::replication::feed;
-use crate::server::replication::link::apply;
-use crate::server::replication::link::apply::error_as_logged;
 use crate::server::replication::sync;
 use crate::server::timers::Timer;
 use crate::sys::socket;
@@ -40,26 +37,6 @@ pub(in crate::server) fn tick(server: &mut Server) {
     sync::start_due(server);
     remove_sync_file(server);
     refresh_good(server);
-}
-
-/// A replica hears the stream and nothing else: an answer in it would garble it. One that asked
-/// for an answer is let go instead, as in Redis.
-#[cold]
-pub fn hang_up_on_replica(server: &mut Server, session: &mut Session, argv: &Argv, answer: &[u8]) {
-    let name = apply::last_command_name(server, session);
-    log::warn!(
-        "Replica generated a reply to command '{name}', disconnecting it: {}",
-        server.caller_line(session, argv)
-    );
-    if let Some(error) = answer.strip_prefix(b"-") {
-        let error = error_as_logged(error.strip_suffix(b"\r\n").unwrap_or(error));
-        log::warn!(
-            "== CRITICAL == This master is sending an error to its replica: '{error}' after \
-                 processing the command '{name}'"
-        );
-        server.stats.unexpected_errors += 1;
-    }
-    session.ending = Ending::Now;
 }
 
 fn ping(server: &mut Server) {

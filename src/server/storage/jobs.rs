@@ -14,9 +14,9 @@ use crate::persist::child::{ChildJob, Purpose};
 use crate::persist::reason;
 use crate::persist::save::{self, Aging, SaveFailed, SaveJob, Snapshot};
 use crate::rdb::write::Style;
+use crate::replication::primary::Primary;
 use crate::server::Server;
 use crate::server::core::admit::Gates;
-use crate::server::replication::feed;
 use crate::server::replication::sync;
 use crate::sys::clock;
 use crate::sys::fork::{self, Exit, Report, Teller};
@@ -52,11 +52,10 @@ impl Server {
             ("ctime", (clock::unix_us() / 1_000_000).to_string()),
             ("used-mem", text(self.used_memory())),
         ];
-        let primary = self.replication.primary.as_ref();
-        let is_known = primary.is_none_or(|primary| primary.is_connected() || primary.is_cached);
+        let is_known = self.replication.primary().is_none_or(Primary::is_known);
         if !is_base && is_known && self.replication.backlog.is_some() {
             let history = &self.replication.history;
-            notes.push(("repl-stream-db", feed::database(self).0.to_string()));
+            notes.push(("repl-stream-db", self.replication.database().to_string()));
             notes.push(("repl-id", history.id.clone()));
             notes.push(("repl-offset", history.offset.to_string()));
         }

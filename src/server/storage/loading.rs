@@ -12,8 +12,8 @@ use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Session};
 use crate::server::core::admit::Gates;
+use crate::server::core::unheard;
 use crate::server::replication::link;
-use crate::server::replication::link::apply;
 use crate::server::replication::link::transfer;
 use crate::sys::clock;
 use crate::sys::signal;
@@ -158,11 +158,11 @@ impl Server {
                 }
                 return;
             }
-            Ok(true) if transfer::loads_for_primary(self) => {
+            Ok(true) if self.replication.is_loading() => {
                 let left_over = self.persist.left_over;
                 return transfer::on_loaded(self, left_over);
             }
-            Err(Unloadable) if transfer::loads_for_primary(self) => {
+            Err(Unloadable) if self.replication.is_loading() => {
                 return transfer::on_failed(self);
             }
             Ok(true) => self.end_load(),
@@ -188,7 +188,9 @@ impl Server {
             let keyspace = staging.as_deref_mut().unwrap_or(&mut self.keyspace);
             let step = loading.step(keyspace, &self.tuning, go_on);
             let is_aside = staging.is_some();
-            transfer::put_staging(self, staging);
+            if let Some(transfer) = self.replication.transfer_mut() {
+                transfer.put_staging(staging);
+            }
             match step {
                 Step::Run(argv) => {
                     self.persist.loading = Some(loading);
@@ -214,7 +216,9 @@ impl Server {
                     return Ok(false);
                 }
                 Step::Function(code) if is_aside => {
-                    transfer::keep_function(self, code);
+                    if let Some(transfer) = self.replication.transfer_mut() {
+                        transfer.add_library(code);
+                    }
                     self.persist.loading = Some(loading);
                 }
                 Step::Function(code) => {
@@ -272,7 +276,7 @@ impl Server {
         self.execute(session, argv, Tag::default(), &mut reply);
         if answer.first() == Some(&b'-') && self.stats.unexpected_errors == noted {
             let text = answer[1..].strip_suffix(b"\r\n").unwrap_or_default();
-            apply::note_unheard_error(self, session, text);
+            unheard::report_error(self, session, text);
         }
         if answer.capacity() <= KEEP_ANSWER {
             self.life.loader_answer = answer;

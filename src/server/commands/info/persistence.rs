@@ -3,7 +3,6 @@
 use super::Text;
 use crate::persist::load::Loading;
 use crate::server::Server;
-use crate::server::replication::link::transfer;
 
 fn status(failed: bool) -> &'static str {
     if failed { "err" } else { "ok" }
@@ -11,7 +10,7 @@ fn status(failed: bool) -> &'static str {
 
 pub fn persistence(server: &Server, text: &mut Text) {
     let persist = &server.persist;
-    let aside = transfer::loads_aside(server);
+    let aside = server.replication.serves_reads_while_loading();
     let loads = persist.loading.is_some() && !aside;
     text.line("loading", loads as u8);
     text.line("async_loading", aside as u8);

@@ -1,10 +1,12 @@
-//! A full synchronization: the snapshot of a primary comes and takes the place of our data.
+//! A full synchronization: the snapshot of a primary comes and replaces our data.
 //!
 //! It goes into a file first, which then becomes our own snapshot and is loaded as at the start; or
 //! into memory as it comes, without a file (`repl-diskless-load`). Either way it is read and loaded
-//! a slice at a time, so that clients hear meanwhile that they have to wait. Under `swapdb` it goes
-//! into databases beside ours, which change places when everything is there: what breaks off in
-//! between leaves the old data as it was.
+//! a slice at a time, so that clients get replies (`-LOADING`) meanwhile. Under `swapdb` it goes into
+//! databases beside ours, which are exchanged when it is complete: a transfer that fails before that
+//! leaves the old data as it was.
+//!
+//! The state of a transfer and its decisions are in `crate::replication::transfer`.
 
 use crate::algo::quoting::in_line;
 use crate::command::effects::Sweep;
@@ -12,325 +14,149 @@ use crate::config::ReplDisklessLoad;
 use crate::keyspace::{DbIndex, Doomed, Keyspace, Waste};
 use crate::persist::child::Purpose;
 use crate::persist::load::{Loading, Part, Role, Rules};
-use crate::persist::reason;
-use crate::replication::payload::{NoSnapshot, Payload, parse_line};
-use crate::replication::primary::{Primary, Sink, Stage, Transfer};
+use crate::replication::primary::Primary;
+use crate::replication::transfer::{Sink, Transfer};
 use crate::server::Server;
 use crate::server::core::admit::Gates;
-use crate::server::replication::link;
-use crate::server::replication::link::apply;
-use crate::server::replication::link::connect;
-use crate::sys::{file, supervisor};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use crate::server::replication::link::{self, apply, connect};
+use crate::sys::reason;
+use crate::sys::supervisor;
+use std::fs::OpenOptions;
+use std::io;
 use std::path::PathBuf;
 
 /// Bytes read at once.
 const READ: usize = 256 << 10;
-/// So often is read in a turn of the loop.
+/// Reads per iteration of the event loop.
 const READS: usize = 4;
 /// Bytes that may wait to be loaded before more are read, unless a single value is larger.
 const AHEAD: usize = 1 << 20;
-/// A file is brought to disk whenever it grew by so much, so that the end does not take long.
-const SYNC_EACH: u64 = 8 << 20;
-/// The longest line before a snapshot.
-const LINE_MAX: usize = 1024;
 
-/// Whether snapshots go into memory as they come.
-fn is_diskless(server: &Server) -> bool {
-    match server.config.repl_diskless_load {
+const TEMPORARY: &str = "Opening the temp file needed for MASTER <-> REPLICA synchronization";
+
+/// Prepares for a snapshot; see `Action::BeginTransfer`.
+pub(super) fn begin(server: &mut Server, offered: Option<(String, u64)>) {
+    let into_memory = match server.config.repl_diskless_load {
         ReplDisklessLoad::Disabled => false,
         ReplDisklessLoad::OnEmptyDb => server.keyspace.is_empty(),
         ReplDisklessLoad::SwapDb => true,
-    }
-}
-
-fn swaps(server: &Server) -> bool {
-    server.config.repl_diskless_load == ReplDisklessLoad::SwapDb
-}
-
-/// A snapshot was promised.
-pub(in crate::server) fn begin(server: &mut Server) {
-    let sink = match is_diskless(server) {
-        true => Sink::Memory,
-        false => match open_temporary(server) {
-            Ok((file, path)) => Sink::File(file, path),
-            Err(error) => {
-                log::warn!(
-                    "Opening the temp file needed for MASTER <-> REPLICA synchronization: {}",
-                    reason(&error)
-                );
-                return give_up_transfer(server);
-            }
-        },
     };
-    if let Some(primary) = &mut server.replication.primary {
-        primary.stage = Stage::Transfer;
-        primary.heard_ms = server.clock.mono_ms();
-        primary.transfer = Some(Box::new(Transfer::new(sink)));
+    let sink = match into_memory {
+        true => Ok(Sink::Memory),
+        false => open_temporary(server.clock.now_s()),
+    };
+    let now_ms = server.clock.mono_ms();
+    let Some(primary) = server.replication.primary_mut() else {
+        return;
+    };
+    match sink {
+        Ok(sink) => primary.begin_transfer(Transfer::new(sink), offered, now_ms),
+        Err(error) => {
+            log::warn!("{TEMPORARY}: {}", reason(&error));
+            primary.hang_up();
+        }
     }
 }
 
-fn open_temporary(server: &Server) -> io::Result<(File, PathBuf)> {
-    let name = format!("temp-{}.{}.rdb", server.clock.now_s(), std::process::id());
-    let path = PathBuf::from(name);
-    // It may be left from another try within the same second.
+fn open_temporary(now_s: i64) -> io::Result<Sink> {
+    let path = PathBuf::from(format!("temp-{now_s}.{}.rdb", std::process::id()));
+    // It may be left from another attempt within the same second.
     let _ = std::fs::remove_file(&path);
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .open(&path)?;
-    Ok((file, path))
+    Ok(Sink::File(file, path))
 }
 
-fn give_up_transfer(server: &mut Server) {
-    if let Some(primary) = &mut server.replication.primary {
-        primary.hang_up();
+/// Gives up the transfer that is under way, if there is one.
+pub(in crate::server) fn abort(server: &mut Server) {
+    let primary = server.replication.primary_mut();
+    if let Some(transfer) = primary.and_then(Primary::take_transfer) {
+        discard(server, *transfer);
     }
 }
 
-/// Lets go of what came so far.
-pub(in crate::server) fn abort(server: &mut Server, primary: &mut Primary) {
-    let Some(transfer) = primary.transfer.take() else {
-        return;
-    };
-    if let Sink::File(_, path) = &transfer.sink
-        && !transfer.loads
-    {
-        let _ = std::fs::remove_file(path);
-    }
-    if transfer.loads {
+/// Drops what a transfer has received and loaded.
+pub(super) fn discard(server: &mut Server, mut transfer: Transfer) {
+    transfer.remove_temporary();
+    if transfer.is_loading() {
         server.persist.loading = None;
-        end_of_loading(server);
+        end_loading(server);
     }
-    drop_staging(server, *transfer);
+    bury(server, transfer.take_staging());
 }
 
-fn drop_staging(server: &mut Server, transfer: Transfer) {
-    if let Some(staging) = transfer.staging {
+/// Has the helper thread drop databases.
+fn bury(server: &mut Server, databases: Option<Box<Keyspace>>) {
+    if let Some(databases) = databases {
         server.bio.bury(Doomed {
-            waste: Waste::Foreign(Box::new(Stale(staging))),
+            waste: Waste::Foreign(Box::new(Discarded(databases))),
             objects: 0,
         });
     }
 }
 
-/// Nothing is being loaded any more.
-fn end_of_loading(server: &mut Server) {
+/// Databases to be dropped.
+struct Discarded(#[allow(dead_code)] Box<Keyspace>);
+
+fn end_loading(server: &mut Server) {
     server.gates.set(Gates::LOADING, false);
     crate::sys::signal::set_loading(false);
     server.refresh_log_interest();
 }
 
-/// Reads what came of a snapshot.
-pub(in crate::server) fn read(server: &mut Server) {
+/// Reads bytes of a snapshot and handles them.
+pub(super) fn read(server: &mut Server) {
     for _ in 0..READS {
-        let now_ms = server.clock.mono_ms();
-        let primary = server.replication.primary.as_ref();
-        let transfer = primary.and_then(|primary| primary.transfer.as_ref());
-        if !transfer.is_some_and(|transfer| wants_more(server, transfer)) {
-            return;
-        }
-        let Some(primary) = &mut server.replication.primary else {
+        let has_room = has_room(server);
+        let Some(primary) = server.replication.primary() else {
             return;
         };
-        // What came with the line before is there already.
-        if primary.incoming.pending() == 0 {
-            match connect::read_link(primary, READ) {
-                Ok(None) => return,
-                Ok(Some(n)) => {
-                    server.stats.repl_bytes_in += n as u64;
-                    primary.heard_ms = now_ms;
-                }
-                Err(why) => return on_link_end(server, &why),
-            }
-        }
-        if !take(server) {
+        let transfer = primary.transfer();
+        if !transfer.is_some_and(|transfer| transfer.wants_more(has_room)) {
             return;
         }
+        // Bytes that came with the line before are here already.
+        if primary.is_starved() && !connect::read(server, READ) {
+            return;
+        }
+        if let Some(primary) = server.replication.primary_mut() {
+            let actions = primary.receive_snapshot();
+            link::execute(server, actions);
+        }
     }
 }
 
-/// Whether more of the snapshot is to be read now.
-fn wants_more(server: &Server, transfer: &Transfer) -> bool {
-    match (&transfer.sink, &server.persist.loading) {
-        (Sink::File(..), _) => !transfer.loads,
-        (Sink::Memory, Some(loading)) => loading.wants_more(AHEAD),
-        (Sink::Memory, None) => true,
-    }
+/// Whether the loader, if there is one, takes more bytes.
+fn has_room(server: &Server) -> bool {
+    let loading = server.persist.loading.as_ref();
+    loading.is_none_or(|loading| loading.wants_more(AHEAD))
 }
 
-/// The loop need not wait for anything to go on loading.
+/// Whether a load can go on without waiting for input.
 pub fn can_go_on_loading(server: &Server) -> bool {
-    let Some(loading) = &server.persist.loading else {
-        return false;
-    };
-    !loading.is_starved
+    let loading = server.persist.loading.as_ref();
+    loading.is_some_and(|loading| !loading.is_starved)
 }
 
-/// There is more to be read of what a primary sends before the stream.
-pub fn can_hear_primary(server: &Server) -> bool {
-    let Some(primary) = &server.replication.primary else {
-        return false;
-    };
-    primary.is_ready
-        && primary
-            .transfer
-            .as_ref()
-            .is_none_or(|t| wants_more(server, t))
+/// Whether the link that is being made has input to be read now.
+pub fn wants_input(server: &Server) -> bool {
+    let primary = server.replication.primary();
+    primary.is_some_and(|primary| primary.wants_input(has_room(server)))
 }
 
-/// The link ended in the middle.
-fn on_link_end(server: &mut Server, why: &str) {
-    let Some(primary) = &mut server.replication.primary else {
-        return;
-    };
-    primary.is_ready = false;
-    let Some(transfer) = &primary.transfer else {
-        return;
-    };
-    match (&transfer.payload, &transfer.sink) {
-        (None, _) => log::warn!("I/O error reading bulk count from MASTER: {why}"),
-        (Some(_), Sink::File(..)) => {
-            let why = if why == "Success" {
-                "connection lost"
-            } else {
-                why
-            };
-            log::warn!("I/O error trying to sync with MASTER: {why}");
+/// Hands bytes of the snapshot to the loader.
+pub(super) fn feed(server: &mut Server, bytes: &[u8], is_last: bool) {
+    if let Some(loading) = &mut server.persist.loading {
+        loading.feed(bytes);
+        if is_last {
+            loading.feed_ends();
         }
-        // Whoever loads comes to the end of what there is, and says so.
-        (Some(_), Sink::Memory) => {
-            if let Some(loading) = &mut server.persist.loading {
-                loading.feed_ends();
-                return;
-            }
-            log::warn!("Replication stream EOF marker is broken");
-            return on_failed(server);
-        }
-    }
-    connect::reconnect(server);
-}
-
-/// Puts what was received where it belongs. False if there is nothing more to do with it now.
-fn take(server: &mut Server) -> bool {
-    let Some(primary) = &mut server.replication.primary else {
-        return false;
-    };
-    let Some(transfer) = &mut primary.transfer else {
-        return false;
-    };
-    let Some(payload) = &mut transfer.payload else {
-        return match primary.incoming.line() {
-            Some(line) => on_announcement(server, &line),
-            None if primary.incoming.pending() > LINE_MAX => {
-                log::warn!("I/O error reading bulk count from MASTER: Success");
-                connect::reconnect(server);
-                false
-            }
-            None => true,
-        };
-    };
-    let mut bytes = primary.incoming.rest();
-    let before = bytes.len();
-    let mut body = Vec::new();
-    payload.take(&mut bytes, &mut body);
-    let used = before - bytes.len();
-    let is_done = payload.is_done();
-    primary.incoming.skip(used);
-    match &mut transfer.sink {
-        Sink::File(file, _) => {
-            let written = file.write_all(&body);
-            if let Err(error) = written.and_then(|()| sync_some(transfer)) {
-                log::warn!(
-                    "Write error or short write writing to the DB dump file needed for MASTER \
-                         <-> REPLICA synchronization: {}",
-                    reason(&error)
-                );
-                connect::reconnect(server);
-                return false;
-            }
-            if is_done {
-                load_file(server);
-            }
-        }
-        Sink::Memory => feed_loading(server, &body, is_done),
-    }
-    !is_done
-}
-
-fn feed_loading(server: &mut Server, body: &[u8], is_done: bool) {
-    match &mut server.persist.loading {
-        Some(loading) => {
-            loading.feed(body);
-            if is_done {
-                loading.feed_ends();
-            }
-        }
-        // The snapshot was at its end, and so must be what is sent.
-        None if !body.is_empty() => {
-            log::warn!("Replication stream EOF marker is broken");
-            on_failed(server);
-        }
-        None if is_done => finish(server),
-        None => {}
     }
 }
 
-/// The line that says how long the snapshot is. False if none comes.
-fn on_announcement(server: &mut Server, line: &[u8]) -> bool {
-    let end = match parse_line(line) {
-        Ok(None) => return true,
-        Ok(Some(end)) => end,
-        Err(NoSnapshot::Refused(why)) => {
-            let why = in_line(&why);
-            log::warn!("MASTER aborted replication with an error: {why}");
-            connect::reconnect(server);
-            return false;
-        }
-        Err(NoSnapshot::Strange(line)) => {
-            let line = in_line(&line);
-            log::warn!(
-                "Bad protocol from MASTER, the first byte is not '$' (we received '{line}'), \
-                     are you sure the host and port are right?"
-            );
-            connect::reconnect(server);
-            return false;
-        }
-    };
-    let Some(primary) = &mut server.replication.primary else {
-        return false;
-    };
-    let Some(transfer) = &mut primary.transfer else {
-        return false;
-    };
-    let to = match transfer.sink {
-        Sink::File(..) => "disk",
-        Sink::Memory => "parser",
-    };
-    let payload = Payload::new(end);
-    match payload.total() {
-        Some(bytes) => {
-            log::info!("MASTER <-> REPLICA sync: receiving {bytes} bytes from master to {to}");
-        }
-        None => log::info!(
-            "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to {to}"
-        ),
-    }
-    let (total, is_done) = (payload.total(), payload.is_done());
-    transfer.payload = Some(payload);
-    if matches!(transfer.sink, Sink::Memory) {
-        load_from_link(server, total.unwrap_or(0));
-        if is_done {
-            feed_loading(server, &[], true);
-        }
-    } else if is_done {
-        load_file(server);
-    }
-    true
-}
-
-/// Nothing may be written while the data is replaced, and no child may see it change.
+/// Stops what must not see the data being replaced: the log, and a child that writes a snapshot.
 fn stop_persistence(server: &mut Server, uses_file: bool) {
     if server.persist.aof.is_on() {
         server.flush_aof(true);
@@ -350,8 +176,8 @@ fn stop_persistence(server: &mut Server, uses_file: bool) {
     if uses_file {
         log::info!(
             "Replica is about to load the RDB file received from the master, but there is a \
-                 pending RDB child running. Killing process {pid} and removing its temp file to \
-                 avoid any race"
+             pending RDB child running. Killing process {pid} and removing its temp file to avoid \
+             any race"
         );
     }
     server.kill_child(Purpose::Snapshot);
@@ -359,18 +185,18 @@ fn stop_persistence(server: &mut Server, uses_file: bool) {
 
 fn load_rules(server: &Server) -> Rules {
     Rules {
-        // The primary tells when they go.
+        // The primary propagates their expiry.
         keep_expired: true,
         ..server.rules()
     }
 }
 
-/// Everything that was there goes, and what belongs to it.
 fn empty_for_snapshot(server: &mut Server) {
     log::info!("MASTER <-> REPLICA sync: Flushing old data");
     empty_data(server);
 }
 
+/// Drops all keys and functions.
 fn empty_data(server: &mut Server) {
     drop(server.script.flush_libraries());
     for index in 0..server.keyspace.databases() {
@@ -380,14 +206,13 @@ fn empty_data(server: &mut Server) {
     server.settle_alone();
 }
 
-/// The snapshot is loaded as it comes.
-fn load_from_link(server: &mut Server, total: u64) {
+/// Starts loading the snapshot as it comes; `total` is its length in bytes, 0 if unknown.
+pub(super) fn load_stream(server: &mut Server, total: u64) {
     stop_persistence(server, false);
-    let swaps = swaps(server);
-    let is_ours = server.replication.primary.as_ref().is_some_and(|primary| {
-        let id = primary.offered.as_ref().map(|(id, _)| id);
-        id.is_some_and(|id| id.eq_ignore_ascii_case(&server.replication.history.id))
-    });
+    let swaps = server.config.repl_diskless_load == ReplDisklessLoad::SwapDb;
+    let history = &server.replication.history;
+    let offered = server.replication.primary().and_then(Primary::offered);
+    let is_ours = offered.is_some_and(|(id, _)| id.eq_ignore_ascii_case(&history.id));
     if !swaps {
         link::discard_history(server);
     }
@@ -396,54 +221,24 @@ fn load_from_link(server: &mut Server, total: u64) {
         empty_for_snapshot(server);
     }
     let staging = swaps.then(|| Box::new(server.keyspace.sibling()));
-    let keeps_serving = swaps && is_ours;
-    if let Some(primary) = &mut server.replication.primary
-        && let Some(transfer) = &mut primary.transfer
-    {
-        transfer.staging = staging;
-        transfer.keeps_serving = keeps_serving;
-        transfer.loads = true;
+    if let Some(transfer) = server.replication.transfer_mut() {
+        transfer.start_loading(staging, swaps && is_ours);
     }
     let loading = Loading::fed(load_rules(server), total, server.clock.now_s());
     server.install_loading(loading);
 }
 
-/// The file is all there: it becomes our snapshot and is loaded.
-fn load_file(server: &mut Server) {
-    let Some(primary) = &mut server.replication.primary else {
-        return;
-    };
-    let Some(transfer) = &mut primary.transfer else {
-        return;
-    };
-    let Sink::File(received, temporary) = &transfer.sink else {
-        return;
-    };
+/// Makes the received file our snapshot and starts loading it.
+pub(super) fn load_file(server: &mut Server) {
     let name = String::from_utf8_lossy(&server.config.dbfilename).into_owned();
     let path = PathBuf::from(&name);
-    let failure = if let Err(error) = file::fsync(received) {
-        Some(format!(
-            "sync the temp DB to disk in MASTER <-> REPLICA synchronization: {}",
-            reason(&error)
-        ))
-    } else if let Err(error) = std::fs::rename(temporary, &path) {
-        Some(format!(
-            "rename the temp DB into {name} in MASTER <-> REPLICA synchronization: {}",
-            reason(&error)
-        ))
-    } else if let Err(error) = file::fsync_directory(&file::directory_of(&path)) {
-        Some(format!(
-            "sync DB directory {name} in MASTER <-> REPLICA synchronization: {}",
-            reason(&error)
-        ))
-    } else {
-        None
+    let Some(transfer) = server.replication.transfer_mut() else {
+        return;
     };
-    if let Some(failure) = failure {
+    if let Err(failure) = transfer.install_file(&path) {
         log::warn!("Failed trying to {failure}");
         return connect::reconnect(server);
     }
-    transfer.loads = true;
     stop_persistence(server, true);
     link::discard_history(server);
     log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
@@ -458,112 +253,51 @@ fn load_file(server: &mut Server) {
     server.install_loading(loading);
 }
 
-/// A snapshot from the primary is being loaded.
-pub(in crate::server) fn loads_for_primary(server: &Server) -> bool {
-    let primary = server.replication.primary.as_ref();
-    let transfer = primary.and_then(|primary| primary.transfer.as_ref());
-    transfer.is_some_and(|transfer| transfer.loads)
-}
-
-/// What is loaded does not take the place of the old data before it is all there, and that is of
-/// the same history: it can be read.
-pub fn loads_aside(server: &Server) -> bool {
-    let primary = server.replication.primary.as_ref();
-    let transfer = primary.and_then(|primary| primary.transfer.as_ref());
-    transfer.is_some_and(|transfer| transfer.keeps_serving)
-}
-
-/// The databases that a snapshot is loaded into, if they are not ours yet.
-pub(in crate::server) fn take_staging(server: &mut Server) -> Option<Box<Keyspace>> {
-    let primary = server.replication.primary.as_mut()?;
-    let mut staging = primary.transfer.as_mut()?.staging.take()?;
-    staging.set_now_ms(server.keyspace.now_ms());
-    Some(staging)
-}
-
-pub(in crate::server) fn put_staging(server: &mut Server, staging: Option<Box<Keyspace>>) {
-    if let Some(primary) = &mut server.replication.primary
-        && let Some(transfer) = &mut primary.transfer
-        && staging.is_some()
-    {
-        transfer.staging = staging;
-    }
-}
-
-/// A library of functions that came with a snapshot, and takes effect with it.
-pub(in crate::server) fn keep_function(server: &mut Server, code: Vec<u8>) {
-    if let Some(primary) = &mut server.replication.primary
-        && let Some(transfer) = &mut primary.transfer
-    {
-        transfer.functions.push(code);
-    }
-}
-
-/// The snapshot came to its end while it was loaded.
+/// Handles the end of loading; `left_over` bytes came behind the snapshot.
 pub(in crate::server) fn on_loaded(server: &mut Server, left_over: usize) {
-    let Some(primary) = &mut server.replication.primary else {
+    let Some(transfer) = server.replication.transfer_mut() else {
         return;
     };
-    let Some(transfer) = &mut primary.transfer else {
-        return;
-    };
-    transfer.loaded = true;
-    let is_done = transfer.payload.as_ref().is_some_and(Payload::is_done);
-    if matches!(transfer.sink, Sink::Memory) {
-        if left_over > 0 {
-            log::warn!("Replication stream EOF marker is broken");
-            return on_failed(server);
-        }
-        if !is_done {
-            // The mark has yet to come.
-            return read(server);
-        }
+    let actions = transfer.loaded(left_over);
+    let waits = actions.is_empty();
+    link::execute(server, actions);
+    if waits {
+        // The mark has yet to come, or is here already.
+        read(server);
     }
-    finish(server);
 }
 
-/// Loading came to nothing. The log says why.
+/// Discards a snapshot that cannot be loaded, for the reason that is in the log.
 pub(in crate::server) fn on_failed(server: &mut Server) {
-    let Some(transfer) = server
-        .replication
-        .primary
-        .as_mut()
-        .and_then(|primary| primary.transfer.take())
-    else {
+    let primary = server.replication.primary_mut();
+    let Some(mut transfer) = primary.and_then(Primary::take_transfer) else {
         return;
     };
     server.persist.loading = None;
-    end_of_loading(server);
-    match transfer.sink {
-        Sink::File(..) => {
-            log::warn!(
-                "Failed trying to load the MASTER synchronization DB from disk, check server logs."
-            );
-            remove_synced_file(server);
-        }
-        Sink::Memory => {
-            log::warn!(
-                "Failed trying to load the MASTER synchronization DB from socket, check server logs."
-            );
-        }
+    end_loading(server);
+    let from = if transfer.is_file() { "disk" } else { "socket" };
+    log::warn!(
+        "Failed trying to load the MASTER synchronization DB from {from}, check server logs."
+    );
+    if transfer.is_file() {
+        remove_synced_file(server);
     }
-    let is_file = matches!(transfer.sink, Sink::File(..));
-    match transfer.staging {
-        Some(_) => {
+    match transfer.take_staging() {
+        Some(staging) => {
             log::info!("MASTER <-> REPLICA sync: Discarding temporary DB in background");
-            drop_staging(server, *transfer);
+            bury(server, Some(staging));
         }
         None => empty_data(server),
     }
-    if is_file {
-        // It was all there, and no good: there is no hurry to get it once more.
-        return connect::abandon(server);
+    match transfer.is_file() {
+        // It was complete and invalid: another one can wait until the next tick.
+        true => connect::abandon(server),
+        false => connect::reconnect(server),
     }
-    connect::reconnect(server);
 }
 
-/// A snapshot that is not wanted as a file of ours.
-fn remove_synced_file(server: &mut Server) {
+/// Removes the received file if the configuration keeps no snapshots.
+fn remove_synced_file(server: &Server) {
     let persists = server.config.appendonly || !server.config.save.is_empty();
     if server.config.rdb_del_sync_files && !persists {
         log::info!(
@@ -574,33 +308,28 @@ fn remove_synced_file(server: &mut Server) {
     }
 }
 
-/// All is there: we are at the place in the history that was promised, and follow the stream.
-fn finish(server: &mut Server) {
-    let Some(primary) = &mut server.replication.primary else {
+/// Puts the loaded snapshot in place: we are where the primary offered, and follow the stream.
+pub(super) fn finish(server: &mut Server) {
+    let Some(primary) = server.replication.primary_mut() else {
         return;
     };
-    let Some(mut transfer) = primary.transfer.take() else {
+    let Some(mut transfer) = primary.take_transfer() else {
         return;
     };
-    let offered = primary.offered.take();
-    let is_marked = transfer
-        .payload
-        .as_ref()
-        .is_some_and(|payload| payload.total().is_none());
-    match transfer.sink {
-        Sink::File(..) => remove_synced_file(server),
-        Sink::Memory => {
-            if transfer.staging.is_some() && !swap_in(server, &mut transfer) {
-                drop_staging(server, *transfer);
-                return connect::reconnect(server);
-            }
-            // Nothing of it is on our disk.
-            server.effects.dirty += 1;
+    let offered = primary.take_offered();
+    if transfer.is_file() {
+        remove_synced_file(server);
+    } else {
+        if transfer.has_staging() && !swap_in(server, &mut transfer) {
+            bury(server, transfer.take_staging());
+            return connect::reconnect(server);
         }
+        // Nothing of it is in a file of ours.
+        server.effects.dirty += 1;
     }
-    end_of_loading(server);
+    end_loading(server);
     let db = server.persist.loaded_position.db.unwrap_or(0);
-    connect::adopt_link(server, u32::try_from(db).unwrap_or(0));
+    connect::adopt(server, u32::try_from(db).unwrap_or(0));
     let (id, offset) = match offered {
         Some(offered) => offered,
         None => (String::from_utf8_lossy(&server.rng.hex40()).into_owned(), 0),
@@ -611,9 +340,9 @@ fn finish(server: &mut Server) {
     log::info!("MASTER <-> REPLICA sync: Finished with success");
     supervisor::sd_notify(
         "STATUS=MASTER <-> REPLICA sync: Finished with success. Ready to accept connections in \
-             read-write mode.\n",
+         read-write mode.\n",
     );
-    if is_marked {
+    if transfer.is_marked() {
         apply::send_ack(server);
     }
     if server.config.appendonly {
@@ -622,17 +351,18 @@ fn finish(server: &mut Server) {
     }
 }
 
-/// The new data takes the place of the old.
+/// Exchanges the databases for those of the snapshot. False, and nothing changed, if its functions
+/// cannot be loaded.
 fn swap_in(server: &mut Server, transfer: &mut Transfer) -> bool {
-    let Some(mut staging) = transfer.staging.take() else {
+    let Some(mut staging) = transfer.take_staging() else {
         return true;
     };
     link::discard_history(server);
     log::info!("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
-    let codes = std::mem::take(&mut transfer.functions);
+    let codes = transfer.take_libraries();
     if let Err(why) = server.script.load_libraries(&codes, true, true) {
         log::warn!("Failed creating the library: {}", in_line(&why));
-        transfer.staging = Some(staging);
+        transfer.put_staging(Some(staging));
         return false;
     }
     server.keyspace.exchange(&mut staging);
@@ -640,53 +370,13 @@ fn swap_in(server: &mut Server, transfer: &mut Transfer) -> bool {
     server.effects.sweeps.push(Sweep::Emptied);
     server.settle_alone();
     log::info!("MASTER <-> REPLICA sync: Discarding old DB in background");
-    server.bio.bury(Doomed {
-        waste: Waste::Foreign(Box::new(Stale(staging))),
-        objects: 0,
-    });
+    bury(server, Some(staging));
     true
 }
 
-/// Every second of a full synchronization.
-pub(in crate::server) fn tick(server: &mut Server, is_late: bool) {
-    let Some(primary) = &mut server.replication.primary else {
-        return;
-    };
-    let Some(transfer) = &mut primary.transfer else {
-        return;
-    };
-    let is_starved = server.persist.loading.as_ref().is_none_or(|l| l.is_starved);
-    let waits = !transfer.loads || matches!(transfer.sink, Sink::Memory) && is_starved;
-    if transfer.loads
-        && let Some(link) = &primary.link
-    {
-        // It shows the primary that we are still there.
-        let _ = link.write(b"\n");
-    }
-    if !is_late || !waits {
-        return;
-    }
-    if transfer.loads {
-        return on_link_end(server, "Resource temporarily unavailable");
-    }
-    log::warn!(
-        "Timeout receiving bulk data from MASTER... If the problem persists try to set the \
-             'repl-timeout' parameter in redis.conf to a larger value."
-    );
-    connect::reconnect(server);
-}
-
-/// Databases on their way to being dropped.
-struct Stale(#[allow(dead_code)] Box<Keyspace>);
-
-/// Brings to disk what was written since the last time, if that is much.
-fn sync_some(transfer: &mut Transfer) -> io::Result<()> {
-    let received = transfer.payload.as_ref().map_or(0, |p| p.received);
-    if let Sink::File(file, _) = &transfer.sink
-        && received >= transfer.synced + SYNC_EACH
-    {
-        file::write_out(file, transfer.synced, received - transfer.synced)?;
-        transfer.synced = received;
-    }
-    Ok(())
+/// Takes the databases that the snapshot is loaded into, if they are not the current ones.
+pub(in crate::server) fn take_staging(server: &mut Server) -> Option<Box<Keyspace>> {
+    let mut staging = server.replication.transfer_mut()?.take_staging()?;
+    staging.set_now_ms(server.keyspace.now_ms());
+    Some(staging)
 }
