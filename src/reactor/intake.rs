@@ -11,7 +11,6 @@ use crate::net::Link;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{Peer, Session};
-use crate::server::replication::feed;
 use crate::server::replication::link::connect;
 use crate::server::replication::link::transfer;
 use crate::server::script::run::Attendant;
@@ -257,7 +256,7 @@ fn take_news(server: &mut Server, news: News, ready: &mut Vec<usize>) -> bool {
     }
     if news.writable && client.session.peer == Peer::Replica {
         let id = client.session.id;
-        feed::unblock(server, id);
+        server.replication.replicas_mut().set_blocked(id.0, false);
     }
     let Some(client) = server.clients.get_mut(news.slot) else {
         return false;

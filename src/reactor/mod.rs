@@ -73,7 +73,7 @@ impl Reactor {
         let pressed = transfer::can_go_on_loading(server)
             || transfer::wants_input(server)
             || server.eviction.goes_on
-            || server.replication.replicas.goes_on;
+            || server.replication.replicas().goes_on();
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();
         let sleep_ms = if busy { 0 } else { server.sleep_ms() };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));

@@ -33,7 +33,7 @@ impl Reactor {
         self.server.write_all();
         feed::flush(&mut self.server);
         // Who follows gets the last words, as far as the sockets take them.
-        while self.server.life.exit.is_some() && self.server.replication.replicas.goes_on {
+        while self.server.life.exit.is_some() && self.server.replication.replicas().goes_on() {
             feed::flush(&mut self.server);
         }
         self.server.evict_clients();

@@ -71,7 +71,7 @@ fn replicaof(
             "ERR REPLICAOF not allowed in cluster mode.",
         ));
     }
-    if server.replication.failover.is_some() {
+    if server.replication.failover().is_some() {
         return Err(CmdError::Fixed(
             "ERR REPLICAOF not allowed while failing over.",
         ));
@@ -88,7 +88,7 @@ fn replicaof(
     let number = crate::algo::number::parse_i64(port);
     let port = number.filter(|n| (0..=65535).contains(n));
     let port = port.ok_or(CmdError::Fixed("ERR Invalid master port"))? as u16;
-    // ROLE and INFO show it.
+    // ROLE and INFO show the host.
     if has_control(host) {
         return Err(CmdError::Fixed("ERR Invalid master host"));
     }
@@ -114,17 +114,17 @@ fn role(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
     if server.replication.is_replica() {
         return status::role_of_replica(server, reply);
     }
-    let replicas = server.replication.replicas.list.iter();
+    let replicas = server.replication.replicas().iter();
     let online: Vec<_> = replicas.filter(|replica| replica.is_online()).collect();
     reply.array(3)?;
     reply.bulk(b"master")?;
-    reply.int(server.replication.history.offset as i64)?;
+    reply.int(server.replication.offset() as i64)?;
     reply.array(online.len())?;
     for replica in online {
         reply.array(3)?;
         reply.bulk(replica.ip().as_bytes())?;
-        reply.bulk_int(replica.said.port as i64)?;
-        reply.bulk_int(replica.acked as i64)?;
+        reply.bulk_int(replica.port() as i64)?;
+        reply.bulk_int(replica.acked() as i64)?;
     }
     Ok(())
 }

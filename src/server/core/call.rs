@@ -247,7 +247,7 @@ impl Server {
         if self.unit.is_eventful && self.unit.depth == 0 {
             self.leave_eventful(session, number);
         }
-        session.written_to = self.replication.history.offset;
+        session.written_to = self.replication.offset();
     }
 
     /// The outermost call is over, and something follows from it.

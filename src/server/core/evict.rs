@@ -10,7 +10,6 @@ use crate::config::MaxmemoryPolicy;
 use crate::keyspace::evict::{Among, Evicted, First};
 use crate::server::Server;
 use crate::server::core::admit::Gates;
-use crate::server::replication::feed;
 use crate::sys::clock;
 
 /// Keys that leave between two looks at the clock.
@@ -121,7 +120,10 @@ impl Server {
             true => self.persist.aof.buffer_bytes(),
             false => 0,
         };
-        log + feed::memory(self).replicas
+        log + self
+            .replication
+            .memory(self.config.repl_backlog_size as usize)
+            .replicas
     }
 
     /// Lets keys leave until so many bytes are free.

@@ -6,7 +6,6 @@ use crate::logging::{self, Layout, Timestamp};
 use crate::server::Server;
 use crate::server::core::admit::Gates;
 use crate::server::core::evict::Room;
-use crate::server::replication::feed;
 use crate::server::replication::link;
 use crate::server::replication::replicas;
 use crate::sys::{crash, process, watchdog};
@@ -72,7 +71,9 @@ impl Server {
             }
             Apply::NotifyEvents => self.refresh_interest(),
             Apply::Replication => link::refresh_role_gates(self),
-            Apply::ReplBacklog => feed::resize_backlog(self),
+            Apply::ReplBacklog => self
+                .replication
+                .resize_backlog(self.config.repl_backlog_size as usize),
             Apply::GoodReplicas => replicas::refresh_good(self),
             Apply::Observe => {
                 let c = &self.config;

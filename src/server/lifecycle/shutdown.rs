@@ -87,9 +87,9 @@ impl Server {
 
     /// Whether all who follow have what there is.
     fn replicas_are_up(&self) -> bool {
-        let offset = self.replication.history.offset;
-        let mut replicas = self.replication.replicas.list.iter();
-        replicas.all(|replica| replica.acked == offset)
+        let offset = self.replication.offset();
+        let mut replicas = self.replication.replicas().iter();
+        replicas.all(|replica| replica.acked() == offset)
     }
 
     /// From cron: stops if replicas have caught up, or have had their time.
@@ -114,18 +114,15 @@ impl Server {
     }
 
     fn tell_of_replicas(&self) {
-        let offset = self.replication.history.offset;
-        let list = &self.replication.replicas.list;
-        let lagging = list.iter().filter(|replica| replica.acked != offset);
+        let offset = self.replication.offset();
+        let list = self.replication.replicas();
+        let lagging = list.iter().filter(|replica| replica.acked() != offset);
         for replica in lagging.clone() {
-            let lag_s = match replica.is_online() {
-                true => self.clock.now_s() - replica.heard_s,
-                false => 0,
-            };
+            let lag_s = replica.lag_s(self.clock.now_s());
             log::info!(
                 "Lagging replica {} reported offset {} behind master, lag={lag_s}, state={}.",
-                replica.name,
-                offset - replica.acked.min(offset),
+                replica.name(),
+                offset - replica.acked().min(offset),
                 replica.state_word()
             );
         }
@@ -185,7 +182,7 @@ impl Server {
                 log::warn!("Fail to fsync the AOF file: {reason}.");
             }
         }
-        self.persist.aof.offset = self.replication.history.offset;
+        self.persist.aof.offset = self.replication.offset();
         self.persist.aof.note_end();
         let by_points = !self.config.save.is_empty() && !flags.nosave;
         if !by_points && !flags.save {

@@ -1,37 +1,73 @@
-//! Those who follow us: what is done about them each second, and for clients that wait until they
-//! have what was written (WAIT, WAITAOF).
+//! The care for replicas: timeouts, the number of good ones, and clients that wait for their
+//! acknowledgements (WAIT, WAITAOF).
+//!
+//! `crate::replication::replicas` decides; `execute` carries its decisions out.
 
 use crate::persist::child::Purpose;
+use crate::replication::replicas::ReplicaAction;
 use crate::server::Server;
-use crate::server::clients::session::{ClientId, Ending};
+use crate::server::clients::session::{ClientId, Ending, Peer};
 use crate::server::core::admit::Gates;
-use crate::server::replication::feed;
-use crate::server::replication::sync;
+use crate::server::replication::{feed, sync};
 use crate::server::timers::Timer;
 use crate::sys::socket;
 
-/// Between two looks at the replicas.
-const LOOK_MS: u64 = 1_000;
-/// Between two looks at what the helper thread has brought to disk, while somebody waits for it.
-const SYNC_LOOK_MS: u64 = 5;
+/// The period of `tick`, in milliseconds.
+const TICK_MS: u64 = 1_000;
+/// The period of `check_aof_synced`, in milliseconds.
+const SYNC_CHECK_MS: u64 = 5;
 
-pub(in crate::server) fn arm_timer(server: &mut Server) {
-    server
-        .timers
-        .arm(server.clock.mono_ms() + LOOK_MS, Timer::Replicas);
+/// Executes actions in order.
+pub(super) fn execute(server: &mut Server, actions: Vec<ReplicaAction>) {
+    for action in actions {
+        match action {
+            ReplicaAction::Log(level, text) => log::log!(level, "{text}"),
+            ReplicaAction::Send { slot, bytes } => send(server, slot, &bytes),
+            ReplicaAction::Close { slot } => server.clients.close(slot, Ending::Now),
+            ReplicaAction::ShutDown { slot } => {
+                if let Some(client) = server.clients.get(slot) {
+                    client.link.shut_down();
+                }
+                server.clients.close(slot, Ending::Now);
+            }
+            ReplicaAction::Refuse { slot, bytes } => {
+                if let Some(client) = server.clients.get_mut(slot) {
+                    client.session.peer = Peer::Client;
+                    send(server, slot, &bytes);
+                    server.clients.close(slot, Ending::AfterReply);
+                }
+            }
+            ReplicaAction::RefreshGood => refresh_good(server),
+        }
+    }
 }
 
-/// Each second.
+/// Appends bytes to the output of a client in its slot.
+pub(super) fn send(server: &mut Server, slot: usize, bytes: &[u8]) {
+    if let Some(client) = server.clients.get_mut(slot) {
+        client.output.append(bytes);
+        server.clients.note_output(slot);
+    }
+}
+
+pub(in crate::server) fn arm_timer(server: &mut Server) {
+    let now_ms = server.clock.mono_ms();
+    server.timers.arm(now_ms + TICK_MS, Timer::Replicas);
+}
+
+/// Looks after the replicas, once a second (`replicationCron` of Redis).
 pub(in crate::server) fn tick(server: &mut Server) {
     arm_timer(server);
     if server.life.cron_paused {
         return;
     }
-    server.replication.looks += 1;
-    if !server.replication.replicas.is_empty() {
-        ping(server);
-        keep_alive(server);
-        close_silent(server);
+    let period = server.config.repl_ping_replica_period.max(1) as u64;
+    let is_ping_due = server.replication.tick(period);
+    if !server.replication.replicas().is_empty() {
+        if is_ping_due && !feed::is_held(server) {
+            server.replication.feed_words(&["PING"]);
+        }
+        check_replicas(server);
     }
     free_idle_backlog(server);
     sync::start_due(server);
@@ -39,93 +75,51 @@ pub(in crate::server) fn tick(server: &mut Server) {
     refresh_good(server);
 }
 
-fn ping(server: &mut Server) {
-    let period = server.config.repl_ping_replica_period.max(1) as u64;
-    if server.replication.looks.is_multiple_of(period) && !feed::is_held(server) {
-        feed::send_command(server, &["PING"]);
-    }
-}
-
-/// Who waits for a snapshot hears a newline, which means nothing but that we are there. Into a
-/// socket that a child writes to nobody else may write.
-fn keep_alive(server: &mut Server) {
-    for replica in &server.replication.replicas.list {
-        if !replica.waits_for_start() && !replica.waits_for_child(false) {
-            continue;
-        }
-        if let Some(client) = server.clients.get_mut(replica.slot) {
-            client.output.append(b"\n");
-            server.clients.note_output(replica.slot);
-        }
-    }
-}
-
-fn close_silent(server: &mut Server) {
+/// Shows waiting replicas that we are alive, and disconnects silent ones.
+fn check_replicas(server: &mut Server) {
     let now_s = server.clock.now_s();
-    let patience_s = server.config.repl_timeout as i64;
-    for replica in &mut server.replication.replicas.list {
-        if replica.waits_for_child(true) {
-            let Some(client) = server.clients.get(replica.slot) else {
-                continue;
-            };
-            let sending = socket::sending(client.link.fd()).unwrap_or_default();
-            // Who has taken everything waits for the others.
-            if sending.waiting == 0 || sending.taken != replica.sending.taken {
-                (replica.sending, replica.took_s) = (sending, now_s);
-            } else if now_s - replica.took_s > patience_s {
-                log::warn!(
-                    "Disconnecting timedout replica (full sync): {}",
-                    replica.name
-                );
-                // The child holds the connection, too.
-                client.link.shut_down();
-                server.clients.close(replica.slot, Ending::Now);
-            }
-            continue;
-        }
-        let silent_s = now_s - replica.heard_s;
-        let tells = replica.is_online() && !replica.is_plain;
-        if tells && silent_s > patience_s {
-            log::warn!(
-                "Disconnecting timedout replica (streaming sync): {}",
-                replica.name
-            );
-            server.clients.close(replica.slot, Ending::Now);
-        }
-    }
+    let timeout_s = server.config.repl_timeout as i64;
+    let clients = &server.clients;
+    let mut sending = |slot: usize| {
+        let client = clients.get(slot)?;
+        Some(socket::sending(client.link.fd()).unwrap_or_default())
+    };
+    let replicas = server.replication.replicas_mut();
+    let actions = replicas.tick(now_s, timeout_s, &mut sending);
+    execute(server, actions);
 }
 
-/// Nobody has followed for a while: what they would need is not kept for ever.
+/// Frees the backlog after `repl-backlog-ttl` without replicas.
 fn free_idle_backlog(server: &mut Server) {
     let ttl_s = server.config.repl_backlog_ttl as i64;
-    let replicas = &server.replication.replicas;
+    let idle_s = server
+        .replication
+        .replicas()
+        .none_for_s(server.clock.now_s());
     if ttl_s == 0
-        || !replicas.is_empty()
-        || server.replication.backlog.is_none()
+        || idle_s.is_none_or(|idle_s| idle_s <= ttl_s)
+        || server.replication.backlog().is_none()
         || server.replication.is_replica()
-        || server.clock.now_s() - replicas.none_since_s <= ttl_s
     {
         return;
     }
-    // Whatever is written from here on nobody could get: it is another history.
-    feed::restart_history(server);
+    // The bytes from here on will be missing: what follows is another history.
+    let id = feed::fresh_history_id(server);
+    server.replication.restart_history(id);
     feed::free_backlog(server);
     log::info!("Replication backlog freed after {ttl_s} seconds without connected replicas.");
 }
 
-/// A snapshot that was made for replicas only does not stay on a disk where nothing else does.
+/// Removes a snapshot file that was made for replicas only, if the server keeps no files
+/// (`rdb-del-sync-files`).
 fn remove_sync_file(server: &mut Server) {
     if !server.config.rdb_del_sync_files {
         server.persist.for_replicas = false;
         return;
     }
     let persists = server.config.appendonly || !server.config.save.is_empty();
-    let job = server.persist.child.as_ref();
-    let is_made = job.is_some_and(|job| job.purpose == Purpose::Snapshot);
-    let list = &server.replication.replicas.list;
-    let is_needed = list
-        .iter()
-        .any(|one| !one.is_online() && !one.waits_for_start());
+    let is_made = sync::is_child(server, Purpose::Snapshot);
+    let is_needed = server.replication.replicas().needs_file();
     if !server.persist.for_replicas || persists || is_made || is_needed {
         return;
     }
@@ -135,86 +129,49 @@ fn remove_sync_file(server: &mut Server) {
         log::info!(
             "Removing the RDB file {name} used to feed replicas in a persistence-less instance"
         );
-        // If it cannot be removed it is no worse than not having tried.
+        // A file that cannot be removed stays.
         let _ = std::fs::remove_file(&name);
     }
 }
 
-/// Counts the replicas that are near enough, and closes writing off if they are too few.
+/// Counts the replicas that acknowledged lately, and refuses writes if they are too few.
 pub(in crate::server) fn refresh_good(server: &mut Server) {
     let now_s = server.clock.now_s();
-    let (wanted, lag_s) = (
-        server.config.min_replicas_to_write as usize,
-        server.config.min_replicas_max_lag as i64,
-    );
-    let replicas = &mut server.replication.replicas;
-    replicas.has_news = true;
+    let wanted = server.config.min_replicas_to_write as usize;
+    let lag_s = server.config.min_replicas_max_lag as i64;
     let counts = wanted > 0 && lag_s > 0;
-    replicas.good = if counts {
-        replicas.count_good(now_s, lag_s)
-    } else {
-        0
-    };
-    let few = counts && replicas.good < wanted && !server.replication.is_replica();
+    let replicas = server.replication.replicas_mut();
+    let good = replicas.refresh_good(now_s, counts.then_some(lag_s));
+    let few = counts && good < wanted && !server.replication.is_replica();
     server.gates.set(Gates::FEW_REPLICAS, few);
 }
 
-/// REPLCONF ACK: how far a replica is.
-pub(in crate::server) fn note_ack(
-    server: &mut Server,
-    id: ClientId,
-    offset: i64,
-    logged: Option<i64>,
-) {
-    let now_s = server.clock.now_s();
-    let Some(replica) = server.replication.replicas.get_mut(id.0) else {
-        return;
-    };
-    let at_least = |n: i64| u64::try_from(n).unwrap_or(0);
-    replica.acked = replica.acked.max(at_least(offset));
-    replica.logged = replica.logged.max(logged.map_or(0, at_least));
-    replica.heard_s = now_s;
-    // It may be through before cron has seen that the child is.
-    let is_early = replica.waits_for_child(true);
-    replica.acked_early |= is_early;
-    if replica.is_online() {
-        // It is through with its snapshot, and so its socket is free for the stream.
-        replica.awaits_ack = false;
-    }
-    server.replication.replicas.has_news = true;
-    server.replication.replicas.looks_at_child |= is_early;
-}
-
-/// How far the stream is safe in the log, as far as we know.
-pub fn synced_offset(server: &Server) -> Option<u64> {
-    server.persist.aof.synced_offset()
-}
-
-/// The caller waits for replicas, or for the log.
+/// Makes a client wait for acknowledgements, or for the log.
 pub(in crate::server) fn wait_for_acks(server: &mut Server, id: ClientId) {
-    server.replication.replicas.wants_acks = true;
+    server.replication.replicas_mut().request_acks();
     if server.blocking.until_acked.is_empty() && server.persist.aof.is_on() {
-        server
-            .timers
-            .arm(server.clock.mono_ms() + SYNC_LOOK_MS, Timer::Synced);
+        arm_sync_check(server);
     }
     server.blocking.until_acked.push(id.0);
 }
 
-/// The helper thread may have brought more of the log to disk.
+fn arm_sync_check(server: &mut Server) {
+    let now_ms = server.clock.mono_ms();
+    server.timers.arm(now_ms + SYNC_CHECK_MS, Timer::Synced);
+}
+
+/// Has waiting clients re-evaluated: the helper thread may have synced more of the log.
 pub(in crate::server) fn check_aof_synced(server: &mut Server) {
     if server.blocking.until_acked.is_empty() {
         return;
     }
-    server.replication.replicas.has_news = true;
-    server
-        .timers
-        .arm(server.clock.mono_ms() + SYNC_LOOK_MS, Timer::Synced);
+    server.replication.replicas_mut().note_news();
+    arm_sync_check(server);
 }
 
-/// Before the loop sleeps: those who wait look again whether replicas have what they wrote.
+/// Re-evaluates WAIT and WAITAOF clients if there is news. Called before the event loop sleeps.
 pub fn recheck_wait_clients(server: &mut Server) {
-    if !std::mem::take(&mut server.replication.replicas.has_news) {
+    if !server.replication.replicas_mut().take_news() {
         return;
     }
     let mut waiting = std::mem::take(&mut server.blocking.until_acked);

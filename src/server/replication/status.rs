@@ -23,7 +23,7 @@ pub(in crate::server) fn replica_lines(server: &Server, text: &mut Text) {
     let syncs = primary.stage() == Stage::Transfer;
     text.line("master_sync_in_progress", syncs as u8);
     let applied = match primary.is_known() {
-        true => server.replication.history.offset as i64,
+        true => server.replication.offset() as i64,
         false => 1,
     };
     let pending = if is_up { primary.pending() as i64 } else { 0 };
@@ -74,7 +74,7 @@ pub fn role_of_replica(server: &Server, reply: &mut Reply) -> CmdResult {
         return reply.null();
     };
     let applied = match primary.is_connected() {
-        true => server.replication.history.offset as i64,
+        true => server.replication.offset() as i64,
         false => -1,
     };
     reply.array(5)?;

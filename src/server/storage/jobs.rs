@@ -53,8 +53,8 @@ impl Server {
             ("used-mem", text(self.used_memory())),
         ];
         let is_known = self.replication.primary().is_none_or(Primary::is_known);
-        if !is_base && is_known && self.replication.backlog.is_some() {
-            let history = &self.replication.history;
+        if !is_base && is_known && self.replication.backlog().is_some() {
+            let history = self.replication.history();
             notes.push(("repl-stream-db", self.replication.database().to_string()));
             notes.push(("repl-id", history.id.clone()));
             notes.push(("repl-offset", history.offset.to_string()));
@@ -156,7 +156,7 @@ impl Server {
         if self.is_lost() {
             return Err(NotStarted);
         }
-        self.persist.aof.offset = self.replication.history.offset;
+        self.persist.aof.offset = self.replication.offset();
         if self.persist.aof.begin_increment().is_err() {
             self.persist.aof.rewrites.last_failed = true;
             return Err(NotStarted);
@@ -408,7 +408,7 @@ impl Server {
     /// Whether anybody is told of changes: the log, or replicas. Those of a replica get what its own
     /// primary sends, and nothing else.
     pub fn refresh_log_interest(&mut self) {
-        let streams = self.replication.backlog.is_some() && !self.replication.is_replica();
+        let streams = self.replication.backlog().is_some() && !self.replication.is_replica();
         let on = (self.persist.aof.is_on() || streams) && self.persist.loading.is_none();
         self.effects.interest.set(Interest::PROPAGATE, on);
         self.refresh_interest();
@@ -441,7 +441,7 @@ impl Server {
             spare_disk: self.config.no_appendfsync_on_rewrite && self.persist.child.is_some(),
             force,
             now_ms: self.clock.mono_ms(),
-            offset: self.replication.history.offset,
+            offset: self.replication.offset(),
         };
         if self.life.flush_sleep_us > 0 && self.persist.aof.needs_flush() {
             clock::sleep_us(self.life.flush_sleep_us);
@@ -469,7 +469,7 @@ impl Server {
         }
         if !wanted {
             self.flush_aof(true);
-            self.persist.aof.offset = self.replication.history.offset;
+            self.persist.aof.offset = self.replication.offset();
             self.persist.aof.switch_off();
             self.kill_child(Purpose::Rewrite);
             self.refresh_log_interest();

@@ -330,9 +330,9 @@ impl Server {
         if self.config.appendonly && self.persist.opens_log {
             let mut aof = std::mem::take(&mut self.persist.aof);
             let with_rdb = self.config.aof_use_rdb_preamble;
-            aof.offset = self.replication.history.offset;
+            aof.offset = self.replication.offset();
             let opened = aof.open(with_rdb, |path| self.write_base(path));
-            self.replication.history.offset = aof.offset;
+            self.replication.set_offset(aof.offset);
             self.persist.aof = aof;
             opened?;
         } else {

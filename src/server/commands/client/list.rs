@@ -7,7 +7,6 @@ use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{Ending, Peer, Session, Special};
-use crate::server::replication::feed;
 use std::fmt::Write;
 
 /// CLIENT INFO.
@@ -61,8 +60,8 @@ pub(super) fn describe(server: &Server, seen: &Seen) -> String {
     let command = s
         .last_command
         .map_or("NULL", |number| &server.table[number].full_name);
-    let replica = server.replication.replicas.get(s.id.0);
-    let (owed, blocks) = replica.map_or((0, 0), |one| feed::pending(server, one));
+    let replica = server.replication.replicas().get(s.id.0);
+    let (owed, blocks) = replica.map_or((0, 0), |one| server.replication.pending(one));
     let listed = wire.buffer.listed(wire.output);
     let held = wire.query + wire.query_free + wire.output_capacity;
     let parked = s

@@ -2,7 +2,6 @@
 
 use super::Text;
 use crate::algo::units::bytes_human;
-use crate::server::replication::feed;
 use crate::server::{Resident, Server};
 use crate::sys::process::{self, CpuTime, Whose};
 use crate::sys::{clock, memory};
@@ -133,7 +132,9 @@ pub fn memory(server: &Server, text: &mut Text) {
     ratio(text, "mem_fragmentation", rss, used);
     let uncounted = server.uncounted_memory();
     text.line("mem_not_counted_for_evict", uncounted);
-    let stream = feed::memory(server);
+    let stream = server
+        .replication
+        .memory(server.config.repl_backlog_size as usize);
     text.line("mem_replication_backlog", stream.backlog);
     text.line("mem_total_replication_buffers", stream.all);
     text.line("mem_replica_full_sync_buffer", 0);

@@ -221,7 +221,7 @@ fn reject(server: &mut Server, client: &mut Client, broken: &Broken, rest: &[u8]
 
 /// Returns the command that tells the primary what was applied, and what is safe in the log.
 fn ack(server: &Server) -> Vec<u8> {
-    let applied = server.replication.history.offset.to_string();
+    let applied = server.replication.offset().to_string();
     let synced = server.persist.aof.synced_offset();
     let synced = synced.map(|offset| offset.to_string());
     let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"ACK", applied.as_bytes()];

@@ -134,7 +134,7 @@ fn identity(config: &Config) -> Identity {
 /// Continues with the stream where it ended, perhaps under another replication ID.
 pub(super) fn continue_stream(server: &mut Server, id: Option<String>) {
     if server.replication.rename_history(id) {
-        let id = &server.replication.history.id;
+        let id = &server.replication.history().id;
         log::info!("Master replication ID changed to {id}");
         feed::disconnect_replicas(server);
     }

@@ -121,20 +121,11 @@ pub(in crate::server) fn restore_history(server: &mut Server) {
         return;
     }
     let id = String::from_utf8_lossy(&id).into_owned();
+    server.replication.restore(id, offset, db);
     if server.replication.is_replica() {
-        let history = &mut server.replication.history;
-        history.id = id;
-        history.offset = offset;
-        if let Some(primary) = server.replication.primary_mut() {
-            primary.cache(db);
-        }
         log::info!("{SYNTHESIZED}");
         return;
     }
-    let history = &mut server.replication.history;
-    history.previous = id;
-    history.second_offset = offset as i64 + 1;
-    history.offset += offset;
     ensure_backlog(server);
     for (db, key) in dropped {
         let argv: OwnedArgv = [b"DEL".as_slice(), &key].into_iter().collect();
@@ -170,8 +161,9 @@ pub fn unset_primary(server: &mut Server) {
         log::info!("Discarding previously cached master state.");
     }
     let id = feed::fresh_history_id(server);
-    server.replication.history.shift(id);
-    let history = &server.replication.history;
+    let now_s = server.clock.now_s();
+    server.replication.promoted(id, now_s);
+    let history = server.replication.history();
     log::info!(
         "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
         history.previous,
@@ -180,8 +172,6 @@ pub fn unset_primary(server: &mut Server) {
     );
     // Our replicas have to learn the new ID, and can continue from where they are.
     feed::disconnect_replicas(server);
-    server.replication.selected = None;
-    server.replication.replicas.none_since_s = server.clock.now_s();
     if server.config.appendonly && !server.persist.aof.is_on() && server.persist.loading.is_none() {
         log::info!("Restarting AOF after becoming master");
         restart_aof(server);
@@ -259,7 +249,7 @@ fn unblock_clients(server: &mut Server) {
 
 /// Creates the backlog of a replica, which keeps the stream whether it has replicas or not.
 pub(super) fn ensure_backlog(server: &mut Server) {
-    if server.replication.backlog.is_none() {
+    if server.replication.backlog().is_none() {
         feed::create_backlog(server);
     }
 }

@@ -160,7 +160,7 @@ pub(super) fn feed(server: &mut Server, bytes: &[u8], is_last: bool) {
 fn stop_persistence(server: &mut Server, uses_file: bool) {
     if server.persist.aof.is_on() {
         server.flush_aof(true);
-        server.persist.aof.offset = server.replication.history.offset;
+        server.persist.aof.offset = server.replication.offset();
         server.persist.aof.switch_off();
         server.kill_child(Purpose::Rewrite);
         server.refresh_log_interest();
@@ -210,7 +210,7 @@ fn empty_data(server: &mut Server) {
 pub(super) fn load_stream(server: &mut Server, total: u64) {
     stop_persistence(server, false);
     let swaps = server.config.repl_diskless_load == ReplDisklessLoad::SwapDb;
-    let history = &server.replication.history;
+    let history = server.replication.history();
     let offered = server.replication.primary().and_then(Primary::offered);
     let is_ours = offered.is_some_and(|(id, _)| id.eq_ignore_ascii_case(&history.id));
     if !swaps {
@@ -334,8 +334,7 @@ pub(super) fn finish(server: &mut Server) {
         Some(offered) => offered,
         None => (String::from_utf8_lossy(&server.rng.hex40()).into_owned(), 0),
     };
-    server.replication.history.restart(id);
-    server.replication.history.offset = offset;
+    server.replication.synchronized(id, offset);
     link::ensure_backlog(server);
     log::info!("MASTER <-> REPLICA sync: Finished with success");
     supervisor::sd_notify(
