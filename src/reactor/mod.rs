@@ -98,7 +98,7 @@ impl Reactor {
             }
             self.serve();
         }
-        if loading && transfer::can_go_on_loading(&mut self.server) {
+        if loading && transfer::can_go_on_loading(&self.server) {
             self.server.go_on_loading();
         }
         let mut intake = Intake::come_back(self.server.take_attendant());

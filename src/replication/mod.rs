@@ -37,6 +37,7 @@ pub mod replicas;
 pub mod transfer;
 
 use crate::algo::quoting::in_line;
+use crate::keyspace::Keyspace;
 use crate::resp::encode;
 use crate::resp::request::{Argv, OwnedArgv};
 use action::Action;
@@ -219,6 +220,14 @@ impl Replication {
 
     pub fn transfer_mut(&mut self) -> Option<&mut Transfer> {
         self.primary.as_mut()?.transfer_mut()
+    }
+
+    /// Takes the databases that the snapshot is loaded into, if they are not the current ones, and
+    /// sets their clock to unix milliseconds.
+    pub fn take_staging(&mut self, now_ms: i64) -> Option<Box<Keyspace>> {
+        let mut staging = self.transfer_mut()?.take_staging()?;
+        staging.set_now_ms(now_ms);
+        Some(staging)
     }
 
     /// Whether a snapshot of the primary is being loaded.

@@ -147,9 +147,9 @@ mod tests {
     #[test]
     fn a_snapshot_ends_where_it_says_however_it_is_cut() {
         let mark = [b'e'; MARK];
-        // What looks like the begin of the mark is none.
+        // A part of the mark within the data is not the mark.
         let body = [b"REDIS".as_slice(), &[b'e'; MARK - 1], b"x", &[b'e'; 7]].concat();
-        // The mark is found where it first stands.
+        // The first complete mark ends the snapshot.
         let first = &body[..body.len() - 7];
         let marked = [first, &mark, b"*1"].concat();
         for step in 1..marked.len() {

@@ -5,7 +5,6 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::clients::session::Session;
 use crate::server::replication::link;
-use crate::server::replication::status;
 use crate::server::{Server, ServerCommand};
 
 const BASE: Spec = Spec {
@@ -112,7 +111,7 @@ fn replicaof(
 /// ROLE.
 fn role(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     if server.replication.is_replica() {
-        return status::role_of_replica(server, reply);
+        return role_of_replica(server, reply);
     }
     let replicas = server.replication.replicas().iter();
     let online: Vec<_> = replicas.filter(|replica| replica.is_online()).collect();
@@ -127,4 +126,21 @@ fn role(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
         reply.bulk_int(replica.acked() as i64)?;
     }
     Ok(())
+}
+
+/// Writes the reply to ROLE of a replica.
+fn role_of_replica(server: &Server, reply: &mut Reply) -> CmdResult {
+    let Some(primary) = server.replication.primary() else {
+        return reply.null();
+    };
+    let applied = match primary.is_connected() {
+        true => server.replication.offset() as i64,
+        false => -1,
+    };
+    reply.array(5)?;
+    reply.bulk(b"slave")?;
+    reply.bulk(primary.host().as_bytes())?;
+    reply.int(primary.port().into())?;
+    reply.bulk(primary.stage().word().as_bytes())?;
+    reply.int(applied)
 }

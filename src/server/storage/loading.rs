@@ -184,7 +184,7 @@ impl Server {
             };
             self.keyspace.set_now_ms(self.clock.now_ms());
             loading.set_key_delay(self.config.key_load_delay as i64);
-            let mut staging = transfer::take_staging(self);
+            let mut staging = self.replication.take_staging(self.keyspace.now_ms());
             let keyspace = staging.as_deref_mut().unwrap_or(&mut self.keyspace);
             let step = loading.step(keyspace, &self.tuning, go_on);
             let is_aside = staging.is_some();

@@ -1,11 +1,8 @@
-//! The sections about what there is: Clients, Persistence, Replication, Modules, Cluster, Keyspace,
-//! Keysizes.
+//! The sections Clients, Modules, Cluster, Keyspace and Keysizes.
 
 use super::Text;
 use crate::keyspace::Db;
-use crate::replication::failover::Failover;
 use crate::server::Server;
-use crate::server::replication::status;
 use crate::types::value::Kind;
 
 /// Keys that are looked at for the average time to live.
@@ -30,53 +27,6 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("total_blocking_keys", blocking.keys());
     let until_gone = blocking.keys_until_gone();
     text.line("total_blocking_keys_on_nokey", until_gone);
-}
-
-pub fn replication(server: &Server, text: &mut Text) {
-    let is_replica = server.replication.is_replica();
-    text.line("role", if is_replica { "slave" } else { "master" });
-    status::replica_lines(server, text);
-    replicas(server, text);
-    let failover = server.replication.failover();
-    let state = failover.map_or("no-failover", Failover::word);
-    text.line("master_failover_state", state);
-    text.line("master_replid", &server.replication.history().id);
-    text.line("master_replid2", &server.replication.history().previous);
-    text.line("master_repl_offset", server.replication.offset());
-    text.line(
-        "second_repl_offset",
-        server.replication.history().second_offset,
-    );
-    let backlog = server.replication.backlog();
-    text.line("repl_backlog_active", backlog.is_some() as u8);
-    text.line("repl_backlog_size", server.config.repl_backlog_size);
-    let (first, len) = backlog.map_or((0, 0), |backlog| (backlog.first(), backlog.len()));
-    text.line("repl_backlog_first_byte_offset", first);
-    text.line("repl_backlog_histlen", len);
-}
-
-/// Writes the lines about our replicas.
-fn replicas(server: &Server, text: &mut Text) {
-    let replicas = server.replication.replicas();
-    text.line("connected_slaves", replicas.len());
-    let config = &server.config;
-    if config.min_replicas_to_write > 0 && config.min_replicas_max_lag > 0 {
-        text.line("min_slaves_good_slaves", replicas.good());
-    }
-    let now_s = server.clock.now_s();
-    for (index, replica) in replicas.iter().enumerate() {
-        let lag_s = replica.lag_s(now_s);
-        text.line(
-            &format!("slave{index}"),
-            format!(
-                "ip={},port={},state={},offset={},lag={lag_s}",
-                replica.ip(),
-                replica.port(),
-                replica.state_word(),
-                replica.acked()
-            ),
-        );
-    }
 }
 
 /// There are no modules.

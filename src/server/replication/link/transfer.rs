@@ -372,10 +372,3 @@ fn swap_in(server: &mut Server, transfer: &mut Transfer) -> bool {
     bury(server, Some(staging));
     true
 }
-
-/// Takes the databases that the snapshot is loaded into, if they are not the current ones.
-pub(in crate::server) fn take_staging(server: &mut Server) -> Option<Box<Keyspace>> {
-    let mut staging = server.replication.transfer_mut()?.take_staging()?;
-    staging.set_now_ms(server.keyspace.now_ms());
-    Some(staging)
-}

@@ -1,13 +1,60 @@
-//! The description of a replica and its primary in INFO and ROLE.
+//! The section Replication.
 
-use crate::command::{CmdResult, Reply};
+use super::Text;
+use crate::replication::failover::Failover;
 use crate::replication::primary::{Primary, Stage};
 use crate::replication::transfer::Transfer;
 use crate::server::Server;
-use crate::server::commands::info::Text;
+
+pub fn replication(server: &Server, text: &mut Text) {
+    let is_replica = server.replication.is_replica();
+    text.line("role", if is_replica { "slave" } else { "master" });
+    replica_lines(server, text);
+    replicas(server, text);
+    let failover = server.replication.failover();
+    let state = failover.map_or("no-failover", Failover::word);
+    text.line("master_failover_state", state);
+    text.line("master_replid", &server.replication.history().id);
+    text.line("master_replid2", &server.replication.history().previous);
+    text.line("master_repl_offset", server.replication.offset());
+    text.line(
+        "second_repl_offset",
+        server.replication.history().second_offset,
+    );
+    let backlog = server.replication.backlog();
+    text.line("repl_backlog_active", backlog.is_some() as u8);
+    text.line("repl_backlog_size", server.config.repl_backlog_size);
+    let (first, len) = backlog.map_or((0, 0), |backlog| (backlog.first(), backlog.len()));
+    text.line("repl_backlog_first_byte_offset", first);
+    text.line("repl_backlog_histlen", len);
+}
+
+/// Writes the lines about our replicas.
+fn replicas(server: &Server, text: &mut Text) {
+    let replicas = server.replication.replicas();
+    text.line("connected_slaves", replicas.len());
+    let config = &server.config;
+    if config.min_replicas_to_write > 0 && config.min_replicas_max_lag > 0 {
+        text.line("min_slaves_good_slaves", replicas.good());
+    }
+    let now_s = server.clock.now_s();
+    for (index, replica) in replicas.iter().enumerate() {
+        let lag_s = replica.lag_s(now_s);
+        text.line(
+            &format!("slave{index}"),
+            format!(
+                "ip={},port={},state={},offset={},lag={lag_s}",
+                replica.ip(),
+                replica.port(),
+                replica.state_word(),
+                replica.acked()
+            ),
+        );
+    }
+}
 
 /// Writes the lines of INFO replication that only a replica has, in front of those of a primary.
-pub(in crate::server) fn replica_lines(server: &Server, text: &mut Text) {
+fn replica_lines(server: &Server, text: &mut Text) {
     let Some(primary) = server.replication.primary() else {
         return;
     };
@@ -66,21 +113,4 @@ fn transfer_lines(primary: &Primary, text: &mut Text) {
     text.line("master_sync_read_bytes", read);
     text.line("master_sync_left_bytes", total - read);
     text.line("master_sync_perc", format!("{percent:.2}"));
-}
-
-/// Writes the reply to ROLE of a replica.
-pub fn role_of_replica(server: &Server, reply: &mut Reply) -> CmdResult {
-    let Some(primary) = server.replication.primary() else {
-        return reply.null();
-    };
-    let applied = match primary.is_connected() {
-        true => server.replication.offset() as i64,
-        false => -1,
-    };
-    reply.array(5)?;
-    reply.bulk(b"slave")?;
-    reply.bulk(primary.host().as_bytes())?;
-    reply.int(primary.port().into())?;
-    reply.bulk(primary.stage().word().as_bytes())?;
-    reply.int(applied)
 }
