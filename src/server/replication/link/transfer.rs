@@ -322,6 +322,7 @@ pub(super) fn finish(server: &mut Server) {
     } else {
         if transfer.has_staging() && !swap_in(server, &mut transfer) {
             bury(server, transfer.take_staging());
+            end_loading(server);
             return connect::reconnect(server);
         }
         // Nothing of it is in a file of ours.
