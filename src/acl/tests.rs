@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::keys::{ACCESS, KeySpec, OW, RO, UPDATE};
-use crate::command::spec::{NO_AUTH, READONLY, Spec, WRITE};
+use crate::command::spec::{Channels, NO_AUTH, READONLY, Spec, WRITE};
 use crate::resp::request::OwnedArgv;
 use proptest::prelude::*;
 

@@ -4,6 +4,7 @@
 //! as lines. Errors count lines from there, as Redis's do. What a line asks of the rest of the
 //! server (go to a directory, rename a command, define a user) is asked through `Host`.
 
+use crate::sys::reason as os_reason;
 use std::path::{Path, PathBuf};
 
 use super::directive::{Directive, Kind, Place, Source};
@@ -68,15 +69,6 @@ fn fatal_line(number: usize, line: &[u8], reason: &str) -> Fatal {
     text.extend_from_slice(line);
     text.extend_from_slice(format!("'\n{reason}\n").as_bytes());
     Fatal::Stderr(text)
-}
-
-/// The operating system's words for an error, without the number Rust adds.
-pub fn os_reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_string(),
-        None => text,
-    }
 }
 
 /// A file may include itself by mistake; Redis then runs out of stack, we stop here.

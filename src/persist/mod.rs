@@ -19,6 +19,7 @@ pub mod policy;
 pub mod save;
 pub mod transfer;
 
+pub use crate::sys::reason;
 use aof::Aof;
 use child::ChildJob;
 use load::Loading;
@@ -62,15 +63,6 @@ impl Persist {
         }
         let why = self.aof.is_on().then(|| self.aof.failure())??;
         Some(format!("MISCONF Errors writing to the AOF file: {why}"))
-    }
-}
-
-/// The text of a system error as Redis logs it.
-pub fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
     }
 }
 

@@ -154,6 +154,21 @@ fn snapshots_come_with_a_length_or_a_mark_to_disk_or_to_memory() {
 }
 
 #[test]
+fn the_line_before_a_snapshot_may_come_in_pieces() {
+    let (primary, server) = Primary::with(&[]);
+    let (mut link, _) = primary.greet();
+    link.say(format!("+FULLRESYNC {} 100\r\n", "a".repeat(40)).as_bytes());
+    let mut client = server.client();
+    await_info(&mut client, "master_sync_in_progress:1");
+    link.say(b"$");
+    sleep(Duration::from_millis(50));
+    let rest = format!("{}\r\n", ONE_KEY.len());
+    link.say(&[rest.as_bytes(), ONE_KEY].concat());
+    await_info(&mut client, "master_link_status:up");
+    assert_eq!(text(&mut client, "GET a"), "one");
+}
+
+#[test]
 fn a_transaction_counts_as_a_whole_and_the_database_is_remembered() {
     let (primary, server) = Primary::with(&[]);
     let (mut link, _) = primary.greet();

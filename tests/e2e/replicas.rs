@@ -441,3 +441,77 @@ fn a_replica_that_asks_for_an_answer_is_let_go_without_one() {
     hasty.say("PSYNC ? -1\r\nECHO x");
     server.wait_for_log("Replica generated a reply to command 'echo', disconnecting it: id=");
 }
+
+/// Whether INFO replication has a line that starts like this.
+fn has_line(client: &mut Client, start: &str) -> bool {
+    let all = text(client, "INFO replication");
+    all.lines().any(|line| line.starts_with(start))
+}
+
+#[test]
+fn a_failover_exchanges_the_roles() {
+    let first = primary("");
+    let port = first.port.to_string();
+    let second = Server::ours().with(&["--replicaof", "127.0.0.1", &port]);
+    let second = second.start();
+    let (mut old, mut new) = (first.client(), second.client());
+    wait_until("it is online", || {
+        replica_line(&mut old).contains("state=online")
+            && has_line(&mut new, "master_link_status:up")
+    });
+    old.run("SET k v");
+    assert_eq!(text(&mut old, "FAILOVER"), "OK");
+    wait_until("it is promoted", || has_line(&mut new, "role:master"));
+    wait_until("the other follows it", || {
+        has_line(&mut old, "master_link_status:up")
+            && has_line(&mut old, "master_failover_state:no-failover")
+    });
+    assert_eq!(text(&mut new, "GET k"), "v");
+    assert_eq!(text(&mut new, "SET k w"), "OK");
+    wait_until("the write arrives", || text(&mut old, "GET k") == "w");
+    assert_eq!(info(&mut new, "sync_full"), 0);
+    assert_eq!(info(&mut new, "sync_partial_ok"), 1);
+}
+
+#[test]
+fn a_failover_without_a_replica_that_has_everything_times_out() {
+    let server = primary("");
+    let mut client = server.client();
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    wait_until("it is online", || {
+        replica_line(&mut client).contains("state=online")
+    });
+    client.run("SET k v");
+    assert_eq!(text(&mut client, "FAILOVER TIMEOUT 100"), "OK");
+    let why = "Replica never caught up before timeout";
+    server.wait_for_log(&format!("Aborting failover while waiting-for-sync: {why}."));
+    assert_eq!(text(&mut client, "SET k w"), "OK");
+    assert!(has_line(&mut client, "role:master"));
+    drop(follower);
+}
+
+#[test]
+fn a_forced_failover_can_be_aborted_while_in_progress() {
+    let server = primary("");
+    let mut client = server.client();
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    wait_until("it is online", || {
+        replica_line(&mut client).contains("state=online")
+    });
+    client.run("SET k v");
+    let forced = "FAILOVER TO 127.0.0.1 7777 FORCE TIMEOUT 1";
+    assert_eq!(text(&mut client, forced), "OK");
+    wait_until("it is in progress", || {
+        has_line(&mut client, "master_failover_state:failover-in-progress")
+    });
+    assert!(has_line(&mut client, "role:slave"));
+    assert_eq!(text(&mut client, "FAILOVER ABORT"), "OK");
+    assert!(has_line(&mut client, "role:master"));
+    assert_eq!(text(&mut client, "SET k w"), "OK");
+    let line = "Aborting failover to 127.0.0.1:7777 while failover-in-progress: Failover manually \
+                aborted.";
+    assert!(server.log().contains(line));
+    drop(follower);
+}

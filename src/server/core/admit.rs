@@ -154,7 +154,7 @@ impl Server {
         if self.gates.0 & Gates::LOADING == 0 {
             return None;
         }
-        let refused = match self.loads_aside() {
+        let refused = match self.replication.serves_reads_while_loading() {
             true => flags.has(NO_ASYNC_LOADING),
             false => !spec.flags.has(LOADING) || lacks.has(LOADING),
         };
@@ -243,12 +243,7 @@ impl Server {
 
     /// We follow a primary, have lost it, and are not to show what may be out of date.
     pub(in crate::server) fn is_stale(&self) -> bool {
-        !self.config.replica_serve_stale_data
-            && self
-                .replication
-                .primary
-                .as_ref()
-                .is_some_and(|primary| !primary.is_connected())
+        !self.config.replica_serve_stale_data && self.replication.is_link_down()
     }
 
     /// A monitor only watches, and a replica only hears.

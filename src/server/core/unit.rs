@@ -56,7 +56,7 @@ impl Server {
     /// replicas.
     #[inline]
     fn tell(&mut self, ran: &Ran) {
-        let is_fed = self.persist.aof.is_on() || self.replication.backlog.is_some();
+        let is_fed = self.persist.aof.is_on() || self.replication.backlog().is_some();
         if self.unit.depth == 1 && self.unit.is_empty() && is_fed {
             return self.feed_everybody(ran.db, &ran.argv);
         }
