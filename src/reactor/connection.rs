@@ -9,7 +9,7 @@ use crate::resp::request::{Argv, Stop};
 use crate::server::Server;
 use crate::server::clients::session::{Ending, Peer, ReplyMode};
 use crate::server::clients::{Client, Clients};
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 use crate::server::replication::link::apply;
 use std::io;
 
@@ -182,7 +182,7 @@ impl Server {
         self.stats.count_error(&text);
         if client.session.peer == Peer::Replica {
             let answer = [b"-".as_slice(), &text].concat();
-            return unheard::disconnect_replica(
+            return undelivered::disconnect_replica(
                 self,
                 &mut client.session,
                 &Argv::of(&[], &[]),

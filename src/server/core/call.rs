@@ -8,7 +8,7 @@ use crate::server::Server;
 use crate::server::clients::session::Session;
 use crate::server::core::admit::{Gates, Verdict};
 use crate::server::core::table::Handler;
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 use crate::server::core::unit::Ran;
 
 impl Server {
@@ -190,7 +190,7 @@ impl Server {
             if !matches!(error, CmdError::Answered) {
                 self.reply_error(&error, reply);
                 if session.must_obey && !session.in_script {
-                    unheard::report_error(self, session, &error.bytes());
+                    undelivered::report_error(self, session, &error.bytes());
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::server::Server;
 use crate::server::clients::session::{Ending, Peer, ReplyMode, Session, Wire};
 use crate::server::clients::{Client, Output};
 use crate::server::core::admit::Gates;
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 
 /// After so many bytes of answers a client has to wait for its next turn, so that they are sent and
 /// its limits looked at.
@@ -163,7 +163,7 @@ impl Server {
             }
             if is_replica && output.mark() != start {
                 let answer = output.take_since(start);
-                unheard::disconnect_replica(self, session, &argv, &answer);
+                undelivered::disconnect_replica(self, session, &argv, &answer);
             }
             if !self.clients.mail.is_empty() {
                 self.clients.take_mail(output, session, start);

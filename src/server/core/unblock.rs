@@ -18,7 +18,7 @@ use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Ending, Peer, ReplyMode, Session};
 use crate::server::clients::{Client, Clients};
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 use crate::server::timers::Timer;
 
 /// A command that waits.
@@ -325,7 +325,7 @@ impl Server {
         }
         if session.peer == Peer::Replica && output.mark() != start {
             let answer = output.take_since(start);
-            unheard::disconnect_replica(self, session, &Argv::of(&[], &[]), &answer);
+            undelivered::disconnect_replica(self, session, &Argv::of(&[], &[]), &answer);
         }
         if !self.clients.mail.is_empty() {
             self.clients.take_mail(output, session, start);

@@ -12,7 +12,7 @@ use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Session};
 use crate::server::core::admit::Gates;
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 use crate::server::replication::link;
 use crate::server::replication::link::transfer;
 use crate::sys::clock;
@@ -276,7 +276,7 @@ impl Server {
         self.execute(session, argv, Tag::default(), &mut reply);
         if answer.first() == Some(&b'-') && self.stats.unexpected_errors == noted {
             let text = answer[1..].strip_suffix(b"\r\n").unwrap_or_default();
-            unheard::report_error(self, session, text);
+            undelivered::report_error(self, session, text);
         }
         if answer.capacity() <= KEEP_ANSWER {
             self.life.loader_answer = answer;
