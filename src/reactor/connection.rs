@@ -10,7 +10,7 @@ use crate::server::Server;
 use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode};
 use crate::server::clients::{Client, Clients};
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 use crate::server::replication::link::apply;
 use std::io;
 
@@ -183,7 +183,7 @@ impl Server {
         self.stats.count_error(&text);
         if client.session.peer == Peer::Replica {
             let answer = [b"-".as_slice(), &text].concat();
-            return unheard::disconnect_replica(
+            return undelivered::disconnect_replica(
                 self,
                 &mut client.session,
                 &Argv::of(&[], &[]),

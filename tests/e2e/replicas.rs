@@ -290,13 +290,13 @@ fn a_replica_that_does_not_read_is_let_go_at_its_limit() {
 
 #[test]
 fn a_soft_limit_lets_a_slow_replica_go_in_time() {
-    let server = primary("repl-backlog-size 1mb\nclient-output-buffer-limit replica 0 8mb 4\n");
+    let server = primary("repl-backlog-size 1mb\nclient-output-buffer-limit replica 0 8mb 2\n");
     let mut client = server.client();
     let (mut follower, _) = Follower::follow(&server, "capa eof");
     follower.acknowledge();
     let long = "x".repeat(1_000_000);
     for _ in 0..30 {
-        client.run(&format!("SET k {long}"));
+        client.call(&["SET", "k", &long]);
     }
     assert!(!replica_line(&mut client).is_empty());
     wait_until("it is gone", || replica_line(&mut client).is_empty());

@@ -8,7 +8,7 @@ use crate::command::blocking::{Nothing, TimeoutMs, Unit, Wait, parse_timeout};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::checks::is_address;
-use crate::replication::replica::Filter;
+use crate::replication::replica::{Announced, Filter};
 use crate::resp::request::Argv;
 use crate::server::clients::describe;
 use crate::server::clients::session::{Peer, Session};
@@ -288,57 +288,62 @@ fn replconf(
     }
     while args.left() > 0 {
         let (option, value) = (args.bytes(), args.bytes());
-        let announced = session.announced.get_or_insert_default();
-        match option.to_ascii_lowercase().as_slice() {
-            b"listening-port" => {
-                let port = parse_i64(value).ok_or(CmdError::NotInteger)?;
-                announced.port = port as i32;
-            }
-            b"ip-address" if !is_address(value) => {
-                return Err(CmdError::Fixed(
-                    "ERR REPLCONF ip-address provided by replica instance is invalid",
-                ));
-            }
-            b"ip-address" if value.len() < ADDRESS_MAX => {
-                announced.ip = String::from_utf8_lossy(value).into_owned();
-            }
-            b"ip-address" => {
-                return Err(CmdError::Text(format!(
-                    "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
-                    value.len()
-                )));
-            }
-            b"capa" => match value.to_ascii_lowercase().as_slice() {
-                b"eof" => announced.reads_marked = true,
-                b"psync2" => announced.takes_id = true,
-                // Unknown capabilities are ignored.
-                _ => {}
-            },
-            b"ack" => {
-                let words: Vec<&[u8]> = args.argv().iter().collect();
-                acknowledge(server, session, value, &words);
-                return Ok(());
-            }
-            // From our primary.
-            b"getack" => {
-                if let Some(primary) = server.replication.primary_mut() {
-                    primary.note_getack(session.id.0);
-                }
-                return Ok(());
-            }
-            b"rdb-only" => announced.only_snapshot = zero_or_one(value)?,
-            b"rdb-filter-only" => announced.filter = filter(value)?,
-            _ => {
-                return Err(CmdError::quoting(
-                    "ERR Unrecognized REPLCONF option: ",
-                    option,
-                    usize::MAX,
-                    "",
-                ));
-            }
+        if option.eq_ignore_ascii_case(b"ack") {
+            let words: Vec<&[u8]> = args.argv().iter().collect();
+            acknowledge(server, session, value, &words);
+            return Ok(());
         }
+        // From our primary, which gets the reply when the command is over.
+        if option.eq_ignore_ascii_case(b"getack") {
+            if let Some(primary) = server.replication.primary_mut() {
+                primary.note_getack(session.id.0);
+            }
+            return Ok(());
+        }
+        announce(session.announced.get_or_insert_default(), option, value)?;
     }
     reply.ok()
+}
+
+/// Takes note of a property that a replica announces.
+fn announce(announced: &mut Announced, option: &[u8], value: &[u8]) -> Result<(), CmdError> {
+    match option.to_ascii_lowercase().as_slice() {
+        b"listening-port" => {
+            let port = parse_i64(value).ok_or(CmdError::NotInteger)?;
+            announced.port = port as i32;
+        }
+        b"ip-address" if !is_address(value) => {
+            return Err(CmdError::Fixed(
+                "ERR REPLCONF ip-address provided by replica instance is invalid",
+            ));
+        }
+        b"ip-address" if value.len() < ADDRESS_MAX => {
+            announced.ip = String::from_utf8_lossy(value).into_owned();
+        }
+        b"ip-address" => {
+            return Err(CmdError::Text(format!(
+                "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                value.len()
+            )));
+        }
+        b"capa" => match value.to_ascii_lowercase().as_slice() {
+            b"eof" => announced.reads_marked = true,
+            b"psync2" => announced.takes_id = true,
+            // Unknown capabilities are ignored.
+            _ => {}
+        },
+        b"rdb-only" => announced.only_snapshot = zero_or_one(value)?,
+        b"rdb-filter-only" => announced.filter = filter(value)?,
+        _ => {
+            return Err(CmdError::quoting(
+                "ERR Unrecognized REPLCONF option: ",
+                option,
+                usize::MAX,
+                "",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// REPLCONF ACK offset [FACK offset], which gets no reply.

@@ -10,7 +10,7 @@ use crate::server::clients::monitors;
 use crate::server::clients::session::Session;
 use crate::server::core::admit::Verdict;
 use crate::server::core::table::Handler;
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 use crate::server::core::unit::Ran;
 use crate::server::gates::Gates;
 
@@ -196,7 +196,7 @@ impl Server {
             if !matches!(error, CmdError::Answered) {
                 self.reply_error(&error, reply);
                 if session.must_obey && !session.in_script {
-                    unheard::report_error(self, session, &error.bytes());
+                    undelivered::report_error(self, session, &error.bytes());
                 }
             }
         }

@@ -12,7 +12,7 @@ use crate::server::clients::invalidate;
 use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode, Session, Wire};
 use crate::server::clients::{Client, Output};
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 use crate::server::gates::Gates;
 
 /// After so many bytes of answers a client has to wait for its next turn, so that they are sent and
@@ -165,7 +165,7 @@ impl Server {
             }
             if is_replica && output.mark() != start {
                 let answer = output.take_since(start);
-                unheard::disconnect_replica(self, session, &argv, &answer);
+                undelivered::disconnect_replica(self, session, &argv, &answer);
             }
             if !self.clients.mail.is_empty() {
                 self.clients.take_mail(output, session, start);

@@ -15,5 +15,5 @@ pub mod propagate;
 pub mod stats;
 pub mod table;
 pub mod unblock;
-pub mod unheard;
+pub mod undelivered;
 pub mod unit;

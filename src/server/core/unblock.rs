@@ -20,7 +20,7 @@ use crate::server::clients::limits;
 use crate::server::clients::parked::Parked;
 use crate::server::clients::session::{ClientId, Ending, Peer, ReplyMode, Session};
 use crate::server::clients::{Client, Clients};
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 use crate::server::timers::Timer;
 
 /// Why a wait ends without what was waited for.
@@ -305,7 +305,7 @@ impl Server {
         }
         if session.peer == Peer::Replica && output.mark() != start {
             let answer = output.take_since(start);
-            unheard::disconnect_replica(self, session, &Argv::of(&[], &[]), &answer);
+            undelivered::disconnect_replica(self, session, &Argv::of(&[], &[]), &answer);
         }
         if !self.clients.mail.is_empty() {
             self.clients.take_mail(output, session, start);

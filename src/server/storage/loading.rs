@@ -11,7 +11,7 @@ use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Session};
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 use crate::server::gates::Gates;
 use crate::server::storage::jobs;
 use crate::sys::clock;
@@ -253,7 +253,7 @@ fn run_logged(
     server.execute(session, argv, Tag::default(), &mut reply);
     if answer.first() == Some(&b'-') && server.stats.unexpected_errors == noted {
         let text = answer[1..].strip_suffix(b"\r\n").unwrap_or_default();
-        unheard::report_error(server, session, text);
+        undelivered::report_error(server, session, text);
     }
     if answer.capacity() <= KEEP_ANSWER {
         server.life.loader_answer = answer;

@@ -13,7 +13,7 @@ use crate::server::Server;
 use crate::server::clients::describe;
 use crate::server::clients::session::{Ending, Session};
 use crate::server::clients::{Client, Clients};
-use crate::server::core::unheard;
+use crate::server::core::undelivered;
 use crate::server::gates::Gates;
 use crate::sys::clock;
 use std::io;
@@ -186,7 +186,7 @@ fn execute_command(
     // The error of a command in a script was reported by the script.
     if replies.first() == Some(&b'-') && server.stats.unexpected_errors == noted {
         let text = replies[1..].strip_suffix(b"\r\n").unwrap_or_default();
-        unheard::report_error(server, &client.session, text);
+        undelivered::report_error(server, &client.session, text);
     }
 }
 
