@@ -40,7 +40,7 @@ pub enum Leave {
     Evicted,
 }
 
-/// What happens to the deadline when a value is written.
+/// The effect of a write on the key's deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deadline {
     Clear,
@@ -65,8 +65,8 @@ pub struct Db {
     pub(super) side: bool,
     /// Keys with a deadline.
     pub(super) volatile: usize,
-    /// The wheel of hashes whose fields have deadlines, what is taken out of it to be sorted out,
-    /// and how many such hashes there are.
+    /// The wheel of hashes whose fields have deadlines, the items taken out of it to be sorted
+    /// out, and the number of such hashes.
     pub(super) field_wheel: Option<Box<Wheel<KeyTimer>>>,
     pub(super) field_sorting: Bag<KeyTimer>,
     pub(super) volatile_hashes: usize,
@@ -145,8 +145,8 @@ impl Db {
         self.field_wheel.as_ref().map_or(0, |wheel| wheel.len()) + self.field_sorting.len()
     }
 
-    /// When the wheel could surface its first item, for whoever looks for the nearest deadline. What
-    /// waits to be sorted out could be anything.
+    /// The earliest time at which the wheel could surface an item: a lower bound of the nearest
+    /// deadline. Items still to be sorted out could have any deadline.
     pub(super) fn first_volatile_ms(&self) -> u64 {
         let wheel = self.wheel.as_ref().and_then(|wheel| wheel.next_ms());
         match self.sorting.is_empty() {
@@ -177,7 +177,7 @@ impl<'k> DbMut<'k> {
         self.index
     }
 
-    /// What all databases share.
+    /// The state that all databases share.
     pub fn shared(&mut self) -> &mut Shared {
         self.shared
     }
@@ -285,7 +285,7 @@ impl<'k> DbMut<'k> {
         found
     }
 
-    /// As `inspect`, and nobody is told of a miss: for looks behind a value.
+    /// As `inspect`, without recording a miss: for internal lookups behind a value.
     pub fn examine(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.peek(key);
         match found {
@@ -346,7 +346,7 @@ impl<'k> DbMut<'k> {
         found
     }
 
-    /// Wakes those who wait for a value of type `kind` at `key`: it came into being, or grew.
+    /// Wakes clients blocked on a value of type `kind` at `key`: it was created, or grew.
     #[inline(always)]
     pub fn signal(&mut self, kind: Kind, key: &[u8]) {
         if self.shared.awaited & kind.bit() != 0 {
@@ -355,7 +355,7 @@ impl<'k> DbMut<'k> {
         }
     }
 
-    /// Wakes those who wait for the end of a found key, which leaves or gets another value.
+    /// Wakes clients blocked on the end of a found key, which is removed or gets another value.
     #[inline(always)]
     fn signal_gone(&mut self, found: Found) {
         if self.shared.awaited & Kind::GONE != 0 {
@@ -372,7 +372,7 @@ impl<'k> DbMut<'k> {
         self.exchange(found, value);
     }
 
-    /// As `replace`, with a value of the same length, or by who counts lengths himself.
+    /// As `replace`, with a value of the same length, or by a caller that counts lengths itself.
     pub(super) fn exchange(&mut self, found: Found, value: NewValue) {
         let entry = self.get(found);
         let value = named(value, entry.key().len(), entry.deadline_ms().is_some());

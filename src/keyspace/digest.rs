@@ -142,7 +142,7 @@ mod tests {
     use crate::algo::rng::Rng;
     use crate::types::listpack::Item;
 
-    /// What Redis 8.2.3 answers for the same data.
+    /// The reply of Redis 8.2.3 for the same data.
     #[test]
     fn digests_are_those_of_redis() {
         let mut ks = Keyspace::new(16, Rng::new(1), 1_000);

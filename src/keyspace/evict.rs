@@ -41,7 +41,7 @@ pub enum First {
     Nearest,
 }
 
-/// What an attempt came to.
+/// The result of an attempt to evict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Evicted {
     /// A key left that took so many bytes.
@@ -62,7 +62,7 @@ struct Candidate {
     hash: u64,
 }
 
-/// What lasts from one eviction to the next.
+/// The state that lasts from one eviction to the next.
 #[derive(Default)]
 pub struct Pool {
     /// Ascending by score.
@@ -428,7 +428,7 @@ mod tests {
             ks.evict(Among::All, First::Unused, 64, false);
             left += 1;
         }
-        assert!(left <= 3, "{left} went before the one that nobody used");
+        assert!(left <= 3, "{left} went before the unused one");
     }
 
     #[test]

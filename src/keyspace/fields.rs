@@ -5,8 +5,9 @@
 //! item that surfaces at another moment is stale and forgotten. So a later deadline inserts
 //! nothing, and an earlier one inserts one item.
 //!
-//! Whatever removes an overdue field, a command that came across it or the wheel, notes it in
-//! `Shared::lapsed`: who propagates and notifies finds it there, before what the command stated.
+//! Both ways to remove an overdue field, a command that came across it and the wheel, note it in
+//! `Shared::lapsed`: the code that propagates and notifies finds it there, before the effects
+//! stated by the command.
 
 use super::db::{DbMut, Found, Leave};
 use super::expiry::{KeyTimer, Slice};
@@ -65,7 +66,7 @@ pub(super) fn may_have_deadlines(encoding: Encoding) -> bool {
     matches!(encoding, Encoding::ListpackEx | Encoding::Hashtable)
 }
 
-/// What a hash remembers of its deadlines; none of what cannot have any.
+/// The deadline state of a hash; none of a type that cannot have any.
 #[inline]
 fn armed(entry: EntryRef) -> Option<Armed> {
     match (entry.encoding(), entry.value()) {
@@ -82,8 +83,8 @@ pub(super) fn is_counted(entry: EntryRef) -> bool {
 }
 
 impl DbMut<'_> {
-    /// Sees to it that the wheel surfaces a found hash no later than its next deadline, and that it
-    /// counts among those that have one.
+    /// Makes the wheel surface a found hash no later than its next deadline, and counts it among
+    /// the hashes that have one.
     #[inline]
     pub(super) fn arm_fields(&mut self, found: Found) {
         if !may_have_deadlines(self.get(found).encoding()) {
@@ -160,7 +161,7 @@ impl DbMut<'_> {
         }
     }
 
-    /// The hash whose wheel item this is, and for when.
+    /// The hash whose wheel item this is, and its deadline.
     fn armed_by(&self, item: KeyTimer) -> Option<(Found, i64)> {
         let hash = item.hash();
         let mut armed_ms = 0;
@@ -171,7 +172,8 @@ impl DbMut<'_> {
         Some((Found { at, hash }, armed_ms))
     }
 
-    /// Removes fields whose deadline has come, until `go_on` says stop; it is asked every few items.
+    /// Removes fields whose deadline has come, until `go_on` returns false; it is called every few
+    /// items.
     pub fn expire_fields_due(&mut self, mut go_on: impl FnMut() -> bool) -> Slice {
         if !self.shared.expires_actively() {
             return Slice::Done;

@@ -1,4 +1,4 @@
-//! Keys that got a deadline from the clients of a writable replica.
+//! Keys that got a deadline from clients of a writable replica.
 //!
 //! A replica leaves it to its primary to remove what is overdue, but of these keys the primary knows
 //! nothing: so they are remembered, and removed here.
@@ -9,7 +9,7 @@ use hashbrown::HashSet;
 /// Keys looked at in one go.
 const LOOKS: usize = 1_000;
 
-/// See the head of this file.
+/// The keys with a deadline set by clients of a writable replica.
 #[derive(Default)]
 pub struct OwnDeadlines {
     /// They are to be remembered.
@@ -25,7 +25,8 @@ impl OwnDeadlines {
         }
     }
 
-    /// What follows is not done for a client: whether it would have been remembered, for `go_on`.
+    /// Pauses the recording for work not done for a client. Returns the previous state, for
+    /// `go_on`.
     pub fn pause(&mut self) -> bool {
         std::mem::take(&mut self.is_kept)
     }
@@ -58,7 +59,7 @@ impl OwnDeadlines {
 }
 
 impl Keyspace {
-    /// Removes those of the clients' own keys whose time has come, and forgets those that have no
+    /// Removes those of the clients' own keys that are overdue, and forgets those that have no
     /// deadline any more.
     pub fn expire_own(&mut self) {
         if self.shared.own_deadlines.is_empty() {

@@ -144,7 +144,7 @@ fn becomes_listpack(set: &[u8], item: Item, tuning: &Tuning) -> bool {
         && item.len().max(longest) <= tuning.set_max_listpack_value
 }
 
-/// A set on its way into a key.
+/// A set to be stored in a key.
 pub enum SetValue {
     Ints(Vec<u8>),
     Listpack(Vec<u8>),

@@ -51,7 +51,7 @@ impl Build {
     }
 }
 
-/// What `Build` makes.
+/// The result of `Build`.
 pub enum Built {
     /// A listpack.
     Small(Vec<u8>),

@@ -136,7 +136,7 @@ pub fn contains(set: &[u8], n: i64) -> bool {
 /// Quickest where `few` is the smaller set.
 #[inline]
 pub fn common(few: &[u8], many: &[u8], mut visit: impl FnMut(i64) -> bool) {
-    /// So many times larger a set is searched; a smaller one is walked through.
+    /// The ratio of sizes from which the larger set is searched; below it, it is scanned.
     const SKEWED: usize = 16;
     let (width, other) = (width(few), width(many));
     if width != other || len(many) / SKEWED > len(few) {

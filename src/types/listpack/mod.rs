@@ -59,7 +59,7 @@ pub enum Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// What a listpack makes of these bytes: an integer if they are the text of one.
+    /// The form in which a listpack stores these bytes: an integer if they are the text of one.
     #[inline]
     pub fn of(bytes: &'a [u8]) -> Item<'a> {
         if bytes.len() <= INT_TEXT_MAX

@@ -2,7 +2,7 @@
 
 use super::{END, HEADER, UNKNOWN, backlen_size, body_len, fixed};
 
-/// What is wrong with the bytes of a listpack.
+/// The reason why bytes are not a valid listpack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ListpackError {
     #[error("shorter than its header")]

@@ -105,7 +105,7 @@ impl Leaf {
         }
     }
 
-    /// How many items stand before `place`.
+    /// The number of items before `place`.
     pub fn partition(&self, place: &Place) -> usize {
         let items = self.live();
         let Some(rank) = place.rank() else {

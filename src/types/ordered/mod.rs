@@ -123,7 +123,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// See the head of this file.
+/// A counted B+tree over the members of a sorted set, ordered by score and bytes.
 pub(in crate::types) struct Tree {
     root: Node,
     len: usize,
@@ -221,7 +221,7 @@ impl Tree {
         self.insert(member);
     }
 
-    /// How many members stand in front of a place.
+    /// The number of members before a place.
     pub fn count_before(&self, place: &Place) -> usize {
         let mut node = &self.root;
         let mut before = 0;

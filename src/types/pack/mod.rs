@@ -56,7 +56,7 @@ impl At {
     }
 }
 
-/// A segment in its place. What a lookup needs next is told by the place itself, so that loading a
+/// A segment in its place. The place itself holds what a lookup needs next, so that loading a
 /// segment's head and its bucket can begin at once, not one after the other.
 #[derive(Clone)]
 struct Held {
@@ -100,7 +100,7 @@ impl Level {
     }
 }
 
-/// See the head of this file.
+/// A packed table: the members of a set, or the fields and values of a hash.
 pub struct Pack {
     hasher: KeyHasher,
     levels: Vec<Level>,
@@ -269,7 +269,7 @@ impl Pack {
         Some(At { hash, slot })
     }
 
-    /// The first record with this hash for which `is` answers true.
+    /// The first record with this hash for which `is` returns true.
     pub fn find_by(&self, hash: u64, mut is: impl FnMut(Record) -> bool) -> Option<At> {
         let segment = self.segment(hash)?;
         let paired = self.paired;

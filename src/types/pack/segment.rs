@@ -173,14 +173,14 @@ fn number_of(bytes: &[u8]) -> Option<u16> {
     (bytes[0] == BOXED).then(|| u16::from_le_bytes([bytes[1], bytes[2]]))
 }
 
-/// The hash of the record that lies apart, whose head this is.
+/// The hash of the record stored apart whose head this is.
 #[inline(always)]
 fn hash_apart(bytes: &[u8]) -> u64 {
     let hash = bytes[3..BOXED_SIZE].try_into().expect("eight bytes");
     u64::from_le_bytes(hash)
 }
 
-/// What became of a record that was replaced.
+/// The fate of a replaced record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Replaced {
     InPlace,
@@ -198,7 +198,7 @@ pub enum Walk<'a> {
     Slots { slot: usize },
 }
 
-/// See the head of this file.
+/// One segment of a packed table: an index of buckets, and the arena of their records.
 #[derive(Clone)]
 pub struct Segment {
     buckets: Box<[Bucket]>,
@@ -340,7 +340,7 @@ impl Segment {
         self.find_by(hash, |bytes| Record::key(bytes) == key)
     }
 
-    /// The first record with this hash for which `is` answers true.
+    /// The first record with this hash for which `is` returns true.
     #[inline(always)]
     pub fn find_by(&self, hash: u64, mut is: impl FnMut(&[u8]) -> bool) -> Option<usize> {
         let tag = tag_of(hash);
@@ -484,7 +484,8 @@ impl Segment {
         }
     }
 
-    /// How many records the segment takes before it splits: half of what it could, to all.
+    /// The number of records that the segment takes before it splits: half of its capacity, to
+    /// all.
     ///
     /// It is another number for each segment. If all were the same, all segments of a table would
     /// have the same size and grow from one size of blocks to the next together, leaving pages
@@ -568,7 +569,7 @@ impl Segment {
         }
     }
 
-    /// What a record takes of the arena.
+    /// The size of the record at `at` in the arena, in bytes.
     fn size_at(&self, at: u16) -> usize {
         let bytes = self.arena.get(at);
         match bytes[0] {
@@ -725,7 +726,7 @@ impl Segment {
     }
 }
 
-/// What a record of so many bytes takes of the arena.
+/// The size in the arena of a record of `size` bytes.
 fn stored_size(size: usize) -> usize {
     if size <= INLINE_MAX { size } else { BOXED_SIZE }
 }

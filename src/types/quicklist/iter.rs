@@ -86,7 +86,7 @@ impl Quicklist {
         })
     }
 
-    /// Visits the elements from `index` on, until `visit` answers false.
+    /// Visits the elements from `index` on, until `visit` returns false.
     #[inline]
     pub fn walk(&self, index: usize, toward: Toward, mut visit: impl FnMut(Item) -> bool) {
         let Some(spot) = self.spot(index) else {

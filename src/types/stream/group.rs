@@ -6,8 +6,8 @@
 //!   Consumer  name, times, its pending ids
 //! ```
 //!
-//! The pending entries are held once, by the group; a consumer only knows their ids. Numbers are not
-//! given out again while the group lives, so a number never means somebody else.
+//! The pending entries are held once, by the group; a consumer only knows their ids. Numbers are
+//! not reused while the group lives, so a number never refers to another consumer.
 
 use super::id::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,11 +22,11 @@ pub struct Pending {
     pub consumer: ConsumerId,
     /// Unix milliseconds of the latest delivery.
     pub delivered_ms: i64,
-    /// How often it was delivered.
+    /// The number of deliveries.
     pub count: u64,
 }
 
-/// What becomes of a pending entry that `Group::pass` shows.
+/// The action to take on a pending entry that `Group::pass` shows.
 pub enum Verdict {
     Leave,
     /// It is delivered anew, perhaps to another consumer.
@@ -57,12 +57,12 @@ impl Consumer {
 
 const KNOWN: &str = "numbers come from this group's names";
 
-/// See the head of this file.
+/// A consumer group of a stream.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     /// The latest id that was delivered.
     pub last_id: StreamId,
-    /// How many entries were read up to there; `None` if nobody knows.
+    /// The number of entries read up to there; `None` if it is unknown.
     pub entries_read: Option<u64>,
     pending: BTreeMap<StreamId, Pending>,
     names: BTreeMap<Box<[u8]>, ConsumerId>,
@@ -143,7 +143,7 @@ impl Group {
         Some(consumer.pending.len())
     }
 
-    /// Notes that an entry is with a consumer, whoever had it before.
+    /// Assigns an entry to a consumer, replacing its previous owner.
     pub fn deliver(&mut self, id: StreamId, pending: Pending) {
         if let Some(old) = self.pending.insert(id, pending)
             && old.consumer != pending.consumer
@@ -199,6 +199,6 @@ impl Group {
             let consumer = self.consumers.get(&pending.consumer);
             consumer.is_some_and(|consumer| consumer.pending.contains(id))
         });
-        agree.then_some(()).ok_or("a pending entry is with nobody")
+        agree.then_some(()).ok_or("a pending entry has no consumer")
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   Stream   log      nodes of entries, by id                      (`log`, `node`)
 //!            groups   name -> last delivered id, pending entries   (`group`)
-//!            last_id, first_id, max_deleted_id, entries_added: what lag is told from
+//!            last_id, first_id, max_deleted_id, entries_added: the base of lag
 //! ```
 //!
 //! Deleting marks an entry in its node; a node goes when its last live entry does. Trimming takes
@@ -30,7 +30,7 @@ use std::ops::ControlFlow;
 /// The largest node whatever `stream-node-max-bytes` says: 1 GiB.
 const NODE_MAX: usize = 1 << 30;
 
-/// See the head of this file.
+/// A stream: a log of entries under rising ids, and its consumer groups.
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
     log: Log,
@@ -61,7 +61,7 @@ pub enum Order {
     Falling,
 }
 
-/// What trimming goes by.
+/// The criterion of a trim.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bound {
     MaxLen(u64),
@@ -78,7 +78,7 @@ pub struct Trim {
     pub limit: u64,
 }
 
-/// What becomes of references that groups hold to an entry that is to be deleted.
+/// The treatment of group references to an entry that is to be deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum References {
     /// They stay.
@@ -269,7 +269,7 @@ impl Stream {
         node.iter().find(|entry| entry.id == id && !entry.deleted)
     }
 
-    /// What finds entries under rising ids, and the groups beside.
+    /// A finder of entries under rising ids, and the groups beside it.
     pub fn split(&mut self) -> (Finder<'_>, &mut BTreeMap<Box<[u8]>, Group>) {
         (self.log.finder(), &mut self.groups)
     }
@@ -419,7 +419,7 @@ impl Stream {
         }
     }
 
-    /// How many entries were added up to `id`, if that can be told.
+    /// The number of entries added up to `id`, if it can be determined.
     pub fn position(&self, id: StreamId) -> Option<u64> {
         if self.entries_added == 0 {
             return Some(0);

@@ -24,10 +24,10 @@ pub const DELETED: u8 = 1;
 /// The entry has the node's fields.
 pub const SAME_FIELDS: u8 = 2;
 
-/// See the head of this file.
+/// A run of entries in one block of bytes.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// The id of the first entry that was put in; the others are told relative to it.
+    /// The id of the first entry that was put in; the other ids are stored relative to it.
     pub master: StreamId,
     pub live: u32,
     pub deleted: u32,

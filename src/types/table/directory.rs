@@ -36,8 +36,8 @@ pub(super) struct Directory<T> {
     kind: PhantomData<T>,
 }
 
-// SAFETY: the directory is the only owner of what it points to, and items are raw handles whose
-// own owner vouches for them.
+// SAFETY: the directory is the only owner of what it points to; items are raw handles whose own
+// owner guarantees that they may be sent.
 unsafe impl<T> Send for Directory<T> {}
 
 fn level_layout(level: usize) -> Layout {

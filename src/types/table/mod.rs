@@ -123,7 +123,7 @@ impl<T: Slot> Table<T> {
         }
     }
 
-    /// The first item whose tag fits: probably the one looked for. For prefetching it.
+    /// The first item whose tag fits: probably the requested one. For prefetching it.
     #[inline(always)]
     pub fn candidate(&self, hash: u64) -> Option<T> {
         if self.len == 0 {
@@ -138,7 +138,7 @@ impl<T: Slot> Table<T> {
         found
     }
 
-    /// The item with this hash for which `is` answers true, and where it sits.
+    /// The item with this hash for which `is` returns true, and its position.
     #[inline(always)]
     pub fn find(&self, hash: u64, is: impl FnMut(T) -> bool) -> Option<(Position, T)> {
         if self.len == 0 {

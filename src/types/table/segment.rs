@@ -40,7 +40,7 @@ pub trait Slot: Copy {
 #[repr(C, align(64))]
 pub struct Header {
     pub count: u32,
-    /// How many low bits of the hash all items of this segment share.
+    /// The number of low hash bits that all items of this segment share.
     pub depth: u32,
     /// Those bits: the canonical index in the directory.
     pub pattern: u64,
@@ -135,7 +135,7 @@ impl<T: Slot> Segment<T> {
         self.at.as_ptr().wrapping_add(1 + index).cast()
     }
 
-    /// The position of the item with this tag for which `is` answers true.
+    /// The position of the item with this tag for which `is` returns true.
     #[inline(always)]
     pub(super) fn find(
         self,
