@@ -49,7 +49,8 @@ pub static TABLE: &[DataCommand] = &[
     },
 ];
 
-/// The key of BITFIELD, which is only read by whole GETs (OVERFLOW does nothing by itself).
+/// The key of BITFIELD, which is only read if all operations are GETs (OVERFLOW alone does
+/// nothing).
 fn key_of_bitfield(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
     let (mut at, mut reads) = (2, true);
     while at < argv.len() && reads {
@@ -142,7 +143,7 @@ impl Overflow {
         })
     }
 
-    /// What a field of this type holds when it should hold `value`; `None` if it stays as it is.
+    /// The value that a field of this type stores for `value`; `None` if it is left unchanged.
     fn fit(self, value: i128, kind: Type) -> Option<i64> {
         if (kind.min()..=kind.max()).contains(&value) {
             return Some(value as i64);
@@ -169,7 +170,7 @@ struct Operation {
     act: Act,
 }
 
-/// The operations, and how many bytes the string must have for those that write; 0 if none does.
+/// The operations, and the length in bytes that the writing ones require; 0 if none writes.
 fn parse(cx: &Cx, args: &mut Args) -> Result<(SmallVec<[Operation; 4]>, usize), CmdError> {
     let mut operations = SmallVec::new();
     let mut overflow = Overflow::Wrap;
@@ -238,7 +239,7 @@ fn set_field(bytes: &mut [u8], offset: u64, kind: Type, value: i64) {
     tail[..len].copy_from_slice(&new.to_be_bytes()[..len]);
 }
 
-/// Reads with a string that nobody changes.
+/// Reads with a string that is not changed.
 fn read_fields(cx: &mut Cx, key: &[u8], operations: &[Operation], reply: &mut Reply) -> CmdResult {
     let mut buffer = itoa::Buffer::new();
     let mut db = cx.db();
@@ -252,8 +253,7 @@ fn read_fields(cx: &mut Cx, key: &[u8], operations: &[Operation], reply: &mut Re
         .try_for_each(|one| reply.int(get_field(bytes, one.offset, one.kind)))
 }
 
-/// Runs one operation on the bytes. Returns its answer and whether it wrote something else than
-/// what was there.
+/// Runs one operation on the bytes. Returns its reply and whether it changed the bytes.
 fn apply(bytes: &mut [u8], one: &Operation) -> (Option<i64>, bool) {
     let old = get_field(bytes, one.offset, one.kind);
     let new = match one.act {

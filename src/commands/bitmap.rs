@@ -164,7 +164,7 @@ fn getbit(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(bit as i64)
 }
 
-/// What the indexes of a range count.
+/// The unit in which the indexes of a range count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Byte,
@@ -203,7 +203,7 @@ fn bits_of_range(start: i64, end: i64, unit: Unit, len: usize) -> Option<(usize,
 }
 
 /// Calls `visit` with the big-endian words that cover the bits `first..end`, bits outside replaced
-/// by zeros, and with the number of each word's first bit; until it answers something.
+/// by zeros, and with the number of each word's first bit, until it returns a value.
 fn visit_words<R>(
     bytes: &[u8],
     (first, end): (usize, usize),

@@ -1,4 +1,4 @@
-//! What holds for every data command, tried with argument lists drawn from the declarations.
+//! Invariants of all data commands, checked with argument lists drawn from the declarations.
 
 #[path = "../../tests/support/arguments.rs"]
 mod arguments;

@@ -1,4 +1,4 @@
-//! What SSCAN, HSCAN and ZSCAN share: cursor, options, and the shape of the answer.
+//! The shared parts of SSCAN, HSCAN and ZSCAN: cursor, options, and the shape of the reply.
 
 pub(in crate::commands) use super::key::parse_cursor;
 use crate::algo::glob::{self, Case};
@@ -9,7 +9,7 @@ use crate::types::listpack::Item;
 /// Buckets that are visited at most per element that was asked for, in a table with many holes.
 const VISITS_PER_ELEMENT: u64 = 10;
 
-/// What a walk was asked for besides the cursor.
+/// The options of a scan besides the cursor.
 pub(in crate::commands) struct Walk<'a> {
     pattern: Option<&'a [u8]>,
     count: u64,
@@ -48,7 +48,7 @@ impl<'a> Walk<'a> {
         Ok(walk)
     }
 
-    /// Whether an element is to be answered.
+    /// Whether an element belongs in the reply.
     pub fn wants(&self, item: Item) -> bool {
         self.pattern.is_none_or(|pattern| {
             let mut buffer = itoa::Buffer::new();
@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The elements of an answer, whose cursor comes first.
+/// The elements of a reply, whose cursor comes first.
 pub(in crate::commands) struct Out {
     text: Vec<u8>,
     resp: Resp,
@@ -104,7 +104,7 @@ impl Out {
     }
 }
 
-/// The answer where there is no such key.
+/// The reply for a missing key.
 pub(in crate::commands) fn nothing(reply: &mut Reply) -> CmdResult {
     Out::new(reply.resp).answer(0, reply)
 }

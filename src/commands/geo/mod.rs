@@ -1,5 +1,5 @@
-//! Places in sorted sets: GEOADD, the questions about single places, and searches. A place is a
-//! member whose score is its geohash (`algo::geohash`). The table is here; searches are in `search`.
+//! Places in sorted sets: GEOADD, the queries of single places, and searches. A place is a member
+//! whose score is its geohash (`algo::geohash`). The table is here; searches are in `search`.
 
 mod search;
 #[cfg(test)]
@@ -300,7 +300,7 @@ pub static TABLE: &[DataCommand] = &[
             find: Some(search::radius_keys::<6>),
             usage: "key:key longitude:double latitude:double radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY!6.2.0]}] [order(asc=ASC|desc=DESC)] [store(storekey~key:key@STORE|storedistkey~key:key@STOREDIST)]",
             since: "3.2.0",
-            summary: "Places within a circle around a point, to be answered or stored.",
+            summary: "Places within a circle around a point, to be returned or stored.",
             complexity: "O(N+log(M)), N places near the area, M in the set.",
             deprecated: Some(Deprecated {
                 since: "6.2.0",
@@ -345,7 +345,7 @@ pub static TABLE: &[DataCommand] = &[
             find: Some(search::radius_keys::<5>),
             usage: "key:key member:string radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY]}] [order(asc=ASC|desc=DESC)] [store(storekey~key:key@STORE|storedistkey~key:key@STOREDIST)]",
             since: "3.2.0",
-            summary: "Places within a circle around another, to be answered or stored.",
+            summary: "Places within a circle around another, to be returned or stored.",
             complexity: "O(N+log(M)), N places near the area, M in the set.",
             deprecated: Some(Deprecated {
                 since: "6.2.0",

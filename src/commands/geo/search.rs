@@ -1,4 +1,4 @@
-//! GEOSEARCH and the older GEORADIUS: places in a circle or a box, answered or stored.
+//! GEOSEARCH and the older GEORADIUS: places in a circle or a box, returned or stored.
 
 use super::{answer_distance, answer_point, point, unit};
 use crate::algo::geohash::{self, Area, Point, Shape};
@@ -51,14 +51,14 @@ enum By {
     Box,
 }
 
-/// What is searched, and how it is answered.
+/// The area of a search, and the shape of its reply.
 struct Request<'a> {
     form: Form,
     from: By,
     by: By,
     center: Point,
     shape: Shape,
-    /// Metres of the unit that distances are answered in.
+    /// Metres of the unit in which distances are returned.
     metres: f64,
     with_distance: bool,
     with_hash: bool,
@@ -231,7 +231,7 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// The places of the area, in the order in which they are answered.
+    /// The places of the area, in the order of the reply.
     fn hits(&self, set: ZsetRef) -> Vec<Hit> {
         let area = Area {
             center: self.center,
@@ -295,7 +295,7 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// Searches, and answers or stores what is found.
+    /// Searches, and returns or stores the result.
     fn run(&self, cx: &mut Cx, key: &[u8], reply: &mut Reply) -> CmdResult {
         let hits = match cx.db().peek(key) {
             Some(found) => self.hits(cx.db().zset_at(found)?),
@@ -383,7 +383,7 @@ fn radius(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form, from: By)
             if set.is_some() {
                 request.circle(args)?;
             } else {
-                // As Redis does: nothing can be found, so nobody looks how far.
+                // As Redis does: nothing can be found, so the radius is not validated.
                 args.bytes();
                 args.bytes();
             }

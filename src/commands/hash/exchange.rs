@@ -55,7 +55,7 @@ pub(super) fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
     Ok(())
 }
 
-/// What HGETEX does with deadlines.
+/// The effect of HGETEX on deadlines.
 #[derive(Clone, Copy)]
 enum Change {
     None,
@@ -162,7 +162,7 @@ enum When {
     AllThere,
 }
 
-/// What HSETEX was asked for.
+/// The arguments of HSETEX.
 struct Order<'a> {
     when: When,
     deadline: FieldDeadline,

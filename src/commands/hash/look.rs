@@ -7,7 +7,7 @@ use crate::commands::walk::{self, Walk};
 use crate::keyspace::hash::{HashRef, is_overdue};
 use crate::types::fields::Field;
 
-/// What of a field is answered.
+/// The parts of a field that are returned.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
     Name,

@@ -1,9 +1,9 @@
 //! Hashes: reading and writing fields. The table is here; random fields and walks are in `look`,
 //! deadlines in `expire`, what reads or writes together with a deadline in `exchange`.
 //!
-//! A field whose deadline has passed is as good as gone for whoever reads it. Most commands that
-//! come across one remove it on the way (`Glance`); those that read whole hashes pass it over. As
-//! Redis does, HSET, HDEL and HEXPIRE take an overdue field for one that is there.
+//! A field whose deadline has passed does not exist for a reader. Most commands that come across
+//! one remove it (`Glance`); those that read whole hashes skip it. As Redis does, HSET, HDEL and
+//! HEXPIRE treat an overdue field as an existing one.
 
 mod exchange;
 mod expire;
@@ -337,7 +337,7 @@ impl Glance {
         })
     }
 
-    /// Answers the value of a field; an overdue one is gone.
+    /// Replies with the value of a field; an overdue one is missing.
     fn answer(&mut self, cx: &mut Cx, name: &[u8], reply: &mut Reply) -> CmdResult {
         let now_ms = cx.overdue_ms();
         let db = cx.db();
@@ -623,8 +623,8 @@ fn write_number(
     Ok(())
 }
 
-/// Whether who reads the log knows HSETEX. Servers that `rdb-save-version` names may not, and where
-/// the field has no deadline HSET says the same.
+/// Whether the readers of the log support HSETEX. Servers that `rdb-save-version` names may not,
+/// and where the field has no deadline HSET has the same effect.
 fn knows_hsetex(cx: &mut Cx, key: &[u8], name: &[u8]) -> bool {
     if cx.tuning.rdb_version >= crate::rdb::VERSION {
         return true;

@@ -56,7 +56,7 @@ impl Conditions {
     }
 }
 
-/// What the number of an EXPIRE command means.
+/// The unit and base of an EXPIRE command's number.
 #[derive(Clone, Copy)]
 struct Unit {
     command: &'static str,
@@ -100,7 +100,7 @@ fn set_deadline(cx: &mut Cx, args: &mut Args, reply: &mut Reply, unit: Unit) -> 
         return reply.int(1);
     }
     db.set_deadline(found, deadline_ms);
-    // Replicas get the moment, not a span that would start when they hear of it.
+    // Replicas get the absolute time, since a relative one would start at its arrival.
     if unit.relative || unit.ms != 1 {
         let mut buffer = itoa::Buffer::new();
         let deadline = buffer.format(deadline_ms).as_bytes();
@@ -151,7 +151,7 @@ pub(super) fn pexpireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdR
     set_deadline(cx, args, reply, unit)
 }
 
-/// Answers a key's deadline as `show` makes it a number; -1 without one, -2 without a key.
+/// Replies with `show` of a key's deadline; -1 without one, -2 without a key.
 fn reply_deadline(
     cx: &mut Cx,
     args: &mut Args,

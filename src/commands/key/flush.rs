@@ -1,7 +1,8 @@
 //! FLUSHDB, FLUSHALL, SWAPDB: whole databases.
 //!
-//! A flushed database is replaced by an empty one at once, whichever way was asked for; what was
-//! in it is dropped elsewhere. A synchronous flush asks the server to answer when that is done.
+//! A flushed database is replaced by an empty one at once, with SYNC and ASYNC alike; the old
+//! content is dropped by the helper thread. The reply to a synchronous flush is sent when that is
+//! done.
 
 use super::small_int;
 use crate::command::effects::Sweep;

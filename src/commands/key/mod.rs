@@ -628,7 +628,7 @@ fn exists(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(count)
 }
 
-/// TOUCH key [key ...]. Also on behalf of a client whose lookups leave no trace.
+/// TOUCH key [key ...]. Also updates the access time for a client in CLIENT NO-TOUCH mode.
 fn touch(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let no_touch = std::mem::take(&mut cx.keyspace.shared.no_touch);
     let mut count = 0;
@@ -675,7 +675,7 @@ fn rename_to(cx: &mut Cx, args: &mut Args, only_if_free: bool) -> Result<bool, C
     let found = db.peek(from).ok_or(CmdError::NoSuchKey)?;
     db.rename(found, to);
     cx.also(Event::NEW, to);
-    // As Redis does: both keys changed before either event is told.
+    // As Redis does: both keys changed before either event is published.
     cx.note(cx.db, from, None);
     cx.note(cx.db, to, None);
     cx.changed(Event::RENAME_FROM, from);
@@ -719,7 +719,7 @@ mod tests {
     use crate::engine::Engine;
 
     #[test]
-    fn del_and_its_kin_count_what_they_met() {
+    fn del_unlink_and_touch_count_existing_keys() {
         let mut e = Engine::new();
         e.ask("MSET a 1 b 2 c 3");
         assert_eq!(e.ask("EXISTS a a x b"), ":3");

@@ -43,7 +43,7 @@ pub(super) fn randomkey(cx: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResu
     }
 }
 
-/// A cursor as SCAN and its kin take it.
+/// A cursor as the SCAN commands accept it.
 ///
 /// As Redis does, what is no plain number is read the way C reads an unsigned one: blanks and a
 /// sign before it are fine, and a minus wraps around.
@@ -75,7 +75,7 @@ pub(in crate::commands) fn parse_cursor(text: &[u8]) -> Result<u64, CmdError> {
     Ok(if minus { value.wrapping_neg() } else { value })
 }
 
-/// What SCAN was asked for besides the cursor.
+/// The options of SCAN besides the cursor.
 struct Options<'a> {
     pattern: Option<&'a [u8]>,
     count: u64,

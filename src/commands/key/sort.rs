@@ -1,7 +1,7 @@
 //! SORT and SORT_RO: what a collection holds, in order of itself or of what other keys say.
 //!
 //! Elements are copied out first; then each gets its weight, which may come from another key; then
-//! they are sorted, and the range that was asked for is answered or stored. A pattern names a key by
+//! they are sorted, and the requested range is returned or stored. A pattern names a key by
 //! putting the element in the place of its `*`, and with `->` a field of the hash there.
 
 use super::pieces::{By, Pieces, word};
@@ -20,7 +20,7 @@ use std::cmp::Ordering;
 const NO_NUMBER: CmdError =
     CmdError::Fixed("ERR One or more scores can't be converted into double");
 
-/// What SORT was asked for.
+/// The arguments of SORT.
 #[derive(Default)]
 struct Order<'a> {
     /// The pattern of the keys that hold the weights.
@@ -37,7 +37,7 @@ struct Order<'a> {
 }
 
 impl Order<'_> {
-    /// Elements are sorted by themselves, and answered themselves.
+    /// Whether elements are their own weights and their own results.
     fn is_plain(&self) -> bool {
         (self.by.is_none() || self.unsorted) && self.get.is_empty()
     }
@@ -292,7 +292,7 @@ fn compare(a: &Row, b: &Row, order: &Order, lexical: bool) -> Ordering {
     if order.alpha && order.by.is_some() {
         return match (&a.word, &b.word) {
             (Some(a), Some(b)) => collate(a, b, lexical),
-            // Who has no word comes first.
+            // A row without a weight sorts first.
             (a, b) => a.is_some().cmp(&b.is_some()),
         };
     }
@@ -310,7 +310,7 @@ fn collate(a: &[u8], b: &[u8], lexical: bool) -> Ordering {
     word(a, !lexical).cmp(word(b, !lexical))
 }
 
-/// What a pattern names for an element; `#` is the element itself.
+/// The value that a pattern names for an element; `#` is the element itself.
 fn look_up(cx: &mut Cx, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> {
     if pattern == b"#" {
         return Some(element.to_vec());
@@ -340,7 +340,7 @@ fn look_up(cx: &mut Cx, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Calls `each` with what is answered: the elements, or what the GET patterns name for each.
+/// Calls `each` with the results: the elements, or the values that the GET patterns name for each.
 fn for_results(
     cx: &mut Cx,
     rows: &[Row],

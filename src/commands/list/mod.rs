@@ -1,6 +1,6 @@
 //! Lists: elements in order, taken and added at both ends. The table is here, the functions are in
-//! the files beside: `push_pop` for the ends, `read` and `edit` for what is between, `blocking` for
-//! the commands that move elements and those that wait for them.
+//! the files beside: `push_pop` for the ends, `read` and `edit` for the middle, `blocking` for the
+//! commands that move elements and those that block.
 
 mod blocking;
 mod edit;
@@ -19,7 +19,7 @@ use edit::{linsert, lrem, lset, ltrim};
 use push_pop::{lpop, lpush, lpushx, rpop, rpush, rpushx};
 use read::{lindex, llen, lpos, lrange};
 
-/// An element as an answer.
+/// Replies with an element.
 #[inline(always)]
 pub(super) fn answer(reply: &mut Reply, item: Item) -> CmdResult {
     match item {
@@ -55,8 +55,8 @@ fn pushed(end: End) -> Event {
     }
 }
 
-/// After elements were removed from a list, and their event was told: it finds its encoding, or
-/// leaves if it is empty.
+/// Called after elements were removed from a list and the event was noted: converts the encoding,
+/// or removes the key if the list is empty.
 #[inline]
 fn settle(cx: &mut Cx, key: &[u8], found: Found) {
     let tuning = cx.tuning;

@@ -1,4 +1,4 @@
-//! LPUSH, RPUSH, LPOP, RPOP and their kin: a list at its ends.
+//! LPUSH, RPUSH, LPOP, RPOP and their variants: a list at its ends.
 
 use super::{answer, popped, pushed, settle};
 use crate::command::effects::Event;
@@ -26,7 +26,7 @@ pub(super) fn rpushx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     push(cx, args, reply, End::Right, Missing::Leave)
 }
 
-/// What happens if there is no list.
+/// The treatment of a missing list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
     Make,
@@ -99,7 +99,7 @@ fn pop(cx: &mut Cx, args: &mut Args, reply: &mut Reply, end: End) -> CmdResult {
     Ok(())
 }
 
-/// Takes `count` elements, which are there, and answers them one after the other.
+/// Takes `count` existing elements and replies with each.
 #[inline]
 pub(super) fn take(
     cx: &mut Cx,

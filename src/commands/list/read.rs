@@ -83,7 +83,7 @@ pub(super) fn lrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     Ok(())
 }
 
-/// What LPOS looks for.
+/// The arguments of LPOS.
 struct Search {
     toward: Toward,
     /// Matches to pass over.

@@ -16,7 +16,7 @@ use crate::types::pack::Pack;
 use crate::types::value::Kind;
 use smallvec::SmallVec;
 
-/// Where the sets of a command are; `None` for those that are not there.
+/// The sets of a command; `None` for missing keys.
 type Places = SmallVec<[Option<Found>; 8]>;
 type Keys<'a> = SmallVec<[&'a [u8]; 8]>;
 
@@ -202,7 +202,7 @@ fn asks(first: SetRef, others: &[SetRef]) -> bool {
     asking <= taking
 }
 
-/// What results are made with.
+/// The encoding limits with which results are built.
 struct Making<'t> {
     tuning: &'t Tuning,
     hasher: KeyHasher,

@@ -59,7 +59,7 @@ fn pop_one(cx: &mut Cx, key: &[u8], reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// Takes members out, answers them, and tells replicas which they were.
+/// Removes members, replies with them, and propagates their removal.
 fn pop_some(
     cx: &mut Cx,
     (key, found): (&[u8], Found),

@@ -7,7 +7,7 @@ use crate::types::stream::{Bound, NodeLimits, References, StreamId, Trim, parse_
 pub const INVALID_ID: CmdError =
     CmdError::Fixed("ERR Invalid stream ID specified as stream command argument");
 
-/// The largest number of entries that trimming by `~` removes at once unless told otherwise.
+/// The default maximum of entries that trimming by `~` removes at once.
 const LIMIT_MAX: u64 = 1_000_000;
 /// The same where nodes have no limit on their entries.
 const LIMIT_UNBOUNDED: u64 = 10_000;
@@ -46,7 +46,7 @@ pub fn interval_end(text: &[u8]) -> Result<StreamId, CmdError> {
     }
 }
 
-/// What XADD was told of the id.
+/// The form of the id argument of XADD.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NewId {
     /// `*`
@@ -78,7 +78,7 @@ pub struct AddOrTrim {
     pub id: Option<NewId>,
 }
 
-/// What a word about references means.
+/// The meaning of a keyword about references.
 pub fn references(word: &[u8]) -> Option<References> {
     if word.eq_ignore_ascii_case(b"keepref") {
         Some(References::Keep)

@@ -97,7 +97,7 @@ pub(super) fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> 
     reply.ok()
 }
 
-/// Nobody can have read more than was ever added.
+/// Caps the number of entries read: it cannot exceed the number ever added.
 fn cap_read(stream: &Stream, read: Option<u64>) -> Option<u64> {
     read.map(|read| read.min(stream.entries_added()))
 }
@@ -137,7 +137,7 @@ pub(super) fn xgroup_setid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> C
     reply.ok()
 }
 
-/// XGROUP DESTROY key group. Those who wait for it learn that it is gone.
+/// XGROUP DESTROY key group. Wakes the clients blocked on the group with an error.
 pub(super) fn xgroup_destroy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let mut db = cx.db();
@@ -166,7 +166,7 @@ pub(super) fn xgroup_createconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Re
     reply.bool(made)
 }
 
-/// XGROUP DELCONSUMER key group consumer. Answers how many entries it had not acknowledged.
+/// XGROUP DELCONSUMER key group consumer. Replies with the number of its unacknowledged entries.
 pub(super) fn xgroup_delconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name, consumer) = (args.key(), args.bytes(), args.bytes());
     let removed = with_group(cx, key, name, |group, _| group.remove_consumer(consumer))?;
@@ -199,7 +199,7 @@ pub(super) fn xgroup_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdRes
     ])
 }
 
-/// XACK key group id [id …]. Answers how many of these the group waited for.
+/// XACK key group id [id …]. Replies with the number of entries that were pending.
 pub(super) fn xack(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     cx.hint(args);
     let (key, name) = (args.key(), args.bytes());

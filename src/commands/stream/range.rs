@@ -1,4 +1,4 @@
-//! XRANGE and XREVRANGE, and how an entry is answered.
+//! XRANGE and XREVRANGE, and the shape of an entry in a reply.
 
 use super::args::{interval_end, interval_start};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};

@@ -1,8 +1,8 @@
 //! XREAD and XREADGROUP: what is new in several streams, now or when it comes.
 //!
-//! Both run in two steps: all ids are resolved first (`$` and `+` become ids, groups must exist), then
-//! each stream that has something is answered. If none has, the command waits with the ids as they
-//! were resolved, so that "from now on" means the moment of the first try.
+//! Both run in two steps: all ids are resolved first (`$` and `+` become ids, groups must exist),
+//! then entries are collected from each stream that has some. If none has, the command blocks with
+//! the ids as they were resolved, so that "from now on" means the moment of the first try.
 
 use super::args::strict_id;
 use super::lag::advance;
@@ -112,7 +112,7 @@ fn no_group(key: &[u8], group: &[u8]) -> CmdError {
     ])
 }
 
-/// What an id argument means for this stream.
+/// The meaning of an id argument for this stream.
 fn resolve(text: &[u8], stream: Option<&Stream>, in_group: bool) -> Result<From, CmdError> {
     match text {
         b"$" if in_group => Err(CmdError::Fixed(
@@ -208,7 +208,7 @@ fn name(reply: &mut Reply, key: &[u8]) -> CmdResult {
     reply.bulk(key)
 }
 
-/// Answers what is behind an id, if anything is.
+/// Replies with the entries behind an id, if there are any.
 fn show(
     cx: &mut Cx,
     key: &[u8],
@@ -279,7 +279,7 @@ fn show_for(
     }
 }
 
-/// Answers what a consumer holds, which counts as another delivery.
+/// Replies with the pending entries of a consumer, which counts as another delivery.
 fn history(
     cx: &mut Cx,
     key: &[u8],
@@ -346,7 +346,7 @@ fn propagate_deliveries(
     Ok(())
 }
 
-/// Answers what the group has not delivered yet, and notes that it is delivered now.
+/// Replies with the entries not yet delivered to the group, and marks them as delivered.
 fn deliver(
     cx: &mut Cx,
     key: &[u8],
@@ -411,7 +411,7 @@ pub(super) fn propagate_consumer(cx: &mut Cx, key: &[u8], (group, consumer): (&[
     ]);
 }
 
-/// Others are told the outcome: who holds what since when, and up to where the group has read.
+/// Propagates the outcome: the new pending records, and the group's last delivered id.
 fn propagate_delivery(
     cx: &mut Cx,
     key: &[u8],

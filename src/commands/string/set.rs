@@ -219,7 +219,7 @@ fn propagate_pxat(cx: &mut Cx, args: &Args, value_at: usize, deadline_ms: i64) {
     ]);
 }
 
-/// Replicas need no answer.
+/// Propagates without GET: replicas need no reply.
 fn propagate_without_get(cx: &mut Cx, args: &Args) {
     let argv = args.argv();
     let options = argv.from(3);

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 const NOT_A_NUMBER: CmdError = CmdError::Fixed("ERR resulting score is not a number (NaN)");
 
-/// When ZADD writes, and what it answers.
+/// The conditions of ZADD, and the form of its reply.
 #[derive(Clone, Copy, Default)]
 pub(in crate::commands) struct When {
     pub absent: bool,
@@ -39,7 +39,7 @@ impl When {
         }
     }
 
-    /// What is wrong with these options for so many pairs.
+    /// The error of these options with `pairs` pairs, if any.
     pub fn check(&self, pairs: usize) -> Result<(), CmdError> {
         let clash = |text| Err(CmdError::Fixed(text));
         if self.absent && self.present {
@@ -72,7 +72,7 @@ impl When {
     }
 }
 
-/// What became of the members that were given.
+/// The numbers of members added and updated.
 #[derive(Default)]
 struct Outcome {
     added: u64,
@@ -131,7 +131,7 @@ fn add_all<'a>(
     Ok(outcome)
 }
 
-/// Adds members as ZADD does and answers.
+/// Adds members as ZADD does and replies.
 pub(in crate::commands) fn add<'a>(
     cx: &mut Cx,
     key: &[u8],

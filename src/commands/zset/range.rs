@@ -12,7 +12,7 @@ use std::ops::Range;
 const BAD_SCORES: CmdError = CmdError::Fixed("ERR min or max is not a float");
 const BAD_MEMBERS: CmdError = CmdError::Fixed("ERR min or max not valid string range item");
 
-/// What a range is given by.
+/// The kind of a range's bounds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
     Rank,
@@ -175,7 +175,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Answers members, each with its score if that is asked for: in turn, or as pairs in RESP3.
+/// Replies with members, each with its score if requested: flat, or as pairs in RESP3.
 pub(super) fn answer(
     set: &ZsetRef,
     numbers: Range<usize>,
@@ -193,21 +193,21 @@ pub(super) fn answer(
     result
 }
 
-/// Answers a result.
+/// Replies with a result.
 pub(super) fn answer_all(result: &Ordered, with_scores: bool, reply: &mut Reply) -> CmdResult {
     let mut members = result.members().iter();
     let mut form = head(members.len(), with_scores, reply)?;
     members.try_for_each(|(member, score)| form.one(*score, |reply| reply.item(*member)))
 }
 
-/// How the members of an answer look.
+/// The layout of the members in a reply.
 struct Answer<'r, 'b> {
     reply: &'r mut Reply<'b>,
     pairs: bool,
     with_scores: bool,
 }
 
-/// The head of an answer of so many members.
+/// Writes the head of a reply of `len` members.
 fn head<'r, 'b>(
     len: usize,
     with_scores: bool,
@@ -298,8 +298,8 @@ pub(super) fn zrangestore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     let mut build = Build::new(cx.db().zset_hasher());
     if let Some(set) = cx.db().zset(from)? {
         let numbers = request.numbers(&set);
-        // As Redis does: what begins as a listpack, and that is all whose size is not known before,
-        // loses the sign of its zeros on the way, whatever it becomes.
+        // As Redis does: a result whose size is not known beforehand begins as a listpack and so
+        // loses the sign of its zeros, whatever encoding it ends in.
         let known = matches!(request.span, Span::Ranks(..)).then_some(numbers.len());
         let mut small = known.is_none_or(|len| len <= tuning.zset_max_listpack_entries);
         set.walk(numbers, request.downwards, |member, score| {

@@ -1,4 +1,4 @@
-//! What sorted set commands answer and state, without sockets.
+//! Replies and effects of sorted set commands, without sockets.
 
 use crate::engine::Engine;
 use proptest::prelude::*;
@@ -35,7 +35,7 @@ fn a_listpack_knows_no_negative_zero_and_the_first_member_decides() {
 }
 
 #[test]
-fn a_tree_and_a_listpack_answer_the_same() {
+fn a_tree_and_a_listpack_give_the_same_replies() {
     let mut e = Engine::new();
     let long = "~".repeat(70);
     for n in 0..60 {
@@ -102,7 +102,7 @@ fn pops_tell_what_was_taken() {
     assert_eq!(e.ask("ZPOPMIN z"), "*0");
 }
 
-/// Members with their scores, as ZUNION and the others answer them.
+/// Members with their scores, as in replies of ZUNION and the others.
 fn model_answer(model: &BTreeMap<String, i64>) -> String {
     let mut members: Vec<(i64, &String)> = model.iter().map(|(m, s)| (*s, m)).collect();
     members.sort();
