@@ -6,7 +6,7 @@
 use super::spec::Spec;
 use crate::resp::request::Argv;
 
-/// What a command does with a key; names as COMMAND INFO and GETKEYSANDFLAGS print them.
+/// The access of a command to a key; names as COMMAND INFO and GETKEYSANDFLAGS print them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyFlags(pub u16);
 
@@ -294,7 +294,7 @@ impl Spec {
     }
 
     /// The keys whose values a client may cache after this command. As in Redis, a command whose
-    /// options tell its keys has none unless they are in order.
+    /// options determine its keys has none unless they are valid.
     pub fn read_keys(&self, argv: &Argv) -> Result<Vec<usize>, Misfit> {
         let mut found = Vec::new();
         match self.find {
@@ -305,8 +305,8 @@ impl Spec {
     }
 }
 
-/// The keys where the count of keys is no number by itself: as Redis does, by what it begins with,
-/// and without saying what happens to them. The command itself will refuse that.
+/// The keys of a command whose key count is not a valid number: as Redis does, the count is read
+/// from its leading digits, and the keys have no flags. The command itself will return an error.
 fn find_loosely(
     specs: &[KeySpec],
     argv: &Argv,

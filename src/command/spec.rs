@@ -3,7 +3,7 @@
 
 use super::keys::{FindKeys, KeySpec};
 
-/// What a command does and where it may run; names as COMMAND INFO prints them.
+/// Properties of a command: what it does and where it may run. Names as COMMAND INFO prints them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flags(pub u32);
 
@@ -52,13 +52,13 @@ pub const MAY_REPLICATE: Flags = Flags(1 << 15);
 pub const IN_MULTI: Flags = Flags(1 << 30);
 /// Runs the queue: it is all that the queued commands are.
 pub const RUNS_QUEUE: Flags = Flags(1 << 28);
-/// Comes across keys that nobody named. What it removes on the way is no transaction.
+/// Removes keys that are not arguments. Such removals do not make the command a transaction.
 pub const ARBITRARY_KEYS: Flags = Flags(1 << 27);
-/// What a RESP2 client may say that is subscribed to something.
+/// Allowed for a RESP2 client in subscribed mode.
 pub const SUBSCRIBER: Flags = Flags(1 << 26);
-/// What it answers is a push, which CLIENT REPLY does not silence.
+/// Its reply is a push, which CLIENT REPLY does not silence.
 pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
-/// Answers with the trouble of the disk, if there is any, though it writes nothing.
+/// Replies with the disk error, if there is one, though it writes nothing.
 pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
 
 /// Reads keys that patterns among its arguments stand for, if it is asked to.
@@ -197,14 +197,14 @@ impl Group {
     }
 }
 
-/// How a command that is on its way out is marked in COMMAND DOCS.
+/// The mark of a deprecated command in COMMAND DOCS.
 #[derive(Clone, Copy)]
 pub struct Deprecated {
     pub since: &'static str,
     pub replaced_by: &'static str,
 }
 
-/// See the head of this file.
+/// The declaration of a command, from which everything else about it derives.
 #[derive(Clone, Copy)]
 pub struct Spec {
     /// Lower case; of a subcommand, without its container.
