@@ -25,7 +25,7 @@ pub const BIG: usize = 32 << 10;
 const BATCH: usize = 128;
 /// The `start` of a range that is an index into the big arguments.
 const IN_BIGS: u32 = u32::MAX;
-/// What an unauthenticated client may claim.
+/// The limit on arguments of an unauthenticated client.
 const UNAUTHENTICATED_ARGS: i64 = 10;
 const UNAUTHENTICATED_BULK: i64 = 16384;
 
@@ -190,7 +190,7 @@ impl<A: AsRef<[u8]>> FromIterator<A> for OwnedArgv {
     }
 }
 
-/// What ends a connection: bytes that are no request. The text is the error the client gets.
+/// A protocol error, which ends the connection. The text is the error sent to the client.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     #[error("too big inline request")]
@@ -225,7 +225,7 @@ impl ProtocolError {
     }
 }
 
-/// What a client may send.
+/// The limits on a client's requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub max_bulk: i64,
@@ -241,7 +241,7 @@ pub enum Stop {
     Full,
 }
 
-/// What the server notes about a recognised command before it runs.
+/// The server's notes on a recognised command before it runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tag {
     /// Its place in the command table, plus one; 0 for none.
@@ -253,7 +253,7 @@ pub struct Tag {
     pub element: u8,
     /// The hash by which it is looked up, once something is there to look it up in; 0 before.
     pub element_hash: u64,
-    /// That is the hash by which packed tables look it up.
+    /// Whether that is the hash by which packed tables look it up.
     pub packed: bool,
 }
 
@@ -292,13 +292,13 @@ pub struct Query {
     skipped: usize,
     /// A big argument being read, with its line end.
     big: Option<Vec<u8>>,
-    /// An empty buffer for the next big argument: who sent one will send more.
+    /// An empty buffer for the next big argument: a client that sent one is likely to send more.
     next_big: Vec<u8>,
     /// The client keeps this query between its requests, until it has long been silent.
     kept: bool,
     /// The most bytes buffered since the last `trim`.
     peak: usize,
-    /// The last read filled the buffer: more is on its way.
+    /// The last read filled the buffer: more input is likely.
     filled: bool,
 }
 
@@ -516,7 +516,7 @@ impl Query {
             command.first -= first as u32;
             command.end -= end as u32;
         }
-        // Big arguments of commands that ran are let go; the others are numbered anew.
+        // Big arguments of commands that ran are freed; the others are numbered anew.
         let bigs = self
             .args
             .iter()
@@ -568,7 +568,7 @@ impl Query {
         }
     }
 
-    /// Closes the command whose arguments are all there.
+    /// Closes the command whose arguments are complete.
     fn complete(&mut self) {
         let argc = self.args.len() - self.first;
         if argc > 0 {
