@@ -42,7 +42,7 @@ fn id(out: &mut Writer, id: StreamId) {
 fn group(out: &mut Writer, group: &Group) {
     id(out, group.last_id);
     if out.version() >= 10 {
-        // -1 where nobody knows.
+        // -1 if it is unknown.
         out.length(group.entries_read.unwrap_or(u64::MAX));
     }
     out.length(group.pending().len() as u64);
