@@ -48,7 +48,7 @@ impl Link {
             .register(registry, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Watches it under another token from now on; what it holds already is told again.
+    /// Registers it under another token; events that are already pending are reported again.
     pub fn reregister(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         self.source()
             .reregister(registry, token, Interest::READABLE | Interest::WRITABLE)
@@ -130,7 +130,7 @@ impl Link {
         }
     }
 
-    /// Ends the connection, whoever else holds it.
+    /// Ends the connection, even if another handle to it is open.
     pub fn shut_down(&self) {
         socket::shut_down(self.fd());
     }
