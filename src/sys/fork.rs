@@ -1,4 +1,4 @@
-//! Children that look at our memory as it is now: started, heard from, killed, reaped.
+//! Child processes that see a snapshot of our memory: starting, progress, killing, reaping.
 //!
 //! A child runs one plain function on two references and ends (`run_in_child`). It reaches no
 //! socket, no poll and nothing that could be changed, because a function pointer captures nothing.
@@ -10,15 +10,15 @@
 //! moments, the allocator's lists of memory that ended threads left, which no thread of ours does
 //! while it lives.
 //!
-//! What a child has to tell goes through a pipe, in records of a fixed size. A child does not outlive
-//! the process it works for.
+//! A child reports through a pipe, in records of a fixed size. A child does not outlive the
+//! process it works for.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, RawFd};
 
-/// What a child tells about itself.
+/// A progress report of a child.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Bytes that were copied because one of us wrote to them.
@@ -32,7 +32,7 @@ const REPORT: usize = 16;
 pub struct Teller(File);
 
 impl Teller {
-    /// Tells; nobody may listen any more, which does not matter.
+    /// Sends a report; errors do not matter, because the reader may be gone.
     pub fn tell(&mut self, report: Report) {
         let mut bytes = [0; REPORT];
         bytes[..8].copy_from_slice(&report.copied_bytes.to_le_bytes());
@@ -56,7 +56,7 @@ pub enum Exit {
 }
 
 impl Child {
-    /// What the child told since the last time, the latest only.
+    /// The latest of the reports sent since the last call.
     pub fn hear(&mut self) -> Option<Report> {
         let mut latest = None;
         let mut bytes = [0; REPORT];
@@ -80,7 +80,7 @@ impl Child {
         // SAFETY: `status` is ours for the duration of the call.
         let pid = unsafe { libc::waitpid(self.pid, &mut status, options) };
         match pid {
-            // Somebody else has reaped it: it is gone, and nobody knows how.
+            // ECHILD: already reaped elsewhere; the exit status is unknown.
             -1 => Some(Exit::Status(1)),
             pid if pid == self.pid && libc::WIFSIGNALED(status) => {
                 Some(Exit::Signal(libc::WTERMSIG(status)))
@@ -106,7 +106,7 @@ impl Child {
     }
 }
 
-/// Who goes on behind a fork.
+/// The side of a fork on which the code runs.
 pub enum Side {
     Parent(Child),
     Child(Teller),
@@ -130,7 +130,7 @@ pub fn split(unused: &[RawFd]) -> io::Result<Side> {
             super::signal::reset_in_child();
             super::signal::follow_parent(parent);
             for &fd in unused {
-                // SAFETY: the child's own copy of a descriptor, which nobody uses in the child.
+                // SAFETY: the child's own copy of a descriptor, which is not used in the child.
                 unsafe { libc::close(fd) };
             }
             Ok(Side::Child(Teller(teller)))

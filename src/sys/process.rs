@@ -1,8 +1,8 @@
-//! What a server asks of its process: limits, background, pid file, priority in the eyes of the
-//! kernel, processors, and how much time and memory it has used.
+//! Process-wide services: limits, daemonizing, pid file, OOM score and priority, processors, and
+//! the time and memory used.
 //!
-//! Thin safe faces over libc and /proc, called by `main` at start-up and by INFO. Where another
-//! system lacks a Linux feature the function answers "unsupported" and the caller carries on.
+//! Thin safe wrappers over libc and /proc, called by `main` at start-up and by INFO. Where another
+//! system lacks a Linux feature the function returns "unsupported" and the caller carries on.
 #![allow(unsafe_code)]
 
 use std::fs;
@@ -95,7 +95,7 @@ pub fn set_oom_score_adj_of(pid: i32, value: i32) -> io::Result<()> {
     fs::write(format!("/proc/{pid}/oom_score_adj"), value.to_string())
 }
 
-/// Whether the kernel gives huge pages to everybody, asked or not.
+/// Whether the kernel gives huge pages to all memory, requested or not.
 pub fn huge_pages_always() -> bool {
     fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")
         .is_ok_and(|text| text.contains("[always]"))
@@ -149,7 +149,7 @@ pub fn set_cpu_affinity(list: &str) -> io::Result<()> {
     }
 }
 
-/// Whose processor time.
+/// The owner of the processor time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
     Process,

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 static WRITER: AtomicI32 = AtomicI32::new(-1);
 /// Whether a shutdown was asked for and not aborted since.
 static SHUTDOWN_ASKED: AtomicBool = AtomicBool::new(false);
-/// Data is being loaded: who asks for the end now is told that it was heard.
+/// Data is being loaded: a signal to shut down is acknowledged in the log.
 static LOADING: AtomicBool = AtomicBool::new(false);
 /// Where the handler logs; empty is the standard output.
 static LOG_FILE: OnceLock<CString> = OnceLock::new();
@@ -139,7 +139,7 @@ pub fn reset_in_child() {
 pub fn follow_parent(parent: u32) {
     // SAFETY: sets a number of this process; the signal has a handler that ends us.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGUSR1) };
-    // SAFETY: a plain system call. The parent may have ended before we asked to be told.
+    // SAFETY: a plain system call. The parent may have ended before the signal was requested.
     if unsafe { libc::getppid() } as u32 != parent {
         super::fork::leave(1);
     }
@@ -297,7 +297,7 @@ pub(super) fn set_log_file(log_file: &str) {
     LOG_FILE.get_or_init(|| CString::new(log_file).unwrap_or_default());
 }
 
-/// What a snapshot of this process was writing, if it was.
+/// Removes the temporary file of a snapshot that this process was writing, if any.
 fn remove_temp_rdb() {
     // SAFETY: getpid and unlink may be called from a signal handler; the name ends with a zero.
     unsafe {

@@ -1,4 +1,4 @@
-//! What is known to make a server slow or fragile, and whether this system has it.
+//! Checks of the system for settings known to make a server slow or fragile.
 //!
 //! `--check-system` prints one line per check; at start-up the cheap ones become warnings in the
 //! log. The texts are what people search for, so they are Redis's.
