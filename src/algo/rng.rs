@@ -3,7 +3,7 @@
 //! xoshiro256++ (David Blackman and Sebastiano Vigna), seeded through SplitMix64 so that any seed,
 //! zero included, gives a well-mixed state. Fast and uniform, but predictable: what must not be
 //! guessed (salts, passwords) comes from the operating system instead. [`Rng::split`] gives a part
-//! of the server its own stream, so that its draws do not shift everybody else's.
+//! of the server its own stream, so that its draws do not shift those of the others.
 
 /// A stream of random numbers.
 #[derive(Debug, Clone)]
