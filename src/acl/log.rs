@@ -1,7 +1,7 @@
 //! ACL LOG: what was refused lately, the newest first.
 //!
-//! The same thing happening again within a minute is counted instead of being told again, as long
-//! as it is among the newest entries.
+//! An event that repeats within a minute is counted instead of logged again, as long as it is
+//! among the newest entries.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ const LOOKED_AT: usize = 10;
 /// How far apart events may be to be counted as one, in milliseconds.
 const GROUPED_MS: u64 = 60_000;
 
-/// What was refused.
+/// The kind of a denial.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
     Command,
@@ -56,7 +56,7 @@ pub struct Event {
     /// The command, key or channel.
     pub object: Vec<u8>,
     pub user: Vec<u8>,
-    /// The line of CLIENT LIST of who tried.
+    /// The CLIENT LIST line of the denied client.
     pub client: String,
 }
 
@@ -81,7 +81,7 @@ impl Entry {
     }
 }
 
-/// See the head of this file.
+/// The recent denials, the newest first.
 #[derive(Debug, Default)]
 pub struct AclLog {
     entries: VecDeque<Entry>,

@@ -14,7 +14,7 @@ pub struct Known {
     pub subcommands: Vec<u16>,
 }
 
-/// See the head of this file.
+/// The commands that rules may name, and the categories they are in.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     commands: Vec<Known>,

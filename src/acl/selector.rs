@@ -1,14 +1,14 @@
 //! A selector: commands, keys and channels that go together.
 //!
-//! What is allowed is kept twice: as bits and patterns to be asked, and for the commands also as
-//! the words that led there, because those are shown and saved. A new word takes the place of older
+//! Permissions are kept twice: as bits and patterns for checks, and for the commands also as the
+//! words that led there, because those are shown and saved. A new word takes the place of older
 //! ones about the same command, and `+@all` and `-@all` take the place of all.
 
 use super::roster::Roster;
 use super::rules::{RuleError, Scope, has_blanks, until_zero};
 use hashbrown::HashMap;
 
-/// What may be done to the keys that fit a pattern.
+/// The access allowed to keys that match a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access(pub u8);
 
@@ -29,7 +29,7 @@ pub struct KeyPattern {
     pub access: Access,
 }
 
-/// See the head of this file.
+/// A selector: commands, keys and channels that are allowed together.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Selector {
     pub all_keys: bool,
@@ -42,7 +42,7 @@ pub struct Selector {
     commands: Box<[u64]>,
     /// Of commands that are not allowed: the first arguments with which they are.
     first_args: HashMap<u16, Vec<Vec<u8>>>,
-    /// What was said of commands since `+@all` or `-@all`, a sign in front of each.
+    /// The command rules since `+@all` or `-@all`, a sign in front of each.
     words: Vec<Vec<u8>>,
     pub keys: Vec<KeyPattern>,
     pub channels: Vec<Vec<u8>>,

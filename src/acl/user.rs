@@ -10,7 +10,7 @@ use subtle::{Choice, ConstantTimeEq};
 /// The SHA-256 of a password, in hexadecimal digits as it is shown and saved.
 type Hash = [u8; 64];
 
-/// See the head of this file.
+/// A user: whether it may log in, with which passwords, and its permissions.
 #[derive(Clone, PartialEq, Debug)]
 pub struct User {
     pub enabled: bool,
@@ -19,7 +19,7 @@ pub struct User {
     /// Values it restores are taken as they are (`skip-sanitize-payload`).
     pub skip_sanitize: bool,
     passwords: Vec<Hash>,
-    /// What holds outside of parentheses.
+    /// The rules outside of parentheses.
     root: Selector,
     selectors: Vec<Selector>,
 }
@@ -44,7 +44,7 @@ fn parse_hash(text: &[u8]) -> Result<Hash, RuleError> {
 }
 
 impl User {
-    /// A user who may do nothing yet.
+    /// A user without permissions.
     pub fn new(scope: Scope) -> User {
         User {
             enabled: false,
