@@ -54,7 +54,7 @@ impl NotifyFlags {
     pub const NEW: u32 = 1 << 14;
     pub const OVERWRITTEN: u32 = 1 << 15;
     pub const TYPE_CHANGED: u32 = 1 << 16;
-    /// What `A` stands for.
+    /// The classes that `A` stands for.
     pub const ALL: u32 = 0b111_1111_1100 | NotifyFlags::MODULE;
 
     /// The letters in the order Redis prints them; K, E and m follow even after `A`.
@@ -508,7 +508,8 @@ pub static REPLICAOF: Special = Special {
     },
 };
 
-/// `dir` itself: who sets it (`file.rs`, `set.rs`) has already asked the host to go there.
+/// `dir` itself: the callers that set it (`file.rs`, `set.rs`) have already changed the directory
+/// through the host.
 pub static DIR: Special = Special {
     init: |config| {
         let here = std::env::current_dir().unwrap_or_else(|_| "/".into());

@@ -44,7 +44,7 @@ pub const REMOVED: [&str; 14] = [
     "glueoutputbuf",
 ];
 
-/// Every row, in the order CONFIG GET * answers.
+/// Every row, in the order of CONFIG GET *.
 pub fn all() -> impl Iterator<Item = &'static Directive> {
     SECTIONS.iter().flat_map(|section| section.iter())
 }
