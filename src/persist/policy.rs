@@ -3,10 +3,10 @@
 /// How long after a failed background save the save points are asked again, in seconds.
 const RETRY_S: i64 = 5;
 
-/// See the head of this file. Moments are Unix seconds.
+/// The save points, and the results of the latest snapshots. Times are Unix seconds.
 #[derive(Clone, Debug)]
 pub struct Saves {
-    /// What `Effects::dirty` was when the data on disk was taken.
+    /// The value of `Effects::dirty` when the data on disk was taken.
     pub clean_at: u64,
     pub last_save_s: i64,
     pub last_try_s: i64,
@@ -55,8 +55,8 @@ impl Saves {
         dirty.saturating_sub(self.clean_at)
     }
 
-    /// A save of the data as of `clean_at` is on disk. It may be older than one that FLUSHALL made
-    /// while a child that nobody had heard from yet was done already.
+    /// Records that the data as of `clean_at` is on disk. It may be older than the save that
+    /// FLUSHALL made while a finished child had not been reaped yet.
     pub fn done(&mut self, clean_at: u64, now_s: i64) {
         self.clean_at = self.clean_at.max(clean_at);
         self.last_save_s = now_s;

@@ -22,7 +22,7 @@ const REPORT_US: u64 = 1_000_000;
 /// Keys between two looks at the clock.
 const KEYS_BETWEEN_LOOKS: u64 = 1024;
 
-/// What of keys' age is kept.
+/// The part of a key's age that is saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Aging {
     #[default]
@@ -31,7 +31,7 @@ pub enum Aging {
     Frequency,
 }
 
-/// What goes into a snapshot besides the keys.
+/// The content of a snapshot besides the keys.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub style: Style,
@@ -53,7 +53,8 @@ pub struct SaveJob {
     pub log_done: bool,
 }
 
-/// Writes a snapshot into `sink`; `progress` hears the number of keys written now and then.
+/// Writes a snapshot into `sink`; `progress` is called now and then with the number of keys
+/// written.
 pub fn write(
     keyspace: &Keyspace,
     sink: &mut dyn Write,
@@ -94,7 +95,7 @@ pub fn write(
     out.finish()
 }
 
-/// What stands before the keys.
+/// Writes the records before the keys.
 fn write_head(out: &mut Writer, job: &Snapshot) -> io::Result<()> {
     out.magic();
     for (name, value) in &job.notes {
@@ -241,7 +242,7 @@ fn save_beside(
     Ok(())
 }
 
-/// What a child does for BGSAVE.
+/// The function of a BGSAVE child.
 pub fn save_in_child(keyspace: &Keyspace, job: &SaveJob, teller: &mut Teller) -> i32 {
     let mut told_us = clock::mono_us();
     let mut last = 0;

@@ -6,10 +6,10 @@
 //!   $EOF:<40 bytes>\r\n  <snapshot>  <the same 40 bytes>
 //! ```
 //!
-//! The child writes and waits itself, so the loop has nothing to do with it; while it is at work
-//! nobody else writes to these sockets. All replicas get the same bytes, so the slowest sets the
-//! pace; one whose connection ends is left behind, and the server sees to it that one that takes
-//! nothing for too long is ended.
+//! The child writes and waits itself, so the loop has nothing to do with it; during the transfer
+//! it is the only writer to these sockets. All replicas get the same bytes, so the slowest sets
+//! the pace; a replica whose connection ends is skipped, and the server disconnects one that
+//! accepts nothing for too long.
 
 use super::save::{self, Snapshot};
 use crate::keyspace::Keyspace;
@@ -25,7 +25,7 @@ const WAIT_MS: u64 = 1_000;
 /// A child tells how far it is once a second.
 const REPORT_US: u64 = 1_000_000;
 
-/// What goes to whom.
+/// The content of a transfer and the receiving replicas.
 #[derive(Clone, Debug)]
 pub struct TransferJob {
     pub snapshot: Snapshot,
@@ -60,7 +60,7 @@ impl Sockets {
     }
 }
 
-/// Waits as long as it takes: the server ends the connection of who takes nothing for too long.
+/// Waits without a limit: the server disconnects a replica that accepts nothing for too long.
 fn send_all(socket: i32, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match socket::send(socket, bytes) {
@@ -92,7 +92,7 @@ impl Write for Sockets {
     }
 }
 
-/// What the child does.
+/// The function of the transferring child.
 pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, teller: &mut Teller) -> i32 {
     let mut sockets = Sockets {
         alive: job.sockets.clone(),

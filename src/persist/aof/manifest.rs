@@ -22,8 +22,8 @@ const TOO_LONG: &str = "The AOF manifest file contains too long line";
 pub struct Entry {
     pub name: String,
     pub seq: u64,
-    /// Where an increment begins and ends in the count of commands that replicas go by. Files of
-    /// earlier servers do not say; the end is known while nobody writes.
+    /// The range of an increment in replication offsets. Files of earlier servers have none; the
+    /// end is known only after the last write.
     pub start: Option<u64>,
     pub end: Option<u64>,
 }
@@ -39,7 +39,7 @@ impl Entry {
     }
 }
 
-/// See the head of this file.
+/// The manifest: the files of the AOF, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
     pub base: Option<Entry>,

@@ -8,9 +8,9 @@
 //!     appendonly.aof.7.incr.aof      what was written since
 //! ```
 //!
-//! `feed` appends to a buffer; `flush` writes it, before any answer of the same turn leaves, and has
-//! it synced as `appendfsync` says. A rewrite begins a new increment at the fork, the child writes a
-//! new base, and exchanging the manifest makes both count.
+//! `feed` appends to a buffer; `flush` writes it, before any reply of the same turn is sent, and
+//! has it synced as `appendfsync` says. A rewrite begins a new increment at the fork, the child
+//! writes a new base, and exchanging the manifest makes both count.
 //!
 //! While the log is being switched on (`WaitRewrite`) its increment has a temporary name: until the
 //! first base is there it makes no data.
@@ -100,7 +100,7 @@ impl Rewrites {
     }
 }
 
-/// See the head of this file.
+/// The append-only file: its manifest, buffer and state.
 #[derive(Default)]
 pub struct Aof {
     pub state: State,
@@ -170,7 +170,8 @@ impl Aof {
         self.state != State::Off
     }
 
-    /// Reads the manifest, if there is one. The error is for the log, if it was not told yet.
+    /// Reads the manifest, if there is one. The error is for the log, unless it was logged
+    /// already.
     pub fn read_manifest(&mut self) -> Result<(), String> {
         let path = manifest::path(&self.directory, &self.name);
         if !self.directory.is_dir() {
@@ -314,7 +315,7 @@ impl Aof {
         }
         let (name, known) = match manifest.increments.last_mut() {
             Some(last) => {
-                // Somebody writes again, so its end is not known any more.
+                // Writing continues, so its end is not known any more.
                 let bytes = fs::metadata(self.directory.join(&last.name)).map_or(0, |f| f.len());
                 if let Some(start) = last.start {
                     self.offset = last.end.take().unwrap_or(start + bytes);
@@ -340,8 +341,8 @@ impl Aof {
         self.state = State::On;
         self.selected = None;
         self.measure();
-        // Nobody knows what all files took after the last rewrite. As in Redis, a log that has grown
-        // since is rewritten soon rather than never.
+        // The size of all files after the last rewrite is unknown. As in Redis, a log that has
+        // grown since is rewritten soon rather than never.
         self.base_size = loaded_base.unwrap_or(0);
         if is_fresh {
             // As in Redis, a new log counts what is added to it.
@@ -362,13 +363,13 @@ impl Aof {
         fs::metadata(self.path_of(&entry.name)).map_or(0, |data| data.len())
     }
 
-    /// Whether files that nobody needs any more stay (`aof-disable-auto-gc`).
+    /// Whether obsolete files are kept (`aof-disable-auto-gc`).
     pub fn keep_history(&mut self, keep: bool) {
         self.keeps_history = keep;
         self.delete_history();
     }
 
-    /// Deletes the files that nobody needs any more, and forgets them.
+    /// Deletes the obsolete files, and removes them from the manifest.
     fn delete_history(&mut self) {
         if self.manifest.history.is_empty() || self.keeps_history {
             return;
@@ -511,7 +512,7 @@ impl Aof {
         true
     }
 
-    /// What a rewrite that came to nothing leaves.
+    /// Removes the temporary files of an aborted rewrite.
     pub fn discard_rewrite(&mut self, pid: i32) {
         let _ = fs::remove_file(Aof::temporary_base(pid));
         let _ = fs::remove_file(PathBuf::from(format!("temp-rewriteaof-{pid}.aof")));
@@ -539,7 +540,7 @@ impl Aof {
         self.syncer.forget_failure();
     }
 
-    /// Nobody writes any more: notes where the last increment ends.
+    /// Records the end of the last increment, after the last write.
     pub fn note_end(&mut self) {
         if self.state != State::On {
             return;
@@ -573,7 +574,7 @@ impl Aof {
         self.remove_temporary();
     }
 
-    /// How much the log has grown since the last rewrite, in percent.
+    /// The growth of the log since the last rewrite, in percent.
     pub fn growth(&self) -> u64 {
         let base = self.base_size.max(1);
         (self.size as u128 * 100 / base as u128) as u64 - 100.min(self.size * 100 / base)

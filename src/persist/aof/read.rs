@@ -5,8 +5,8 @@
 //!   #TS:1700000000           a moment, between commands
 //! ```
 //!
-//! What ends in the middle of a command was torn by a crash, and so was a transaction without its
-//! end: the sound part is what stands before. What is no command at all is damage.
+//! A file that ends in the middle of a command was torn by a crash, and so was a transaction
+//! without its end: the part before is sound. Bytes that are no command at all are damage.
 
 use super::super::reason;
 use crate::resp::request::OwnedArgv;
@@ -24,7 +24,7 @@ const BIG: usize = 32 << 10;
 const WORDS_MAX: i64 = i32::MAX as i64;
 const WORD_MAX: i64 = 1 << 40;
 
-/// What came next in a log.
+/// The next item of a log.
 pub enum Next {
     Command(OwnedArgv),
     End,
@@ -98,7 +98,7 @@ impl Commands {
         self.began
     }
 
-    /// How many bytes of the file are whole commands, outside of any open transaction.
+    /// The number of bytes that are whole commands, outside of any open transaction.
     pub fn sound_bytes(&self) -> u64 {
         self.before_multi.unwrap_or(self.sound)
     }
@@ -115,7 +115,7 @@ impl Commands {
         }
     }
 
-    /// The next command. Whoever runs it says by `note_multi` what it did.
+    /// The next command. The caller reports its effect on a transaction with `note_multi`.
     pub fn advance(&mut self) -> Next {
         match self.command() {
             Ok(argv) => Next::Command(argv),
@@ -197,7 +197,7 @@ impl Commands {
         Ok(())
     }
 
-    /// The latest moment that was told, in Unix seconds, and where.
+    /// The latest time stamp read, in Unix seconds, and its place.
     pub fn stamp(&self) -> Option<i64> {
         self.stamp
     }
@@ -258,8 +258,8 @@ impl Commands {
 pub struct Hopeless;
 
 impl Damage {
-    /// Cuts off a torn end, if that is allowed and nothing follows; says in the log what it does, or
-    /// what somebody has to do.
+    /// Cuts off a torn end, if that is allowed and no file follows; logs the action taken, or the
+    /// one required from the user.
     pub fn settle(self, commands: &Commands, may_cut: bool, is_last: bool) -> Result<(), Hopeless> {
         let name = &commands.name;
         let at = commands.offset();
@@ -336,7 +336,7 @@ mod tests {
 
     const LOG: &[u8] = b"#TS:17\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$0\r\n\r\n*1\r\n$4\r\nEXEC\r\n";
 
-    /// How many commands are read, how many bytes are sound, and how it ended.
+    /// The number of commands read, the number of sound bytes, and the kind of end.
     fn read(log: &[u8]) -> (usize, u64, &'static str) {
         let source = Box::new(std::io::Cursor::new(log.to_vec()));
         let mut commands = Commands::new(PathBuf::new(), String::new(), source, 0);

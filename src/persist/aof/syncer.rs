@@ -1,7 +1,7 @@
 //! The thread that brings the log to disk, so that the loop need not wait for the disk.
 //!
-//! It owns duplicates of descriptors, and files and directories that are on their way out. It says
-//! nothing itself: what failed is told to who asks.
+//! It owns duplicates of descriptors, and files and directories to be closed or removed. It logs
+//! nothing itself: errors are returned on request.
 
 use std::fs::File;
 use std::io;
@@ -22,13 +22,13 @@ struct State {
     /// Syncs asked for and not done yet.
     pending: Mutex<u64>,
     idle: Condvar,
-    /// How much of the stream of changes is known to be on disk.
+    /// The replication offset up to which data is known to be on disk.
     offset: AtomicU64,
     /// The error number of the last sync; 0 for none.
     failure: AtomicI32,
 }
 
-/// See the head of this file. The thread starts with the first job.
+/// The thread that syncs the log. It starts with the first job.
 #[derive(Default)]
 pub struct Syncer {
     jobs: Option<(Sender<Job>, JoinHandle<()>)>,
