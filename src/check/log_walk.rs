@@ -22,11 +22,11 @@ pub enum End {
     Bad(u64, String),
     /// EXEC without MULTI, or MULTI within MULTI.
     Misplaced(u64, &'static str),
-    /// What follows was written after the moment that was asked for.
+    /// The following commands were written after the requested time.
     Past(u64),
 }
 
-/// See the head of this file.
+/// A validating walk over the commands of a log.
 pub struct Walk {
     source: BufReader<File>,
     offset: u64,
