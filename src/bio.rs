@@ -15,7 +15,7 @@ const BACKLOG: usize = 256;
 /// How long it waits then, in microseconds.
 const BACKLOG_WAIT_US: u64 = 500;
 
-/// What the thread counts, for INFO.
+/// The counters of the thread, for INFO.
 #[derive(Default)]
 struct Counts {
     pending: AtomicU64,
@@ -75,7 +75,7 @@ impl Bio {
         self.counts.pending.load(Ordering::Relaxed)
     }
 
-    /// Bytes of values that nobody can reach any more and that are not freed yet.
+    /// Bytes of values that are unreachable but not freed yet.
     pub fn held_bytes(&self) -> usize {
         self.counts.held.load(Ordering::Relaxed)
     }

@@ -20,7 +20,7 @@ pub enum Program {
     CheckAof,
 }
 
-/// What to do instead of, or before, serving.
+/// The action instead of, or before, serving.
 #[derive(Debug)]
 pub enum Startup {
     /// Serve (or watch, as a sentinel) with this configuration.
@@ -69,7 +69,7 @@ pub struct Words {
     pub options: Vec<u8>,
 }
 
-/// What surrounds the start: stdin, and the `Host` that checks commands and users.
+/// The environment at start-up: stdin, and the `Host` that checks commands and users.
 pub struct Surroundings<'a> {
     pub stdin: &'a mut dyn std::io::Read,
     pub host: &'a mut dyn Host,
@@ -151,7 +151,7 @@ pub fn split(args: &[Vec<u8>]) -> Words {
     words
 }
 
-/// Begins the line of an option; answers whether the next word is its value for certain.
+/// Begins the line of an option. Returns whether the next word is its value for certain.
 ///
 /// `--save` and `--sentinel` may stand alone: scripts that build a command line from an empty list
 /// of save points rely on it.

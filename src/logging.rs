@@ -6,9 +6,9 @@
 //! ```
 //!
 //! The levels `#` warning, `*` notice, `-` verbose and `.` debug are `log`'s warn, info, debug and
-//! trace. The file is opened anew for each line, so that whoever rotates logs need not tell us. The
-//! logger is global by nature; so are its few settings. `main` plugs `format_line` and `Sink` into
-//! it, the server changes the settings.
+//! trace. The file is opened anew for each line, so that log rotation needs no signal. The logger
+//! is global by nature; so are its few settings. `main` plugs `format_line` and `Sink` into it,
+//! the server changes the settings.
 
 use crate::sys::clock::{self, LocalTime};
 use crate::sys::supervisor::{Priority, Syslog};
