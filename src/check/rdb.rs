@@ -155,7 +155,7 @@ impl Trouble {
         Trouble::new(error, records.reader.offset(), records.doing.name())
     }
 
-    /// The error of a value; for one of unknown type, that is.
+    /// The error of a value; an unknown type is an error of the record.
     fn of_value(error: Error, records: &Records, census: &mut Census) -> Trouble {
         if !matches!(error, Error::UnknownKind(_)) {
             return Trouble::new(error, records.reader.offset(), "read-object-value");

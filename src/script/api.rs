@@ -35,7 +35,7 @@ pub fn push_error(stack: &mut Stack, text: &[u8]) {
     stack.set_named(-2, b"err");
 }
 
-/// An error of the API: raised, or the answer.
+/// An error of the API: raised in the script, or returned as its reply.
 fn fail(stack: &mut Stack, text: &[u8], raise: bool) -> Outcome {
     push_error(stack, text);
     if raise { Err(Raise::Top) } else { Ok(1) }
@@ -221,7 +221,7 @@ fn setresp(stack: &mut Stack) -> Outcome {
     Ok(0)
 }
 
-/// What `redis.set_repl` takes.
+/// The values that `redis.set_repl` accepts.
 const REPL: [(&[u8], u8); 5] = [
     (b"REPL_NONE", 0),
     (b"REPL_AOF", 1),
@@ -277,7 +277,7 @@ fn replicate_commands(stack: &mut Stack) -> Outcome {
     Ok(1)
 }
 
-/// redis.breakpoint(): stops at the next line; false if nobody debugs.
+/// redis.breakpoint(): stops at the next line; false without a debugger.
 fn breakpoint(stack: &mut Stack) -> Outcome {
     let debugger = &mut stack.desk().debugger;
     let is_debugged = debugger.as_mut().map(|debugger| debugger.ask()).is_some();
@@ -285,7 +285,7 @@ fn breakpoint(stack: &mut Stack) -> Outcome {
     Ok(1)
 }
 
-/// redis.debug(…): shows values to who debugs.
+/// redis.debug(…): shows values to the user of the debugger.
 fn debug(stack: &mut Stack) -> Outcome {
     if stack.desk().debugger.is_some() {
         Debugger::show_values(stack);
@@ -336,7 +336,7 @@ pub fn open(stack: &mut Stack) {
     }
 }
 
-/// What only scripts of EVAL have besides.
+/// Adds the functions that only scripts of EVAL have.
 pub fn open_eval(stack: &mut Stack) {
     define! {stack,
         b"replicate_commands": replicate_commands;

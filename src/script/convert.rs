@@ -1,4 +1,4 @@
-//! Answers of commands as Lua values, and what scripts return as answers.
+//! Conversion of replies to Lua values, and of script results to replies.
 //!
 //! ```text
 //!   integer        number                       number         integer (the fraction goes)
@@ -21,7 +21,7 @@ use crate::resp::encode::Resp;
 /// Marks an error table whose error was counted when it arose.
 pub const COUNTED: &[u8] = b"ignore_error_stats_update";
 
-/// Pushes the answer at the start of `reply`; what is behind it comes back.
+/// Pushes the reply at the start of `reply` as a value. Returns the bytes behind it.
 pub fn push_reply<'r>(stack: &mut Stack, reply: &'r [u8]) -> Result<&'r [u8], Raise> {
     let Some((line, rest)) = split_line(reply) else {
         stack.push_nil();
@@ -157,7 +157,7 @@ fn push_set<'r>(stack: &mut Stack, len: i64, mut rest: &'r [u8]) -> Result<&'r [
     Ok(rest)
 }
 
-/// Answers the value on top and takes it off. `resp` is what the script speaks.
+/// Pops the value on top and writes it as a reply. `resp` is the protocol of the script.
 pub fn answer(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     let kind = stack.kind(-1);
     if !stack.room(4) {
@@ -261,7 +261,7 @@ pub fn is_counted(stack: &mut Stack) -> bool {
     counted
 }
 
-/// How many elements the table on top has.
+/// The number of elements of the table on top.
 fn count(stack: &mut Stack) -> usize {
     let mut count = 0;
     stack.push_nil();

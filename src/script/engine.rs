@@ -14,11 +14,11 @@ use std::ffi::CStr;
 /// Garbage is collected a little after so many runs, as in Redis.
 const COLLECT_EVERY: u32 = 50;
 
-/// What code is called in messages.
+/// The name of a script in messages.
 const SCRIPT: &CStr = c"@user_script";
 const FUNCTION: &CStr = c"@user_function";
 
-/// See the head of this file.
+/// A VM: compiles and runs scripts, and turns Lua errors into replies.
 pub struct Vm {
     lua: Lua,
     sandbox: Sandbox,
@@ -90,7 +90,7 @@ impl Vm {
         &mut self.lua.desk().random
     }
 
-    /// Who debugs what runs next.
+    /// The debugger of the next run.
     pub fn debugger(&mut self) -> &mut Option<Box<Debugger>> {
         &mut self.lua.desk().debugger
     }
@@ -121,7 +121,7 @@ impl Vm {
         self.lua.stack().forget(kept);
     }
 
-    /// Runs a script or function and answers what it returns.
+    /// Runs a script or function and replies with its result.
     pub fn run(&mut self, host: &mut dyn Host, call: &Invocation, reply: &mut Reply) -> CmdResult {
         self.lua.rearm();
         let (handler, real, role) = (self.handler, self.sandbox.real, self.role);

@@ -1,8 +1,8 @@
-//! What a script or function says of itself, and the first line where it says so.
+//! The flags that a script or function declares in its first line.
 
 use crate::algo::quoting::split_args;
 
-/// See the head of this file.
+/// The flags of a script or function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ScriptFlags(pub u8);
 

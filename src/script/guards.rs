@@ -14,7 +14,7 @@ use super::lua::Stack;
 use mlua::ffi;
 use std::ffi::{c_char, c_int};
 
-/// What a write to a protected table raises.
+/// The error of a write to a protected table.
 pub const READ_ONLY: &std::ffi::CStr = c"Attempt to modify a readonly table";
 
 /// The longest text that is compiled: delimiters of long strings must not overflow a counter.
@@ -72,7 +72,7 @@ pub fn push_real_of(stack: &mut Stack, index: i32) -> bool {
     false
 }
 
-/// Puts the real table in place of a protected one on top, for those who only read it.
+/// Replaces a protected table on top by the real one, for reading.
 pub fn show_real(stack: &mut Stack) {
     if push_real_of(stack, -1) {
         stack.drop_under();
@@ -354,7 +354,7 @@ pub unsafe extern "C-unwind" fn load(raw: *mut ffi::lua_State) -> c_int {
     }
 }
 
-/// What `load` reads through: looks at the first piece, and counts.
+/// The reader of `load`: checks the first piece, and counts.
 // SAFETY: for Lua to call, with a live state.
 unsafe extern "C-unwind" fn read_piece(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file; the two captured values are those of `load`.

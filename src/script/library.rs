@@ -1,8 +1,8 @@
 //! Libraries of functions: what a library registers while it loads, and all that are loaded.
 //!
-//! Loading is all or nothing: the code runs against an empty `Loading`, and only what it registered
-//! without an error replaces what was there. Whoever saves needs no more than `codes`; whoever loads
-//! a snapshot hands each code to `Script::load_library`.
+//! Loading is all or nothing: the code runs against an empty `Loading`, and only if it ended
+//! without an error its registrations replace the old ones. A snapshot saves `codes`; loading one
+//! passes each code to `Script::load_library`.
 
 use super::api::push_error;
 use super::flags::{ScriptFlags, is_name};
@@ -20,7 +20,7 @@ pub struct Function {
     pub kept: Kept,
 }
 
-/// What a library has registered so far.
+/// The registrations of a library so far.
 #[derive(Default, Debug)]
 pub struct Loading {
     pub functions: Vec<Function>,

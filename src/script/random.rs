@@ -6,7 +6,7 @@ use super::lua::{Outcome, Raise, Stack};
 /// The largest number the generator is taken to give, as Redis takes it.
 const MAX: u64 = i32::MAX as u64;
 
-/// See the head of this file.
+/// The generator of `math.random`: lrand48 of POSIX.
 #[derive(Clone, Copy, Debug)]
 pub struct Random(u64);
 

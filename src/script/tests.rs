@@ -69,7 +69,7 @@ impl Bench {
         };
         let mut out = Vec::new();
         let mut vm = self.script.take_vm(Role::Scripts);
-        // An error is answered all the same.
+        // An error is a reply all the same.
         let _ = vm.run(&mut self.host, &call, &mut Reply::new(&mut out, resp));
         self.script.put_vm(Role::Scripts, vm);
         let text = String::from_utf8_lossy(&out).replace("\r\n", "|");
@@ -89,7 +89,7 @@ fn check(cases: &[(&str, &str)]) {
 }
 
 #[test]
-fn values_become_answers() {
+fn values_become_replies() {
     check(&[
         ("return 3.99", ":3|"),
         ("return -3.99", ":-3|"),
@@ -131,7 +131,7 @@ fn values_become_answers() {
 }
 
 #[test]
-fn answers_become_values() {
+fn replies_become_values() {
     let raw = |reply: &str, then: &str| format!("local r = redis.call('raw', '{reply}') {then}");
     let mut bench = Bench::new();
     let mut get = |reply: &str, then: &str| bench.eval(&raw(reply, then));
@@ -486,7 +486,7 @@ fn libraries_register_functions() {
     assert!(script.delete_library(b"a") && !script.delete_library(b"a"));
 }
 
-/// What was published against Lua in Redis, each by its number, and how it ends here.
+/// Published vulnerabilities of Lua in Redis, each by its CVE number, and the result here.
 #[test]
 fn published_attacks_end_cleanly() {
     let long = "return loadstring('return [' .. ('='):rep(1e6) .. 'x')";

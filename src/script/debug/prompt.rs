@@ -9,7 +9,7 @@ use crate::algo::number::parse_i64;
 use crate::script::guards::push_real_of;
 use crate::script::lua::{Failure, GLOBALS, Kind, Raise, Stack};
 
-/// What goes on after a command.
+/// The next step after a command.
 enum Next {
     /// The next command.
     Ask,
@@ -46,7 +46,7 @@ const HELP: &[&str] = &[
     "redis.breakpoint()   Stop at the next line.",
 ];
 
-/// Answers the user's commands until the script is to go on.
+/// Runs the user's commands until the script is to go on.
 pub(super) fn converse(stack: &mut Stack) -> Result<User, Raise> {
     loop {
         let Some(words) = next_command(stack)? else {
@@ -61,7 +61,7 @@ pub(super) fn converse(stack: &mut Stack) -> Result<User, Raise> {
     }
 }
 
-/// The next command, or `None` if there is nobody any more: then the script runs to its end.
+/// The next command, or `None` after a disconnection: then the script runs to its end.
 fn next_command(stack: &mut Stack) -> Result<Option<Vec<Vec<u8>>>, Raise> {
     let Some(debugger) = &mut stack.desk().debugger else {
         return Ok(None);
@@ -117,7 +117,7 @@ fn obey(stack: &mut Stack, words: &[Vec<u8>]) -> Result<Next, Raise> {
     Ok(Next::Ask)
 }
 
-/// What needs nothing but the debugger.
+/// Commands that need only the debugger.
 impl Debugger {
     fn obey(&mut self, name: &[u8], args: &[Vec<u8>]) {
         match name {
@@ -217,7 +217,7 @@ fn say_value(stack: &mut Stack, head: Vec<u8>) {
     }
 }
 
-/// Who called whom, as far as it is the script's own.
+/// Shows the call stack, as far as it is the script's own.
 fn trace(stack: &mut Stack) {
     let mut level = 0;
     while let Some(place) = stack.place(level) {
@@ -316,7 +316,7 @@ fn say_failure(stack: &mut Stack, failure: Failure) {
     say(stack, line);
 }
 
-/// Runs a command as the script would; the command and its answer are shown on the way.
+/// Runs a command as the script would, and shows the command and its reply.
 fn run_command(stack: &mut Stack, words: &[Vec<u8>]) {
     if !stack.room(words.len() as i32 + 4) {
         return say(stack, "<error> max lua stack reached");

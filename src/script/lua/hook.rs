@@ -1,5 +1,5 @@
-//! What a running script is interrupted by: the look up of the host, now and then, which may end it;
-//! and the debugger, at every line.
+//! The hooks of a running script: the host's periodic check, which may kill it; and the debugger,
+//! at every line.
 #![allow(unsafe_code)]
 
 use super::stack::Stack;
@@ -62,10 +62,10 @@ pub(super) unsafe extern "C-unwind" fn on_count_apart(
     }
 }
 
-/// What a script dies with, once somebody ended it.
+/// Raises the error of a killed script.
 // SAFETY: for callers within the VM, with a live state.
 pub(in crate::script) unsafe fn death(raw: *mut ffi::lua_State) -> Option<&'static CStr> {
-    // SAFETY: the state is alive; nobody writes to the desk while the VM runs C.
+    // SAFETY: the state is alive; the VM's state is not written while the VM runs C.
     unsafe {
         let desk = ground_of(raw).as_ref().desk.get();
         (*desk).killed.then_some((*desk).kill_text)

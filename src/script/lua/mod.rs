@@ -42,7 +42,7 @@ pub const GLOBALS: i32 = ffi::LUA_GLOBALSINDEX;
 /// The most elements that Rust code puts into one table: more would raise an error in Lua.
 pub const TABLE_MAX: i32 = 1 << 26;
 
-/// What a VM stands on: its memory, who it works for, and the state of the libraries.
+/// The Rust side of a VM: its memory, its host, and the state of the libraries.
 pub(super) struct Ground {
     used: Cell<usize>,
     limit: Cell<usize>,
@@ -109,7 +109,7 @@ unsafe extern "C" fn allocate(
     got.cast()
 }
 
-/// What a VM was made with.
+/// The Rust side of a running VM.
 // SAFETY: the caller's: a live state of one of our VMs.
 unsafe fn ground_of(raw: *mut ffi::lua_State) -> NonNull<Ground> {
     let mut ground = std::ptr::null_mut();
@@ -124,7 +124,7 @@ unsafe fn ground_of(raw: *mut ffi::lua_State) -> NonNull<Ground> {
 fn guard_panic<T>(run: impl FnOnce() -> T) -> T {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(value) => value,
-        // The panic hook has told about it.
+        // The panic hook has reported it.
         Err(_) => std::process::abort(),
     }
 }
@@ -221,7 +221,7 @@ impl Lua {
         unsafe { Stack::at(self.raw.as_ptr(), self.ground, 0) }
     }
 
-    /// Lets `host` answer what scripts ask for while `run` runs.
+    /// Makes `host` available to scripts while `run` runs.
     pub fn serve<T>(&mut self, host: &mut dyn Host, run: impl FnOnce(&mut Stack) -> T) -> T {
         let host: NonNull<dyn Host + '_> = NonNull::from(host);
         // SAFETY: the host is forgotten before its borrow ends.

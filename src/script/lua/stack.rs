@@ -60,11 +60,11 @@ pub enum Failure {
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub struct Kept(c_int);
 
-/// See the head of the folder.
+/// The stack of a Lua state. Its safety is explained in the module `lua`.
 pub struct Stack<'l> {
     raw: *mut ffi::lua_State,
     ground: NonNull<Ground>,
-    /// So many values at the bottom are arguments.
+    /// The number of values at the bottom that are arguments.
     args: i32,
     lua: PhantomData<&'l mut Lua>,
 }
@@ -105,7 +105,7 @@ impl<'l> Stack<'l> {
     /// Sees to it that there is room for so many more values; false if there cannot be.
     #[must_use]
     pub fn room(&mut self, count: i32) -> bool {
-        // Who asks may be recursive: the stack of the machine is finite, too.
+        // The caller may be recursive: the machine's stack is finite, too.
         // SAFETY: the ground lives as long as the VM.
         let base = unsafe { self.ground.as_ref() }.native_base.get();
         if base.saturating_sub(native_stack()) > NATIVE_MAX {
@@ -510,7 +510,7 @@ impl<'l> Stack<'l> {
         unsafe { &mut *self.ground.as_ref().desk.get() }
     }
 
-    /// The state of the libraries, and who the script works for, if it does.
+    /// The state of the libraries, and the host, if a script is running.
     #[inline(always)]
     pub fn desk_and_host(&mut self) -> (&mut Desk, Option<&mut dyn Host>) {
         // SAFETY: as above; the host is another object, lent for the time of `serve`.
@@ -563,7 +563,7 @@ impl<'l> Stack<'l> {
     }
 }
 
-/// What `Stack::place` tells.
+/// The result of `Stack::place`.
 pub struct Place {
     pub is_native: bool,
     pub source: Vec<u8>,
