@@ -208,7 +208,10 @@ fn one_selector_has_to_allow_all_of_a_command() {
     assert_eq!(ask(2, "publish news.x hi"), Err(Denial::Command));
     // What needs no permission still may not touch any key, but it names none.
     assert_eq!(ask(4, "auth u p"), Ok(()));
-    assert_eq!(check(&mut acl, "missing", 0, "get a1"), Err(Denial::Command));
+    assert_eq!(
+        check(&mut acl, "missing", 0, "get a1"),
+        Err(Denial::Command)
+    );
 }
 
 #[test]

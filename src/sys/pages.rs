@@ -234,13 +234,19 @@ mod tests {
         }
         let began = Instant::now();
         while !reserve.0.spent.load(Ordering::Relaxed).is_null() {
-            assert!(began.elapsed() < Duration::from_secs(30), "the chunk is not unmapped");
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "the chunk is not unmapped"
+            );
             thread::yield_now();
         }
         assert!(reserve.0.ready.load(Ordering::Relaxed).is_null());
         reserve.prepare();
         while reserve.0.ready.load(Ordering::Relaxed).is_null() {
-            assert!(began.elapsed() < Duration::from_secs(30), "no chunk is prepared");
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "no chunk is prepared"
+            );
             thread::yield_now();
         }
         let chunk = reserve.take();

@@ -96,7 +96,7 @@ fn measure(options: &Options, subjects: &[Subject], row: &EveryRow) -> Vec<f64> 
             };
             let sample = load
                 .run_to_rest(time, most, || server.cpu_ns())
-                .expect("it answers");
+                .expect("it replies");
             figures.push(sample.server_ns as f64 / 1e3 / sample.requests as f64);
         }
     }
@@ -123,11 +123,11 @@ fn probe(server: &Running, lines: &[Template], depth: usize) -> (Duration, Optio
     (0..depth).for_each(|n| lines[n % lines.len()].write(&mut random, n, &mut out));
     let mut replies = Replies::connect(server.port).expect("the server accepts");
     let began = std::time::Instant::now();
-    let refusal = replies.exchange(&out, depth).expect("the server answers");
+    let refusal = replies.exchange(&out, depth).expect("the server replies");
     (began.elapsed(), refusal)
 }
 
-/// What all rows together say: the geometric mean of the ratios, and how many are how high.
+/// Prints the summary of all rows: the geometric mean of the ratios, and their distribution.
 pub fn print_summary(rows: &[Row], subjects: &[Subject]) {
     let mut ratios: Vec<(f64, &str)> = rows
         .iter()
