@@ -1,7 +1,7 @@
 //! The helper thread: it drops what takes long to drop. It owns values on their way out and nothing
 //! else; it never sees a command.
 
-use crate::keyspace::Doomed;
+use crate::keyspace::LazyFree;
 use crate::sys::clock::Duration;
 use crate::sys::schedule;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -30,19 +30,19 @@ struct Counts {
 /// The handle of the helper thread. It starts with the first job and ends with the handle.
 #[derive(Default)]
 pub struct Bio {
-    jobs: Option<(Sender<Doomed>, JoinHandle<()>)>,
+    jobs: Option<(Sender<LazyFree>, JoinHandle<()>)>,
     counts: Arc<Counts>,
 }
 
 impl Bio {
     /// Hands something over to be dropped. It is dropped in the time that the server leaves.
-    pub fn bury(&mut self, doomed: Doomed) {
+    pub fn defer_free(&mut self, job: LazyFree) {
         let counts = &self.counts;
-        counts.pending.fetch_add(doomed.objects, Ordering::Relaxed);
-        counts.held.fetch_add(doomed.bytes(), Ordering::Relaxed);
+        counts.pending.fetch_add(job.objects, Ordering::Relaxed);
+        counts.held.fetch_add(job.bytes(), Ordering::Relaxed);
         counts.change_jobs(1);
         let jobs = self.jobs.get_or_insert_with(|| start(counts.clone()));
-        if let Err(unsent) = jobs.0.send(doomed) {
+        if let Err(unsent) = jobs.0.send(job) {
             // The thread is gone, which only a panic in a destructor could cause: drop it here.
             counts.finish(unsent.0);
         }
@@ -110,9 +110,9 @@ impl Counts {
         }
     }
 
-    fn finish(&self, doomed: Doomed) {
-        let (objects, bytes) = (doomed.objects, doomed.bytes());
-        drop(doomed);
+    fn finish(&self, job: LazyFree) {
+        let (objects, bytes) = (job.objects, job.bytes());
+        drop(job);
         self.held.fetch_sub(bytes, Ordering::Relaxed);
         self.pending.fetch_sub(objects, Ordering::Relaxed);
         self.freed.fetch_add(objects, Ordering::Relaxed);
@@ -120,14 +120,14 @@ impl Counts {
     }
 }
 
-fn start(counts: Arc<Counts>) -> (Sender<Doomed>, JoinHandle<()>) {
-    let (jobs, inbox) = channel::<Doomed>();
+fn start(counts: Arc<Counts>) -> (Sender<LazyFree>, JoinHandle<()>) {
+    let (jobs, inbox) = channel::<LazyFree>();
     let thread = thread::Builder::new()
         .name("bio_lazy_free".into())
         .spawn(move || {
             schedule::stand_back();
-            for doomed in inbox {
-                counts.finish(doomed);
+            for job in inbox {
+                counts.finish(job);
             }
         });
     (jobs, thread.expect("the system can start one thread"))
@@ -136,26 +136,26 @@ fn start(counts: Arc<Counts>) -> (Sender<Doomed>, JoinHandle<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyspace::Waste;
+    use crate::keyspace::Garbage;
     use crate::types::value::{Heap, Text};
 
-    fn doomed(objects: u64) -> Doomed {
+    fn job(objects: u64) -> LazyFree {
         let heap = Box::new(Heap::Text(Text::Owned(vec![1; 1000])));
-        let waste = Waste::Value(heap);
-        Doomed { waste, objects }
+        let garbage = Garbage::Value(heap);
+        LazyFree { garbage, objects }
     }
 
     #[test]
     fn counts_what_clients_asked_for() {
         let mut bio = Bio::default();
         bio.await_idle(0);
-        (0..100).for_each(|n| bio.bury(doomed(n % 2)));
+        (0..100).for_each(|n| bio.defer_free(job(n % 2)));
         bio.await_idle(60_000_000);
         assert_eq!((bio.pending(), bio.freed()), (0, 50));
         bio.count_freed(7);
         assert_eq!(bio.freed(), 57);
         bio.reset_freed();
-        bio.bury(doomed(1));
+        bio.defer_free(job(1));
         bio.drain();
         assert_eq!((bio.pending(), bio.freed()), (0, 1));
     }

@@ -272,10 +272,10 @@ impl Engine {
             .events
             .extend(happened.filter_map(|one| Some((one.db.0, one.event?.name, one.key))));
         self.effects.sweeps.clear();
-        for doomed in std::mem::take(&mut self.keyspace.shared.doomed) {
-            self.keyspace.drop_quickly(doomed.waste);
+        for job in std::mem::take(&mut self.keyspace.shared.to_free) {
+            self.keyspace.drop_quickly(job.garbage);
         }
-        self.keyspace.shared.await_doomed = false;
+        self.keyspace.shared.await_lazy_free = false;
         self.keyspace.shared.settled();
     }
 }

@@ -7,9 +7,9 @@
 use super::expiry::{self, KeyTimer};
 use super::fields;
 use super::sizes::{Size, Sizes};
-use super::{DbIndex, Departed, Doomed, Missed, Shared, Waste};
+use super::{DbIndex, Departed, Garbage, LazyFree, Missed, Shared};
 use crate::sys::pages::Reserve;
-use crate::types::entries::{Entries, KeyHasher, Remains, ValueMut};
+use crate::types::entries::{Entries, KeyHasher, OldValue, ValueMut};
 use crate::types::entry::{EntryRef, INLINE_MAX, NewValue};
 use crate::types::table::Position;
 use crate::types::value::{Encoding, Heap, Kind, Value};
@@ -377,8 +377,8 @@ impl<'k> DbMut<'k> {
         let entry = self.get(found);
         let value = named(value, entry.key().len(), entry.deadline_ms().is_some());
         self.db.volatile_hashes -= fields::is_counted(entry) as usize;
-        let remains = self.db.entries.set_value(found.at, value);
-        self.bury(remains, 0);
+        let old_value = self.db.entries.set_value(found.at, value);
+        self.defer_free(old_value, 0);
     }
 
     /// Writes a key, whether it is there or not. Returns whether it was.
@@ -569,12 +569,12 @@ impl<'k> DbMut<'k> {
         self.db.volatile -= volatile as usize;
         self.db.sizes.leave(Size::of(self.get(found)));
         self.db.volatile_hashes -= fields::is_counted(self.get(found)) as usize;
-        let remains = self.db.entries.remove(found.at);
+        let old_value = self.db.entries.remove(found.at);
         if self.db.volatile == 0 && self.db.entries.is_empty() {
             self.db.wheel = None;
             self.db.sorting = Bag::new();
         }
-        self.bury(remains, objects);
+        self.defer_free(old_value, objects);
     }
 
     /// Removes a found key as UNLINK does: a value of many parts counts as freed in the background.
@@ -645,8 +645,8 @@ impl<'k> DbMut<'k> {
         self.db.volatile -= deadline_ms.is_some() as usize;
         self.db.sizes.leave(Size::of(self.get(found)));
         self.db.volatile_hashes -= fields::is_counted(self.get(found)) as usize;
-        let remains = self.db.entries.remove(found.at);
-        let taken = match (taken, remains) {
+        let old_value = self.db.entries.remove(found.at);
+        let taken = match (taken, old_value) {
             (Some(taken), _) => taken,
             (None, Some(heap)) => Taken::Heap(heap, encoding),
             (None, None) => Taken::Int(0),
@@ -667,17 +667,17 @@ impl<'k> DbMut<'k> {
 
     /// Drops what a key left, here if that is quick.
     #[inline(always)]
-    fn bury(&mut self, remains: Remains, objects: u64) {
-        if let Some(heap) = remains {
+    fn defer_free(&mut self, old_value: OldValue, objects: u64) {
+        if let Some(heap) = old_value {
             self.bury_heap(heap, objects);
         }
     }
 
     fn bury_heap(&mut self, heap: Box<Heap>, objects: u64) {
         if objects > 0 || heap.bytes() > SLOW_TO_DROP {
-            let waste = Waste::Value(heap);
+            let garbage = Garbage::Value(heap);
             self.shared.stirred = true;
-            self.shared.doomed.push(Doomed { waste, objects });
+            self.shared.to_free.push(LazyFree { garbage, objects });
         }
     }
 }
@@ -735,11 +735,11 @@ fn parts(heap: &Heap) -> usize {
     }
 }
 
-/// Whether something doomed is dropped by the helper thread.
-pub fn is_slow_to_drop(waste: &Waste) -> bool {
-    match waste {
-        Waste::Value(_) | Waste::Foreign(_) => true,
-        Waste::Entries(_, entries) => {
+/// Whether garbage is dropped by the helper thread.
+pub fn is_slow_to_drop(garbage: &Garbage) -> bool {
+    match garbage {
+        Garbage::Value(_) | Garbage::Foreign(_) => true,
+        Garbage::Entries(_, entries) => {
             let heaps = || entries.iter().filter_map(EntryRef::heap);
             entries.len() > SLOW_TO_FLUSH || heaps().map(Heap::bytes).sum::<usize>() > SLOW_TO_DROP
         }

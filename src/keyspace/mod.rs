@@ -152,25 +152,25 @@ pub struct Missed {
 }
 
 /// A value to be dropped, by the helper thread if that takes long.
-pub struct Doomed {
-    pub waste: Waste,
+pub struct LazyFree {
+    pub garbage: Garbage,
     /// The number of objects it counts for among those freed in the background: the objects that
     /// clients asked to free that way, no matter which thread does it in the end.
     pub objects: u64,
 }
 
-impl Doomed {
+impl LazyFree {
     /// Bytes that will be free, as far as they are counted among those in use and quickly known.
     pub fn bytes(&self) -> usize {
-        match &self.waste {
-            Waste::Value(heap) => heap.bytes(),
-            Waste::Entries(..) | Waste::Foreign(_) => 0,
+        match &self.garbage {
+            Garbage::Value(heap) => heap.bytes(),
+            Garbage::Entries(..) | Garbage::Foreign(_) => 0,
         }
     }
 }
 
 /// The kinds of values to be dropped.
-pub enum Waste {
+pub enum Garbage {
     Value(Box<Heap>),
     /// All of a database.
     Entries(DbIndex, Box<Entries>),
@@ -211,9 +211,9 @@ pub struct Shared {
     /// Address, length and hash of a key that was hashed before its command ran.
     hint: (usize, usize, u64),
     /// Values too large to drop on the way.
-    pub doomed: Vec<Doomed>,
+    pub to_free: Vec<LazyFree>,
     /// The command's reply is deferred until its garbage is freed: a synchronous flush.
-    pub await_doomed: bool,
+    pub await_lazy_free: bool,
     /// Keys that expired, to be propagated and notified. Drained with the effects.
     pub departed: Vec<Departed>,
     /// Set while expired keys are to be recorded.
@@ -293,8 +293,8 @@ impl Keyspace {
             aging: Aging::default(),
             stats: KeyStats::default(),
             hint: (0, 0, 0),
-            doomed: Vec::new(),
-            await_doomed: false,
+            to_free: Vec::new(),
+            await_lazy_free: false,
             departed: Vec::new(),
             note_departed: true,
             lapsed: Vec::new(),
@@ -422,7 +422,7 @@ impl Keyspace {
         self.dbs.swap(a.0 as usize, b.0 as usize);
     }
 
-    /// Empties a database and returns how many keys it had. The entries go to `doomed` at once.
+    /// Empties a database and returns how many keys it had. The entries go to `to_free` at once.
     pub fn flush(&mut self, index: DbIndex) -> usize {
         if self.view(index).is_blank() {
             return 0;
@@ -435,8 +435,8 @@ impl Keyspace {
         let len = db.len();
         if len > 0 {
             self.shared.stirred = true;
-            self.shared.doomed.push(Doomed {
-                waste: Waste::Entries(index, Box::new(db.into_entries())),
+            self.shared.to_free.push(LazyFree {
+                garbage: Garbage::Entries(index, Box::new(db.into_entries())),
                 objects: len as u64,
             });
         }
@@ -445,8 +445,8 @@ impl Keyspace {
 
     /// Drops small values at once. The memory of a small database goes back to that database, so
     /// frequent flushes, as in tests, do not wait for the system.
-    pub fn drop_quickly(&mut self, waste: Waste) {
-        if let Waste::Entries(index, entries) = waste {
+    pub fn drop_quickly(&mut self, garbage: Garbage) {
+        if let Garbage::Entries(index, entries) = garbage {
             self.dbs[index.0 as usize].reuse(*entries);
         }
     }

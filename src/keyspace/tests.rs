@@ -160,10 +160,10 @@ impl Both {
             }
             Op::Flush(db, quickly) => {
                 self.real.flush(DbIndex(db));
-                let doomed = std::mem::take(&mut self.real.shared.doomed);
+                let job = std::mem::take(&mut self.real.shared.to_free);
                 if quickly {
-                    let wastes = doomed.into_iter().map(|doomed| doomed.waste);
-                    wastes.for_each(|waste| self.real.drop_quickly(waste));
+                    let garbage = job.into_iter().map(|job| job.garbage);
+                    garbage.for_each(|garbage| self.real.drop_quickly(garbage));
                 }
                 self.model[db as usize].clear();
             }

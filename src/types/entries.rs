@@ -55,7 +55,7 @@ impl HashItem<EntryPtr> for KeyHasher {
 }
 
 /// The heap value left behind by an overwritten or removed entry, to be dropped.
-pub type Remains = Option<Box<Heap>>;
+pub type OldValue = Option<Box<Heap>>;
 
 /// A value as it can be changed where it lies.
 pub enum ValueMut<'a> {
@@ -267,7 +267,7 @@ impl Entries {
     }
 
     /// Overwrites the value at `at`, keeping key, deadline and aging. A position stays good.
-    pub fn set_value(&mut self, at: Position, value: NewValue) -> Remains {
+    pub fn set_value(&mut self, at: Position, value: NewValue) -> OldValue {
         let entry = self.at(at);
         if let NewValue::Int(n) = value
             && self.replace_int(at, n).is_some()
@@ -275,7 +275,7 @@ impl Entries {
             return None;
         }
         // SAFETY: `&mut self`: there is no other reference to the value.
-        let remains = unsafe { entry.take_heap() };
+        let old_value = unsafe { entry.take_heap() };
         let old = entry.shape();
         let new = Shape {
             value_size: value.inner_size(),
@@ -286,7 +286,7 @@ impl Entries {
         if block_size(old.size()) == block_size(new.size()) && old.size() <= BLOCK_MAX {
             // SAFETY: the block has room for the new shape and `&mut self` is exclusive.
             unsafe { entry.write_value(entry.raw_key(), value) };
-            return remains;
+            return old_value;
         }
         let timer = entry.timer_bits();
         let moved = self.build(reader.key(), value, reader.deadline_ms(), reader.aging());
@@ -294,7 +294,7 @@ impl Entries {
         self.table.replace(at, moved);
         // SAFETY: the old block is out of the table.
         unsafe { self.arena.free(entry.0, old.size()) };
-        remains
+        old_value
     }
 
     /// Sets or clears the deadline. A position stays good.
@@ -329,14 +329,14 @@ impl Entries {
     }
 
     /// Removes the entry at `at`.
-    pub fn remove(&mut self, at: Position) -> Remains {
+    pub fn remove(&mut self, at: Position) -> OldValue {
         let entry = self.table.remove(at)?;
         let size = entry.shape().size();
         // SAFETY: the entry is out of the table and `&mut self` exclusive.
         unsafe {
-            let remains = entry.take_heap();
+            let old_value = entry.take_heap();
             self.arena.free(entry.0, size);
-            remains
+            old_value
         }
     }
 

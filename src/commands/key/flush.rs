@@ -17,7 +17,7 @@ fn parse_mode(cx: &mut Cx, args: &mut Args) -> CmdResult {
         1 if args.word("ASYNC") => true,
         _ => return Err(CmdError::Syntax),
     };
-    cx.keyspace.shared.await_doomed = !is_async;
+    cx.keyspace.shared.await_lazy_free = !is_async;
     Ok(())
 }
 

@@ -7,7 +7,7 @@
 
 use crate::command::effects::{Event, Happened, Interest, Sweep};
 use crate::keyspace::db::is_slow_to_drop;
-use crate::keyspace::{DbIndex, Keyspace, Leave, Waste};
+use crate::keyspace::{DbIndex, Garbage, Keyspace, Leave};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 use crate::server::Server;
@@ -213,7 +213,7 @@ impl Server {
         if !self.tracking.is_empty() && !matches!(sweep, Sweep::Swapped(..)) {
             // As Redis does: a flush that waits for its end answers last.
             self.clients.mail_goes_first =
-                self.keyspace.shared.await_doomed && self.unit.depth == 1;
+                self.keyspace.shared.await_lazy_free && self.unit.depth == 1;
             self.unit.is_eventful = true;
             invalidate::invalidate_all(self, client);
         }
@@ -225,8 +225,8 @@ impl Server {
         let (keyspace, watch) = (&self.keyspace, &mut self.watch);
         let mut emptied = |db: DbIndex| {
             watch.touch_all(db, |key, was_expired| {
-                let was_there = keyspace.shared.doomed.iter().any(|doomed| {
-                    matches!(&doomed.waste, Waste::Entries(of, entries)
+                let was_there = keyspace.shared.to_free.iter().any(|job| {
+                    matches!(&job.garbage, Garbage::Entries(of, entries)
                         if *of == db && entries.find(keyspace.hash(key), key).is_some())
                 });
                 match (was_there, was_expired) {
@@ -267,21 +267,21 @@ impl Server {
     fn bury_doomed(&mut self) {
         // As Redis does: within a transaction a synchronous flush is one, and nothing of it counts
         // as freed in the background.
-        let is_plain = self.keyspace.shared.await_doomed && self.unit.depth > 1;
-        let mut all = std::mem::take(&mut self.keyspace.shared.doomed);
-        for mut doomed in all.drain(..) {
-            if is_plain && matches!(doomed.waste, Waste::Entries(..)) {
-                doomed.objects = 0;
+        let is_plain = self.keyspace.shared.await_lazy_free && self.unit.depth > 1;
+        let mut all = std::mem::take(&mut self.keyspace.shared.to_free);
+        for mut job in all.drain(..) {
+            if is_plain && matches!(job.garbage, Garbage::Entries(..)) {
+                job.objects = 0;
             }
-            if is_slow_to_drop(&doomed.waste) {
-                self.bio.bury(doomed);
+            if is_slow_to_drop(&job.garbage) {
+                self.bio.defer_free(job);
             } else {
-                self.bio.count_freed(doomed.objects);
-                self.keyspace.drop_quickly(doomed.waste);
+                self.bio.count_freed(job.objects);
+                self.keyspace.drop_quickly(job.garbage);
             }
         }
-        self.keyspace.shared.doomed = all;
-        if std::mem::take(&mut self.keyspace.shared.await_doomed) && !self.bio.is_idle() {
+        self.keyspace.shared.to_free = all;
+        if std::mem::take(&mut self.keyspace.shared.await_lazy_free) && !self.bio.is_idle() {
             if self.unit.depth == 1 {
                 self.unit.awaits_freeing = true;
                 self.unit.is_eventful = true;

@@ -9,7 +9,7 @@
 use crate::algo::quoting::in_line;
 use crate::command::effects::Sweep;
 use crate::config::ReplDisklessLoad;
-use crate::keyspace::{DbIndex, Doomed, Keyspace, Waste};
+use crate::keyspace::{DbIndex, Garbage, Keyspace, LazyFree};
 use crate::persist::child::Purpose;
 use crate::persist::load::{Loading, Part, Role, Rules};
 use crate::persist::reason;
@@ -108,8 +108,8 @@ impl Server {
 
     fn drop_staging(&mut self, transfer: Transfer) {
         if let Some(staging) = transfer.staging {
-            self.bio.bury(Doomed {
-                waste: Waste::Foreign(Box::new(Stale(staging))),
+            self.bio.defer_free(LazyFree {
+                garbage: Garbage::Foreign(Box::new(Stale(staging))),
                 objects: 0,
             });
         }
@@ -636,8 +636,8 @@ impl Server {
         self.effects.sweeps.push(Sweep::Emptied);
         self.settle_alone();
         log::info!("MASTER <-> REPLICA sync: Discarding old DB in background");
-        self.bio.bury(Doomed {
-            waste: Waste::Foreign(Box::new(Stale(staging))),
+        self.bio.defer_free(LazyFree {
+            garbage: Garbage::Foreign(Box::new(Stale(staging))),
             objects: 0,
         });
         true
