@@ -232,7 +232,7 @@ impl Engine {
     /// Draws up what happened.
     fn settle(&mut self, argv: &Argv) {
         let outcome = &mut self.outcome;
-        for gone in self.keyspace.shared.departed.drain(..) {
+        for gone in self.keyspace.shared.removed_keys.drain(..) {
             let event = match gone.why {
                 Leave::Evicted => Event::EVICTED,
                 _ => Event::EXPIRED,
@@ -241,17 +241,17 @@ impl Engine {
             outcome.propagated.push(del);
             outcome.events.push((gone.db.0, event.name, gone.key));
         }
-        for lapsed in self.keyspace.shared.lapsed.drain(..) {
-            let del = |field| vec![b"HDEL".to_vec(), lapsed.key.clone(), field];
+        for fields in self.keyspace.shared.expired_fields.drain(..) {
+            let del = |field| vec![b"HDEL".to_vec(), fields.key.clone(), field];
             outcome
                 .propagated
-                .extend(lapsed.fields.into_iter().map(del));
-            let expired = (lapsed.db.0, Event::HEXPIRED.name, lapsed.key.clone());
+                .extend(fields.fields.into_iter().map(del));
+            let expired = (fields.db.0, Event::HEXPIRED.name, fields.key.clone());
             outcome.events.push(expired);
-            if lapsed.emptied {
+            if fields.emptied {
                 outcome
                     .events
-                    .push((lapsed.db.0, Event::DEL.name, lapsed.key));
+                    .push((fields.db.0, Event::DEL.name, fields.key));
             }
         }
         for missed in self.keyspace.shared.missed.drain(..) {

@@ -7,7 +7,7 @@
 use super::expiry::{self, KeyTimer};
 use super::fields;
 use super::sizes::{Size, Sizes};
-use super::{DbIndex, Departed, Garbage, LazyFree, Missed, Shared};
+use super::{DbIndex, Garbage, LazyFree, Missed, RemovedKey, Shared};
 use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher, OldValue, ValueMut};
 use crate::types::entry::{EntryRef, INLINE_MAX, NewValue};
@@ -550,11 +550,11 @@ impl<'k> DbMut<'k> {
         let entry = self.get(found);
         let volatile = entry.deadline_ms().is_some();
         if matches!(why, Leave::Expired | Leave::Evicted) {
-            if self.shared.note_departed {
+            if self.shared.note_removed_keys {
                 let key = entry.key().to_vec();
                 self.shared.stirred = true;
                 let at = self.shared.fact();
-                self.shared.departed.push(Departed {
+                self.shared.removed_keys.push(RemovedKey {
                     at,
                     db: self.index,
                     key,

@@ -345,7 +345,7 @@ mod tests {
             assert_eq!(freed, before);
             assert_eq!(ks.evict(Among::All, first, 5, false), Evicted::NoKey);
             assert_eq!(ks.shared.stats.evicted, 3_000);
-            assert_eq!(ks.shared.departed.len(), 3_000);
+            assert_eq!(ks.shared.removed_keys.len(), 3_000);
         }
     }
 

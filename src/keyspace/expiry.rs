@@ -312,13 +312,13 @@ mod tests {
     fn names_are_kept_only_when_noted() {
         for (listens, noted) in [(true, 1), (false, 0)] {
             let mut ks = keyspace();
-            ks.shared.note_departed = listens;
+            ks.shared.note_removed_keys = listens;
             ks.db(DbIndex(0))
                 .add(b"key", NewValue::Int(1), Some(1_000_500));
             ks.set_now_ms(1_000_501);
             assert_eq!(ks.db(DbIndex(0)).expire_due(|| true), Slice::Done);
             assert_eq!(
-                (ks.shared.departed.len(), ks.shared.stats.expired),
+                (ks.shared.removed_keys.len(), ks.shared.stats.expired),
                 (noted, 1)
             );
         }

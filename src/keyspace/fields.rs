@@ -6,7 +6,7 @@
 //! nothing, and an earlier one inserts one item.
 //!
 //! Both ways to remove an overdue field, a command that came across it and the wheel, note it in
-//! `Shared::lapsed`: the code that propagates and notifies finds it there, before the effects
+//! `Shared::expired_fields`: the code that propagates and notifies finds it there, before the effects
 //! stated by the command.
 
 use super::db::{DbMut, Found, Leave};
@@ -28,7 +28,7 @@ const SORTED_PER_INSERT: usize = 4;
 
 /// Fields of one hash that left because their time had come.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Lapsed {
+pub struct ExpiredFields {
     /// Its place among the facts of the command (`Shared::fact`).
     pub at: u32,
     pub db: DbIndex,
@@ -41,7 +41,7 @@ pub struct Lapsed {
 impl Shared {
     fn note_lapsed(&mut self, db: DbIndex, key: &[u8], field: &[u8]) {
         self.stats.expired_fields += 1;
-        if let Some(last) = self.lapsed.last_mut()
+        if let Some(last) = self.expired_fields.last_mut()
             && last.db == db
             && last.key == key
             && !last.emptied
@@ -50,7 +50,7 @@ impl Shared {
         }
         self.stirred = true;
         let at = self.fact();
-        self.lapsed.push(Lapsed {
+        self.expired_fields.push(ExpiredFields {
             at,
             db,
             key: key.to_vec(),
@@ -250,7 +250,7 @@ impl DbMut<'_> {
         if self.hash_at(found).is_ok_and(|hash| !hash.is_empty()) {
             return true;
         }
-        if let Some(last) = self.shared.lapsed.last_mut() {
+        if let Some(last) = self.shared.expired_fields.last_mut() {
             last.emptied = true;
         }
         self.leave(found, Leave::Deleted);

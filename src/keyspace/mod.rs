@@ -32,7 +32,7 @@ use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher};
 use crate::types::value::Heap;
 use aging::Aging;
-use fields::Lapsed;
+use fields::ExpiredFields;
 
 /// The number of a database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default, PartialOrd, Ord)]
@@ -180,7 +180,7 @@ pub enum Garbage {
 
 /// A key that left without a command naming it: expired, evicted.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Departed {
+pub struct RemovedKey {
     /// Its place among the facts of the command (`Shared::fact`).
     pub at: u32,
     pub db: DbIndex,
@@ -215,11 +215,11 @@ pub struct Shared {
     /// The command's reply is deferred until its garbage is freed: a synchronous flush.
     pub await_lazy_free: bool,
     /// Keys that expired, to be propagated and notified. Drained with the effects.
-    pub departed: Vec<Departed>,
+    pub removed_keys: Vec<RemovedKey>,
     /// Set while expired keys are to be recorded.
-    pub note_departed: bool,
+    pub note_removed_keys: bool,
     /// The same for fields of hashes.
-    pub lapsed: Vec<Lapsed>,
+    pub expired_fields: Vec<ExpiredFields>,
     /// Read misses, recorded only while keymiss notifications are enabled. Drained with the
     /// effects.
     pub missed: Vec<Missed>,
@@ -295,9 +295,9 @@ impl Keyspace {
             hint: (0, 0, 0),
             to_free: Vec::new(),
             await_lazy_free: false,
-            departed: Vec::new(),
-            note_departed: true,
-            lapsed: Vec::new(),
+            removed_keys: Vec::new(),
+            note_removed_keys: true,
+            expired_fields: Vec::new(),
             missed: Vec::new(),
             note_misses: false,
             no_touch: false,
@@ -409,7 +409,7 @@ impl Keyspace {
         }
         other.shared.aging = self.shared.aging.clone();
         other.shared.hold_expired = true;
-        other.shared.note_departed = false;
+        other.shared.note_removed_keys = false;
         other
     }
 

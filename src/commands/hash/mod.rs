@@ -324,7 +324,7 @@ fn pairs<'a>(words: Argv<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
 pub(super) struct Glance {
     found: Found,
     /// Some field it came across had to go.
-    lapsed: bool,
+    removed_overdue: bool,
 }
 
 impl Glance {
@@ -333,7 +333,7 @@ impl Glance {
         cx.db().hash_at(found)?;
         Ok(Glance {
             found,
-            lapsed: false,
+            removed_overdue: false,
         })
     }
 
@@ -388,13 +388,13 @@ impl Glance {
         let mut db = cx.db();
         if !db.holds_expired() {
             db.lapse(self.found, name);
-            self.lapsed = true;
+            self.removed_overdue = true;
         }
     }
 
     /// Lets a hash go that lost its last field. Returns whether it is still there.
     pub fn end(self, cx: &mut Cx) -> bool {
-        !self.lapsed || cx.db().keep_unless_empty(self.found)
+        !self.removed_overdue || cx.db().keep_unless_empty(self.found)
     }
 }
 

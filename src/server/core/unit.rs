@@ -103,8 +103,8 @@ impl Server {
     fn gather_facts(&mut self, facts: &mut Vec<Happened>) {
         let shared = &mut self.keyspace.shared;
         let stated = facts.len();
-        let departed = std::mem::take(&mut shared.departed);
-        let lapsed = std::mem::take(&mut shared.lapsed);
+        let removed_keys = std::mem::take(&mut shared.removed_keys);
+        let expired = std::mem::take(&mut shared.expired_fields);
         for missed in shared.missed.drain(..) {
             facts.push(Happened {
                 at: missed.at,
@@ -114,7 +114,7 @@ impl Server {
                 by_itself: true,
             });
         }
-        for gone in departed {
+        for gone in removed_keys {
             let (event, word) = match gone.why {
                 Leave::Evicted => (Event::EVICTED, self.tuning.word_for_evicted()),
                 _ => (Event::EXPIRED, self.tuning.word_for_expired()),
@@ -128,22 +128,22 @@ impl Server {
                 by_itself: true,
             });
         }
-        for lapsed in lapsed {
-            self.propagate_lapsed(&lapsed);
+        for fields in expired {
+            self.propagate_expired_fields(&fields);
             let mut push = |event, key| {
                 facts.push(Happened {
-                    at: lapsed.at,
-                    db: lapsed.db,
+                    at: fields.at,
+                    db: fields.db,
                     key,
                     event: Some(event),
                     by_itself: true,
                 });
             };
-            if lapsed.emptied {
-                push(Event::HEXPIRED, lapsed.key.clone());
-                push(Event::DEL, lapsed.key);
+            if fields.emptied {
+                push(Event::HEXPIRED, fields.key.clone());
+                push(Event::DEL, fields.key);
             } else {
-                push(Event::HEXPIRED, lapsed.key);
+                push(Event::HEXPIRED, fields.key);
             }
         }
         if facts.len() > stated {
@@ -301,7 +301,7 @@ impl Server {
         self.effects.interest.set(Interest::EVENTS, notifies);
         self.keyspace.shared.note_misses =
             notifies && self.config.notify_keyspace_events.has_class(b'm');
-        self.keyspace.shared.note_departed = keys || notifies || self.propagates();
+        self.keyspace.shared.note_removed_keys = keys || notifies || self.propagates();
     }
 
     /// A call begins.
