@@ -21,7 +21,7 @@ use crate::command::context::Caller;
 use crate::command::effects::{Effects, Event, Interest, Propagate};
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::TABLES;
-use crate::keyspace::{DbIndex, Keyspace, Leave, Missed, Tuning};
+use crate::keyspace::{DbIndex, Keyspace, Missed, RemovalReason, Tuning};
 use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};
 use crate::sys::clock::Clock;
@@ -234,7 +234,7 @@ impl Engine {
         let outcome = &mut self.outcome;
         for gone in self.keyspace.shared.removed_keys.drain(..) {
             let event = match gone.why {
-                Leave::Evicted => Event::EVICTED,
+                RemovalReason::Evicted => Event::EVICTED,
                 _ => Event::EXPIRED,
             };
             let del = vec![b"DEL".to_vec(), gone.key.clone()];

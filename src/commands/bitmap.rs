@@ -10,7 +10,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::put;
 use crate::keyspace::string::{self, StringRef};
-use crate::keyspace::{Deadline, Found, Leave};
+use crate::keyspace::{Deadline, Found, RemovalReason};
 use crate::types::entry::INLINE_MAX;
 use crate::types::value::Kind;
 use smallvec::SmallVec;
@@ -412,7 +412,7 @@ fn bitop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     } else {
         let mut db = cx.db();
         if let Some(found) = db.peek(target) {
-            db.leave(found, Leave::Deleted);
+            db.remove(found, RemovalReason::Deleted);
             cx.changed(Event::DEL, target);
         }
     }

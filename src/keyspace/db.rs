@@ -30,9 +30,9 @@ const EMBSTR_MAX: usize = 41;
 /// figure that INFO's lazyfreed_objects goes by.
 const LAZY_FREE_PARTS: usize = 64;
 
-/// Why a key leaves.
+/// The reason for the removal of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Leave {
+pub enum RemovalReason {
     Expired,
     Deleted,
     Overwritten,
@@ -232,7 +232,7 @@ impl<'k> DbMut<'k> {
     #[cold]
     fn expire(&mut self, found: Found) {
         if !self.shared.hold_expired {
-            self.leave(found, Leave::Expired);
+            self.remove(found, RemovalReason::Expired);
         }
     }
 
@@ -423,7 +423,7 @@ impl<'k> DbMut<'k> {
     fn drop_held(&mut self, key: &[u8]) {
         let hash = self.hash(key);
         if let Some((at, _)) = self.db.entries.find(hash, key) {
-            self.leave(Found { at, hash }, Leave::Overwritten);
+            self.remove(Found { at, hash }, RemovalReason::Overwritten);
         }
     }
 
@@ -540,16 +540,16 @@ impl<'k> DbMut<'k> {
     }
 
     /// Removes a found key: the one door through which keys leave one by one.
-    pub fn leave(&mut self, found: Found, why: Leave) {
-        self.leave_as(found, why, 0);
+    pub fn remove(&mut self, found: Found, why: RemovalReason) {
+        self.remove_as(found, why, 0);
     }
 
     /// As `leave`; what is left counts for so many objects freed in the background.
-    fn leave_as(&mut self, found: Found, why: Leave, objects: u64) {
+    fn remove_as(&mut self, found: Found, why: RemovalReason, objects: u64) {
         self.signal_gone(found);
         let entry = self.get(found);
         let volatile = entry.deadline_ms().is_some();
-        if matches!(why, Leave::Expired | Leave::Evicted) {
+        if matches!(why, RemovalReason::Expired | RemovalReason::Evicted) {
             if self.shared.note_removed_keys {
                 let key = entry.key().to_vec();
                 self.shared.stirred = true;
@@ -562,7 +562,7 @@ impl<'k> DbMut<'k> {
                 });
             }
             match why {
-                Leave::Expired => self.shared.stats.expired += 1,
+                RemovalReason::Expired => self.shared.stats.expired += 1,
                 _ => self.shared.stats.evicted += 1,
             }
         }
@@ -579,12 +579,12 @@ impl<'k> DbMut<'k> {
 
     /// Removes a found key as UNLINK does: a value of many parts counts as freed in the background.
     pub fn unlink(&mut self, found: Found) {
-        self.unlink_as(found, Leave::Deleted);
+        self.unlink_as(found, RemovalReason::Deleted);
     }
 
-    pub(super) fn unlink_as(&mut self, found: Found, why: Leave) {
+    pub(super) fn unlink_as(&mut self, found: Found, why: RemovalReason) {
         let parts = self.get(found).heap().map_or(1, parts);
-        self.leave_as(found, why, (parts > LAZY_FREE_PARTS) as u64);
+        self.remove_as(found, why, (parts > LAZY_FREE_PARTS) as u64);
     }
 
     /// A random key. It may be overdue if such keys are held, as RANDOMKEY allows for.
@@ -606,7 +606,7 @@ impl<'k> DbMut<'k> {
     pub fn delete(&mut self, key: &[u8]) -> bool {
         match self.peek(key) {
             Some(found) => {
-                self.leave(found, Leave::Deleted);
+                self.remove(found, RemovalReason::Deleted);
                 true
             }
             None => false,

@@ -7,7 +7,7 @@
 //! Unlike there, a candidate that was used since it was seen is judged anew before it goes, and
 //! `volatile-ttl` asks the wheel, which knows the nearest deadlines.
 
-use super::db::{Db, DbMut, Found, Leave};
+use super::db::{Db, DbMut, Found, RemovalReason};
 use super::{DbIndex, Keyspace};
 use crate::keyspace::aging::Aging;
 use crate::types::entry::EntryRef;
@@ -300,8 +300,8 @@ impl DbMut<'_> {
         let before = self.entries().entry_bytes();
         let value = self.heap(found).map_or(0, Heap::bytes);
         match lazily {
-            true => self.unlink_as(found, Leave::Evicted),
-            false => self.leave(found, Leave::Evicted),
+            true => self.unlink_as(found, RemovalReason::Evicted),
+            false => self.remove(found, RemovalReason::Evicted),
         }
         before - self.entries().entry_bytes() + value
     }

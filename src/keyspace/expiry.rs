@@ -17,7 +17,7 @@
 //! sorted out a slice at a time: what stands for a key goes back, once. `SIDE` tells whether a key
 //! was seen already; its meaning turns over with each sorting-out, so no entry has to be reset.
 
-use super::db::{DbMut, Found, Leave};
+use super::db::{DbMut, Found, RemovalReason};
 use crate::types::entry::EntryRef;
 use crate::types::wheel::{Step, Timed, Wheel};
 
@@ -215,7 +215,7 @@ impl DbMut<'_> {
             .entries
             .find_by(hash, |entry| due(entry.deadline_ms()))
         {
-            return self.leave(Found { at, hash }, Leave::Expired);
+            return self.remove(Found { at, hash }, RemovalReason::Expired);
         }
         // Not yet: the deadline was extended, or lies beyond what the item can say.
         let armed = self.db.entries.find_by(hash, |entry| {

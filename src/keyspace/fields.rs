@@ -9,7 +9,7 @@
 //! `Shared::expired_fields`: the code that propagates and notifies finds it there, before the effects
 //! stated by the command.
 
-use super::db::{DbMut, Found, Leave};
+use super::db::{DbMut, Found, RemovalReason};
 use super::expiry::{KeyTimer, Slice};
 use super::hash::{HashRef, is_overdue};
 use super::{DbIndex, Shared};
@@ -253,7 +253,7 @@ impl DbMut<'_> {
         if let Some(last) = self.shared.expired_fields.last_mut() {
             last.emptied = true;
         }
-        self.leave(found, Leave::Deleted);
+        self.remove(found, RemovalReason::Deleted);
         false
     }
 

@@ -25,7 +25,7 @@ pub mod zset;
 mod zset_result;
 
 pub use ahead::Ahead;
-pub use db::{Db, DbMut, Deadline, Found, Leave};
+pub use db::{Db, DbMut, Deadline, Found, RemovalReason};
 
 use crate::algo::rng::Rng;
 use crate::sys::pages::Reserve;
@@ -185,7 +185,7 @@ pub struct RemovedKey {
     pub at: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
-    pub why: Leave,
+    pub why: RemovalReason,
 }
 
 /// Counters that INFO shows.

@@ -1,6 +1,6 @@
 //! The keyspace against a simple model: maps of what each key holds and until when.
 
-use super::{DbIndex, Deadline, Keyspace, Leave, string};
+use super::{DbIndex, Deadline, Keyspace, RemovalReason, string};
 use crate::algo::rng::Rng;
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -112,7 +112,7 @@ impl Both {
         };
         let mut target = self.real.db(DbIndex(to));
         if let Some(taken) = target.peek(&new) {
-            target.leave(taken, Leave::Overwritten);
+            target.remove(taken, RemovalReason::Overwritten);
         }
         target.add_taken(&new, value, deadline_ms);
         let held = self.model[from as usize][&key].clone();

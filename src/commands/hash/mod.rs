@@ -15,7 +15,7 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::hash::{FieldDeadline, HashRef, is_overdue, stays_small};
-use crate::keyspace::{Found, Leave};
+use crate::keyspace::{Found, RemovalReason};
 use crate::resp::request::Argv;
 use exchange::hgetdel;
 pub use expire::TABLE as EXPIRE;
@@ -401,7 +401,7 @@ impl Glance {
 /// Removes a hash that has become empty, and tells.
 fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
     if cx.db().hash_at(found).is_ok_and(HashRef::is_empty) {
-        cx.db().leave(found, Leave::Deleted);
+        cx.db().remove(found, RemovalReason::Deleted);
         cx.also(Event::DEL, key);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
-use crate::keyspace::Leave;
+use crate::keyspace::RemovalReason;
 
 /// When a deadline is set: as NX, XX, GT and LT say.
 #[derive(Clone, Copy, Default)]
@@ -94,7 +94,7 @@ fn set_deadline(cx: &mut Cx, args: &mut Args, reply: &mut Reply, unit: Unit) -> 
     }
     // A deadline in the past deletes, except where deletions come from elsewhere.
     if deadline_ms <= now_ms && !must_obey {
-        db.leave(found, Leave::Deleted);
+        db.remove(found, RemovalReason::Deleted);
         cx.propagate_as([cx.tuning.word_for_expired(), key]);
         cx.changed(Event::DEL, key);
         return reply.int(1);

@@ -17,7 +17,7 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply, container};
 use crate::commands::tell_overwritten;
-use crate::keyspace::{DbIndex, Leave};
+use crate::keyspace::{DbIndex, RemovalReason};
 use copy::{copy, move_};
 use expire::{expire, expireat, expiretime, persist, pexpire, pexpireat, pexpiretime, pttl, ttl};
 use flush::{flushall, flushdb, swapdb};
@@ -595,7 +595,7 @@ fn delete_all(cx: &mut Cx, args: &mut Args, reply: &mut Reply, freeing: Freeing)
         let mut db = cx.db();
         let Some(found) = db.peek(key) else { continue };
         match freeing {
-            Freeing::Here => db.leave(found, Leave::Deleted),
+            Freeing::Here => db.remove(found, RemovalReason::Deleted),
             Freeing::Background => db.unlink(found),
         }
         cx.changed(Event::DEL, key);
@@ -669,7 +669,7 @@ fn rename_to(cx: &mut Cx, args: &mut Args, only_if_free: bool) -> Result<bool, C
             return Ok(false);
         }
         old = Some(db.get(taken).kind());
-        db.leave(taken, Leave::Overwritten);
+        db.remove(taken, RemovalReason::Overwritten);
     }
     // The other key's leaving may have moved this one.
     let found = db.peek(from).ok_or(CmdError::NoSuchKey)?;

@@ -10,7 +10,7 @@ use crate::command::keys::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::hash::Glance;
 use crate::commands::put;
-use crate::keyspace::{Deadline, Found, Leave, list};
+use crate::keyspace::{Deadline, Found, RemovalReason, list};
 use crate::resp::request::Argv;
 use crate::types::listpack::Item;
 use crate::types::quicklist::Toward;
@@ -390,7 +390,7 @@ fn store<'r>(
         cx.effects.dirty += len as u64;
         cx.also(Event::SORTSTORE, to);
     } else if let Some(found) = cx.db().write(to) {
-        cx.db().leave(found, Leave::Deleted);
+        cx.db().remove(found, RemovalReason::Deleted);
         cx.changed(Event::DEL, to);
     }
     reply.int(len as i64)

@@ -11,7 +11,7 @@ use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
-use crate::keyspace::{Found, Leave};
+use crate::keyspace::{Found, RemovalReason};
 use crate::types::listpack::Item;
 use crate::types::quicklist::End;
 use blocking::{blmove, blmpop, blpop, brpop, brpoplpush, lmove, lmpop, rpoplpush};
@@ -64,7 +64,7 @@ fn settle(cx: &mut Cx, key: &[u8], found: Found) {
     if !db.list_at(found).is_ok_and(|list| list.is_empty()) {
         return db.list_shrunk(found, tuning);
     }
-    db.leave(found, Leave::Deleted);
+    db.remove(found, RemovalReason::Deleted);
     cx.also(Event::DEL, key);
 }
 

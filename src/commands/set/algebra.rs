@@ -8,7 +8,7 @@ use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::gathered::Gathered;
 use crate::commands::put;
 use crate::keyspace::set::{SetRef, SetValue};
-use crate::keyspace::{DbMut, Deadline, Found, Leave, Tuning};
+use crate::keyspace::{DbMut, Deadline, Found, RemovalReason, Tuning};
 use crate::types::entries::KeyHasher;
 use crate::types::intset;
 use crate::types::listpack::{self, Item};
@@ -166,7 +166,7 @@ fn store(
         put(cx, key, result.take(), Kind::Set, Deadline::Clear);
         cx.changed(event, key);
     } else if let Some(found) = cx.db().write(key) {
-        cx.db().leave(found, Leave::Deleted);
+        cx.db().remove(found, RemovalReason::Deleted);
         cx.changed(Event::DEL, key);
     }
     reply.int(len as i64)

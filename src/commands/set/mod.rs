@@ -10,7 +10,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::walk::{self, Walk};
 use crate::keyspace::set::{SetRef, SetValue};
-use crate::keyspace::{Found, Leave};
+use crate::keyspace::{Found, RemovalReason};
 use crate::types::listpack::Item;
 use algebra::{sdiff, sdiffstore, sinter, sintercard, sinterstore, sunion, sunionstore};
 use pop::{spop, srandmember};
@@ -315,7 +315,7 @@ pub static TABLE: &[DataCommand] = &[
 /// Removes a set that has become empty, and tells.
 fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
     if cx.db().set_at(found).is_ok_and(SetRef::is_empty) {
-        cx.db().leave(found, Leave::Deleted);
+        cx.db().remove(found, RemovalReason::Deleted);
         cx.also(Event::DEL, key);
     }
 }

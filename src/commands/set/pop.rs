@@ -5,7 +5,7 @@ use crate::command::effects::{Event, Interest};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::signed_count;
 use crate::keyspace::set::SetRef;
-use crate::keyspace::{Found, Leave};
+use crate::keyspace::{Found, RemovalReason};
 use crate::types::listpack::Item;
 
 /// Members that one propagated SREM names.
@@ -37,7 +37,7 @@ pub(super) fn spop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
         reply.set(len)?;
         set.iter().try_for_each(|item| reply.item(item))?;
         changed_times(cx, len, Event::SPOP, key);
-        cx.db().leave(found, Leave::Deleted);
+        cx.db().remove(found, RemovalReason::Deleted);
         cx.also(Event::DEL, key);
         cx.propagate_as([cx.tuning.word_for_deleted(), key]);
         return Ok(());

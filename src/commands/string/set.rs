@@ -5,7 +5,7 @@ use crate::command::keys::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::put;
 use crate::keyspace::string::{self, StringRef};
-use crate::keyspace::{Deadline, Leave};
+use crate::keyspace::{Deadline, RemovalReason};
 use crate::resp::request::Argv;
 use crate::types::entry::NewValue;
 use crate::types::value::Kind;
@@ -284,7 +284,7 @@ pub(super) fn getdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
         return reply.null();
     };
     reply_string(Some(db.string_at(found)?), reply)?;
-    db.leave(found, Leave::Deleted);
+    db.remove(found, RemovalReason::Deleted);
     cx.propagate_as([b"DEL".as_slice(), key]);
     cx.changed(Event::DEL, key);
     Ok(())
@@ -308,7 +308,7 @@ pub(super) fn getex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     reply_string(Some(db.string_at(found)?), reply)?;
     match deadline_ms {
         Some(deadline_ms) if deadline_ms <= now_ms && !cx.caller.must_obey => {
-            cx.db().leave(found, Leave::Deleted);
+            cx.db().remove(found, RemovalReason::Deleted);
             cx.propagate_as([cx.tuning.word_for_expired(), key]);
             cx.changed(Event::DEL, key);
         }

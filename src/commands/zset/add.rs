@@ -2,7 +2,7 @@
 
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
-use crate::keyspace::{Found, Leave};
+use crate::keyspace::{Found, RemovalReason};
 use smallvec::SmallVec;
 
 const NOT_A_NUMBER: CmdError = CmdError::Fixed("ERR resulting score is not a number (NaN)");
@@ -199,7 +199,7 @@ pub(super) fn zincrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
 pub(super) fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
     let mut db = cx.db();
     if db.zset_at(found).is_ok_and(|set| set.is_empty()) {
-        db.leave(found, Leave::Deleted);
+        db.remove(found, RemovalReason::Deleted);
         cx.also(Event::DEL, key);
     }
 }

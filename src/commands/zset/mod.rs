@@ -13,7 +13,7 @@ use crate::command::spec::*;
 use crate::command::{CmdResult, Cx, DataCommand, Reply};
 use crate::commands::put;
 use crate::keyspace::zset::Built;
-use crate::keyspace::{Deadline, Leave};
+use crate::keyspace::{Deadline, RemovalReason};
 use crate::types::value::Kind;
 pub(in crate::commands) use add::{When, add};
 use add::{zadd, zcard, zincrby, zmscore, zrank, zrem, zrevrank, zscore};
@@ -35,7 +35,7 @@ pub(in crate::commands) fn store(
 ) -> CmdResult {
     if len == 0 {
         if let Some(found) = cx.db().peek(to) {
-            cx.db().leave(found, Leave::Deleted);
+            cx.db().remove(found, RemovalReason::Deleted);
             cx.changed(Event::DEL, to);
         }
         return reply.int(0);

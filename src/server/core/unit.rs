@@ -7,7 +7,7 @@
 
 use crate::command::effects::{Event, Happened, Interest, Sweep};
 use crate::keyspace::db::is_slow_to_drop;
-use crate::keyspace::{DbIndex, Garbage, Keyspace, Leave};
+use crate::keyspace::{DbIndex, Garbage, Keyspace, RemovalReason};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 use crate::server::Server;
@@ -116,7 +116,7 @@ impl Server {
         }
         for gone in removed_keys {
             let (event, word) = match gone.why {
-                Leave::Evicted => (Event::EVICTED, self.tuning.word_for_evicted()),
+                RemovalReason::Evicted => (Event::EVICTED, self.tuning.word_for_evicted()),
                 _ => (Event::EXPIRED, self.tuning.word_for_expired()),
             };
             self.propagate_departed(gone.db, word, &gone.key);
