@@ -64,9 +64,9 @@ impl Timed for KeyTimer {
 
 /// Sees to it that the wheel surfaces a key no later than its new deadline.
 pub(super) fn arm(db: &mut DbMut, found: Found, old_ms: Option<i64>, deadline_ms: i64) {
-    if db.shared.own_deadlines.is_kept() {
+    if db.shared.replica_expires.is_kept() {
         let key = db.get(found).key().to_vec();
-        db.shared.own_deadlines.note(db.index, &key);
+        db.shared.replica_expires.note(db.index, &key);
     }
     let armed = db.get(found).is_armed();
     if armed && old_ms.is_some_and(|old_ms| old_ms <= deadline_ms) {

@@ -5,7 +5,6 @@
 //! commands notify listeners of changes (`command::effects`).
 
 pub mod aging;
-mod ahead;
 pub mod db;
 pub mod digest;
 pub mod evict;
@@ -15,7 +14,8 @@ pub mod hash;
 pub mod list;
 mod load;
 pub mod measure;
-pub mod own;
+mod prefetch;
+pub mod replica_expires;
 pub mod set;
 pub mod sizes;
 pub mod soundness;
@@ -24,8 +24,8 @@ pub mod string;
 pub mod zset;
 mod zset_result;
 
-pub use ahead::Ahead;
 pub use db::{Db, DbMut, Deadline, Found, RemovalReason};
+pub use prefetch::Lookahead;
 
 use crate::algo::rng::Rng;
 use crate::sys::pages::Reserve;
@@ -231,7 +231,7 @@ pub struct Shared {
     /// No key counts as overdue: an AOF is being loaded, which contains the removal of its keys.
     pub none_overdue: bool,
     /// Keys given a deadline by clients of a writable replica.
-    pub own_deadlines: own::OwnDeadlines,
+    pub replica_expires: replica_expires::ReplicaExpires,
     /// Overdue keys are removed as they become due, not only on access. Off only while a test
     /// wants to see them (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expiry: bool,
@@ -303,7 +303,7 @@ impl Keyspace {
             no_touch: false,
             hold_expired: false,
             none_overdue: false,
-            own_deadlines: own::OwnDeadlines::default(),
+            replica_expires: replica_expires::ReplicaExpires::default(),
             active_expiry: true,
             awaited: 0,
             ready: Vec::new(),

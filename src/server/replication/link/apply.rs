@@ -105,9 +105,9 @@ impl Server {
         self.life.stamp = self.clock.cycles();
         self.keyspace.shared.no_touch = false;
         self.keyspace.shared.none_overdue = true;
-        let was_kept = self.keyspace.shared.own_deadlines.pause();
+        let was_kept = self.keyspace.shared.replica_expires.pause();
         let (applied, more) = self.run_commands(client, &mut incoming);
-        self.keyspace.shared.own_deadlines.go_on(was_kept);
+        self.keyspace.shared.replica_expires.go_on(was_kept);
         self.keyspace.shared.none_overdue = false;
         incoming.release(applied);
         if let Some(primary) = &mut self.replication.primary

@@ -224,7 +224,7 @@ impl Server {
         self.gates
             .set(Gates::REPLICA, self.replication.is_replica());
         let writable = self.replication.is_replica() && !self.config.replica_read_only;
-        self.keyspace.shared.own_deadlines.set_kept(writable);
+        self.keyspace.shared.replica_expires.set_kept(writable);
     }
 
     /// While the data stands still, or follows that of another, nothing expires by itself.

@@ -20,7 +20,7 @@ const FAR: usize = 16;
 const NEAR: usize = 8;
 
 /// See `Keyspace::ahead`.
-pub struct Ahead<'a> {
+pub struct Lookahead<'a> {
     argv: Argv<'a>,
     step: usize,
     db: DbIndex,
@@ -32,9 +32,9 @@ pub struct Ahead<'a> {
 
 impl Keyspace {
     /// The keys that stand at every `step`th place of `argv`, to be looked up in this order.
-    pub fn ahead<'a>(&self, db: DbIndex, argv: Argv<'a>, step: usize) -> Ahead<'a> {
+    pub fn ahead<'a>(&self, db: DbIndex, argv: Argv<'a>, step: usize) -> Lookahead<'a> {
         let keys = argv.len().div_ceil(step);
-        let mut ahead = Ahead {
+        let mut ahead = Lookahead {
             argv,
             step,
             db,
@@ -56,7 +56,7 @@ impl Keyspace {
     }
 }
 
-impl<'a> Ahead<'a> {
+impl<'a> Lookahead<'a> {
     fn load_bucket(&mut self, keyspace: &Keyspace) {
         let hash = keyspace.hash(self.argv.at(self.hashed * self.step));
         self.hashes[self.hashed % FAR] = hash;
