@@ -8,12 +8,12 @@ pub mod hash;
 pub mod hyperloglog;
 pub mod key;
 pub mod list;
+mod scan_options;
 pub mod set;
 pub mod stream;
 pub mod string;
 #[cfg(test)]
 mod tests;
-mod walk;
 pub mod zset;
 
 use crate::command::effects::Event;

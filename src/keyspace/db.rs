@@ -207,7 +207,7 @@ impl<'k> DbMut<'k> {
     }
 
     /// Where a key is, even if its time has come: it stays. For DEBUG.
-    pub fn glance(&self, key: &[u8]) -> Option<Found> {
+    pub fn locate(&self, key: &[u8]) -> Option<Found> {
         let hash = self.hash(key);
         let (at, _) = self.db.entries.find(hash, key)?;
         Some(Found { at, hash })

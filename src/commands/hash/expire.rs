@@ -1,6 +1,6 @@
 //! Deadlines of fields: HEXPIRE and its relatives, HTTL and its relatives, HPERSIST.
 
-use super::exchange::{hgetex, hsetex};
+use super::getex_setex::{hgetex, hsetex};
 use super::leave_if_empty;
 use crate::command::effects::Event;
 use crate::command::keys::*;

@@ -2,12 +2,12 @@
 //! deadlines in `expire`, what reads or writes together with a deadline in `exchange`.
 //!
 //! A field whose deadline has passed does not exist for a reader. Most commands that come across
-//! one remove it (`Glance`); those that read whole hashes skip it. As Redis does, HSET, HDEL and
+//! one remove it (`OverdueFields`); those that read whole hashes skip it. As Redis does, HSET, HDEL and
 //! HEXPIRE treat an overdue field as an existing one.
 
-mod exchange;
 mod expire;
-mod look;
+mod getex_setex;
+mod read;
 
 use crate::algo::long_double::LongDouble;
 use crate::command::effects::Event;
@@ -17,9 +17,9 @@ use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::hash::{FieldDeadline, HashRef, is_overdue, stays_small};
 use crate::keyspace::{Found, RemovalReason};
 use crate::resp::request::Argv;
-use exchange::hgetdel;
 pub use expire::TABLE as EXPIRE;
-use look::{hgetall, hkeys, hrandfield, hscan, hvals};
+use getex_setex::hgetdel;
+use read::{hgetall, hkeys, hrandfield, hscan, hvals};
 
 pub static TABLE: &[DataCommand] = &[
     Entry {
@@ -321,17 +321,17 @@ fn pairs<'a>(words: Argv<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
 }
 
 /// A command's dealings with fields that may be overdue.
-pub(super) struct Glance {
+pub(super) struct OverdueFields {
     found: Found,
     /// Some field it came across had to go.
     removed_overdue: bool,
 }
 
-impl Glance {
+impl OverdueFields {
     /// At a hash that was found; an error if it is something else.
-    pub fn at(cx: &mut Cx, found: Found) -> Result<Glance, CmdError> {
+    pub fn at(cx: &mut Cx, found: Found) -> Result<OverdueFields, CmdError> {
         cx.db().hash_at(found)?;
-        Ok(Glance {
+        Ok(OverdueFields {
             found,
             removed_overdue: false,
         })
@@ -469,9 +469,9 @@ fn is_there(cx: &mut Cx, key: &[u8], name: &[u8]) -> Result<Option<Found>, CmdEr
     let Some(found) = cx.db().write(key) else {
         return Ok(None);
     };
-    let mut glance = Glance::at(cx, found)?;
-    let has = glance.has(cx, name);
-    glance.end(cx);
+    let mut fields = OverdueFields::at(cx, found)?;
+    let has = fields.has(cx, name);
+    fields.end(cx);
     Ok(has.then_some(found))
 }
 
@@ -496,9 +496,9 @@ fn hget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let Some(found) = cx.db().read(key) else {
         return reply.null();
     };
-    let mut glance = Glance::at(cx, found)?;
-    glance.answer(cx, name, reply)?;
-    glance.end(cx);
+    let mut fields = OverdueFields::at(cx, found)?;
+    fields.answer(cx, name, reply)?;
+    fields.end(cx);
     Ok(())
 }
 
@@ -508,19 +508,19 @@ fn hmget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let names = args.rest();
     let found = cx.db().read(key);
-    let mut glance = match found {
-        Some(found) => Some(Glance::at(cx, found)?),
+    let mut fields = match found {
+        Some(found) => Some(OverdueFields::at(cx, found)?),
         None => None,
     };
     reply.array(names.len())?;
     for name in names.iter() {
-        match &mut glance {
-            Some(glance) => glance.answer(cx, name, reply)?,
+        match &mut fields {
+            Some(fields) => fields.answer(cx, name, reply)?,
             None => reply.null()?,
         }
     }
-    if let Some(glance) = glance {
-        glance.end(cx);
+    if let Some(fields) = fields {
+        fields.end(cx);
     }
     Ok(())
 }
@@ -554,9 +554,9 @@ fn hexists(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let Some(found) = cx.db().read(key) else {
         return reply.int(0);
     };
-    let mut glance = Glance::at(cx, found)?;
-    let has = glance.has(cx, name);
-    glance.end(cx);
+    let mut fields = OverdueFields::at(cx, found)?;
+    let has = fields.has(cx, name);
+    fields.end(cx);
     reply.bool(has)
 }
 
@@ -575,16 +575,16 @@ fn hstrlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let Some(found) = cx.db().read(key) else {
         return reply.int(0);
     };
-    let mut glance = Glance::at(cx, found)?;
+    let mut fields = OverdueFields::at(cx, found)?;
     let mut len = 0;
-    if glance.has(cx, name) {
+    if fields.has(cx, name) {
         let db = cx.db();
         len = db
             .hash_at(found)?
             .get(name)
             .map_or(0, |field| field.value.len());
     }
-    glance.end(cx);
+    fields.end(cx);
     reply.int(len as i64)
 }
 

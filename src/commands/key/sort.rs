@@ -8,7 +8,7 @@ use super::pieces::{By, Pieces, word};
 use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
-use crate::commands::hash::Glance;
+use crate::commands::hash::OverdueFields;
 use crate::commands::put;
 use crate::keyspace::{Deadline, Found, RemovalReason, list};
 use crate::resp::request::Argv;
@@ -332,9 +332,9 @@ fn look_up(cx: &mut Cx, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> {
             Some(string.as_bytes(&mut itoa::Buffer::new()).to_vec())
         }
         Some(field) => {
-            let mut glance = Glance::at(cx, found).ok()?;
-            let value = glance.value(cx, field);
-            glance.end(cx);
+            let mut fields = OverdueFields::at(cx, found).ok()?;
+            let value = fields.value(cx, field);
+            fields.end(cx);
             value
         }
     }

@@ -3,8 +3,8 @@
 
 mod add;
 mod algebra;
-mod pick;
 mod pop;
+mod random_scan;
 mod range;
 
 use crate::command::effects::Event;
@@ -18,8 +18,8 @@ use crate::types::value::Kind;
 pub(in crate::commands) use add::{When, add};
 use add::{zadd, zcard, zincrby, zmscore, zrank, zrem, zrevrank, zscore};
 use algebra::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
-use pick::{zrandmember, zscan};
 use pop::{bzmpop, bzpopmax, bzpopmin, zmpop, zpopmax, zpopmin};
+use random_scan::{zrandmember, zscan};
 use range::{
     zcount, zlexcount, zrange, zrangebylex, zrangebyscore, zrangestore, zremrangebylex,
     zremrangebyrank, zremrangebyscore, zrevrange, zrevrangebylex, zrevrangebyscore,

@@ -1,9 +1,9 @@
 //! Whole hashes, random fields, and walks. Overdue fields are passed over.
 
-use super::Glance;
+use super::OverdueFields;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::commands::scan_options::{self, ScanOptions};
 use crate::commands::signed_count;
-use crate::commands::walk::{self, Walk};
 use crate::keyspace::hash::{HashRef, is_overdue};
 use crate::types::fields::Field;
 
@@ -100,9 +100,9 @@ pub(super) fn hrandfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
     let Some(found) = cx.db().read(key) else {
         return none(reply);
     };
-    let glance = Glance::at(cx, found)?;
+    let fields = OverdueFields::at(cx, found)?;
     let (now_ms, mut db, rng) = (cx.keyspace.now_ms(), cx.keyspace.db(cx.db), &mut *cx.rng);
-    let overdue = db.hash_at(glance.found)?.next_due_ms();
+    let overdue = db.hash_at(fields.found)?.next_due_ms();
     if overdue.is_some_and(|ms| ms <= now_ms)
         && !db.holds_expired()
         && !db.lapse_due(found, usize::MAX)
@@ -177,14 +177,14 @@ fn many(
 /// HSCAN key cursor [MATCH pattern] [COUNT n] [NOVALUES].
 pub(super) fn hscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
-    let cursor = walk::parse_cursor(args.bytes())?;
+    let cursor = scan_options::parse_cursor(args.bytes())?;
     let now_ms = cx.now_ms();
     let mut db = cx.db();
     let Some(hash) = db.read_hash(key)? else {
-        return walk::nothing(reply);
+        return scan_options::empty_scan(reply);
     };
-    let walk = Walk::parse(args, "hscan")?;
-    let mut out = walk::Out::new(reply.resp);
+    let walk = ScanOptions::parse(args, "hscan")?;
+    let mut out = scan_options::ScanReply::new(reply.resp);
     let mut see = |field: Field| {
         if is_overdue(&field, now_ms) || !walk.wants(field.name) {
             return;
@@ -208,5 +208,5 @@ pub(super) fn hscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
             0
         }
     };
-    out.answer(next, reply)
+    out.write(next, reply)
 }

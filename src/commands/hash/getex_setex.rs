@@ -1,7 +1,7 @@
 //! HGETDEL, HGETEX and HSETEX: values and deadlines in one step.
 
 use super::expire::{BAD_COUNT, Names, Unit, fields, find, propagate_gone};
-use super::{Glance, leave_if_empty};
+use super::{OverdueFields, leave_if_empty};
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::Found;
@@ -38,14 +38,14 @@ pub(super) fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
     let Some(found) = found else {
         return names.iter().try_for_each(|_| reply.null());
     };
-    let mut glance = Glance::at(cx, found)?;
+    let mut fields = OverdueFields::at(cx, found)?;
     let mut removed = 0;
     for name in &names {
-        glance.answer(cx, name, reply)?;
+        fields.answer(cx, name, reply)?;
         removed += cx.db().remove_field(found, name) as u64;
     }
     if removed == 0 {
-        glance.end(cx);
+        fields.end(cx);
         return Ok(());
     }
     cx.changed(Event::HDEL, key);
@@ -79,20 +79,20 @@ pub(super) fn hgetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     let Some(found) = found else {
         return names.iter().try_for_each(|_| reply.null());
     };
-    let mut glance = Glance::at(cx, found)?;
+    let mut fields = OverdueFields::at(cx, found)?;
     if !matches!(change, Change::None) {
         cx.db().hash_to_list(found);
     }
     let mut touched = Names::new();
     for name in &names {
-        let there = glance.has(cx, name);
-        glance.answer(cx, name, reply)?;
+        let there = fields.has(cx, name);
+        fields.answer(cx, name, reply)?;
         if there && change_field(cx, found, name, change) {
             touched.push(*name);
         }
     }
     if touched.is_empty() {
-        glance.end(cx);
+        fields.end(cx);
         return Ok(());
     }
     tell_changed(cx, (key, found), change, (&names, &touched));
@@ -302,12 +302,12 @@ fn allowed<'a>(
     if when == When::Always {
         return true;
     }
-    let Ok(mut glance) = Glance::at(cx, found) else {
+    let Ok(mut fields) = OverdueFields::at(cx, found) else {
         return false;
     };
     for name in names {
-        if glance.has(cx, name) != (when == When::AllThere) {
-            glance.end(cx);
+        if fields.has(cx, name) != (when == When::AllThere) {
+            fields.end(cx);
             return false;
         }
     }

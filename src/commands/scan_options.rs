@@ -10,17 +10,17 @@ use crate::types::listpack::Item;
 const VISITS_PER_ELEMENT: u64 = 10;
 
 /// The options of a scan besides the cursor.
-pub(in crate::commands) struct Walk<'a> {
+pub(in crate::commands) struct ScanOptions<'a> {
     pattern: Option<&'a [u8]>,
     count: u64,
     /// HSCAN leaves the values out.
     pub no_values: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ScanOptions<'a> {
     /// The options of the command of this name.
-    pub fn parse(args: &mut Args<'a>, command: &str) -> Result<Walk<'a>, CmdError> {
-        let mut walk = Walk {
+    pub fn parse(args: &mut Args<'a>, command: &str) -> Result<ScanOptions<'a>, CmdError> {
+        let mut walk = ScanOptions {
             pattern: None,
             count: 10,
             no_values: false,
@@ -74,15 +74,15 @@ impl<'a> Walk<'a> {
 }
 
 /// The elements of a reply, whose cursor comes first.
-pub(in crate::commands) struct Out {
+pub(in crate::commands) struct ScanReply {
     text: Vec<u8>,
     resp: Resp,
     count: usize,
 }
 
-impl Out {
-    pub fn new(resp: Resp) -> Out {
-        Out {
+impl ScanReply {
+    pub fn new(resp: Resp) -> ScanReply {
+        ScanReply {
             text: Vec::new(),
             resp,
             count: 0,
@@ -96,7 +96,7 @@ impl Out {
             .expect("replies go to memory");
     }
 
-    pub fn answer(self, cursor: u64, reply: &mut Reply) -> CmdResult {
+    pub fn write(self, cursor: u64, reply: &mut Reply) -> CmdResult {
         reply.array(2)?;
         reply.bulk(itoa::Buffer::new().format(cursor).as_bytes())?;
         reply.array(self.count)?;
@@ -105,6 +105,6 @@ impl Out {
 }
 
 /// The reply for a missing key.
-pub(in crate::commands) fn nothing(reply: &mut Reply) -> CmdResult {
-    Out::new(reply.resp).answer(0, reply)
+pub(in crate::commands) fn empty_scan(reply: &mut Reply) -> CmdResult {
+    ScanReply::new(reply.resp).write(0, reply)
 }
