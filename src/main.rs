@@ -168,7 +168,9 @@ impl Host for StartHost {
         channels: AclPubsubDefault,
     ) -> Result<(), (usize, String)> {
         let table = || Table::new(redwheel::commands::TABLES, server::commands::TABLES);
-        let acl = self.acl.get_or_insert_with(|| Acl::new(table().roster()));
+        let acl = self
+            .acl
+            .get_or_insert_with(|| Acl::new(table().command_index()));
         acl.configure(channels == AclPubsubDefault::AllChannels, 0);
         acl.check_rules(rules)
     }

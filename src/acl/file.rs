@@ -42,7 +42,7 @@ impl Acl {
             errors.extend_from_slice(UNCHANGED.as_bytes());
             return Err(errors);
         }
-        let default = || User::unlimited(&self.roster);
+        let default = || User::unlimited(&self.command_index);
         users.entry(DEFAULT_USER.to_vec()).or_insert_with(default);
         Ok(std::mem::replace(&mut self.users, users))
     }

@@ -4,7 +4,7 @@
 //!   Acl ── users ── "alice" ── switched on? passwords
 //!     │                └── selectors: the root one, then those in parentheses
 //!     │                       └── commands (a bit each) · key patterns · channel patterns
-//!     ├── roster    the commands there are: what rules may name, and in which categories
+//!     ├── command_index    the commands there are: what rules may name, and in which categories
 //!     └── log       refused commands, keys, channels and logins
 //! ```
 //!
@@ -17,9 +17,9 @@
 //! `server::core::permissions` asks here and draws the conclusions.
 
 mod check;
+mod command_index;
 mod file;
 mod log;
-mod roster;
 mod rules;
 mod secrets;
 mod selector;
@@ -28,8 +28,8 @@ mod tests;
 mod user;
 
 pub use check::{Denial, Request, fits};
+pub use command_index::{CommandIndex, CommandInfo};
 pub use log::{AclLog, Context, Entry, Event, Reason};
-pub use roster::{Known, Roster};
 pub use rules::{RuleError, Unclosed, is_user_name, merge_selectors};
 pub use selector::Selector;
 pub use user::User;
@@ -51,7 +51,7 @@ pub type Remaining = Option<Vec<Vec<u8>>>;
 
 /// The users of the server, and the log of denials.
 pub struct Acl {
-    roster: Roster,
+    command_index: CommandIndex,
     users: Users,
     pub log: AclLog,
     /// The source of new passwords.
@@ -63,10 +63,10 @@ pub struct Acl {
 }
 
 impl Acl {
-    pub fn new(roster: Roster) -> Acl {
-        let default = User::unlimited(&roster);
+    pub fn new(command_index: CommandIndex) -> Acl {
+        let default = User::unlimited(&command_index);
         Acl {
-            roster,
+            command_index,
             users: Users::from([(DEFAULT_USER.to_vec(), default)]),
             log: AclLog::default(),
             secrets: Secrets::default(),
@@ -81,8 +81,8 @@ impl Acl {
         self.log.max = usize::try_from(log_max).unwrap_or(usize::MAX);
     }
 
-    pub fn roster(&self) -> &Roster {
-        &self.roster
+    pub fn command_index(&self) -> &CommandIndex {
+        &self.command_index
     }
 
     pub fn users(&self) -> &Users {
@@ -99,7 +99,7 @@ impl Acl {
 
     fn scope(&self) -> Scope<'_> {
         Scope {
-            roster: &self.roster,
+            command_index: &self.command_index,
             all_channels: self.all_channels,
         }
     }

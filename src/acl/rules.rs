@@ -1,6 +1,6 @@
 //! The words of ACL SETUSER: how they are grouped, what can be wrong with them.
 
-use super::roster::Roster;
+use super::command_index::CommandIndex;
 
 /// The reason for refusing a rule. The texts are those sent to clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum RuleError {
 /// The scope of rules: the existing commands, and the defaults of new selectors.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
-    pub roster: &'a Roster,
+    pub command_index: &'a CommandIndex,
     pub all_channels: bool,
 }
 

@@ -4,7 +4,7 @@
 //! words that led there, because those are shown and saved. A new word takes the place of older
 //! ones about the same command, and `+@all` and `-@all` take the place of all.
 
-use super::roster::Roster;
+use super::command_index::CommandIndex;
 use super::rules::{RuleError, Scope, has_blanks, until_zero};
 use hashbrown::HashMap;
 
@@ -56,7 +56,7 @@ impl Selector {
             all_channels: scope.all_channels,
             all_commands: false,
             begins_with_all: false,
-            commands: vec![0; scope.roster.len().div_ceil(64)].into(),
+            commands: vec![0; scope.command_index.len().div_ceil(64)].into(),
             first_args: HashMap::new(),
             words: Vec::new(),
             keys: Vec::new(),
@@ -65,9 +65,9 @@ impl Selector {
     }
 
     /// One that allows everything.
-    pub fn unlimited(roster: &Roster) -> Selector {
+    pub fn unlimited(command_index: &CommandIndex) -> Selector {
         let mut selector = Selector::new(Scope {
-            roster,
+            command_index,
             all_channels: true,
         });
         selector.all_keys = true;
@@ -114,10 +114,10 @@ impl Selector {
     }
 
     /// Allows or forbids a command with all its subcommands.
-    fn set_command(&mut self, roster: &Roster, number: u16, on: bool) {
+    fn set_command(&mut self, command_index: &CommandIndex, number: u16, on: bool) {
         self.set_bit(number, on);
         self.first_args.remove(&number);
-        for &sub in &roster.get(number).subcommands {
+        for &sub in &command_index.get(number).subcommands {
             self.set_bit(sub, on);
         }
     }
@@ -170,12 +170,12 @@ impl Selector {
             }
             [b'&', ..] => self.add_channels(&word[1..]),
             [sign @ (b'+' | b'-'), b'@', ref category @ ..] => {
-                self.set_category(sign, category, scope.roster)
+                self.set_category(sign, category, scope.command_index)
             }
-            [b'+', ref name @ ..] => self.allow(name, scope.roster),
+            [b'+', ref name @ ..] => self.allow(name, scope.command_index),
             [b'-', ref name @ ..] => {
-                let number = scope.roster.find(name).ok_or(RuleError::Unknown)?;
-                self.set_command(scope.roster, number, false);
+                let number = scope.command_index.find(name).ok_or(RuleError::Unknown)?;
+                self.set_command(scope.command_index, number, false);
                 self.remember(b'-', name);
                 Ok(())
             }
@@ -183,27 +183,32 @@ impl Selector {
         }
     }
 
-    fn set_category(&mut self, sign: u8, name: &[u8], roster: &Roster) -> Result<(), RuleError> {
-        let category = Roster::category(name).ok_or(RuleError::Unknown)?;
+    fn set_category(
+        &mut self,
+        sign: u8,
+        name: &[u8],
+        command_index: &CommandIndex,
+    ) -> Result<(), RuleError> {
+        let category = CommandIndex::category(name).ok_or(RuleError::Unknown)?;
         self.remember(sign, &[b"@", name].concat());
-        for number in roster.in_category(category) {
-            self.set_command(roster, number, sign == b'+');
+        for number in command_index.in_category(category) {
+            self.set_command(command_index, number, sign == b'+');
         }
         Ok(())
     }
 
     /// `+command`, `+command|subcommand`, or `+command|argument` of a command without subcommands.
-    fn allow(&mut self, name: &[u8], roster: &Roster) -> Result<(), RuleError> {
+    fn allow(&mut self, name: &[u8], command_index: &CommandIndex) -> Result<(), RuleError> {
         let bar = memchr::memrchr(b'|', name);
         let Some(bar) = bar else {
-            let number = roster.find(name).ok_or(RuleError::Unknown)?;
-            self.set_command(roster, number, true);
+            let number = command_index.find(name).ok_or(RuleError::Unknown)?;
+            self.set_command(command_index, number, true);
             self.remember(b'+', name);
             return Ok(());
         };
         let (command, sub) = (&name[..bar], &name[bar + 1..]);
-        let number = roster.find(command).ok_or(RuleError::Unknown)?;
-        let known = roster.get(number);
+        let number = command_index.find(command).ok_or(RuleError::Unknown)?;
+        let known = command_index.get(number);
         if known.is_subcommand {
             return Err(RuleError::TooDeep);
         }
@@ -221,8 +226,8 @@ impl Selector {
                 allowed.push(sub.to_vec());
             }
         } else {
-            let number = roster.find(name).ok_or(RuleError::Unknown)?;
-            self.set_command(roster, number, true);
+            let number = command_index.find(name).ok_or(RuleError::Unknown)?;
+            self.set_command(command_index, number, true);
         }
         self.remember(b'+', name);
         Ok(())

@@ -55,21 +55,21 @@ const SPECS: [&Spec; 8] = [
 ];
 
 fn acl() -> Acl {
-    let known = |spec: &Spec| Known {
+    let known = |spec: &Spec| CommandInfo {
         full_name: spec.name.to_owned(),
-        categories: Roster::category(if spec.flags.has(WRITE) {
+        categories: CommandIndex::category(if spec.flags.has(WRITE) {
             b"write"
         } else {
             b"read"
         })
         .expect("a category"),
-        ..Known::default()
+        ..CommandInfo::default()
     };
-    let mut commands: Vec<Known> = SPECS.iter().map(|spec| known(spec)).collect();
+    let mut commands: Vec<CommandInfo> = SPECS.iter().map(|spec| known(spec)).collect();
     commands[6].subcommands.push(7);
     commands[7].is_subcommand = true;
     commands[7].full_name = "config|get".to_owned();
-    let mut acl = Acl::new(Roster::new(commands));
+    let mut acl = Acl::new(CommandIndex::new(commands));
     acl.configure(false, 128);
     acl
 }

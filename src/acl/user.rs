@@ -1,6 +1,6 @@
 //! A user: whether it may log in, by which passwords, and what it may do then.
 
-use super::roster::Roster;
+use super::command_index::CommandIndex;
 use super::rules::{RuleError, Scope, until_zero};
 use super::selector::Selector;
 use crate::algo::quoting::split_args;
@@ -57,13 +57,13 @@ impl User {
     }
 
     /// The default user as it is from the start.
-    pub fn unlimited(roster: &Roster) -> User {
+    pub fn unlimited(command_index: &CommandIndex) -> User {
         User {
             enabled: true,
             no_password: true,
             skip_sanitize: false,
             passwords: Vec::new(),
-            root: Selector::unlimited(roster),
+            root: Selector::unlimited(command_index),
             selectors: Vec::new(),
         }
     }
