@@ -182,8 +182,8 @@ pub fn answer(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
 }
 
 fn count_error(stack: &mut Stack, text: &[u8]) {
-    stack.desk().failed = true;
-    if let (_, Some(host)) = stack.desk_and_host() {
+    stack.vm_state().failed = true;
+    if let (_, Some(host)) = stack.vm_state_and_host() {
         host.count_error(text);
     }
 }
@@ -210,7 +210,7 @@ fn answer_table(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
         // As Redis does, it ends at a zero byte.
         let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
         if is_counted(stack) {
-            stack.desk().failed = true;
+            stack.vm_state().failed = true;
         } else {
             count_error(stack, text);
         }

@@ -74,7 +74,7 @@ impl Vm {
         stack.push_function(on_error, 0);
         let handler = stack.keep();
         // As Redis does, also of a function.
-        stack.desk().kill_text = c"Script killed by user with SCRIPT KILL...";
+        stack.vm_state().kill_text = c"Script killed by user with SCRIPT KILL...";
         lua.resume_collecting();
         Vm {
             lua,
@@ -87,12 +87,12 @@ impl Vm {
 
     /// The state of `math.random`, which both VMs share.
     pub fn random(&mut self) -> &mut Random {
-        &mut self.lua.desk().random
+        &mut self.lua.vm_state().random
     }
 
     /// The debugger of the next run.
     pub fn debugger(&mut self) -> &mut Option<Box<Debugger>> {
-        &mut self.lua.desk().debugger
+        &mut self.lua.vm_state().debugger
     }
 
     pub fn used_bytes(&self) -> usize {
@@ -126,9 +126,9 @@ impl Vm {
         self.lua.rearm();
         let (handler, real, role) = (self.handler, self.sandbox.real, self.role);
         let result = self.lua.serve(host, |stack| {
-            let desk = stack.desk();
-            (desk.killed, desk.failed) = (false, false);
-            desk.resp = Resp::V2;
+            let vm_state = stack.vm_state();
+            (vm_state.killed, vm_state.failed) = (false, false);
+            vm_state.resp = Resp::V2;
             stack.push_kept(handler);
             let base = stack.top();
             stack.push_kept(call.function);
@@ -150,14 +150,14 @@ impl Vm {
             };
             let result = match stack.call(args, 1, base) {
                 Ok(()) => {
-                    let resp = stack.desk().resp;
+                    let resp = stack.vm_state().resp;
                     answer(stack, resp, reply)
                 }
                 Err(failure) => answer_failure(stack, failure, call.name, reply),
             };
             let left = stack.top() - base + 1;
             stack.pop(left);
-            match stack.desk().failed {
+            match stack.vm_state().failed {
                 true => result.and(Err(CmdError::Answered)),
                 false => result,
             }
@@ -181,10 +181,10 @@ impl Vm {
         self.lua.rearm();
         let (handler, sandbox) = (self.handler, &self.sandbox);
         let result = self.lua.serve(host, |stack| {
-            let desk = stack.desk();
-            desk.killed = false;
-            let kill_text = std::mem::replace(&mut desk.kill_text, c"FUNCTION LOAD timeout");
-            desk.loading = Some(Loading::default());
+            let vm_state = stack.vm_state();
+            vm_state.killed = false;
+            let kill_text = std::mem::replace(&mut vm_state.kill_text, c"FUNCTION LOAD timeout");
+            vm_state.loading = Some(Loading::default());
             sandbox.set_loading(stack, true);
             stack.push_kept(handler);
             let base = stack.top();
@@ -193,9 +193,9 @@ impl Vm {
             let left = stack.top() - base + 1;
             stack.pop(left);
             sandbox.set_loading(stack, false);
-            let desk = stack.desk();
-            desk.kill_text = kill_text;
-            let loaded = desk.loading.take().unwrap_or_default().functions;
+            let vm_state = stack.vm_state();
+            vm_state.kill_text = kill_text;
+            let loaded = vm_state.loading.take().unwrap_or_default().functions;
             match result {
                 Ok(()) if loaded.is_empty() => Err(b"ERR No functions registered".to_vec()),
                 Ok(()) => Ok(loaded),
@@ -269,8 +269,8 @@ fn answer_failure(
         let head = [b"ERR Error running script ", name, b", "].concat();
         ([head, text].concat(), false)
     };
-    stack.desk().failed = true;
-    if !counted && let (_, Some(host)) = stack.desk_and_host() {
+    stack.vm_state().failed = true;
+    if !counted && let (_, Some(host)) = stack.vm_state_and_host() {
         host.count_error(&full);
     }
     reply.error(trim_lines(&full))

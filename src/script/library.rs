@@ -129,7 +129,7 @@ fn fail(stack: &mut Stack, text: &str) -> Outcome {
 
 /// redis.register_function(name, callback) or redis.register_function{…}
 pub fn register_function(stack: &mut Stack) -> Outcome {
-    if stack.desk().loading.is_none() {
+    if stack.vm_state().loading.is_none() {
         let text = "redis.register_function can only be called on FUNCTION LOAD command";
         return fail(stack, text);
     }
@@ -148,12 +148,12 @@ pub fn register_function(stack: &mut Stack) -> Outcome {
                     at least one character long";
         return fail(stack, text);
     }
-    let loading = stack.desk().loading.as_ref();
+    let loading = stack.vm_state().loading.as_ref();
     if loading.is_some_and(|loading| loading.functions.iter().any(|f| f.name == name)) {
         return fail(stack, "Function already exists in the library");
     }
     let kept = stack.keep();
-    if let Some(loading) = &mut stack.desk().loading {
+    if let Some(loading) = &mut stack.vm_state().loading {
         loading.functions.push(Function {
             name,
             description,

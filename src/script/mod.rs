@@ -15,7 +15,6 @@ pub mod args;
 pub mod cache;
 pub mod convert;
 pub mod debug;
-pub mod desk;
 pub mod engine;
 pub mod flags;
 mod guards;
@@ -26,6 +25,7 @@ pub mod random;
 pub mod sandbox;
 #[cfg(test)]
 mod tests;
+pub mod vm_state;
 
 use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};

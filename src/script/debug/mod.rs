@@ -176,7 +176,7 @@ impl Debugger {
             }
             show::value(stack, index, &mut line);
         }
-        if let Some(debugger) = &mut stack.desk().debugger {
+        if let Some(debugger) = &mut stack.vm_state().debugger {
             let head = format!("<debug> line {}: ", debugger.line).into_bytes();
             debugger.say([head, line].concat());
         }
@@ -259,7 +259,7 @@ pub(super) fn at_line(stack: &mut Stack, counted: bool) -> Outcome {
     let Some(place) = stack.place(0) else {
         return Ok(0);
     };
-    let Some(debugger) = &mut stack.desk().debugger else {
+    let Some(debugger) = &mut stack.vm_state().debugger else {
         return Ok(0);
     };
     debugger.line = place.line;

@@ -5,7 +5,7 @@ use crate::resp::request::OwnedArgv;
 use std::ffi::CStr;
 
 /// The state that the libraries of a VM share.
-pub struct Desk {
+pub struct VmState {
     /// The arguments of the command under way; empty between two.
     pub argv: OwnedArgv,
     /// The reply of the running command.
@@ -26,9 +26,9 @@ pub struct Desk {
     pub debugger: Option<Box<super::debug::Debugger>>,
 }
 
-impl Default for Desk {
-    fn default() -> Desk {
-        Desk {
+impl Default for VmState {
+    fn default() -> VmState {
+        VmState {
             argv: OwnedArgv::default(),
             reply: Vec::new(),
             resp: Resp::V2,
