@@ -42,8 +42,8 @@ impl ChildJob {
     }
 
     /// Reads the child's latest report.
-    pub fn hear(&mut self, now_ms: u64) {
-        if let Some(report) = self.process.hear() {
+    pub fn note_progress(&mut self, now_ms: u64) {
+        if let Some(report) = self.process.latest_report() {
             self.report = report;
             self.peak_copied_bytes = self.peak_copied_bytes.max(report.copied_bytes);
             self.reported_ms = now_ms;

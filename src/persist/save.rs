@@ -10,7 +10,7 @@ use crate::rdb::write::{Style, Writer};
 use crate::rdb::{Refusal, opcode};
 use crate::sys::clock;
 use crate::sys::file;
-use crate::sys::fork::{Report, Teller, private_dirty_bytes};
+use crate::sys::fork::{ProgressPipe, Report, private_dirty_bytes};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -243,7 +243,7 @@ fn save_beside(
 }
 
 /// The function of a BGSAVE child.
-pub fn save_in_child(keyspace: &Keyspace, job: &SaveJob, teller: &mut Teller) -> i32 {
+pub fn save_in_child(keyspace: &Keyspace, job: &SaveJob, pipe: &mut ProgressPipe) -> i32 {
     let mut told_us = clock::mono_us();
     let mut last = 0;
     let saved = save(keyspace, job, &mut |keys| {
@@ -251,14 +251,14 @@ pub fn save_in_child(keyspace: &Keyspace, job: &SaveJob, teller: &mut Teller) ->
         let now_us = clock::mono_us();
         if now_us - told_us >= REPORT_US {
             told_us = now_us;
-            teller.tell(Report {
+            pipe.send(Report {
                 copied_bytes: private_dirty_bytes(),
                 keys,
             });
         }
     });
     let copied_bytes = private_dirty_bytes();
-    teller.tell(Report {
+    pipe.send(Report {
         copied_bytes,
         keys: last,
     });

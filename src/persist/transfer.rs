@@ -14,7 +14,7 @@
 use super::save::{self, Snapshot};
 use crate::keyspace::Keyspace;
 use crate::sys::clock;
-use crate::sys::fork::{Report, Teller, private_dirty_bytes};
+use crate::sys::fork::{ProgressPipe, Report, private_dirty_bytes};
 use crate::sys::socket;
 use std::io::{self, Write};
 
@@ -93,7 +93,7 @@ impl Write for Sockets {
 }
 
 /// The function of the transferring child.
-pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, teller: &mut Teller) -> i32 {
+pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, pipe: &mut ProgressPipe) -> i32 {
     let mut sockets = Sockets {
         alive: job.sockets.clone(),
         buffer: Vec::with_capacity(2 * PIECE),
@@ -106,12 +106,12 @@ pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, teller: &mut Te
         if now_us - told_us >= REPORT_US {
             told_us = now_us;
             let copied_bytes = private_dirty_bytes();
-            teller.tell(Report { copied_bytes, keys });
+            pipe.send(Report { copied_bytes, keys });
         }
     };
     let sent = send_snapshot(keyspace, job, &mut sockets, &mut progress);
     let copied_bytes = private_dirty_bytes();
-    teller.tell(Report {
+    pipe.send(Report {
         copied_bytes,
         keys: last,
     });

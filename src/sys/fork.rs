@@ -29,11 +29,11 @@ pub struct Report {
 const REPORT: usize = 16;
 
 /// The child's end of the pipe.
-pub struct Teller(File);
+pub struct ProgressPipe(File);
 
-impl Teller {
+impl ProgressPipe {
     /// Sends a report; errors do not matter, because the reader may be gone.
-    pub fn tell(&mut self, report: Report) {
+    pub fn send(&mut self, report: Report) {
         let mut bytes = [0; REPORT];
         bytes[..8].copy_from_slice(&report.copied_bytes.to_le_bytes());
         bytes[8..].copy_from_slice(&report.keys.to_le_bytes());
@@ -57,7 +57,7 @@ pub enum Exit {
 
 impl Child {
     /// The latest of the reports sent since the last call.
-    pub fn hear(&mut self) -> Option<Report> {
+    pub fn latest_report(&mut self) -> Option<Report> {
         let mut latest = None;
         let mut bytes = [0; REPORT];
         while matches!(self.pipe.read(&mut bytes), Ok(REPORT)) {
@@ -109,7 +109,7 @@ impl Child {
 /// The side of a fork on which the code runs.
 pub enum Side {
     Parent(Child),
-    Child(Teller),
+    Child(ProgressPipe),
 }
 
 /// Forks, and both go on; the child has to end by `leave`. `unused` are descriptors that it must not
@@ -121,7 +121,7 @@ pub fn split(unused: &[RawFd]) -> io::Result<Side> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: fresh descriptors, each owned once from here on.
-    let (pipe, teller) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
+    let (reader, writer) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
     let parent = std::process::id();
     // SAFETY: what the child may not touch is said at the head of this file.
     match unsafe { libc::fork() } {
@@ -133,9 +133,9 @@ pub fn split(unused: &[RawFd]) -> io::Result<Side> {
                 // SAFETY: the child's own copy of a descriptor, which is not used in the child.
                 unsafe { libc::close(fd) };
             }
-            Ok(Side::Child(Teller(teller)))
+            Ok(Side::Child(ProgressPipe(writer)))
         }
-        pid => Ok(Side::Parent(Child { pid, pipe })),
+        pid => Ok(Side::Parent(Child { pid, pipe: reader })),
     }
 }
 
@@ -151,13 +151,13 @@ pub fn run_in_child<A, B>(
     a: &A,
     b: &B,
     unused: &[RawFd],
-    run: fn(&A, &B, &mut Teller) -> i32,
+    run: fn(&A, &B, &mut ProgressPipe) -> i32,
 ) -> io::Result<Child> {
     match split(unused)? {
         Side::Parent(child) => Ok(child),
-        Side::Child(mut teller) => {
+        Side::Child(mut pipe) => {
             super::signal::leave_term_to_parent();
-            let work = std::panic::AssertUnwindSafe(|| run(a, b, &mut teller));
+            let work = std::panic::AssertUnwindSafe(|| run(a, b, &mut pipe));
             leave(std::panic::catch_unwind(work).unwrap_or(1))
         }
     }
@@ -179,8 +179,8 @@ pub fn private_dirty_bytes() -> u64 {
 mod tests {
     use super::*;
 
-    fn job(a: &u64, b: &i32, teller: &mut Teller) -> i32 {
-        teller.tell(Report {
+    fn job(a: &u64, b: &i32, pipe: &mut ProgressPipe) -> i32 {
+        pipe.send(Report {
             copied_bytes: *a,
             keys: 7,
         });
@@ -203,12 +203,12 @@ mod tests {
     fn a_child_tells_and_ends() {
         let mut child = run_in_child(&5, &3, &[], job).expect("the system can fork");
         assert_eq!(end_of(&child), Exit::Status(3));
-        let told = child.hear();
+        let told = child.latest_report();
         assert_eq!(
             told.map(|report| (report.copied_bytes, report.keys)),
             Some((5, 7))
         );
-        assert_eq!(child.hear(), None);
+        assert_eq!(child.latest_report(), None);
         let child = run_in_child(&5, &100, &[], job).expect("the system can fork");
         child.kill();
         assert_eq!(end_of(&child), Exit::Signal(libc::SIGUSR1));

@@ -346,9 +346,9 @@ impl Server {
             mark: self.rng.hex40(),
             sockets,
         };
-        let started = jobs::start_child(self, Purpose::Transfer, &job, |keyspace, job, teller| {
+        let started = jobs::start_child(self, Purpose::Transfer, &job, |keyspace, job, pipe| {
             crate::logging::set_role(b'C');
-            transfer_in_child(keyspace, job, teller)
+            transfer_in_child(keyspace, job, pipe)
         });
         match started {
             Ok(pid) => {

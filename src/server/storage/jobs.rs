@@ -19,7 +19,7 @@ use crate::server::core::admit::Gates;
 use crate::server::lifecycle::configure;
 use crate::server::lifecycle::cron;
 use crate::sys::clock;
-use crate::sys::fork::{self, Exit, Report, Teller};
+use crate::sys::fork::{self, Exit, ProgressPipe, Report};
 use std::path::{Path, PathBuf};
 
 /// A child could not be started; the log says why.
@@ -105,7 +105,7 @@ pub(in crate::server) fn start_child<J>(
     server: &mut Server,
     purpose: Purpose,
     job: &J,
-    run: fn(&Keyspace, &J, &mut Teller) -> i32,
+    run: fn(&Keyspace, &J, &mut ProgressPipe) -> i32,
 ) -> std::io::Result<i32> {
     let unused = server.doors.listeners.fds();
     let begun_us = clock::mono_us();
@@ -259,11 +259,11 @@ pub(in crate::server) fn check_child(server: &mut Server) {
     let Some(job) = &mut server.persist.child else {
         return;
     };
-    job.hear(now_ms);
+    job.note_progress(now_ms);
     let Some(exit) = job.process.reap() else {
         return;
     };
-    job.hear(now_ms);
+    job.note_progress(now_ms);
     let Some(job) = server.persist.child.take() else {
         return;
     };
@@ -528,12 +528,12 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
     Ok(())
 }
 
-fn run_snapshot(keyspace: &Keyspace, job: &SaveJob, teller: &mut Teller) -> i32 {
+fn run_snapshot(keyspace: &Keyspace, job: &SaveJob, pipe: &mut ProgressPipe) -> i32 {
     logging::set_role(b'C');
-    save::save_in_child(keyspace, job, teller)
+    save::save_in_child(keyspace, job, pipe)
 }
 
-fn run_rewrite(keyspace: &Keyspace, job: &RewriteJob, teller: &mut Teller) -> i32 {
+fn run_rewrite(keyspace: &Keyspace, job: &RewriteJob, pipe: &mut ProgressPipe) -> i32 {
     logging::set_role(b'C');
     let path = Aof::temporary_base(std::process::id() as i32);
     let mut told_us = clock::mono_us();
@@ -542,11 +542,11 @@ fn run_rewrite(keyspace: &Keyspace, job: &RewriteJob, teller: &mut Teller) -> i3
         if now_us - told_us >= 1_000_000 {
             told_us = now_us;
             let copied_bytes = fork::private_dirty_bytes();
-            teller.tell(Report { copied_bytes, keys });
+            pipe.send(Report { copied_bytes, keys });
         }
     });
     let copied_bytes = fork::private_dirty_bytes();
-    teller.tell(Report {
+    pipe.send(Report {
         copied_bytes,
         keys: 0,
     });
