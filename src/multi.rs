@@ -127,7 +127,7 @@ pub struct WatchIndex {
 
 /// How it stands with a key when its whole database was emptied or replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
+pub enum WatchEffect {
     /// It was not there before and is not there now.
     Unchanged,
     /// It came or went, or another took its place.
@@ -219,26 +219,26 @@ impl WatchIndex {
             return;
         };
         // An expired key is removed at last: no change for a client that watches it.
-        let fate = match is_there() {
-            false => Fate::Unchanged,
-            true => Fate::Changed,
+        let effect = match is_there() {
+            false => WatchEffect::Unchanged,
+            true => WatchEffect::Changed,
         };
         let touched = decide(places, |was_expired| match was_expired {
-            true => fate,
-            false => Fate::Changed,
+            true => effect,
+            false => WatchEffect::Changed,
         });
         touched.into_iter().for_each(|client| self.mark(client));
     }
 
-    /// Marks clients after a whole database was emptied or replaced; `fate` returns the effect on
+    /// Marks clients after a whole database was emptied or replaced; `effect` returns the effect on
     /// each watched key, given whether it had expired when it was first watched.
-    pub fn touch_all(&mut self, db: DbIndex, mut fate: impl FnMut(&[u8], bool) -> Fate) {
+    pub fn touch_all(&mut self, db: DbIndex, mut effect: impl FnMut(&[u8], bool) -> WatchEffect) {
         let Some(of_db) = self.keys.get_mut(&db) else {
             return;
         };
         let mut touched = Vec::new();
         for (key, places) in of_db {
-            touched.extend(decide(places, |was_expired| fate(key, was_expired)));
+            touched.extend(decide(places, |was_expired| effect(key, was_expired)));
         }
         touched.into_iter().for_each(|client| self.mark(client));
     }
@@ -257,13 +257,13 @@ impl WatchIndex {
 }
 
 /// The clients watching a key that are to be marked.
-fn decide(places: &mut [Place], mut fate: impl FnMut(bool) -> Fate) -> Vec<u64> {
+fn decide(places: &mut [Place], mut effect: impl FnMut(bool) -> WatchEffect) -> Vec<u64> {
     let mut touched = Vec::new();
     for place in places {
-        match fate(place.was_expired) {
-            Fate::Unchanged => place.was_expired = false,
-            Fate::Overdue => place.was_expired = true,
-            Fate::Changed => touched.push(place.client),
+        match effect(place.was_expired) {
+            WatchEffect::Unchanged => place.was_expired = false,
+            WatchEffect::Overdue => place.was_expired = true,
+            WatchEffect::Changed => touched.push(place.client),
         }
     }
     touched
@@ -313,13 +313,13 @@ mod tests {
         let mut index = WatchIndex::default();
         index.watch(1, DB, b"a", false);
         index.watch(2, DB, b"b", false);
-        let fate = |key: &[u8], _| match key {
-            b"a" => Fate::Changed,
-            _ => Fate::Unchanged,
+        let effect = |key: &[u8], _| match key {
+            b"a" => WatchEffect::Changed,
+            _ => WatchEffect::Unchanged,
         };
-        index.touch_all(DB, fate);
+        index.touch_all(DB, effect);
         assert!(index.is_dirty(1) && !index.is_dirty(2));
-        index.touch_all(DbIndex(1), |_, _| Fate::Changed);
+        index.touch_all(DbIndex(1), |_, _| WatchEffect::Changed);
         assert!(!index.is_dirty(2));
     }
 }

@@ -51,7 +51,7 @@ pub static TABLE: &[DataCommand] = &[
 
 /// The key of BITFIELD, which is only read if all operations are GETs (OVERFLOW alone does
 /// nothing).
-fn key_of_bitfield(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+fn key_of_bitfield(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), InvalidKeys> {
     let (mut at, mut reads) = (2, true);
     while at < argv.len() && reads {
         let is = |word: &str| argv.at(at).eq_ignore_ascii_case(word.as_bytes());

@@ -4,7 +4,7 @@
 //! snapshot's keys go straight into the keyspace; the AOF's commands are passed to the server one
 //! by one, because only that can run commands.
 
-use super::aof::read::{Commands, Damage, Hopeless, Next};
+use super::aof::read::{Commands, Damage, DamagedLog, Next};
 use super::reason;
 use crate::algo::quoting::in_line;
 use crate::keyspace::{DbIndex, Keyspace, Tuning};
@@ -745,7 +745,7 @@ impl Loading {
                 self.end_part(commands.sound_bytes());
                 Step::More
             }
-            Err(Hopeless) => Step::Failed,
+            Err(DamagedLog) => Step::Failed,
         }
     }
 }

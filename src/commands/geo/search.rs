@@ -398,10 +398,10 @@ fn radius(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form, from: By)
 pub(super) fn radius_keys<const FROM: usize>(
     argv: &Argv,
     found: &mut Vec<(usize, KeyFlags)>,
-) -> Result<(), Misfit> {
+) -> Result<(), InvalidKeys> {
     let mut request = Request::new(Form::Radius);
     let options = request.options(None, &mut Args::new(*argv, FROM));
-    options.map_err(|_| Misfit)?;
+    options.map_err(|_| InvalidKeys)?;
     found.push((1, key_flags(&[RO, ACCESS])));
     if request.store.is_some() {
         found.push((request.store_at, key_flags(&[OW, UPDATE])));

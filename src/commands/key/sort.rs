@@ -58,9 +58,12 @@ pub(super) fn sort_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
 }
 
 /// The keys of SORT that its arguments tell: of several destinations the last one counts.
-pub(super) fn keys_of_sort(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+pub(super) fn keys_of_sort(
+    argv: &Argv,
+    found: &mut Vec<(usize, KeyFlags)>,
+) -> Result<(), InvalidKeys> {
     if argv.len() < 2 {
-        return Err(Misfit);
+        return Err(InvalidKeys);
     }
     let store_at = match parse(false, &mut Args::new(*argv, 2), true) {
         Ok(order) => order.store.map(|_| order.store_at),

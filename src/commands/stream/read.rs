@@ -95,8 +95,8 @@ fn options<'a>(args: &mut Args<'a>, in_group: bool) -> Result<Options<'a>, CmdEr
 pub(super) fn stream_keys<const IN_GROUP: bool>(
     argv: &Argv,
     found: &mut Vec<(usize, KeyFlags)>,
-) -> Result<(), Misfit> {
-    let read = options(&mut Args::new(*argv, 1), IN_GROUP).map_err(|_| Misfit)?;
+) -> Result<(), InvalidKeys> {
+    let read = options(&mut Args::new(*argv, 1), IN_GROUP).map_err(|_| InvalidKeys)?;
     let flags = key_flags(&[RO, ACCESS]);
     found.extend((read.first..read.first + read.streams).map(|at| (at, flags)));
     Ok(())

@@ -149,7 +149,10 @@ fn store(cx: &mut Cx, key: &[u8], value: NewValue, deadline: Deadline) {
 }
 
 /// The key of SET, which is read as well if GET is among the options.
-pub(super) fn key_of_set(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+pub(super) fn key_of_set(
+    argv: &Argv,
+    found: &mut Vec<(usize, KeyFlags)>,
+) -> Result<(), InvalidKeys> {
     let mut options = argv.from(3).iter();
     let flags = match options.any(|word| word.eq_ignore_ascii_case(b"GET")) {
         true => key_flags(&[RW, ACCESS, UPDATE]),

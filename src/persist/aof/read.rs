@@ -255,12 +255,17 @@ impl Commands {
 
 /// The server cannot start from this; the log says what to do.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Hopeless;
+pub struct DamagedLog;
 
 impl Damage {
     /// Cuts off a torn end, if that is allowed and no file follows; logs the action taken, or the
     /// one required from the user.
-    pub fn settle(self, commands: &Commands, may_cut: bool, is_last: bool) -> Result<(), Hopeless> {
+    pub fn settle(
+        self,
+        commands: &Commands,
+        may_cut: bool,
+        is_last: bool,
+    ) -> Result<(), DamagedLog> {
         let name = &commands.name;
         let at = commands.offset();
         match self {
@@ -271,7 +276,7 @@ impl Damage {
             Damage::Unreadable(error) => {
                 let reason = reason(&error);
                 log::warn!("Unrecoverable error reading the append only file {name}: {reason}");
-                return Err(Hopeless);
+                return Err(DamagedLog);
             }
             Damage::Garbled => {
                 log::warn!(
@@ -280,7 +285,7 @@ impl Damage {
                      command begins near offset {at}; up to offset {} all is well.",
                     commands.sound_bytes()
                 );
-                return Err(Hopeless);
+                return Err(DamagedLog);
             }
         }
         if !may_cut {
@@ -290,12 +295,12 @@ impl Damage {
                  Alternatively you can set the 'aof-load-truncated' configuration option to yes \
                  and restart the server."
             );
-            return Err(Hopeless);
+            return Err(DamagedLog);
         }
         log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
         if !is_last {
             log::warn!("Fatal error: the truncated file is not the last file");
-            return Err(Hopeless);
+            return Err(DamagedLog);
         }
         let sound = commands.sound_bytes();
         log::warn!("!!! Truncating the AOF {name} at offset {sound} !!!");
@@ -307,7 +312,7 @@ impl Damage {
             }
             Err(error) => {
                 log::warn!("Error truncating the AOF file {name}: {}", reason(&error));
-                Err(Hopeless)
+                Err(DamagedLog)
             }
         }
     }

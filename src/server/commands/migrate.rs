@@ -47,7 +47,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
 }];
 
 /// The key of MIGRATE, or those behind KEYS. If both are given the command is wrong and has none.
-fn migrated_keys(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+fn migrated_keys(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), InvalidKeys> {
     let flags = key_flags(&[RW, ACCESS, DELETE]);
     let mut at = 6;
     while at < argv.len() {

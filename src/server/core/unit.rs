@@ -8,7 +8,7 @@
 use crate::command::effects::{Event, Happened, Interest, Sweep};
 use crate::keyspace::db::is_slow_to_drop;
 use crate::keyspace::{DbIndex, Garbage, Keyspace, RemovalReason};
-use crate::multi::Fate;
+use crate::multi::WatchEffect;
 use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::invalidate;
@@ -230,8 +230,8 @@ impl Server {
                         if *of == db && entries.find(keyspace.hash(key), key).is_some())
                 });
                 match (was_there, was_expired) {
-                    (true, false) => Fate::Changed,
-                    _ => Fate::Unchanged,
+                    (true, false) => WatchEffect::Changed,
+                    _ => WatchEffect::Unchanged,
                 }
             });
         };
@@ -332,15 +332,15 @@ fn fate_of_replaced(
     key: &[u8],
     was_there: bool,
     was_expired: bool,
-) -> Fate {
+) -> WatchEffect {
     let is_there = keyspace.holds(db, key);
     let is_overdue = is_there && keyspace.is_overdue(db, key);
     match (was_there, is_there, was_expired) {
-        (false, false, true) => Fate::Overdue,
-        (false, false, false) => Fate::Unchanged,
-        (true, false, true) => Fate::Unchanged,
-        (_, true, true) if is_overdue => Fate::Overdue,
-        (false, true, false) if is_overdue => Fate::Overdue,
-        _ => Fate::Changed,
+        (false, false, true) => WatchEffect::Overdue,
+        (false, false, false) => WatchEffect::Unchanged,
+        (true, false, true) => WatchEffect::Unchanged,
+        (_, true, true) if is_overdue => WatchEffect::Overdue,
+        (false, true, false) if is_overdue => WatchEffect::Overdue,
+        _ => WatchEffect::Changed,
     }
 }
