@@ -267,11 +267,11 @@ impl Engine {
                 .propagated
                 .extend(list.iter().map(|argv| words(&argv.as_argv()))),
         }
-        let happened = self.effects.happened.drain(..);
+        let happened = self.effects.key_events.drain(..);
         outcome
             .events
             .extend(happened.filter_map(|one| Some((one.db.0, one.event?.name, one.key))));
-        self.effects.sweeps.clear();
+        self.effects.database_changes.clear();
         for job in std::mem::take(&mut self.keyspace.shared.to_free) {
             self.keyspace.drop_quickly(job.garbage);
         }

@@ -142,7 +142,7 @@ events! { true:
 
 /// A key that something happened to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Happened {
+pub struct KeyEvent {
     /// Its place among the facts of the command (`Shared::fact`).
     pub at: u32,
     pub db: DbIndex,
@@ -150,12 +150,12 @@ pub struct Happened {
     /// `None` where only the change matters, not its name.
     pub event: Option<Event>,
     /// It expired or was evicted: no command caused it.
-    pub by_itself: bool,
+    pub is_background: bool,
 }
 
 /// Something that happened to whole databases.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sweep {
+pub enum DatabaseChange {
     Flushed(DbIndex),
     FlushedAll,
     /// The same for a snapshot of our primary: what we saved is left alone.
@@ -191,9 +191,9 @@ pub struct Effects {
     /// Changes since the start; a command that raises it has written.
     pub dirty: u64,
     pub interest: Interest,
-    pub happened: Vec<Happened>,
+    pub key_events: Vec<KeyEvent>,
     /// Kept without listeners, too: flushes are rare, and saving depends on them.
-    pub sweeps: Vec<Sweep>,
+    pub database_changes: Vec<DatabaseChange>,
     pub propagate: Propagate,
 }
 
@@ -205,12 +205,12 @@ impl Effects {
             .interest
             .has(Interest(Interest::KEYS.0 | Interest::EVENTS.0))
         {
-            self.happened.push(Happened {
+            self.key_events.push(KeyEvent {
                 at: shared.fact(),
                 db,
                 key: key.to_vec(),
                 event,
-                by_itself: false,
+                is_background: false,
             });
         }
     }

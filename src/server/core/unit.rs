@@ -5,7 +5,7 @@
 //! end of the *execution unit*, everything leaves that the AOF and the replicas are to know, and
 //! clients are served that waited for a key.
 
-use crate::command::effects::{Event, Happened, Interest, Sweep};
+use crate::command::effects::{DatabaseChange, Event, Interest, KeyEvent};
 use crate::keyspace::db::is_slow_to_drop;
 use crate::keyspace::{DbIndex, Garbage, Keyspace, RemovalReason};
 use crate::multi::WatchEffect;
@@ -47,9 +47,9 @@ impl Server {
     fn has_effects(&self) -> bool {
         let effects = &self.effects;
         self.keyspace.shared.stirred
-            || !effects.happened.is_empty()
+            || !effects.key_events.is_empty()
             || effects.propagate.is_set()
-            || !effects.sweeps.is_empty()
+            || !effects.database_changes.is_empty()
     }
 
     /// A command changed something, and that is all: on its own it goes straight to the log and to
@@ -80,19 +80,19 @@ impl Server {
 
     /// Tells of everything that happened, in the order in which it did.
     fn settle_facts(&mut self, client: ClientId) {
-        let mut sweeps = std::mem::take(&mut self.effects.sweeps);
-        for sweep in sweeps.drain(..) {
-            self.settle_sweep(client, sweep);
+        let mut changes = std::mem::take(&mut self.effects.database_changes);
+        for change in changes.drain(..) {
+            self.settle_database_change(client, change);
         }
-        self.effects.sweeps = sweeps;
-        let mut facts = std::mem::take(&mut self.effects.happened);
+        self.effects.database_changes = changes;
+        let mut facts = std::mem::take(&mut self.effects.key_events);
         self.gather_facts(&mut facts);
         let mut untold = None;
         for fact in facts.drain(..) {
             self.settle_fact(client, fact, &mut untold);
         }
         self.touch_untold(client, &mut untold);
-        self.effects.happened = facts;
+        self.effects.key_events = facts;
         self.bury_doomed();
         self.keyspace.shared.settled();
         self.unit.is_eventful |=
@@ -100,18 +100,18 @@ impl Server {
     }
 
     /// Adds what the keyspace noted by itself to what the command stated.
-    fn gather_facts(&mut self, facts: &mut Vec<Happened>) {
+    fn gather_facts(&mut self, facts: &mut Vec<KeyEvent>) {
         let shared = &mut self.keyspace.shared;
         let stated = facts.len();
         let removed_keys = std::mem::take(&mut shared.removed_keys);
         let expired = std::mem::take(&mut shared.expired_fields);
         for missed in shared.missed.drain(..) {
-            facts.push(Happened {
+            facts.push(KeyEvent {
                 at: missed.at,
                 db: missed.db,
                 key: missed.key,
                 event: Some(Event::KEYMISS),
-                by_itself: true,
+                is_background: true,
             });
         }
         for gone in removed_keys {
@@ -120,23 +120,23 @@ impl Server {
                 _ => (Event::EXPIRED, self.tuning.word_for_expired()),
             };
             self.propagate_departed(gone.db, word, &gone.key);
-            facts.push(Happened {
+            facts.push(KeyEvent {
                 at: gone.at,
                 db: gone.db,
                 key: gone.key,
                 event: Some(event),
-                by_itself: true,
+                is_background: true,
             });
         }
         for fields in expired {
             self.propagate_expired_fields(&fields);
             let mut push = |event, key| {
-                facts.push(Happened {
+                facts.push(KeyEvent {
                     at: fields.at,
                     db: fields.db,
                     key,
                     event: Some(event),
-                    by_itself: true,
+                    is_background: true,
                 });
             };
             if fields.emptied {
@@ -153,10 +153,10 @@ impl Server {
 
     /// `untold` is a change that those who watch or cache the key hear of only when all events are
     /// told that belong to it.
-    fn settle_fact(&mut self, client: ClientId, fact: Happened, untold: &mut Option<Happened>) {
+    fn settle_fact(&mut self, client: ClientId, fact: KeyEvent, untold: &mut Option<KeyEvent>) {
         let mut touches = fact.event.is_none_or(Event::touches);
         if touches {
-            let same = |other: &Happened| other.db == fact.db && other.key == fact.key;
+            let same = |other: &KeyEvent| other.db == fact.db && other.key == fact.key;
             let continues = untold.as_ref().is_some_and(same);
             if !continues {
                 self.touch_untold(client, untold);
@@ -178,7 +178,7 @@ impl Server {
         }
     }
 
-    fn touch_untold(&mut self, client: ClientId, untold: &mut Option<Happened>) {
+    fn touch_untold(&mut self, client: ClientId, untold: &mut Option<KeyEvent>) {
         if let Some(fact) = untold.take() {
             self.touch(client, &fact);
         }
@@ -186,14 +186,14 @@ impl Server {
 
     /// A key changed while `client` was served, by its doing or by nobody's: tells those who watch
     /// or cache it.
-    fn touch(&mut self, client: ClientId, fact: &Happened) {
+    fn touch(&mut self, client: ClientId, fact: &KeyEvent) {
         if !self.watch.is_empty() {
             let keyspace = &self.keyspace;
             let is_there = || keyspace.holds(fact.db, &fact.key);
             self.watch.touch(fact.db, &fact.key, is_there);
         }
         if !self.tracking.is_empty() {
-            let by = match fact.by_itself {
+            let by = match fact.is_background {
                 true => ClientId::NOBODY,
                 false => client,
             };
@@ -203,25 +203,25 @@ impl Server {
 
     /// What a change of whole databases means.
     #[cold]
-    fn settle_sweep(&mut self, client: ClientId, sweep: Sweep) {
-        if sweep == Sweep::FlushedAll {
+    fn settle_database_change(&mut self, client: ClientId, change: DatabaseChange) {
+        if change == DatabaseChange::FlushedAll {
             jobs::reset_snapshot(self);
         }
         if !self.watch.is_empty() {
-            self.touch_swept(sweep);
+            self.touch_database(change);
         }
-        if !self.tracking.is_empty() && !matches!(sweep, Sweep::Swapped(..)) {
+        if !self.tracking.is_empty() && !matches!(change, DatabaseChange::Swapped(..)) {
             // As Redis does: a flush that waits for its end answers last.
             self.clients.mail_goes_first =
                 self.keyspace.shared.await_lazy_free && self.unit.depth == 1;
             self.unit.is_eventful = true;
             invalidate::invalidate_all(self, client);
         }
-        self.wake_swept(sweep);
+        self.wake_database(change);
     }
 
     /// Marks those who watch keys of a database that was emptied or replaced.
-    fn touch_swept(&mut self, sweep: Sweep) {
+    fn touch_database(&mut self, change: DatabaseChange) {
         let (keyspace, watch) = (&self.keyspace, &mut self.watch);
         let mut emptied = |db: DbIndex| {
             watch.touch_all(db, |key, was_expired| {
@@ -235,12 +235,12 @@ impl Server {
                 }
             });
         };
-        match sweep {
-            Sweep::Flushed(db) => emptied(db),
-            Sweep::FlushedAll | Sweep::Emptied => {
+        match change {
+            DatabaseChange::Flushed(db) => emptied(db),
+            DatabaseChange::FlushedAll | DatabaseChange::Emptied => {
                 (0..keyspace.databases()).for_each(|index| emptied(DbIndex(index)));
             }
-            Sweep::Swapped(a, b) => {
+            DatabaseChange::Swapped(a, b) => {
                 for (db, before) in [(a, b), (b, a)] {
                     watch.touch_all(db, |key, was_expired| {
                         let was_there = keyspace.holds(before, key);

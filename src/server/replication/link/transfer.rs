@@ -7,7 +7,7 @@
 //! between leaves the old data as it was.
 
 use crate::algo::quoting::in_line;
-use crate::command::effects::Sweep;
+use crate::command::effects::DatabaseChange;
 use crate::config::ReplDisklessLoad;
 use crate::keyspace::{DbIndex, Garbage, Keyspace, LazyFree};
 use crate::persist::child::Purpose;
@@ -372,7 +372,7 @@ impl Server {
         for index in 0..self.keyspace.databases() {
             self.keyspace.flush(DbIndex(index));
         }
-        self.effects.sweeps.push(Sweep::Emptied);
+        self.effects.database_changes.push(DatabaseChange::Emptied);
         self.settle_alone();
     }
 
@@ -633,7 +633,7 @@ impl Server {
         }
         self.keyspace.exchange(&mut staging);
         self.touch_exchanged(&staging);
-        self.effects.sweeps.push(Sweep::Emptied);
+        self.effects.database_changes.push(DatabaseChange::Emptied);
         self.settle_alone();
         log::info!("MASTER <-> REPLICA sync: Discarding old DB in background");
         self.bio.defer_free(LazyFree {
