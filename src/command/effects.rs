@@ -144,7 +144,7 @@ events! { true:
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyEvent {
     /// Its place among the facts of the command (`Shared::fact`).
-    pub at: u32,
+    pub seq: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
     /// `None` where only the change matters, not its name.
@@ -206,7 +206,7 @@ impl Effects {
             .has(Interest(Interest::KEYS.0 | Interest::EVENTS.0))
         {
             self.key_events.push(KeyEvent {
-                at: shared.fact(),
+                seq: shared.fact(),
                 db,
                 key: key.to_vec(),
                 event,

@@ -266,9 +266,9 @@ impl<'k> DbMut<'k> {
         self.shared.stats.misses += 1;
         if self.shared.note_misses {
             self.shared.stirred = true;
-            let at = self.shared.fact();
+            let seq = self.shared.fact();
             self.shared.missed.push(Missed {
-                at,
+                seq,
                 db: self.index,
                 key: key.to_vec(),
             });
@@ -553,9 +553,9 @@ impl<'k> DbMut<'k> {
             if self.shared.note_removed_keys {
                 let key = entry.key().to_vec();
                 self.shared.stirred = true;
-                let at = self.shared.fact();
+                let seq = self.shared.fact();
                 self.shared.removed_keys.push(RemovedKey {
-                    at,
+                    seq,
                     db: self.index,
                     key,
                     why,

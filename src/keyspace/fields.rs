@@ -30,7 +30,7 @@ const SORTED_PER_INSERT: usize = 4;
 #[derive(Debug, PartialEq, Eq)]
 pub struct ExpiredFields {
     /// Its place among the facts of the command (`Shared::fact`).
-    pub at: u32,
+    pub seq: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
     pub fields: Vec<Vec<u8>>,
@@ -49,9 +49,9 @@ impl Shared {
             return last.fields.push(field.to_vec());
         }
         self.stirred = true;
-        let at = self.fact();
+        let seq = self.fact();
         self.expired_fields.push(ExpiredFields {
-            at,
+            seq,
             db,
             key: key.to_vec(),
             fields: vec![field.to_vec()],

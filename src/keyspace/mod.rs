@@ -146,7 +146,7 @@ impl Default for Tuning {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Missed {
     /// Its place among the facts of the command (`Shared::fact`).
-    pub at: u32,
+    pub seq: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
 }
@@ -182,7 +182,7 @@ pub enum Garbage {
 #[derive(Debug, PartialEq, Eq)]
 pub struct RemovedKey {
     /// Its place among the facts of the command (`Shared::fact`).
-    pub at: u32,
+    pub seq: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
     pub why: RemovalReason,

@@ -107,7 +107,7 @@ impl Server {
         let expired = std::mem::take(&mut shared.expired_fields);
         for missed in shared.missed.drain(..) {
             facts.push(KeyEvent {
-                at: missed.at,
+                seq: missed.seq,
                 db: missed.db,
                 key: missed.key,
                 event: Some(Event::KEYMISS),
@@ -121,7 +121,7 @@ impl Server {
             };
             self.propagate_departed(gone.db, word, &gone.key);
             facts.push(KeyEvent {
-                at: gone.at,
+                seq: gone.seq,
                 db: gone.db,
                 key: gone.key,
                 event: Some(event),
@@ -132,7 +132,7 @@ impl Server {
             self.propagate_expired_fields(&fields);
             let mut push = |event, key| {
                 facts.push(KeyEvent {
-                    at: fields.at,
+                    seq: fields.seq,
                     db: fields.db,
                     key,
                     event: Some(event),
@@ -147,7 +147,7 @@ impl Server {
             }
         }
         if facts.len() > stated {
-            facts.sort_by_key(|fact| fact.at);
+            facts.sort_by_key(|fact| fact.seq);
         }
     }
 
