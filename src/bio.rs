@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 /// With more jobs than this on their way the server waits a little for the thread, which on a
 /// single core gets only what is left: what is freed must not fall ever further behind what is made.
 const BACKLOG: usize = 256;
-/// How long it waits then, in microseconds.
+/// The length of that wait, in microseconds.
 const BACKLOG_WAIT_US: u64 = 500;
 
 /// The counters of the thread, for INFO.
@@ -80,7 +80,7 @@ impl Bio {
         self.counts.held.load(Ordering::Relaxed)
     }
 
-    /// Such objects freed since the counter was reset.
+    /// The number of such objects freed since the counter was reset.
     pub fn freed(&self) -> u64 {
         self.counts.freed.load(Ordering::Relaxed)
     }

@@ -47,7 +47,7 @@ pub enum Startup {
     },
 }
 
-/// How to serve.
+/// The options of serving.
 #[derive(Debug)]
 pub struct Run {
     pub config: Box<Config>,

@@ -159,7 +159,7 @@ fn escape(message: &str) -> String {
     out
 }
 
-/// Where lines go: a file, or the standard output for an empty name.
+/// The destination of lines: a file, or the standard output for an empty name.
 pub struct Sink {
     path: Option<PathBuf>,
 }

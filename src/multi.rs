@@ -111,7 +111,7 @@ struct Place {
 #[derive(Default)]
 struct Watcher {
     keys: Vec<(DbIndex, Vec<u8>)>,
-    /// One of them changed.
+    /// A watched key changed.
     is_dirty: bool,
 }
 
@@ -125,7 +125,7 @@ pub struct WatchIndex {
     watched_keys: usize,
 }
 
-/// How it stands with a key when its whole database was emptied or replaced.
+/// The effect on a watched key of emptying or replacing its whole database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WatchEffect {
     /// It was not there before and is not there now.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 /// Entries that are looked at for one of the same kind.
 const LOOKED_AT: usize = 10;
-/// How far apart events may be to be counted as one, in milliseconds.
+/// The longest distance of events that are counted as one, in milliseconds.
 const GROUPED_MS: u64 = 60_000;
 
 /// The kind of a denial.
@@ -30,7 +30,7 @@ impl Reason {
     }
 }
 
-/// Where it was refused.
+/// The context of a denial.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Context {
     Toplevel,
@@ -48,7 +48,7 @@ impl Context {
     }
 }
 
-/// Something that was refused.
+/// A denial.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Event {
     pub reason: Reason,

@@ -34,7 +34,7 @@ pub struct KeyPattern {
 pub struct Selector {
     pub all_keys: bool,
     pub all_channels: bool,
-    /// Nothing was taken away since `+@all`.
+    /// No command was taken away since `+@all`.
     pub all_commands: bool,
     /// `+@all` came after `-@all`: what is shown begins with it.
     begins_with_all: bool,
@@ -49,7 +49,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// One that allows nothing, save all channels if that is the default.
+    /// A selector that allows nothing, save all channels if that is the default.
     pub fn new(scope: Scope) -> Selector {
         Selector {
             all_keys: false,
@@ -64,7 +64,7 @@ impl Selector {
         }
     }
 
-    /// One that allows everything.
+    /// A selector that allows everything.
     pub fn unlimited(command_index: &CommandIndex) -> Selector {
         let mut selector = Selector::new(Scope {
             command_index,

@@ -17,7 +17,7 @@
 
 /// Literal bytes behind one control byte, at most.
 const LITERALS: usize = 32;
-/// How far back a match may lie.
+/// The greatest distance of a match.
 const REACH: usize = 1 << 13;
 /// The longest match: 7 + 255 + 2.
 const MATCH: usize = 264;
@@ -38,7 +38,7 @@ pub fn compress(input: &[u8], room: usize) -> Option<Vec<u8>> {
 /// The reusable state of the compressor: nothing is cleared between two inputs.
 #[derive(Default)]
 pub struct Compressor {
-    /// Where three bytes were last seen: position plus `base`. What is not above `base` belongs to
+    /// The place where three bytes were last seen: position plus `base`. What is not above `base` belongs to
     /// an earlier input.
     seen: Vec<u32>,
     base: u32,

@@ -158,7 +158,7 @@ fn parse_hex_f64(text: &[u8]) -> Option<f64> {
     Some(f64::from_bits(biased << 52 | (mantissa - HIDDEN)))
 }
 
-/// Why a float counter refused; the caller words it for the command at hand.
+/// The reason for refusing a float counter; the caller makes the error text of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
     #[error("value is not a valid float")]

@@ -45,7 +45,7 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// One argument and what stands behind it.
+/// One argument and the rest of the line.
 fn take_arg(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut arg = Vec::new();
     let mut rest = line;

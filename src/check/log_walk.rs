@@ -11,7 +11,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 const LINE_MAX: u64 = 127;
 const NOTE_MAX: u64 = 1023;
 
-/// How a walk ended.
+/// The end of a walk.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
     Whole,
@@ -30,9 +30,9 @@ pub enum End {
 pub struct Walk {
     source: BufReader<File>,
     offset: u64,
-    /// Where what is being read begins.
+    /// The start of the item being read.
     mark: u64,
-    /// Up to here there are whole commands, and no transaction is open.
+    /// The end of the part with whole commands only, and no open transaction.
     pub sound: u64,
     /// The line that is being read, counted from 1; notes do not count.
     pub line: u64,

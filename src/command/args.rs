@@ -100,7 +100,7 @@ impl<'a> Args<'a> {
         parse_f64(self.bytes()).ok_or(CmdError::NotFloat)
     }
 
-    /// Nothing may be left.
+    /// Checks that no argument is left.
     pub fn end(&self) -> Result<(), CmdError> {
         if self.left() == 0 {
             Ok(())

@@ -29,7 +29,7 @@ use crate::algo::number::{parse_f64, parse_i64};
 use crate::resp::request::OwnedArgv;
 use crate::types::value::Kind;
 
-/// How long a command waits, in milliseconds; `None` for ever.
+/// The timeout of a blocking command, in milliseconds; `None` for no limit.
 pub type TimeoutMs = Option<u64>;
 
 /// The unit in which a timeout is written.

@@ -83,7 +83,7 @@ impl Cx<'_> {
         self.note(self.db, key, Some(event));
     }
 
-    /// Something happened to a key that is not counted here.
+    /// Notes an event of a key without counting a change.
     #[inline(always)]
     pub fn note(&mut self, db: DbIndex, key: &[u8], event: Option<Event>) {
         let shared = &mut self.keyspace.shared;

@@ -140,7 +140,7 @@ events! { true:
     HEXPIRED = "hexpired", b'h';
 }
 
-/// A key that something happened to.
+/// A change of a key, or an event about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyEvent {
     /// Its place among the facts of the command (`Shared::fact`).
@@ -153,7 +153,7 @@ pub struct KeyEvent {
     pub is_background: bool,
 }
 
-/// Something that happened to whole databases.
+/// A change of whole databases.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DatabaseChange {
     Flushed(DbIndex),

@@ -1,4 +1,4 @@
-//! Where the keys of a command stand among its arguments, and what is done to them.
+//! The positions of a command's keys among its arguments, and the access to them.
 //!
 //! The notation is that of Redis's key specifications: where a group of keys begins (an index, or
 //! behind a keyword) and how the rest of it is found (a range, or a count that comes first).
@@ -51,7 +51,7 @@ pub const fn key_flags(flags: &[KeyFlags]) -> KeyFlags {
     KeyFlags(sum)
 }
 
-/// Where a group of keys begins.
+/// The start of a group of keys.
 #[derive(Clone, Copy)]
 pub enum Begin {
     Index(usize),
@@ -63,7 +63,7 @@ pub enum Begin {
     Unknown,
 }
 
-/// How the keys of a group are found.
+/// The way in which the keys of a group are found.
 #[derive(Clone, Copy)]
 pub enum Find {
     /// Up to `last`, counted from the first key (negative: from the end), every `step`th; only the

@@ -342,7 +342,7 @@ fn bitpos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
 }
 
-/// How BITOP combines its sources; the last four tell the first source from the others.
+/// The operation of BITOP; the last four treat the first source differently from the others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Op {
     And,

@@ -104,7 +104,7 @@ pub enum Init {
     Own,
 }
 
-/// How a number is written.
+/// The notation of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Plain,
@@ -134,7 +134,7 @@ pub struct TextRule {
     pub check: fn(&[u8]) -> Result<(), &'static str>,
 }
 
-/// Where a directive's arguments come from. A file adds to `save`; CONFIG SET replaces it.
+/// The source of a directive's arguments. A file adds to `save`; CONFIG SET replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     File,
@@ -147,7 +147,7 @@ pub struct Line {
     pub forced: bool,
 }
 
-/// How a special takes its arguments, or why it refuses them.
+/// The setter of a special; the error is the reason for refusing the arguments.
 pub type SetFn = fn(&mut Config, &[&[u8]], Source) -> Result<(), String>;
 
 /// A directive with a grammar of its own.

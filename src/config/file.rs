@@ -48,7 +48,7 @@ pub trait Host {
     }
 }
 
-/// Why a configuration cannot be used. Both end the process with status 1.
+/// The reason why a configuration cannot be used. Both end the process with status 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fatal {
     /// Written to stderr as it is.

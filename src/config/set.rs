@@ -10,7 +10,7 @@ use super::table::{self, Named};
 use super::value;
 use crate::algo::glob::{Case, matches};
 
-/// Why a CONFIG SET is refused; the text is the whole error reply without its `-`.
+/// The error of a CONFIG SET; the text is the whole error reply without its `-`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetError {
     #[error("{UNKNOWN}{}'", String::from_utf8_lossy(.0))]

@@ -16,7 +16,7 @@ pub struct SavePoint {
     pub changes: u32,
 }
 
-/// When a client with unread replies is disconnected; 0 is never.
+/// The limits on a client's pending output; 0 is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimit {
     pub hard_bytes: u64,
@@ -24,7 +24,7 @@ pub struct OutputLimit {
     pub soft_seconds: u32,
 }
 
-/// How a signal shuts us down.
+/// The way in which a signal shuts the server down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownFlags {
     pub save: bool,
@@ -77,7 +77,7 @@ impl NotifyFlags {
         (b'm', NotifyFlags::KEY_MISS),
     ];
 
-    /// Where K begins in `LETTERS`.
+    /// The index of K in `LETTERS`.
     const AFTER_ALL: usize = 13;
 
     /// Whether events of the class with this letter are notified.

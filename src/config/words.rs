@@ -38,7 +38,7 @@ words!(
     "user" = User, "local0" = Local0, "local1" = Local1, "local2" = Local2, "local3" = Local3,
     "local4" = Local4, "local5" = Local5, "local6" = Local6, "local7" = Local7);
 words!(
-    /// When the AOF reaches the disk.
+    /// The time at which the AOF is synced to disk.
     AppendFsync { EverySec, Always, No }
     "everysec" = EverySec, "always" = Always, "no" = No);
 words!(
@@ -63,7 +63,7 @@ words!(
     Allowed { No, Yes, Local }
     "no" = No, "yes" = Yes, "local" = Local);
 words!(
-    /// How the kernel's OOM score is set.
+    /// The way in which the kernel's OOM score is set.
     OomScoreAdj { No, Relative, Absolute }
     "no" = No, "yes" = Relative, "relative" = Relative, "absolute" = Absolute);
 words!(

@@ -1,4 +1,4 @@
-//! How recently and how often keys are used, in the 24 bits that an entry keeps for it.
+//! The recency and frequency of accesses to a key, in 24 bits of its entry.
 //!
 //! ```text
 //!   LRU   seconds of the server's clock, modulo 2^24 (194 days)

@@ -155,7 +155,7 @@ impl Db {
         }
     }
 
-    /// When the wheel wants to be looked at: the deadline itself where few keys share its slot.
+    /// The time of the wheel's next step: the deadline itself where few keys share its slot.
     pub(super) fn next_expiry_ms(&self) -> Option<i64> {
         // Items that wait to be sorted out may be overdue.
         if !self.sorting.is_empty() {
@@ -206,7 +206,7 @@ impl<'k> DbMut<'k> {
         deadline_ms < self.shared.now_ms
     }
 
-    /// Where a key is, even if its time has come: it stays. For DEBUG.
+    /// The place of a key, overdue or not, without expiring it. For DEBUG.
     pub fn locate(&self, key: &[u8]) -> Option<Found> {
         let hash = self.hash(key);
         let (at, _) = self.db.entries.find(hash, key)?;

@@ -18,7 +18,7 @@ const POOL: usize = 16;
 /// Looks in a row that may find nothing before others get their turn: the wheel may hold many items
 /// that stand for no key.
 const LOOKS: u32 = 8;
-/// If one key in so many may go, it is cheaper to look for it among all keys than to ask the wheel.
+/// If one key in so many may be evicted, searching all keys is cheaper than searching the wheel.
 const COMMON: usize = 4;
 /// Items of the wheel that are looked at for each sample: no key has to be looked up for that.
 const CHEAP: usize = 8;
@@ -46,7 +46,7 @@ pub enum First {
 pub enum Evicted {
     /// A key left that took so many bytes.
     Freed(usize),
-    /// There is no key that may go.
+    /// No key may be evicted.
     NoKey,
     /// None was found yet.
     NotYet,
@@ -67,7 +67,7 @@ struct Candidate {
 pub struct Pool {
     /// Ascending by score.
     candidates: Vec<Candidate>,
-    /// Where a key is taken from whichever goes.
+    /// The database of the last eviction where any key may go.
     turn: u32,
 }
 
@@ -285,7 +285,7 @@ fn find_again(
     Some((Found { at, hash }, score))
 }
 
-/// How soon a key should go.
+/// The priority of a key for eviction; the highest is evicted first.
 fn score(aging: &Aging, entry: EntryRef, now_ms: i64) -> u32 {
     let bits = entry.aging();
     match aging.lfu {

@@ -34,7 +34,7 @@ pub struct ExpiredFields {
     pub db: DbIndex,
     pub key: Vec<u8>,
     pub fields: Vec<Vec<u8>>,
-    /// They were the last, so the hash left with them.
+    /// They were the last ones, so the hash was removed with them.
     pub emptied: bool,
 }
 
@@ -263,7 +263,7 @@ impl DbMut<'_> {
     }
 }
 
-/// When the wheel of fields wants to be looked at.
+/// The time of the next step of the wheel of fields.
 pub(super) fn wake_ms(db: &super::Db) -> Option<i64> {
     if !db.field_sorting.is_empty() {
         return Some(0);

@@ -244,7 +244,7 @@ pub struct Shared {
     pub stirred: bool,
     /// The number of facts noted so far, so that facts of different lists can be settled in order.
     facts: u32,
-    /// Where small collections are edited before they go back into their entries.
+    /// The buffer in which small collections are edited before they go back into their entries.
     scratch: Vec<u8>,
     /// Every key that was looked for or added, for tests of what commands declare.
     #[cfg(test)]

@@ -12,7 +12,7 @@ const LOOKS: usize = 1_000;
 /// The keys with a deadline set by clients of a writable replica.
 #[derive(Default)]
 pub struct ReplicaExpires {
-    /// They are to be remembered.
+    /// Whether deadlines are recorded.
     is_kept: bool,
     keys: HashSet<(DbIndex, Vec<u8>)>,
 }

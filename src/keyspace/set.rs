@@ -96,7 +96,7 @@ fn below(draw: u64, len: usize) -> usize {
     ((draw as u128 * len as u128) >> 64) as usize
 }
 
-/// Where an item is in a listpack of members.
+/// The offset of an item in a listpack of members.
 fn in_listpack(lp: &[u8], item: Item) -> Option<usize> {
     let first = listpack::first(lp)?;
     listpack::find(lp, first, item.as_bytes(&mut itoa::Buffer::new()), 1)

@@ -94,7 +94,7 @@ pub enum ZsetRef<'a> {
     Large(&'a SortedSet),
 }
 
-/// How a listpack writes a score.
+/// Passes a score to `write` in the form that a listpack stores.
 pub(super) fn put_score<R>(score: f64, write: impl FnOnce(Item) -> R) -> R {
     match number::as_integer(score) {
         Some(n) => write(Item::Int(n)),

@@ -135,7 +135,7 @@ impl Link {
         socket::shut_down(self.fd());
     }
 
-    /// Has small pieces sent together, later, or each at once.
+    /// Sets whether small writes are delayed to be sent together.
     pub fn delay_small(&self, on: bool) {
         if let Link::Tcp(stream) = self {
             // A peer that is gone already makes this fail; the first read will tell.

@@ -64,9 +64,9 @@ pub struct Rules {
 
 /// The result of a slice.
 pub enum Step {
-    /// There is more.
+    /// There is more to load.
     More,
-    /// There will be more when it is fed.
+    /// It needs more input.
     Starved,
     /// A command of the log, to be run before the next slice.
     Run(OwnedArgv),
@@ -121,7 +121,7 @@ pub struct Loading {
     pub again: bool,
     /// The log was shortened, or is empty.
     pub cut: bool,
-    /// Where in a history of replication the snapshot was taken.
+    /// The replication position of the snapshot.
     pub position: Position,
     /// The input comes in pieces.
     is_fed: bool,
@@ -217,7 +217,7 @@ impl Loading {
         self.is_starved || at_hand < most
     }
 
-    /// There are no more pieces.
+    /// Marks the end of the input.
     pub fn feed_ends(&mut self) {
         self.is_starved = false;
         if let Some(reader) = self.reader() {
@@ -276,7 +276,7 @@ impl Loading {
         }
     }
 
-    /// Where in its file the command begins that was read last.
+    /// The offset in its file of the command read last.
     pub fn command_offset(&self) -> u64 {
         match &self.stage {
             Stage::Commands(commands) => commands.began(),

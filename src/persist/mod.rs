@@ -55,7 +55,7 @@ pub fn reason(error: &std::io::Error) -> String {
     }
 }
 
-/// Where the server runs, for messages.
+/// The current directory, for messages.
 pub fn here() -> String {
     let unknown = || "unknown".into();
     std::env::current_dir().map_or_else(|_| unknown(), |dir| dir.display().to_string())

@@ -1,6 +1,6 @@
-//! When a snapshot is due, and how the latest ones went.
+//! The save points that make a snapshot due, and the results of the latest ones.
 
-/// How long after a failed background save the save points are asked again, in seconds.
+/// The delay after a failed background save before the save points count again, in seconds.
 const RETRY_S: i64 = 5;
 
 /// The save points, and the results of the latest snapshots. Times are Unix seconds.

@@ -44,7 +44,7 @@ pub struct Snapshot {
     pub key_delay_us: i64,
 }
 
-/// Where to, and what else.
+/// The destination of a snapshot, and its content besides the keys.
 #[derive(Clone, Debug)]
 pub struct SaveJob {
     pub snapshot: Snapshot,

@@ -20,7 +20,7 @@ use std::io::{self, Write};
 
 /// Bytes gathered before they are sent.
 const PIECE: usize = 64 << 10;
-/// How long a socket is waited for at once, in milliseconds.
+/// The longest single wait for a socket, in milliseconds.
 const WAIT_MS: u64 = 1_000;
 /// A child tells how far it is once a second.
 const REPORT_US: u64 = 1_000_000;
@@ -29,7 +29,7 @@ const REPORT_US: u64 = 1_000_000;
 #[derive(Clone, Debug)]
 pub struct TransferJob {
     pub snapshot: Snapshot,
-    /// Without keys: only functions are asked for.
+    /// Without keys: only functions are requested.
     pub no_keys: bool,
     pub mark: [u8; 40],
     pub sockets: Vec<i32>,

@@ -124,7 +124,7 @@ pub mod opcode {
     pub const EOF: u8 = 0xff;
 }
 
-/// Why bytes are refused.
+/// The reason for refusing bytes.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bytes end before what they announce.

@@ -17,7 +17,7 @@ const CHUNK: usize = 256 << 10;
 /// far as its bytes can make it.
 const LEN_MAX: u64 = 1 << 40;
 
-/// Where the bytes of a string are.
+/// The place of a string's bytes.
 #[derive(Clone, Debug)]
 pub enum Span {
     Buffer(Range<usize>),
@@ -46,7 +46,7 @@ pub struct Reader {
     scratch: Vec<u8>,
     /// A scratch buffer for intermediate forms, for decoders.
     pub(super) room: Vec<u8>,
-    /// Where the record that is being read begins.
+    /// The offset of the record that is being read.
     pub record_at: u64,
     /// The input comes in pieces (`feed`), and an incomplete record is read again.
     fed: Option<Fed>,
@@ -55,7 +55,7 @@ pub struct Reader {
 /// See `Reader::fed`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fed {
-    /// Nothing more will come.
+    /// The input is complete.
     complete: bool,
     /// Bytes from the start of the record that were asked for, and not there.
     wanted: usize,
@@ -107,7 +107,7 @@ impl Reader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Nothing more will be fed.
+    /// Marks the end of the input.
     pub fn feed_ends(&mut self) {
         if let Some(fed) = &mut self.fed {
             fed.complete = true;

@@ -232,7 +232,7 @@ pub struct Limits {
     pub authenticated: bool,
 }
 
-/// Why `parse` stopped.
+/// The reason why `parse` stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Stop {
     /// Everything complete was recognised; more bytes are needed.
@@ -276,7 +276,7 @@ pub struct Query {
     commands: Vec<Command>,
     /// The next recognised command to run.
     next: usize,
-    /// Where parsing goes on.
+    /// The offset at which parsing goes on.
     at: usize,
     /// Arguments the unfinished command still lacks; 0 between commands.
     missing: usize,
@@ -288,7 +288,7 @@ pub struct Query {
     elements: bool,
     /// The last parse stopped because enough was recognised.
     unseen: bool,
-    /// Where the empty requests before the first command end.
+    /// The end of the empty requests before the first command.
     skipped: usize,
     /// A big argument being read, with its line end.
     big: Option<Vec<u8>>,
@@ -321,7 +321,7 @@ impl Query {
         }
     }
 
-    /// Nothing is buffered and nothing under way: the query can serve another client.
+    /// Whether no bytes and no commands are buffered: the query can be reused for another client.
     pub fn is_idle(&self) -> bool {
         self.buf.is_empty() && self.big.is_none() && self.commands.is_empty()
     }
@@ -341,7 +341,7 @@ impl Query {
         self.buf.len() - ran + self.big.as_ref().map_or(0, Vec::len)
     }
 
-    /// There are commands to run, or bytes that were not looked at yet.
+    /// Whether there are commands to run, or bytes to be parsed.
     pub fn may_go_on(&self) -> bool {
         self.ready() > 0 || (self.unseen && self.at < self.buf.len())
     }
@@ -408,7 +408,7 @@ impl Query {
         true
     }
 
-    /// Where the next bytes belong: the vector to append to and how many are wanted at most.
+    /// The destination of the next read: the vector to append to and the most bytes to read.
     pub fn target(&mut self) -> (&mut Vec<u8>, usize) {
         match &mut self.big {
             Some(big) => {
@@ -744,7 +744,7 @@ impl Query {
     }
 }
 
-/// Where a line ends. Behind a NUL no line end counts, as in Redis: such a line grows until it is
+/// The end of a line. Behind a NUL no line end counts, as in Redis: such a line grows until it is
 /// too long.
 #[inline]
 fn line_end(mark: u8, bytes: &[u8]) -> Option<usize> {

@@ -20,7 +20,7 @@ const EVAL_MAX: usize = 500;
 pub struct Cached {
     pub function: Kept,
     pub flags: ScriptFlags,
-    /// When it was used last, if it may be evicted.
+    /// The sequence number of its last use, if it may be evicted.
     used: Option<u64>,
     body_bytes: usize,
 }

@@ -94,7 +94,7 @@ impl Libraries {
         self.by_name.values().map(|library| library.code.as_slice())
     }
 
-    /// Why these functions cannot come in beside what is there, apart from the library they replace.
+    /// The conflict of these functions with existing ones, except those of the library they replace.
     pub fn conflict(&self, name: &[u8], functions: &[Function]) -> Option<Vec<u8>> {
         let taken = functions.iter().find(|function| {
             let owner = self.owner(&function.name);

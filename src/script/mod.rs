@@ -91,7 +91,7 @@ impl Host for Loader {
 /// One run of a script or function.
 pub struct Invocation<'a> {
     pub function: Kept,
-    /// How messages call it.
+    /// Its name in messages.
     pub name: &'a [u8],
     pub keys: Argv<'a>,
     pub args: Argv<'a>,
@@ -103,7 +103,7 @@ pub struct Busy {
     pub role: Role,
     pub name: Vec<u8>,
     pub command: OwnedArgv,
-    /// When it began, in monotonic milliseconds.
+    /// The start, in monotonic milliseconds.
     pub since_ms: u64,
     pub has_written: bool,
     /// It came from the primary or the AOF, and may not be killed.

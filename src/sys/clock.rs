@@ -153,7 +153,7 @@ impl Clock {
         self.counter.read()
     }
 
-    /// How long a difference of two stamps is.
+    /// The length of a difference of two stamps.
     #[inline]
     pub fn cycles_to_ns(&self, delta: u64) -> u64 {
         self.counter.to_ns(delta)

@@ -144,7 +144,7 @@ fn describe_fault(signal: i32, info: &libc::siginfo_t) {
     }
 }
 
-/// Where the processor was.
+/// The address of the processor's instruction.
 fn instruction_of(context: *mut libc::c_void) -> Option<u64> {
     #[cfg(all(
         target_os = "linux",

@@ -62,7 +62,7 @@ pub fn replace_content(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Has the kernel begin to write a stretch of a file to disk, and waits for the stretch before.
+/// Makes the kernel begin to write a stretch of a file to disk, and waits for the stretch before.
 /// So a long file reaches the disk as it is made, not in one go at the end.
 pub fn write_out(file: &File, offset: u64, len: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]

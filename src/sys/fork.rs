@@ -48,7 +48,7 @@ pub struct Child {
     pipe: File,
 }
 
-/// How a child ended.
+/// The way in which a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Status(i32),
@@ -70,7 +70,7 @@ impl Child {
         latest
     }
 
-    /// How the child ended, if it did.
+    /// The exit of the child, if it has ended.
     pub fn reap(&self) -> Option<Exit> {
         self.wait(libc::WNOHANG)
     }
@@ -93,7 +93,7 @@ impl Child {
         }
     }
 
-    /// Has the child end at once; `reap` tells when it did.
+    /// Kills the child; `reap` reports its end.
     pub fn kill(&self) {
         // SAFETY: a signal to a child that was not reaped yet, so the number is its own.
         unsafe { libc::kill(self.pid, libc::SIGUSR1) };

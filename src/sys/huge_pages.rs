@@ -66,7 +66,7 @@ extern "C" fn hold_back() {
     set_disabled(true, 0);
 }
 
-/// Has the loader call `hold_back` before the allocator's own constructor, which has no number and
+/// Makes the loader call `hold_back` before the allocator's own constructor, which has no number and
 /// therefore comes later.
 #[cfg(target_os = "linux")]
 #[used]

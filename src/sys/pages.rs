@@ -101,7 +101,7 @@ impl Reserve {
         NonNull::new(ready).unwrap_or_else(|| map_chunk(Pages::Small))
     }
 
-    /// Has a chunk made ready, if none is.
+    /// Requests a chunk, if none is ready.
     #[cold]
     pub fn prepare(&self) {
         if self.0.ready.load(Ordering::Relaxed).is_null() {

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 /// Raises the limit of open files to `wanted` or as near as the system allows; the limit then in
 /// force. An unlimited or higher limit is left alone.
 pub fn adjust_open_files(wanted: u64) -> io::Result<u64> {
-    /// How far each further attempt backs off, as Redis does.
+    /// The step by which each further attempt backs off, as Redis does.
     const STEP: u64 = 16;
     let mut limit = libc::rlimit {
         rlim_cur: 0,

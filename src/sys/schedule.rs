@@ -12,7 +12,7 @@
 const SERVING_NS: u64 = 100_000;
 /// The slice of a helper that can wait.
 const HELPING_NS: u64 = 10_000_000;
-/// How far a helper stands behind: a tenth of the server's share when both want to run.
+/// The niceness of a helper: a tenth of the server's share when both want to run.
 const HELPING_NICE: i32 = 10;
 
 /// For the thread that serves.

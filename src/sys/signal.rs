@@ -21,7 +21,7 @@ static WRITER: AtomicI32 = AtomicI32::new(-1);
 static SHUTDOWN_ASKED: AtomicBool = AtomicBool::new(false);
 /// Data is being loaded: a signal to shut down is acknowledged in the log.
 static LOADING: AtomicBool = AtomicBool::new(false);
-/// Where the handler logs; empty is the standard output.
+/// The log file of the handler; empty is the standard output.
 static LOG_FILE: OnceLock<CString> = OnceLock::new();
 
 /// The exit status by which a child tells that it was killed on purpose.
@@ -292,7 +292,7 @@ pub(super) fn with_log(act: impl FnOnce(RawFd)) {
     }
 }
 
-/// Where reports go when no signal handler was installed.
+/// Sets the log file of reports when no signal handler was installed.
 pub(super) fn set_log_file(log_file: &str) {
     LOG_FILE.get_or_init(|| CString::new(log_file).unwrap_or_default());
 }

@@ -74,7 +74,7 @@ pub fn await_writable(fd: RawFd, limit_ms: u64) -> io::Result<Ready> {
     }
 }
 
-/// How a connection gets on with what it was given to send.
+/// The progress of a connection with its unsent bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sending {
     /// Bytes that the other side has taken so far.
@@ -86,7 +86,7 @@ pub struct Sending {
 /// The kernel's figure for that; `None` where it has none (tcp(7), `TCP_INFO`).
 #[cfg(target_os = "linux")]
 pub fn sending(fd: RawFd) -> Option<Sending> {
-    /// Where `tcpi_bytes_acked` stands in the kernel's record, which only ever grows at its end.
+    /// The offset of `tcpi_bytes_acked` in the kernel's record, which only ever grows at its end.
     const BYTES_ACKED: usize = 120;
     let mut record = [0u8; 256];
     let mut len = record.len() as libc::socklen_t;

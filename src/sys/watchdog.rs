@@ -17,7 +17,7 @@ static LOOP: AtomicU64 = AtomicU64::new(0);
 static PASSED_ON: AtomicBool = AtomicBool::new(false);
 static INSTALL: Once = Once::new();
 
-/// Has the stack written in so many milliseconds, unless this is called again before; 0 for never.
+/// Arms the stack trace for the given milliseconds, unless called again before; 0 disarms it.
 ///
 /// # Errors
 /// If the system has no such timer.

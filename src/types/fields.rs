@@ -136,7 +136,7 @@ impl<'a> FieldList<'a> {
         })
     }
 
-    /// Where a field is.
+    /// The offset of a field.
     pub fn find(self, name: &[u8]) -> Option<usize> {
         listpack::find(self.lp, listpack::first(self.lp)?, name, STEP)
     }
@@ -295,7 +295,7 @@ impl FieldTable {
         due.first().map(|due| due.deadline_ms)
     }
 
-    /// Where the field with the next deadline is.
+    /// The place of the field with the next deadline.
     pub fn first_due(&self) -> Option<At> {
         let due = *self.due.as_ref()?.first()?;
         let is = |deadline_ms: Option<i64>| deadline_ms == Some(due.deadline_ms);

@@ -110,7 +110,7 @@ impl Iterator for Iter<'_> {
     }
 }
 
-/// Where an integer is, or where it would have to go.
+/// The index of an integer, or the one at which it would be inserted.
 pub fn find(set: &[u8], n: i64) -> Result<usize, usize> {
     match width(set) {
         2 => search(set[1..].as_chunks::<2>().0, n),

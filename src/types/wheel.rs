@@ -97,7 +97,7 @@ impl<T> Bag<T> {
     /// The place of an item, about any with the same chance, by a uniform random number. The bag is
     /// not empty.
     fn any(&self, random: u64) -> (usize, usize) {
-        /// Up to so many chunks, each item's chance is the same; chunks of larger bags are, but for
+        /// The number of chunks up to which each item's chance is the same; chunks of larger bags are, but for
         /// a few, of one size.
         const EXACT: usize = 64;
         let chunks = &self.chunks;
@@ -134,7 +134,7 @@ impl<T> Bag<T> {
     }
 }
 
-/// Where items lie.
+/// The place of items.
 #[derive(Clone, Copy)]
 enum Place {
     Due,
@@ -345,7 +345,7 @@ impl<T: Timed> Wheel<T> {
         self.take_at(place, at)
     }
 
-    /// Where items lie, the earliest first.
+    /// The places of items, the earliest first.
     fn places(&self) -> impl Iterator<Item = Place> + use<T> {
         let occupied = self.occupied;
         let slots = (0..LEVELS)

@@ -251,7 +251,7 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     rows
 }
 
-/// How one collection of many, or one large one, comes about.
+/// The commands that build one collection of many, or one large one.
 struct Store {
     name: &'static str,
     target: f64,

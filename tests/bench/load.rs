@@ -123,7 +123,7 @@ impl Counter {
 }
 
 impl Counter {
-    /// One element is complete: is it the last one of a reply?
+    /// Counts a complete element. Returns 1 if it is the last one of a reply.
     fn element(&mut self) -> usize {
         self.elements = self.elements.saturating_sub(1);
         usize::from(self.elements == 0)
@@ -337,7 +337,7 @@ impl<'p> Load<'p> {
     }
 }
 
-/// One blocking connection that sends batches and looks at the replies for errors only.
+/// One blocking connection that sends batches and checks the replies for errors only.
 pub struct Replies {
     stream: std::net::TcpStream,
     counter: Counter,

@@ -279,7 +279,7 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     rows
 }
 
-/// One kind of request at one depth: what it is called, how one is written, what is aimed at, and
+/// One kind of request at one depth: its name, its bytes, the target, and
 /// what each server is given before each sample.
 pub struct Case<'c> {
     pub name: &'c str,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const DEPTH: usize = 16;
 /// The row's name, and the number of replicas.
 const KINDS: [(&str, usize); 2] = [("setrepl1", 1), ("setrepl4", 4)];
-/// How long a replica may take to come online.
+/// The time limit for a replica to come online.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A replica of the oldest kind: it says SYNC, and then only listens. It ends with its primary.

@@ -18,7 +18,7 @@ use super::{DEBUG, setting, shown};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long replicas may need to have everything.
+/// The time limit for replicas to have all data.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const OPTIONS: &[&str] = &[
@@ -106,7 +106,7 @@ impl Chain {
         told
     }
 
-    /// Something happens to a link.
+    /// Disturbs a random link.
     fn disturb(&mut self, rng: &mut Rng) {
         let at = rng.below(self.clients.len());
         let line = match rng.below(6) {

@@ -22,7 +22,7 @@ use std::time::Duration;
 const CROWD: usize = 5;
 /// Commands on one state before both servers are emptied.
 const BATCH: usize = 250;
-/// How long a flush of a few keys may take.
+/// The time that a flush of a few keys may take.
 const FLUSH: Duration = Duration::from_millis(10);
 /// Replays spent on shrinking a difference.
 const SHRINK_RUNS: usize = 150;
@@ -281,7 +281,7 @@ fn same(a: &Heard, b: &Heard, command: &Command) -> bool {
     a == b || blur(a) == blur(b)
 }
 
-/// Where two servers differ.
+/// The first difference of two servers.
 struct Difference {
     at: usize,
     who: usize,

@@ -10,7 +10,7 @@ use super::rng::Rng;
 
 pub type Command = Vec<Vec<u8>>;
 
-/// How the replies to a command are held against each other.
+/// The way in which the replies to a command are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
     /// Byte for byte.

@@ -169,7 +169,7 @@ fn near(ours: &[u8], real: &[u8], slack: i64) -> bool {
     }
 }
 
-/// How a batch is sent: the protocol version, and how many commands in one write.
+/// The sending of a batch: the protocol version, and the number of commands in one write.
 #[derive(Clone, Copy)]
 struct Manner {
     proto: u64,

@@ -93,7 +93,7 @@ fn face(binary: &Path, folder: &Path, words: &[&str], answer: &str) -> String {
     format!("{}\n{words:?}: {:?}", lines.join("\n"), out.status.code())
 }
 
-/// Has both servers do the same in folders of their own, and compares; ours is returned.
+/// Runs the same on both servers in folders of their own, compares, and returns ours.
 fn both(what: &str, tell: &dyn Fn(&Path, &Path) -> String) -> String {
     let there = |binary: &Path| {
         let folder = tempfile::TempDir::new().expect("a temporary folder can be made");

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// How long a reply may take before a test gives up.
+/// The time limit for a reply.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A reply of RESP2 or RESP3, with no two different replies made alike.

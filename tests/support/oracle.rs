@@ -1,4 +1,4 @@
-//! Where the real servers are that we are compared with.
+//! The real servers that ours is compared with.
 //!
 //! `tests/oracles.sh` installs them; `REDIS_SERVER` and `VALKEY_SERVER` name others. A test that
 //! finds none says so and passes.

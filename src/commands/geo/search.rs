@@ -41,7 +41,7 @@ struct Hit {
     distance: f64,
 }
 
-/// Where a center was given by: once said in one way, it can only be said again in the same.
+/// The option that gave the center: it may be repeated, but not be mixed with the other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
     Unsaid,
@@ -67,7 +67,7 @@ struct Request<'a> {
     count: usize,
     any: bool,
     store: Option<&'a [u8]>,
-    /// Where `store` stands among the arguments.
+    /// The index of the destination key among the arguments.
     store_at: usize,
     store_distance: bool,
 }

@@ -262,7 +262,7 @@ impl Unit {
     }
 }
 
-/// When a deadline is set.
+/// The condition for setting a deadline.
 #[derive(Clone, Copy, PartialEq)]
 enum Condition {
     Always,

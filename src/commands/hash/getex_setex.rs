@@ -154,7 +154,7 @@ fn tell_changed(
     cx.effects.dirty += touched.len() as u64 - 1;
 }
 
-/// When HSETEX writes.
+/// The condition of HSETEX.
 #[derive(Clone, Copy, PartialEq)]
 enum When {
     Always,

@@ -93,7 +93,7 @@ fn dump(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
 }
 
-/// How RESTORE was asked to do it.
+/// The options of RESTORE.
 #[derive(Default)]
 struct Options {
     replace: bool,

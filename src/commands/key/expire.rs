@@ -4,7 +4,7 @@ use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::RemovalReason;
 
-/// When a deadline is set: as NX, XX, GT and LT say.
+/// The condition for setting a deadline: NX, XX, GT and LT.
 #[derive(Clone, Copy, Default)]
 struct Conditions {
     absent: bool,

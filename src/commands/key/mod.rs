@@ -581,7 +581,7 @@ pub static TABLE: &[DataCommand] = &[
     },
 ];
 
-/// How a key is deleted.
+/// The way in which a key is deleted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Freeing {
     Here,

@@ -20,7 +20,7 @@ pub enum By {
 pub struct Pieces {
     by: By,
     bytes: Vec<u8>,
-    /// Where each element ends in `bytes`.
+    /// The end of each element in `bytes`.
     ends: Vec<usize>,
     /// The leading sort key of each element, and its place.
     order: Vec<(u64, usize)>,

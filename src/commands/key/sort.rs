@@ -32,7 +32,7 @@ struct Order<'a> {
     limit: Option<(i64, i64)>,
     get: Vec<&'a [u8]>,
     store: Option<&'a [u8]>,
-    /// Where `store` stands among the arguments.
+    /// The index of the destination key among the arguments.
     store_at: usize,
 }
 
@@ -232,7 +232,7 @@ fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Pieces, CmdE
     Ok(elements)
 }
 
-/// Where the range that was asked for begins, and how long it is.
+/// The start and the length of the requested range.
 fn range(len: usize, limit: Option<(i64, i64)>) -> (usize, usize) {
     let (offset, count) = limit.unwrap_or((0, -1));
     let start = usize::try_from(offset).unwrap_or(0).min(len);

@@ -69,7 +69,7 @@ fn new_id(text: &[u8]) -> Result<NewId, CmdError> {
 /// The options of XADD and XTRIM.
 pub struct AddOrTrim {
     pub trim: Option<Trim>,
-    /// Where the threshold stands, and whether `=` or `~` stands before it.
+    /// The index of the threshold, and whether `=` or `~` stands before it.
     pub threshold_at: usize,
     pub has_operator: bool,
     pub references: References,
@@ -206,7 +206,7 @@ fn finish_limit(
     Ok(())
 }
 
-/// Where nodes are cut.
+/// The limits at which nodes are cut.
 pub fn node_limits(tuning: &Tuning) -> NodeLimits {
     NodeLimits {
         bytes: tuning.stream_node_max_bytes,

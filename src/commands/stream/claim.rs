@@ -183,7 +183,7 @@ enum Taken {
     /// Its entry was deleted, so it is no longer pending; the former consumer, and the pending
     /// record.
     Gone(Vec<u8>, Pending),
-    /// It is not for taking.
+    /// It cannot be claimed.
     Left,
     Over(Pending),
 }
@@ -432,7 +432,7 @@ pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
 
 /// The result of XAUTOCLAIM.
 struct Walk<'a> {
-    /// Where the next walk begins.
+    /// The start of the next walk.
     cursor: StreamId,
     seen: Vec<Seen<'a>>,
 }

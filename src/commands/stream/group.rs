@@ -21,7 +21,7 @@ pub fn no_group(group: &[u8], key: &[u8]) -> CmdError {
     ])
 }
 
-/// Where a group begins to read: `None` for `$`, the last id. As in Redis, SETID also knows `-` and
+/// The id behind which a group begins to read: `None` for `$`, the last id. As in Redis, SETID also knows `-` and
 /// `+`, CREATE does not.
 fn start_id(text: &[u8], is_new: bool) -> Result<Option<StreamId>, CmdError> {
     match text {

@@ -23,7 +23,7 @@ pub fn reply_entry(reply: &mut Reply, entry: &Entry) -> CmdResult {
     Ok(())
 }
 
-/// Up to `count` entries from `start` to `end` as an array. Returns how many.
+/// Up to `count` entries from `start` to `end` as an array. Returns their number.
 pub fn reply_range(
     reply: &mut Reply,
     stream: &Stream,

@@ -435,7 +435,7 @@ fn propagate_delivery(
     }
 }
 
-/// Up to where a group has read.
+/// Propagates the last delivered id of a group.
 pub(super) fn propagate_position(
     cx: &mut Cx,
     key: &[u8],

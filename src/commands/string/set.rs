@@ -55,7 +55,7 @@ impl Unit {
     }
 }
 
-/// When SET writes.
+/// The condition of SET.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
     Always,

@@ -70,7 +70,7 @@ enum Op {
     Diff,
 }
 
-/// How the scores of one member become one.
+/// The way in which the scores of one member are combined.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Aggregate {
     Sum,

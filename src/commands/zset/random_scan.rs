@@ -13,7 +13,7 @@ use hashbrown::HashSet;
 /// Buckets that ZSCAN visits at most per member it was asked for.
 const VISITS_PER_MEMBER: u64 = 10;
 
-/// Where ZRANDMEMBER stops drawing and starts to leave out: above this share of all members.
+/// The share of all members above which ZRANDMEMBER picks the members to leave out.
 const MOST: usize = 3;
 
 fn show(set: &ZsetRef, number: usize, with_scores: bool, reply: &mut Reply) -> CmdResult {

@@ -40,11 +40,11 @@ pub struct Rules {
     pub force: bool,
     /// Monotonic.
     pub now_ms: u64,
-    /// How far the stream of changes is.
+    /// The replication offset.
     pub offset: u64,
 }
 
-/// How flushing goes.
+/// The progress of flushing.
 #[derive(Debug, Default)]
 pub struct Progress {
     put_off_since_ms: Option<u64>,
@@ -73,13 +73,13 @@ impl Aof {
         self.progress.delayed
     }
 
-    /// How far the stream of changes is known to be safe on disk: not at all before there is a whole
+    /// The replication offset known to be on disk: `None` before there is a whole
     /// log.
     pub fn synced_offset(&self) -> Option<u64> {
         (self.state == State::On).then(|| self.syncer.synced_offset())
     }
 
-    /// Why clients must be refused writes, if they must.
+    /// The reason for refusing writes of clients, if there is one.
     pub fn failure(&self) -> Option<String> {
         let failure = self.progress.failure.as_ref().map(reason);
         // Writes are refused only once the log states the reason.

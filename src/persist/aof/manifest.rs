@@ -50,7 +50,7 @@ pub struct Manifest {
     pub increment_seq: u64,
 }
 
-/// Why a text is no manifest, and the line that shows it, counted from 1.
+/// The error in a manifest, and its line, counted from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Bad {
     pub why: &'static str,

@@ -37,11 +37,11 @@ pub enum State {
     #[default]
     Off,
     On,
-    /// It will be on when its first base is written.
+    /// Enabled once its first base is written.
     WaitRewrite,
 }
 
-/// How rewrites went.
+/// The results of rewrites.
 #[derive(Clone, Debug)]
 pub struct Rewrites {
     pub count: u64,
@@ -49,7 +49,7 @@ pub struct Rewrites {
     pub last_failed: bool,
     pub last_took_s: i64,
     pub last_copied_bytes: u64,
-    /// One is due as soon as no other child is at work.
+    /// A rewrite starts as soon as no other child is running.
     pub scheduled: bool,
     /// After failures, in minutes and monotonic milliseconds: how long to wait, and until when.
     delay_min: u64,
@@ -116,10 +116,10 @@ pub struct Aof {
     pub size: u64,
     pub base_size: u64,
     selected: Option<DbIndex>,
-    /// How far the stream of changes was when the log last took something, as the manifest notes it.
+    /// The replication offset at the last command appended, as the manifest notes it.
     pub offset: u64,
     keeps_history: bool,
-    /// Where the temporary increment begins.
+    /// The offset at which the temporary increment begins.
     begun_at: u64,
     /// The second that was last noted among the commands.
     stamped_s: i64,
@@ -129,7 +129,7 @@ pub struct Aof {
 }
 
 impl Aof {
-    /// Where the log is.
+    /// Sets the place of the log.
     pub fn locate(&mut self, directory: &[u8], name: &[u8]) {
         self.directory = PathBuf::from(String::from_utf8_lossy(directory).as_ref());
         self.name = String::from_utf8_lossy(name).into_owned();
@@ -147,7 +147,7 @@ impl Aof {
         self.directory.join(format!("temp-{}.incr", self.name))
     }
 
-    /// Where a child of this pid writes a new base.
+    /// The file in which a child of this pid writes a new base.
     pub fn temporary_base(pid: i32) -> PathBuf {
         PathBuf::from(format!("temp-rewriteaof-bg-{pid}.aof"))
     }

@@ -31,7 +31,7 @@ pub enum Next {
     Damaged(Damage),
 }
 
-/// How a log is damaged.
+/// The kind of damage of a log.
 #[derive(Debug)]
 pub enum Damage {
     /// It ends in the middle of a command.
@@ -50,11 +50,11 @@ pub struct Commands {
     source: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     at: usize,
-    /// Where the buffer begins in the file.
+    /// The offset of the buffer in the file.
     base: u64,
-    /// Where the last command begins.
+    /// The offset of the last command.
     began: u64,
-    /// Where the last whole command ended.
+    /// The end of the last whole command.
     sound: u64,
     /// The same before the transaction that is open.
     before_multi: Option<u64>,
@@ -93,7 +93,7 @@ impl Commands {
         self.base + self.at as u64
     }
 
-    /// Where the last command begins in its file.
+    /// The offset of the last command in its file.
     pub fn began(&self) -> u64 {
         self.began
     }

@@ -48,7 +48,7 @@ impl Syncer {
         }
     }
 
-    /// Has a file brought to disk, which has the stream up to `offset`.
+    /// Queues the sync of a file, which contains the stream up to `offset`.
     pub fn sync(&mut self, file: &File, offset: u64) {
         match file.try_clone() {
             Ok(file) => self.hand_over(Job::Sync(file, offset)),
@@ -57,7 +57,7 @@ impl Syncer {
         }
     }
 
-    /// Has a file deleted, which may take a while if it is long.
+    /// Queues the deletion of a file, which may take a while if it is long.
     pub fn delete(&mut self, path: PathBuf) {
         self.hand_over(Job::Delete(path));
     }
@@ -73,7 +73,7 @@ impl Syncer {
         }
     }
 
-    /// Why the last sync failed, if it did.
+    /// The error of the last sync, if it failed.
     pub fn failure(&self) -> Option<io::Error> {
         match self.state.failure.load(Ordering::Relaxed) {
             0 => None,

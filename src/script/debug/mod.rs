@@ -203,7 +203,7 @@ impl Debugger {
         self.say(line);
     }
 
-    /// Why the script stops where it has come to, if it does. `counted` tells that nothing but many
+    /// The reason to stop the script at its current line, if there is one. `counted` tells that nothing but many
     /// instructions have passed.
     fn reason_to_stop(&mut self, counted: bool) -> Option<Stop> {
         let marked = self.is_breakpoint(self.line) || self.asked;
@@ -228,7 +228,7 @@ impl Debugger {
     }
 }
 
-/// Why a script stops.
+/// The reason for stopping a script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stop {
     Step,

@@ -44,7 +44,7 @@ impl Token {
 struct Decoder<'t> {
     text: &'t [u8],
     at: usize,
-    /// Where the last token began, or went wrong.
+    /// The start of the last token, or the place of its error.
     token_at: usize,
     string: Vec<u8>,
     depth: i32,

@@ -48,9 +48,9 @@ pub(super) struct VmContext {
     limit: Cell<usize>,
     in_rust: Cell<bool>,
     host: Cell<Option<NonNull<dyn Host>>>,
-    /// Where the stack of the machine stood when the host came.
+    /// The position of the machine's stack when the host was set.
     native_base: Cell<usize>,
-    /// When what runs apart has to end, in monotonic milliseconds.
+    /// The time limit of code running apart, in monotonic milliseconds.
     until_ms: Cell<u64>,
     vm_state: UnsafeCell<VmState>,
 }
@@ -241,7 +241,7 @@ impl Lua {
         unsafe { self.context.as_ref() }.used.get()
     }
 
-    /// Sees to it that no garbage is collected until `resume_collecting`.
+    /// Stops the garbage collector until `resume_collecting`.
     pub fn pause_collecting(&mut self) {
         // SAFETY: the state is alive.
         unsafe { ffi::lua_gc(self.raw.as_ptr(), ffi::LUA_GCSTOP, 0) };
@@ -265,7 +265,7 @@ impl Lua {
     }
 }
 
-/// Where the stack of the machine stands. It grows downwards wherever we run.
+/// The position of the machine's stack, which grows downwards on all supported systems.
 #[inline(never)]
 fn native_stack() -> usize {
     let here = 0u8;

@@ -12,7 +12,7 @@ use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// How deep Rust code may recurse for a script, in bytes of the machine's stack.
+/// The limit on recursion of Rust code for a script, in bytes of the machine's stack.
 const NATIVE_MAX: usize = 1 << 20;
 
 /// The significant digits of a number as a text: Lua 5.1's `%.14g`.
@@ -49,7 +49,7 @@ impl Kind {
     }
 }
 
-/// Why a protected call failed. The error value is on top of the stack.
+/// The kind of failure of a protected call. The error value is on top of the stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
     Raised,
@@ -538,7 +538,7 @@ impl<'l> Stack<'l> {
         }
     }
 
-    /// Where the running code stands: `level` 0 is the function that runs.
+    /// The place of the running code: `level` 0 is the function that runs.
     pub fn place(&mut self, level: i32) -> Option<Place> {
         // SAFETY: the record is filled by Lua before it is read; its texts are C strings.
         unsafe {

@@ -369,7 +369,7 @@ pub struct Iter<'a> {
 }
 
 impl<'a> Iter<'a> {
-    /// Where the next element lies, or the end.
+    /// The offset of the next element, or the end.
     pub fn position(&self) -> usize {
         self.at
     }

@@ -42,7 +42,7 @@ pub fn ranked(score: f64) -> u64 {
     bits ^ ((bits as i64 >> 63) as u64 | 1 << 63)
 }
 
-/// Somewhere in the order.
+/// A position in the order.
 #[derive(Clone, Copy)]
 pub(in crate::types) struct Place<'a> {
     rank: Option<u64>,
@@ -50,7 +50,7 @@ pub(in crate::types) struct Place<'a> {
     tie: Tie,
 }
 
-/// How a place relates to what compares equal to it.
+/// The relation of a place to members that compare equal to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tie {
     /// At the member with these bytes.
@@ -62,7 +62,7 @@ enum Tie {
 }
 
 impl<'a> Place<'a> {
-    /// Where a member stands, or would stand.
+    /// The place of a member, existing or not.
     pub fn of(score: f64, bytes: &'a [u8]) -> Place<'a> {
         Place {
             rank: Some(ranked(score)),

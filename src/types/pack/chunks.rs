@@ -69,7 +69,7 @@ impl Chunks {
         }
     }
 
-    /// Where the places of the full chunks are written, for prefetching it.
+    /// The address of the list of full chunks, for prefetching it.
     #[inline(always)]
     pub fn index(&self) -> *const u8 {
         self.full.as_ptr().cast()

@@ -42,7 +42,7 @@ const MERGE_BYTES: usize = 32 << 10;
 /// Hash bits a directory may use; with five hundred records for each, memory ends before.
 const DEPTH_MAX: u8 = 24;
 
-/// Where a record is: good until the table changes.
+/// The place of a record: valid until the table changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct At {
     hash: u64,
@@ -477,7 +477,7 @@ impl Pack {
         None
     }
 
-    /// Where a random number leads: every segment has one place, and every slot is as likely as if
+    /// The slot that a random number selects: every segment has one place, and every slot is as likely as if
     /// all segments were of full size.
     #[inline(always)]
     fn drawn(&self, draw: u64) -> (Option<&Segment>, usize) {

@@ -30,7 +30,7 @@ use crate::sys::pages::prefetch;
 use crate::types::entries::KeyHasher;
 
 pub const SLOTS: usize = 20;
-/// Where the flag stands among the tags.
+/// The index of the overflow flag among the tags.
 const OVERFLOW: usize = 20;
 const PLACE_BITS: u32 = 15;
 /// Sizes an index goes through: those of the allocator's blocks, so that none is wasted.
@@ -95,7 +95,7 @@ fn tag_of(hash: u64) -> u8 {
     ((hash >> (64 - PLACE_BITS - 8)) as u8).max(1)
 }
 
-/// Where the parts of a segment are that a lookup reads: a copy outside of it, so that all of them
+/// The addresses of the parts of a segment that a lookup reads: a copy outside of it, so that all of them
 /// can be loaded at once.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Ways {
@@ -264,7 +264,7 @@ impl Segment {
         (place_of(hash) as usize * self.buckets.len()) >> PLACE_BITS
     }
 
-    /// Where its parts are.
+    /// The addresses of its parts.
     #[inline(always)]
     pub fn ways(&self) -> Ways {
         Ways {
@@ -282,7 +282,7 @@ impl Segment {
         prefetch(head.wrapping_add(64));
     }
 
-    /// Where the first record that may be the one begins.
+    /// The start of the first record whose tag fits.
     #[inline(always)]
     pub fn candidate(&self, hash: u64) -> Option<*const u8> {
         let bucket = &self.buckets[self.home_of(hash)];

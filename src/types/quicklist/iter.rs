@@ -19,7 +19,7 @@ pub(super) fn first(lp: &[u8]) -> Item<'_> {
 }
 
 impl Quicklist {
-    /// Where element `index` is.
+    /// The place of element `index`.
     pub fn spot(&self, index: usize) -> Option<Spot> {
         if index >= self.len {
             return None;

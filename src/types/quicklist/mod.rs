@@ -46,7 +46,7 @@ const ENTRY_OVERHEAD: usize = 8;
 /// The `fill` of a list that is a mere listpack: one node, whatever its size.
 const UNLIMITED: i32 = i32::MIN;
 
-/// How large nodes may get.
+/// The size limit of nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sizing {
     /// Elements if positive, a class of bytes if negative; as list-max-listpack-size.
@@ -223,7 +223,7 @@ impl Quicklist {
         (self.nodes == 1).then(|| self.node(0))
     }
 
-    /// Where node number `ordinal` is.
+    /// The place of node number `ordinal`.
     #[inline(always)]
     fn place(&self, ordinal: usize) -> (usize, usize) {
         if ordinal == 0 {

@@ -31,7 +31,7 @@ pub enum Verdict {
     Leave,
     /// It is delivered anew, perhaps to another consumer.
     Deliver(Pending),
-    /// It is pending no more.
+    /// It is no longer pending.
     Remove,
     /// It and those behind it are left as they are.
     Stop,

@@ -28,7 +28,7 @@ pub struct Log {
     tree_nodes: Cell<usize>,
 }
 
-/// Where a node is; good until the log changes.
+/// The place of a node; valid until the log changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
     run: usize,

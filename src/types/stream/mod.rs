@@ -45,7 +45,7 @@ pub struct Stream {
     pub groups: BTreeMap<Box<[u8]>, Group>,
 }
 
-/// Where nodes are cut.
+/// The limits at which nodes are cut.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeLimits {
     /// 0 for no limit but the largest.
@@ -68,7 +68,7 @@ pub enum Bound {
     MinId(StreamId),
 }
 
-/// How far trimming goes.
+/// The exactness of a trim.
 #[derive(Clone, Copy, Debug)]
 pub struct Trim {
     pub bound: Bound,
@@ -81,10 +81,10 @@ pub struct Trim {
 /// The treatment of group references to an entry that is to be deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum References {
-    /// They stay.
+    /// References stay.
     #[default]
     Keep,
-    /// They go with the entry.
+    /// References are deleted with the entry.
     Delete,
     /// Only entries that every group has acknowledged are deleted.
     Acknowledged,

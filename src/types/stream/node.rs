@@ -33,7 +33,7 @@ pub struct Node {
     pub deleted: u32,
     /// Bytes of Redis's listpack without the two counters at its head.
     listpack_rest: u32,
-    /// Where the last entry begins; at the end of the bytes while there is none.
+    /// The offset of the last entry; the end of the bytes while there is none.
     last: u32,
     bytes: Vec<u8>,
 }
@@ -45,7 +45,7 @@ pub struct Entry<'a> {
     pub deleted: bool,
     /// Number of fields.
     pub fields: usize,
-    /// Where it begins in the node.
+    /// The offset in the node.
     offset: usize,
     /// The names apart, or `None` where they stand beside the values.
     names: Option<&'a [u8]>,
@@ -395,7 +395,7 @@ impl Node {
     }
 }
 
-/// Where an entry begins in its node.
+/// The offset of an entry in its node.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(usize);
 
@@ -446,7 +446,7 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Where it lies, for `Node::delete`.
+    /// The offset, for `Node::delete`.
     pub fn mark(&self) -> Mark {
         Mark(self.offset)
     }

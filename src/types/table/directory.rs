@@ -18,7 +18,7 @@ use std::ptr::{NonNull, null_mut};
 /// 2^40 segments are beyond any memory.
 const LEVELS: usize = 40;
 
-/// Where segments come from.
+/// The source of segments.
 #[derive(Clone)]
 pub enum Pool {
     /// The general allocator.

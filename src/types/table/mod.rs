@@ -40,7 +40,7 @@ const SPLIT_AT: u32 = (BUCKETS * SLOTS * 97 / 100) as u32;
 /// Two buddies with fewer items together than this become one again.
 const MERGE_AT: u32 = (BUCKETS * SLOTS * 40 / 100) as u32;
 
-/// Where an item sits. Any change of the table makes it stale: using it then finds another item or
+/// The place of an item. Any change of the table makes it stale: using it then finds another item or
 /// none, never a wrong address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Position {
@@ -48,7 +48,7 @@ pub struct Position {
     slot: u32,
 }
 
-/// How a table finds the hash of an item it holds; asked when a segment splits.
+/// The hash of an item in a table, computed again when a segment splits.
 pub trait HashItem<T> {
     fn hash_item(&self, item: T) -> u64;
 }

@@ -116,7 +116,7 @@ fn make(server: &Running, row: &EveryRow) -> Option<String> {
         .find_map(|(count, line)| fill(server, &[line], *count))
 }
 
-/// How long a batch takes, and the first error among its replies.
+/// The duration of a batch, and the first error among its replies.
 fn probe(server: &Running, lines: &[Template], depth: usize) -> (Duration, Option<String>) {
     let mut random = Random::new();
     let mut out = Vec::new();
