@@ -22,7 +22,7 @@ struct Counts {
     freed: AtomicU64,
     /// Bytes of values that are on their way.
     held: AtomicUsize,
-    /// Things handed over and not dropped yet.
+    /// The number of values received and not dropped yet.
     jobs: Mutex<usize>,
     idle: Condvar,
 }
@@ -56,7 +56,7 @@ impl Bio {
         self.counts.freed.fetch_add(objects, Ordering::Relaxed);
     }
 
-    /// Waits until everything handed over is dropped, but no longer than this.
+    /// Waits until all values are dropped, but no longer than `most_us` microseconds.
     pub fn await_idle(&self, most_us: u64) {
         let busy = |jobs: &mut usize| *jobs > 0;
         if let Ok(jobs) = self.counts.jobs.lock() {
@@ -65,7 +65,7 @@ impl Bio {
         }
     }
 
-    /// Whether everything handed over is dropped.
+    /// Whether all values are dropped.
     pub fn is_idle(&self) -> bool {
         self.counts.jobs.lock().is_ok_and(|jobs| *jobs == 0)
     }
@@ -90,7 +90,7 @@ impl Bio {
         self.counts.freed.store(0, Ordering::Relaxed);
     }
 
-    /// Waits until everything handed over is dropped.
+    /// Waits until all values are dropped.
     pub fn drain(&mut self) {
         if let Some((jobs, thread)) = self.jobs.take() {
             drop(jobs);

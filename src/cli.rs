@@ -11,7 +11,7 @@ pub use crate::version::{ALLOCATOR, BUILD_ID, BUILD_SHA, REDIS_VERSION};
 
 use crate::config::{AclPubsubDefault, Config, Fatal, Host, LogLevel, read_config_file};
 
-/// Which program the name in `argv[0]` asks for.
+/// The program selected by the name in `argv[0]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     Server,
@@ -31,7 +31,7 @@ pub enum Startup {
         to_stderr: bool,
         exit_code: i32,
     },
-    /// Log the notes, say why, and leave with status 1.
+    /// Log the notes and the reason, and exit with status 1.
     Fatal {
         notes: Vec<(LogLevel, String)>,
         why: Fatal,
@@ -100,7 +100,7 @@ pub fn program(argv0: &[u8]) -> Program {
     }
 }
 
-/// Decides what a command line asks for, and reads the configuration if that is to serve.
+/// Decides on the action of a command line, and reads the configuration if that is to serve.
 pub fn start(argv: &[Vec<u8>], env: &mut StartupEnv) -> Startup {
     let program = program(argv.first().map_or(b"".as_slice(), Vec::as_slice));
     let args = argv.get(1..).unwrap_or(&[]);

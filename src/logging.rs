@@ -1,4 +1,4 @@
-//! The log: one line per message, as Redis (or, if asked, Valkey) lays it out.
+//! The log: one line per message, in the format of Redis (or, if configured, of Valkey).
 //!
 //! ```text
 //!   4711:M 23 Nov 2026 05:41:58.302 * Ready to accept connections tcp

@@ -156,7 +156,7 @@ impl WatchIndex {
         self.watchers.get(&client).is_some_and(|one| one.is_dirty)
     }
 
-    /// A client watches a key; `was_expired` tells that its time has come already.
+    /// Adds a client to a key's watchers; `was_expired` if the key is overdue already.
     pub fn watch(&mut self, client: u64, db: DbIndex, key: &[u8], was_expired: bool) {
         let watcher = self.watchers.entry(client).or_default();
         // Nothing can make it clean again, so there is no point in watching more.
@@ -212,7 +212,7 @@ impl WatchIndex {
         self.watchers.entry(client).or_default().is_dirty = true;
     }
 
-    /// A key changed; `is_there` tells whether it exists now.
+    /// Marks the clients that watch a changed key; `is_there` returns whether it exists now.
     pub fn touch(&mut self, db: DbIndex, key: &[u8], is_there: impl FnOnce() -> bool) {
         let places = self.keys.get_mut(&db).and_then(|of_db| of_db.get_mut(key));
         let Some(places) = places else {

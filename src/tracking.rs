@@ -39,7 +39,7 @@ pub struct Tracker {
     pub redirect: u64,
     /// The redirection target is gone.
     pub is_broken: bool,
-    /// CLIENT CACHING was said for the next command.
+    /// CLIENT CACHING was given for the next command.
     pub caching_said: bool,
     pub prefixes: BTreeSet<Vec<u8>>,
     pub resp: Resp,

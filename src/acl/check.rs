@@ -145,7 +145,7 @@ impl Selector {
     }
 }
 
-/// The keys of a command, found when the first selector asks for them.
+/// The keys of a command, found when the first selector needs them.
 struct Keys<'k> {
     found: &'k mut Vec<(usize, KeyFlags)>,
     is_found: bool,
@@ -156,7 +156,7 @@ impl Keys<'_> {
         if !self.is_found {
             self.is_found = true;
             self.found.clear();
-            // Arguments that cannot be right name no keys: the command itself will say so.
+            // Invalid arguments name no keys: the command itself will return the error.
             if request
                 .spec
                 .find_keys_into(&request.argv, self.found)

@@ -58,7 +58,7 @@ pub struct Acl {
     pub secrets: Secrets,
     /// New users and selectors may use all channels (`acl-pubsub-default`).
     all_channels: bool,
-    /// Room for the keys of the command that is being asked about.
+    /// A buffer for the keys of the command that is being checked.
     keys: Vec<(usize, KeyFlags)>,
 }
 

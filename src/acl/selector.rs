@@ -75,7 +75,7 @@ impl Selector {
         selector
     }
 
-    /// Whether nothing needs to be asked.
+    /// Whether everything is allowed, so that no check is needed.
     pub fn is_unlimited(&self) -> bool {
         self.all_commands && self.all_keys && self.all_channels
     }
@@ -158,7 +158,7 @@ impl Selector {
         Ok(())
     }
 
-    /// A word that says by its first letter what it is about.
+    /// Applies a word whose first letter is its kind.
     fn apply_marked(&mut self, word: &[u8], text: &[u8], scope: Scope) -> Result<(), RuleError> {
         match *text {
             [b'~', ..] => self.add_keys(&word[1..], Access(Access::ALL)),

@@ -375,7 +375,7 @@ fn word() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Whatever is said, nothing breaks, and what is shown makes the same user again.
+    /// Random rules break nothing, and the rules shown make the same user again.
     #[test]
     fn what_is_shown_is_what_was_meant(
         sentences in proptest::collection::vec(proptest::collection::vec(word(), 0..6), 1..12),

@@ -68,7 +68,7 @@ impl User {
         }
     }
 
-    /// Whether what it runs has to be asked about.
+    /// Whether its commands must be checked.
     pub fn is_restricted(&self) -> bool {
         !self.all_selectors().any(Selector::is_unlimited)
     }
@@ -90,7 +90,7 @@ impl User {
         self.passwords.iter().map(Hash::as_slice)
     }
 
-    /// Whether this is one of its passwords. All are compared, whichever is right.
+    /// Whether this is one of its passwords. All are compared, even after a match.
     pub fn accepts(&self, password: &[u8]) -> bool {
         let given = hash(password);
         let right = self.passwords.iter().map(|known| known.ct_eq(&given));

@@ -348,7 +348,7 @@ fn convert(digits: &[u8], exponent: i32) -> Option<Magnitude> {
     if digits.is_empty() {
         return Some(Magnitude::Zero);
     }
-    // The position of the first digit already tells what lies far outside.
+    // The position of the first digit is enough for values far outside.
     let scale = digits.len() as i32 + exponent;
     if !(-4970..=4935).contains(&scale) {
         return None;
@@ -475,7 +475,7 @@ impl Natural {
         }
     }
 
-    /// Subtracts `other` unless that would go below zero; tells whether it did.
+    /// Subtracts `other` unless that would go below zero. Returns whether it did.
     fn subtract_if_not_less(&mut self, other: &Natural) -> bool {
         let (mine, theirs) = (self.limbs.iter().rev(), other.limbs.iter().rev());
         if self

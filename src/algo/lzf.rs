@@ -23,7 +23,7 @@ const REACH: usize = 1 << 13;
 const MATCH: usize = 264;
 const HASH_BITS: u32 = 12;
 
-/// Bytes that are no LZF, or of another length than was said.
+/// Bytes that are no LZF, or of another length than the stated one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("damaged LZF data")]
 pub struct Damaged;
@@ -38,8 +38,8 @@ pub fn compress(input: &[u8], room: usize) -> Option<Vec<u8>> {
 /// The reusable state of the compressor: nothing is cleared between two inputs.
 #[derive(Default)]
 pub struct Compressor {
-    /// The place where three bytes were last seen: position plus `base`. What is not above `base` belongs to
-    /// an earlier input.
+    /// The place where three bytes were last seen: position plus `base`. What is not above `base`
+    /// belongs to an earlier input.
     seen: Vec<u32>,
     base: u32,
     out: Vec<u8>,

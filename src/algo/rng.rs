@@ -43,7 +43,7 @@ impl Rng {
     #[inline]
     pub fn below(&mut self, bound: u64) -> u64 {
         let mut product = u128::from(self.next_u64()) * u128::from(bound);
-        // The low half tells when a draw belongs to an over-full bucket (Daniel Lemire's method).
+        // The low half shows when a draw belongs to an over-full bucket (Daniel Lemire's method).
         if (product as u64) < bound {
             let excess = bound.wrapping_neg() % bound;
             while (product as u64) < excess {

@@ -201,7 +201,7 @@ fn check_file(part: &Part, form: &Form, mode: Mode) -> Result<(), String> {
     conclude(part, mode, &walk, size)
 }
 
-/// Says what was found, and cuts the damage off if that is asked for.
+/// Prints the findings, and cuts the damage off if `mode` says so.
 fn conclude(part: &Part, mode: Mode, walk: &Walk, size: u64) -> Result<(), String> {
     let Part {
         path, name, label, ..

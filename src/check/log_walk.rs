@@ -101,7 +101,7 @@ impl Walk {
         }
     }
 
-    /// A note; it may tell a moment.
+    /// Reads an annotation; it may be a time stamp.
     fn note(&mut self) -> Result<(), End> {
         self.read_line(NOTE_MAX)?;
         let moment = self.word.strip_prefix(b"#TS:");

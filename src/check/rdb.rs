@@ -87,7 +87,7 @@ fn check(path: &Path) -> i32 {
     report(path).is_none() as i32
 }
 
-/// Prints what there is to say of a snapshot. Returns where it ends if it is sane; a log may follow
+/// Prints the report on a snapshot. Returns where it ends if it is sane; a log may follow
 /// there.
 pub(super) fn report(path: &Path) -> Option<u64> {
     let shown = path.display();

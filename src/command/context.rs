@@ -13,7 +13,7 @@ pub struct Caller {
     pub id: u64,
     /// The caller's commands were decided elsewhere: a primary, or the AOF.
     pub must_obey: bool,
-    /// A script asks: what has no order of its own is to come in one all the same.
+    /// The caller is a script: unordered results are to be sorted.
     pub in_script: bool,
     /// The caller may not read all keys: patterns that stand for some are refused.
     pub confined: bool,

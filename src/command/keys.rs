@@ -148,7 +148,7 @@ impl KeySpec {
         }
     }
 
-    /// Keys that the arguments do not tell.
+    /// Keys that cannot be found in the arguments.
     pub const fn unknown(flags: &[KeyFlags]) -> KeySpec {
         KeySpec {
             flags: key_flags(flags),

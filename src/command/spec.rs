@@ -61,10 +61,10 @@ pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
 /// Replies with the disk error, if there is one, though it writes nothing.
 pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
 
-/// Reads keys that patterns among its arguments stand for, if it is asked to.
+/// Reads keys matching patterns among its arguments, if there are any.
 pub const BY_PATTERN: Flags = Flags(1 << 22);
 
-/// Runs code that may do anything, or what it says of itself.
+/// Runs code that may do anything, or only what its flags declare.
 pub const RUNS_SCRIPT: Flags = Flags(1 << 23);
 
 impl Flags {
@@ -216,7 +216,7 @@ pub struct Spec {
     /// ACL categories that do not follow from flags and group.
     pub acl: &'static [&'static str],
     pub keys: &'static [KeySpec],
-    /// Finds the keys that options tell, or what happens to them, where `keys` cannot describe it.
+    /// Finds the keys that options name, or the access to them, where `keys` cannot describe it.
     pub find: Option<FindKeys>,
     /// The argument that is looked up in the collection under the first key, so that the lookup can
     /// be prepared; 0 if there is none at a fixed place. With options before it, it is a guess.
@@ -281,7 +281,7 @@ impl Spec {
             "blocking" => f.has(BLOCKING),
             _ => false,
         };
-        // SORT alone is no part of its group's category, and says so by a minus.
+        // SORT alone is no part of its group's category, which a minus declares.
         let leaves = |word: &&str| word.strip_prefix('-') == Some(category);
         let of_group = self.group.category() == Some(category) && !self.acl.iter().any(leaves);
         implied || of_group || self.acl.contains(&category)

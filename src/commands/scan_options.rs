@@ -6,7 +6,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::resp::encode::Resp;
 use crate::types::listpack::Item;
 
-/// Buckets that are visited at most per element that was asked for, in a table with many holes.
+/// The most buckets visited per requested element, in a table with many holes.
 const VISITS_PER_ELEMENT: u64 = 10;
 
 /// The options of a scan besides the cursor.

@@ -207,7 +207,7 @@ pub struct Config {
     pub cluster_replica_validity_factor: u32,
     pub cluster_require_full_coverage: bool,
     pub cluster_slot_stats_enabled: bool,
-    // What only files say.
+    // Set by files only.
     /// The file read at the start, absolute; CONFIG REWRITE writes there.
     pub config_file: Option<PathBuf>,
     /// `rename-command from to`, in file order.

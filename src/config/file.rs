@@ -1,4 +1,4 @@
-//! The grammar of redis.conf: lines to directives, `include`, and what only files may say.
+//! The grammar of redis.conf: lines to directives, `include`, and the statements of files only.
 //!
 //! A configuration is one text: the file, then what came on stdin, then the command line rewritten
 //! as lines. Errors count lines from there, as Redis's do. What a line asks of the rest of the

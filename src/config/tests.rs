@@ -11,7 +11,7 @@ use super::*;
 
 const REDIS_DEFAULTS: &str = include_str!("../../tests/data/config/redis-8.2.3-defaults.tsv");
 const VALKEY_DEFAULTS: &str = include_str!("../../tests/data/config/valkey-9.1.2-defaults.tsv");
-/// A line of configuration, and what Redis 8.2.3 (Valkey 9.1.2 for its own directives) said to it.
+/// A line of configuration, and the reply of Redis 8.2.3 (Valkey 9.1.2 for its own directives).
 const REFUSALS: &str = include_str!("../../tests/data/config/refusals.tsv");
 /// A directive, a value, and the replies of Redis 8.2.3 to CONFIG SET, then CONFIG GET (`=
 /// value`).

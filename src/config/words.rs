@@ -55,7 +55,7 @@ words!(
     "volatile-ttl" = VolatileTtl, "allkeys-lru" = AllkeysLru, "allkeys-lfu" = AllkeysLfu,
     "allkeys-random" = AllkeysRandom, "noeviction" = NoEviction);
 words!(
-    /// The Pub/Sub channels of a user that says nothing about them.
+    /// The Pub/Sub channels of a user without rules about them.
     AclPubsubDefault { AllChannels, ResetChannels }
     "allchannels" = AllChannels, "resetchannels" = ResetChannels);
 words!(

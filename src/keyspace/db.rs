@@ -713,7 +713,7 @@ pub(super) fn named(value: NewValue, key_len: usize, volatile: bool) -> NewValue
     }
 }
 
-/// Whether an entry that gets a deadline stays as short as `embstr` asks for.
+/// Whether an entry that gets a deadline stays short enough for `embstr`.
 fn is_embstr(entry: EntryRef) -> bool {
     let len = match entry.value() {
         Value::Text(text) => text.len(),

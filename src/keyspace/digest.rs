@@ -17,7 +17,7 @@ use crate::types::entry::EntryRef;
 use crate::types::value::{Kind, Value};
 use sha1::{Digest as _, Sha1};
 
-/// Stands for a deadline, whichever it is.
+/// Stands for any deadline.
 const VOLATILE: &[u8] = b"!!expire!!";
 /// The same for a field of a hash.
 const VOLATILE_FIELD: &[u8] = b"!!hexpire!!";

@@ -2,10 +2,11 @@
 //!
 //! Among all keys a candidate is one of a few that stand near each other in the table; where only
 //! those with a deadline may go and these are rare, one of a few items of the wheel. So nothing is
-//! kept in order for the day when memory runs out. As in Redis (`maxmemory-samples`, its pool of sixteen), the best of each sample
-//! go into a pool that outlasts the eviction, which brings a sample of five close to the whole.
-//! Unlike there, a candidate that was used since it was seen is judged anew before it goes, and
-//! `volatile-ttl` asks the wheel, which knows the nearest deadlines.
+//! kept in order for the day when memory runs out. As in Redis (`maxmemory-samples`, its pool of
+//! sixteen), the best of each sample go into a pool that outlasts the eviction, which brings a
+//! sample of five close to the whole. Unlike there, a candidate that was used since it was seen is
+//! judged anew before it goes, and `volatile-ttl` asks the wheel, which knows the nearest
+//! deadlines.
 
 use super::db::{Db, DbMut, Found, RemovalReason};
 use super::{DbIndex, Keyspace};
@@ -34,7 +35,7 @@ pub enum Among {
 /// Which of them goes first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum First {
-    /// The one not used for the longest time, or the one least used: whichever the entries keep.
+    /// The key that is least recently or least frequently used, as the entries record.
     Unused,
     Any,
     /// The one with the nearest deadline.

@@ -39,7 +39,7 @@ pub struct ExpiredFields {
 }
 
 impl Shared {
-    fn note_lapsed(&mut self, db: DbIndex, key: &[u8], field: &[u8]) {
+    fn note_expired_field(&mut self, db: DbIndex, key: &[u8], field: &[u8]) {
         self.stats.expired_fields += 1;
         if let Some(last) = self.expired_fields.last_mut()
             && last.db == db
@@ -212,14 +212,14 @@ impl DbMut<'_> {
         if let Some(was) = armed(self.get(found)) {
             self.set_armed(found, Armed { armed_ms: 0, ..was });
         }
-        if self.lapse_due(found, FIELDS_AT_ONCE) {
+        if self.expire_due_fields(found, FIELDS_AT_ONCE) {
             self.arm_fields(found);
         }
     }
 
     /// Removes up to `most` overdue fields of a found hash, and the hash with the last. Returns
     /// whether it is still there.
-    pub fn lapse_due(&mut self, found: Found, most: usize) -> bool {
+    pub fn expire_due_fields(&mut self, found: Found, most: usize) -> bool {
         let now_ms = self.shared.now_ms;
         for _ in 0..most {
             let name = match self.hash_at(found) {
@@ -232,20 +232,20 @@ impl DbMut<'_> {
             let Some(name) = name.map(|field| field.name.to_vec()) else {
                 break;
             };
-            self.lapse(found, &name);
+            self.expire_field(found, &name);
         }
         self.keep_unless_empty(found)
     }
 
     /// Removes an overdue field. The hash may be empty then.
-    pub fn lapse(&mut self, found: Found, name: &[u8]) {
+    pub fn expire_field(&mut self, found: Found, name: &[u8]) {
         self.remove_field(found, name);
         let key = self.db.entries.get(found.at).map(|entry| entry.key());
         let key = key.expect("found in this database, which has not changed since");
-        self.shared.note_lapsed(self.index, key, name);
+        self.shared.note_expired_field(self.index, key, name);
     }
 
-    /// Removes a hash that lost its last field by `lapse`. Returns whether it is still there.
+    /// Removes a hash that lost its last field by `expire_field`. Returns whether it is still there.
     pub fn keep_unless_empty(&mut self, found: Found) -> bool {
         if self.hash_at(found).is_ok_and(|hash| !hash.is_empty()) {
             return true;

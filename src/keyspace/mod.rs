@@ -50,7 +50,7 @@ pub struct Tuning {
     /// Whether DEL and overwrites free on the helper thread regardless of size.
     pub lazy_user_del: bool,
     pub lazy_user_flush: bool,
-    /// Whether what has expired, and what commands delete by themselves, is said to be unlinked.
+    /// Whether expired keys, and keys deleted implicitly by commands, are propagated as UNLINK.
     pub lazy_expire: bool,
     pub lazy_server_del: bool,
     pub lazy_eviction: bool,

@@ -176,7 +176,7 @@ impl Both {
         }
     }
 
-    /// Removes what is due, and compares counts where everything due is gone.
+    /// Removes overdue keys, and compares counts once all of them are removed.
     fn collect(&mut self) {
         for db in 0..DBS {
             self.real.db(DbIndex(db)).expire_due(|| true);
@@ -189,7 +189,7 @@ impl Both {
         }
     }
 
-    /// Everything is there as the model says, and nothing else.
+    /// Checks that the keyspace equals the model.
     fn compare(&mut self) {
         for db in 0..DBS {
             for key in 0..12 {

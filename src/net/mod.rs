@@ -117,7 +117,7 @@ impl Link {
     /// Sets what every accepted connection gets; `keepalive_s` 0 for none.
     pub fn tune(&self, keepalive_s: u32) {
         let Link::Tcp(stream) = self else { return };
-        // A peer that is gone already makes these fail; the first read will tell.
+        // A closed connection makes these fail; the first read will report it.
         let _ = stream.set_nodelay(true);
         if keepalive_s > 0 {
             let time = Duration::from_secs(keepalive_s as u64);
@@ -138,7 +138,7 @@ impl Link {
     /// Sets whether small writes are delayed to be sent together.
     pub fn delay_small(&self, on: bool) {
         if let Link::Tcp(stream) = self {
-            // A peer that is gone already makes this fail; the first read will tell.
+            // A closed connection makes this fail; the first read will report it.
             let _ = stream.set_nodelay(!on);
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-/// Arguments an entry keeps, as in Redis; the last of them says how many more there were.
+/// Arguments an entry keeps, as in Redis; the last of them states the number of the others.
 const ARGS_MAX: usize = 32;
 /// Bytes an entry keeps of an argument, as in Redis.
 const ARG_BYTES_MAX: usize = 128;

@@ -1,4 +1,4 @@
-//! The one child that may be at work: a snapshot, or a new base of the log.
+//! The one child that may be running: a snapshot, or a new base of the log.
 
 use crate::sys::fork::{Child, Report};
 

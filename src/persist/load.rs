@@ -1,4 +1,4 @@
-//! Data from disk into the keyspace, a slice at a time, so that the loop can tell clients to wait.
+//! Loading data from disk, a slice at a time, so that clients get replies (LOADING) meanwhile.
 //!
 //! A load is a list of parts: one snapshot, or the base and the increments of the AOF. A
 //! snapshot's keys go straight into the keyspace; the AOF's commands are passed to the server one
@@ -73,7 +73,7 @@ pub enum Step {
     /// A library of functions, to be loaded before the next slice.
     Function(Vec<u8>),
     Done,
-    /// It cannot be loaded; the log says why.
+    /// It cannot be loaded; the reason is in the log.
     Failed,
 }
 
@@ -289,7 +289,7 @@ impl Loading {
         self.current.as_ref().map_or("", |part| &part.name)
     }
 
-    /// Goes on loading until `go_on` says stop; it is asked now and then.
+    /// Goes on loading until `go_on` returns false; it is called now and then.
     pub fn step(
         &mut self,
         keyspace: &mut Keyspace,
@@ -602,7 +602,7 @@ impl Loading {
         let now_ms = keyspace.now_ms();
         let past = head.deadline_ms.is_some_and(|ms| ms < now_ms);
         let result = match records.value(head.kind, with) {
-            // A key of nothing is a mistake of an old server; there is nothing to lose.
+            // An empty collection is a bug of an old server; no data is lost.
             Err(Error::Empty) => {
                 self.tally.empty += 1;
                 if self.tally.empty < 10 {

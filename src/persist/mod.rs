@@ -9,8 +9,8 @@
 //!   aof     the log: manifest, writing, syncing, reading
 //! ```
 //!
-//! Nothing here knows clients or the server: `server::storage::jobs` decides, and runs the commands that a
-//! log is made of.
+//! Nothing here knows clients or the server: `server::storage::jobs` decides, and runs the
+//! commands that a log is made of.
 
 pub mod aof;
 pub mod child;

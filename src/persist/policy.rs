@@ -35,7 +35,7 @@ impl Default for Saves {
 }
 
 impl Saves {
-    /// The save point (seconds, changes) that asks for a snapshot now.
+    /// The save point (seconds, changes) that makes a snapshot due now.
     pub fn due(&self, points: &[(i64, i64)], dirty: u64, now_s: i64) -> Option<(i64, i64)> {
         let changes = self.changes(dirty);
         let may = !self.last_failed || now_s - self.last_try_s > RETRY_S;

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// A long file is brought to disk in steps of this size, as in Redis.
 const SYNC_STEP: u64 = 4 << 20;
-/// A child tells how far it is once a second.
+/// The interval of a child's progress reports.
 const REPORT_US: u64 = 1_000_000;
 /// Keys between two looks at the clock.
 const KEYS_BETWEEN_LOOKS: u64 = 1024;
@@ -157,7 +157,7 @@ pub fn temporary_name(pid: u32) -> PathBuf {
     PathBuf::from(format!("temp-{pid}.rdb"))
 }
 
-/// Writes a snapshot to its file, and says in the log what went wrong, or that it went well.
+/// Writes a snapshot to its file, and logs its success or its error.
 ///
 /// # Errors
 /// If the file is not the new one now.
@@ -213,7 +213,7 @@ pub fn save(
     Ok(())
 }
 
-/// A save failed; the log says why. The version that is to be written may be the reason.
+/// A save failed; the error is in the log. The version to be written may be the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SaveFailed(pub Option<Refusal>);
 

@@ -22,7 +22,7 @@ use std::io::{self, Write};
 const PIECE: usize = 64 << 10;
 /// The longest single wait for a socket, in milliseconds.
 const WAIT_MS: u64 = 1_000;
-/// A child tells how far it is once a second.
+/// The interval of a child's progress reports.
 const REPORT_US: u64 = 1_000_000;
 
 /// The content of a transfer and the receiving replicas.

@@ -1,4 +1,4 @@
-//! Bytes as values: every form that any version wrote, in the encoding that our thresholds ask for.
+//! Decoding values: every form that any version wrote, in the encoding for our thresholds.
 //!
 //! A compact form is checked (`sound`) and then taken as it lies in the buffer; nothing is built
 //! element by element unless the form asks for it.
@@ -18,7 +18,7 @@ use crate::types::listpack::{self, Item};
 use crate::types::quicklist::{Node, Quicklist};
 use crate::types::value::{Encoding, Heap, Kind};
 
-/// Strings from this length on are read for good, not copied once more.
+/// Strings from this length on are read into their final buffer, not copied once more.
 const LARGE: usize = 64 << 10;
 /// Containers of a list's nodes.
 const PLAIN: u64 = 1;

@@ -9,7 +9,7 @@
 use super::Writer;
 use crate::types::stream::{Consumer, Group, Stream, StreamId};
 
-/// Writes a stream as its version asks for.
+/// Writes a stream in the form of the file's version.
 pub(super) fn stream(out: &mut Writer, stream: &Stream) {
     out.length(stream.nodes() as u64);
     let mut lp = std::mem::take(&mut out.scratch);

@@ -11,7 +11,7 @@ use crate::types::listpack::Item;
 use std::io::Read;
 use std::ops::Range;
 
-/// Bytes asked of the source at once.
+/// Bytes requested from the source at once.
 const CHUNK: usize = 256 << 10;
 /// A compressed string may grow to this without having to prove itself, and a longer one only as
 /// far as its bytes can make it.
@@ -57,7 +57,7 @@ pub struct Reader {
 struct Fed {
     /// The input is complete.
     complete: bool,
-    /// Bytes from the start of the record that were asked for, and not there.
+    /// Bytes from the start of the record that were requested but missing.
     wanted: usize,
 }
 

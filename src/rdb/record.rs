@@ -18,7 +18,7 @@ pub struct Header {
     pub valkey: bool,
 }
 
-/// A key as a file tells it; the value follows.
+/// A key as stored in a file; the value follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyHead {
     pub kind: u8,
@@ -168,7 +168,7 @@ impl Records {
         }
     }
 
-    /// The value of the key that was handed out.
+    /// The value of the key returned last.
     #[inline]
     pub fn value<'v>(&'v mut self, kind: u8, with: &Decode) -> Result<NewValue<'v>> {
         decode::value(&mut self.reader, kind, with)
@@ -210,7 +210,7 @@ impl Records {
                 skip_module(r)?;
                 Record::ModuleAux(name)
             }
-            // The end; every other code was seen to.
+            // The end; every other code was handled.
             _ => self.end()?,
         })
     }

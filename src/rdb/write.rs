@@ -114,7 +114,7 @@ impl<'s> Writer<'s> {
         crc64(self.crc, &self.buffer)
     }
 
-    /// Between two records: passes a full buffer on. An error stays for `finish` to tell.
+    /// Between two records: passes a full buffer on. `finish` returns an error.
     #[inline(always)]
     pub fn checkpoint(&mut self) -> bool {
         if self.buffer.len() >= BUFFER && self.sink.is_some() {

@@ -9,7 +9,7 @@
 //!   tail     +OK\r\n :1\r\n …
 //! ```
 //!
-//! A client that is owed little has an empty queue, and then this is a plain buffer.
+//! With little pending output the queue is empty, and then this is a plain buffer.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ pub const CHUNK: usize = 20_464;
 /// Room for pieces that is kept while there are none.
 const KEEP: usize = 16;
 
-/// A part of what is owed.
+/// A part of the pending output.
 #[derive(Debug)]
 pub enum Piece {
     Own(Vec<u8>),
@@ -142,7 +142,7 @@ impl Queue {
         }
     }
 
-    /// The end of what is owed now.
+    /// The end of the pending output.
     #[inline(always)]
     pub fn mark(&self, tail: &[u8]) -> Mark {
         Mark {

@@ -328,7 +328,7 @@ impl Query {
 
     /// Bytes not yet consumed by a command that ran.
     pub fn pending_bytes(&self) -> usize {
-        // While nothing but a big argument is read, what announced it is done with.
+        // While only a big argument is read, the bytes that announced it are no longer needed.
         if let Some(big) = &self.big
             && self.ready() == 0
         {
@@ -352,7 +352,7 @@ impl Query {
         self.buf.capacity() + big + self.next_big.capacity()
     }
 
-    /// Bytes that tell where commands and arguments lie.
+    /// The size in bytes of the index of commands and arguments.
     pub fn index_bytes(&self) -> usize {
         self.args.capacity() * size_of::<Range>() + self.commands.capacity() * size_of::<Command>()
     }

@@ -1,4 +1,4 @@
-//! `redis`: what scripts ask the server for.
+//! The `redis` library: calls from scripts to the server.
 
 use super::args::to_integer;
 use super::convert::{COUNTED, push_reply};

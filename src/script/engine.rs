@@ -1,4 +1,4 @@
-//! A VM at work: compiling, running, and what becomes of errors.
+//! A running VM: compiling, running, and error replies.
 
 use super::convert::{answer, is_counted, trim_lines};
 use super::debug::Debugger;
@@ -234,7 +234,7 @@ fn error_text(stack: &mut Stack) -> Vec<u8> {
     text.unwrap_or_else(|| b"ERR unknown error".to_vec())
 }
 
-/// A script failed: says with what, and where.
+/// Writes the error of a failed script, with its place.
 fn answer_failure(
     stack: &mut Stack,
     failure: Failure,

@@ -150,7 +150,7 @@ pub unsafe extern "C-unwind" fn refuse_write(raw: *mut ffi::lua_State) -> c_int 
     unsafe { raise(raw, READ_ONLY.as_ptr(), true) }
 }
 
-/// pcall(function, …): as ever, but of an error table only the text is handed out, as in Redis.
+/// pcall(function, …): as in Lua, but of an error table only the text is returned, as in Redis.
 pub unsafe extern "C-unwind" fn pcall(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
     unsafe {
@@ -178,7 +178,7 @@ pub unsafe extern "C-unwind" fn pcall(raw: *mut ffi::lua_State) -> c_int {
     }
 }
 
-/// A script that was killed dies, whatever it does to catch that.
+/// Ends a killed script, even if it catches errors.
 // SAFETY: for callers within the VM, with a live state.
 unsafe fn die(raw: *mut ffi::lua_State) {
     // SAFETY: as at the head of this file.
@@ -191,7 +191,7 @@ unsafe fn die(raw: *mut ffi::lua_State) {
     }
 }
 
-/// xpcall(function, handler): as ever, but what kills a script is no matter for a handler.
+/// xpcall(function, handler): as in Lua, but a handler cannot catch the error that kills a script.
 // SAFETY: for Lua to call, with a live state.
 pub unsafe extern "C-unwind" fn xpcall(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.

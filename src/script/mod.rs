@@ -56,7 +56,7 @@ pub trait Host {
 /// For how long the code of a library may run while it is loaded for a client, in milliseconds.
 pub const LOAD_MS: u64 = 500;
 
-/// For library code, which asks nothing and has to come to an end.
+/// The host of library code, which calls no commands and has a time limit.
 struct Loader {
     /// Monotonic milliseconds; none for what was loaded before and comes from a file.
     until_ms: Option<u64>,

@@ -1,4 +1,4 @@
-//! The clock: the only place that asks what time it is.
+//! The clock: the only place that reads the time.
 //!
 //! Time is read once per loop turn by [`Clock::refresh`] and cached, so that no command pays for a
 //! reading. Before a client's input runs, [`Clock::catch_up`] moves the cached time on by the
@@ -301,7 +301,7 @@ impl Counter {
         if !self.has_tsc {
             return delta;
         }
-        // In the first moments the operating system's clock is asked what a cycle is worth.
+        // At first the length of a cycle is measured by the operating system's clock.
         let ratio = if self.ratio != 0 {
             self.ratio
         } else {

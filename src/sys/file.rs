@@ -27,7 +27,7 @@ pub fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Brings a directory's entries to disk. Filesystems that cannot say so are believed.
+/// Syncs a directory's entries to disk. Filesystems without support for it count as synced.
 pub fn fsync_directory(directory: &Path) -> io::Result<()> {
     match File::open(directory)?.sync_all() {
         Err(e) if matches!(e.raw_os_error(), Some(libc::EBADF | libc::EINVAL)) => Ok(()),

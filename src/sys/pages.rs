@@ -14,7 +14,7 @@ use std::thread::{self, Thread};
 /// The size and the alignment of a chunk: one huge page on x86-64 and arm64.
 pub const CHUNK: usize = 2 << 20;
 
-/// Whether a chunk should ask for a huge page.
+/// The kind of pages under a chunk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pages {
     /// Pages are faulted in one by one: right for a chunk that may stay nearly empty.
@@ -189,7 +189,7 @@ impl Slot {
     fn unmap_spent(&self) {
         let mut next = NonNull::new(self.spent.swap(null_mut(), Ordering::Acquire));
         while let Some(chunk) = next {
-            // SAFETY: `give_back` was handed the chunk, and wrote into it what comes after it.
+            // SAFETY: `give_back` got the chunk, and wrote the address of the next one into it.
             unsafe {
                 next = NonNull::new(chunk.cast::<*mut u8>().read());
                 unmap_chunk(chunk);

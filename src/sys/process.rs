@@ -218,7 +218,7 @@ fn read_uname() -> String {
 }
 
 fn page_size() -> u64 {
-    // SAFETY: asks for a constant of the system.
+    // SAFETY: reads a constant of the system.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
 }
 
@@ -237,7 +237,7 @@ pub fn rss_bytes() -> u64 {
 pub fn total_system_memory() -> u64 {
     static BYTES: OnceLock<u64> = OnceLock::new();
     *BYTES.get_or_init(|| {
-        // SAFETY: asks for a constant of the system.
+        // SAFETY: reads a constant of the system.
         let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
         u64::try_from(pages).unwrap_or(0) * page_size()
     })

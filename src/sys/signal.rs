@@ -17,14 +17,14 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// The writing end, for the handler; -1 before installation.
 static WRITER: AtomicI32 = AtomicI32::new(-1);
-/// Whether a shutdown was asked for and not aborted since.
+/// Whether a shutdown was requested and not aborted since.
 static SHUTDOWN_ASKED: AtomicBool = AtomicBool::new(false);
 /// Data is being loaded: a signal to shut down is acknowledged in the log.
 static LOADING: AtomicBool = AtomicBool::new(false);
 /// The log file of the handler; empty is the standard output.
 static LOG_FILE: OnceLock<CString> = OnceLock::new();
 
-/// The exit status by which a child tells that it was killed on purpose.
+/// The exit status of a child that was killed on purpose.
 pub const CHILD_KILLED_STATUS: i32 = 255;
 
 /// A request to shut down.
@@ -107,7 +107,7 @@ impl Signals {
     }
 }
 
-/// Forgets the request, as SHUTDOWN ABORT asks for: the next INT is a first one again.
+/// Forgets the request, for SHUTDOWN ABORT: the next INT is a first one again.
 pub fn rearm() {
     SHUTDOWN_ASKED.store(false, Ordering::Release);
 }

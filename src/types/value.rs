@@ -207,7 +207,7 @@ pub enum Value<'a> {
     Int(i64),
     /// The bytes of a string.
     Text(&'a [u8]),
-    /// The listpack or intset of a small collection; kind and encoding tell which.
+    /// The listpack or intset of a small collection, as kind and encoding determine.
     Compact(&'a [u8]),
     /// A collection with a structure of its own.
     Rich(&'a Heap),

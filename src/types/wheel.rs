@@ -97,8 +97,8 @@ impl<T> Bag<T> {
     /// The place of an item, about any with the same chance, by a uniform random number. The bag is
     /// not empty.
     fn any(&self, random: u64) -> (usize, usize) {
-        /// The number of chunks up to which each item's chance is the same; chunks of larger bags are, but for
-        /// a few, of one size.
+        /// The number of chunks up to which each item's chance is the same; chunks of larger bags
+        /// are, but for a few, of one size.
         const EXACT: usize = 64;
         let chunks = &self.chunks;
         if chunks.len() > EXACT {

@@ -53,7 +53,7 @@ impl SortedSet {
         }
     }
 
-    /// A set of `len` members that `give` hands over in order, none of them twice.
+    /// A set of `len` distinct members that `give` yields in order.
     pub fn of_ordered(
         len: usize,
         hasher: KeyHasher,

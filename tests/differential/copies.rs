@@ -1,10 +1,11 @@
 //! A primary and its replicas under random commands: all have the same data, in every mix of
 //! servers.
 //!
-//! Three chains are tried: ours behind Redis, Redis behind ours, and Redis behind ours behind ours.
-//! Commands go to the primary as in `logs`, some in transactions and scripts; after each batch
-//! digests are compared, and what XINFO STREAM FULL shows of streams where we are the primary. Now and then links break, or the history gets another name, so that parts
-//! of the stream and whole snapshots are sent again.
+//! Three chains are tried: ours behind Redis, Redis behind ours, and Redis behind ours behind
+//! ours. Commands go to the primary as in `logs`, some in transactions and scripts; after each
+//! batch digests are compared, and what XINFO STREAM FULL shows of streams where we are the
+//! primary. Now and then links break, or the history gets another name, so that parts of the
+//! stream and whole snapshots are sent again.
 //!
 //! REDWHEEL_DIFF_COPIED says how many commands (1500) for each chain, REDWHEEL_DIFF_SEED where to
 //! start.

@@ -1,8 +1,9 @@
 //! The same random commands to us and to a real Redis 8.2.3: every reply must be the same.
 //!
-//! Commands come from `families` through `grammar`, in batches that start on empty servers, half of
-//! them in RESP3. A difference is first shrunk to the commands it needs, then printed with its seed.
-//! `logs` compares what the two write into their logs of commands; `protocol` does the same with streams of bytes that are hardly commands any more; `users` compares what users may do.
+//! Commands come from `families` through `grammar`, in batches that start on empty servers, half
+//! of them in RESP3. A difference is first shrunk to the commands it needs, then printed with its
+//! seed. `logs` compares what the two write into their logs of commands; `protocol` does the same
+//! with streams of bytes that are hardly commands any more; `users` compares what users may do.
 //!
 //! REDWHEEL_DIFF_COMMANDS (20000) and REDWHEEL_DIFF_STREAMS (1500) say how much,
 //! REDWHEEL_DIFF_SEED where to start, REDWHEEL_DIFF_FAMILY which family alone.

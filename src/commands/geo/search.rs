@@ -11,7 +11,7 @@ use crate::commands::zset::store;
 use crate::keyspace::zset::{Build, Scores, ZsetRef};
 use crate::resp::request::Argv;
 
-/// Which of the commands asks.
+/// The command that searches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Search,
@@ -171,7 +171,7 @@ impl<'a> Request<'a> {
         Ok(true)
     }
 
-    /// Reads one option that says where to search; false if it is none.
+    /// Reads one option about the area; false if it is none.
     fn area_option(
         &mut self,
         set: Option<ZsetRef>,

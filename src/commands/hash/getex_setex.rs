@@ -16,7 +16,7 @@ const UNITS: [(&str, Unit); 4] = [
     ("PXAT", Unit::PXAT),
 ];
 
-/// The deadline that an option says, if one does.
+/// The deadline of an option, if it is one.
 fn deadline_option(
     args: &mut Args,
     now_ms: i64,
@@ -124,7 +124,7 @@ fn change_field(cx: &mut Cx, found: Found, name: &[u8], change: Change) -> bool 
     }
 }
 
-/// Tells what HGETEX did to the fields it touched, out of those it was asked for.
+/// Notes and propagates the changes that HGETEX made to some of the given fields.
 fn tell_changed(
     cx: &mut Cx,
     (key, found): (&[u8], Found),

@@ -2,8 +2,8 @@
 //! deadlines in `expire`, what reads or writes together with a deadline in `exchange`.
 //!
 //! A field whose deadline has passed does not exist for a reader. Most commands that come across
-//! one remove it (`OverdueFields`); those that read whole hashes skip it. As Redis does, HSET, HDEL and
-//! HEXPIRE treat an overdue field as an existing one.
+//! one remove it (`OverdueFields`); those that read whole hashes skip it. As Redis does, HSET,
+//! HDEL and HEXPIRE treat an overdue field as an existing one.
 
 mod expire;
 mod getex_setex;
@@ -344,7 +344,7 @@ impl OverdueFields {
         match db.hash_at(self.found)?.get(name) {
             Some(field) if !is_overdue(&field, now_ms) => reply.item(field.value),
             Some(_) => {
-                self.lapse(cx, name);
+                self.expire_field(cx, name);
                 reply.null()
             }
             None => reply.null(),
@@ -379,15 +379,15 @@ impl OverdueFields {
             None => return false,
         };
         if overdue {
-            self.lapse(cx, name);
+            self.expire_field(cx, name);
         }
         !overdue
     }
 
-    fn lapse(&mut self, cx: &mut Cx, name: &[u8]) {
+    fn expire_field(&mut self, cx: &mut Cx, name: &[u8]) {
         let mut db = cx.db();
         if !db.holds_expired() {
-            db.lapse(self.found, name);
+            db.expire_field(self.found, name);
             self.removed_overdue = true;
         }
     }
@@ -398,7 +398,7 @@ impl OverdueFields {
     }
 }
 
-/// Removes a hash that has become empty, and tells.
+/// Removes a hash that has become empty, and notes the event.
 fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
     if cx.db().hash_at(found).is_ok_and(HashRef::is_empty) {
         cx.db().remove(found, RemovalReason::Deleted);

@@ -105,7 +105,7 @@ pub(super) fn hrandfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
     let overdue = db.hash_at(fields.found)?.next_due_ms();
     if overdue.is_some_and(|ms| ms <= now_ms)
         && !db.holds_expired()
-        && !db.lapse_due(found, usize::MAX)
+        && !db.expire_due_fields(found, usize::MAX)
     {
         return none(reply);
     }

@@ -28,8 +28,8 @@ fn flush(cx: &mut Cx, index: DbIndex) {
 
 /// A flush is propagated even if there was nothing to flush: it may be a replica's way back to
 /// the same data.
-fn finish(cx: &mut Cx, args: &Args, sweep: DatabaseChange, reply: &mut Reply) -> CmdResult {
-    cx.effects.database_changes.push(sweep);
+fn finish(cx: &mut Cx, args: &Args, change: DatabaseChange, reply: &mut Reply) -> CmdResult {
+    cx.effects.database_changes.push(change);
     cx.propagate_as(args.argv().iter());
     reply.ok()
 }

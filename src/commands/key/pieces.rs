@@ -37,7 +37,7 @@ impl Pieces {
         }
     }
 
-    /// Adds an element; false if it is to be a number and `number` says that it is none.
+    /// Adds an element; false if it must be a number and `number` returns none.
     #[inline]
     pub fn push(&mut self, item: Item, number: impl FnOnce(&[u8]) -> Option<f64>) -> bool {
         let mut buffer = itoa::Buffer::new();

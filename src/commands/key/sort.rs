@@ -1,4 +1,4 @@
-//! SORT and SORT_RO: what a collection holds, in order of itself or of what other keys say.
+//! SORT and SORT_RO: the elements of a collection, ordered by themselves or by other keys.
 //!
 //! Elements are copied out first; then each gets its weight, which may come from another key; then
 //! they are sorted, and the requested range is returned or stored. A pattern names a key by
@@ -57,7 +57,7 @@ pub(super) fn sort_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
     run(cx, key, order, reply)
 }
 
-/// The keys of SORT that its arguments tell: of several destinations the last one counts.
+/// The keys among the arguments of SORT: of several destinations the last one counts.
 pub(super) fn keys_of_sort(
     argv: &Argv,
     found: &mut Vec<(usize, KeyFlags)>,

@@ -156,7 +156,7 @@ pub(super) fn lpos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     }
 }
 
-/// Calls `report` with the index of each match that is asked for.
+/// Calls `report` with the index of each requested match.
 fn for_matches(list: ListRef, needle: Needle, search: &Search, mut report: impl FnMut(usize)) {
     let len = list.len();
     let start = match search.toward {

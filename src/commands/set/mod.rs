@@ -312,7 +312,7 @@ pub static TABLE: &[DataCommand] = &[
     },
 ];
 
-/// Removes a set that has become empty, and tells.
+/// Removes a set that has become empty, and notes the event.
 fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
     if cx.db().set_at(found).is_ok_and(SetRef::is_empty) {
         cx.db().remove(found, RemovalReason::Deleted);

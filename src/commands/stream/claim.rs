@@ -313,7 +313,7 @@ pub(super) fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
             }
         }
     }
-    // What it takes over brings a consumer into being elsewhere, too.
+    // A claimed entry creates the consumer on replicas, too.
     if is_new && shown == 0 {
         propagate_consumer(cx, key, (group, name));
     }
@@ -437,7 +437,7 @@ struct Walk<'a> {
     seen: Vec<Seen<'a>>,
 }
 
-/// A pending entry that XAUTOCLAIM handed over or, its entry gone, took off the list.
+/// A pending entry that XAUTOCLAIM claimed or, if the entry was deleted, removed.
 struct Seen<'a> {
     id: StreamId,
     entry: Option<Entry<'a>>,

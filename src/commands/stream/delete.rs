@@ -24,7 +24,7 @@ pub(super) fn xdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     cx.hint(args);
     let key = args.key();
     let mut db = cx.db();
-    // The type is asked for first, the ids only if there is a stream.
+    // The type is checked first, the ids only if there is a stream.
     let Some(stream) = db.stream_for_write(key)? else {
         return reply.int(0);
     };

@@ -21,8 +21,8 @@ pub fn no_group(group: &[u8], key: &[u8]) -> CmdError {
     ])
 }
 
-/// The id behind which a group begins to read: `None` for `$`, the last id. As in Redis, SETID also knows `-` and
-/// `+`, CREATE does not.
+/// The id behind which a group begins to read: `None` for `$`, the last id. As in Redis, SETID
+/// also knows `-` and `+`, CREATE does not.
 fn start_id(text: &[u8], is_new: bool) -> Result<Option<StreamId>, CmdError> {
     match text {
         b"$" => Ok(None),
@@ -52,7 +52,7 @@ fn options(args: &mut Args, may_make: bool) -> Result<(bool, Option<u64>), CmdEr
     Ok((make, read))
 }
 
-/// An option may be said twice, but not all of them: Redis counts the words at last.
+/// An option may be repeated, but not all of them: Redis counts the words at last.
 fn not_too_many(args: &Args) -> Result<(), CmdError> {
     const MOST: usize = 8;
     match args.argv().len() {

@@ -20,7 +20,7 @@ pub fn lag(stream: &Stream, group: &Group) -> Option<i64> {
         Some(read) if !stream.has_tombstones(group.last_id) => Some(read),
         _ => stream.position(group.last_id),
     };
-    // XSETID may have said that fewer were added than the group has read.
+    // XSETID may have set that fewer were added than the group has read.
     let behind = read.and_then(|read| added.checked_sub(read))?;
     i64::try_from(behind).ok()
 }

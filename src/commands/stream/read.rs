@@ -258,7 +258,7 @@ fn show_for(
     let has_new = stream.last_live_id() > stream.groups[group_name].last_id && !stream.is_empty();
     if known.is_none() {
         cx.changed(Event::XGROUP_CREATECONSUMER, key);
-        // What is delivered brings a consumer into being elsewhere, too, unless it is under NOACK.
+        // A delivery creates the consumer on replicas, too, unless it is under NOACK.
         let delivers = from == From::New && has_new;
         if options.noack || !delivers {
             propagate_consumer(cx, key, member);

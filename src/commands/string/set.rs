@@ -31,7 +31,7 @@ impl Unit {
         })
     }
 
-    /// The deadline that `argument` says, in Unix milliseconds. It must be positive and fit.
+    /// The deadline given by `argument`, in Unix milliseconds. It must be positive and fit.
     pub fn deadline_ms(
         self,
         argument: &[u8],
@@ -63,7 +63,7 @@ enum When {
     Present,
 }
 
-/// The options of SET and GETEX, as they were said.
+/// The options of SET and GETEX, as given.
 struct Options<'a> {
     when: When,
     get: bool,
@@ -78,7 +78,7 @@ impl<'a> Options<'a> {
         !self.keep_ttl && !self.persist && self.expiry.is_none_or(|(said, _)| said == unit)
     }
 
-    /// Parses what follows; `set` says which of the two commands asks.
+    /// Parses the options; `set` is whether the command is SET.
     fn parse(args: &mut Args<'a>, set: bool) -> Result<Options<'a>, CmdError> {
         let mut o = Options {
             when: When::Always,

@@ -81,7 +81,7 @@ struct Outcome {
     score: Option<f64>,
 }
 
-/// Adds members to the sorted set at `key`, which comes into being where that is allowed.
+/// Adds members to the sorted set at `key`, creating it where that is allowed.
 fn add_all<'a>(
     cx: &mut Cx,
     key: &[u8],

@@ -10,7 +10,7 @@ use crate::keyspace::zset::ZsetRef;
 use crate::resp::encode::Resp;
 use hashbrown::HashSet;
 
-/// Buckets that ZSCAN visits at most per member it was asked for.
+/// The most buckets that ZSCAN visits per requested member.
 const VISITS_PER_MEMBER: u64 = 10;
 
 /// The share of all members above which ZRANDMEMBER picks the members to leave out.

@@ -20,7 +20,7 @@ enum By {
     Member,
 }
 
-/// A range as it was asked for.
+/// A requested range.
 #[derive(Clone, Copy)]
 enum Span<'a> {
     Ranks(i64, i64),
@@ -108,7 +108,7 @@ fn limited(numbers: Range<usize>, downwards: bool, offset: i64, count: i64) -> R
 
 /// Which options a command takes besides its range.
 struct Form {
-    /// Fixed by the command's name; none where options say it.
+    /// Fixed by the command's name; none where options give it.
     by: Option<By>,
     reverse: Option<bool>,
     store: bool,

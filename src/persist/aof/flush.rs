@@ -1,4 +1,4 @@
-//! Writing the log and bringing it to disk, as `appendfsync` asks for.
+//! Writing the log and syncing it according to `appendfsync`.
 //!
 //! ```text
 //!   always     write and sync here, once per turn of the loop, before any reply is sent
@@ -34,7 +34,7 @@ pub enum Policy {
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     pub policy: Policy,
-    /// A child is at work, and nothing is to be synced meanwhile.
+    /// A child is running, and syncs are to be avoided meanwhile.
     pub spare_disk: bool,
     /// Write now, whatever is under way.
     pub force: bool,
@@ -49,7 +49,7 @@ pub struct Rules {
 pub struct Progress {
     put_off_since_ms: Option<u64>,
     synced_ms: u64,
-    /// Bytes of the increment when a sync was last asked for.
+    /// Bytes of the increment when a sync was last requested.
     synced_to: u64,
     pub delayed: u64,
     failure: Option<io::Error>,
@@ -209,7 +209,7 @@ impl Aof {
         Ok(())
     }
 
-    /// Says what went wrong, unless that was said a moment ago. Returns whether it was.
+    /// Logs the error, unless it was logged a moment ago. Returns whether it was.
     fn complain(&mut self, failed: &FailedWrite, now_ms: u64) -> bool {
         let quiet_ms = |since_ms| now_ms.saturating_sub(since_ms) <= COMPLAIN_MS;
         if self.progress.complained_ms.is_some_and(quiet_ms) {
@@ -289,7 +289,7 @@ impl Aof {
         Ok(())
     }
 
-    /// Brings everything to disk, here and now: the server ends, or asks for it.
+    /// Syncs everything at once: at shutdown, or on request.
     pub fn sync_all(&mut self) -> io::Result<()> {
         self.syncer.drain();
         match &self.file {

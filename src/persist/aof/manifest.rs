@@ -45,7 +45,7 @@ pub struct Manifest {
     pub base: Option<Entry>,
     pub increments: Vec<Entry>,
     pub history: Vec<Entry>,
-    /// The highest numbers given out so far.
+    /// The highest numbers used so far.
     pub base_seq: u64,
     pub increment_seq: u64,
 }
@@ -208,7 +208,7 @@ impl Manifest {
         name
     }
 
-    /// All increments but the last `keep` are history: a base holds what they say.
+    /// All increments but the last `keep` are history: a base holds their effect.
     pub fn retire_increments(&mut self, keep: usize) {
         let gone = self.increments.len().saturating_sub(keep);
         // As in Redis, what is retired later comes before, and the oldest of one time first.

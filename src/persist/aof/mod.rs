@@ -255,7 +255,7 @@ impl Aof {
         }
     }
 
-    /// Replaces the manifest by this one; says in the log what went wrong.
+    /// Replaces the manifest by this one; logs an error.
     fn write_manifest(&self, manifest: &Manifest) -> io::Result<()> {
         let path = manifest::path(&self.directory, &self.name);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -379,7 +379,7 @@ impl Aof {
             let path = self.path_of(&entry.name);
             self.syncer.delete(path);
         }
-        // It stays in the manifest for now if this fails; the log has said so.
+        // It stays in the manifest for now if this fails; the error was logged.
         let _ = self.write_manifest(&self.manifest);
     }
 
@@ -550,7 +550,7 @@ impl Aof {
             && last.start.is_some()
         {
             last.end = Some(self.offset);
-            // The log says so if it fails; the note is a help, no more.
+            // An error is logged; the note is only a help.
             if self.write_manifest(&manifest).is_ok() {
                 self.manifest = manifest;
             }
@@ -581,7 +581,7 @@ impl Aof {
     }
 }
 
-/// Renames, and says so. As in Redis a base that cannot be moved is named with its folder.
+/// Renames, and logs it. As in Redis a base that cannot be moved is named with its folder.
 fn rename_told(from: &Path, to: &Path, what: &str) -> bool {
     let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
     match fs::rename(from, to) {

@@ -183,7 +183,7 @@ impl Commands {
         n.ok_or(Stop::Bad)
     }
 
-    /// A line that is no command: it may tell a moment.
+    /// Reads an annotation; it may be a time stamp.
     fn note(&mut self) -> Result<(), Stop> {
         let offset = self.offset();
         let len = self.line_len()?;
@@ -253,7 +253,7 @@ impl Commands {
     }
 }
 
-/// The server cannot start from this; the log says what to do.
+/// The server cannot start from this; the log states what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DamagedLog;
 

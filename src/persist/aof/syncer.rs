@@ -19,7 +19,7 @@ enum Job {
 
 #[derive(Default)]
 struct State {
-    /// Syncs asked for and not done yet.
+    /// The number of syncs requested and not done yet.
     pending: Mutex<u64>,
     idle: Condvar,
     /// The replication offset up to which data is known to be on disk.
@@ -66,7 +66,7 @@ impl Syncer {
         self.state.pending.lock().map_or(0, |pending| *pending)
     }
 
-    /// Waits until all is on disk that was asked for.
+    /// Waits until all requested syncs are done.
     pub fn drain(&self) {
         if let Ok(pending) = self.state.pending.lock() {
             drop(self.state.idle.wait_while(pending, |pending| *pending > 0));

@@ -44,13 +44,13 @@ pub struct Debugger {
     breakpoints: Vec<i32>,
     /// It stops at the next line, and shows commands and their replies on the way.
     step: bool,
-    /// The script asked to be stopped.
+    /// The script requested a stop (`redis.breakpoint`).
     asked: bool,
     max_len: usize,
     /// The user knows how to see more.
     hinted: bool,
     began_ms: u64,
-    /// A script that runs as long as this is asked about.
+    /// The time after which a running script is stopped.
     patience_ms: u64,
 }
 
@@ -167,7 +167,7 @@ impl Debugger {
         self.asked = true;
     }
 
-    /// redis.debug(…): says all arguments of the function that runs.
+    /// redis.debug(…): shows all arguments of the running function.
     pub fn show_values(stack: &mut Stack) {
         let mut line = Vec::new();
         for index in 1..=stack.args() {
@@ -203,8 +203,8 @@ impl Debugger {
         self.say(line);
     }
 
-    /// The reason to stop the script at its current line, if there is one. `counted` tells that nothing but many
-    /// instructions have passed.
+    /// The reason to stop the script at its current line, if there is one. `counted` tells that
+    /// nothing but many instructions have passed.
     fn reason_to_stop(&mut self, counted: bool) -> Option<Stop> {
         let marked = self.is_breakpoint(self.line) || self.asked;
         let mut late = false;

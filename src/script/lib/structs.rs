@@ -1,4 +1,4 @@
-//! `struct`: values to bytes and back, as a format tells.
+//! `struct`: values to bytes and back, by a format string.
 //!
 //! ```text
 //!   > < ! [n]       big, little endian; align to n (a power of two; 8 if it is not said)

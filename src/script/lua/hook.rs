@@ -9,7 +9,7 @@ use crate::sys::clock;
 use mlua::ffi;
 use std::ffi::{CStr, c_int};
 
-/// Runs every so many instructions: lets the host look up, which may end the script.
+/// Runs every so many instructions: calls the host's check, which may kill the script.
 // SAFETY: for Lua to call, with a live state.
 pub(super) unsafe extern "C-unwind" fn on_count(raw: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
     // SAFETY: Lua calls its hook with a live state of a VM made here; the error is raised when

@@ -77,7 +77,7 @@ unsafe extern "C" fn allocate(
     let old = if block.is_null() { 0 } else { old };
     if new == 0 {
         if let (false, Some(layout)) = (block.is_null(), layout(old)) {
-            // SAFETY: the block is one of ours, and Lua says truly how large it is.
+            // SAFETY: the block is one of ours, and Lua passes its correct size.
             unsafe { std::alloc::dealloc(block.cast(), layout) };
             context.used.set(used - old);
         }

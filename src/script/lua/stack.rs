@@ -505,7 +505,7 @@ impl<'l> Stack<'l> {
     /// The state of the libraries.
     #[inline(always)]
     pub fn vm_state(&mut self) -> &mut VmState {
-        // SAFETY: the vm_state is only reached through a stack, and of the stacks that exist only the
+        // SAFETY: the state is only reached through a stack, and of the stacks that exist only the
         // innermost is in use: `call` borrows the one it was called on.
         unsafe { &mut *self.context.as_ref().vm_state.get() }
     }

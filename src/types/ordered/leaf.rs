@@ -132,7 +132,7 @@ impl Leaf {
         }
     }
 
-    /// Whether the keys tell little about the order, though finer ones could.
+    /// Whether the keys separate few members, though finer ones could.
     fn is_coarse(&self) -> bool {
         let spread = self
             .live()

@@ -137,7 +137,7 @@ impl Tree {
         }
     }
 
-    /// A tree of members that come in order, none of them twice.
+    /// A tree of distinct members that come in order.
     pub fn of_ordered(members: &[Member]) -> Tree {
         let chunks = members.chunks(leaf::LEAF);
         let mut nodes: Vec<Node> = chunks.map(|m| Node::Leaf(Leaf::of(m))).collect();

@@ -168,7 +168,7 @@ impl Pack {
         self.len == 0
     }
 
-    /// Bytes allocated, as asked of the allocator.
+    /// Bytes allocated, as requested from the allocator.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -477,8 +477,8 @@ impl Pack {
         None
     }
 
-    /// The slot that a random number selects: every segment has one place, and every slot is as likely as if
-    /// all segments were of full size.
+    /// The slot that a random number selects: every segment has one place, and every slot is as
+    /// likely as if all segments were of full size.
     #[inline(always)]
     fn drawn(&self, draw: u64) -> (Option<&Segment>, usize) {
         let (level, place) = place(draw & self.mask());

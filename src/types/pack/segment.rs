@@ -95,8 +95,8 @@ fn tag_of(hash: u64) -> u8 {
     ((hash >> (64 - PLACE_BITS - 8)) as u8).max(1)
 }
 
-/// The addresses of the parts of a segment that a lookup reads: a copy outside of it, so that all of them
-/// can be loaded at once.
+/// The addresses of the parts of a segment that a lookup reads: a copy outside of it, so that all
+/// of them can be loaded at once.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Ways {
     index: usize,

@@ -415,7 +415,7 @@ impl Quicklist {
         }
     }
 
-    /// Compresses a node or decompresses it, as its distance from the ends asks for.
+    /// Compresses or decompresses a node according to its distance from the ends.
     fn touch_up(&mut self, ordinal: usize) {
         let depth = self.depth as usize;
         if depth == 0 || ordinal >= self.nodes {

@@ -41,7 +41,7 @@ pub enum Verdict {
 #[derive(Clone, Debug)]
 pub struct Consumer {
     pub name: Box<[u8]>,
-    /// Unix milliseconds at which it last asked for something.
+    /// Unix milliseconds of its last request.
     pub seen_ms: i64,
     /// At which it last got something; -1 for never.
     pub active_ms: i64,
@@ -153,7 +153,7 @@ impl Group {
         self.consumer_mut(pending.consumer).pending.insert(id);
     }
 
-    /// Shows the pending entries from `start` on, rising, and does with each what `judge` says.
+    /// Passes the pending entries from `start` on, rising, to `judge`, and acts on its verdict.
     pub fn pass(&mut self, start: StreamId, mut judge: impl FnMut(StreamId, Pending) -> Verdict) {
         let (consumers, mut removed) = (&mut self.consumers, Vec::new());
         for (&id, pending) in self.pending.range_mut(start..) {

@@ -8,7 +8,7 @@
 //!   runs   [ node node … ≤ 128 ] [ node … ] [ node … ]
 //! ```
 //!
-//! `tree_nodes` tells how many nodes the radix tree would have, because XINFO STREAM shows it.
+//! `tree_nodes` is the number of nodes of such a radix tree, because XINFO STREAM shows it.
 
 use super::id::StreamId;
 use super::node::{Entries, Entry, Node};

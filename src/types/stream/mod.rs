@@ -156,7 +156,7 @@ impl Stream {
         self.bytes + self.log.bytes() + self.groups.values().map(Group::bytes).sum::<usize>()
     }
 
-    /// Sets what XSETID and loading tell.
+    /// Sets the ids given by XSETID and loading.
     pub fn set_ids(&mut self, last: StreamId, added: Option<u64>, max_deleted: Option<StreamId>) {
         self.last_id = last;
         self.entries_added = added.unwrap_or(self.entries_added);
@@ -332,7 +332,7 @@ impl Stream {
         }
     }
 
-    /// Removes entries from the start as `trim` says. Returns how many went.
+    /// Removes entries from the start according to `trim`. Returns their number.
     pub fn trim(&mut self, trim: Trim, references: References) -> u64 {
         if let Bound::MaxLen(max) = trim.bound
             && self.len <= max

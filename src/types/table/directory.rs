@@ -182,7 +182,7 @@ struct Chunk {
 struct Blocks {
     pool: Pool,
     chunks: Vec<NonNull<Chunk>>,
-    /// Chunks that can give a block, the one asked first at the end.
+    /// Chunks with free blocks; the last one is used first.
     room: Vec<NonNull<Chunk>>,
 }
 

@@ -115,7 +115,8 @@ impl<T: Slot> Segment<T> {
         self.at.cast()
     }
 
-    /// The record at the head of the segment. Handles are only held by the table that allocated the segment, and dropped with it.
+    /// The record at the head of the segment. Handles are only held by the table that allocated
+    /// the segment, and dropped with it.
     #[inline(always)]
     pub(super) fn header<'a>(self) -> &'a mut Header {
         // SAFETY: the table holds the segment exclusively when it writes and never keeps the
