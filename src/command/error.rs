@@ -52,8 +52,8 @@ pub enum CmdError {
     #[error("waiting")]
     Wait(Box<super::blocking::Wait>),
     /// The reply was written already, and it is an error.
-    #[error("answered")]
-    Answered,
+    #[error("replied")]
+    Replied,
     #[error("{0}")]
     Fixed(&'static str),
     #[error("{0}")]

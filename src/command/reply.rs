@@ -147,7 +147,7 @@ impl<'a> Reply<'a> {
         // What is short may still be written, and is forgotten again.
         self.out.reserve(2 * ROOM);
         match self.may_end {
-            true => Err(CmdError::Answered),
+            true => Err(CmdError::Replied),
             false => Ok(()),
         }
     }

@@ -57,9 +57,9 @@ pub const ARBITRARY_KEYS: Flags = Flags(1 << 27);
 /// Allowed for a RESP2 client in subscribed mode.
 pub const SUBSCRIBER: Flags = Flags(1 << 26);
 /// Its reply is a push, which CLIENT REPLY does not silence.
-pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
+pub const REPLIES_WITH_PUSH: Flags = Flags(1 << 25);
 /// Replies with the disk error, if there is one, though it writes nothing.
-pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
+pub const REPORTS_DISK_ERROR: Flags = Flags(1 << 24);
 
 /// Reads keys matching patterns among its arguments, if there are any.
 pub const BY_PATTERN: Flags = Flags(1 << 22);

@@ -276,11 +276,11 @@ fn apply(bytes: &mut [u8], one: &Operation) -> (Option<i64>, bool) {
         return (None, false);
     };
     set_field(bytes, one.offset, one.kind, new);
-    let answer = match one.act {
+    let value = match one.act {
         Act::Add(..) => new,
         Act::Get | Act::Set(..) => old,
     };
-    (Some(answer), new != old)
+    (Some(value), new != old)
 }
 
 /// BITFIELD key [GET type offset] [[OVERFLOW how] SET | INCRBY type offset value] ...
@@ -296,10 +296,10 @@ fn bitfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let changes = cx.db().change_bytes(found, len, |bytes| {
         let mut changes = 0;
         for one in &operations {
-            let (answer, changed) = apply(bytes, one);
-            let written = answer.is_some() && !matches!(one.act, Act::Get);
+            let (value, changed) = apply(bytes, one);
+            let written = value.is_some() && !matches!(one.act, Act::Get);
             changes += (changed || grows && written) as u64;
-            match answer {
+            match value {
                 Some(n) => reply.int(n)?,
                 None => reply.null()?,
             }

@@ -1,6 +1,6 @@
 //! A running VM: compiling, running, and error replies.
 
-use super::convert::{answer, is_counted, trim_lines};
+use super::convert::{is_counted, trim_lines, write_reply};
 use super::debug::Debugger;
 use super::library::{Function, Loading};
 use super::lua::{Failure, Kept, Kind, Lua, Outcome, Stack};
@@ -151,14 +151,14 @@ impl Vm {
             let result = match stack.call(args, 1, base) {
                 Ok(()) => {
                     let resp = stack.vm_state().resp;
-                    answer(stack, resp, reply)
+                    write_reply(stack, resp, reply)
                 }
-                Err(failure) => answer_failure(stack, failure, call.name, reply),
+                Err(failure) => write_failure(stack, failure, call.name, reply),
             };
             let left = stack.top() - base + 1;
             stack.pop(left);
             match stack.vm_state().failed {
-                true => result.and(Err(CmdError::Answered)),
+                true => result.and(Err(CmdError::Replied)),
                 false => result,
             }
         });
@@ -235,12 +235,7 @@ fn error_text(stack: &mut Stack) -> Vec<u8> {
 }
 
 /// Writes the error of a failed script, with its place.
-fn answer_failure(
-    stack: &mut Stack,
-    failure: Failure,
-    name: &[u8],
-    reply: &mut Reply,
-) -> CmdResult {
+fn write_failure(stack: &mut Stack, failure: Failure, name: &[u8], reply: &mut Reply) -> CmdResult {
     let text = error_text(stack);
     let is_table = stack.kind(-1) == Kind::Table;
     let (full, counted) = if failure == Failure::Raised && is_table {

@@ -53,7 +53,7 @@ impl Bench {
         }
     }
 
-    fn answer(&mut self, resp: Resp, body: &str) -> String {
+    fn run_body(&mut self, resp: Resp, body: &str) -> String {
         let sha = match self.script.load(body.as_bytes(), true) {
             Ok(sha) => sha,
             Err(text) => return String::from_utf8_lossy(&text).into_owned(),
@@ -77,7 +77,7 @@ impl Bench {
     }
 
     fn eval(&mut self, body: &str) -> String {
-        self.answer(Resp::V2, body)
+        self.run_body(Resp::V2, body)
     }
 }
 
@@ -119,7 +119,7 @@ fn values_become_replies() {
         ("redis.setresp(3) return {true,false}", "*2|:1|:0|"),
     ]);
     let mut bench = Bench::new();
-    let mut three = |body: &str| bench.answer(Resp::V3, body);
+    let mut three = |body: &str| bench.run_body(Resp::V3, body);
     assert_eq!(three("redis.setresp(3) return {true,false}"), "*2|#t|#f|");
     assert_eq!(three("return {double=3.5}"), ",3.5|");
     assert_eq!(three("return {map={a=1}}"), "%1|$1|a|:1|");

@@ -1,6 +1,6 @@
 //! GEOSEARCH and the older GEORADIUS: places in a circle or a box, returned or stored.
 
-use super::{answer_distance, answer_point, point, unit};
+use super::{point, unit, write_distance, write_point};
 use crate::algo::geohash::{self, Area, Point, Shape};
 use crate::algo::number::parse_f64;
 use crate::command::effects::Event;
@@ -273,7 +273,7 @@ impl<'a> Request<'a> {
         hits
     }
 
-    fn answer(&self, hits: &[Hit], reply: &mut Reply) -> CmdResult {
+    fn write_hits(&self, hits: &[Hit], reply: &mut Reply) -> CmdResult {
         let parts =
             self.with_distance as usize + self.with_hash as usize + self.with_point as usize;
         reply.array(hits.len())?;
@@ -283,13 +283,13 @@ impl<'a> Request<'a> {
             }
             reply.bulk(&hit.member)?;
             if self.with_distance {
-                answer_distance(reply, hit.distance / self.metres)?;
+                write_distance(reply, hit.distance / self.metres)?;
             }
             if self.with_hash {
                 reply.int(hit.score as i64)?;
             }
             if self.with_point {
-                answer_point(reply, geohash::decode(hit.score))?;
+                write_point(reply, geohash::decode(hit.score))?;
             }
         }
         Ok(())
@@ -302,7 +302,7 @@ impl<'a> Request<'a> {
             None => Vec::new(),
         };
         let Some(to) = self.store else {
-            return self.answer(&hits, reply);
+            return self.write_hits(&hits, reply);
         };
         let event = match self.form {
             Form::SearchStore => Event::GEOSEARCHSTORE,

@@ -41,7 +41,7 @@ pub(super) fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
     let mut fields = OverdueFields::at(cx, found)?;
     let mut removed = 0;
     for name in &names {
-        fields.answer(cx, name, reply)?;
+        fields.reply_value(cx, name, reply)?;
         removed += cx.db().remove_field(found, name) as u64;
     }
     if removed == 0 {
@@ -86,7 +86,7 @@ pub(super) fn hgetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     let mut touched = Names::new();
     for name in &names {
         let there = fields.has(cx, name);
-        fields.answer(cx, name, reply)?;
+        fields.reply_value(cx, name, reply)?;
         if there && change_field(cx, found, name, change) {
             touched.push(*name);
         }

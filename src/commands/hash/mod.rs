@@ -338,7 +338,7 @@ impl OverdueFields {
     }
 
     /// Replies with the value of a field; an overdue one is missing.
-    fn answer(&mut self, cx: &mut Cx, name: &[u8], reply: &mut Reply) -> CmdResult {
+    fn reply_value(&mut self, cx: &mut Cx, name: &[u8], reply: &mut Reply) -> CmdResult {
         let now_ms = cx.overdue_ms();
         let db = cx.db();
         match db.hash_at(self.found)?.get(name) {
@@ -497,7 +497,7 @@ fn hget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         return reply.null();
     };
     let mut fields = OverdueFields::at(cx, found)?;
-    fields.answer(cx, name, reply)?;
+    fields.reply_value(cx, name, reply)?;
     fields.end(cx);
     Ok(())
 }
@@ -515,7 +515,7 @@ fn hmget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.array(names.len())?;
     for name in names.iter() {
         match &mut fields {
-            Some(fields) => fields.answer(cx, name, reply)?,
+            Some(fields) => fields.reply_value(cx, name, reply)?,
             None => reply.null()?,
         }
     }

@@ -16,7 +16,7 @@ enum Part {
 }
 
 impl Part {
-    fn answer(self, field: &Field, reply: &mut Reply) -> CmdResult {
+    fn write(self, field: &Field, reply: &mut Reply) -> CmdResult {
         if self != Part::Value {
             reply.item(field.name)?;
         }
@@ -45,7 +45,7 @@ fn all(cx: &mut Cx, args: &mut Args, reply: &mut Reply, part: Part) -> CmdResult
     if !overdue {
         part.open(hash.len(), reply)?;
         hash.each(|field| {
-            part.answer(&field, reply).expect("replies go to memory");
+            part.write(&field, reply).expect("replies go to memory");
         });
         return Ok(());
     }
@@ -53,7 +53,7 @@ fn all(cx: &mut Cx, args: &mut Args, reply: &mut Reply, part: Part) -> CmdResult
     hash.each(|field| {
         if !is_overdue(&field, now_ms) {
             count += 1;
-            part.answer(&field, reply).expect("replies go to memory");
+            part.write(&field, reply).expect("replies go to memory");
         }
     });
     match part {
@@ -129,18 +129,18 @@ fn many(
     // Pairs stand each in an array of its own, or all in one where there are no nested ones.
     let nested = part == Part::Both && reply.resp != crate::resp::encode::Resp::V2;
     let width = if part == Part::Both && !nested { 2 } else { 1 };
-    let answer = |field: &Field, reply: &mut Reply| {
+    let write_part = |field: &Field, reply: &mut Reply| {
         if nested {
             reply.array(2)?;
         }
-        part.answer(field, reply)
+        part.write(field, reply)
     };
     if count < 0 {
         let count = count.unsigned_abs();
         reply.array(count as usize * width)?;
         for _ in 0..count {
             let field = hash.pick(&mut random);
-            field.map_or(Ok(()), |field| answer(&field, reply))?;
+            field.map_or(Ok(()), |field| write_part(&field, reply))?;
         }
         return Ok(());
     }
@@ -156,7 +156,7 @@ fn many(
             if places.insert(at)
                 && let Some(field) = table.get(at)
             {
-                answer(&field, reply)?;
+                write_part(&field, reply)?;
             }
         }
         return Ok(());
@@ -167,7 +167,7 @@ fn many(
     hash.each(|field| {
         if ((random() as u128 * left) >> 64) < wanted && result.is_ok() {
             wanted -= 1;
-            result = answer(&field, reply);
+            result = write_part(&field, reply);
         }
         left -= 1;
     });

@@ -148,7 +148,7 @@ fn run(cx: &mut Cx, key: &[u8], mut order: Order, reply: &mut Reply) -> CmdResul
         return match order.store {
             Some(to) => store(cx, to, results, reply),
             None => {
-                begin_answer(results.len(), reply)?;
+                begin_reply(results.len(), reply)?;
                 results
                     .into_iter()
                     .try_for_each(|result| reply.bulk(result))
@@ -177,7 +177,7 @@ fn run(cx: &mut Cx, key: &[u8], mut order: Order, reply: &mut Reply) -> CmdResul
             })?;
             store(cx, to, results.iter().map(Vec::as_slice), reply)
         }
-        None => answer(cx, rows, &order, reply),
+        None => write_rows(cx, rows, &order, reply),
     }
 }
 
@@ -361,14 +361,14 @@ fn for_results(
     Ok(())
 }
 
-fn begin_answer(len: usize, reply: &mut Reply) -> CmdResult {
+fn begin_reply(len: usize, reply: &mut Reply) -> CmdResult {
     // A SORT that stores nothing changes nothing, though it is declared to write.
     reply.set_may_end(true);
     reply.array(len)
 }
 
-fn answer(cx: &mut Cx, rows: &[Row], order: &Order, reply: &mut Reply) -> CmdResult {
-    begin_answer(rows.len() * order.get.len().max(1), reply)?;
+fn write_rows(cx: &mut Cx, rows: &[Row], order: &Order, reply: &mut Reply) -> CmdResult {
+    begin_reply(rows.len() * order.get.len().max(1), reply)?;
     for_results(cx, rows, order, |result| match result {
         Some(result) => reply.bulk(result),
         None => reply.null(),

@@ -21,7 +21,7 @@ use read::{lindex, llen, lpos, lrange};
 
 /// Replies with an element.
 #[inline(always)]
-pub(super) fn answer(reply: &mut Reply, item: Item) -> CmdResult {
+pub(super) fn write_item(reply: &mut Reply, item: Item) -> CmdResult {
     match item {
         Item::Text(text) => reply.bulk(text),
         Item::Int(n) => reply.bulk_int(n),

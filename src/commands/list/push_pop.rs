@@ -1,6 +1,6 @@
 //! LPUSH, RPUSH, LPOP, RPOP and their variants: a list at its ends.
 
-use super::{answer, popped, pushed, settle};
+use super::{popped, pushed, settle, write_item};
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::Found;
@@ -110,7 +110,7 @@ pub(super) fn take(
     reply: &mut Reply,
 ) {
     cx.db().list_pop(found, end, count, |item| {
-        let _ = answer(reply, item);
+        let _ = write_item(reply, item);
     });
     cx.effects.dirty += count as u64;
     cx.also(popped(end), key);

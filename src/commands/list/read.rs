@@ -1,6 +1,6 @@
 //! LLEN, LINDEX, LRANGE and LPOS: looking at a list.
 
-use super::answer;
+use super::write_item;
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::list::{ListRef, Needle};
@@ -55,9 +55,9 @@ pub(super) fn lindex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     }
     let found = usize::try_from(index)
         .ok()
-        .and_then(|index| list.get(index, |item| answer(reply, item)));
+        .and_then(|index| list.get(index, |item| write_item(reply, item)));
     match found {
-        Some(answered) => answered,
+        Some(result) => result,
         None => reply.null(),
     }
 }
@@ -75,7 +75,7 @@ pub(super) fn lrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     if count > 0 {
         let mut left = count;
         list.walk(start, Toward::Tail, |item| {
-            let _ = answer(reply, item);
+            let _ = write_item(reply, item);
             left -= 1;
             left > 0
         });

@@ -325,7 +325,7 @@ pub(super) fn sunion(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
         return ints.iter().try_for_each(|n| reply.item(Item::Int(*n)));
     }
     let making = Making::new(cx.tuning, &db);
-    answer(reply, |visit| making.union(&sets, visit))
+    write_members(reply, |visit| making.union(&sets, visit))
 }
 
 /// SDIFF key [key ...].
@@ -338,11 +338,11 @@ pub(super) fn sdiff(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     }
     let making = Making::new(cx.tuning, &db);
     let sets = sets(&db, &places);
-    answer(reply, |visit| making.difference(&sets, visit))
+    write_members(reply, |visit| making.difference(&sets, visit))
 }
 
 /// Replies with the members that `find` shows, as far as they fit.
-fn answer<'d>(reply: &mut Reply, find: impl FnOnce(&mut dyn FnMut(Item<'d>))) -> CmdResult {
+fn write_members<'d>(reply: &mut Reply, find: impl FnOnce(&mut dyn FnMut(Item<'d>))) -> CmdResult {
     let (at, mut count, mut fits) = (reply.deferred(), 0, Ok(()));
     find(&mut |item| {
         if fits.is_ok() {

@@ -69,15 +69,15 @@ fn pop_some(
     let propagates = cx.effects.interest.has(Interest::PROPAGATE);
     let mut gone: Vec<Vec<u8>> = Vec::new();
     for left in (0..count).rev() {
-        let mut answered = Ok(());
+        let mut result = Ok(());
         let mut db = cx.keyspace.db(cx.db);
         db.pop_member(found, cx.rng, |item| {
-            answered = reply.item(item);
+            result = reply.item(item);
             if propagates {
                 gone.push(item.to_vec());
             }
         });
-        answered?;
+        result?;
         if gone.len() == BATCH || left == 0 && propagates {
             let words = [b"SREM".to_vec(), key.to_vec()];
             cx.propagate_as(words.into_iter().chain(gone.drain(..)));

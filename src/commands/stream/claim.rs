@@ -414,7 +414,7 @@ pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
     let (finder, groups) = stream.split();
     let members = groups.get_mut(group).ok_or_else(|| no_group(key, group))?;
     let walk = auto_walk(finder, members, id, (start, count), &claim, now_ms);
-    let answered = reply_walk(reply, &walk, claim.just_id);
+    let result = reply_walk(reply, &walk, claim.just_id);
     let last = members.last_id;
     let told = told(interest, members, &walk);
     let is_idle = !walk.seen.iter().any(|seen| seen.entry.is_some());
@@ -427,7 +427,7 @@ pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
     if is_new && is_idle {
         propagate_consumer(cx, key, (group, name));
     }
-    answered
+    result
 }
 
 /// The result of XAUTOCLAIM.

@@ -157,19 +157,19 @@ fn read(cx: &mut Cx, args: &mut Args, reply: &mut Reply, in_group: bool) -> CmdR
     let ids = resolve_all(cx, args, &options)?;
     let argv = args.argv();
     let head = reply.deferred();
-    let mut answered = 0;
+    let mut shown_streams = 0;
     for (i, &from) in ids.iter().enumerate() {
         let key = argv.at(options.first + i);
         let shown = match options.group {
             None => show(cx, key, from, options.count, reply)?,
             Some(member) => show_for(cx, key, member, from, &options, reply)?,
         };
-        answered += usize::from(shown);
+        shown_streams += usize::from(shown);
     }
-    if answered > 0 {
+    if shown_streams > 0 {
         return match reply.resp {
-            Resp::V2 => reply.close_array(head, answered),
-            Resp::V3 => reply.close_map(head, answered),
+            Resp::V2 => reply.close_array(head, shown_streams),
+            Resp::V3 => reply.close_map(head, shown_streams),
         };
     }
     match options.block {

@@ -1,6 +1,6 @@
 //! Members by chance and by cursor: ZRANDMEMBER and ZSCAN.
 
-use super::range::answer;
+use super::range::write_members;
 use crate::algo::glob::{self, Case};
 use crate::algo::number;
 use crate::algo::rng::Rng;
@@ -84,7 +84,7 @@ pub(super) fn zrandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     let len = set.len();
     let wanted = count.unsigned_abs() as usize;
     if count > 0 && wanted >= len {
-        return answer(&set, 0..len, true, with_scores, reply);
+        return write_members(&set, 0..len, true, with_scores, reply);
     }
     let flat = with_scores && reply.resp == Resp::V2;
     reply.array(wanted * (1 + flat as usize))?;

@@ -176,7 +176,7 @@ impl<'a> Request<'a> {
 }
 
 /// Replies with members, each with its score if requested: flat, or as pairs in RESP3.
-pub(super) fn answer(
+pub(super) fn write_members(
     set: &ZsetRef,
     numbers: Range<usize>,
     downwards: bool,
@@ -194,14 +194,14 @@ pub(super) fn answer(
 }
 
 /// Replies with a result.
-pub(super) fn answer_all(result: &Ordered, with_scores: bool, reply: &mut Reply) -> CmdResult {
+pub(super) fn write_all(result: &Ordered, with_scores: bool, reply: &mut Reply) -> CmdResult {
     let mut members = result.members().iter();
     let mut form = head(members.len(), with_scores, reply)?;
     members.try_for_each(|(member, score)| form.one(*score, |reply| reply.item(*member)))
 }
 
 /// The layout of the members in a reply.
-struct Answer<'r, 'b> {
+struct MembersReply<'r, 'b> {
     reply: &'r mut Reply<'b>,
     pairs: bool,
     with_scores: bool,
@@ -212,18 +212,18 @@ fn head<'r, 'b>(
     len: usize,
     with_scores: bool,
     reply: &'r mut Reply<'b>,
-) -> Result<Answer<'r, 'b>, CmdError> {
+) -> Result<MembersReply<'r, 'b>, CmdError> {
     let pairs = with_scores && reply.resp == Resp::V3;
     let flat = with_scores && !pairs;
     reply.array(len * (1 + flat as usize))?;
-    Ok(Answer {
+    Ok(MembersReply {
         reply,
         pairs,
         with_scores,
     })
 }
 
-impl Answer<'_, '_> {
+impl MembersReply<'_, '_> {
     #[inline]
     fn one(&mut self, score: f64, member: impl FnOnce(&mut Reply) -> CmdResult) -> CmdResult {
         if self.pairs {
@@ -245,7 +245,7 @@ fn range(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form) -> CmdResu
         return reply.array(0);
     };
     let numbers = request.numbers(&set);
-    answer(&set, numbers, request.downwards, request.with_scores, reply)
+    write_members(&set, numbers, request.downwards, request.with_scores, reply)
 }
 
 const fn form(by: Option<By>, reverse: Option<bool>) -> Form {

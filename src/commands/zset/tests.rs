@@ -103,7 +103,7 @@ fn pops_tell_what_was_taken() {
 }
 
 /// Members with their scores, as in replies of ZUNION and the others.
-fn model_answer(model: &BTreeMap<String, i64>) -> String {
+fn model_reply(model: &BTreeMap<String, i64>) -> String {
     let mut members: Vec<(i64, &String)> = model.iter().map(|(m, s)| (*s, m)).collect();
     members.sort();
     let words = members
@@ -148,11 +148,11 @@ proptest! {
                 let words = reply.split(' ').filter(|w| !w.starts_with(['*', '$']));
                 words.collect::<Vec<_>>().join(" ")
             };
-            prop_assert_eq!(words(&shown), model_answer(model));
+            prop_assert_eq!(words(&shown), model_reply(model));
             let count = e.ask(&format!("{command}STORE to {operands}"));
             prop_assert_eq!(count, format!(":{}", model.len()));
             let stored = e.ask("ZRANGE to 0 -1 WITHSCORES");
-            prop_assert_eq!(words(&stored), model_answer(model));
+            prop_assert_eq!(words(&stored), model_reply(model));
             for (member, score) in model.iter().take(20) {
                 let found = e.ask(&format!("ZSCORE to {member}"));
                 prop_assert_eq!(words(&found), score.to_string());

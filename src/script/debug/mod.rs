@@ -120,10 +120,10 @@ impl Debugger {
     }
 
     /// Ends the session with a message, and with the reply of EVAL if the debugger has to send it.
-    pub fn end(mut self, answer: &[u8]) {
+    pub fn end(mut self, reply: &[u8]) {
         self.say("<endsession>");
         self.send();
-        let _ = self.wire.send(answer);
+        let _ = self.wire.send(reply);
     }
 
     /// Whether the script's commands are shown because it runs step by step.

@@ -188,7 +188,7 @@ impl Server {
             if let CmdError::Wait(wait) = error {
                 return self.wait(session, number, &args, wait, reply);
             }
-            if !matches!(error, CmdError::Answered) {
+            if !matches!(error, CmdError::Replied) {
                 self.reply_error(&error, reply);
                 if session.must_obey && !session.in_script {
                     self.note_unheard_error(session, &error.bytes());
