@@ -21,7 +21,7 @@ use crate::command::context::Caller;
 use crate::command::effects::{Effects, Event, Interest, Propagate};
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::TABLES;
-use crate::keyspace::{DbIndex, Keyspace, Leave, Missed, Tuning};
+use crate::keyspace::{DbIndex, Keyspace, Missed, RemovalReason, Tuning};
 use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};
 use crate::sys::clock::Clock;
@@ -232,26 +232,26 @@ impl Engine {
     /// Draws up what happened.
     fn settle(&mut self, argv: &Argv) {
         let outcome = &mut self.outcome;
-        for gone in self.keyspace.shared.departed.drain(..) {
+        for gone in self.keyspace.shared.removed_keys.drain(..) {
             let event = match gone.why {
-                Leave::Evicted => Event::EVICTED,
+                RemovalReason::Evicted => Event::EVICTED,
                 _ => Event::EXPIRED,
             };
             let del = vec![b"DEL".to_vec(), gone.key.clone()];
             outcome.propagated.push(del);
             outcome.events.push((gone.db.0, event.name, gone.key));
         }
-        for lapsed in self.keyspace.shared.lapsed.drain(..) {
-            let del = |field| vec![b"HDEL".to_vec(), lapsed.key.clone(), field];
+        for fields in self.keyspace.shared.expired_fields.drain(..) {
+            let del = |field| vec![b"HDEL".to_vec(), fields.key.clone(), field];
             outcome
                 .propagated
-                .extend(lapsed.fields.into_iter().map(del));
-            let expired = (lapsed.db.0, Event::HEXPIRED.name, lapsed.key.clone());
+                .extend(fields.fields.into_iter().map(del));
+            let expired = (fields.db.0, Event::HEXPIRED.name, fields.key.clone());
             outcome.events.push(expired);
-            if lapsed.emptied {
+            if fields.emptied {
                 outcome
                     .events
-                    .push((lapsed.db.0, Event::DEL.name, lapsed.key));
+                    .push((fields.db.0, Event::DEL.name, fields.key));
             }
         }
         for missed in self.keyspace.shared.missed.drain(..) {
@@ -267,15 +267,15 @@ impl Engine {
                 .propagated
                 .extend(list.iter().map(|argv| words(&argv.as_argv()))),
         }
-        let happened = self.effects.happened.drain(..);
+        let happened = self.effects.key_events.drain(..);
         outcome
             .events
             .extend(happened.filter_map(|one| Some((one.db.0, one.event?.name, one.key))));
-        self.effects.sweeps.clear();
-        for doomed in std::mem::take(&mut self.keyspace.shared.doomed) {
-            self.keyspace.drop_quickly(doomed.waste);
+        self.effects.database_changes.clear();
+        for job in std::mem::take(&mut self.keyspace.shared.to_free) {
+            self.keyspace.drop_quickly(job.garbage);
         }
-        self.keyspace.shared.await_doomed = false;
+        self.keyspace.shared.await_lazy_free = false;
         self.keyspace.shared.settled();
     }
 }

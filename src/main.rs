@@ -3,7 +3,7 @@
 use redwheel::acl::Acl;
 use redwheel::algo::rng::Rng;
 use redwheel::check;
-use redwheel::cli::{self, Program, Run, Startup, Surroundings};
+use redwheel::cli::{self, Program, Run, Startup, StartupEnv};
 use redwheel::config::{AclPubsubDefault, Fatal, Host, LogLevel};
 use redwheel::logging::{self, Sink};
 use redwheel::reactor::Reactor;
@@ -26,11 +26,11 @@ fn main() {
     let argv: Vec<Vec<u8>> = std::env::args_os().map(OsStringExt::into_vec).collect();
     let mut stdin = std::io::stdin();
     let mut host = StartHost::default();
-    let mut around = Surroundings {
+    let mut env = StartupEnv {
         stdin: &mut stdin,
         host: &mut host,
     };
-    let code = match cli::start(&argv, &mut around) {
+    let code = match cli::start(&argv, &mut env) {
         Startup::Run(run) => serve(run),
         Startup::Print {
             text,
@@ -168,7 +168,9 @@ impl Host for StartHost {
         channels: AclPubsubDefault,
     ) -> Result<(), (usize, String)> {
         let table = || Table::new(redwheel::commands::TABLES, server::commands::TABLES);
-        let acl = self.acl.get_or_insert_with(|| Acl::new(table().roster()));
+        let acl = self
+            .acl
+            .get_or_insert_with(|| Acl::new(table().command_index()));
         acl.configure(channels == AclPubsubDefault::AllChannels, 0);
         acl.check_rules(rules)
     }

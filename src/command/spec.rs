@@ -4,7 +4,7 @@
 use super::keys::{FindKeys, KeySpec};
 use crate::resp::request::Argv;
 
-/// What a command does and where it may run; names as COMMAND INFO prints them.
+/// Properties of a command: what it does and where it may run. Names as COMMAND INFO prints them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flags(pub u32);
 
@@ -52,16 +52,16 @@ pub const MAY_REPLICATE: Flags = Flags(1 << 15);
 pub const IN_MULTI: Flags = Flags(1 << 30);
 /// Runs the queue: it is all that the queued commands are.
 pub const RUNS_QUEUE: Flags = Flags(1 << 28);
-/// Comes across keys that nobody named. What it removes on the way is no transaction.
+/// Removes keys that are not arguments. Such removals do not make the command a transaction.
 pub const ARBITRARY_KEYS: Flags = Flags(1 << 27);
-/// What a RESP2 client may say that is subscribed to something.
+/// Allowed for a RESP2 client in subscribed mode.
 pub const SUBSCRIBER: Flags = Flags(1 << 26);
-/// What it answers is a push, which CLIENT REPLY does not silence.
-pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
-/// Answers with the trouble of the disk, if there is any, though it writes nothing.
-pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
+/// Its reply is a push, which CLIENT REPLY does not silence.
+pub const REPLIES_WITH_PUSH: Flags = Flags(1 << 25);
+/// Replies with the disk error, if there is one, though it writes nothing.
+pub const REPORTS_DISK_ERROR: Flags = Flags(1 << 24);
 
-/// Reads keys that patterns among its arguments stand for, if it is asked to.
+/// Reads keys matching patterns among its arguments, if there are any.
 pub const BY_PATTERN: Flags = Flags(1 << 22);
 
 impl Flags {
@@ -194,7 +194,7 @@ impl Group {
     }
 }
 
-/// How a command that is on its way out is marked in COMMAND DOCS.
+/// The mark of a deprecated command in COMMAND DOCS.
 #[derive(Clone, Copy)]
 pub struct Deprecated {
     pub since: &'static str,
@@ -235,7 +235,7 @@ pub enum ScriptSource {
     Function,
 }
 
-/// See the head of this file.
+/// The declaration of a command, from which everything else about it derives.
 #[derive(Clone, Copy)]
 pub struct Spec {
     /// Lower case; of a subcommand, without its container.
@@ -247,7 +247,7 @@ pub struct Spec {
     /// ACL categories that do not follow from flags and group.
     pub acl: &'static [&'static str],
     pub keys: &'static [KeySpec],
-    /// Finds the keys that options tell, or what happens to them, where `keys` cannot describe it.
+    /// Finds the keys that options name, or the access to them, where `keys` cannot describe it.
     pub find: Option<FindKeys>,
     /// The argument that is looked up in the collection under the first key, so that the lookup can
     /// be prepared; 0 if there is none at a fixed place. With options before it, it is a guess.
@@ -324,7 +324,7 @@ impl Spec {
             "blocking" => f.has(BLOCKING),
             _ => false,
         };
-        // SORT alone is no part of its group's category, and says so by a minus.
+        // SORT alone is no part of its group's category, which a minus declares.
         let leaves = |word: &&str| word.strip_prefix('-') == Some(category);
         let of_group = self.group.category() == Some(category) && !self.acl.iter().any(leaves);
         implied || of_group || self.acl.contains(&category)

@@ -41,7 +41,7 @@ impl Build {
         self.set.is_empty()
     }
 
-    /// The result in the encoding that its size asks for.
+    /// The result in the encoding for its size.
     pub fn finish(self, tuning: &Tuning) -> Built {
         if !fits(tuning, self.set.len(), self.longest) {
             return Built::Large(large_value(self.set));
@@ -51,7 +51,7 @@ impl Build {
     }
 }
 
-/// What `Build` makes.
+/// The result of `Build`.
 pub enum Built {
     /// A listpack.
     Small(Vec<u8>),
@@ -104,7 +104,7 @@ impl<'d> Ordered<'d> {
         &self.0
     }
 
-    /// The value for the keyspace, in the encoding that its size asks for.
+    /// The value for the keyspace, in the encoding for its size.
     pub fn build(&self, tuning: &Tuning, hasher: KeyHasher) -> Built {
         let len = self.0.len();
         let lengths = || self.0.iter().map(|(member, _)| member.len());

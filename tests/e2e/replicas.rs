@@ -1,5 +1,5 @@
-//! A primary as its replicas see it: the words of a resynchronisation, the stream, what is done
-//! about those who are slow or silent, and what their acknowledgements are good for.
+//! A primary as its replicas see it: the protocol of a resynchronisation, the stream, the
+//! treatment of slow or silent replicas, and the uses of acknowledgements.
 
 use super::{info, is_closed, text, wait_until};
 use crate::support::client::{Client, Value};
@@ -51,7 +51,7 @@ impl Follower {
         bytes
     }
 
-    /// The snapshot that comes next, however its end is told.
+    /// The next snapshot, with either kind of end marker.
     fn snapshot(&mut self) -> Vec<u8> {
         let head = self.line();
         let Some(mark) = head.strip_prefix("$EOF:") else {
@@ -69,7 +69,7 @@ impl Follower {
         all
     }
 
-    /// Comes with a full resynchronisation; the answer is the snapshot.
+    /// Attaches a follower with a full resynchronisation. Returns it and the snapshot.
     fn follow(server: &Server, capabilities: &str) -> (Follower, Vec<u8>) {
         let mut follower = Follower::connect(server);
         follower.say("REPLCONF listening-port 7777");
@@ -235,7 +235,7 @@ fn a_unit_is_a_transaction_and_what_expires_is_deleted() {
 }
 
 #[test]
-fn who_waits_is_answered_when_replicas_have_it() {
+fn wait_replies_when_replicas_have_acknowledged() {
     let server = primary("");
     let mut client = server.client();
     assert_eq!(client.run("WAIT 0 0"), Value::Int(0));
@@ -244,7 +244,7 @@ fn who_waits_is_answered_when_replicas_have_it() {
     follower.acknowledge();
     client.run("SET a 1");
     client.send(&["WAIT", "1", "0"]);
-    // The wait makes the server ask, which `next` answers.
+    // The wait makes the server request an acknowledgement, which `next` sends.
     assert_eq!(follower.next(), "SELECT 0");
     assert_eq!(follower.next(), "SET a 1");
     let asked = follower.command();
@@ -264,7 +264,7 @@ fn who_waits_is_answered_when_replicas_have_it() {
 }
 
 #[test]
-fn a_replica_that_does_not_read_is_let_go_at_its_limit() {
+fn a_replica_that_does_not_read_is_disconnected_at_its_limit() {
     let server = primary("repl-backlog-size 1mb\nclient-output-buffer-limit replica 20mb 0 0\n");
     let mut client = server.client();
     let (mut follower, _) = Follower::follow(&server, "capa eof");
@@ -412,9 +412,9 @@ fn what_a_replica_may_not_say() {
     assert_eq!(error, "ERR SYNC and PSYNC are invalid with pending output");
 }
 
-/// An answer would lie in the middle of the stream.
+/// A reply would lie in the middle of the stream.
 #[test]
-fn a_replica_that_asks_for_an_answer_is_let_go_without_one() {
+fn a_replica_whose_command_has_a_reply_is_disconnected_without_it() {
     let server = primary("");
     for (line, error) in [
         ("PING", None),

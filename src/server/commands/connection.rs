@@ -19,7 +19,7 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "ping",
             arity: -1,
-            flags: all(&[FAST, SUBSCRIBER, TELLS_DISK_ERROR]),
+            flags: all(&[FAST, SUBSCRIBER, REPORTS_DISK_ERROR]),
             group: Group::Connection,
             usage: "[message:string]",
             since: "1.0.0",

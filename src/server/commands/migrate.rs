@@ -7,7 +7,7 @@ use crate::command::effects::{Event, Propagate};
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::keyspace::Leave;
+use crate::keyspace::RemovalReason;
 use crate::net::peer::{Duration, Peer};
 use crate::rdb::dump;
 use crate::rdb::write::Style;
@@ -53,7 +53,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
 }];
 
 /// The key of MIGRATE, or those behind KEYS. If both are given the command is wrong and has none.
-fn migrated_keys(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+fn migrated_keys(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), InvalidKeys> {
     let flags = key_flags(&[RW, ACCESS, DELETE]);
     let mut at = 6;
     while at < argv.len() {
@@ -245,7 +245,7 @@ fn forget(server: &mut Server, session: &Session, keys: &[&[u8]]) {
     for key in keys {
         let mut db = server.keyspace.db(session.db);
         if let Some(found) = db.peek(key) {
-            db.leave(found, Leave::Deleted);
+            db.remove(found, RemovalReason::Deleted);
             server.effects.dirty += 1;
             let (effects, shared) = (&mut server.effects, &mut server.keyspace.shared);
             effects.note(shared, session.db, key, Some(Event::DEL));

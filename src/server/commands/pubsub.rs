@@ -17,7 +17,14 @@ const PUBSUB_SPEC: Spec = Spec {
     group: Group::PubSub,
     ..Spec::BASE
 };
-const SUBSCRIBES: Flags = all(&[PUBSUB, NOSCRIPT, LOADING, STALE, SUBSCRIBER, ANSWERS_PUSH]);
+const SUBSCRIBES: Flags = all(&[
+    PUBSUB,
+    NOSCRIPT,
+    LOADING,
+    STALE,
+    SUBSCRIBER,
+    REPLIES_WITH_PUSH,
+]);
 const PUBLISHES: Flags = all(&[PUBSUB, LOADING, STALE, FAST, MAY_REPLICATE]);
 const LOOKS: Flags = all(&[PUBSUB, LOADING, STALE]);
 

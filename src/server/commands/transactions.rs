@@ -253,7 +253,7 @@ impl Server {
             match self.revoked(session, command) {
                 Some(error) => {
                     self.reply_error(&error, reply);
-                    result = Err(CmdError::Answered);
+                    result = Err(CmdError::Replied);
                 }
                 None => {
                     result = Ok(());

@@ -232,7 +232,7 @@ impl Server {
 
     /// What cannot be made to last is refused; PING tells who asks for that.
     fn disk_refuses(&self, spec: &Spec, flags: Flags) -> Option<CmdError> {
-        let asked = flags.has(WRITE) || spec.flags.has(TELLS_DISK_ERROR);
+        let asked = flags.has(WRITE) || spec.flags.has(REPORTS_DISK_ERROR);
         if self.gates.0 & Gates::DISK_ERROR == 0 || !asked {
             return None;
         }

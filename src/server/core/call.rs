@@ -193,7 +193,7 @@ impl Server {
             if let CmdError::Wait(wait) = error {
                 return self.wait(session, number, &args, wait, reply);
             }
-            if !matches!(error, CmdError::Answered) {
+            if !matches!(error, CmdError::Replied) {
                 self.reply_error(&error, reply);
                 if session.must_obey && !session.in_script {
                     undelivered::report_error(self, session, &error.bytes());

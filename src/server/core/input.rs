@@ -4,7 +4,7 @@
 //! gates (`admit`) and calls it (`call`), and stops early when the client ends or must wait.
 
 use crate::command::Reply;
-use crate::command::spec::ANSWERS_PUSH;
+use crate::command::spec::REPLIES_WITH_PUSH;
 use crate::keyspace::Db;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::server::Server;
@@ -190,7 +190,7 @@ impl Server {
     #[cold]
     pub(in crate::server) fn answered_push(&self, session: &Session) -> bool {
         let last = session.last_command.map(|number| self.table[number].spec);
-        last.is_some_and(|spec| spec.flags.has(ANSWERS_PUSH))
+        last.is_some_and(|spec| spec.flags.has(REPLIES_WITH_PUSH))
     }
 
     /// Recognises what a client has sent. A protocol error is answered, and ends the client once

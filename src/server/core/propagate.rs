@@ -9,7 +9,7 @@
 
 use crate::command::effects::{Interest, Propagate};
 use crate::keyspace::DbIndex;
-use crate::keyspace::fields::Lapsed;
+use crate::keyspace::fields::ExpiredFields;
 use crate::resp::request::{Argv, OwnedArgv};
 use crate::server::Server;
 use crate::sys::clock::Clock;
@@ -159,10 +159,10 @@ impl Server {
     }
 
     /// Fields left by themselves.
-    pub(in crate::server) fn propagate_lapsed(&mut self, lapsed: &Lapsed) {
-        for field in &lapsed.fields {
-            let argv = [b"HDEL".as_slice(), &lapsed.key, field];
-            self.propagate(lapsed.db, argv.into_iter().collect(), Target::Everybody);
+    pub(in crate::server) fn propagate_expired_fields(&mut self, expired: &ExpiredFields) {
+        for field in &expired.fields {
+            let argv = [b"HDEL".as_slice(), &expired.key, field];
+            self.propagate(expired.db, argv.into_iter().collect(), Target::Everybody);
         }
     }
 

@@ -156,9 +156,9 @@ fn cron(server: &mut Server) {
     sync::check_child(server);
     jobs::tend_persistence(server);
     debug::tend_sessions(server);
-    if !server.keyspace.shared.own_deadlines.is_empty() {
+    if !server.keyspace.shared.replica_expires.is_empty() {
         server.keyspace.set_now_ms(server.clock.now_ms());
-        server.keyspace.expire_own();
+        server.keyspace.expire_replica_keys();
         server.settle_alone();
     }
     if let Some(signal) = server.life.asked_to_stop.take() {

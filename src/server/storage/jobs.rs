@@ -18,7 +18,7 @@ use crate::replication::primary::Primary;
 use crate::server::Server;
 use crate::server::gates::Gates;
 use crate::sys::clock;
-use crate::sys::fork::{self, Exit, Report, Teller};
+use crate::sys::fork::{self, Exit, ProgressPipe, Report};
 use std::path::{Path, PathBuf};
 
 /// A child could not be started; the log says why.
@@ -103,7 +103,7 @@ pub(in crate::server) fn start_child<J>(
     server: &mut Server,
     purpose: Purpose,
     job: &J,
-    run: fn(&Keyspace, &J, &mut Teller) -> i32,
+    run: fn(&Keyspace, &J, &mut ProgressPipe) -> i32,
 ) -> std::io::Result<i32> {
     let unused = server.doors.listeners.fds();
     let begun_us = clock::mono_us();
@@ -259,9 +259,9 @@ fn rewrite_if_grown(server: &mut Server) {
 pub(in crate::server) fn reap_child(server: &mut Server) -> Option<(Purpose, Exit)> {
     let now_ms = server.clock.mono_ms();
     let job = server.persist.child.as_mut()?;
-    job.hear(now_ms);
+    job.note_progress(now_ms);
     let exit = job.process.reap()?;
-    job.hear(now_ms);
+    job.note_progress(now_ms);
     let job = server.persist.child.take()?;
     match job.purpose {
         Purpose::Snapshot => finish_snapshot(server, &job, exit),
@@ -502,12 +502,12 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
     Ok(())
 }
 
-fn run_snapshot(keyspace: &Keyspace, job: &SaveJob, teller: &mut Teller) -> i32 {
+fn run_snapshot(keyspace: &Keyspace, job: &SaveJob, pipe: &mut ProgressPipe) -> i32 {
     logging::set_role(b'C');
-    save::save_in_child(keyspace, job, teller)
+    save::save_in_child(keyspace, job, pipe)
 }
 
-fn run_rewrite(keyspace: &Keyspace, job: &RewriteJob, teller: &mut Teller) -> i32 {
+fn run_rewrite(keyspace: &Keyspace, job: &RewriteJob, pipe: &mut ProgressPipe) -> i32 {
     logging::set_role(b'C');
     let path = Aof::temporary_base(std::process::id() as i32);
     let mut told_us = clock::mono_us();
@@ -516,11 +516,11 @@ fn run_rewrite(keyspace: &Keyspace, job: &RewriteJob, teller: &mut Teller) -> i3
         if now_us - told_us >= 1_000_000 {
             told_us = now_us;
             let copied_bytes = fork::private_dirty_bytes();
-            teller.tell(Report { copied_bytes, keys });
+            pipe.send(Report { copied_bytes, keys });
         }
     });
     let copied_bytes = fork::private_dirty_bytes();
-    teller.tell(Report {
+    pipe.send(Report {
         copied_bytes,
         keys: 0,
     });

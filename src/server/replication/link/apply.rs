@@ -99,9 +99,9 @@ fn apply_received(server: &mut Server, client: &mut Client) -> bool {
     server.life.stamp = server.clock.cycles();
     server.keyspace.shared.no_touch = false;
     server.keyspace.shared.none_overdue = true;
-    let was_kept = server.keyspace.shared.own_deadlines.pause();
+    let was_kept = server.keyspace.shared.replica_expires.pause();
     let (applied, more) = execute_commands(server, client, &mut incoming);
-    server.keyspace.shared.own_deadlines.go_on(was_kept);
+    server.keyspace.shared.replica_expires.go_on(was_kept);
     server.keyspace.shared.none_overdue = false;
     incoming.release(applied);
     if is_link(server, &client.session)

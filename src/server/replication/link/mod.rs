@@ -229,7 +229,7 @@ pub fn refresh_role_gates(server: &mut Server) {
     let is_replica = server.replication.is_replica();
     server.gates.set(Gates::REPLICA, is_replica);
     let writable = is_replica && !server.config.replica_read_only;
-    server.keyspace.shared.own_deadlines.set_kept(writable);
+    server.keyspace.shared.replica_expires.set_kept(writable);
 }
 
 /// Ends the waits of blocked clients: they wait for writes, which only a primary accepts.

@@ -9,9 +9,9 @@
 //! The state of a transfer and its decisions are in `crate::replication::transfer`.
 
 use crate::algo::quoting::in_line;
-use crate::command::effects::Sweep;
+use crate::command::effects::DatabaseChange;
 use crate::config::ReplDisklessLoad;
-use crate::keyspace::{DbIndex, Doomed, Keyspace, Waste};
+use crate::keyspace::{DbIndex, Garbage, Keyspace, LazyFree};
 use crate::persist::child::Purpose;
 use crate::persist::load::{Loading, Part, Role, Rules};
 use crate::replication::primary::Primary;
@@ -91,8 +91,8 @@ pub(super) fn discard(server: &mut Server, mut transfer: Transfer) {
 /// Has the helper thread drop databases.
 fn bury(server: &mut Server, databases: Option<Box<Keyspace>>) {
     if let Some(databases) = databases {
-        server.bio.bury(Doomed {
-            waste: Waste::Foreign(Box::new(Discarded(databases))),
+        server.bio.defer_free(LazyFree {
+            garbage: Garbage::Foreign(Box::new(Discarded(databases))),
             objects: 0,
         });
     }
@@ -203,7 +203,10 @@ fn empty_data(server: &mut Server) {
     for index in 0..server.keyspace.databases() {
         server.keyspace.flush(DbIndex(index));
     }
-    server.effects.sweeps.push(Sweep::Emptied);
+    server
+        .effects
+        .database_changes
+        .push(DatabaseChange::Emptied);
     server.settle_alone();
 }
 
@@ -368,7 +371,10 @@ fn swap_in(server: &mut Server, transfer: &mut Transfer) -> bool {
     }
     server.keyspace.exchange(&mut staging);
     server.touch_exchanged(&staging);
-    server.effects.sweeps.push(Sweep::Emptied);
+    server
+        .effects
+        .database_changes
+        .push(DatabaseChange::Emptied);
     server.settle_alone();
     log::info!("MASTER <-> REPLICA sync: Discarding old DB in background");
     bury(server, Some(staging));
