@@ -8,6 +8,7 @@ pub mod error;
 pub mod history;
 pub mod keys;
 pub mod reply;
+pub mod settle;
 pub mod spec;
 pub mod usage;
 

@@ -6,8 +6,9 @@
 //! clients are served that waited for a key.
 
 use crate::command::effects::{Event, Happened, Interest, Sweep};
+use crate::command::settle::{Noted, Target};
 use crate::keyspace::db::is_slow_to_drop;
-use crate::keyspace::{DbIndex, Keyspace, Leave, Waste};
+use crate::keyspace::{DbIndex, Keyspace, Waste};
 use crate::multi::Fate;
 use crate::resp::request::Argv;
 use crate::server::Server;
@@ -99,56 +100,12 @@ impl Server {
             !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready();
     }
 
-    /// Adds what the keyspace noted by itself to what the command stated.
+    /// Merges the removals that the keyspace noted into the facts that the command stated.
     fn gather_facts(&mut self, facts: &mut Vec<Happened>) {
-        let shared = &mut self.keyspace.shared;
-        let stated = facts.len();
-        let departed = std::mem::take(&mut shared.departed);
-        let lapsed = std::mem::take(&mut shared.lapsed);
-        for missed in shared.missed.drain(..) {
-            facts.push(Happened {
-                at: missed.at,
-                db: missed.db,
-                key: missed.key,
-                event: Some(Event::KEYMISS),
-                by_itself: true,
-            });
-        }
-        for gone in departed {
-            let (event, word) = match gone.why {
-                Leave::Evicted => (Event::EVICTED, self.tuning.word_for_evicted()),
-                _ => (Event::EXPIRED, self.tuning.word_for_expired()),
-            };
-            self.propagate_departed(gone.db, word, &gone.key);
-            facts.push(Happened {
-                at: gone.at,
-                db: gone.db,
-                key: gone.key,
-                event: Some(event),
-                by_itself: true,
-            });
-        }
-        for lapsed in lapsed {
-            self.propagate_lapsed(&lapsed);
-            let mut push = |event, key| {
-                facts.push(Happened {
-                    at: lapsed.at,
-                    db: lapsed.db,
-                    key,
-                    event: Some(event),
-                    by_itself: true,
-                });
-            };
-            if lapsed.emptied {
-                push(Event::HEXPIRED, lapsed.key.clone());
-                push(Event::DEL, lapsed.key);
-            } else {
-                push(Event::HEXPIRED, lapsed.key);
-            }
-        }
-        if facts.len() > stated {
-            facts.sort_by_key(|fact| fact.at);
-        }
+        let noted = Noted::take(&mut self.keyspace.shared, &self.tuning);
+        noted.settle(facts, |db, words| {
+            self.propagate(db, words.iter().collect(), Target::Everybody);
+        });
     }
 
     /// `untold` is a change that those who watch or cache the key hear of only when all events are
