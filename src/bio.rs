@@ -91,7 +91,8 @@ impl Bio {
     }
 
     /// Waits until everything handed over is dropped.
-    pub fn drain(&mut self) {
+    #[cfg(test)]
+    fn drain(&mut self) {
         if let Some((jobs, thread)) = self.jobs.take() {
             drop(jobs);
             let _ = thread.join();

@@ -62,7 +62,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
             print!("{text}");
             i32::from(!fine)
         }
-        Startup::TestMemory { .. } => missing("A test of the memory"),
+        Startup::TestMemory => missing("A test of the memory"),
         Startup::Check { program, args } => {
             start_log(PathBuf::new());
             match program {

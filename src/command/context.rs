@@ -9,8 +9,6 @@ use crate::resp::request::OwnedArgv;
 /// Who is calling, as far as a data command may know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Caller {
-    /// The id of the client; 0 for none.
-    pub id: u64,
     /// The caller's commands were decided elsewhere: a primary, or the AOF.
     pub must_obey: bool,
     /// A script asks: what has no order of its own is to come in one all the same.

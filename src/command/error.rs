@@ -45,8 +45,6 @@ pub enum CmdError {
     InvalidExpire(&'static str),
     #[error("ERR DB index is out of range")]
     DbRange,
-    #[error("ERR invalid DB index")]
-    DbIndex,
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(String),
     /// No error: there is nothing to answer yet (`command::blocking`). It never reaches a client.

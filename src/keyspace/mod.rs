@@ -18,13 +18,13 @@ pub mod measure;
 pub mod own;
 pub mod set;
 pub mod sizes;
+#[cfg(any(test, feature = "testing"))]
 pub mod soundness;
 pub mod stream;
 pub mod string;
 pub mod zset;
 mod zset_result;
 
-pub use ahead::Ahead;
 pub use db::{Db, DbMut, Deadline, Found, Leave};
 
 use crate::algo::rng::Rng;
@@ -174,8 +174,8 @@ pub enum Waste {
     Value(Box<Heap>),
     /// All of a database.
     Entries(DbIndex, Box<Entries>),
-    /// What others made: a VM of scripts.
-    Foreign(Box<dyn Send>),
+    /// A value of another module, which is only dropped: a VM of scripts.
+    Foreign(#[allow(dead_code, reason = "held to be dropped")] Box<dyn Send>),
 }
 
 /// A key that left without a command naming it: expired, evicted.

@@ -34,10 +34,6 @@ pub static TABLE: &[ServerCommand] = &[Entry {
 pub struct Monitors(Vec<ClientId>);
 
 impl Monitors {
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
