@@ -33,6 +33,13 @@ impl<'a> Args<'a> {
         self
     }
 
+    /// The first key and its hash, where it has been hashed.
+    #[inline(always)]
+    pub fn hashed_key(&self) -> Option<(&'a [u8], u64)> {
+        let (index, hash) = self.first_key?;
+        Some((self.argv.at(index), hash))
+    }
+
     /// Remembers the hash of the first element (`Tag::element`).
     #[inline(always)]
     pub fn with_element_hash(mut self, hash: u64) -> Self {

@@ -1,6 +1,5 @@
 //! What a data command may touch: the keyspace, the effects it states, and nothing else.
 
-use super::args::Args;
 use super::effects::{Effects, Event, Propagate};
 use crate::algo::rng::Rng;
 use crate::keyspace::{DbIndex, DbMut, Keyspace, Tuning};
@@ -51,14 +50,6 @@ impl Cx<'_> {
         match self.keyspace.shared.none_overdue {
             true => i64::MIN,
             false => self.now_ms(),
-        }
-    }
-
-    /// Tells the keyspace the hash of the first key, if the arguments carry it.
-    #[inline(always)]
-    pub fn hint(&mut self, args: &Args) {
-        if let Some((index, hash)) = args.first_key {
-            self.keyspace.hint(args.argv().at(index), hash);
         }
     }
 

@@ -64,9 +64,6 @@ pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
 /// Reads keys that patterns among its arguments stand for, if it is asked to.
 pub const BY_PATTERN: Flags = Flags(1 << 22);
 
-/// Runs code that may do anything, or what it says of itself.
-pub const RUNS_SCRIPT: Flags = Flags(1 << 23);
-
 impl Flags {
     /// Whether any of these is among them.
     #[inline(always)]
@@ -204,6 +201,17 @@ pub struct Deprecated {
     pub replaced_by: &'static str,
 }
 
+/// What the first argument of a command that runs a script is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ScriptSource {
+    /// Its text.
+    Text,
+    /// Its SHA1, in hexadecimal digits.
+    Sha,
+    /// The name of a function.
+    Function,
+}
+
 /// See the head of this file.
 #[derive(Clone, Copy)]
 pub struct Spec {
@@ -228,6 +236,8 @@ pub struct Spec {
     pub complexity: &'static str,
     pub tips: &'static [&'static str],
     pub deprecated: Option<Deprecated>,
+    /// Of a command that runs a script: what its first argument is.
+    pub script: Option<ScriptSource>,
     /// Marked `syscmd` in COMMAND DOCS: for servers, not for people.
     pub internal: bool,
     /// Rules of users may name it, but it is not there: no list of commands shows it.
@@ -250,6 +260,7 @@ impl Spec {
         complexity: "",
         tips: &[],
         deprecated: None,
+        script: None,
         internal: false,
         absent: false,
     };

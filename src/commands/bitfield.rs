@@ -285,7 +285,6 @@ fn apply(bytes: &mut [u8], one: &Operation) -> (Option<i64>, bool) {
 
 /// BITFIELD key [GET type offset] [[OVERFLOW how] SET | INCRBY type offset value] ...
 fn bitfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let (operations, len) = parse(cx, args)?;
     if len == 0 {
@@ -315,7 +314,6 @@ fn bitfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// BITFIELD_RO key [GET type offset ...].
 fn bitfield_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let (operations, len) = parse(cx, args)?;
     if len > 0 {

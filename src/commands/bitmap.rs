@@ -128,7 +128,6 @@ pub(super) fn writable(cx: &mut Cx, key: &[u8], len: usize) -> Result<(Found, bo
 /// SETBIT key offset value.
 fn setbit(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     const BAD_BIT: CmdError = CmdError::Fixed("ERR bit is not an integer or out of range");
-    cx.hint(args);
     let key = args.key();
     let offset = bit_offset(cx, args.int().ok())?;
     let bit = match args.int() {
@@ -151,7 +150,6 @@ fn setbit(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// GETBIT key offset.
 fn getbit(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let offset = bit_offset(cx, args.int().ok())?;
     let mut db = cx.db();
@@ -276,7 +274,6 @@ fn find_bit(bytes: &[u8], (first, end): (usize, usize), set: bool) -> Option<usi
 
 /// BITCOUNT key [start end [BYTE | BIT]].
 fn bitcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let (mut start, mut end, mut unit) = (0, -1, Unit::Byte);
     match args.left() {
@@ -305,7 +302,6 @@ fn bitcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// BITPOS key bit [start [end [BYTE | BIT]]].
 fn bitpos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, bit) = (args.key(), args.int()?);
     if bit != 0 && bit != 1 {
         return Err(CmdError::Fixed("ERR The bit argument must be 1 or 0."));

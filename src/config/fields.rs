@@ -228,6 +228,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether writes are refused after a snapshot failed.
+    pub fn save_failure_stops_writes(&self) -> bool {
+        self.stop_writes_on_bgsave_error && !self.save.is_empty()
+    }
+
     /// The defaults, with `dir` at the current directory.
     pub fn new() -> Config {
         let mut config = Config::default();

@@ -311,6 +311,45 @@ mod tests {
     }
 
     #[test]
+    fn events_and_propagation_are_those_of_a_server() {
+        let mut engine = Engine::new();
+        engine.freeze_at_ms(1_000_000);
+        engine.ask("SET live 1");
+        engine.ask("SET due 1 PX 10");
+        engine.advance_ms(11);
+        assert_eq!(engine.ask("DEL live due"), ":1");
+        assert_eq!(engine.outcome().events_text(), "del live, expired due");
+        assert_eq!(engine.outcome().propagated_text(), "DEL due; DEL live due");
+        engine.tuning().lazy_expire = true;
+        engine.ask("HSET h f 1");
+        engine.ask("HPEXPIRE h 10 FIELDS 1 f");
+        engine.ask("SET due 1 PX 10");
+        engine.advance_ms(11);
+        engine.expire_due();
+        let outcome = engine.outcome();
+        assert_eq!(outcome.events_text(), "expired due, hexpired h, del h");
+        assert_eq!(outcome.propagated_text(), "UNLINK due; HDEL h f");
+    }
+
+    #[test]
+    fn replies_are_typed() {
+        let mut engine = Engine::new();
+        let status = Reply::Status("OK".to_owned());
+        assert_eq!(engine.call(&["SET", "a", "1"]), Ok(status));
+        assert_eq!(engine.call(&["INCR", "a"]), Ok(Reply::Integer(2)));
+        engine.call(&["HSET", "h", "f", "v"]).expect("h is new");
+        let pairs = vec![(Reply::from("f"), Reply::from("v"))];
+        assert_eq!(engine.call(&["HGETALL", "h"]), Ok(Reply::Map(pairs)));
+        assert_eq!(engine.call(&["BLPOP", "none", "0"]), Ok(Reply::Null));
+        let error = engine.call(&["EVAL", "return 1", "0"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "ERR unknown command 'EVAL', with args beginning with: 'return 1' '0' "
+        );
+        assert!(engine.call::<&str>(&[]).is_err());
+    }
+
+    #[test]
     fn databases_are_apart_and_mistakes_are_answered() {
         let mut engine = Engine::new();
         engine.ask("SET a 1");

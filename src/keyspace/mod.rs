@@ -283,6 +283,15 @@ pub struct Keyspace {
 }
 
 impl Keyspace {
+    /// Bytes in use: the general allocator's and the chunks of all databases.
+    pub fn used_memory(&self) -> usize {
+        let own: usize = self
+            .iter()
+            .map(|(_, db)| db.entries().entry_bytes() + db.entries().table_bytes())
+            .sum();
+        crate::sys::memory::used_bytes() + own
+    }
+
     /// `databases` empty databases; the generator seeds the hash and every random pick.
     pub fn new(databases: u32, mut rng: Rng, now_ms: i64) -> Self {
         let reserve = Reserve::default();

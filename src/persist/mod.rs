@@ -46,6 +46,25 @@ pub struct Persist {
     pub for_replicas: bool,
 }
 
+impl Persist {
+    /// The error of writes while the disk does not take them: a snapshot failed, which only counts
+    /// where `save_failure_stops_writes`, or the log cannot be written.
+    pub fn disk_error(&self, save_failure_stops_writes: bool) -> Option<String> {
+        if save_failure_stops_writes && self.saves.last_failed {
+            return Some(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+                 persist to disk. Commands that may modify the data set are disabled, because \
+                 this instance is configured to report errors during writes if RDB snapshotting \
+                 fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
+                 details about the RDB error."
+                    .into(),
+            );
+        }
+        let why = self.aof.is_on().then(|| self.aof.failure())??;
+        Some(format!("MISCONF Errors writing to the AOF file: {why}"))
+    }
+}
+
 /// The text of a system error as Redis logs it.
 pub fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();

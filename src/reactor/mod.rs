@@ -11,9 +11,9 @@ mod intake;
 mod sleep;
 
 use crate::server::Server;
+use crate::server::lifecycle::boot;
 use crate::server::lifecycle::cron;
 use crate::server::script::run;
-use crate::server::storage::loading;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
 use crate::sys::{huge_pages, memory};
@@ -101,7 +101,7 @@ impl Reactor {
             self.serve();
         }
         if loading && self.server.can_go_on_loading() {
-            loading::go_on_loading(&mut self.server);
+            boot::go_on_loading(&mut self.server);
         }
         let mut intake = Intake::come_back(run::take_attendant(&mut self.server));
         self.ready.append(&mut intake.ready);

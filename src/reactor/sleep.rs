@@ -5,9 +5,9 @@ use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::invalidate;
 use crate::server::clients::limits;
+use crate::server::clients::monitors;
 use crate::server::clients::publish;
 use crate::server::clients::session::{Ending, Peer};
-use crate::server::commands::monitor;
 use crate::server::script::run;
 use crate::server::storage::jobs;
 use mio::Registry;
@@ -173,7 +173,7 @@ impl Server {
             self.forget_replica(&client.session);
         }
         if client.session.monitor {
-            monitor::stop_monitor(self, &mut client.session);
+            monitors::stop(self, &mut client.session);
         }
         if let Some(query) = client.query
             && query.is_idle()

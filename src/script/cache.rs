@@ -12,6 +12,13 @@ use std::collections::BTreeMap;
 /// The name of a script: forty hexadecimal digits.
 pub type Sha = [u8; 40];
 
+/// Parses the name of a script, in digits of either case.
+pub fn parse_sha(text: &[u8]) -> Option<Sha> {
+    let mut sha: Sha = text.try_into().ok()?;
+    sha.make_ascii_lowercase();
+    Some(sha)
+}
+
 /// Scripts of EVAL that are kept, as in Redis.
 const EVAL_MAX: usize = 500;
 

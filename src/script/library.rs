@@ -26,6 +26,14 @@ pub struct Loading {
     pub functions: Vec<Function>,
 }
 
+/// What FUNCTION RESTORE does with the libraries that exist.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    Flush,
+    Append,
+    Replace,
+}
+
 /// A library.
 #[derive(Clone, Debug)]
 pub struct Library {

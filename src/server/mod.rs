@@ -7,17 +7,20 @@
 pub mod clients;
 pub mod commands;
 pub mod core;
+pub mod gates;
 pub mod lifecycle;
+pub mod process;
 pub mod replication;
 pub mod script;
 pub mod storage;
+pub mod text;
 pub mod timers;
 
-use self::core::admit::Gates;
 use self::core::evict::Eviction;
 use self::core::propagate::Unit;
 use self::core::stats::Stats;
 use self::core::table::Table;
+use self::gates::Gates;
 use crate::acl::Acl;
 use crate::algo::rng::Rng;
 use crate::bio::Bio;
@@ -41,9 +44,9 @@ use crate::sys::signal::Signal;
 use crate::tracking::Tracking;
 use clients::Clients;
 use clients::session::Session;
-use lifecycle::boot::Process;
+use core::pause::Pause;
 use lifecycle::listen::Doors;
-use lifecycle::pause::Pause;
+use process::Process;
 use timers::Timers;
 
 /// The function of a server command: it can reach everything.

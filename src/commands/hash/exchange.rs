@@ -30,7 +30,6 @@ fn deadline_option(
 
 /// HGETDEL key FIELDS n field ...
 pub(super) fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let found = find(cx, key)?;
     let names = fields(args, BAD_COUNT)?;
@@ -65,7 +64,6 @@ enum Change {
 
 /// HGETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST] FIELDS n field ...
 pub(super) fn hgetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let found = find(cx, key)?;
     let now_ms = cx.now_ms();
@@ -242,7 +240,6 @@ impl<'a> Order<'a> {
 
 /// HSETEX key [FNX | FXX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL] FIELDS n field value ...
 pub(super) fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let now_ms = cx.now_ms();
     let order = Order::parse(args, now_ms)?;

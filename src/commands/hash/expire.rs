@@ -321,7 +321,6 @@ fn set_deadlines(
     reply: &mut Reply,
     (command, unit): (&'static str, Unit),
 ) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let found = find(cx, key)?;
     let now_ms = cx.now_ms();
@@ -411,7 +410,6 @@ fn deadlines(
     reply: &mut Reply,
     show: impl Fn(i64, i64) -> i64,
 ) -> CmdResult {
-    cx.hint(args);
     let now_ms = cx.now_ms();
     let mut db = cx.db();
     let hash = db.read_hash(args.key())?;
@@ -452,7 +450,6 @@ fn hpexpiretime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// HPERSIST key FIELDS n field ...
 fn hpersist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let found = find(cx, key)?;
     let now_ms = cx.overdue_ms();

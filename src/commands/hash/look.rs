@@ -35,7 +35,6 @@ impl Part {
 }
 
 fn all(cx: &mut Cx, args: &mut Args, reply: &mut Reply, part: Part) -> CmdResult {
-    cx.hint(args);
     let now_ms = cx.now_ms();
     let mut db = cx.db();
     let Some(hash) = db.read_hash(args.key())? else {
@@ -79,7 +78,6 @@ pub(super) fn hvals(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
 
 /// HRANDFIELD key [count [WITHVALUES]]. A negative count allows the same field several times.
 pub(super) fn hrandfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let one = args.left() == 0;
     let mut part = Part::Name;

@@ -418,7 +418,6 @@ fn find_or_add(cx: &mut Cx, key: &[u8]) -> Result<Found, CmdError> {
 
 /// Writes pairs; returns how many fields were not there.
 fn set_pairs(cx: &mut Cx, args: &mut Args, command: &str) -> Result<usize, CmdError> {
-    cx.hint(args);
     let (key, first_hash) = (args.key(), args.element_hash());
     let words = args.rest();
     if words.len() % 2 == 1 {
@@ -477,7 +476,6 @@ fn is_there(cx: &mut Cx, key: &[u8], name: &[u8]) -> Result<Option<Found>, CmdEr
 
 /// HSETNX key field value.
 fn hsetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, name, value) = (args.key(), args.bytes(), args.bytes());
     if is_there(cx, key, name)?.is_some() {
         return reply.int(0);
@@ -491,7 +489,6 @@ fn hsetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// HGET key field.
 fn hget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, name) = (args.key(), args.bytes());
     let Some(found) = cx.db().read(key) else {
         return reply.null();
@@ -504,7 +501,6 @@ fn hget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// HMGET key field [field ...].
 fn hmget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let names = args.rest();
     let found = cx.db().read(key);
@@ -527,7 +523,6 @@ fn hmget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// HDEL key field [field ...].
 fn hdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let mut db = cx.db();
     let Some(found) = db.write(key) else {
@@ -549,7 +544,6 @@ fn hdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// HEXISTS key field.
 fn hexists(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, name) = (args.key(), args.bytes());
     let Some(found) = cx.db().read(key) else {
         return reply.int(0);
@@ -562,7 +556,6 @@ fn hexists(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// HLEN key. Counts overdue fields as long as they are there.
 fn hlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let mut db = cx.db();
     let len = db.read_hash(args.key())?.map_or(0, HashRef::len);
     reply.int(len as i64)
@@ -570,7 +563,6 @@ fn hlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// HSTRLEN key field.
 fn hstrlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, name) = (args.key(), args.bytes());
     let Some(found) = cx.db().read(key) else {
         return reply.int(0);
@@ -591,7 +583,6 @@ fn hstrlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 /// HINCRBY key field increment.
 fn hincrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     const NO_INTEGER: CmdError = CmdError::Fixed("ERR hash value is not an integer");
-    cx.hint(args);
     let (key, name) = (args.key(), args.bytes());
     let by = args.int()?;
     let (mut old, there) = (0, is_there(cx, key, name)?);
@@ -640,7 +631,6 @@ fn knows_hsetex(cx: &mut Cx, key: &[u8], name: &[u8]) -> bool {
 fn hincrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     const INFINITE: CmdError = CmdError::Fixed("ERR value is NaN or Infinity");
     const NO_FLOAT: CmdError = CmdError::Fixed("ERR hash value is not a float");
-    cx.hint(args);
     let (key, name) = (args.key(), args.bytes());
     let by = LongDouble::parse(args.bytes()).ok_or(CmdError::NotFloat)?;
     if !by.is_finite() {

@@ -77,7 +77,6 @@ impl Unit {
 }
 
 fn set_deadline(cx: &mut Cx, args: &mut Args, reply: &mut Reply, unit: Unit) -> CmdResult {
-    cx.hint(args);
     let (key, number) = (args.key(), args.bytes());
     let options = args.rest();
     let conditions = Conditions::parse(args)?;
@@ -158,7 +157,6 @@ fn reply_deadline(
     reply: &mut Reply,
     show: impl FnOnce(i64, i64) -> i64,
 ) -> CmdResult {
-    cx.hint(args);
     let now_ms = cx.now_ms();
     let mut db = cx.db();
     let Some(found) = db.inspect(args.key()) else {
@@ -197,7 +195,6 @@ pub(super) fn pexpiretime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
 
 /// PERSIST key.
 pub(super) fn persist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let mut db = cx.db();
     let Some(found) = db.write(key) else {

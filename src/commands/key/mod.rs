@@ -642,7 +642,6 @@ fn touch(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// TYPE key.
 fn type_(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let mut db = cx.db();
     let found = db.inspect(args.key());
     reply.simple(found.map_or("none", |found| db.get(found).kind().name()))

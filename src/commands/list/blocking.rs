@@ -193,7 +193,6 @@ pub(super) fn brpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
 }
 
 fn blocking_pop(cx: &mut Cx, args: &mut Args, reply: &mut Reply, end: End) -> CmdResult {
-    cx.hint(args);
     let rest = args.rest();
     let keys = || rest.iter().take(rest.len() - 1);
     let timeout_ms: TimeoutMs = parse_timeout(rest.at(rest.len() - 1), Unit::Seconds)?;

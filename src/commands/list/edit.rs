@@ -10,7 +10,6 @@ use crate::types::quicklist::Toward;
 
 /// LINSERT key BEFORE|AFTER pivot element.
 pub(super) fn linsert(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let place = if args.word("after") {
         Place::After
@@ -35,7 +34,6 @@ pub(super) fn linsert(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
 
 /// LSET key index element.
 pub(super) fn lset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let tuning = cx.tuning;
     let mut db = cx.db();
@@ -53,7 +51,6 @@ pub(super) fn lset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
 
 /// LREM key count element. A negative count begins at the tail; 0 removes all.
 pub(super) fn lrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, count, element) = (args.key(), negatable(args.bytes())?, args.bytes());
     let (toward, most) = match count {
         0 => (Toward::Tail, usize::MAX),
@@ -75,7 +72,6 @@ pub(super) fn lrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
 
 /// LTRIM key start stop.
 pub(super) fn ltrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, start, stop) = (args.key(), args.int()?, args.int()?);
     let mut db = cx.db();
     let Some(found) = db.write_list(key)? else {

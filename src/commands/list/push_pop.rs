@@ -35,7 +35,6 @@ enum Missing {
 
 #[inline]
 fn push(cx: &mut Cx, args: &mut Args, reply: &mut Reply, end: End, missing: Missing) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let found = match cx.db().write_list(key)? {
         Some(found) => found,
@@ -68,7 +67,6 @@ pub(super) fn rpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
 
 #[inline]
 fn pop(cx: &mut Cx, args: &mut Args, reply: &mut Reply, end: End) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     if args.left() > 1 {
         let name = if end == End::Left { "lpop" } else { "rpop" };

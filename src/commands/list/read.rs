@@ -37,14 +37,12 @@ pub(super) fn range(len: usize, start: i64, stop: i64) -> (usize, usize) {
 
 /// LLEN key.
 pub(super) fn llen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let len = cx.db().list(args.key())?.map_or(0, |list| list.len());
     reply.int(len as i64)
 }
 
 /// LINDEX key index.
 pub(super) fn lindex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let mut db = cx.db();
     let Some(list) = db.list(args.key())? else {
         return reply.null();
@@ -64,7 +62,6 @@ pub(super) fn lindex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
 
 /// LRANGE key start stop.
 pub(super) fn lrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, start, stop) = (args.key(), args.int()?, args.int()?);
     let mut db = cx.db();
     let Some(list) = db.list(key)? else {
@@ -127,7 +124,6 @@ fn parse_search(args: &mut Args) -> Result<Search, CmdError> {
 
 /// LPOS key element [RANK rank] [COUNT matches] [MAXLEN len].
 pub(super) fn lpos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, element) = (args.key(), args.bytes());
     let search = parse_search(args)?;
     let mut db = cx.db();

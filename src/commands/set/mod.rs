@@ -347,7 +347,6 @@ fn add_set<'a>(
 
 /// SADD key member [member ...].
 fn sadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let members = args.rest();
     let added = match cx.db().write(key) {
@@ -371,7 +370,6 @@ fn sadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// SREM key member [member ...].
 fn srem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let mut db = cx.db();
     let Some(found) = db.write(key) else {
@@ -425,7 +423,6 @@ fn smove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// SISMEMBER key member.
 fn sismember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, member) = (args.key(), args.bytes());
     let mut db = cx.db();
     let set = db.read_set(key)?;
@@ -434,7 +431,6 @@ fn sismember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// SMISMEMBER key member [member ...].
 fn smismember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let mut db = cx.db();
     let set = db.read_set(key)?;
@@ -446,7 +442,6 @@ fn smismember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// SCARD key.
 fn scard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let mut db = cx.db();
     let len = db.read_set(args.key())?.map_or(0, SetRef::len);
     reply.int(len as i64)
@@ -454,7 +449,6 @@ fn scard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 /// SMEMBERS key.
 fn smembers(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let mut db = cx.db();
     let Some(set) = db.read_set(args.key())? else {
         return reply.set(0);

@@ -13,7 +13,6 @@ const BATCH: usize = 1024;
 
 /// SPOP key [count].
 pub(super) fn spop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     if args.left() == 0 {
         return pop_one(cx, key, reply);
@@ -88,7 +87,6 @@ fn pop_some(
 
 /// SRANDMEMBER key [count]. A negative count allows the same member several times.
 pub(super) fn srandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let one = args.left() == 0;
     if args.left() > 1 {

@@ -36,7 +36,6 @@ fn next_id(stream: &Stream, new: NewId, now_ms: i64) -> Result<StreamId, CmdErro
 /// XADD key [NOMKSTREAM] [KEEPREF|DELREF|ACKED] [MAXLEN|MINID [=|~] threshold [LIMIT count]] <*|id>
 /// field value [field value …].
 pub(super) fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let options = add_or_trim(cx, args, Form::Add)?;
     let (id_at, parts) = (args.position().wrapping_sub(1), args.left());
@@ -137,7 +136,6 @@ fn propagate(
 
 /// XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count] [KEEPREF|DELREF|ACKED].
 pub(super) fn xtrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let options = add_or_trim(cx, args, Form::Trim)?;
     let trim = options
@@ -161,7 +159,6 @@ pub(super) fn xtrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
 
 /// XLEN key.
 pub(super) fn xlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let len = cx.db().stream(args.key())?.map_or(0, Stream::len);
     reply.int(len as i64)
 }

@@ -373,7 +373,6 @@ pub(super) fn propagate_claim(
 
 /// XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID].
 pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, group, name) = (args.key(), args.bytes(), args.bytes());
     // As Redis does: the key is looked up first, though other mistakes are told before.
     let checked = check_group(cx, key, group);

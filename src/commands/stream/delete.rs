@@ -21,7 +21,6 @@ fn ids(args: &mut Args, count: usize) -> Result<Vec<StreamId>, CmdError> {
 
 /// XDEL key id [id …].
 pub(super) fn xdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let mut db = cx.db();
     // The type is asked for first, the ids only if there is a stream.

@@ -201,7 +201,6 @@ pub(super) fn xgroup_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdRes
 
 /// XACK key group id [id …]. Answers how many of these the group waited for.
 pub(super) fn xack(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, name) = (args.key(), args.bytes());
     let mut db = cx.db();
     let found = db.read(key);

@@ -51,7 +51,6 @@ pub fn reply_range(
 }
 
 fn range(cx: &mut Cx, args: &mut Args, reply: &mut Reply, order: Order) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let (first, second) = (args.bytes(), args.bytes());
     let (start, end) = match order {

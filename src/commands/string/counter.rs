@@ -8,7 +8,6 @@ use crate::types::entry::NewValue;
 
 /// Decrements are told as `incrby`, too.
 fn add(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: i64) -> CmdResult {
-    cx.hint(args);
     let key = args.argv().at(1);
     let mut db = cx.db();
     let Some(found) = db.write(key) else {
@@ -55,7 +54,6 @@ pub(super) fn decrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
 
 /// INCRBYFLOAT key increment, with the digits of 80-bit arithmetic.
 pub(super) fn incrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, by) = (args.key(), args.bytes());
     let mut db = cx.db();
     let found = db.write(key);

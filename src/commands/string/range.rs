@@ -6,7 +6,6 @@ use crate::keyspace::string;
 
 /// APPEND key value.
 pub(super) fn append(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, tail) = (args.key(), args.bytes());
     let max = cx.tuning.max_string;
     let mut db = cx.db();
@@ -30,14 +29,12 @@ pub(super) fn append(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
 
 /// STRLEN key.
 pub(super) fn strlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let len = cx.db().string(args.key())?.map_or(0, |value| value.len());
     reply.int(len as i64)
 }
 
 /// SETRANGE key offset value. The string grows with zeros up to the offset.
 pub(super) fn setrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, offset, value) = (args.key(), args.int()?, args.bytes());
     let Ok(offset) = usize::try_from(offset) else {
         return Err(CmdError::Fixed("ERR offset is out of range"));
@@ -90,7 +87,6 @@ fn slice_clamped(text: &[u8], start: i64, end: i64) -> &[u8] {
 /// GETRANGE key start end. Out-of-range indexes are clamped; an empty slice is an empty string,
 /// never nil.
 pub(super) fn getrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let (key, start, end) = (args.key(), args.int()?, args.int()?);
     let mut db = cx.db();
     let Some(text) = db.string(key)? else {

@@ -131,7 +131,6 @@ fn reply_string(value: Option<StringRef>, reply: &mut Reply) -> CmdResult {
 
 /// GET key.
 pub(super) fn get(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let value = cx.db().string(args.key())?.map(|value| match value {
         StringRef::Text(text) => reply.bulk(text),
         StringRef::Int(n) => reply.bulk_int(n),
@@ -161,7 +160,6 @@ pub(super) fn key_of_set(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Res
 
 /// SET key value [NX | XX] [GET] [EX | PX | EXAT | PXAT n | KEEPTTL].
 pub(super) fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let value_at = args.position();
     args.bytes();
@@ -231,7 +229,6 @@ fn propagate_without_get(cx: &mut Cx, args: &Args) {
 
 /// SETNX key value.
 pub(super) fn setnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     if cx.db().write(key).is_some() {
         return reply.int(0);
@@ -247,7 +244,6 @@ fn set_for(
     unit: Unit,
     name: &'static str,
 ) -> CmdResult {
-    cx.hint(args);
     let (key, ttl) = (args.key(), args.bytes());
     let deadline_ms = unit.deadline_ms(ttl, cx.now_ms(), name)?;
     store(cx, key, value_of(args, 3), Deadline::At(deadline_ms));
@@ -267,7 +263,6 @@ pub(super) fn psetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
 
 /// GETSET key value.
 pub(super) fn getset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     reply_string(cx.db().string(key)?, reply)?;
     store(cx, key, value_of(args, 2), Deadline::Clear);
@@ -277,7 +272,6 @@ pub(super) fn getset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
 
 /// GETDEL key.
 pub(super) fn getdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let mut db = cx.db();
     let Some(found) = db.read(key) else {
@@ -292,7 +286,6 @@ pub(super) fn getdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
 
 /// GETEX key [EX | PX | EXAT | PXAT n | PERSIST].
 pub(super) fn getex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    cx.hint(args);
     let key = args.key();
     let o = Options::parse(args, false)?;
     let now_ms = cx.now_ms();

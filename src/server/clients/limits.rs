@@ -6,8 +6,8 @@
 use crate::config::OutputLimit;
 use crate::server::Server;
 use crate::server::clients::Client;
+use crate::server::clients::describe;
 use crate::server::clients::session::{ClientId, Ending, Peer, Session, Special};
-use crate::server::commands::client;
 use crate::server::timers::Timer;
 
 /// What somebody who has not authenticated may have waiting, in bytes: answers to strangers are
@@ -77,7 +77,7 @@ pub fn check_query_limit(server: &mut Server, client: &mut Client) {
     }
     let stranger = !client.session.authenticated;
     if stranger || held > server.config.client_query_buffer_limit {
-        let line = client::client_line(server, client);
+        let line = describe::client_line(server, client);
         log::warn!("Closing client that reached max query buffer length: {line}");
         server.stats.query_limit_disconnections += 1;
         client.session.ending = Ending::Now;
@@ -145,7 +145,7 @@ fn judge_output(server: &mut Server, client: &mut Client, pending: usize) {
 }
 
 fn end_slow_reader(server: &mut Server, client: &mut Client) {
-    let line = client::client_line(server, client);
+    let line = describe::client_line(server, client);
     log::warn!("Client {line} scheduled to be closed ASAP for overcoming of output buffer limits.");
     server.stats.output_limit_disconnections += 1;
     client.session.ending = Ending::Now;
@@ -246,7 +246,7 @@ pub fn evict_clients(server: &mut Server) {
         let Some(client) = server.clients.get(slot) else {
             continue;
         };
-        log::info!("Evicting client: {}", client::client_line(server, client));
+        log::info!("Evicting client: {}", describe::client_line(server, client));
         server.stats.evicted_clients += 1;
         server.clients.drop_out(slot);
     }

@@ -4,10 +4,14 @@
 //! borrowed meanwhile, and puts it back (`check_in`). Closing only marks; the reactor reaps.
 
 pub mod buffers;
+pub mod describe;
 pub mod invalidate;
 pub mod limits;
+pub mod monitors;
 pub mod output;
+pub mod parked;
 pub mod publish;
+pub mod redact;
 pub mod reply_buffer;
 pub mod session;
 
@@ -16,10 +20,10 @@ use crate::resp::chunks::CHUNK;
 use crate::resp::request::{ProtocolError, Query};
 use crate::server::clients::buffers::RecentBuffers;
 use crate::server::clients::limits::ReplyBounds;
+use crate::server::clients::monitors::Monitors;
 pub use crate::server::clients::output::Output;
 use crate::server::clients::publish::Mail;
 use crate::server::clients::session::{ClientId, Ending, ReplyMode, Session};
-use crate::server::commands::monitor::Monitors;
 use hashbrown::HashMap;
 use slab::Slab;
 

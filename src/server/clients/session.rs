@@ -7,9 +7,8 @@ use crate::replication::replicas::Said;
 use crate::resp::encode::Resp;
 use crate::resp::request::Query;
 use crate::server::clients::Output;
+use crate::server::clients::parked::Parked;
 use crate::server::clients::reply_buffer::ReplyBuffer;
-use crate::server::core::unblock::Parked;
-use crate::server::script::debug::Debugging;
 
 /// A connection's number, never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -186,6 +185,15 @@ pub struct Session {
     pub commands_run: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
+}
+
+/// How a client wants its scripts to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Debugging {
+    #[default]
+    No,
+    InChild,
+    Here,
 }
 
 impl Session {

@@ -5,7 +5,8 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::{Allowed, Extent, Host, enter_directory, is_settled};
 use crate::server::clients::session::Session;
-use crate::server::core::admit::{Gates, LOADING_TEXT};
+use crate::server::core::admit::LOADING_TEXT;
+use crate::server::gates::Gates;
 use crate::server::lifecycle::configure;
 use crate::server::{Server, ServerCommand};
 

@@ -7,10 +7,10 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::DbIndex;
 use crate::resp::encode::Resp;
 use crate::server::clients::invalidate;
+use crate::server::clients::monitors;
 use crate::server::clients::publish;
 use crate::server::clients::session::{Ending, Peer, Session};
 use crate::server::commands::client::check_name;
-use crate::server::commands::monitor;
 use crate::server::{Server, ServerCommand};
 use crate::version::REDIS_VERSION;
 
@@ -290,7 +290,7 @@ fn reset(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut R
         ));
     }
     if session.monitor {
-        monitor::stop_monitor(server, session);
+        monitors::stop(server, session);
     }
     server.end_transaction(session);
     invalidate::stop_tracking(server, session);

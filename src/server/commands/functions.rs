@@ -8,6 +8,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::script::LOAD_MS;
 use crate::script::flags::ScriptFlags;
 use crate::script::library::Function;
+use crate::script::library::Policy;
 use crate::script::sandbox::Role;
 use crate::server::clients::session::Session;
 use crate::server::script::run;
@@ -29,6 +30,7 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "fcall",
             usage: CALL,
+            script: Some(ScriptSource::Function),
             since: "7.0.0",
             summary: "Calls a function.",
             ..WRITER
@@ -40,6 +42,7 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "fcall_ro",
             usage: CALL,
+            script: Some(ScriptSource::Function),
             summary: "Calls a function that only reads.",
             ..READER
         },
@@ -355,14 +358,6 @@ fn function_dump(
     reply.bulk(&run::dump_libraries(server))
 }
 
-/// What FUNCTION RESTORE does with what is there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Policy {
-    Flush,
-    Append,
-    Replace,
-}
-
 /// FUNCTION RESTORE payload [FLUSH | APPEND | REPLACE].
 fn function_restore(
     server: &mut Server,
@@ -414,7 +409,7 @@ fn function_stats(
         .busy
         .as_ref()
         .is_some_and(|busy| busy.role == Role::Scripts)
-        && let Some(error) = run::busy_script(server)
+        && let Some(error) = server.script.busy_error()
     {
         return Err(error);
     }

@@ -172,7 +172,7 @@ struct Picture {
 
 impl Picture {
     fn of(server: &mut Server) -> Picture {
-        let used = cron::used_memory(server);
+        let used = server.keyspace.used_memory();
         server.life.peak.note(used, server.clock.now_ms());
         let Resident { rss, committed, .. } = server.life.resident(server.clock.now_ms());
         let (eval, functions) = server.script.vm_bytes();
@@ -327,7 +327,7 @@ fn memory_doctor(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    if cron::used_memory(server) < TOO_LITTLE {
+    if server.keyspace.used_memory() < TOO_LITTLE {
         return reply.verbatim(b"txt", NOTHING_TO_SAY);
     }
     let picture = Picture::of(server);

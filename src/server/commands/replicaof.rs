@@ -3,8 +3,8 @@
 use crate::algo::quoting::has_control;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::server::clients::describe;
 use crate::server::clients::session::Session;
-use crate::server::commands::client;
 use crate::server::replication::status;
 use crate::server::{Server, ServerCommand};
 
@@ -79,7 +79,7 @@ fn replicaof(
     let (host, port) = (args.bytes(), args.bytes());
     if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         if server.replication.is_replica() {
-            let line = client::caller_line(server, session, &args.argv());
+            let line = describe::caller_line(server, session, &args.argv());
             server.unfollow();
             log::info!("MASTER MODE enabled (user request from '{line}')");
         }
@@ -103,7 +103,7 @@ fn replicaof(
         );
         return reply.simple("OK Already connected to specified master");
     }
-    let line = client::caller_line(server, session, &args.argv());
+    let line = describe::caller_line(server, session, &args.argv());
     server.follow(host.clone(), port);
     log::info!("REPLICAOF {host}:{port} enabled (user request from '{line}')");
     reply.ok()

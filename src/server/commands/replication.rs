@@ -10,8 +10,8 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::checks::is_address;
 use crate::replication::replicas::Wants;
 use crate::resp::request::Argv;
+use crate::server::clients::describe;
 use crate::server::clients::session::{Peer, Session};
-use crate::server::commands::client;
 use crate::server::{Server, ServerCommand};
 use crate::types::value::Kind;
 
@@ -205,7 +205,7 @@ fn take_over(
         ));
     }
     server.unfollow();
-    let line = client::caller_line(server, session, argv);
+    let line = describe::caller_line(server, session, argv);
     log::info!("MASTER MODE enabled (failover request from '{line}')");
     Ok(())
 }

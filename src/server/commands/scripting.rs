@@ -5,11 +5,11 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::script::api::sha1_hex;
-use crate::script::cache::Sha;
+use crate::script::cache::parse_sha;
 use crate::script::sandbox::Role;
+use crate::server::clients::session::Debugging;
 use crate::server::clients::session::Session;
 use crate::server::script::debug;
-use crate::server::script::debug::Debugging;
 use crate::server::script::run;
 use crate::server::script::run::Rights;
 use crate::server::{Server, ServerCommand};
@@ -19,6 +19,7 @@ pub(super) const RUNNER: Spec = Spec {
     arity: -3,
     group: Group::Scripting,
     flags: RUNS,
+    script: Some(ScriptSource::Text),
     complexity: "Depends on the code that runs.",
     ..Spec::BASE
 };
@@ -28,7 +29,6 @@ const RUNS: Flags = all(&[
     STALE,
     NO_MANDATORY_KEYS,
     MOVABLEKEYS,
-    RUNS_SCRIPT,
 ]);
 const READS: Flags = all(&[RUNS, READONLY]);
 pub(super) const READER: Spec = Spec {
@@ -77,6 +77,7 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "evalsha",
             usage: SHA,
+            script: Some(ScriptSource::Sha),
             since: "2.6.0",
             summary: "Runs a script that is known by its SHA1.",
             ..WRITER
@@ -88,6 +89,7 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "evalsha_ro",
             usage: SHA,
+            script: Some(ScriptSource::Sha),
             summary: "Runs a script that only reads and is known by its SHA1.",
             ..READER
         },
@@ -279,13 +281,6 @@ fn run_body(
 }
 
 const NOSCRIPT_TEXT: &str = "NOSCRIPT No matching script. Please use EVAL.";
-
-/// The name of a script as a client wrote it.
-pub(in crate::server) fn parse_sha(text: &[u8]) -> Option<Sha> {
-    let mut sha: Sha = text.try_into().ok()?;
-    sha.make_ascii_lowercase();
-    Some(sha)
-}
 
 fn run_known(
     server: &mut Server,

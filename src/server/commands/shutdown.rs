@@ -7,7 +7,6 @@ use crate::config::ShutdownFlags;
 use crate::server::clients::session::{Ending, Session};
 use crate::server::lifecycle::shutdown;
 use crate::server::lifecycle::shutdown::Stop;
-use crate::server::script::run;
 use crate::server::{Server, ServerCommand};
 use crate::types::value::Kind;
 
@@ -68,7 +67,7 @@ fn shutdown(
         ));
     }
     if !flags.nosave
-        && let Some(error) = run::busy_script(server)
+        && let Some(error) = server.script.busy_error()
     {
         return Err(error);
     }

@@ -11,7 +11,6 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::multi::Queued;
 use crate::resp::request::Argv;
 use crate::server::clients::session::{Peer, Session, Special};
-use crate::server::script::run;
 use crate::server::{Server, ServerCommand};
 
 const TRANSACTION: Spec = Spec {
@@ -183,10 +182,7 @@ impl Server {
         session.last_command = Some(number);
         let spec = self.table[number].spec;
         // A script says itself what it does, and EXEC is held back for what it will run.
-        let flags = match spec.flags.has(RUNS_SCRIPT) {
-            true => run::flags_of_script(self, spec, &argv),
-            false => spec.flags,
-        };
+        let flags = self.script.flags_of_call(spec, &argv);
         // It will not run, so it need not be kept.
         let is_lost = self.watch.is_dirty(session.id.0);
         if let Some(multi) = session.multi.as_mut().filter(|multi| !multi.failed)

@@ -10,8 +10,7 @@ use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::session::{Ending, Peer, Session, Special};
 use crate::server::core::evict::Room;
-use crate::server::script::run;
-use crate::server::storage::jobs;
+use crate::server::gates::Gates;
 
 pub const FEW_REPLICAS_TEXT: &str = "NOREPLICAS Not enough good replicas to write.";
 pub const LOADING_TEXT: &str = "LOADING Redis is loading the dataset in memory";
@@ -22,39 +21,6 @@ pub const STALE_TEXT: &str =
 
 /// How long the log is quiet about further connections that speak HTTP, as Redis is.
 const CROSS_PROTOCOL_QUIET_MS: u64 = 60_000;
-
-/// States in which commands may be refused or have to wait.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub struct Gates(pub u32);
-
-impl Gates {
-    /// A pause is on.
-    pub const PAUSED: u32 = 1;
-    /// There is a memory limit.
-    pub const MAXMEMORY: u32 = 2;
-    /// Somebody watches every command.
-    pub const MONITORED: u32 = 4;
-    /// Data is being loaded.
-    pub const LOADING: u32 = 8;
-    /// What is written does not reach the disk.
-    pub const DISK_ERROR: u32 = 16;
-    /// Somebody caches what it reads. Nothing is refused for that.
-    pub const TRACKED: u32 = 32;
-    /// A script takes long (`server::script::run`).
-    pub const BUSY: u32 = 64;
-    /// We follow a primary.
-    pub const REPLICA: u32 = 1 << 16;
-    /// Too few replicas are near enough.
-    pub const FEW_REPLICAS: u32 = 128;
-    /// What has to be asked before a command.
-    const BEFORE: u32 = !Gates::TRACKED;
-    /// What has to be done behind a command.
-    pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED;
-
-    pub fn set(&mut self, gate: u32, on: bool) {
-        self.0 = self.0 & !gate | if on { gate } else { 0 };
-    }
-}
 
 /// What the gates say.
 pub enum Verdict {
@@ -122,10 +88,7 @@ impl Server {
             }
         }
         // EXEC is all that it will run.
-        let mut flags = match spec.flags.has(RUNS_SCRIPT) {
-            true => run::flags_of_script(self, spec, argv),
-            false => spec.flags,
-        };
+        let mut flags = self.script.flags_of_call(spec, argv);
         let mut lacks = Flags::NONE;
         if let Some(multi) = &session.multi
             && flags.has(RUNS_QUEUE)
@@ -153,7 +116,11 @@ impl Server {
         if let Some(text) = self.data_is_not_ready(spec, flags, lacks) {
             return Verdict::Refuse(CmdError::Fixed(text));
         }
-        if let Some(error) = run::busy(self, spec) {
+        if let Some(error) = self
+            .script
+            .busy_error()
+            .filter(|_| !spec.flags.has(ALLOW_BUSY))
+        {
             return Verdict::Refuse(error);
         }
         if self.gates.0 & Gates::PAUSED != 0 && self.pause.holds(session, flags) {
@@ -272,7 +239,9 @@ impl Server {
         if self.gates.0 & Gates::DISK_ERROR == 0 || !asked {
             return None;
         }
-        jobs::disk_error(self).map(CmdError::Text)
+        self.persist
+            .disk_error(self.config.save_failure_stops_writes())
+            .map(CmdError::Text)
     }
 
     /// We follow a primary, have lost it, and are not to show what may be out of date.

@@ -4,8 +4,8 @@ use crate::command::spec::{FAST, SKIP_SLOWLOG};
 use crate::observe::slowlog::{Entry, cut};
 use crate::resp::request::Argv;
 use crate::server::Server;
+use crate::server::clients::redact::is_secret;
 use crate::server::clients::session::Session;
-use crate::server::core::redact::is_secret;
 
 impl Server {
     /// Looks at a command that took longer than one of the thresholds.

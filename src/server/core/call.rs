@@ -1,16 +1,17 @@
 //! The one path by which commands run, whoever calls.
 
 use crate::command::context::Caller;
-use crate::command::spec::{ARBITRARY_KEYS, READONLY, RUNS_SCRIPT};
+use crate::command::spec::{ARBITRARY_KEYS, READONLY};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
 use crate::resp::request::{Argv, Tag};
 use crate::server::Server;
 use crate::server::clients::invalidate;
+use crate::server::clients::monitors;
 use crate::server::clients::session::Session;
-use crate::server::commands::monitor;
-use crate::server::core::admit::{Gates, Verdict};
+use crate::server::core::admit::Verdict;
 use crate::server::core::table::Handler;
 use crate::server::core::unit::Ran;
+use crate::server::gates::Gates;
 
 impl Server {
     /// Looks a command up, asks the gates and calls it; an error is the answer. False if the
@@ -160,8 +161,11 @@ impl Server {
         let dirty = self.effects.dirty;
         self.enter_unit();
         let confined = session.is_restricted() && self.is_confined(session, number, &args);
-        // The bytes an earlier hint spoke of may have changed.
-        self.keyspace.forget_hint();
+        // Other bytes may stand where an earlier command had its key.
+        match args.hashed_key() {
+            Some((key, hash)) => self.keyspace.hint(key, hash),
+            None => self.keyspace.forget_hint(),
+        }
         let result: CmdResult = match handler {
             Handler::Data(run) => {
                 let mut cx = Cx {
@@ -220,12 +224,12 @@ impl Server {
     fn look_behind(&mut self, session: &Session, number: u16, args: &Args, reply: &mut Reply) {
         // Who ran this before, and waited, was seen then.
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
-            monitor::feed_monitors(self, session, number, &args.argv(), reply);
+            monitors::feed(self, session, number, &args.argv(), reply);
         }
         if session.tracks {
-            let flags = self.table[number].spec.flags;
+            let spec = self.table[number].spec;
             // What a script reads it calls itself.
-            if flags.has(READONLY) && !flags.has(RUNS_SCRIPT) {
+            if spec.flags.has(READONLY) && spec.script.is_none() {
                 invalidate::remember_keys(self, session, number, &args.argv());
             }
             if !self.table.is_of_client(number) {
@@ -272,7 +276,7 @@ impl Server {
         reply: &mut Reply,
     ) {
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
-            monitor::feed_monitors(self, session, number, &args.argv(), reply);
+            monitors::feed(self, session, number, &args.argv(), reply);
         }
         // It has read, if only that there is nothing yet.
         if session.tracks && self.table[number].spec.flags.has(READONLY) {

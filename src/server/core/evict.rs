@@ -10,8 +10,7 @@ use crate::config::MaxmemoryPolicy;
 use crate::keyspace::evict::{Among, Evicted, First};
 use crate::server::Server;
 use crate::server::clients::limits;
-use crate::server::core::admit::Gates;
-use crate::server::lifecycle::cron;
+use crate::server::gates::Gates;
 use crate::sys::clock;
 
 /// Keys that leave between two looks at the clock.
@@ -113,7 +112,7 @@ impl Server {
     /// be written to the log.
     pub(in crate::server) fn counted_memory(&self) -> usize {
         let not_counted = self.bio.held_bytes() + self.uncounted_memory();
-        cron::used_memory(self).saturating_sub(not_counted)
+        self.keyspace.used_memory().saturating_sub(not_counted)
     }
 
     /// Bytes of buffers that grow because keys leave, and therefore do not count.

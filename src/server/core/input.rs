@@ -12,7 +12,7 @@ use crate::server::clients::invalidate;
 use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode, Session, Wire};
 use crate::server::clients::{Client, Output};
-use crate::server::core::admit::Gates;
+use crate::server::gates::Gates;
 
 /// After so many bytes of answers a client has to wait for its next turn, so that they are sent and
 /// its limits looked at.

@@ -14,8 +14,8 @@ use crate::multi::Queued;
 use crate::pubsub::Scope;
 use crate::resp::request::Argv;
 use crate::server::Server;
+use crate::server::clients::describe;
 use crate::server::clients::session::{ClientId, Ending, Session, Special};
-use crate::server::commands::client;
 use std::os::unix::ffi::OsStrExt;
 
 impl Server {
@@ -71,7 +71,7 @@ impl Server {
             context: context_of(session),
             object: argv.at(0).to_vec(),
             user: user.to_vec(),
-            client: client::caller_line(self, session, argv),
+            client: describe::caller_line(self, session, argv),
         };
         self.acl.log.add(event, self.clock.now_ms());
         false
@@ -99,7 +99,7 @@ impl Server {
             context,
             object: denial.argument(argv).unwrap_or(command.as_bytes()).to_vec(),
             user: session.user.clone(),
-            client: client::caller_line(self, session, argv),
+            client: describe::caller_line(self, session, argv),
         };
         self.acl.log.add(event, self.clock.now_ms());
         Some(denial)

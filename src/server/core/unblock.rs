@@ -14,34 +14,13 @@ use crate::command::blocking::{Nothing, Wait};
 use crate::command::effects::Sweep;
 use crate::command::{Args, CmdError, Reply};
 use crate::keyspace::DbIndex;
-use crate::resp::request::{Argv, OwnedArgv, Tag};
+use crate::resp::request::{Argv, Tag};
 use crate::server::Server;
 use crate::server::clients::limits;
+use crate::server::clients::parked::Parked;
 use crate::server::clients::session::{ClientId, Ending, Peer, ReplyMode, Session};
 use crate::server::clients::{Client, Clients};
 use crate::server::timers::Timer;
-
-/// A command that waits.
-#[derive(Debug)]
-pub struct Parked {
-    /// What runs again.
-    pub argv: OwnedArgv,
-    /// Its place in the command table.
-    number: u16,
-    wait: Box<Wait>,
-    db: DbIndex,
-    /// Where it stands in the queues; `None` while a pause holds it back, for then it is in none.
-    ticket: Option<u64>,
-    /// In monotonic milliseconds.
-    deadline_ms: Option<u64>,
-}
-
-impl Parked {
-    /// Bytes of the arguments, for CLIENT LIST.
-    pub fn argument_bytes(&self) -> usize {
-        self.argv.as_argv().iter().map(<[u8]>::len).sum()
-    }
-}
 
 /// Why a wait ends without what was waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

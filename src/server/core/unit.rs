@@ -15,7 +15,7 @@ use crate::server::Server;
 use crate::server::clients::invalidate;
 use crate::server::clients::publish;
 use crate::server::clients::session::ClientId;
-use crate::server::core::admit::Gates;
+use crate::server::gates::Gates;
 use crate::server::storage::jobs;
 
 /// For how long a synchronous flush inside of a transaction or script waits for the helper thread,

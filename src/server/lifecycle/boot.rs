@@ -12,11 +12,12 @@
 use crate::config::{Config, LogFormat, LogLevel, OOM_SCORES_FALL, Supervised, Word};
 use crate::logging;
 use crate::server::Server;
-use crate::server::lifecycle::configure;
 use crate::server::lifecycle::configure::{allow_clients, apply_log_format, level_filter};
-use crate::server::lifecycle::cron;
 use crate::server::lifecycle::listen;
+use crate::server::process::{Process, Supervisor};
+use crate::server::storage::jobs;
 use crate::server::storage::loading;
+use crate::server::storage::loading::Unloadable;
 use crate::sys::huge_pages::{self, HugePages};
 use crate::sys::process;
 use crate::sys::supervisor::{self, Syslog};
@@ -26,41 +27,6 @@ use std::path::PathBuf;
 
 /// Where a daemon writes its process id unless told otherwise.
 const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
-
-/// What the server knows of its process.
-#[derive(Debug, Default)]
-pub struct Process {
-    /// `argv[0]`, as it was and made absolute.
-    pub argv0: String,
-    pub executable: String,
-    /// Who is told when we are ready.
-    pub supervisor: Supervisor,
-    /// Written by us, and ours to remove.
-    pub pid_file: Option<PathBuf>,
-    /// The OOM score we were started with, while we changed it.
-    pub oom_base: Option<i32>,
-    pub title: Option<Title>,
-}
-
-/// Who supervises us.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Supervisor {
-    #[default]
-    Nobody,
-    Systemd,
-    Upstart,
-}
-
-impl Supervisor {
-    /// As INFO calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Supervisor::Nobody => "no",
-            Supervisor::Systemd => "systemd",
-            Supervisor::Upstart => "upstart",
-        }
-    }
-}
 
 /// The part of the command line that the start needs.
 pub struct Launch {
@@ -208,7 +174,10 @@ pub fn open(server: &mut Server, process: Process) -> Result<(), String> {
     listen::listen(server)?;
     log::info!("Server initialized");
     warn_about_memory_limit(server);
-    loading::begin_load(server)
+    match loading::begin_load(server)? {
+        true => Ok(()),
+        false => end_load(server),
+    }
 }
 
 fn write_pid_file(server: &mut Server) {
@@ -344,6 +313,51 @@ fn warn_about_memory_limit(server: &Server) {
     }
 }
 
+/// What the loop does while data is being loaded.
+pub fn go_on_loading(server: &mut Server) {
+    let loaded = match loading::load_slice(server) {
+        Ok(false) => {
+            if let Some(loading) = &mut server.persist.loading {
+                loading.tell_progress();
+            }
+            return;
+        }
+        Ok(true) if server.loads_for_primary() => {
+            let left_over = server.persist.left_over;
+            return server.snapshot_loaded(left_over);
+        }
+        Err(Unloadable) if server.loads_for_primary() => return server.snapshot_failed(),
+        Ok(true) => end_load(server),
+        Err(Unloadable) => Err(String::new()),
+    };
+    if let Err(why) = loaded {
+        if !why.is_empty() {
+            log::warn!("{why}");
+        }
+        server.life.exit = Some(1);
+    }
+}
+
+/// Everything is loaded: the log goes on where it ended, or begins.
+fn end_load(server: &mut Server) -> Result<(), String> {
+    if server.config.appendonly && server.persist.opens_log {
+        let mut aof = std::mem::take(&mut server.persist.aof);
+        let with_rdb = server.config.aof_use_rdb_preamble;
+        aof.offset = server.replication.history.offset;
+        let opened = aof.open(with_rdb, |path| jobs::write_first_base(server, path));
+        server.replication.history.offset = aof.offset;
+        server.persist.aof = aof;
+        opened?;
+    } else {
+        server.go_on_with_history();
+        // The log may have been switched on meanwhile: then it begins with what was loaded.
+        jobs::apply_append_only(server)?;
+    }
+    jobs::refresh_log_interest(server);
+    become_ready(server);
+    Ok(())
+}
+
 /// Tells everybody who waits for us that we are there.
 pub(in crate::server) fn become_ready(server: &mut Server) {
     if server.doors.listeners.iter().any(|l| !l.is_unix()) {
@@ -363,8 +377,11 @@ pub(in crate::server) fn become_ready(server: &mut Server) {
     }
     server.begin_to_follow();
     // The log has said what went wrong; it is no reason not to serve.
-    let _ = configure::set_oom_score(server);
-    server.life.startup_bytes = cron::used_memory(server);
+    let _ = server
+        .life
+        .process
+        .set_oom_score(&server.config, server.replication.is_replica());
+    server.life.startup_bytes = server.keyspace.used_memory();
 }
 
 #[cfg(test)]

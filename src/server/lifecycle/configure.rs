@@ -1,12 +1,11 @@
 //! What happens when directives change at run time, and once for all of them at the start.
 
-use crate::config::OomScoreAdj;
 use crate::config::{Apply, Config, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy};
 use crate::logging::{self, Layout, Timestamp};
 use crate::server::Server;
 use crate::server::clients::limits;
-use crate::server::core::admit::Gates;
 use crate::server::core::evict::Room;
+use crate::server::gates::Gates;
 use crate::server::lifecycle::boot;
 use crate::server::lifecycle::cron;
 use crate::server::lifecycle::listen;
@@ -52,7 +51,10 @@ pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
         Apply::LogLevel => log::set_max_level(level_filter(server.config.loglevel)),
         Apply::LogFormat => apply_log_format(&server.config),
         Apply::ProcTitle => boot::show_title(server),
-        Apply::OomScoreAdj => set_oom_score(server)?,
+        Apply::OomScoreAdj => server
+            .life
+            .process
+            .set_oom_score(&server.config, server.replication.is_replica())?,
         Apply::RequirePass => server.apply_password(),
         Apply::Acl => server.apply_acl(),
         Apply::MaxMemory => {
@@ -144,55 +146,6 @@ fn apply_aging(server: &mut Server) {
     );
     aging.lfu_log_factor = server.config.lfu_log_factor;
     aging.lfu_decay_minutes = server.config.lfu_decay_time;
-}
-
-/// Tells the kernel how readily to kill us, as a primary or a replica. What was there before counts
-/// as the base, and comes back when we are told `no`.
-pub fn set_oom_score(server: &mut Server) -> Result<(), String> {
-    let role = server.replication.is_replica() as usize;
-    let before = server.life.process.oom_base;
-    if server.config.oom_score_adj == OomScoreAdj::No && before.is_none() {
-        return Ok(());
-    }
-    let base = match before {
-        Some(base) => base,
-        None => process::oom_score_adj().map_err(|error| complain("read", error))?,
-    };
-    let wanted = oom_score_of(server, role, base);
-    process::set_oom_score_adj(wanted.unwrap_or(base)).map_err(|error| complain("write", error))?;
-    server.life.process.oom_base = wanted.map(|_| base);
-    Ok(())
-}
-
-/// The score of a primary (0) or a replica (1), if we set any.
-fn oom_score_of(server: &Server, role: usize, base: i32) -> Option<i32> {
-    let value = server.config.oom_score_adj_values[role];
-    let score = match server.config.oom_score_adj {
-        OomScoreAdj::No => return None,
-        OomScoreAdj::Relative => base + value,
-        OomScoreAdj::Absolute => value,
-    };
-    Some(score.clamp(-1000, 1000))
-}
-
-/// Tells the kernel how readily to kill a child, which can be done without.
-pub(in crate::server) fn set_oom_score_of_child(server: &Server, pid: i32) {
-    let wanted = server.config.oom_score_adj_values[2];
-    let value = match (server.config.oom_score_adj, server.life.process.oom_base) {
-        (OomScoreAdj::Relative, Some(base)) => base + wanted,
-        (OomScoreAdj::Absolute, _) => wanted,
-        _ => return,
-    };
-    if let Err(error) = process::set_oom_score_adj_of(pid, value.clamp(-1000, 1000)) {
-        complain("write", error);
-    }
-}
-
-/// Logs why the kernel's score is out of reach; the answer is what a client is told.
-fn complain(what: &str, error: std::io::Error) -> String {
-    let reason = crate::config::os_reason(&error);
-    log::warn!("Unable to {what} oom_score_adj: {reason}");
-    "Failed to set current oom_score_adj. Check server logs.".into()
 }
 
 /// Raises the limit of open files for so many clients, and says in the log where it cannot; how

@@ -7,13 +7,13 @@ use crate::server::clients::buffers;
 use crate::server::clients::invalidate;
 use crate::server::clients::limits;
 use crate::server::clients::session::{ClientId, Ending, Peer};
-use crate::server::lifecycle::pause;
+use crate::server::core::pause;
 use crate::server::lifecycle::shutdown;
 use crate::server::lifecycle::slack;
 use crate::server::script::debug;
 use crate::server::storage::jobs;
 use crate::server::timers::{REPORT_MS, Timer};
-use crate::sys::{clock, memory, watchdog};
+use crate::sys::{clock, watchdog};
 use crate::types::wheel::Step;
 
 /// Removing due keys may take this long per turn of the loop, in microseconds: what a client can be
@@ -163,7 +163,7 @@ fn cron(server: &mut Server) {
     if !server.life.peers.is_empty() {
         server.life.peers.expire(now_ms);
     }
-    let used = used_memory(server);
+    let used = server.keyspace.used_memory();
     server.life.peak.note(used, server.clock.now_ms());
     slack::give_back_slack(server, now_ms);
 }
@@ -234,14 +234,4 @@ pub fn client_bytes(server: &Server) -> usize {
     clients
         .map(|(_, client)| limits::bytes_of(server, client))
         .sum()
-}
-
-/// Bytes in use: the general allocator's and the keyspace's own chunks.
-pub fn used_memory(server: &Server) -> usize {
-    let own: usize = server
-        .keyspace
-        .iter()
-        .map(|(_, db)| db.entries().entry_bytes() + db.entries().table_bytes())
-        .sum();
-    memory::used_bytes() + own
 }

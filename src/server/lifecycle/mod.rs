@@ -1,9 +1,8 @@
-//! The life of the process: start, configuration, listeners, periodic jobs, pauses and shutdown.
+//! The life of the process: start, configuration, listeners, periodic jobs and shutdown.
 
 pub mod boot;
 pub mod configure;
 pub mod cron;
 pub mod listen;
-pub mod pause;
 pub mod shutdown;
 pub mod slack;

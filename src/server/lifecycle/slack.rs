@@ -6,7 +6,6 @@
 //! Where that brings nothing, because the gaps lie between values, it is tried less and less often.
 
 use crate::server::Server;
-use crate::server::lifecycle::cron;
 use crate::sys::{memory, process};
 
 /// Between two looks.
@@ -60,7 +59,7 @@ pub(in crate::server) fn give_back_slack(server: &mut Server, now_ms: u64) {
     if now_ms < server.life.slack.next_ms {
         return;
     }
-    let used = cron::used_memory(server) as u64;
+    let used = server.keyspace.used_memory() as u64;
     let before = process::rss_bytes();
     if server.life.slack.is_much(used, before) {
         memory::collect();

@@ -6,8 +6,8 @@
 
 use crate::replication::Failover;
 use crate::server::Server;
-use crate::server::lifecycle::pause;
-use crate::server::lifecycle::pause::{Cause, Held};
+use crate::server::core::pause;
+use crate::server::core::pause::{Cause, Held};
 
 impl Server {
     /// Begins to hand over, to a certain replica or to the first that has everything.

@@ -10,8 +10,8 @@ use crate::replication::backlog::Backlog;
 use crate::replication::replicas::{Replica, Stage};
 use crate::resp::request::OwnedArgv;
 use crate::server::Server;
+use crate::server::clients::describe;
 use crate::server::clients::session::{ClientId, Ending};
-use crate::server::commands::client;
 use crate::server::storage::jobs;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
@@ -262,7 +262,7 @@ impl Server {
             if let Some(client) = self.clients.get(slot)
                 && client.session.ending == Ending::No
             {
-                let line = client::client_line(self, client);
+                let line = describe::client_line(self, client);
                 log::warn!(
                     "Client {line} scheduled to be closed ASAP for overcoming of output buffer \
                      limits."

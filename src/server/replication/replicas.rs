@@ -4,9 +4,9 @@
 use crate::persist::child::Purpose;
 use crate::resp::request::Argv;
 use crate::server::Server;
+use crate::server::clients::describe;
 use crate::server::clients::session::{ClientId, Ending, Session};
-use crate::server::commands::client;
-use crate::server::core::admit::Gates;
+use crate::server::gates::Gates;
 use crate::server::replication::link::apply::error_as_logged;
 use crate::server::timers::Timer;
 use crate::sys::socket;
@@ -47,7 +47,7 @@ impl Server {
         let name = self.last_command_name(session);
         log::warn!(
             "Replica generated a reply to command '{name}', disconnecting it: {}",
-            client::caller_line(self, session, argv)
+            describe::caller_line(self, session, argv)
         );
         if let Some(error) = answer.strip_prefix(b"-") {
             let error = error_as_logged(error.strip_suffix(b"\r\n").unwrap_or(error));

@@ -3,7 +3,7 @@
 use crate::command::{CmdResult, Reply};
 use crate::replication::primary::Stage;
 use crate::server::Server;
-use crate::server::commands::info::Text;
+use crate::server::text::Text;
 
 /// The lines of INFO replication between the role and what a primary has, too.
 pub(in crate::server) fn replica_lines(server: &Server, text: &mut Text) {

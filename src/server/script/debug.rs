@@ -10,18 +10,9 @@ use crate::logging;
 use crate::persist::reason;
 use crate::script::debug::Debugger;
 use crate::server::Server;
-use crate::server::clients::session::{Ending, Session};
+use crate::server::clients::session::{Debugging, Ending, Session};
 use crate::sys::fork::{self, Side};
 use crate::sys::socket::Waiting;
-
-/// How a client wants its scripts to run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Debugging {
-    #[default]
-    No,
-    InChild,
-    Here,
-}
 
 /// A script runs for this long before its user is asked about it, if nothing is configured.
 const PATIENCE_MS: u64 = 5000;

@@ -17,16 +17,16 @@ use crate::rdb::write::Style;
 use crate::resp::encode::Resp;
 use crate::resp::request::Argv;
 use crate::script::engine::Vm;
-use crate::script::flags::{ScriptFlags, of_script};
+use crate::script::flags::ScriptFlags;
+use crate::script::library::Policy;
 use crate::script::lua::Kept;
 use crate::script::sandbox::Role;
 use crate::script::{Busy, Host, Invocation};
 use crate::server::Server;
+use crate::server::clients::monitors;
 use crate::server::clients::session::Session;
-use crate::server::commands::functions::Policy;
-use crate::server::commands::monitor;
-use crate::server::core::admit::{FEW_REPLICAS_TEXT, Gates, READ_ONLY_TEXT, STALE_TEXT};
-use crate::server::storage::jobs;
+use crate::server::core::admit::{FEW_REPLICAS_TEXT, READ_ONLY_TEXT, STALE_TEXT};
+use crate::server::gates::Gates;
 use std::any::Any;
 use std::borrow::Cow;
 
@@ -44,10 +44,6 @@ pub enum Rights {
     ReadOnly,
 }
 
-pub const BUSY_SCRIPT: &str =
-    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
-pub const BUSY_FUNCTION: &str =
-    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
 const STALE_SCRIPT: &str = "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to \
     'no' and 'allow-stale' flag is not set on the script.";
 /// The dash says that it brings its own code.
@@ -142,7 +138,7 @@ pub(in crate::server) fn show_script(
     if server.gates.0 & Gates::MONITORED != 0
         && let Some(number) = session.last_command
     {
-        monitor::show_monitors(server, session, number, &args.argv(), reply);
+        monitors::show(server, session, number, &args.argv(), reply);
     }
 }
 
@@ -192,7 +188,9 @@ fn may_begin(
 fn script_disk_error(server: &Server) -> Option<String> {
     const BLOCKED: &str =
         "Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
-    let why = jobs::disk_error(server)?;
+    let why = server
+        .persist
+        .disk_error(server.config.save_failure_stops_writes())?;
     Some(match why.split_once("AOF file: ") {
         Some((_, why)) => format!(
             "MISCONF Redis is configured to persist data to AOF, but it's currently unable to \
@@ -203,39 +201,6 @@ fn script_disk_error(server: &Server) -> Option<String> {
              persist to disk. {BLOCKED}"
         ),
     })
-}
-
-/// What a command that runs a script is to the gates: as the script says of itself.
-pub(in crate::server) fn flags_of_script(server: &Server, spec: &Spec, argv: &Argv) -> Flags {
-    let flags = match spec.name.as_bytes() {
-        [b'f', ..] => {
-            let function = server.script.libraries.function(argv.at(1));
-            function.map(|function| function.flags)
-        }
-        name if name.starts_with(b"evalsha") => {
-            let sha = crate::server::commands::scripting::parse_sha(argv.at(1));
-            sha.and_then(|sha| server.script.flags_of(&sha))
-        }
-        _ => of_script(argv.at(1)).ok().map(|(flags, _)| flags),
-    };
-    let Some(flags) = flags.filter(|flags| !flags.has(ScriptFlags::COMPATIBLE)) else {
-        // It may do anything, unless it is run to read.
-        let reads = spec.flags.has(READONLY);
-        return spec.flags | if reads { Flags::NONE } else { MAY_REPLICATE };
-    };
-    let kept = Flags(spec.flags.0 & !(STALE | DENYOOM | WRITE).0);
-    let writes = !flags.has(ScriptFlags::NO_WRITES);
-    let mut flags_now = kept;
-    if writes && !flags.has(ScriptFlags::ALLOW_OOM) {
-        flags_now = flags_now | DENYOOM;
-    }
-    if writes {
-        flags_now = flags_now | WRITE;
-    }
-    if flags.has(ScriptFlags::ALLOW_STALE) {
-        flags_now = flags_now | STALE;
-    }
-    flags_now
 }
 
 /// SCRIPT KILL and FUNCTION KILL.
@@ -256,21 +221,10 @@ pub(in crate::server) fn kill_script(server: &mut Server, of: Role) -> CmdResult
         return Err(CmdError::Fixed(text));
     }
     if busy.role != of {
-        return Err(CmdError::Fixed(busy_text(busy.role)));
+        return Err(CmdError::Fixed(crate::script::busy_text(busy.role)));
     }
     busy.killed = true;
     Ok(())
-}
-
-/// The gate while a script is busy.
-pub(in crate::server) fn busy(server: &Server, spec: &Spec) -> Option<CmdError> {
-    busy_script(server).filter(|_| !spec.flags.has(ALLOW_BUSY))
-}
-
-/// What is answered while a script is busy.
-pub(in crate::server) fn busy_script(server: &Server) -> Option<CmdError> {
-    let busy = server.script.busy.as_ref()?;
-    Some(CmdError::Fixed(busy_text(busy.role)))
 }
 
 /// A VM goes: it may hold much, so the helper thread drops it. It counts only where clients asked
@@ -351,13 +305,6 @@ pub(in crate::server) fn restore_libraries(
         .load_libraries(&codes, replace, policy == Policy::Flush)
 }
 
-fn busy_text(role: Role) -> &'static str {
-    match role {
-        Role::Scripts => BUSY_SCRIPT,
-        Role::Functions => BUSY_FUNCTION,
-    }
-}
-
 impl ScriptHost<'_> {
     /// The command that is meant, and how many words name it.
     fn resolve(&self, argv: &Argv) -> Result<(u16, usize), &'static str> {
@@ -423,7 +370,9 @@ impl ScriptHost<'_> {
             return Some(format!("-{READ_ONLY_TEXT}").into());
         }
         if server.gates.0 & Gates::DISK_ERROR != 0
-            && let Some(why) = jobs::disk_error(server)
+            && let Some(why) = server
+                .persist
+                .disk_error(server.config.save_failure_stops_writes())
         {
             return Some(format!("-{why}").into());
         }

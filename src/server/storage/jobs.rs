@@ -15,9 +15,7 @@ use crate::persist::reason;
 use crate::persist::save::{self, Aging, SaveFailed, SaveJob, Snapshot};
 use crate::rdb::write::Style;
 use crate::server::Server;
-use crate::server::core::admit::Gates;
-use crate::server::lifecycle::configure;
-use crate::server::lifecycle::cron;
+use crate::server::gates::Gates;
 use crate::sys::clock;
 use crate::sys::fork::{self, Exit, Report, Teller};
 use std::path::{Path, PathBuf};
@@ -49,7 +47,7 @@ pub(in crate::server) fn snapshot(server: &Server, is_base: bool) -> Snapshot {
         ("redis-ver", crate::version::REDIS_VERSION.to_owned()),
         ("redis-bits", "64".to_owned()),
         ("ctime", (clock::unix_us() / 1_000_000).to_string()),
-        ("used-mem", text(cron::used_memory(server))),
+        ("used-mem", text(server.keyspace.used_memory())),
     ];
     let primary = server.replication.primary.as_ref();
     let is_known = primary.is_none_or(|primary| primary.is_connected() || primary.is_cached);
@@ -115,7 +113,10 @@ pub(in crate::server) fn start_child<J>(
     let took_us = server.life.fork_us;
     server.note_latency("fork", took_us);
     let pid = process.pid;
-    configure::set_oom_score_of_child(server, pid);
+    server
+        .life
+        .process
+        .set_oom_score_of_child(&server.config, pid);
     server.persist.child = Some(ChildJob {
         purpose,
         process,
@@ -372,32 +373,11 @@ pub fn reset_snapshot(server: &mut Server) {
     }
 }
 
-/// Whether writes are refused because the disk does not take them: the answer.
-pub fn disk_error(server: &Server) -> Option<String> {
-    let config = &server.config;
-    if config.stop_writes_on_bgsave_error
-        && !config.save.is_empty()
-        && server.persist.saves.last_failed
-    {
-        return Some(
-            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
-             persist to disk. Commands that may modify the data set are disabled, because \
-             this instance is configured to report errors during writes if RDB snapshotting \
-             fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
-             details about the RDB error."
-                .into(),
-        );
-    }
-    let why = server
-        .persist
-        .aof
-        .is_on()
-        .then(|| server.persist.aof.failure())??;
-    Some(format!("MISCONF Errors writing to the AOF file: {why}"))
-}
-
 pub fn refresh_disk_gate(server: &mut Server) {
-    let refuses = disk_error(server).is_some();
+    let refuses = server
+        .persist
+        .disk_error(server.config.save_failure_stops_writes())
+        .is_some();
     server.gates.set(Gates::DISK_ERROR, refuses);
 }
 

@@ -11,8 +11,7 @@ use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Session};
-use crate::server::core::admit::Gates;
-use crate::server::lifecycle::boot;
+use crate::server::gates::Gates;
 use crate::server::storage::jobs;
 use crate::sys::clock;
 use crate::sys::signal;
@@ -93,9 +92,9 @@ fn log_parts(server: &Server) -> Vec<Part> {
     base.chain(rest).collect()
 }
 
-/// Begins to load what is on disk: the log if there is to be one, else the snapshot. The error
-/// is for the log.
-pub fn begin_load(server: &mut Server) -> Result<(), String> {
+/// Begins to load what is on disk: the log if there is to be one, else the snapshot. False if there
+/// is nothing. The error is for the log.
+pub fn begin_load(server: &mut Server) -> Result<bool, String> {
     let config = &server.config;
     server.persist.opens_log = config.appendonly;
     let (directory, name) = (&config.appenddirname, &config.appendfilename);
@@ -116,11 +115,11 @@ pub fn begin_load(server: &mut Server) -> Result<(), String> {
     let now_s = server.clock.now_s();
     server.persist.saves.last_save_s = now_s;
     if parts.is_empty() {
-        return end_load(server);
+        return Ok(false);
     }
     // A log holds a command for the end of each key; a snapshot does not.
     start_loading(server, parts, server.persist.opens_log);
-    Ok(())
+    Ok(true)
 }
 
 fn start_loading(server: &mut Server, parts: Vec<Part>, keep_expired: bool) {
@@ -142,35 +141,10 @@ pub(in crate::server) fn install_loading(server: &mut Server, loading: Loading) 
     jobs::refresh_log_interest(server);
 }
 
-/// Loads a slice. True when all is there.
+/// Loads for a slice of time. True when everything is loaded.
 pub fn load_slice(server: &mut Server) -> Result<bool, Unloadable> {
     let until_us = clock::mono_us() + SLICE_US;
     load_until(server, &mut || clock::mono_us() < until_us)
-}
-
-/// What the loop does while data is being loaded.
-pub fn go_on_loading(server: &mut Server) {
-    let loaded = match load_slice(server) {
-        Ok(false) => {
-            if let Some(loading) = &mut server.persist.loading {
-                loading.tell_progress();
-            }
-            return;
-        }
-        Ok(true) if server.loads_for_primary() => {
-            let left_over = server.persist.left_over;
-            return server.snapshot_loaded(left_over);
-        }
-        Err(Unloadable) if server.loads_for_primary() => return server.snapshot_failed(),
-        Ok(true) => end_load(server),
-        Err(Unloadable) => Err(String::new()),
-    };
-    if let Err(why) = loaded {
-        if !why.is_empty() {
-            log::warn!("{why}");
-        }
-        server.life.exit = Some(1);
-    }
 }
 
 fn load_until(server: &mut Server, go_on: &mut dyn FnMut() -> bool) -> Result<bool, Unloadable> {
@@ -320,26 +294,6 @@ fn finish_loading(server: &mut Server, loading: Loading) {
     signal::set_loading(false);
     let dirty = server.effects.dirty;
     server.persist.saves.clean_at = dirty;
-}
-
-/// Everything is loaded: the log goes on where it ended, or begins.
-pub fn end_load(server: &mut Server) -> Result<(), String> {
-    if server.config.appendonly && server.persist.opens_log {
-        let mut aof = std::mem::take(&mut server.persist.aof);
-        let with_rdb = server.config.aof_use_rdb_preamble;
-        aof.offset = server.replication.history.offset;
-        let opened = aof.open(with_rdb, |path| jobs::write_first_base(server, path));
-        server.replication.history.offset = aof.offset;
-        server.persist.aof = aof;
-        opened?;
-    } else {
-        server.go_on_with_history();
-        // The log may have been switched on meanwhile: then it begins with what was loaded.
-        jobs::apply_append_only(server)?;
-    }
-    jobs::refresh_log_interest(server);
-    boot::become_ready(server);
-    Ok(())
 }
 
 /// Loads the snapshot again, here and now; mostly into an empty server.

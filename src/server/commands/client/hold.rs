@@ -4,9 +4,9 @@ use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Session};
+use crate::server::core::pause;
+use crate::server::core::pause::{Cause, Held};
 use crate::server::core::unblock::Over;
-use crate::server::lifecycle::pause;
-use crate::server::lifecycle::pause::{Cause, Held};
 
 fn wrong_form(args: &Args) -> CmdError {
     CmdError::wrong_form("CLIENT", args.argv().at(1))

@@ -1,10 +1,10 @@
 //! CLIENT KILL: ending connections, by address or by what is known of them.
 
 use super::list::unknown_type;
-use super::{Kind, Seen, caller, everybody};
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
+use crate::server::clients::describe::{self, Kind, Seen, caller};
 use crate::server::clients::session::{ClientId, Ending, Session};
 
 /// What the clients to be closed have in common.
@@ -52,7 +52,7 @@ pub(super) fn client_kill(
         parse_filter(server, args)?
     };
     let now_ms = server.clock.mono_ms();
-    let doomed: Vec<ClientId> = everybody(server, caller(session, args))
+    let doomed: Vec<ClientId> = describe::all(server, caller(session, args))
         .iter()
         .filter(|seen| filter.takes(seen, now_ms))
         .map(|seen| seen.session.id)

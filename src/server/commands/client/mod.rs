@@ -14,9 +14,7 @@ pub(in crate::server) use state::check_name;
 use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
-use crate::resp::request::Argv;
-use crate::server::clients::Client;
-use crate::server::clients::session::{ClientId, Ending, Peer, Session, Special, Wire};
+use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[Entry {
@@ -362,115 +360,4 @@ const HELP: &[&str] = &[
 /// CLIENT HELP.
 fn client_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(HELP)
-}
-
-/// A client as CLIENT LIST and KILL see it: one of the others, or the caller, who is not among
-/// them while it is served.
-struct Seen<'a> {
-    session: &'a Session,
-    wire: Wire,
-    /// Bytes of the arguments of the running command.
-    running: usize,
-}
-
-impl Seen<'_> {
-    /// `normal`, `pubsub`, `replica` or `master`.
-    fn kind(&self) -> Kind {
-        match self.session.peer {
-            Peer::Primary => Kind::Primary,
-            Peer::Replica => Kind::Replica,
-            Peer::Client if self.session.special.has(Special::SUBSCRIBER) => Kind::PubSub,
-            Peer::Client => Kind::Normal,
-        }
-    }
-}
-
-/// The types of clients.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Normal,
-    Replica,
-    PubSub,
-    Primary,
-}
-
-impl Kind {
-    fn parse(word: &[u8]) -> Option<Kind> {
-        let word = word.to_ascii_lowercase();
-        Some(match word.as_slice() {
-            b"normal" => Kind::Normal,
-            b"slave" | b"replica" => Kind::Replica,
-            b"pubsub" => Kind::PubSub,
-            b"master" => Kind::Primary,
-            _ => return None,
-        })
-    }
-}
-
-/// All clients that are not closed yet, the caller among them, in the order in which they came.
-fn everybody<'a>(server: &'a Server, caller: Seen<'a>) -> Vec<Seen<'a>> {
-    let mut all: Vec<Seen> = server
-        .clients
-        .iter()
-        .filter(|(_, client)| client.session.ending != Ending::Now)
-        .map(|(_, client)| seen(client))
-        .collect();
-    all.push(caller);
-    all.sort_by_key(|seen| seen.session.id);
-    all
-}
-
-/// The caller as one of the clients.
-fn caller<'a>(session: &'a Session, args: &Args) -> Seen<'a> {
-    let arguments = args.argv().iter().map(<[u8]>::len);
-    Seen {
-        session,
-        wire: session.wire,
-        running: arguments.sum(),
-    }
-}
-
-/// A client as it stands between two commands.
-fn seen(client: &Client) -> Seen<'_> {
-    Seen {
-        session: &client.session,
-        wire: match &client.query {
-            Some(query) => Wire::of(query, &client.output),
-            None => Wire {
-                output: client.output.pending(),
-                output_capacity: client.output.held(),
-                buffer: client.output.buffer,
-                ..Wire::default()
-            },
-        },
-        running: 0,
-    }
-}
-
-/// A client as the log tells of it: its line of CLIENT LIST.
-pub fn client_line(server: &Server, client: &Client) -> String {
-    list::describe(server, &seen(client)).trim_end().to_owned()
-}
-
-/// The same for whoever runs a command just now.
-pub fn caller_line(server: &Server, session: &Session, argv: &Argv) -> String {
-    let running = argv.iter().map(<[u8]>::len).sum();
-    line_of(server, session, running)
-}
-
-fn line_of(server: &Server, session: &Session, running: usize) -> String {
-    let seen = Seen {
-        session,
-        wire: session.wire,
-        running,
-    };
-    list::describe(server, &seen).trim_end().to_owned()
-}
-
-/// The client with this id.
-fn find<'a>(all: &'a [Seen<'a>], id: i64) -> Option<&'a Seen<'a>> {
-    let id = ClientId(u64::try_from(id).ok()?);
-    all.binary_search_by_key(&id, |seen| seen.session.id)
-        .ok()
-        .map(|at| &all[at])
 }

@@ -1,10 +1,10 @@
 //! The sections that count: Stats, Commandstats, Errorstats, Latencystats.
 
-use super::Text;
 use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::core::stats::Rate;
 use crate::server::core::table::Slot;
+use crate::server::text::Text;
 
 pub fn stats(server: &Server, text: &mut Text) {
     traffic(server, text);

@@ -11,9 +11,9 @@ mod state;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
 use crate::server::clients::session::Session;
-use crate::server::lifecycle::cron;
+use crate::server::text::Text;
 use crate::server::{Server, ServerCommand};
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 
 pub static TABLE: &[ServerCommand] = &[Entry {
     spec: Spec {
@@ -80,34 +80,9 @@ const SECTIONS: &[Section] = &[
 /// Room for the sections that are shown by default.
 const ROOM: usize = 8 << 10;
 
-/// The text of an answer.
-#[derive(Default)]
-pub(in crate::server) struct Text(String);
-
-impl Text {
-    pub(in crate::server) fn line(&mut self, name: &str, value: impl Display) {
-        self.suffixed(name, "", value);
-    }
-
-    /// A line whose name has two parts.
-    fn suffixed(&mut self, name: &str, suffix: &str, value: impl Display) {
-        self.0.push_str(name);
-        self.0.push_str(suffix);
-        self.0.push(':');
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "{value}");
-        self.0.push_str("\r\n");
-    }
-
-    /// Many fields with one value.
-    pub(in crate::server) fn lines(&mut self, names: &[&str], value: impl Display + Copy) {
-        names.iter().for_each(|name| self.line(name, value));
-    }
-}
-
 /// INFO [section ...].
 fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let used = cron::used_memory(server);
+    let used = server.keyspace.used_memory();
     server.life.peak.note(used, server.clock.now_ms());
     let mut words: Vec<&[u8]> = Vec::new();
     while let Some(word) = args.option() {

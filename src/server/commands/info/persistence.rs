@@ -1,8 +1,8 @@
 //! The section on snapshots, the log and loading.
 
-use super::Text;
 use crate::persist::load::Loading;
 use crate::server::Server;
+use crate::server::text::Text;
 
 fn status(failed: bool) -> &'static str {
     if failed { "err" } else { "ok" }

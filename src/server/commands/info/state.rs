@@ -1,11 +1,11 @@
 //! The sections about what there is: Clients, Persistence, Replication, Modules, Cluster, Keyspace,
 //! Keysizes.
 
-use super::Text;
 use crate::keyspace::Db;
 use crate::replication::Failover;
 use crate::server::Server;
 use crate::server::replication::status;
+use crate::server::text::Text;
 use crate::types::value::Kind;
 
 /// Keys that are looked at for the average time to live.

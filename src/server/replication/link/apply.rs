@@ -12,10 +12,10 @@ use crate::replication::incoming::{Broken, Incoming};
 use crate::resp::encode::Resp;
 use crate::resp::request::Tag;
 use crate::server::Server;
+use crate::server::clients::describe;
 use crate::server::clients::session::{Ending, Peer, Session};
 use crate::server::clients::{Client, Clients};
-use crate::server::commands::client;
-use crate::server::core::admit::Gates;
+use crate::server::gates::Gates;
 use crate::sys::clock;
 use std::io;
 
@@ -210,7 +210,7 @@ impl Server {
             .collect();
         log::warn!(
             "Protocol error ({text}) from client: {}. Query buffer during protocol error: '{shown}'",
-            client::client_line(self, client)
+            describe::client_line(self, client)
         );
         if let Some(primary) = &mut self.replication.primary {
             primary.is_spoiled = true;

@@ -20,9 +20,8 @@ use crate::replication::{NO_ID, OFFSET_MAX};
 use crate::resp::request::OwnedArgv;
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Ending, Session};
-use crate::server::core::admit::Gates;
 use crate::server::core::unblock::Over;
-use crate::server::lifecycle::configure;
+use crate::server::gates::Gates;
 use crate::server::storage::jobs;
 use crate::server::timers::Timer;
 use crate::sys::clock;
@@ -216,7 +215,10 @@ impl Server {
         jobs::refresh_log_interest(self);
         self.refresh_good_replicas();
         // The log has said what went wrong; it is no reason not to change.
-        let _ = configure::set_oom_score(self);
+        let _ = self
+            .life
+            .process
+            .set_oom_score(&self.config, self.replication.is_replica());
     }
 
     /// Some commands are refused by a replica.

@@ -16,7 +16,7 @@ use crate::persist::reason;
 use crate::replication::payload::{NoSnapshot, Payload, parse_line};
 use crate::replication::primary::{Primary, Sink, Stage, Transfer};
 use crate::server::Server;
-use crate::server::core::admit::Gates;
+use crate::server::gates::Gates;
 use crate::server::storage::jobs;
 use crate::server::storage::loading;
 use crate::sys::{file, supervisor};

@@ -8,7 +8,7 @@
 use crate::command::spec::{Flags, MAY_REPLICATE, WRITE};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Peer, Session};
-use crate::server::core::admit::Gates;
+use crate::server::gates::Gates;
 use crate::server::timers::Timer;
 
 /// What is held back.

@@ -1,0 +1,83 @@
+//! Clients in MONITOR mode, and the lines that they are sent.
+
+use crate::algo::quoting::write_quoted;
+use crate::command::Reply;
+use crate::command::spec::{ADMIN, SKIP_MONITOR};
+use crate::resp::request::Argv;
+use crate::server::Server;
+use crate::server::clients::publish;
+use crate::server::clients::redact::{REDACTED, is_secret};
+use crate::server::clients::session::{ClientId, Session};
+use crate::server::gates::Gates;
+use crate::sys::clock;
+use std::io::Write;
+
+/// The clients in MONITOR mode.
+#[derive(Default)]
+pub struct Monitors(pub Vec<ClientId>);
+
+impl Monitors {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A client watches no longer, or is gone.
+pub fn stop(server: &mut Server, session: &mut Session) {
+    session.monitor = false;
+    let monitors = &mut server.clients.monitors;
+    monitors.0.retain(|&id| id != session.id);
+    server.gates.set(Gates::MONITORED, !monitors.is_empty());
+}
+
+/// Shows a command that ran to everybody who watches.
+#[cold]
+pub fn feed(server: &mut Server, session: &Session, number: u16, argv: &Argv, reply: &mut Reply) {
+    let spec = server.table[number].spec;
+    // Administration is nobody else's business.
+    if spec.flags.has(ADMIN) || spec.flags.has(SKIP_MONITOR) {
+        return;
+    }
+    show(server, session, number, argv, reply);
+}
+
+/// Shows a command, whatever it is.
+#[cold]
+pub fn show(server: &mut Server, session: &Session, number: u16, argv: &Argv, reply: &mut Reply) {
+    let line = monitor_line(session, &server.table[number].full_name, argv);
+    let monitors = std::mem::take(&mut server.clients.monitors);
+    for &id in &monitors.0 {
+        if id == session.id {
+            let _ = reply.raw(&line);
+        } else {
+            server.clients.tell(id, &line);
+        }
+    }
+    server.clients.monitors = monitors;
+    publish::judge_bulky(server);
+}
+
+/// `+<seconds>.<microseconds> [<db> <address>] "<argument>" …`.
+fn monitor_line(session: &Session, command: &str, argv: &Argv) -> Vec<u8> {
+    let us = clock::unix_us();
+    let mut line = Vec::new();
+    let (db, unix) = (session.db.0, if session.is_unix { "unix:" } else { "" });
+    let address = &session.addresses.0;
+    let unix = if session.in_script { "" } else { unix };
+    let address = if session.in_script {
+        "lua"
+    } else if session.is_unix {
+        address.strip_suffix(":0").unwrap_or(address)
+    } else {
+        address
+    };
+    let (s, us) = (us / 1_000_000, us % 1_000_000);
+    write!(line, "+{s}.{us:06} [{db} {unix}{address}]").expect("a vector takes it");
+    for (index, arg) in argv.iter().enumerate() {
+        line.push(b' ');
+        let secret = is_secret(command, argv, index);
+        write_quoted(&mut line, if secret { REDACTED } else { arg });
+    }
+    line.extend_from_slice(b"\r\n");
+    line
+}

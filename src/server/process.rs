@@ -1,0 +1,86 @@
+//! The process of the server: its names, its supervisor and its place in the kernel's order of
+//! killing.
+
+use crate::config::{Config, OomScoreAdj};
+use crate::sys::process;
+use crate::sys::title::Title;
+use std::path::PathBuf;
+
+/// Facts of the process that the server keeps.
+#[derive(Debug, Default)]
+pub struct Process {
+    /// `argv[0]`, as it was and made absolute.
+    pub argv0: String,
+    pub executable: String,
+    /// Who is told when we are ready.
+    pub supervisor: Supervisor,
+    /// Written by us, and ours to remove.
+    pub pid_file: Option<PathBuf>,
+    /// The OOM score we were started with, while we changed it.
+    pub oom_base: Option<i32>,
+    pub title: Option<Title>,
+}
+
+/// Who supervises us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Supervisor {
+    #[default]
+    Nobody,
+    Systemd,
+    Upstart,
+}
+
+impl Supervisor {
+    /// As INFO calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Supervisor::Nobody => "no",
+            Supervisor::Systemd => "systemd",
+            Supervisor::Upstart => "upstart",
+        }
+    }
+}
+
+impl Process {
+    /// Sets the kernel's OOM score of a primary or a replica. The score of the start counts as the
+    /// base, and comes back with `oom-score-adj no`.
+    pub fn set_oom_score(&mut self, config: &Config, is_replica: bool) -> Result<(), String> {
+        if config.oom_score_adj == OomScoreAdj::No && self.oom_base.is_none() {
+            return Ok(());
+        }
+        let base = match self.oom_base {
+            Some(base) => base,
+            None => process::oom_score_adj().map_err(|error| complain("read", error))?,
+        };
+        let value = config.oom_score_adj_values[usize::from(is_replica)];
+        let wanted = match config.oom_score_adj {
+            OomScoreAdj::No => None,
+            OomScoreAdj::Relative => Some(base + value),
+            OomScoreAdj::Absolute => Some(value),
+        };
+        let score = wanted.map_or(base, |score| score.clamp(-1000, 1000));
+        process::set_oom_score_adj(score).map_err(|error| complain("write", error))?;
+        self.oom_base = wanted.map(|_| base);
+        Ok(())
+    }
+
+    /// Sets the score of a child, which the kernel may kill before us.
+    pub fn set_oom_score_of_child(&self, config: &Config, pid: i32) {
+        let wanted = config.oom_score_adj_values[2];
+        let value = match (config.oom_score_adj, self.oom_base) {
+            (OomScoreAdj::Relative, Some(base)) => base + wanted,
+            (OomScoreAdj::Absolute, _) => wanted,
+            _ => return,
+        };
+        if let Err(error) = process::set_oom_score_adj_of(pid, value.clamp(-1000, 1000)) {
+            complain("write", error);
+        }
+    }
+}
+
+/// Logs why the kernel's score is out of reach, and returns the error for a client.
+fn complain(what: &str, error: std::io::Error) -> String {
+    let reason = crate::config::os_reason(&error);
+    log::warn!("Unable to {what} oom_score_adj: {reason}");
+    "Failed to set current oom_score_adj. Check server logs.".into()
+}
