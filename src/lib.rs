@@ -95,6 +95,11 @@ mod reactor;
 // L8: the program: a command line becomes a running server.
 mod program;
 
+// The example in the README runs as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use engine::{Engine, Error, KeyEvent, Outcome, Reply};
 pub use program::run;
 pub use sys::memory::Counting as Allocator;

@@ -358,8 +358,6 @@ pub struct Iter<'a> {
     at: usize,
 }
 
-impl<'a> Iter<'a> {}
-
 impl<'a> Iterator for Iter<'a> {
     type Item = Item<'a>;
 
