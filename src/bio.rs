@@ -91,7 +91,8 @@ impl Bio {
     }
 
     /// Waits until all values are dropped.
-    pub fn drain(&mut self) {
+    #[cfg(test)]
+    fn drain(&mut self) {
         if let Some((jobs, thread)) = self.jobs.take() {
             drop(jobs);
             let _ = thread.join();

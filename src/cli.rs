@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-pub use crate::version::{ALLOCATOR, BUILD_ID, BUILD_SHA, REDIS_VERSION};
+pub use crate::version::{BUILD_SHA, REDIS_VERSION};
 
 use crate::config::{AclPubsubDefault, Config, Fatal, Host, LogLevel, read_config_file};
 
@@ -38,8 +38,8 @@ pub enum Startup {
     },
     /// Look for known trouble in the system and leave.
     CheckSystem,
-    /// Test so many megabytes of memory and leave.
-    TestMemory { megabytes: usize },
+    /// Test the memory and leave.
+    TestMemory,
     /// Behave as redis-check-rdb or redis-check-aof with these arguments.
     Check {
         program: Program,
@@ -183,7 +183,7 @@ fn print(text: String, exit_code: i32) -> Startup {
 }
 
 fn test_memory(args: &[Vec<u8>]) -> Startup {
-    let [megabytes] = args else {
+    if args.len() != 1 {
         let text = "Please specify the amount of memory to test in megabytes.\n\
                     Example: ./redis-server --test-memory 4096\n\n";
         return Startup::Print {
@@ -191,13 +191,8 @@ fn test_memory(args: &[Vec<u8>]) -> Startup {
             to_stderr: true,
             exit_code: 1,
         };
-    };
-    let number = std::str::from_utf8(megabytes)
-        .ok()
-        .and_then(|text| text.parse().ok());
-    Startup::TestMemory {
-        megabytes: number.unwrap_or(0),
     }
+    Startup::TestMemory
 }
 
 fn serve(argv: &[Vec<u8>], program: Program, env: &mut StartupEnv) -> Startup {
@@ -481,7 +476,7 @@ mod tests {
             Startup::CheckSystem
         ));
         let test = start_with(&["s", "--test-memory", "10"], "");
-        assert!(matches!(test, Startup::TestMemory { megabytes: 10 }));
+        assert!(matches!(test, Startup::TestMemory));
         let bare = start_with(&["s", "--test-memory"], "");
         assert!(matches!(
             bare,

@@ -1,45 +1,121 @@
-//! Redwheel: a Redis-faithful in-memory server.
+//! Redwheel: a Redis-faithful in-memory server, and its data commands as a library.
 //!
-//! One thread, one event loop, one timer wheel. The modules below stand in layer order: a module
-//! imports only what stands above it in this list (`tests/house.rs` checks that).
+//! # The embedded store
+//!
+//! [`Engine`] holds 16 databases in the memory of the calling process and runs the data commands of
+//! Redis on them: strings, lists, hashes, sets, sorted sets, streams, bitmaps, HyperLogLogs,
+//! geospatial indexes, and keys with deadlines. There is no socket, no thread and no file.
+//!
+//! ```
+//! use redwheel::{Engine, Reply};
+//!
+//! # fn main() -> Result<(), redwheel::Error> {
+//! let mut store = Engine::new();
+//! store.call(&["SET", "greeting", "hello", "EX", "60"])?;
+//! assert_eq!(store.call(&["GET", "greeting"])?, Reply::from("hello"));
+//! assert_eq!(store.call(&["ZADD", "scores", "7.5", "ada", "6", "bob"])?, Reply::Integer(2));
+//! assert_eq!(store.call(&["ZSCORE", "scores", "ada"])?, Reply::Double(7.5));
+//!
+//! let error = store.call(&["LPUSH", "greeting", "x"]).unwrap_err();
+//! assert_eq!(error.code(), "WRONGTYPE");
+//!
+//! // A deadline passes: the key is gone, and the store reports the event a server would publish.
+//! store.advance_ms(60_001);
+//! assert_eq!(store.call(&["GET", "greeting"])?, Reply::Null);
+//! assert_eq!(store.outcome().events[0].name, "expired");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The server
+//!
+//! [`run`] is the whole of `redwheel` the program: it takes the command line of `redis-server` and
+//! returns the exit code. The program itself is no more than this:
+//!
+//! ```no_run
+//! #[global_allocator]
+//! static ALLOCATOR: redwheel::Allocator = redwheel::Allocator;
+//!
+//! fn main() {
+//!     std::process::exit(redwheel::run(std::env::args_os()));
+//! }
+//! ```
+//!
+//! # Stability
+//!
+//! What this page lists is the whole interface. The feature `testing` opens the rest to the fuzz
+//! targets, benchmarks and tests of this repository; it carries no promise.
 
-// Code below `tests/support` that the unit tests share names the crate from outside.
+// The build that users get documents all of its interface. Under `testing` everything is reachable.
+#![cfg_attr(not(feature = "testing"), deny(missing_docs))]
+
+// The unit tests share code with the tests below `tests/`, which name the crate from outside.
 #[cfg(test)]
 extern crate self as redwheel;
 
+// The modules stand in layer order: a module imports only from layers above its own in this list
+// (`tests/house.rs` checks that).
+
 // L0: pure functions on bytes, and the operating system.
-pub mod algo;
-pub mod sys;
-pub mod version;
+mod algo;
+mod sys;
+mod version;
 // L1: data structures, the wire protocol.
-pub mod net;
-pub mod resp;
-pub mod types;
+mod net;
+mod resp;
+mod types;
 // L2: the databases.
-pub mod keyspace;
+mod keyspace;
 // L3: the model of a command; values as bytes.
-pub mod command;
-pub mod rdb;
+mod command;
+mod rdb;
 // L4: data commands.
-pub mod commands;
+mod commands;
 // The data commands as a library.
-pub mod engine;
+mod engine;
 // L5: subsystems.
-pub mod acl;
-pub mod bio;
-pub mod blocking;
-pub mod config;
-pub mod logging;
-pub mod multi;
-pub mod observe;
-pub mod persist;
-pub mod pubsub;
-pub mod replication;
-pub mod script;
-pub mod tracking;
+mod acl;
+mod bio;
+mod blocking;
+mod config;
+mod logging;
+mod multi;
+mod observe;
+mod persist;
+mod pubsub;
+mod replication;
+mod script;
+mod tracking;
 // L6: the server owns everything and decides everything.
-pub mod server;
-// L7: the loop, and how the process starts.
-pub mod check;
-pub mod cli;
-pub mod reactor;
+mod server;
+// L7: the loop, and the command line.
+mod check;
+mod cli;
+mod reactor;
+// L8: the program: a command line becomes a running server.
+mod program;
+
+// The example in the README runs as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+pub use engine::{Engine, Error, KeyEvent, Outcome, Reply};
+pub use program::run;
+pub use sys::memory::Counting as Allocator;
+
+/// The modules of the crate, for its fuzz targets, benchmarks and integration tests.
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing {
+    macro_rules! open {
+        ($($module:ident)*) => {
+            $(pub mod $module {
+                pub use crate::$module::*;
+            })*
+        };
+    }
+
+    open! { algo sys version net resp types keyspace command rdb commands engine acl bio blocking
+    config logging multi observe persist pubsub replication script tracking server check cli reactor }
+}

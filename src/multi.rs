@@ -84,10 +84,6 @@ impl Transaction {
         self.len
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Bytes of the arguments that wait.
     pub fn argument_bytes(&self) -> usize {
         self.argument_bytes

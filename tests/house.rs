@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["server"],
     &["reactor", "check", "cli"],
+    &["program"],
 ];
 
 /// Modules that may import less than their layer allows.
@@ -70,7 +71,7 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
         &["server/clients/mod.rs"],
         "only clients are kept by slot",
     ),
-    ("env_logger", &["main.rs"], "the logger is set up once"),
+    ("env_logger", &["program.rs"], "the logger is set up once"),
     (
         "std::time",
         &["sys/clock.rs"],
@@ -424,11 +425,11 @@ fn multi_line_imports_are_seen() {
 #[test]
 fn lib_lists_the_modules_in_layer_order() {
     let lib = fs::read_to_string(root().join("src/lib.rs")).expect("the crate has a lib.rs");
-    let mut highest = 0;
+    let (mut highest, mut listed) = (0, 0);
     for line in lib.lines() {
         let Some(name) = line
             .trim()
-            .strip_prefix("pub mod ")
+            .strip_prefix("mod ")
             .and_then(|rest| rest.strip_suffix(';'))
         else {
             continue;
@@ -440,7 +441,12 @@ fn lib_lists_the_modules_in_layer_order() {
             "src/lib.rs: `{name}` stands below a higher layer"
         );
         highest = layer;
+        listed += 1;
     }
+    assert_eq!(
+        listed,
+        LAYERS.iter().map(|layer| layer.len()).sum::<usize>()
+    );
 }
 
 #[test]
@@ -691,9 +697,42 @@ fn documents_name_what_exists() {
                     ));
                 }
             }
+            let place = format!("{}:{}", file.display(), n + 1);
+            let folder = file.parent().expect("a document lies in a folder");
+            breaches.extend(dead_links(line, folder).map(|link| format!("{place}: {link}")));
+            breaches.extend(unknown_names(line).map(|name| format!("{place}: {name}")));
         }
     }
     report(&breaches);
+}
+
+/// The relative links of a line of Markdown that lead to no file.
+fn dead_links<'a>(line: &'a str, folder: &'a Path) -> impl Iterator<Item = String> + 'a {
+    let targets = line
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    targets.filter_map(move |target| {
+        let path = target.split('#').next().unwrap_or_default();
+        let is_ours = !path.is_empty() && !path.contains("://");
+        (is_ours && !folder.join(path).exists()).then(|| format!("the link to {path} is dead"))
+    })
+}
+
+/// In a line that says what to read, the names behind a path that its file does not contain.
+fn unknown_names(line: &str) -> impl Iterator<Item = String> {
+    let is_reading = line.starts_with("**Read:**");
+    let quoted = line.split('`').skip(1).step_by(2).filter(|_| is_reading);
+    let mut file = (String::new(), String::new());
+    let unknown = quoted.filter_map(|quoted| {
+        if quoted.contains('/') {
+            let text = fs::read_to_string(root().join(quoted)).unwrap_or_default();
+            file = (quoted.to_owned(), text);
+            return None;
+        }
+        (!has_word(&file.1, quoted)).then(|| format!("{} has no `{quoted}`", file.0))
+    });
+    unknown.collect::<Vec<_>>().into_iter()
 }
 
 #[test]
@@ -754,4 +793,15 @@ fn the_checks_see_what_they_should() {
             && may_import("server", "bio")
     );
     assert!(has_word("a Server b", "Server") && !has_word("ServerCommand", "Server"));
+    let docs = root().join("docs");
+    let links = "[a](memory.md#lists) [b](gone.md) [c](https://example.org)";
+    assert_eq!(
+        dead_links(links, &docs).collect::<Vec<_>>(),
+        ["the link to gone.md is dead"]
+    );
+    let reading = "**Read:** `src/lib.rs`: `Engine`, `Gone`.";
+    assert_eq!(
+        unknown_names(reading).collect::<Vec<_>>(),
+        ["src/lib.rs has no `Gone`"]
+    );
 }

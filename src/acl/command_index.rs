@@ -39,10 +39,6 @@ impl CommandIndex {
         self.commands.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.commands.is_empty()
-    }
-
     /// The command of this full name.
     pub fn find(&self, name: &[u8]) -> Option<u16> {
         self.names.get(&name.to_ascii_lowercase()).copied()

@@ -32,13 +32,6 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    pub const fn new() -> Histogram {
-        Histogram {
-            rows: None,
-            total: 0,
-        }
-    }
-
     /// Counts one latency, clamped to 1 ns … 1 s.
     #[inline]
     pub fn record(&mut self, ns: u64) {
@@ -58,20 +51,6 @@ impl Histogram {
     /// The number of latencies recorded.
     pub fn count(&self) -> u64 {
         self.total
-    }
-
-    pub fn reset(&mut self) {
-        *self = Histogram::new();
-    }
-
-    /// Bytes held.
-    pub fn memory(&self) -> usize {
-        let rows = self
-            .rows
-            .iter()
-            .flat_map(|rows| rows.iter().flatten())
-            .count();
-        self.rows.as_ref().map_or(0, |_| size_of::<[Row; ROWS]>()) + rows * size_of::<[u64; HALF]>()
     }
 
     /// The largest value (in ns) of the bucket that holds the given percentile; 0 when empty.
@@ -146,7 +125,7 @@ mod tests {
     use super::*;
 
     fn of(values: &[u64]) -> Histogram {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         values.iter().for_each(|&v| histogram.record(v));
         histogram
     }
@@ -172,7 +151,7 @@ mod tests {
         assert_eq!(histogram.percentile(50.0), 1003);
         assert_eq!(histogram.percentile(99.0), 2007);
         assert_eq!(histogram.percentile(0.0), 1000);
-        assert_eq!(Histogram::new().percentile(50.0), 0);
+        assert_eq!(Histogram::default().percentile(50.0), 0);
         assert_eq!(of(&[0]).percentile(100.0), 1);
         assert_eq!(of(&[u64::MAX]).percentile(99.9), 1_002_438_655);
     }

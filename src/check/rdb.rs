@@ -218,7 +218,7 @@ fn walk(records: &mut Records, census: &mut Census) -> Result<u64, Trouble> {
             }
             Record::SelectDb(number) => println!("[offset {at}] Selecting DB ID {number}"),
             Record::ModuleAux(name) => println!("[offset {at}] MODULE AUX for: {name}"),
-            Record::Resize { .. } | Record::Slot(_) | Record::Function(_) => {}
+            Record::Resize | Record::Slot | Record::Function(_) => {}
             Record::End { expected, actual } => {
                 if expected == 0 {
                     println!(

@@ -8,8 +8,6 @@ use crate::resp::request::OwnedArgv;
 /// The caller, as far as a data command may know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Caller {
-    /// The id of the client; 0 for none.
-    pub id: u64,
     /// The caller's commands were decided elsewhere: a primary, or the AOF.
     pub must_obey: bool,
     /// The caller is a script: unordered results are to be sorted.

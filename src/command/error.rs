@@ -2,6 +2,7 @@
 //!
 //! The text is bytes: what a client sent can be part of it, and need not be UTF-8.
 
+use crate::resp::request::Argv;
 use std::borrow::Cow;
 
 /// Bytes of a word from a client that an error shows.
@@ -44,8 +45,6 @@ pub enum CmdError {
     InvalidExpire(&'static str),
     #[error("ERR DB index is out of range")]
     DbRange,
-    #[error("ERR invalid DB index")]
-    DbIndex,
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(String),
     /// No error: the client is to be blocked (`command::blocking`). It never reaches a client.
@@ -87,6 +86,23 @@ impl CmdError {
             _ => shown_part(part, usize::MAX).to_vec(),
         };
         CmdError::Bytes(parts.iter().enumerate().flat_map(shown).collect())
+    }
+
+    /// No command has the name `argv[0]`. The text shows the arguments up to a limit.
+    #[cold]
+    pub fn unknown_command(argv: &Argv) -> CmdError {
+        let mut args = Vec::new();
+        for arg in argv.from(1).iter() {
+            let Some(room) = SHOWN.checked_sub(args.len()).filter(|&room| room > 0) else {
+                break;
+            };
+            args.push(b'\'');
+            args.extend_from_slice(shown_part(arg, room));
+            args.extend_from_slice(b"' ");
+        }
+        let name = shown_part(argv.at(0), SHOWN);
+        let middle: &[u8] = b"', with args beginning with: ";
+        CmdError::Bytes([b"ERR unknown command '", name, middle, &args].concat())
     }
 
     /// `container` has no such subcommand.

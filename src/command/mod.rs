@@ -8,6 +8,7 @@ pub mod error;
 pub mod history;
 pub mod keys;
 pub mod reply;
+pub mod settle;
 pub mod spec;
 pub mod usage;
 
@@ -16,7 +17,7 @@ pub use blocking::Wait;
 pub use context::Cx;
 pub use error::{CmdError, CmdResult};
 pub use reply::Reply;
-pub use spec::{Entry, Group, Spec};
+pub use spec::Entry;
 
 /// The function of a data command: it can reach the keyspace, and nothing of the server.
 pub type DataFn = for<'a> fn(&mut Cx<'_>, &mut Args<'a>, &mut Reply<'_>) -> CmdResult;

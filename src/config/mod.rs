@@ -29,11 +29,11 @@ pub use crate::algo::quoting::{quote, split_args};
 pub use crate::sys::reason as os_reason;
 pub use directive::Apply;
 pub use fields::Config;
-pub use file::{Fatal, Host, enter_directory, fatal_text, read_config_file};
+pub use file::{Fatal, Host, enter_directory, read_config_file};
 pub use rewrite::Extent;
-pub use set::{Changes, SetError, Undo, is_sensitive};
+pub use set::is_sensitive;
 pub use special::OOM_SCORES_FALL;
-pub use special::{NotifyFlags, OutputLimit, SavePoint, ShutdownFlags};
+pub use special::{NotifyFlags, OutputLimit, ShutdownFlags};
 pub use words::*;
 
 /// Whether a directive stays as it is while data is loaded.
@@ -42,6 +42,7 @@ pub fn is_settled(name: &[u8]) -> bool {
 }
 
 /// Every name of the table, aliases too, with whether patterns hide it.
-pub fn names() -> impl Iterator<Item = (&'static str, bool)> {
+#[cfg(test)]
+fn names() -> impl Iterator<Item = (&'static str, bool)> {
     table::names().map(|named| (named.name, named.row.hidden))
 }

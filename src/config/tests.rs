@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::directive::{Directive, Kind, Unit};
+use super::file::fatal_text;
+use super::set::Changes;
 use super::table;
 use super::*;
 

@@ -36,7 +36,6 @@ pub enum RemovalReason {
     Expired,
     Deleted,
     Overwritten,
-    Flushed,
     Evicted,
 }
 
@@ -71,8 +70,6 @@ pub struct Db {
     pub(super) field_sorting: Bag<KeyTimer>,
     pub(super) volatile_hashes: usize,
     pub(super) sizes: Sizes,
-    /// Of the deadlines seen lately, how far ahead they are, for INFO's avg_ttl.
-    pub avg_ttl_ms: i64,
 }
 
 impl Db {
@@ -87,7 +84,6 @@ impl Db {
             field_sorting: Bag::new(),
             volatile_hashes: 0,
             sizes: Sizes::default(),
-            avg_ttl_ms: 0,
         }
     }
 
@@ -173,10 +169,6 @@ pub struct DbMut<'k> {
 }
 
 impl<'k> DbMut<'k> {
-    pub fn index(&self) -> DbIndex {
-        self.index
-    }
-
     /// The state that all databases share.
     pub fn shared(&mut self) -> &mut Shared {
         self.shared
@@ -184,10 +176,6 @@ impl<'k> DbMut<'k> {
 
     pub fn len(&self) -> usize {
         self.db.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.db.is_empty()
     }
 
     #[inline(always)]

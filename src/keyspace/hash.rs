@@ -92,11 +92,6 @@ impl<'a> HashRef<'a> {
         }
     }
 
-    /// Whether any field has a deadline.
-    pub fn is_volatile(self) -> bool {
-        self.next_due_ms().is_some()
-    }
-
     /// The next deadline of a field.
     pub fn next_due_ms(self) -> Option<i64> {
         match self {

@@ -18,6 +18,7 @@ mod prefetch;
 pub mod replica_expires;
 pub mod set;
 pub mod sizes;
+#[cfg(any(test, feature = "testing"))]
 pub mod soundness;
 pub mod stream;
 pub mod string;
@@ -25,7 +26,6 @@ pub mod zset;
 mod zset_result;
 
 pub use db::{Db, DbMut, Deadline, Found, RemovalReason};
-pub use prefetch::Lookahead;
 
 use crate::algo::rng::Rng;
 use crate::sys::pages::Reserve;
@@ -174,8 +174,8 @@ pub enum Garbage {
     Value(Box<Heap>),
     /// All of a database.
     Entries(DbIndex, Box<Entries>),
-    /// A value made outside the keyspace: a VM of scripts.
-    Foreign(Box<dyn Send>),
+    /// A value of another module, which is only dropped: a VM of scripts.
+    Foreign(#[allow(dead_code, reason = "held to be dropped")] Box<dyn Send>),
 }
 
 /// A key that left without a command naming it: expired, evicted.

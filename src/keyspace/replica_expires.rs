@@ -45,10 +45,6 @@ impl ReplicaExpires {
         self.keys.insert((db, key.to_vec()));
     }
 
-    pub fn clear(&mut self) {
-        self.keys = HashSet::new();
-    }
-
     pub fn len(&self) -> usize {
         self.keys.len()
     }

@@ -41,10 +41,6 @@ impl<'a> StringRef<'a> {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The value as an integer, if it reads as one.
     pub fn as_int(&self) -> Option<i64> {
         match self {

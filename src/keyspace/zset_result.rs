@@ -37,10 +37,6 @@ impl Build {
         self.set.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.set.is_empty()
-    }
-
     /// The result in the encoding for its size.
     pub fn finish(self, tuning: &Tuning) -> Built {
         if !fits(tuning, self.set.len(), self.longest) {

@@ -13,7 +13,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A nonblocking connection.
 #[derive(Debug)]
@@ -188,21 +188,21 @@ pub fn address_text(address: &SocketAddr) -> String {
 #[derive(Debug)]
 pub enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener),
 }
 
 impl Listener {
     pub fn fd(&self) -> RawFd {
         match self {
             Listener::Tcp(listener) => listener.as_raw_fd(),
-            Listener::Unix(listener, _) => listener.as_raw_fd(),
+            Listener::Unix(listener) => listener.as_raw_fd(),
         }
     }
 
     fn source(&mut self) -> &mut dyn Source {
         match self {
             Listener::Tcp(listener) => listener,
-            Listener::Unix(listener, _) => listener,
+            Listener::Unix(listener) => listener,
         }
     }
 
@@ -218,7 +218,7 @@ impl Listener {
     pub fn accept(&self) -> io::Result<Link> {
         match self {
             Listener::Tcp(listener) => Ok(Link::Tcp(listener.accept()?.0)),
-            Listener::Unix(listener, _) => Ok(Link::Unix(listener.accept()?.0)),
+            Listener::Unix(listener) => Ok(Link::Unix(listener.accept()?.0)),
         }
     }
 
@@ -256,10 +256,7 @@ impl Listener {
             socket::set_mode(path, mode)?;
         }
         socket.listen(backlog)?;
-        Ok(Listener::Unix(
-            UnixListener::from_std(socket.into()),
-            path.to_owned(),
-        ))
+        Ok(Listener::Unix(UnixListener::from_std(socket.into())))
     }
 }
 

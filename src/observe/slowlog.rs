@@ -50,10 +50,6 @@ impl Slowlog {
         self.entries.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// The newest first.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()

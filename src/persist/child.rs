@@ -23,9 +23,8 @@ impl Purpose {
 pub struct ChildJob {
     pub purpose: Purpose,
     pub process: Child,
-    /// Unix seconds, and monotonic milliseconds.
+    /// Unix seconds.
     pub started_s: i64,
-    pub started_ms: u64,
     /// The value of `Effects::dirty` at the fork.
     pub dirty: u64,
     /// Keys there were at the fork.

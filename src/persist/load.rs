@@ -53,7 +53,6 @@ pub struct Rules {
     pub cut_torn_tail: bool,
     /// Keys whose deadline has passed are kept: an AOF contains their removal.
     pub keep_expired: bool,
-    pub lfu: bool,
     /// A pause after each key, for tests, in microseconds.
     pub key_delay_us: i64,
     /// Keys that are there already are replaced.
@@ -556,7 +555,7 @@ impl Loading {
                     };
                     self.db = db;
                 }
-                Record::Resize { .. } | Record::Slot(_) => {}
+                Record::Resize | Record::Slot => {}
                 Record::Aux { name, value } => self.note(&name, &value),
                 Record::Function(code) => {
                     self.stage = Stage::Records(records);

@@ -262,12 +262,6 @@ impl Reader {
         Ok(self.buffer[self.at - 1])
     }
 
-    /// The next byte, which stays.
-    pub fn peek(&mut self) -> Result<u8> {
-        self.need(1)?;
-        Ok(self.buffer[self.at])
-    }
-
     #[inline]
     fn len_or_special(&mut self) -> Result<Len> {
         let first = self.byte()?;

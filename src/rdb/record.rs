@@ -36,13 +36,10 @@ pub enum Record {
         value: Vec<u8>,
     },
     SelectDb(u64),
-    /// Keys that follow in this database, and how many of them have a deadline.
-    Resize {
-        keys: u64,
-        volatile: u64,
-    },
-    /// Keys of one slot in a cluster: its number, keys, keys with a deadline.
-    Slot(u64),
+    /// The number of keys that follow in this database.
+    Resize,
+    /// The number of keys of one slot in a cluster.
+    Slot,
     Function(Vec<u8>),
     /// The data of a module, which cannot be read. Its name.
     ModuleAux(String),
@@ -190,15 +187,16 @@ impl Records {
                 value: r.string_vec()?,
             },
             opcode::SELECT_DB => Record::SelectDb(r.length()?),
-            opcode::RESIZE_DB => Record::Resize {
-                keys: r.length()?,
-                volatile: r.length()?,
-            },
+            opcode::RESIZE_DB => {
+                r.length()?;
+                r.length()?;
+                Record::Resize
+            }
             opcode::SLOT_INFO => {
-                let slot = r.length()?;
                 r.length()?;
                 r.length()?;
-                Record::Slot(slot)
+                r.length()?;
+                Record::Slot
             }
             opcode::SLOT_IMPORT => return Err(Error::Corrupt("A slot that is being imported")),
             opcode::FUNCTION => Record::Function(r.string_vec()?),

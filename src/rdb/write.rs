@@ -104,11 +104,6 @@ impl<'s> Writer<'s> {
         self.style.version
     }
 
-    /// Bytes written so far.
-    pub fn written(&self) -> u64 {
-        self.passed + self.buffer.len() as u64
-    }
-
     /// The sum of everything written so far.
     pub fn checksum(&self) -> u64 {
         crc64(self.crc, &self.buffer)

@@ -127,6 +127,10 @@ impl<'q> Argv<'q> {
     }
 
     /// A copy that outlives the query buffer: for MULTI queues and parked clients.
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "`&Argv` would resolve to `ToOwned`"
+    )]
     pub fn to_owned(&self) -> OwnedArgv {
         let mut owned = OwnedArgv::default();
         for (index, arg) in self.iter().enumerate() {
@@ -437,6 +441,7 @@ impl Query {
     }
 
     /// Appends bytes, as if read from a socket.
+    #[cfg(any(test, feature = "testing"))]
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (target, wanted) = self.target();

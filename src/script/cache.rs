@@ -58,10 +58,6 @@ impl Cache {
         self.scripts.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.scripts.is_empty()
-    }
-
     pub fn bytes(&self) -> usize {
         self.bytes
     }

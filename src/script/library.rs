@@ -79,10 +79,6 @@ impl Libraries {
         self.by_name.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
-    }
-
     pub fn function_count(&self) -> usize {
         let of = |library: &Library| library.functions.len();
         self.by_name.values().map(of).sum()

@@ -36,7 +36,7 @@ use cache::Cache;
 use debug::Debugger;
 use engine::Vm;
 use flags::ScriptFlags;
-pub use gate::{BUSY_FUNCTION, BUSY_SCRIPT, busy_text};
+pub use gate::busy_text;
 use library::{Function, Libraries, Library};
 use lua::Kept;
 use sandbox::Role;

@@ -1,11 +1,11 @@
-//! Files that must survive a power cut: sync, and replace by rename.
+//! Files that must survive a power cut: contents and directories brought to disk.
 //!
 //! A new version of a file is written beside the old one, synced, and renamed over it; only when
-//! the directory is synced too does the new name last. Called by persistence and CONFIG REWRITE.
+//! the directory is synced too does the new name last.
 #![allow(unsafe_code)]
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
@@ -33,33 +33,6 @@ pub fn fsync_directory(directory: &Path) -> io::Result<()> {
         Err(e) if matches!(e.raw_os_error(), Some(libc::EBADF | libc::EINVAL)) => Ok(()),
         result => result,
     }
-}
-
-/// Renames, and makes the new name last.
-pub fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    fsync_directory(&directory_of(to))
-}
-
-/// Replaces a file's content: afterwards it holds the old or the new bytes, never a mixture. An
-/// existing file keeps its permissions.
-pub fn replace_content(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = directory_of(path).join(name);
-    let written = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(content)?;
-        if let Ok(metadata) = fs::metadata(path) {
-            file.set_permissions(metadata.permissions())?;
-        }
-        fsync(&file)?;
-        rename_durably(&temporary, path)
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }
 
 /// Makes the kernel begin to write a stretch of a file to disk, and waits for the stretch before.
@@ -110,22 +83,6 @@ pub fn drop_from_page_cache(file: &File, offset: u64, len: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn replacing_leaves_nothing_behind() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("file.conf");
-        for content in [&b"old"[..], b"newer"] {
-            replace_content(&path, content).expect("the directory is writable");
-            assert_eq!(fs::read(&path).expect("it was written"), content);
-        }
-        assert_eq!(
-            fs::read_dir(directory.path()).expect("it is there").count(),
-            1
-        );
-        assert!(replace_content(&directory.path().join("no/such"), b"").is_err());
-        drop_from_page_cache(&File::open(&path).expect("it is there"), 0, 0);
-    }
 
     #[test]
     fn a_bare_name_lies_here() {

@@ -135,17 +135,12 @@ impl Peak {
     pub fn at_unix_ms(self) -> i64 {
         self.at_unix_ms
     }
-
-    pub fn reset(&mut self) {
-        *self = Peak::default();
-    }
 }
 
 // The crate declares these only with a feature that pulls in another crate; the library has them.
 // SAFETY: as the C library's own header declares it.
 unsafe extern "C" {
     fn mi_collect(force: bool);
-    fn mi_version() -> i32;
     fn mi_stats_print_out(out: extern "C" fn(*const c_char, *mut c_void), arg: *mut c_void);
     fn mi_process_info(
         elapsed_ms: *mut usize,
@@ -163,19 +158,6 @@ unsafe extern "C" {
 pub fn collect() {
     // SAFETY: may be called at any time from any thread.
     unsafe { mi_collect(true) }
-}
-
-/// The allocator's name and version for INFO's mem_allocator.
-pub fn allocator_name() -> String {
-    // SAFETY: returns a constant.
-    let version = unsafe { mi_version() };
-    // Newer releases count in steps of 10,000 with two digits for each part.
-    let (major, minor, patch) = if version >= 10_000 {
-        (version / 10_000, version / 100 % 100, version % 100)
-    } else {
-        (version / 100, version / 10 % 10, version % 10)
-    };
-    format!("mimalloc-{major}.{minor}.{patch}")
 }
 
 /// Bytes the allocator holds from the system, used or not.
@@ -258,7 +240,6 @@ mod tests {
             "{}",
             malloc_stats_text()
         );
-        assert!(allocator_name().starts_with("mimalloc-"));
         let _ = committed_bytes();
         let mut peak = Peak::default();
         peak.note(10, 1);

@@ -35,13 +35,6 @@ pub enum Signal {
 }
 
 impl Signal {
-    pub fn name(self) -> &'static str {
-        match self {
-            Signal::Terminate => "SIGTERM",
-            Signal::Interrupt => "SIGINT",
-        }
-    }
-
     fn from_number(number: u8) -> Option<Signal> {
         match i32::from(number) {
             libc::SIGTERM => Some(Signal::Terminate),

@@ -53,7 +53,7 @@ impl Title {
     }
 
     /// Shows a new title, cut to the room there is. The short name (`comm`), by which `pidof` finds
-    /// us, stays that of the binary, as in Redis; see [`set_thread_name`].
+    /// us, stays that of the binary, as in Redis.
     pub fn set(&mut self, title: &str) {
         // The last byte stays zero, or readers would run on.
         let len = title.len().min(self.area.len() - 1);
@@ -80,17 +80,4 @@ fn relocate_environment() -> Option<()> {
         }
     }
     Some(())
-}
-
-/// Names the calling thread as tools show it; at most 15 bytes count.
-pub fn set_thread_name(name: &str) {
-    #[cfg(target_os = "linux")]
-    {
-        let visible: Vec<u8> = name.bytes().filter(|&b| b != 0).take(15).collect();
-        let visible = CString::new(visible).unwrap_or_default();
-        // SAFETY: the string ends with a zero and outlives the call.
-        unsafe { libc::prctl(libc::PR_SET_NAME, visible.as_ptr()) };
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = name;
 }

@@ -121,10 +121,6 @@ impl<'a> FieldList<'a> {
         listpack::len(self.lp) / STEP
     }
 
-    pub fn is_empty(self) -> bool {
-        listpack::is_empty(self.lp)
-    }
-
     pub fn iter(self) -> impl Iterator<Item = Field<'a>> {
         let mut items = listpack::iter(self.lp);
         std::iter::from_fn(move || {
@@ -243,10 +239,6 @@ impl FieldTable {
         self.pack.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.pack.is_empty()
-    }
-
     /// Fields with a deadline.
     pub fn volatile(&self) -> usize {
         self.due.as_ref().map_or(0, |due| due.len())
@@ -266,6 +258,7 @@ impl FieldTable {
         self.pack.get(at).and_then(field)
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         self.pack.iter().filter_map(field)
     }
@@ -354,6 +347,7 @@ impl FieldTable {
     }
 
     /// Gives the field at `at` another value and deadline.
+    #[cfg(any(test, feature = "testing"))]
     pub fn replace(&mut self, at: At, name: Item, value: Item, deadline_ms: Option<i64>) {
         let old_ms = self.pack.get(at).and_then(|record| record.deadline_ms);
         self.pack.replace(at, name, Some(value), deadline_ms);
@@ -387,6 +381,7 @@ impl FieldTable {
     }
 
     /// Walks everything and panics where something is not in order.
+    #[cfg(any(test, feature = "testing"))]
     pub fn check(&self) {
         self.pack.check();
         let volatile = self.iter().filter_map(|f| Some((f.deadline_ms?, f.name)));

@@ -204,6 +204,7 @@ pub fn remove(set: &mut Vec<u8>, n: i64) -> bool {
 }
 
 /// The bytes that Redis keeps for the same set.
+#[cfg(any(test, feature = "testing"))]
 pub fn to_redis(set: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(8 + set.len());
     write_redis(set, &mut out);
@@ -222,6 +223,7 @@ pub fn write_redis(set: &[u8], out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// If the bytes are none that Redis would write: a wrong width or length, or no ascending order.
+#[cfg(any(test, feature = "testing"))]
 pub fn from_redis(bytes: &[u8]) -> Result<Vec<u8>, NotAnIntset> {
     let mut set = Vec::with_capacity(1 + bytes.len());
     read_redis(bytes, &mut set)?;
@@ -245,6 +247,7 @@ pub fn read_redis(bytes: &[u8], set: &mut Vec<u8>) -> Result<(), NotAnIntset> {
 }
 
 /// Walks everything and panics where something is not in order.
+#[cfg(any(test, feature = "testing"))]
 pub fn check(set: &[u8]) {
     assert!(matches!(set[0], 2 | 4 | 8), "a width there is");
     assert_eq!((set.len() - 1) % width(set), 0, "whole integers");

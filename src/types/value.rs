@@ -153,17 +153,6 @@ impl Text {
         }
     }
 
-    /// The bytes for sending, shared from now on.
-    pub fn share(&mut self) -> Bytes {
-        if let Text::Owned(bytes) = self {
-            *self = Text::Shared(Bytes::from(std::mem::take(bytes)));
-        }
-        match self {
-            Text::Shared(bytes) => bytes.clone(),
-            Text::Owned(_) => unreachable!("an owned text was just shared"),
-        }
-    }
-
     /// Bytes allocated.
     pub fn capacity(&self) -> usize {
         match self {

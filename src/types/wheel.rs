@@ -184,10 +184,6 @@ impl<T: Timed> Wheel<T> {
         self.len
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Adds an item that surfaces at `deadline_ms`; at the next step if that is past.
     pub fn insert(&mut self, deadline_ms: u64, item: T) {
         self.len += 1;

@@ -78,10 +78,6 @@ impl SortedSet {
         self.tree.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Bytes on the heap, about.
     pub fn bytes(&self) -> usize {
         self.table.bytes() + self.tree.bytes() + self.blocks
@@ -214,6 +210,7 @@ impl SortedSet {
         self.tree.count_before(&Place::at_bytes(bytes, through))
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub fn get(&self, index: usize) -> Option<(&[u8], f64)> {
         let member = self.tree.get(index)?;
         Some((member.bytes(), member.score()))
@@ -238,13 +235,8 @@ impl SortedSet {
             .scan(cursor, |member| visit(member.bytes(), member.score()))
     }
 
-    /// A fair random member.
-    pub fn pick(&self, random: impl FnMut() -> u64) -> Option<(&[u8], f64)> {
-        let member = self.table.pick(random)?;
-        Some((member.bytes(), member.score()))
-    }
-
     /// Walks over everything that must hold, and panics where it does not.
+    #[cfg(any(test, feature = "testing"))]
     pub fn check(&self) {
         self.tree.check();
         assert_eq!(self.table.len(), self.tree.len());
@@ -369,11 +361,6 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), 1_000);
-        let mut rng = Rng::new(1);
-        let picked: BTreeSet<Vec<u8>> = (0..20_000)
-            .filter_map(|_| set.pick(|| rng.next_u64()).map(|(m, _)| m.to_vec()))
-            .collect();
-        assert_eq!(picked.len(), 1_000);
     }
 
     const fn assert_send<T: Send>() {}

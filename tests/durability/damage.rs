@@ -2,9 +2,9 @@
 
 use crate::support::server::Server;
 use crate::{data_set, fill};
-use redwheel::algo::rng::Rng;
-use redwheel::keyspace::{Keyspace, Tuning};
-use redwheel::persist::load::{Loading, Part, Role, Rules, Step};
+use redwheel::testing::algo::rng::Rng;
+use redwheel::testing::keyspace::{Keyspace, Tuning};
+use redwheel::testing::persist::load::{Loading, Part, Role, Rules, Step};
 use std::path::Path;
 
 /// Loads a snapshot; the digest of what is there, or nothing if it was refused.

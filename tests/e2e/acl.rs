@@ -4,7 +4,7 @@ use super::support::arguments::Drawer;
 use super::support::client::{Client, Value};
 use super::support::server::Server;
 use super::{field, is_closed, server_and_client, text};
-use redwheel::command::spec::{BLOCKING, Entry, MODULE, Spec};
+use redwheel::testing::command::spec::{BLOCKING, Entry, MODULE, Spec};
 
 /// A connection authenticated as this user, who has no password.
 fn as_user(server: &Server, name: &str) -> Client {
@@ -345,9 +345,9 @@ fn commands_with_keys() -> Vec<(Vec<&'static str>, &'static Spec)> {
         }
     }
     let mut out = Vec::new();
-    let data = redwheel::commands::TABLES.iter();
+    let data = redwheel::testing::commands::TABLES.iter();
     data.for_each(|table| walk(table, &mut out));
-    let server = redwheel::server::commands::TABLES.iter();
+    let server = redwheel::testing::server::commands::TABLES.iter();
     server.for_each(|table| walk(table, &mut out));
     out
 }

@@ -4,22 +4,22 @@
 //! with the files of the corpus.
 #![allow(dead_code)]
 
-use redwheel::algo::glob::{self, Case};
-use redwheel::algo::rng::Rng;
-use redwheel::algo::{lzf, number, quoting};
-use redwheel::config::{Config, Extent, Host};
-use redwheel::keyspace::digest::Digest;
-use redwheel::keyspace::{DbIndex, Keyspace, Tuning, soundness};
-use redwheel::rdb::decode::Decode;
-use redwheel::rdb::record::{Record, Records};
-use redwheel::rdb::write::Style;
-use redwheel::rdb::{Reader, dump};
-use redwheel::resp::request::{Limits, Query, Stop};
-use redwheel::types::entries::KeyHasher;
-use redwheel::types::entry::EntryRef;
-use redwheel::types::intset;
-use redwheel::types::listpack::Item;
-use redwheel::types::pack::Pack;
+use redwheel::testing::algo::glob::{self, Case};
+use redwheel::testing::algo::rng::Rng;
+use redwheel::testing::algo::{lzf, number, quoting};
+use redwheel::testing::config::{Config, Extent, Host};
+use redwheel::testing::keyspace::digest::Digest;
+use redwheel::testing::keyspace::{DbIndex, Keyspace, Tuning, soundness};
+use redwheel::testing::rdb::decode::Decode;
+use redwheel::testing::rdb::record::{Record, Records};
+use redwheel::testing::rdb::write::Style;
+use redwheel::testing::rdb::{Reader, dump};
+use redwheel::testing::resp::request::{Limits, Query, Stop};
+use redwheel::testing::types::entries::KeyHasher;
+use redwheel::testing::types::entry::EntryRef;
+use redwheel::testing::types::intset;
+use redwheel::testing::types::listpack::Item;
+use redwheel::testing::types::pack::Pack;
 use std::collections::HashMap;
 
 type Commands = Vec<Vec<Vec<u8>>>;
@@ -213,7 +213,7 @@ pub fn lzf(data: &[u8]) {
 /// The first byte says whether the rest are dense registers or sparse ones; whatever they are, they
 /// are read or refused, and what was read can be changed and read again.
 pub fn hyperloglog(data: &[u8]) {
-    use redwheel::types::hll;
+    use redwheel::testing::types::hll;
     let Some((&control, body)) = data.split_first() else {
         return;
     };
@@ -369,7 +369,7 @@ fn read_value(
     key: &[u8],
     body: &[u8],
     control: u8,
-) -> Result<(), redwheel::rdb::Error> {
+) -> Result<(), redwheel::testing::rdb::Error> {
     let tuning = Tuning::default();
     let hasher = keyspace.view(DbIndex(0)).entries().hasher().clone();
     let with = Decode {

@@ -3,8 +3,8 @@
 //! Most lists are what the command expects. Some options come twice or in another order, and the
 //! value of an option can be a word that is an option itself.
 
-use redwheel::algo::rng::Rng;
-use redwheel::command::usage::{Argument, parse};
+use redwheel::testing::algo::rng::Rng;
+use redwheel::testing::command::usage::{Argument, parse};
 
 const STRINGS: &[&str] = &[
     "a", "b", "c", "m", "0", "1", "2", "-", "+", "$", ">", "*", "0-1", "0-0", "5-5", "(1", "[a",

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 
 fn engine() -> Engine {
     let mut e = Engine::new();
-    e.set_now_ms(1_000_000);
+    e.freeze_at_ms(1_000_000);
     e
 }
 

@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_copy_lives_on_its_own() {
         let mut e = Engine::new();
-        e.set_now_ms(1_000_000);
+        e.freeze_at_ms(1_000_000);
         e.ask("SET a 1 EX 10");
         assert_eq!(e.ask("COPY a b"), ":1");
         assert_eq!(e.outcome().events_text(), "new b, copy_to b");

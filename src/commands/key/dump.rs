@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_value_is_restored_with_its_deadline() {
         let mut e = Engine::new();
-        e.set_now_ms(1_000_000);
+        e.freeze_at_ms(1_000_000);
         e.ask("RPUSH a x y 3");
         let payload = bulk(&e.run(&["DUMP", "a"]));
         let run = |e: &mut Engine, words: &[&[u8]]| {

@@ -750,7 +750,7 @@ mod tests {
     #[test]
     fn rename_takes_value_and_deadline_along() {
         let mut e = Engine::new();
-        e.set_now_ms(1_000_000);
+        e.freeze_at_ms(1_000_000);
         e.ask("SET a 1 EX 10");
         e.ask("SET b 2");
         assert_eq!(e.ask("RENAMENX a b"), ":0");
@@ -773,7 +773,7 @@ mod tests {
     #[test]
     fn a_key_held_though_overdue_is_written_anew() {
         let mut e = Engine::new();
-        e.set_now_ms(1_000_000);
+        e.freeze_at_ms(1_000_000);
         e.ask("MSET b 2 c 3");
         for key in ["a1", "a2", "a3", "a4"] {
             e.ask(&format!("SET {key} old PX 5"));

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn idle_time_grows_until_the_key_is_used() {
         let mut e = Engine::new();
-        e.set_now_ms(1_000_000);
+        e.freeze_at_ms(1_000_000);
         e.ask("SET k v");
         e.advance_ms(7_000);
         assert_eq!(e.ask("OBJECT IDLETIME k"), ":7");
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn frequency_counts_under_lfu() {
         let mut e = Engine::new();
-        e.set_now_ms(1_000_000);
+        e.freeze_at_ms(1_000_000);
         e.keyspace().shared.aging.lfu = true;
         e.ask("SET k v");
         assert_eq!(e.ask("OBJECT FREQ k"), ":5");

@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_walk_sees_all_keys_and_no_expired_ones() {
         let mut e = Engine::new();
-        e.set_now_ms(1_000_000);
+        e.freeze_at_ms(1_000_000);
         let names: BTreeSet<String> = (0..1000).map(|n| format!("key:{n}")).collect();
         for name in &names {
             e.ask(&format!("SET {name} v"));
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn keys_and_randomkey_hide_what_expired() {
         let mut e = Engine::new();
-        e.set_now_ms(1_000_000);
+        e.freeze_at_ms(1_000_000);
         e.ask("MSET one 1 two 2");
         e.ask("SET gone v PX 5");
         e.advance_ms(6);

@@ -407,7 +407,7 @@ mod tests {
     #[test]
     fn overdue_fields_go_when_they_are_come_across() {
         let mut e = Engine::new();
-        e.set_now_ms(1_000_000);
+        e.freeze_at_ms(1_000_000);
         e.ask("RPUSH ids 1 2");
         e.ask("HSET user:1 score 50");
         e.ask("HSETEX user:2 PX 1 FIELDS 1 score 70");

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 #[test]
 fn ids_rise_and_are_made() {
     let mut e = Engine::new();
-    e.set_now_ms(5_000);
+    e.freeze_at_ms(5_000);
     assert_eq!(e.ask("XADD s * a 1"), "$6 5000-0");
     assert_eq!(e.ask("XADD s * a 1"), "$6 5000-1");
     assert_eq!(e.ask("XADD s 5000-* a 1"), "$6 5000-2");
@@ -22,7 +22,7 @@ fn ids_rise_and_are_made() {
 #[test]
 fn propagation_tells_the_outcome() {
     let mut e = Engine::new();
-    e.set_now_ms(5_000);
+    e.freeze_at_ms(5_000);
     e.ask("XADD s MAXLEN ~ 10 LIMIT 5 * a 1");
     assert_eq!(
         e.outcome().propagated_text(),

@@ -379,7 +379,7 @@ mod tests {
 
     fn engine() -> Engine {
         let mut e = Engine::new();
-        e.set_now_ms(1_000_000);
+        e.freeze_at_ms(1_000_000);
         e
     }
 

@@ -135,10 +135,6 @@ impl Aof {
         self.name = String::from_utf8_lossy(name).into_owned();
     }
 
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
     pub fn path_of(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

@@ -58,9 +58,6 @@ pub struct Commands {
     sound: u64,
     /// The same before the transaction that is open.
     before_multi: Option<u64>,
-    stamp: Option<i64>,
-    stamp_offset: u64,
-    lines: u64,
 }
 
 enum Stop {
@@ -83,9 +80,6 @@ impl Commands {
             began: offset,
             sound: offset,
             before_multi: None,
-            stamp: None,
-            stamp_offset: 0,
-            lines: 0,
         }
     }
 
@@ -161,7 +155,6 @@ impl Commands {
                 return Err(Stop::Bad);
             }
             self.at += len + 2;
-            self.lines += 1;
         }
         Ok(argv)
     }
@@ -179,36 +172,14 @@ impl Commands {
         };
         let n = crate::algo::number::parse_i64(digits).filter(|n| range.contains(n));
         self.at += len + 1;
-        self.lines += 1;
         n.ok_or(Stop::Bad)
     }
 
-    /// Reads an annotation; it may be a time stamp.
+    /// Skips a line that is no command: an annotation such as a time stamp.
     fn note(&mut self) -> Result<(), Stop> {
-        let offset = self.offset();
         let len = self.line_len()?;
-        let line = self.buffer[self.at..self.at + len].trim_ascii_end();
-        if let Some(digits) = line.strip_prefix(b"#TS:") {
-            self.stamp = crate::algo::number::parse_i64(digits);
-            self.stamp_offset = offset;
-        }
-        self.lines += 1;
         self.at += len + 1;
         Ok(())
-    }
-
-    /// The latest time stamp read, in Unix seconds, and its place.
-    pub fn stamp(&self) -> Option<i64> {
-        self.stamp
-    }
-
-    /// Whole lines that were read.
-    pub fn lines(&self) -> u64 {
-        self.lines
-    }
-
-    pub fn stamp_offset(&self) -> u64 {
-        self.stamp_offset
     }
 
     /// Bytes up to the end of the line, which is not among them.

@@ -30,7 +30,7 @@ use super::vm_state::VmState;
 pub(super) use hook::death;
 use mlua::ffi;
 pub use raise::{Outcome, Raise};
-pub use stack::{Failure, Kept, Kind, Place, Stack};
+pub use stack::{Failure, Kept, Kind, Stack};
 use std::alloc::Layout;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_void};

@@ -410,14 +410,6 @@ impl<'l> Stack<'l> {
         unsafe { ffi::lua_replace(self.raw, GLOBALS) }
     }
 
-    /// Makes the topmost table the environment of a function.
-    pub fn set_environment(&mut self, function: i32) {
-        self.check_table(-1);
-        assert!(self.kind(function) == Kind::Function);
-        // SAFETY: a table is on top, and the index is that of a function.
-        unsafe { ffi::lua_setfenv(self.raw, function) };
-    }
-
     /// Takes the topmost value into the registry.
     pub fn keep(&mut self) -> Kept {
         // SAFETY: a value is on top.

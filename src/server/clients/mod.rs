@@ -125,10 +125,6 @@ impl Clients {
         self.slots.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
     /// Slots are below this number.
     pub fn slots(&self) -> usize {
         self.slots.capacity()

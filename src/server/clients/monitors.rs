@@ -17,10 +17,6 @@ use std::io::Write;
 pub struct Monitors(pub Vec<ClientId>);
 
 impl Monitors {
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

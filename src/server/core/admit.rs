@@ -3,7 +3,6 @@
 //! In the common case this costs one test: `Gates` has a bit for each state in which some commands
 //! are refused, and the command of a client who may do everything passes at once while none is set.
 
-use crate::command::error::{SHOWN, shown_part};
 use crate::command::spec::*;
 use crate::command::{CmdError, Reply};
 use crate::config::Allowed;
@@ -257,18 +256,7 @@ impl Server {
     /// The error for a name nobody knows.
     #[cold]
     pub fn unknown_command(&self, argv: &Argv) -> CmdError {
-        let mut args = Vec::new();
-        for arg in argv.from(1).iter() {
-            let Some(room) = SHOWN.checked_sub(args.len()).filter(|&room| room > 0) else {
-                break;
-            };
-            args.push(b'\'');
-            args.extend_from_slice(shown_part(arg, room));
-            args.extend_from_slice(b"' ");
-        }
-        let name = shown_part(argv.at(0), SHOWN);
-        let middle: &[u8] = b"', with args beginning with: ";
-        CmdError::Bytes([b"ERR unknown command '", name, middle, &args].concat())
+        CmdError::unknown_command(argv)
     }
 
     /// Whether these are the words of an HTTP request: somebody's browser was made to send them.

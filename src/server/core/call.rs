@@ -176,7 +176,6 @@ impl Server {
                     rng: &mut self.rng,
                     db: session.db,
                     caller: Caller {
-                        id: session.id.0,
                         must_obey: session.must_obey,
                         in_script: session.in_script,
                         confined,

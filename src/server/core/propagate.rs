@@ -7,22 +7,12 @@
 //! AOF and the replicas connect; more than one become a transaction, so that whoever applies them
 //! shows no half of a unit either.
 
-use crate::command::effects::{Interest, Propagate};
+use crate::command::effects::Interest;
+pub use crate::command::settle::Target;
 use crate::keyspace::DbIndex;
-use crate::keyspace::fields::ExpiredFields;
 use crate::resp::request::{Argv, OwnedArgv};
 use crate::server::Server;
 use crate::sys::clock::Clock;
-
-/// Who is told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
-    Everybody,
-    /// What is said to those who are there now, and means nothing later: PUBLISH.
-    Replicas,
-    /// What a script keeps from replicas.
-    Aof,
-}
 
 /// A command as the AOF and the replicas get it.
 #[derive(Debug)]
@@ -153,32 +143,12 @@ impl Server {
         }
     }
 
-    /// A key left by itself.
-    pub(in crate::server) fn propagate_departed(&mut self, db: DbIndex, word: &[u8], key: &[u8]) {
-        self.propagate(db, [word, key].into_iter().collect(), Target::Everybody);
-    }
-
-    /// Fields left by themselves.
-    pub(in crate::server) fn propagate_expired_fields(&mut self, expired: &ExpiredFields) {
-        for field in &expired.fields {
-            let argv = [b"HDEL".as_slice(), &expired.key, field];
-            self.propagate(expired.db, argv.into_iter().collect(), Target::Everybody);
-        }
-    }
-
     /// What a command itself tells, if it changed something or said so.
     pub(in crate::server) fn propagate_command(&mut self, db: DbIndex, argv: &Argv, changed: bool) {
-        match std::mem::take(&mut self.effects.propagate) {
-            Propagate::Nothing => {}
-            Propagate::Verbatim if !changed => {}
-            Propagate::Verbatim => self.propagate(db, argv.to_owned(), Target::Everybody),
-            Propagate::Replicas => self.propagate(db, argv.to_owned(), Target::Replicas),
-            Propagate::Instead(list) => {
-                for argv in list {
-                    self.propagate(db, argv, Target::Everybody);
-                }
-            }
-        }
+        let stated = std::mem::take(&mut self.effects.propagate);
+        stated.settle(argv, changed, |argv, target| {
+            self.propagate(db, argv, target)
+        });
     }
 
     /// Hands over what the unit that just ended has to tell.

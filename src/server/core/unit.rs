@@ -6,8 +6,9 @@
 //! clients are served that waited for a key.
 
 use crate::command::effects::{DatabaseChange, Event, Interest, KeyEvent};
+use crate::command::settle::{Noted, Target};
 use crate::keyspace::db::is_slow_to_drop;
-use crate::keyspace::{DbIndex, Garbage, Keyspace, RemovalReason};
+use crate::keyspace::{DbIndex, Garbage, Keyspace};
 use crate::multi::WatchEffect;
 use crate::resp::request::Argv;
 use crate::server::Server;
@@ -99,56 +100,12 @@ impl Server {
             !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready();
     }
 
-    /// Adds what the keyspace noted by itself to what the command stated.
+    /// Merges the removals that the keyspace noted into the facts that the command stated.
     fn gather_facts(&mut self, facts: &mut Vec<KeyEvent>) {
-        let shared = &mut self.keyspace.shared;
-        let stated = facts.len();
-        let removed_keys = std::mem::take(&mut shared.removed_keys);
-        let expired = std::mem::take(&mut shared.expired_fields);
-        for missed in shared.missed.drain(..) {
-            facts.push(KeyEvent {
-                seq: missed.seq,
-                db: missed.db,
-                key: missed.key,
-                event: Some(Event::KEYMISS),
-                is_background: true,
-            });
-        }
-        for gone in removed_keys {
-            let (event, word) = match gone.why {
-                RemovalReason::Evicted => (Event::EVICTED, self.tuning.word_for_evicted()),
-                _ => (Event::EXPIRED, self.tuning.word_for_expired()),
-            };
-            self.propagate_departed(gone.db, word, &gone.key);
-            facts.push(KeyEvent {
-                seq: gone.seq,
-                db: gone.db,
-                key: gone.key,
-                event: Some(event),
-                is_background: true,
-            });
-        }
-        for fields in expired {
-            self.propagate_expired_fields(&fields);
-            let mut push = |event, key| {
-                facts.push(KeyEvent {
-                    seq: fields.seq,
-                    db: fields.db,
-                    key,
-                    event: Some(event),
-                    is_background: true,
-                });
-            };
-            if fields.emptied {
-                push(Event::HEXPIRED, fields.key.clone());
-                push(Event::DEL, fields.key);
-            } else {
-                push(Event::HEXPIRED, fields.key);
-            }
-        }
-        if facts.len() > stated {
-            facts.sort_by_key(|fact| fact.seq);
-        }
+        let noted = Noted::take(&mut self.keyspace.shared, &self.tuning);
+        noted.settle(facts, |db, words| {
+            self.propagate(db, words.iter().collect(), Target::Everybody);
+        });
     }
 
     /// `untold` is a change that those who watch or cache the key hear of only when all events are

@@ -121,7 +121,6 @@ pub(in crate::server) fn start_child<J>(
         purpose,
         process,
         started_s: server.clock.now_s(),
-        started_ms: server.clock.mono_ms(),
         dirty: server.effects.dirty,
         keys: server.keyspace.len() as u64,
         report: Report::default(),

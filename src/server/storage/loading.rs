@@ -49,7 +49,6 @@ pub(in crate::server) fn rules(server: &Server) -> Rules {
         checksum: server.config.rdbchecksum && !server.tuning.skip_checksum,
         cut_torn_tail: server.config.aof_load_truncated,
         keep_expired: false,
-        lfu: server.keyspace.shared.aging.lfu,
         key_delay_us: server.config.key_load_delay as i64,
         merge: false,
         note_dropped: false,

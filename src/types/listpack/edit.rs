@@ -1,6 +1,6 @@
 //! Changing a listpack: every edit is one shift of the bytes behind it, and a new header.
 
-use super::{EMPTY, END, HEADER, Item, UNKNOWN, backlen_size, fixed, is_empty, skip};
+use super::{EMPTY, END, HEADER, Item, UNKNOWN, backlen_size, fixed, skip};
 
 /// The longest body and backlen of an integer, or of what stands before a string's bytes.
 const HEAD_MAX: usize = 9;
@@ -209,11 +209,6 @@ pub fn replace(lp: &mut Vec<u8>, at: usize, item: Item) {
     entry.write(&mut lp[at..]);
 }
 
-/// As `replace`, by an integer.
-pub fn replace_int(lp: &mut Vec<u8>, at: usize, n: i64) {
-    replace(lp, at, Item::Int(n));
-}
-
 /// Removes the element at `at`; what followed is there afterwards.
 pub fn remove(lp: &mut Vec<u8>, at: usize) {
     remove_range(lp, at, 1);
@@ -229,21 +224,4 @@ pub fn remove_range(lp: &mut Vec<u8>, at: usize, count: usize) -> usize {
     resize(lp, at, end, 0);
     seal(lp, -(removed as i64));
     removed
-}
-
-/// Removes everything before the element at `at`, which were `count` elements.
-pub fn truncate_front(lp: &mut Vec<u8>, at: usize, count: usize) {
-    resize(lp, HEADER, at, 0);
-    seal(lp, -(count as i64));
-}
-
-/// Adds all elements of `tail` at the end, as they are encoded.
-pub fn merge(lp: &mut Vec<u8>, tail: &[u8]) {
-    if is_empty(tail) {
-        return;
-    }
-    let count = super::len(tail);
-    lp.pop();
-    lp.extend_from_slice(&tail[HEADER..]);
-    seal(lp, count as i64);
 }

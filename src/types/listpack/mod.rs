@@ -33,10 +33,9 @@ mod validate;
 
 pub(super) use edit::write_body;
 pub use edit::{
-    Encoded, Place, append, insert, merge, new, push_back, push_front, remove, remove_range,
-    replace, replace_int, truncate_front,
+    Encoded, Place, append, insert, new, push_back, push_front, remove, remove_range, replace,
 };
-pub use validate::{ListpackError, validate};
+pub use validate::validate;
 
 use crate::algo::number::parse_i64;
 
@@ -83,17 +82,13 @@ impl<'a> Item<'a> {
         }
     }
 
-    pub fn to_vec(&self) -> Vec<u8> {
+    pub fn to_vec(self) -> Vec<u8> {
         self.as_bytes(&mut itoa::Buffer::new()).to_vec()
     }
 
     /// The length of the bytes.
     pub fn len(&self) -> usize {
         self.as_bytes(&mut itoa::Buffer::new()).len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        matches!(self, Item::Text(b""))
     }
 
     /// The element as an integer, if it reads as one.
@@ -356,23 +351,11 @@ pub fn iter(lp: &[u8]) -> Iter<'_> {
     Iter { lp, at: HEADER }
 }
 
-/// All elements from position `at` on.
-pub fn iter_from(lp: &[u8], at: usize) -> Iter<'_> {
-    Iter { lp, at }
-}
-
 /// See [`iter`].
 #[derive(Clone)]
 pub struct Iter<'a> {
     lp: &'a [u8],
     at: usize,
-}
-
-impl<'a> Iter<'a> {
-    /// The offset of the next element, or the end.
-    pub fn position(&self) -> usize {
-        self.at
-    }
 }
 
 impl<'a> Iterator for Iter<'a> {

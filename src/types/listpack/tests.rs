@@ -155,18 +155,3 @@ fn more_elements_than_the_header_counts() {
     assert_eq!(len(&lp), 65_525);
     check(&lp);
 }
-
-#[test]
-fn merging_keeps_order_and_count() {
-    let (mut a, mut b) = (new(), new());
-    append(&mut a, [Item::Int(1), Item::Text(b"x")]);
-    append(&mut b, [Item::Int(2)]);
-    merge(&mut a, &b);
-    merge(&mut a, &new());
-    check(&a);
-    assert_eq!(contents(&a), [b"1".to_vec(), b"x".to_vec(), b"2".to_vec()]);
-    let at = seek(&a, 2).expect("inside");
-    truncate_front(&mut a, at, 2);
-    assert_eq!(contents(&a), [b"2".to_vec()]);
-    check(&a);
-}

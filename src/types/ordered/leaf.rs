@@ -193,6 +193,7 @@ impl Leaf {
     }
 
     /// Panics if the order or a key is wrong.
+    #[cfg(any(test, feature = "testing"))]
     pub fn check(&self) {
         assert!(self.len() <= LEAF, "a leaf has {LEAF} places");
         for at in 0..self.len() {

@@ -252,6 +252,7 @@ impl Tree {
         }
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub fn get(&self, index: usize) -> Option<Member> {
         let (leaf, at) = self.locate(index)?;
         leaf.get(at)
@@ -275,6 +276,7 @@ impl Tree {
     }
 
     /// Walks over everything that must hold, and panics where it does not.
+    #[cfg(any(test, feature = "testing"))]
     pub fn check(&self) {
         match &self.root {
             Node::Leaf(leaf) => leaf.check(),

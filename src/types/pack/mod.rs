@@ -164,10 +164,6 @@ impl Pack {
         self.len
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Bytes allocated, as requested from the allocator.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -613,6 +609,7 @@ impl Pack {
     }
 
     /// Walks everything and panics where something is not in order.
+    #[cfg(any(test, feature = "testing"))]
     pub fn check(&self) {
         assert_eq!(self.bytes, self.counted_bytes());
         assert_eq!(self.len, self.segments().map(Segment::len).sum::<usize>());

@@ -433,6 +433,7 @@ impl Quicklist {
     ///
     /// # Panics
     /// If one is broken.
+    #[cfg(any(test, feature = "testing"))]
     pub fn check(&self) {
         let (mut len, mut nodes, mut bytes) = (0, 0, 0);
         for block in &self.blocks {
