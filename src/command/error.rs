@@ -64,6 +64,7 @@ pub enum CmdError {
 }
 
 impl CmdError {
+    /// The error for a wrong number of arguments.
     pub fn arity(name: &str) -> CmdError {
         CmdError::Arity(name.to_owned())
     }

@@ -132,10 +132,12 @@ impl Peak {
         self.bytes
     }
 
+    /// The time of the peak, in Unix milliseconds.
     pub fn at_unix_ms(self) -> i64 {
         self.at_unix_ms
     }
 
+    /// Forgets the peak.
     pub fn reset(&mut self) {
         *self = Peak::default();
     }

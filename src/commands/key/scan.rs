@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_randomkey_hide_what_expired() {
+    fn keys_and_randomkey_hide_expired_keys() {
         let mut e = Engine::new();
         e.set_now_ms(1_000_000);
         e.ask("MSET one 1 two 2");

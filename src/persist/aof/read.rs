@@ -89,6 +89,7 @@ impl Commands {
         }
     }
 
+    /// The offset in the file up to which bytes were consumed.
     pub fn offset(&self) -> u64 {
         self.base + self.at as u64
     }
@@ -207,6 +208,7 @@ impl Commands {
         self.lines
     }
 
+    /// The offset of the latest time stamp.
     pub fn stamp_offset(&self) -> u64 {
         self.stamp_offset
     }
@@ -382,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_end_leaves_what_is_sound() {
+    fn a_torn_end_leaves_the_sound_part() {
         // The note and SELECT; the rest is one transaction.
         let first = 31;
         for cut in first + 1..LOG.len() {
