@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_what_clients_asked_for() {
+    fn counts_the_objects_freed_for_clients() {
         let mut bio = Bio::default();
         bio.await_idle(0);
         (0..100).for_each(|n| bio.defer_free(job(n % 2)));

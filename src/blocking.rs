@@ -193,6 +193,7 @@ impl Blocking {
         }
     }
 
+    /// Whether keys were noted as ready and clients must be served.
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }

@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_command_line_read_as_redis_says_them() {
+    fn errors_of_the_command_line_read_as_in_redis() {
         let cases: [(&[&str], &str); 9] = [
             (
                 &["s", "--port"],

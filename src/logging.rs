@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_laid_out_as_asked() {
+    fn lines_have_the_configured_format() {
         let plain = line(Level::Info, "hello");
         let words: Vec<&str> = plain.split(' ').collect();
         assert_eq!(words[0], format!("{}:C", std::process::id()));

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_what_had_expired_is_no_change() {
+    fn the_removal_of_an_expired_key_is_no_change() {
         let mut index = WatchIndex::default();
         index.watch(1, DB, b"a", true);
         assert!(index.was_expired(1, DB, b"a"));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_touches_what_was_there() {
+    fn a_flush_touches_existing_keys() {
         let mut index = WatchIndex::default();
         index.watch(1, DB, b"a", false);
         index.watch(2, DB, b"b", false);

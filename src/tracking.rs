@@ -115,6 +115,7 @@ impl Tracking {
         self.items
     }
 
+    /// The number of prefixes that are broadcast.
     pub fn prefixes(&self) -> usize {
         self.prefixes.len()
     }
@@ -135,12 +136,13 @@ impl Tracking {
     /// The route for invalidations of keys that a client cached: it may have stopped since, which,
     /// as in Redis, ends its redirection no earlier than it caches anew.
     pub fn route(&self, client: u64) -> Option<Route> {
-        let stopped = self.stopped.filter(|(who, _)| *who == client);
+        let stopped = self.stopped.filter(|(id, _)| *id == client);
         self.get(client)
             .map(Tracker::route)
             .or(stopped.map(|(_, route)| route))
     }
 
+    /// The clients that track.
     pub fn ids(&self) -> Vec<u64> {
         let mut ids: Vec<u64> = self.clients.keys().copied().collect();
         ids.sort_unstable();
@@ -301,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn broadcasts_collect_what_changed_below_a_prefix() {
+    fn broadcasts_collect_the_changed_keys_below_a_prefix() {
         let mut tracking = Tracking::default();
         let all = Options {
             broadcasts: true,

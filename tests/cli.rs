@@ -102,7 +102,7 @@ fn redis_cli_sends_commands() {
 }
 
 #[test]
-fn redis_cli_looks_at_keys() {
+fn redis_cli_inspects_keys() {
     let Some(cli) = Cli::new() else { return };
     let scan = cli.run(&["--scan", "--pattern", "user:*"]);
     let mut found: Vec<&str> = scan.lines().collect();

@@ -20,7 +20,7 @@ fn text(output: &[u8]) -> String {
 }
 
 #[test]
-fn the_log_tells_the_story_of_a_life() {
+fn the_log_covers_start_and_shutdown() {
     let mut server = Server::ours().with(&["--pidfile", "server.pid"]).start();
     let pid_file = server.path().join("server.pid");
     let pid = std::fs::read_to_string(&pid_file).expect("the server wrote it");
@@ -69,7 +69,7 @@ fn shutdown_closes_the_connection_without_a_reply() {
 }
 
 #[test]
-fn what_cannot_start_says_why() {
+fn a_failed_start_states_the_reason() {
     let server = Server::start();
     let port = server.port.to_string();
     let taken = run(&["--port", &port, "--bind", "127.0.0.1"]);
@@ -190,7 +190,7 @@ fn secrets_stay_out_of_the_slow_log() {
 }
 
 #[test]
-fn info_counts_what_happened() {
+fn info_counts_events() {
     let server = Server::start();
     let mut client = server.client();
     client.run("SET a b");
@@ -313,7 +313,7 @@ fn wait_for(mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
-fn systemd_is_told() {
+fn systemd_is_notified() {
     use std::os::unix::net::UnixDatagram;
     for mode in ["systemd", "auto"] {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");

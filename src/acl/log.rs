@@ -91,6 +91,7 @@ pub struct AclLog {
 }
 
 impl AclLog {
+    /// Logs a denial, or counts it with a recent similar one.
     pub fn add(&mut self, event: Event, now_ms: i64) {
         if self.max == 0 {
             return self.entries.clear();

@@ -148,7 +148,7 @@ fn rules_are_shown_in_their_shortest_form() {
 }
 
 #[test]
-fn what_is_wrong_changes_nothing() {
+fn invalid_rules_change_nothing() {
     let mut acl = acl();
     set(&mut acl, "u", "on ~* &* +get").expect("fine rules");
     let before = shown(&acl, "u");
@@ -241,7 +241,7 @@ fn first_arguments_and_subcommands() {
 }
 
 #[test]
-fn only_the_unlimited_are_never_asked() {
+fn only_unlimited_users_are_never_checked() {
     let mut acl = acl();
     for (rules, restricted) in [
         ("on ~* &* +@all", false),
@@ -297,7 +297,7 @@ fn a_file_is_taken_whole_or_not_at_all() {
 }
 
 #[test]
-fn the_log_groups_what_is_alike() {
+fn the_log_groups_similar_denials() {
     let event = |object: &str| Event {
         reason: Reason::Key,
         context: Context::Toplevel,
@@ -379,7 +379,7 @@ fn word() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     /// Random rules break nothing, and the rules shown make the same user again.
     #[test]
-    fn what_is_shown_is_what_was_meant(
+    fn the_rules_shown_make_the_same_user(
         sentences in proptest::collection::vec(proptest::collection::vec(word(), 0..6), 1..12),
     ) {
         let mut acl = acl();

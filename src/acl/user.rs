@@ -82,6 +82,7 @@ impl User {
         &self.selectors
     }
 
+    /// The root selector, then those in parentheses.
     pub fn all_selectors(&self) -> impl Iterator<Item = &Selector> {
         std::iter::once(&self.root).chain(&self.selectors)
     }

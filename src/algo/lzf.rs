@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_repeats_gets_small() {
+    fn repetitive_input_gets_small() {
         let packed = compress(&[b'a'; 1000], 100).expect("it repeats");
         assert!(packed.len() < 20, "{}", packed.len());
         let words = b"the same words again and the same words again".repeat(30);
@@ -237,7 +237,7 @@ mod tests {
 
     /// Written by Redis 8.2.3 (DUMP of a string of thirty times `a`).
     #[test]
-    fn reads_what_redis_writes() {
+    fn reads_the_output_of_redis() {
         let packed = [0x01, 0x61, 0x61, 0xe0, 0x12, 0x00, 0x01, 0x61, 0x61];
         let len = 2 + (0x12 + 9) + 2;
         assert_eq!(decompress(&packed, len), Ok(vec![b'a'; len]));

@@ -103,6 +103,7 @@ impl<'a> Args<'a> {
         parse_i64(self.bytes()).ok_or(CmdError::NotInteger)
     }
 
+    /// The next argument as a double; an error if it is none.
     pub fn float(&mut self) -> Result<f64, CmdError> {
         parse_f64(self.bytes()).ok_or(CmdError::NotFloat)
     }

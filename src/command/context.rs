@@ -38,6 +38,7 @@ impl Cx<'_> {
         self.keyspace.db(self.db)
     }
 
+    /// The time of the current unit, in Unix milliseconds.
     #[inline(always)]
     pub fn now_ms(&self) -> i64 {
         self.keyspace.now_ms()
@@ -60,6 +61,7 @@ impl Cx<'_> {
         self.changed_in(self.db, event, key);
     }
 
+    /// As `changed`, for a key of another database.
     #[inline(always)]
     pub fn changed_in(&mut self, db: DbIndex, event: Event, key: &[u8]) {
         self.effects.dirty += 1;
@@ -95,6 +97,7 @@ impl Cx<'_> {
         }
     }
 
+    /// Keeps the command out of the AOF and the stream to replicas.
     pub fn propagate_nothing(&mut self) {
         self.effects.propagate = Propagate::Nothing;
     }

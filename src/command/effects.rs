@@ -24,8 +24,8 @@ impl Interest {
         self.0 & other.0 != 0
     }
 
-    pub fn set(&mut self, who: Interest, on: bool) {
-        self.0 = self.0 & !who.0 | if on { who.0 } else { 0 };
+    pub fn set(&mut self, bits: Interest, on: bool) {
+        self.0 = self.0 & !bits.0 | if on { bits.0 } else { 0 };
     }
 }
 

@@ -63,6 +63,7 @@ pub enum CmdError {
 }
 
 impl CmdError {
+    /// The error for a wrong number of arguments.
     pub fn arity(name: &str) -> CmdError {
         CmdError::Arity(name.to_owned())
     }

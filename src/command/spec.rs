@@ -297,6 +297,7 @@ impl Spec {
         absent: false,
     };
 
+    /// Whether the arity allows this number of words, the command's name included.
     pub fn accepts(&self, argc: usize) -> bool {
         let argc = argc as i64;
         let arity = self.arity as i64;

@@ -329,7 +329,7 @@ mod tests {
     use crate::engine::Engine;
 
     #[test]
-    fn fields_overflow_as_asked() {
+    fn fields_overflow_as_requested() {
         let mut e = Engine::new();
         assert_eq!(e.ask("BITFIELD k SET u8 0 250"), "*1 :0");
         assert_eq!(e.ask("BITFIELD k INCRBY u8 0 10"), "*1 :4");

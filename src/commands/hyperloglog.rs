@@ -389,7 +389,7 @@ mod tests {
     use crate::engine::Engine;
 
     #[test]
-    fn counts_what_is_different() {
+    fn counts_distinct_elements() {
         let mut e = Engine::new();
         assert_eq!(e.ask("PFADD h a b c a"), ":1");
         assert_eq!(e.outcome().events_text(), "new h, pfadd h");

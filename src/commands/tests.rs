@@ -130,7 +130,7 @@ fn commands_touch_the_keys_that_they_declare() {
 }
 
 #[test]
-fn a_key_that_becomes_something_to_wait_for_is_ready() {
+fn a_key_of_an_awaited_type_is_ready() {
     let mut made = BTreeSet::new();
     for (number, (name, spec)) in commands().into_iter().enumerate() {
         if !spec.flags.has(WRITE) {

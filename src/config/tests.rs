@@ -80,7 +80,7 @@ fn defaults_are_those_of_redis() {
 }
 
 #[test]
-fn what_only_valkey_knows_has_its_defaults() {
+fn valkey_only_directives_have_its_defaults() {
     let config = Config::new();
     let redis: BTreeMap<&str, &str> = rows(REDIS_DEFAULTS).into_iter().collect();
     for (name, value) in rows(VALKEY_DEFAULTS) {
@@ -451,7 +451,7 @@ fn set_refuses_in_the_words_of_redis() {
 }
 
 #[test]
-fn set_tells_what_must_happen_only_if_something_changed() {
+fn set_returns_actions_only_if_a_value_changed() {
     let mut config = Config::new();
     assert!(
         set(&mut config, "maxmemory", "0")

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_can_go_and_bytes_are_told() {
+    fn every_key_can_be_evicted_and_bytes_are_returned() {
         for first in [First::Unused, First::Any] {
             let mut ks = keyspace();
             (0..3_000).for_each(|n| add(&mut ks, n % 2, n, None));
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_without_a_deadline_stay_where_only_others_may_go() {
+    fn keys_without_a_deadline_stay_under_a_volatile_policy() {
         for first in [First::Unused, First::Any, First::Nearest] {
             let mut ks = keyspace();
             for n in 0..2_000 {
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_lately_stays_longer() {
+    fn recently_used_keys_stay_longer() {
         let mut ks = keyspace();
         (0..10_000).for_each(|n| add(&mut ks, 0, n, None));
         ks.set_now_ms(START_MS + 1_000_000);
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_used_go_first_where_that_is_counted() {
+    fn the_least_frequently_used_keys_are_evicted_first() {
         let mut ks = keyspace();
         ks.shared.aging.lfu = true;
         (0..4_000).for_each(|n| add(&mut ks, 0, n, None));
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_deadlines_go_first() {
+    fn the_nearest_deadlines_are_evicted_first() {
         let mut ks = keyspace();
         for n in 0..2_000 {
             let deadline_ms = START_MS + 1_000 * i64::from(1 + n * 7_919 % 2_000);

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_what_the_layout_takes() {
+    fn counts_the_bytes_of_the_layout() {
         let key = b"0123456789abcdef";
         // Header, integer and key; then the slot.
         assert_eq!(usage_of(key, NewValue::Int(1), None), 32 + 8);

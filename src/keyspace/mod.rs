@@ -339,6 +339,7 @@ impl Keyspace {
         self.dbs.len() as u32
     }
 
+    /// The time of the current unit, in Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
         self.shared.now_ms
     }
@@ -383,6 +384,7 @@ impl Keyspace {
         }
     }
 
+    /// One database, for reading.
     #[inline(always)]
     pub fn view(&self, index: DbIndex) -> &Db {
         &self.dbs[index.0 as usize]
@@ -427,6 +429,7 @@ impl Keyspace {
         std::mem::swap(&mut self.dbs, &mut other.dbs);
     }
 
+    /// Exchanges the contents of two databases.
     pub fn swap(&mut self, a: DbIndex, b: DbIndex) {
         self.dbs.swap(a.0 as usize, b.0 as usize);
     }

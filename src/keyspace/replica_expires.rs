@@ -18,6 +18,7 @@ pub struct ReplicaExpires {
 }
 
 impl ReplicaExpires {
+    /// Switches the recording; switched off, all recorded keys are forgotten.
     pub fn set_kept(&mut self, on: bool) {
         self.is_kept = on;
         if !on {
@@ -31,6 +32,7 @@ impl ReplicaExpires {
         std::mem::take(&mut self.is_kept)
     }
 
+    /// Restores the state that `pause` returned.
     pub fn go_on(&mut self, was_kept: bool) {
         self.is_kept = was_kept;
     }
@@ -40,6 +42,7 @@ impl ReplicaExpires {
         self.is_kept
     }
 
+    /// Records a key that got a deadline.
     #[cold]
     pub fn note(&mut self, db: DbIndex, key: &[u8]) {
         self.keys.insert((db, key.to_vec()));

@@ -104,6 +104,7 @@ impl Link {
         socket::read_spare(self.fd(), buffer, max)
     }
 
+    /// Writes without blocking; returns the number of bytes taken.
     #[inline(always)]
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         socket::send(self.fd(), bytes)

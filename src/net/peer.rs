@@ -16,6 +16,7 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Connects within a time limit.
     pub fn connect(host: &str, port: u16, limit: Duration) -> io::Result<Peer> {
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for address in (host, port).to_socket_addrs()? {

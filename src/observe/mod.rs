@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_least_threshold_is_what_is_noticed() {
+    fn the_lowest_threshold_decides_what_is_timed() {
         let mut observe = Observe::default();
         for (slower_us, latency_ms, noticed) in [
             (-1, 0, STALE_NS),

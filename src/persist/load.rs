@@ -224,6 +224,7 @@ impl Loading {
         }
     }
 
+    /// Bytes read so far, of all parts.
     pub fn loaded_bytes(&self) -> u64 {
         let here = match &self.stage {
             Stage::Between => 0,
@@ -234,6 +235,7 @@ impl Loading {
         self.passed_bytes + here
     }
 
+    /// The time since the load began, in seconds.
     pub fn seconds(&self) -> f64 {
         (clock::mono_us() - self.started_us) as f64 / 1e6
     }
@@ -264,6 +266,7 @@ impl Loading {
         self.rules.merge
     }
 
+    /// Sets whether loaded keys are added to existing data.
     pub fn merge(&mut self, merge: bool) {
         self.rules.merge = merge;
     }

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_older_save_that_is_heard_of_later_makes_nothing_unsaved() {
+    fn an_older_save_reaped_later_makes_nothing_unsaved() {
         let mut saves = Saves::default();
         saves.done(7, 100);
         saves.done(5, 101);

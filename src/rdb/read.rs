@@ -164,6 +164,7 @@ impl Reader {
         self.summed = self.at;
     }
 
+    /// Stops computing the checksum.
     pub fn forget_checksum(&mut self) {
         self.crc = None;
     }
@@ -245,6 +246,7 @@ impl Reader {
         Ok(start..self.at)
     }
 
+    /// The next `N` bytes; an error if they are missing.
     #[inline]
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
         self.need(N)?;
@@ -359,6 +361,7 @@ impl Reader {
         Ok(())
     }
 
+    /// The next string, copied out of the buffer.
     pub fn string_vec(&mut self) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         self.string_into(&mut out)?;

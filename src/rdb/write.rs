@@ -174,6 +174,7 @@ impl<'s> Writer<'s> {
         }
     }
 
+    /// Writes a length in the shortest of its encodings.
     #[inline]
     pub fn length(&mut self, len: u64) {
         match len {

@@ -16,6 +16,7 @@ pub fn wrong(stack: &Stack, index: i32, wanted: &str) -> Raise {
     Raise::argument(index, format!("{wanted} expected, got {got}"))
 }
 
+/// An argument as a number; raises Lua's error if it is none.
 pub fn number(stack: &mut Stack, index: i32) -> Result<f64, Raise> {
     if index <= stack.top()
         && let Some(number) = stack.number(index)
@@ -35,6 +36,7 @@ pub fn to_integer(number: f64) -> i64 {
     }
 }
 
+/// An argument as an integer, truncated; raises Lua's error if it is no number.
 pub fn integer(stack: &mut Stack, index: i32) -> Result<i64, Raise> {
     Ok(to_integer(number(stack, index)?))
 }

@@ -125,7 +125,7 @@ mod tests {
     use crate::script::lua::Lua;
 
     #[test]
-    fn the_scripts_used_longest_ago_go() {
+    fn the_least_recently_used_scripts_are_evicted() {
         let mut lua = Lua::new(1 << 20);
         let mut stack = lua.stack();
         stack.push_nil();

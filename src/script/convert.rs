@@ -248,6 +248,7 @@ fn write_table(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     write_array(stack, resp, reply)
 }
 
+/// The text without line breaks at its end.
 pub fn trim_lines(text: &[u8]) -> &[u8] {
     let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
     &text[..end.map_or(0, |end| end + 1)]

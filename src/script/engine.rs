@@ -95,6 +95,7 @@ impl Vm {
         &mut self.lua.vm_state().debugger
     }
 
+    /// Bytes in use by the VM.
     pub fn used_bytes(&self) -> usize {
         self.lua.used_bytes()
     }

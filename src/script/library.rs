@@ -54,6 +54,7 @@ impl Libraries {
         self.by_name.get(name)
     }
 
+    /// A function of any library, by its name.
     pub fn function(&self, name: &[u8]) -> Option<&Function> {
         let library = self.by_name.get(self.owner(name)?)?;
         let mut functions = library.functions.iter();

@@ -166,6 +166,7 @@ impl Script {
         vm
     }
 
+    /// Puts a VM back after a run.
     pub fn put_vm(&mut self, role: Role, mut vm: Box<Vm>) {
         self.random = *vm.random();
         self.debugger = vm.debugger().take();

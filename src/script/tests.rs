@@ -288,7 +288,7 @@ fn nothing_is_left_behind() {
 }
 
 #[test]
-fn what_runs_wild_ends_with_an_error() {
+fn runaway_scripts_end_with_an_error() {
     let mut bench = Bench::new();
     for (bomb, message) in [
         (
@@ -356,7 +356,7 @@ fn what_runs_wild_ends_with_an_error() {
 }
 
 #[test]
-fn protected_tables_are_packed_as_what_they_are() {
+fn protected_tables_are_packed_like_plain_ones() {
     let mut bench = Bench::new();
     let answer = bench.eval("return cjson.encode(redis)");
     assert!(answer.contains("Cannot serialise function"), "{answer}");

@@ -393,6 +393,7 @@ pub struct LocalTime {
 }
 
 impl LocalTime {
+    /// The local time of a moment in Unix seconds.
     pub fn from_unix_s(seconds: i64) -> LocalTime {
         // SAFETY: all-zero bytes are a valid `tm`; localtime_r reads one place and fills the other.
         let tm = unsafe {
@@ -437,7 +438,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frozen_clock_moves_only_when_told() {
+    fn a_frozen_clock_moves_only_on_request() {
         let mut clock = Clock::new();
         clock.freeze();
         let (unix, mono) = (clock.unix_us(), clock.mono_us);

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_tells_and_ends() {
+    fn a_child_reports_and_ends() {
         let mut child = run_in_child(&5, &3, &[], job).expect("the system can fork");
         assert_eq!(end_of(&child), Exit::Status(3));
         let told = child.latest_report();

@@ -132,6 +132,7 @@ impl Peak {
         self.bytes
     }
 
+    /// The time of the peak, in Unix milliseconds.
     pub fn at_unix_ms(self) -> i64 {
         self.at_unix_ms
     }

@@ -226,7 +226,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn chunks_given_back_are_unmapped_and_none_is_made_unasked() {
+    fn returned_chunks_are_unmapped_and_none_is_made_without_request() {
         let reserve = Reserve::default();
         for _ in 0..8 {
             // SAFETY: the chunk is fresh and there is no other reference to it.

@@ -217,7 +217,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_the_other_side_takes_is_known() {
+    fn the_bytes_acknowledged_by_the_peer_are_known() {
         let (ours, mut theirs) = pair();
         let fd = ours.as_raw_fd();
         let sent = fill(fd);

@@ -156,6 +156,7 @@ impl Entries {
             .map(|entry| unsafe { entry.as_ref() })
     }
 
+    /// The entry of a key, by its hash and its bytes.
     #[inline(always)]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<(Position, EntryRef<'_>)> {
         // SAFETY: the table holds live entries, and `self` is borrowed as long as the result.
@@ -340,6 +341,7 @@ impl Entries {
         }
     }
 
+    /// The value, for changing it in place; `None` for an integer.
     pub fn value_mut(&mut self, at: Position) -> Option<ValueMut<'_>> {
         let entry = self.table.get(at)?;
         // SAFETY: `&mut self` is exclusive for as long as the result lives.
@@ -371,6 +373,7 @@ impl Entries {
         }
     }
 
+    /// Changes only the reported encoding; the bytes stay.
     pub fn set_encoding(&mut self, at: Position, encoding: Encoding) {
         self.at(at).set_encoding(encoding);
     }

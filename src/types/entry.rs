@@ -92,6 +92,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// Bytes of the whole entry.
     #[inline]
     pub fn size(self) -> usize {
         HEADER

@@ -84,6 +84,7 @@ impl<T> Bag<T> {
         self.len += 1;
     }
 
+    /// Takes an item, in no particular order.
     pub fn pop(&mut self) -> Option<T> {
         let chunk = self.chunks.last_mut()?;
         let item = chunk.pop();

@@ -130,7 +130,7 @@ static TALK: &[Template] = &[
 /// Which connection says what.
 #[derive(Clone, Debug)]
 struct Step {
-    who: usize,
+    member: usize,
     command: Command,
 }
 
@@ -164,35 +164,35 @@ impl Side {
     }
 
     /// Replaces a disconnected client.
-    fn rejoin(&mut self, who: usize, server: &Server) {
+    fn rejoin(&mut self, member: usize, server: &Server) {
         self.join(server);
-        self.crowd.swap_remove(who);
-        self.ids.swap_remove(who);
+        self.crowd.swap_remove(member);
+        self.ids.swap_remove(member);
     }
 
     fn say(&mut self, step: &Step) {
         let mut command = step.command.clone();
         for word in &mut command {
-            if let Some(who) = IDS.iter().position(|id| id == word) {
-                word.clone_from(&self.ids[who]);
+            if let Some(member) = IDS.iter().position(|id| id == word) {
+                word.clone_from(&self.ids[member]);
             }
         }
         // A lost connection shows in the missing reply.
-        let _ = self.crowd[step.who].send_raw(&encode(&command));
+        let _ = self.crowd[step.member].send_raw(&encode(&command));
     }
 
     /// All data received, once the server has processed the command: two turns of its loop later.
-    fn heard(&mut self) -> Vec<Heard> {
+    fn received(&mut self) -> Vec<Received> {
         for _ in 0..2 {
             self.control.run("PING");
         }
-        let hear = |client: &mut Client| client.take_available();
-        self.crowd.iter_mut().map(hear).collect()
+        let take = |client: &mut Client| client.take_available();
+        self.crowd.iter_mut().map(take).collect()
     }
 }
 
 /// The data received on a connection, and whether it ended.
-type Heard = (Vec<u8>, bool);
+type Received = (Vec<u8>, bool);
 
 /// Removes the parts that cannot be the same on both servers: ids of clients and of stream
 /// entries, and two orders.
@@ -276,16 +276,16 @@ fn blurred(value: &Value, raw: &[u8]) -> Vec<u8> {
     }
 }
 
-fn same(a: &Heard, b: &Heard, command: &Command) -> bool {
-    let blur = |heard: &Heard| (blur(&heard.0, command), heard.1);
+fn same(a: &Received, b: &Received, command: &Command) -> bool {
+    let blur = |received: &Received| (blur(&received.0, command), received.1);
     a == b || blur(a) == blur(b)
 }
 
 /// The first difference of two servers.
 struct Difference {
     at: usize,
-    who: usize,
-    heard: [String; 2],
+    member: usize,
+    received: [String; 2],
 }
 
 fn play(pair: &Pair, events: &str, steps: &[Step]) -> Option<Difference> {
@@ -294,11 +294,11 @@ fn play(pair: &Pair, events: &str, steps: &[Step]) -> Option<Difference> {
     for (at, step) in steps.iter().enumerate() {
         let command = &step.command;
         sides.iter_mut().for_each(|side| side.say(step));
-        let [mut ours, mut real] = sides.each_mut().map(Side::heard);
+        let [mut ours, mut real] = sides.each_mut().map(Side::received);
         if std::iter::zip(&ours, &real).any(|(a, b)| !same(a, b, command)) {
             // Redis empties databases on another thread, and replies when that is done.
             std::thread::sleep(FLUSH);
-            let [more_ours, more_real] = sides.each_mut().map(Side::heard);
+            let [more_ours, more_real] = sides.each_mut().map(Side::received);
             for (all, more) in [(&mut ours, more_ours), (&mut real, more_real)] {
                 for (all, more) in std::iter::zip(all, more) {
                     all.0.extend(more.0);
@@ -306,21 +306,25 @@ fn play(pair: &Pair, events: &str, steps: &[Step]) -> Option<Difference> {
                 }
             }
         }
-        for (who, (a, b)) in std::iter::zip(&ours, &real).enumerate() {
+        for (member, (a, b)) in std::iter::zip(&ours, &real).enumerate() {
             if !same(a, b, command) {
-                let text = |heard: &Heard| {
+                let text = |received: &Received| {
                     format!(
                         "{}{}",
-                        heard.0.escape_ascii(),
-                        if heard.1 { " (end)" } else { "" }
+                        received.0.escape_ascii(),
+                        if received.1 { " (end)" } else { "" }
                     )
                 };
-                let heard = [text(a), text(b)];
-                return Some(Difference { at, who, heard });
+                let received = [text(a), text(b)];
+                return Some(Difference {
+                    at,
+                    member,
+                    received,
+                });
             }
             if a.1 {
                 for (side, server) in std::iter::zip(&mut sides, servers) {
-                    side.rejoin(who, server);
+                    side.rejoin(member, server);
                 }
             }
         }
@@ -362,16 +366,19 @@ fn is_unfit(command: &Command) -> bool {
 
 /// A difference with the fewest steps that lead to it.
 fn report(pair: &Pair, events: &str, seed: u64, steps: &[Step], found: Difference) -> String {
-    eprintln!("seed {seed}: {} differs, shrinking", told(&steps[found.at]));
+    eprintln!(
+        "seed {seed}: {} differs, shrinking",
+        line_of(&steps[found.at])
+    );
     let tail = shrink(pair, events, &steps[..=found.at]);
     let found = play(pair, events, &tail).unwrap_or(found);
-    let lines: Vec<_> = tail.iter().map(told).collect();
+    let lines: Vec<_> = tail.iter().map(line_of).collect();
     format!(
         "connection {} receives something else (REDWHEEL_CROWD_SEED={seed})\n{}\nours: {}\nreal: {}",
-        found.who,
+        found.member,
         lines.join("\n"),
-        found.heard[0],
-        found.heard[1]
+        found.received[0],
+        found.received[1]
     )
 }
 
@@ -401,15 +408,15 @@ fn a_crowd_receives_the_same_as_from_redis() {
         let (mut generator, mut rng) = (Generator::new(seed), Rng::new(seed ^ 0xC0FFEE));
         let mut steps = Vec::new();
         // Some begin in RESP3, where pushes may come at any time.
-        for who in (0..CROWD).filter(|_| rng.one_in(2)) {
+        for member in (0..CROWD).filter(|_| rng.one_in(2)) {
             let command = [b"HELLO".to_vec(), b"3".to_vec()].into();
-            steps.push(Step { who, command });
+            steps.push(Step { member, command });
         }
         while steps.len() < BATCH {
             let command = generator.command(&templates).1;
-            let who = rng.below(CROWD);
+            let member = rng.below(CROWD);
             if !is_unfit(&command) {
-                steps.push(Step { who, command });
+                steps.push(Step { member, command });
             }
         }
         steps
@@ -417,9 +424,9 @@ fn a_crowd_receives_the_same_as_from_redis() {
 }
 
 #[test]
-fn commands_touch_and_tell_what_those_of_redis_do() {
-    let line = |who, text: &str| Step {
-        who,
+fn commands_touch_and_publish_the_same_as_in_redis() {
+    let line = |member, text: &str| Step {
+        member,
         command: text
             .split(' ')
             .map(|word| word.as_bytes().to_vec())
@@ -455,7 +462,7 @@ fn commands_touch_and_tell_what_those_of_redis_do() {
             {
                 // One client gets both, events and invalidations, and so shows their order.
                 let command = std::iter::once((3, all.clone())).chain([(0, command)]);
-                steps.extend(command.map(|(who, command)| Step { who, command }));
+                steps.extend(command.map(|(member, command)| Step { member, command }));
             }
         }
         steps
@@ -487,12 +494,12 @@ fn is_lost(command: &Command) -> bool {
 }
 
 /// A step as the report shows it: long words are cut.
-fn told(step: &Step) -> String {
+fn line_of(step: &Step) -> String {
     let words = step.command.iter().map(|word| match word.len() {
         0..=60 => word.clone(),
         len => [&word[..20], format!("... {len} bytes").as_bytes()].concat(),
     });
-    format!("  {}: {}", step.who, shown(&words.collect::<Vec<_>>()))
+    format!("  {}: {}", step.member, shown(&words.collect::<Vec<_>>()))
 }
 
 /// Commands that are about connections or the server, not about keys.

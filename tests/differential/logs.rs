@@ -283,7 +283,7 @@ fn exchange(pair: &mut Pair) {
 
 /// Groups of streams: what consumers were given, took over and lost.
 #[test]
-fn what_groups_do_is_logged() {
+fn commands_of_groups_are_logged() {
     let Some(pair) = logged_pair() else { return };
     let mut clients = pair.fresh(2);
     let mut tails = [Tail::of(&pair.ours), Tail::of(&pair.real)];
@@ -326,7 +326,7 @@ fn what_groups_do_is_logged() {
 
 /// A member that leaves by chance is named in the log; the last of them takes the key along.
 #[test]
-fn what_chance_decides_is_logged_as_it_came_out() {
+fn random_choices_are_logged_as_they_came_out() {
     let Some(pair) = logged_pair() else { return };
     let mut clients = pair.fresh(2);
     let mut tails = [Tail::of(&pair.ours), Tail::of(&pair.real)];
@@ -363,7 +363,7 @@ fn what_chance_decides_is_logged_as_it_came_out() {
 
 /// Keys and fields that expire, in the background and on access.
 #[test]
-fn what_time_ends_is_logged() {
+fn expirations_are_logged() {
     let Some(pair) = logged_pair() else { return };
     let mut clients = pair.fresh(2);
     let mut tails = [Tail::of(&pair.ours), Tail::of(&pair.real)];

@@ -386,7 +386,7 @@ impl Round<'_> {
 }
 
 #[test]
-fn users_may_do_what_they_may_with_redis() {
+fn users_have_the_same_permissions_as_in_redis() {
     let Some(pair) = Pair::start() else { return };
     let templates: Vec<&'static Template> = FAMILIES
         .iter()
@@ -431,7 +431,7 @@ fn users_may_do_what_they_may_with_redis() {
 }
 
 #[test]
-fn categories_hold_what_they_hold_in_redis() {
+fn categories_hold_the_same_commands_as_in_redis() {
     let Some(pair) = Pair::start() else { return };
     let mut admins = pair.fresh(2);
     let [ours, real] = admins.each_mut().map(|admin| names(admin, "ACL CAT"));

@@ -74,7 +74,7 @@ fn ends_of_commands(log: &[u8]) -> Vec<usize> {
 }
 
 #[test]
-fn a_log_cut_anywhere_in_its_last_records_keeps_what_is_whole() {
+fn a_log_cut_anywhere_in_its_last_records_keeps_its_whole_commands() {
     let mut server = Server::ours()
         .with(&["--appendonly", "yes", "--appendfsync", "always"])
         .start();

@@ -34,14 +34,14 @@ fn library() -> Option<&'static Path> {
 }
 
 /// A server on a disk that fails on request, and the observations so far.
-struct Patient {
+struct FaultyServer {
     server: Server,
     faults: TempDir,
     seen: Vec<String>,
 }
 
-impl Patient {
-    fn start(binary: &Path, library: &Path, options: &[&str]) -> Patient {
+impl FaultyServer {
+    fn start(binary: &Path, library: &Path, options: &[&str]) -> FaultyServer {
         let faults = TempDir::new().expect("a temporary folder can be made");
         let server = Server::of(binary)
             .with(options)
@@ -50,7 +50,7 @@ impl Patient {
             .env("LD_PRELOAD", &library.to_string_lossy())
             .env("FAULTS", &faults.path().join("fault").to_string_lossy())
             .start();
-        Patient {
+        FaultyServer {
             server,
             faults,
             seen: Vec::new(),
@@ -159,14 +159,14 @@ fn message(line: &str, folders: &[String]) -> Option<String> {
 }
 
 /// Does the same to our server and to the real one, and compares what is seen; ours is returned.
-fn compare(options: &[&str], from: &str, story: fn(&mut Patient)) -> Vec<String> {
+fn compare(options: &[&str], from: &str, story: fn(&mut FaultyServer)) -> Vec<String> {
     let Some(library) = library() else {
         return Vec::new();
     };
     let tell = |binary: &Path| {
-        let mut patient = Patient::start(binary, library, options);
-        story(&mut patient);
-        patient.story(from)
+        let mut server = FaultyServer::start(binary, library, options);
+        story(&mut server);
+        server.story(from)
     };
     let ours = tell(&our_binary());
     if let Some(redis) = oracle::redis() {
@@ -188,55 +188,55 @@ const SNAPSHOTS: &[&str] = &["--save", "3600", "1"];
 
 #[test]
 fn a_snapshot_that_cannot_be_synced_or_renamed() {
-    compare(SNAPSHOTS, "Write error", |patient| {
-        patient.run("SET a 1");
-        patient.fail("sync", "temp-", EIO, 0);
-        patient.run("SAVE");
-        patient.until("BGSAVE", "Background");
-        patient.until_info("rdb_last_bgsave_status:err");
-        patient.run("SET a 2");
-        patient.run("PING");
-        patient.run("GET a");
-        patient.run("CONFIG SET stop-writes-on-bgsave-error no");
-        patient.run("SET a 2");
-        patient.run("CONFIG SET stop-writes-on-bgsave-error yes");
-        patient.run("SET a 3");
-        patient.fail("rename", "dump.rdb", ENOSPC, 0);
-        patient.run("SAVE");
-        patient.heal();
-        patient.run("SAVE");
-        patient.run("SET a 4");
+    compare(SNAPSHOTS, "Write error", |server| {
+        server.run("SET a 1");
+        server.fail("sync", "temp-", EIO, 0);
+        server.run("SAVE");
+        server.until("BGSAVE", "Background");
+        server.until_info("rdb_last_bgsave_status:err");
+        server.run("SET a 2");
+        server.run("PING");
+        server.run("GET a");
+        server.run("CONFIG SET stop-writes-on-bgsave-error no");
+        server.run("SET a 2");
+        server.run("CONFIG SET stop-writes-on-bgsave-error yes");
+        server.run("SET a 3");
+        server.fail("rename", "dump.rdb", ENOSPC, 0);
+        server.run("SAVE");
+        server.heal();
+        server.run("SAVE");
+        server.run("SET a 4");
     });
 }
 
 #[test]
 fn a_fork_that_fails() {
-    compare(SNAPSHOTS, "in background", |patient| {
-        patient.run("SET a 1");
-        patient.fail("fork", "fork", ENOMEM, 0);
-        patient.run("BGSAVE");
-        patient.run("SET a 2");
-        patient.run("BGREWRITEAOF");
-        patient.run("CONFIG SET appendonly yes");
-        patient.run("CONFIG GET appendonly");
-        patient.heal();
-        patient.run("BGSAVE");
-        patient.until_info("rdb_last_bgsave_status:ok");
-        patient.until_info("rdb_bgsave_in_progress:0");
-        patient.run("SET a 2");
+    compare(SNAPSHOTS, "in background", |server| {
+        server.run("SET a 1");
+        server.fail("fork", "fork", ENOMEM, 0);
+        server.run("BGSAVE");
+        server.run("SET a 2");
+        server.run("BGREWRITEAOF");
+        server.run("CONFIG SET appendonly yes");
+        server.run("CONFIG GET appendonly");
+        server.heal();
+        server.run("BGSAVE");
+        server.until_info("rdb_last_bgsave_status:ok");
+        server.until_info("rdb_bgsave_in_progress:0");
+        server.run("SET a 2");
     });
 }
 
 #[test]
 fn save_points_try_again_by_themselves() {
-    compare(&["--save", "1", "1"], "changes in", |patient| {
-        patient.fail("rename", "dump.rdb", ENOSPC, 0);
-        patient.run("SET a 1");
-        patient.until_info("rdb_last_bgsave_status:err");
-        patient.run("SET a 2");
-        patient.heal();
-        patient.until_info("rdb_last_bgsave_status:ok");
-        patient.run("SET a 2");
+    compare(&["--save", "1", "1"], "changes in", |server| {
+        server.fail("rename", "dump.rdb", ENOSPC, 0);
+        server.run("SET a 1");
+        server.until_info("rdb_last_bgsave_status:err");
+        server.run("SET a 2");
+        server.heal();
+        server.until_info("rdb_last_bgsave_status:ok");
+        server.run("SET a 2");
     });
 }
 
@@ -245,34 +245,34 @@ const LOG: &[&str] = &["--appendonly", "yes", "--appendfsync"];
 #[test]
 fn a_log_that_cannot_be_written_with_everysec() {
     let options = [LOG, &["everysec"]].concat();
-    compare(&options, "rror writing", |patient| {
-        patient.run("SET a 1");
-        patient.fail("write", "incr.aof", EIO, 0);
-        patient.run("SET a 2");
-        patient.until("SET a 3", "MISCONF");
-        patient.until_info("aof_last_write_status:err");
-        patient.run("PING");
-        patient.heal();
-        patient.until("SET a 4", "OK");
-        patient.until_info("aof_last_write_status:ok");
-        patient.run("DEBUG LOADAOF");
-        patient.run("GET a");
+    compare(&options, "rror writing", |server| {
+        server.run("SET a 1");
+        server.fail("write", "incr.aof", EIO, 0);
+        server.run("SET a 2");
+        server.until("SET a 3", "MISCONF");
+        server.until_info("aof_last_write_status:err");
+        server.run("PING");
+        server.heal();
+        server.until("SET a 4", "OK");
+        server.until_info("aof_last_write_status:ok");
+        server.run("DEBUG LOADAOF");
+        server.run("GET a");
     });
 }
 
 #[test]
 fn a_log_that_is_written_short_is_made_whole() {
     let options = [LOG, &["everysec"]].concat();
-    compare(&options, "hort write", |patient| {
-        patient.run("SET a 1");
-        patient.fail("write", "incr.aof", ENOSPC, 10);
-        patient.run("SET a 2");
-        patient.until("SET a 3", "MISCONF");
-        patient.heal();
-        patient.until("SET a 4", "OK");
-        patient.until("CONFIG SET appendonly no", "OK");
-        patient.server.restart();
-        patient.run("GET a");
+    compare(&options, "hort write", |server| {
+        server.run("SET a 1");
+        server.fail("write", "incr.aof", ENOSPC, 10);
+        server.run("SET a 2");
+        server.until("SET a 3", "MISCONF");
+        server.heal();
+        server.until("SET a 4", "OK");
+        server.until("CONFIG SET appendonly no", "OK");
+        server.server.restart();
+        server.run("GET a");
     });
 }
 
@@ -282,18 +282,18 @@ fn a_log_that_cannot_be_written_ends_always() {
         let Some(library) = library() else { return };
         let tell = |binary: &Path| {
             let options = [LOG, &["always"]].concat();
-            let mut patient = Patient::start(binary, library, &options);
-            patient.run("SET a 1");
-            patient.run("DEL a");
-            patient.fail(call, "incr.aof", ENOSPC, bytes);
-            let mut client = patient.client();
+            let mut server = FaultyServer::start(binary, library, &options);
+            server.run("SET a 1");
+            server.run("DEL a");
+            server.fail(call, "incr.aof", ENOSPC, bytes);
+            let mut client = server.client();
             client.send(&["SET", "a", "2"]);
             assert!(client.reply_raw().map_or(true, |bytes| bytes.is_empty()));
-            assert_eq!(patient.server.wait().code(), Some(1));
-            patient.heal();
-            patient.server.restart();
-            patient.run("INCR n");
-            patient.story("ing")
+            assert_eq!(server.server.wait().code(), Some(1));
+            server.heal();
+            server.server.restart();
+            server.run("INCR n");
+            server.story("ing")
         };
         let ours = tell(&our_binary());
         if let Some(redis) = oracle::redis() {
@@ -306,11 +306,11 @@ fn a_log_that_cannot_be_written_ends_always() {
 #[test]
 fn a_log_that_cannot_be_synced_with_everysec() {
     let options = [LOG, &["everysec"]].concat();
-    compare(&options, "fsync", |patient| {
-        patient.run("SET a 1");
-        patient.fail("sync", "incr.aof", EIO, 0);
-        patient.until("SET a 3", "MISCONF");
-        patient.run("PING");
+    compare(&options, "fsync", |server| {
+        server.run("SET a 1");
+        server.fail("sync", "incr.aof", EIO, 0);
+        server.until("SET a 3", "MISCONF");
+        server.run("PING");
     });
 }
 
@@ -319,26 +319,26 @@ fn a_log_that_cannot_be_synced_with_everysec() {
 fn a_log_that_can_be_synced_again_is_rewritten() {
     let Some(library) = library() else { return };
     let options = [LOG, &["everysec"]].concat();
-    let mut patient = Patient::start(&our_binary(), library, &options);
-    patient.run("SET a 1");
-    patient.fail("sync", "incr.aof", EIO, 0);
-    patient.until("SET a 3", "MISCONF");
-    patient.heal();
-    patient.until("SET a 4", "OK");
-    patient.until_info("aof_rewrites:1");
+    let mut server = FaultyServer::start(&our_binary(), library, &options);
+    server.run("SET a 1");
+    server.fail("sync", "incr.aof", EIO, 0);
+    server.until("SET a 3", "MISCONF");
+    server.heal();
+    server.until("SET a 4", "OK");
+    server.until_info("aof_rewrites:1");
     let finished = "Background AOF rewrite finished successfully";
-    patient.server.wait_for_log(finished);
+    server.server.wait_for_log(finished);
 }
 
 #[test]
 fn a_log_that_cannot_be_written_with_no_sync() {
     let options = [LOG, &["no"]].concat();
-    compare(&options, "rror writing", |patient| {
-        patient.fail("write", "incr.aof", ENOSPC, 0);
-        patient.run("SET a 1");
-        patient.until("SET a 3", "MISCONF");
-        patient.heal();
-        patient.until("SET a 4", "OK");
+    compare(&options, "rror writing", |server| {
+        server.fail("write", "incr.aof", ENOSPC, 0);
+        server.run("SET a 1");
+        server.until("SET a 3", "MISCONF");
+        server.heal();
+        server.until("SET a 4", "OK");
     });
 }
 
@@ -348,41 +348,41 @@ fn a_rewrite_that_fails() {
     compare(
         &options,
         "Background append only file rewriting",
-        |patient| {
-            patient.run("SET a 1");
-            patient.fail("rename", "temp-rewriteaof", EIO, 0);
-            patient.run("BGREWRITEAOF");
-            patient.until_info("aof_last_bgrewrite_status:err");
-            patient.fail("rename", "base", EIO, 0);
-            patient.run("BGREWRITEAOF");
-            patient.until_info("aof_rewrites_consecutive_failures:2");
-            patient.fail("rename", "manifest", EIO, 0);
-            patient.run("BGREWRITEAOF");
-            patient.until_info("aof_rewrite_in_progress:0");
-            patient.until_info("aof_rewrites_consecutive_failures:2");
-            patient.until_info("aof_rewrites:2");
-            patient.heal();
-            patient.run("BGREWRITEAOF");
-            patient.until_info("aof_last_bgrewrite_status:ok");
-            patient.run("DEBUG LOADAOF");
-            patient.run("GET a");
+        |server| {
+            server.run("SET a 1");
+            server.fail("rename", "temp-rewriteaof", EIO, 0);
+            server.run("BGREWRITEAOF");
+            server.until_info("aof_last_bgrewrite_status:err");
+            server.fail("rename", "base", EIO, 0);
+            server.run("BGREWRITEAOF");
+            server.until_info("aof_rewrites_consecutive_failures:2");
+            server.fail("rename", "manifest", EIO, 0);
+            server.run("BGREWRITEAOF");
+            server.until_info("aof_rewrite_in_progress:0");
+            server.until_info("aof_rewrites_consecutive_failures:2");
+            server.until_info("aof_rewrites:2");
+            server.heal();
+            server.run("BGREWRITEAOF");
+            server.until_info("aof_last_bgrewrite_status:ok");
+            server.run("DEBUG LOADAOF");
+            server.run("GET a");
         },
     );
 }
 
 /// Limits the length of a server's files.
-type Limit = dyn Fn(&Patient, &str);
+type Limit = dyn Fn(&FaultyServer, &str);
 
 /// Ours with these options, and a limit on the length of its files from some moment on; the real
 /// one ends by the signal that says so.
-fn limited(options: &[&str], story: fn(&mut Patient, &Limit)) {
+fn limited(options: &[&str], story: fn(&mut FaultyServer, &Limit)) {
     let Some(library) = library() else { return };
     if Command::new("prlimit").arg("--version").output().is_err() {
         return eprintln!("skipped: no prlimit here");
     }
-    let mut patient = Patient::start(&our_binary(), library, options);
-    story(&mut patient, &|patient, bytes| {
-        let pid = patient.server.pid().to_string();
+    let mut server = FaultyServer::start(&our_binary(), library, options);
+    story(&mut server, &|server, bytes| {
+        let pid = server.server.pid().to_string();
         let limit = format!("--fsize={bytes}:unlimited");
         let done = Command::new("prlimit")
             .args(["--pid", &pid, &limit])
@@ -393,35 +393,35 @@ fn limited(options: &[&str], story: fn(&mut Patient, &Limit)) {
 
 #[test]
 fn files_that_may_not_grow() {
-    limited(SNAPSHOTS, |patient, limit| {
-        patient.run("CONFIG SET rdbcompression no");
-        patient.run("DEBUG POPULATE 2000 key 100");
-        limit(patient, "20000");
-        assert_eq!(patient.run("SAVE"), "ERR");
-        patient.until("BGSAVE", "Background");
-        patient.until_info("rdb_last_bgsave_status:err");
-        assert!(patient.run("SET a 2").starts_with("MISCONF"));
-        limit(patient, "unlimited");
-        patient.until("BGSAVE", "Background");
-        patient.until_info("rdb_last_bgsave_status:ok");
-        assert_eq!(patient.run("SET a 2"), "OK");
+    limited(SNAPSHOTS, |server, limit| {
+        server.run("CONFIG SET rdbcompression no");
+        server.run("DEBUG POPULATE 2000 key 100");
+        limit(server, "20000");
+        assert_eq!(server.run("SAVE"), "ERR");
+        server.until("BGSAVE", "Background");
+        server.until_info("rdb_last_bgsave_status:err");
+        assert!(server.run("SET a 2").starts_with("MISCONF"));
+        limit(server, "unlimited");
+        server.until("BGSAVE", "Background");
+        server.until_info("rdb_last_bgsave_status:ok");
+        assert_eq!(server.run("SET a 2"), "OK");
     });
 }
 
 #[test]
 fn a_log_that_may_not_grow() {
     let options = [LOG, &["everysec", "--auto-aof-rewrite-percentage", "0"]].concat();
-    limited(&options, |patient, limit| {
-        patient.run("SET a 1");
-        limit(patient, "20000");
-        let mut client = patient.client();
+    limited(&options, |server, limit| {
+        server.run("SET a 1");
+        limit(server, "20000");
+        let mut client = server.client();
         client.run(&format!("SET b {}", "x".repeat(30_000)));
-        patient.until("SET a 3", "MISCONF");
-        limit(patient, "unlimited");
-        patient.until("SET a 4", "OK");
-        assert_eq!(patient.run("DEBUG LOADAOF"), "OK");
-        assert_eq!(patient.run("STRLEN b"), "30000");
-        let log = patient.server.log();
+        server.until("SET a 3", "MISCONF");
+        limit(server, "unlimited");
+        server.until("SET a 4", "OK");
+        assert_eq!(server.run("DEBUG LOADAOF"), "OK");
+        assert_eq!(server.run("STRLEN b"), "30000");
+        let log = server.server.log();
         assert!(
             log.contains("Short write while writing to the AOF file"),
             "{log}"
@@ -431,71 +431,71 @@ fn a_log_that_may_not_grow() {
 
 #[test]
 fn a_folder_that_is_gone() {
-    compare(SNAPSHOTS, "Failed opening", |patient| {
-        patient.run("SET a 1");
-        let work = patient.faults.path().join("work");
+    compare(SNAPSHOTS, "Failed opening", |server| {
+        server.run("SET a 1");
+        let work = server.faults.path().join("work");
         std::fs::create_dir(&work).expect("the folder is ours");
         let set = format!("CONFIG SET dir {}", work.display());
-        assert_eq!(patient.client().run(&set).text(), "OK");
+        assert_eq!(server.client().run(&set).text(), "OK");
         std::fs::remove_dir(&work).expect("the folder is ours");
-        patient.run("SAVE");
-        patient.until("BGSAVE", "Background");
-        patient.until_info("rdb_last_bgsave_status:err");
-        patient.run("SET a 2");
-        patient.run("BGREWRITEAOF");
-        patient.run("CONFIG SET appendonly yes");
-        patient.run("CONFIG SET dir /nowhere/at/all");
-        let back = format!("CONFIG SET dir {}", patient.server.path().display());
-        assert_eq!(patient.client().run(&back).text(), "OK");
-        patient.until("BGSAVE", "Background");
-        patient.until_info("rdb_last_bgsave_status:ok");
-        patient.run("SET a 2");
+        server.run("SAVE");
+        server.until("BGSAVE", "Background");
+        server.until_info("rdb_last_bgsave_status:err");
+        server.run("SET a 2");
+        server.run("BGREWRITEAOF");
+        server.run("CONFIG SET appendonly yes");
+        server.run("CONFIG SET dir /nowhere/at/all");
+        let back = format!("CONFIG SET dir {}", server.server.path().display());
+        assert_eq!(server.client().run(&back).text(), "OK");
+        server.until("BGSAVE", "Background");
+        server.until_info("rdb_last_bgsave_status:ok");
+        server.run("SET a 2");
     });
 }
 
 #[test]
 fn a_final_save_that_fails() {
-    compare(SNAPSHOTS, "requested", |patient| {
-        patient.run("SET a 1");
-        patient.fail("rename", "dump.rdb", EIO, 0);
-        patient.run("SHUTDOWN SAVE");
-        patient.server.signal("TERM");
-        let refused = || patient.server.log().matches("Errors trying").count();
+    compare(SNAPSHOTS, "requested", |server| {
+        server.run("SET a 1");
+        server.fail("rename", "dump.rdb", EIO, 0);
+        server.run("SHUTDOWN SAVE");
+        server.server.signal("TERM");
+        let refused = || server.server.log().matches("Errors trying").count();
         while refused() < 2 {
             sleep(Duration::from_millis(10));
         }
-        patient.run("GET a");
-        let mut client = patient.client();
+        server.run("GET a");
+        let mut client = server.client();
         client.send(&["SHUTDOWN", "FORCE"]);
-        assert_eq!(patient.server.wait().code(), Some(0));
+        assert_eq!(server.server.wait().code(), Some(0));
     });
 }
 
 /// TERM while a child is at work on so many slow keys.
-fn stop_while(patient: &mut Patient, work: &str) {
-    patient.run("DEBUG POPULATE 1000 key 10");
-    patient.run("CONFIG SET rdb-key-save-delay 10000");
-    patient.run(work);
-    patient.run("CONFIG SET rdb-key-save-delay 0");
-    patient.server.signal("TERM");
-    assert_eq!(patient.server.wait().code(), Some(0));
-    let mut left: Vec<String> = std::fs::read_dir(patient.server.path())
+fn stop_while(server: &mut FaultyServer, work: &str) {
+    server.run("DEBUG POPULATE 1000 key 10");
+    server.run("CONFIG SET rdb-key-save-delay 10000");
+    server.run(work);
+    server.run("CONFIG SET rdb-key-save-delay 0");
+    server.server.signal("TERM");
+    assert_eq!(server.server.wait().code(), Some(0));
+    let mut left: Vec<String> = std::fs::read_dir(server.server.path())
         .expect("it is there")
         .map(|file| file.expect("it is there").file_name().display().to_string())
         .collect();
     left.sort();
-    patient.seen.push(left.join(" "));
-    patient.server.restart();
-    patient.run("DBSIZE");
+    server.seen.push(left.join(" "));
+    server.server.restart();
+    server.run("DBSIZE");
 }
 
 #[test]
-fn told_to_stop_while_a_child_saves() {
+fn shutdown_while_a_child_saves() {
     compare(SNAPSHOTS, "scheduling", |p| stop_while(p, "BGSAVE"));
 }
 
 #[test]
-fn told_to_stop_while_a_child_rewrites() {
+fn shutdown_while_a_child_rewrites() {
     let options = [LOG, &["everysec"]].concat();
     compare(&options, "scheduling", |p| stop_while(p, "BGREWRITEAOF"));
 }
@@ -534,40 +534,40 @@ impl Drop for Small {
 
 #[test]
 fn a_disk_that_is_read_only() {
-    compare(SNAPSHOTS, "Failed opening", |patient| {
-        let Some(disk) = Small::mount(patient.faults.path().join("disk")) else {
+    compare(SNAPSHOTS, "Failed opening", |server| {
+        let Some(disk) = Small::mount(server.faults.path().join("disk")) else {
             return;
         };
         let set = format!("CONFIG SET dir {}", disk.0.display());
-        assert_eq!(patient.client().run(&set).text(), "OK");
-        patient.run("SET a 1");
+        assert_eq!(server.client().run(&set).text(), "OK");
+        server.run("SET a 1");
         assert!(disk.remount("ro"));
-        patient.run("SAVE");
-        patient.until("BGSAVE", "Background");
-        patient.until_info("rdb_last_bgsave_status:err");
-        patient.run("SET a 2");
-        patient.run("CONFIG SET appendonly yes");
+        server.run("SAVE");
+        server.until("BGSAVE", "Background");
+        server.until_info("rdb_last_bgsave_status:err");
+        server.run("SET a 2");
+        server.run("CONFIG SET appendonly yes");
         assert!(disk.remount("rw"));
-        patient.until("BGSAVE", "Background");
-        patient.until_info("rdb_last_bgsave_status:ok");
-        patient.run("SET a 2");
+        server.until("BGSAVE", "Background");
+        server.until_info("rdb_last_bgsave_status:ok");
+        server.run("SET a 2");
     });
 }
 
 #[test]
 fn a_disk_that_is_full() {
-    compare(&[], "Write error", |patient| {
-        let Some(disk) = Small::mount(patient.faults.path().join("disk")) else {
+    compare(&[], "Write error", |server| {
+        let Some(disk) = Small::mount(server.faults.path().join("disk")) else {
             return;
         };
-        patient.run("CONFIG SET rdbcompression no");
-        patient.run("CONFIG SET auto-aof-rewrite-percentage 0");
+        server.run("CONFIG SET rdbcompression no");
+        server.run("CONFIG SET auto-aof-rewrite-percentage 0");
         let set = format!("CONFIG SET dir {}", disk.0.display());
-        assert_eq!(patient.client().run(&set).text(), "OK");
-        patient.run("CONFIG SET appendonly yes");
-        patient.until_info("aof_last_bgrewrite_status:ok");
-        patient.until_info("aof_rewrite_in_progress:0");
-        let mut client = patient.client();
+        assert_eq!(server.client().run(&set).text(), "OK");
+        server.run("CONFIG SET appendonly yes");
+        server.until_info("aof_last_bgrewrite_status:ok");
+        server.until_info("aof_rewrite_in_progress:0");
+        let mut client = server.client();
         let value = "x".repeat(10_000);
         let mut taken = 0;
         while client.run(&format!("SET key:{taken} {value}")).text() == "OK" {
@@ -575,12 +575,12 @@ fn a_disk_that_is_full() {
             assert!(taken < 10_000, "the disk never is full");
             sleep(Duration::from_millis(1));
         }
-        patient.until("SET a 3", "MISCONF");
-        patient.run("SAVE");
-        patient.run("CONFIG SET appendonly no");
-        patient.run("SET a 1");
-        patient.run("FLUSHALL");
-        patient.run("SET a 1");
-        patient.run("SAVE");
+        server.until("SET a 3", "MISCONF");
+        server.run("SAVE");
+        server.run("CONFIG SET appendonly no");
+        server.run("SET a 1");
+        server.run("FLUSHALL");
+        server.run("SET a 1");
+        server.run("SAVE");
     });
 }

@@ -108,7 +108,7 @@ fn both(what: &str, tell: &dyn Fn(&Path, &Path) -> String) -> String {
 }
 
 #[test]
-fn the_checker_of_logs_says_what_that_of_redis_says() {
+fn the_checker_of_logs_prints_the_same_as_that_of_redis() {
     let base = snapshot();
     for (what, log) in logs() {
         let said = both(what, &|binary, folder| {
@@ -176,7 +176,7 @@ fn without_second_count(text: &str) -> String {
 }
 
 #[test]
-fn the_checkers_say_what_those_of_redis_say_of_other_files() {
+fn the_checkers_print_the_same_as_those_of_redis_for_other_files() {
     let base = snapshot();
     let changed = |at: usize, byte: u8| {
         let mut bytes = base.clone();
@@ -310,7 +310,7 @@ fn start(binary: &Path, files: &[(&str, &[u8])], options: &[&str]) -> String {
 }
 
 #[test]
-fn a_start_from_a_log_says_what_that_of_redis_says() {
+fn a_start_from_a_log_logs_the_same_as_redis() {
     const FOLDER: &str = "appendonlydir/";
     let base = snapshot();
     let tell = |what: &str, files: &[(&str, &[u8])], options: &[&str]| {
@@ -370,7 +370,7 @@ fn a_start_from_a_log_says_what_that_of_redis_says() {
 }
 
 #[test]
-fn a_long_load_says_how_far_it_is() {
+fn a_long_load_logs_its_progress() {
     let source = Server::ours()
         .with(&["--enable-debug-command", "yes"])
         .start();

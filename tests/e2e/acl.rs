@@ -6,7 +6,7 @@ use super::support::server::Server;
 use super::{field, is_closed, server_and_client, text};
 use redwheel::testing::command::spec::{BLOCKING, Entry, MODULE, Spec};
 
-/// A connection authenticated as this user, who has no password.
+/// A connection authenticated as this user without a password.
 fn as_user(server: &Server, name: &str) -> Client {
     let mut client = server.client();
     assert_eq!(text(&mut client, &format!("AUTH {name} any")), "OK");
@@ -77,7 +77,7 @@ fn the_log_shows_how_much_a_transaction_had_replied() {
 }
 
 #[test]
-fn what_is_not_allowed_is_refused_and_logged() {
+fn denied_commands_are_refused_and_logged() {
     let (server, mut admin) = server_and_client();
     admin.run("ACL SETUSER bob on nopass +get +publish +client|id ~a* &news");
     let mut bob = as_user(&server, "bob");
@@ -131,7 +131,7 @@ fn wrong_passwords_are_logged_and_grouped() {
 }
 
 #[test]
-fn queued_commands_are_asked_about_again() {
+fn queued_commands_are_checked_again() {
     let (server, mut admin) = server_and_client();
     admin.run("ACL SETUSER bob on nopass +@all ~*");
     let mut bob = as_user(&server, "bob");
@@ -203,7 +203,7 @@ fn subscribers_without_permission_are_disconnected() {
 }
 
 #[test]
-fn a_waiting_command_is_asked_about_when_it_is_served() {
+fn a_blocked_command_is_checked_when_it_is_served() {
     let (server, mut admin) = server_and_client();
     admin.run("ACL SETUSER bob on nopass +@all ~*");
     let mut bob = as_user(&server, "bob");
@@ -419,7 +419,7 @@ fn no_arguments_lead_to_keys_that_are_not_allowed() {
 }
 
 #[test]
-fn the_last_of_several_destinations_is_asked_about() {
+fn the_last_of_several_destinations_is_checked() {
     let (server, mut admin) = server_and_client();
     admin.run("ACL SETUSER bob on nopass +@all ~k* ~STREAMS ~GET");
     admin.run("GEOADD k3 1 1 m");

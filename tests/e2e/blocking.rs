@@ -90,7 +90,7 @@ fn a_wait_has_an_end() {
 }
 
 #[test]
-fn what_is_behind_a_waiting_command_waits() {
+fn commands_behind_a_blocked_command_wait() {
     let (server, mut client) = server_and_client();
     let mut waiter = waiting(
         &server,
@@ -126,7 +126,7 @@ fn other_types_unblock_no_client() {
 }
 
 #[test]
-fn a_list_that_comes_by_another_way_is_as_good() {
+fn a_list_made_by_another_command_unblocks_too() {
     let (server, mut client) = server_and_client();
     client.run("RPUSH source 2 1");
     for way in ["COPY source k", "SORT source STORE k", "RENAME source k"] {
@@ -273,7 +273,7 @@ fn many_wait_for_the_same_key() {
 }
 
 #[test]
-fn who_is_served_in_vain_waits_on() {
+fn a_client_served_in_vain_stays_blocked() {
     let (server, mut client) = server_and_client();
     let line = "XREAD BLOCK 0 STREAMS s 12-0";
     let mut waiters = [(); 2].map(|()| waiting(&server, &mut client, line));

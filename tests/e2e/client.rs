@@ -72,7 +72,7 @@ fn names_have_no_blanks() {
 }
 
 #[test]
-fn a_library_says_its_name() {
+fn a_library_sets_its_name() {
     let (_server, mut client) = server_and_client();
     assert_eq!(text(&mut client, "CLIENT SETINFO lib-name redis-py"), "OK");
     assert_eq!(text(&mut client, "CLIENT SETINFO LIB-VER 1.2.3"), "OK");
@@ -88,7 +88,7 @@ fn a_library_says_its_name() {
 }
 
 #[test]
-fn others_are_killed_by_what_is_known_of_them() {
+fn clients_are_killed_by_their_properties() {
     let (server, mut client) = server_and_client();
     let killers: [fn(&str) -> String; 4] = [
         |line| format!("CLIENT KILL {}", field(line, "addr")),
@@ -117,7 +117,7 @@ fn others_are_killed_by_what_is_known_of_them() {
 }
 
 #[test]
-fn the_caller_is_spared_unless_it_asks() {
+fn the_caller_is_spared_unless_skipme_is_no() {
     let (_server, mut client) = server_and_client();
     let me = id(&mut client);
     assert_eq!(text(&mut client, &format!("CLIENT KILL ID {me}")), "0");
@@ -129,7 +129,7 @@ fn the_caller_is_spared_unless_it_asks() {
 }
 
 #[test]
-fn kill_says_what_is_wrong() {
+fn kill_reports_errors() {
     let (_server, mut client) = server_and_client();
     for (line, error) in [
         ("CLIENT KILL ID x", "ERR client-id should be greater than 0"),

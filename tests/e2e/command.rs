@@ -88,7 +88,7 @@ fn keys_are_found() {
 }
 
 #[test]
-fn what_happens_to_a_key_depends_on_the_options() {
+fn the_access_to_a_key_depends_on_the_options() {
     let (_server, mut client) = server_and_client();
     let mut flags = |line: &str| {
         let found = client.run(&format!("COMMAND GETKEYSANDFLAGS {line}"));

@@ -32,7 +32,7 @@ fn hello_chooses_the_protocol() {
 }
 
 #[test]
-fn hello_refuses_what_it_does_not_know() {
+fn hello_refuses_unknown_versions_and_options() {
     let (_server, mut client) = server_and_client();
     for (line, error) in [
         ("HELLO 4", "NOPROTO unsupported protocol version"),
@@ -59,7 +59,7 @@ fn hello_refuses_what_it_does_not_know() {
 }
 
 #[test]
-fn a_password_has_to_be_said() {
+fn a_password_is_required() {
     let server = Server::ours().with(&["--requirepass", "sesame"]).start();
     let mut client = server.client();
     assert_eq!(text(&mut client, "PING"), "NOAUTH Authentication required.");
@@ -134,7 +134,7 @@ fn databases_are_apart() {
 }
 
 #[test]
-fn reset_forgets_what_was_set() {
+fn reset_clears_the_state_of_the_connection() {
     let (_server, mut client) = server_and_client();
     for line in [
         "HELLO 3 SETNAME me",

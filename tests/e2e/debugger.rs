@@ -127,7 +127,7 @@ fn a_session_ends_by_abort_by_nonsense_and_by_leaving() {
 }
 
 #[test]
-fn a_loop_is_asked_about() {
+fn a_long_loop_stops_at_the_prompt() {
     let server = Server::ours()
         .with(&["--busy-reply-threshold", "50"])
         .start();

@@ -27,7 +27,7 @@ fn kept(client: &mut Client, keys: impl Iterator<Item = u32>) -> usize {
 }
 
 #[test]
-fn keys_make_room_for_others_as_the_policy_says() {
+fn keys_are_evicted_according_to_the_policy() {
     for policy in [
         "allkeys-lru",
         "allkeys-lfu",
@@ -85,7 +85,7 @@ fn without_keys_that_may_leave_nothing_is_taken_in() {
 }
 
 #[test]
-fn listeners_and_caches_hear_of_what_left() {
+fn subscribers_and_caches_are_notified_of_evicted_keys() {
     let server = Server::ours()
         .with(&[
             "--maxmemory-policy",
@@ -153,7 +153,7 @@ fn eviction_goes_on_without_commands_and_is_logged() {
 }
 
 #[test]
-fn a_transaction_takes_in_what_needs_no_memory() {
+fn a_transaction_queues_commands_that_need_no_memory() {
     let (_server, mut client) = super::server_and_client();
     client.run("SET key value");
     client.run("CONFIG SET maxmemory 1");

@@ -232,7 +232,7 @@ fn a_link_that_breaks_in_a_snapshot_is_made_anew_and_the_old_data_stays_under_sw
 }
 
 #[test]
-fn what_is_no_stream_ends_the_link_and_is_not_asked_for_again() {
+fn an_invalid_stream_ends_the_link_and_is_not_requested_again() {
     for nonsense in [
         b"PING\r\n".as_slice(),
         b"*2\r\n:1\r\n",
@@ -274,7 +274,7 @@ fn bytes_that_are_no_snapshot_do_no_harm() {
 }
 
 #[test]
-fn a_replica_refuses_what_is_not_its_to_do() {
+fn a_replica_refuses_stale_reads_and_writes() {
     let (primary, server) = Primary::with(&["--replica-serve-stale-data", "no"]);
     let mut client = server.client();
     let stale = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
@@ -395,7 +395,7 @@ fn a_real_primary_is_followed_through_breaks_and_promotion() {
 }
 
 #[test]
-fn a_stream_that_says_strange_things_does_no_harm() {
+fn a_malformed_stream_does_no_harm() {
     for line in [
         "REPLICAOF NO ONE",
         "SELECT 99",

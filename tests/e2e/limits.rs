@@ -6,7 +6,7 @@ use crate::support::server::Server;
 use redis::Commands;
 
 #[test]
-fn one_client_too_many_is_told_so() {
+fn one_client_too_many_gets_an_error() {
     let server = Server::ours().with(&["--maxclients", "3"]).start();
     let mut clients = Vec::new();
     // The connection that tried the port may still count for a moment.
@@ -133,7 +133,7 @@ fn a_small_limit_counts_what_exceeds_the_reply_buffer() {
 }
 
 #[test]
-fn a_limit_that_shrinks_holds_for_what_is_owed_already() {
+fn a_lowered_limit_holds_for_pending_output() {
     let server = Server::ours().start();
     let mut client = server.client();
     let _deaf = subscriber(&server);
@@ -145,7 +145,7 @@ fn a_limit_that_shrinks_holds_for_what_is_owed_already() {
 }
 
 #[test]
-fn a_soft_limit_holds_even_if_nothing_more_is_said() {
+fn a_soft_limit_holds_without_further_output() {
     let server = Server::ours().start();
     let mut client = server.client();
     let _deaf = subscriber(&server);

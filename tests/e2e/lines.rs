@@ -95,7 +95,7 @@ fn names_and_addresses_take_no_control_characters() {
 }
 
 #[test]
-fn what_a_replica_asks_for_stays_in_one_line_of_the_log() {
+fn a_request_of_a_replica_stays_in_one_line_of_the_log() {
     let server = Server::start();
     let mut replica = server.client();
     replica.send(&["PSYNC", "x\n# forged line\x1b[0m", "7"]);
@@ -221,7 +221,7 @@ fn a_replica_that_gets_a_reply_is_disconnected_whenever_it_does() {
 }
 
 #[test]
-fn a_verbose_log_tells_of_the_databases() {
+fn a_verbose_log_describes_the_databases() {
     let server = Server::ours().with(&["--loglevel", "verbose"]).start();
     let mut client = server.client();
     client.run("SET a 1");

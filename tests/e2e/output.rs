@@ -23,7 +23,7 @@ fn owed(client: &mut Client) -> u64 {
 }
 
 #[test]
-fn a_slow_reader_costs_what_is_queued_for_it() {
+fn a_slow_reader_costs_its_pending_output() {
     let server = Server::start();
     let mut client = server.client();
     fill(&mut client);

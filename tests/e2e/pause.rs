@@ -34,7 +34,7 @@ fn writes_wait_and_reads_do_not() {
 }
 
 #[test]
-fn what_waits_runs_in_the_order_in_which_it_came() {
+fn paused_commands_run_in_order_of_arrival() {
     let (server, mut client) = start("WRITE");
     let mut writers: Vec<Client> = (0..5).map(|_| server.client()).collect();
     for (n, writer) in writers.iter_mut().enumerate() {
@@ -95,7 +95,7 @@ fn the_pipeline_behind_a_pause_waits_too() {
 }
 
 #[test]
-fn who_waits_can_be_killed_or_leave() {
+fn paused_clients_can_be_killed_or_disconnect() {
     let (server, mut client) = start("WRITE");
     let mut killed = server.client();
     let id = super::id(&mut killed);
@@ -123,7 +123,7 @@ fn nothing_expires_during_a_pause() {
 }
 
 #[test]
-fn pause_says_what_is_wrong() {
+fn pause_reports_errors() {
     let (_server, mut client) = server_and_client();
     for (line, error) in [
         (

@@ -72,7 +72,7 @@ fn a_slow_subscriber_is_cut_off_and_the_others_lose_nothing() {
 }
 
 #[test]
-fn notifications_tell_what_happened_in_order() {
+fn notifications_come_in_order() {
     let (server, mut client) = server_and_client();
     client.run("CONFIG SET notify-keyspace-events KEA");
     let mut heard = subscriber(&server, "PSUBSCRIBE __key*__:*");

@@ -160,7 +160,7 @@ fn a_snapshot_by_file_and_the_stream_behind_it() {
 }
 
 #[test]
-fn a_snapshot_through_the_socket_and_the_stream_when_it_is_asked_for() {
+fn a_snapshot_through_the_socket_and_the_stream_on_request() {
     let server = primary("");
     let mut client = server.client();
     client.run("DEBUG POPULATE 5000 key 100");
@@ -215,7 +215,7 @@ fn a_lost_link_is_taken_up_where_it_was() {
 }
 
 #[test]
-fn a_unit_is_a_transaction_and_what_expires_is_deleted() {
+fn a_unit_is_a_transaction_and_expired_keys_are_deleted() {
     let server = primary("");
     let mut client = server.client();
     let (mut follower, _) = Follower::follow(&server, "capa eof");
@@ -289,8 +289,8 @@ fn a_replica_that_does_not_read_is_disconnected_at_its_limit() {
 }
 
 #[test]
-fn a_soft_limit_lets_a_slow_replica_go_in_time() {
-    let server = primary("repl-backlog-size 1mb\nclient-output-buffer-limit replica 0 8mb 2\n");
+fn a_soft_limit_disconnects_a_slow_replica_in_time() {
+    let server = primary("repl-backlog-size 1mb\nclient-output-buffer-limit replica 0 8mb 4\n");
     let mut client = server.client();
     let (mut follower, _) = Follower::follow(&server, "capa eof");
     follower.acknowledge();
@@ -304,7 +304,7 @@ fn a_soft_limit_lets_a_slow_replica_go_in_time() {
 }
 
 #[test]
-fn who_is_silent_is_taken_for_gone() {
+fn a_silent_replica_is_disconnected() {
     let server = primary("repl-timeout 1\n");
     let mut client = server.client();
     let (mut follower, _) = Follower::follow(&server, "capa eof");
@@ -367,7 +367,7 @@ fn stopping_waits_for_replicas() {
 }
 
 #[test]
-fn what_a_replica_may_not_say() {
+fn invalid_replconf_options_are_refused() {
     let server = primary("");
     let mut client = server.client();
     for (line, answer) in [

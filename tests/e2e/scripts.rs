@@ -234,7 +234,7 @@ fn monitors_see_scripts_that_fail() {
 }
 
 #[test]
-fn what_is_not_for_scripts_has_a_form_too() {
+fn commands_denied_to_scripts_are_parsed_first() {
     let (_server, mut client) = server_and_client();
     let error = eval(&mut client, "return redis.pcall('CONFIG', 'GET')").text();
     let wrong = "ERR Wrong number of args calling Redis command from script";
@@ -259,7 +259,7 @@ fn a_wrong_form_counts_for_the_subcommand_that_is_meant() {
 }
 
 #[test]
-fn what_a_script_calls_has_no_client_in_the_slow_log() {
+fn calls_of_a_script_have_no_client_in_the_slow_log() {
     let (_server, mut client) = server_and_client();
     client.run("CLIENT SETNAME me");
     client.run("CONFIG SET slowlog-log-slower-than 0");
@@ -271,7 +271,7 @@ fn what_a_script_calls_has_no_client_in_the_slow_log() {
 }
 
 #[test]
-fn what_a_script_keeps_from_replicas_is_logged() {
+fn writes_a_script_keeps_from_replicas_are_logged() {
     let server = Server::ours()
         .with(&["--appendonly", "yes", "--appendfsync", "always"])
         .start();

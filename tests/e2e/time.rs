@@ -180,7 +180,7 @@ fn a_deadline_is_not_counted_from_before_a_slow_command() {
 }
 
 #[test]
-fn time_is_told_in_microseconds_and_stands_still_in_a_script() {
+fn time_has_microseconds_and_stands_still_in_a_script() {
     let server = Server::start();
     let mut client = server.client();
     let us = |reply: super::Value| {

@@ -98,7 +98,7 @@ fn a_redirection_ends_when_tracking_begins_anew() {
 }
 
 #[test]
-fn a_flush_is_told_to_its_author_last() {
+fn the_caller_of_a_flush_is_notified_last() {
     let server = Server::ours().start();
     let mut author = cache(&server, "");
     let author_id = id(&mut author);
@@ -110,7 +110,7 @@ fn a_flush_is_told_to_its_author_last() {
 }
 
 #[test]
-fn resp2_is_told_through_a_subscriber() {
+fn resp2_gets_invalidations_through_a_subscriber() {
     let (server, mut client) = server_and_client();
     let mut heard = server.client();
     let heard_id = id(&mut heard);

@@ -44,7 +44,7 @@ fn a_silenced_client_gets_only_replies_after_reply_on() {
 }
 
 #[test]
-fn the_queue_counts_what_was_sent_and_a_pointer_to_each_argument() {
+fn the_queue_counts_its_bytes_and_a_pointer_to_each_argument() {
     let (server, mut client) = server_and_client();
     let mut other = server.client();
     let me = id(&mut client);
@@ -81,7 +81,7 @@ fn a_watched_key_that_changed_stops_it() {
 }
 
 #[test]
-fn a_watched_key_whose_time_comes_stops_it() {
+fn a_watched_key_that_expires_stops_it() {
     let (_server, mut client) = server_and_client();
     client.run("DEBUG SET-ACTIVE-EXPIRE 0");
     client.run("SET a 1 PX 20");
@@ -91,7 +91,7 @@ fn a_watched_key_whose_time_comes_stops_it() {
 }
 
 #[test]
-fn a_client_that_is_served_changes_what_others_watch() {
+fn a_served_client_changes_keys_watched_by_others() {
     let (server, mut client) = server_and_client();
     let mut waiting = server.client();
     waiting.send(&["BRPOPLPUSH", "from", "to", "0"]);
@@ -105,7 +105,7 @@ fn a_client_that_is_served_changes_what_others_watch() {
 }
 
 #[test]
-fn what_could_not_be_queued_stops_it() {
+fn a_command_that_could_not_be_queued_stops_it() {
     let (_server, mut client) = server_and_client();
     client.run("MULTI");
     assert!(client.run("SET a").is_error());

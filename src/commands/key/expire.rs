@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_is_told_as_a_moment() {
+    fn a_deadline_is_propagated_as_an_absolute_time() {
         let mut e = engine();
         assert_eq!(e.ask("EXPIRE a 10"), ":1");
         assert_eq!(e.outcome().propagated_text(), "PEXPIREAT a 1010000");

@@ -75,7 +75,7 @@ mod tests {
     use crate::engine::Engine;
 
     #[test]
-    fn flushes_reach_what_they_should() {
+    fn flushes_reach_the_right_databases() {
         let mut e = Engine::new();
         e.ask("MSET a 1 b 2");
         e.select(1);

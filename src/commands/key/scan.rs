@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_randomkey_hide_what_expired() {
+    fn keys_and_randomkey_hide_expired_keys() {
         let mut e = Engine::new();
         e.freeze_at_ms(1_000_000);
         e.ask("MSET one 1 two 2");

@@ -405,7 +405,7 @@ mod tests {
     use crate::engine::Engine;
 
     #[test]
-    fn overdue_fields_go_when_they_are_come_across() {
+    fn overdue_fields_are_removed_on_access() {
         let mut e = Engine::new();
         e.freeze_at_ms(1_000_000);
         e.ask("RPUSH ids 1 2");

@@ -20,7 +20,7 @@ fn ids_rise_and_are_made() {
 }
 
 #[test]
-fn propagation_tells_the_outcome() {
+fn propagation_states_the_outcome() {
     let mut e = Engine::new();
     e.freeze_at_ms(5_000);
     e.ask("XADD s MAXLEN ~ 10 LIMIT 5 * a 1");
@@ -118,7 +118,7 @@ fn a_lag_below_zero_is_none() {
 }
 
 #[test]
-fn lag_is_told_as_long_as_it_can_be() {
+fn lag_is_reported_as_long_as_it_is_known() {
     let mut e = Engine::new();
     for id in 1..=5 {
         e.run(&["XADD", "s", &format!("{id}-0"), "a", "1"]);
@@ -140,7 +140,7 @@ fn lag_is_told_as_long_as_it_can_be() {
 }
 
 #[test]
-fn options_of_a_group_may_be_said_twice_but_not_all() {
+fn options_of_a_group_may_be_repeated_but_not_all() {
     let mut e = Engine::new();
     assert_eq!(e.ask("XGROUP CREATE s g $ MKSTREAM MKSTREAM"), "+OK");
     for line in [

@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn getex_and_getdel_tell_what_they_did() {
+    fn getex_and_getdel_propagate_their_effect() {
         let mut e = engine();
         e.ask("SET a 1");
         assert_eq!(e.ask("GETEX a EX 10"), "$1 1");

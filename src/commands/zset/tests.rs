@@ -89,7 +89,7 @@ fn algebra_weighs_and_joins() {
 }
 
 #[test]
-fn pops_tell_what_was_taken() {
+fn pops_propagate_the_members_taken() {
     let mut e = Engine::new();
     e.ask("ZADD z 1 a 2 b 3 c");
     assert_eq!(e.ask("BZPOPMAX nokey z 0"), "*3 $1 z $1 c $1 3");

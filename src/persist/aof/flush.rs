@@ -69,12 +69,12 @@ struct FailedWrite {
 pub struct Fatal;
 
 impl Aof {
+    /// The number of writes delayed because a sync was running (INFO aof_delayed_fsync).
     pub fn delayed_syncs(&self) -> u64 {
         self.progress.delayed
     }
 
-    /// The replication offset known to be on disk: `None` before there is a whole
-    /// log.
+    /// The replication offset known to be on disk: `None` before there is a whole log.
     pub fn synced_offset(&self) -> Option<u64> {
         (self.state == State::On).then(|| self.syncer.synced_offset())
     }

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_manifest_is_refused() {
+    fn an_invalid_manifest_is_refused() {
         for (text, why) in [
             ("", "Found an empty AOF manifest"),
             ("\n", "Invalid AOF manifest file format"),

@@ -83,6 +83,7 @@ impl Commands {
         }
     }
 
+    /// The offset in the file up to which bytes were consumed.
     pub fn offset(&self) -> u64 {
         self.base + self.at as u64
     }
@@ -353,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_end_leaves_what_is_sound() {
+    fn a_torn_end_leaves_the_sound_part() {
         // The note and SELECT; the rest is one transaction.
         let first = 31;
         for cut in first + 1..LOG.len() {

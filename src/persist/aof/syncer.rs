@@ -81,6 +81,7 @@ impl Syncer {
         }
     }
 
+    /// Clears the error of the last sync.
     pub fn forget_failure(&self) {
         self.state.failure.store(0, Ordering::Relaxed);
     }

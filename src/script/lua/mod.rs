@@ -247,6 +247,7 @@ impl Lua {
         unsafe { ffi::lua_gc(self.raw.as_ptr(), ffi::LUA_GCSTOP, 0) };
     }
 
+    /// Restarts the garbage collector.
     pub fn resume_collecting(&mut self) {
         // SAFETY: the state is alive.
         unsafe { ffi::lua_gc(self.raw.as_ptr(), ffi::LUA_GCRESTART, 0) };

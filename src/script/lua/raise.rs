@@ -17,10 +17,12 @@ pub enum Raise {
 }
 
 impl Raise {
+    /// An error with the place of the caller in front.
     pub fn here(text: impl Into<Vec<u8>>) -> Raise {
         Raise::Here(text.into())
     }
 
+    /// The error `bad argument #number to 'function' (text)`.
     pub fn argument(number: i32, text: impl Into<Vec<u8>>) -> Raise {
         Raise::Argument(number, text.into())
     }

@@ -330,12 +330,14 @@ impl<'l> Stack<'l> {
         unsafe { ffi::lua_rawget_(self.raw, table) }
     }
 
+    /// Pushes the field `name` of the table at `table`.
     pub fn get_named(&mut self, table: i32, name: &[u8]) {
         let table = self.absolute(table);
         self.push_bytes(name);
         self.get(table);
     }
 
+    /// Pushes the element `place` of the table at `table`.
     pub fn get_at(&mut self, table: i32, place: i32) {
         self.check_table(table);
         // SAFETY: as above.

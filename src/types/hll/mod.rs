@@ -74,6 +74,7 @@ pub fn cached(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(card))
 }
 
+/// Writes an estimate into the header's cache.
 pub fn keep(bytes: &mut [u8], estimate: u64) {
     bytes[8..16].copy_from_slice(&estimate.to_le_bytes());
 }

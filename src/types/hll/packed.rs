@@ -64,6 +64,7 @@ mod avx2 {
     use super::{Packed, Registers};
     use std::arch::x86_64::*;
 
+    /// Raises `registers` to those of `packed`.
     #[target_feature(enable = "avx2")]
     pub fn raise(registers: &mut Registers, packed: &Packed) {
         // Three bytes to each 32-bit number: the first twelve of the lower lane, the last twelve of the
@@ -101,6 +102,7 @@ mod avx2 {
         }
     }
 
+    /// Writes 8-bit registers as 6-bit ones.
     #[target_feature(enable = "avx2")]
     pub fn pack(registers: &Registers, packed: &mut Packed) {
         // Three bytes of each 32-bit number move together in their lane, then the lanes do.

@@ -63,6 +63,7 @@ pub fn runs(body: &[u8], mut show: impl FnMut(usize, usize, u8)) -> Result<(), C
     }
 }
 
+/// Appends the codes of a run of zero registers.
 pub fn push_zeros(out: &mut impl Extend<u8>, len: usize) {
     let code = len - 1;
     let high = (len > SHORT_MAX).then_some(0x40 | (code >> 8) as u8);

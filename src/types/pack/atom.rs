@@ -12,8 +12,8 @@
 //!                                                  +----+----------+
 //! ```
 //!
-//! What reads as a 64-bit integer and prints back the same is always kept as one, so two atoms are
-//! equal exactly if the bytes they stand for are.
+//! A text that reads as a 64-bit integer and prints back the same is always kept as one, so two
+//! atoms are equal exactly if the bytes they stand for are.
 
 use std::io::Write;
 

@@ -254,11 +254,13 @@ impl Pack {
         }
     }
 
+    /// The place of a key's record.
     #[inline(always)]
     pub fn find(&self, key: Atom) -> Option<At> {
         self.find_hashed(self.hash(key), key)
     }
 
+    /// As `find`, with the hash of the key already computed.
     #[inline(always)]
     pub fn find_hashed(&self, hash: u64, key: Atom) -> Option<At> {
         let slot = self.segment(hash)?.find(hash, key)? as u32;

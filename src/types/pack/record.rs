@@ -74,6 +74,7 @@ impl<'a> Record<'a> {
 pub struct Draft<'a>(pub Record<'a>);
 
 impl Draft<'_> {
+    /// Bytes of the record in an arena.
     #[inline]
     pub fn size(&self) -> usize {
         let deadline = if self.0.deadline_ms.is_some() {

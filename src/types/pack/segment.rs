@@ -259,6 +259,7 @@ impl Segment {
         size_of::<Segment>() + size_of_val(&*self.buckets) + self.arena.bytes() + boxed
     }
 
+    /// The number of the bucket at which the probe for a hash starts.
     #[inline(always)]
     pub fn home_of(&self, hash: u64) -> usize {
         (place_of(hash) as usize * self.buckets.len()) >> PLACE_BITS

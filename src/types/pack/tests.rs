@@ -92,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn a_walk_sees_what_stays_while_all_else_changes(
+    fn a_walk_sees_every_lasting_record_during_changes(
         seed in any::<u64>(), stay in 1usize..3000, churn in 0u64..40, grow in any::<bool>(),
     ) {
         let mut rng = Rng::new(seed);
@@ -122,7 +122,7 @@ proptest! {
 }
 
 #[test]
-fn what_was_only_added_is_read_along_the_arena() {
+fn records_only_added_are_read_along_the_arena() {
     for count in [0, 1, 40, 300, 3_000] {
         let mut pack = Pack::of_fields(hasher());
         let mut model = Model::new();

@@ -199,10 +199,12 @@ impl Quicklist {
         self.nodes
     }
 
+    /// The limit of nodes: elements if positive, a size class if negative.
     pub fn fill(&self) -> i32 {
         self.fill
     }
 
+    /// The number of nodes at each end that stay uncompressed; 0 for no compression.
     pub fn depth(&self) -> u32 {
         self.depth
     }

@@ -8,7 +8,7 @@
 //!   compressed  [ LZF of the listpack or of the element ]      end: its length before
 //! ```
 //!
-//! What lies between `start` and `end` is a whole listpack at any time, header included: an element
+//! The bytes from `start` to `end` are a whole listpack at any time, header included: an element
 //! at the front moves the header into the free bytes before it instead of moving what follows.
 //! Edits in the middle move the shorter side.
 
@@ -173,6 +173,7 @@ impl Node {
         self.end = size as u32;
     }
 
+    /// Decompresses the node for good, if it is compressed.
     pub fn decompress(&mut self) {
         if !self.is_compressed() {
             return;

@@ -104,6 +104,7 @@ impl Group {
         self.names.values().map(|&id| (id, &self.consumers[&id]))
     }
 
+    /// The number of a consumer, by its name.
     pub fn find(&self, name: &[u8]) -> Option<ConsumerId> {
         self.names.get(name).copied()
     }

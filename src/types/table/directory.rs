@@ -60,6 +60,7 @@ impl<T: Slot> Directory<T> {
         self.segments
     }
 
+    /// The number of hash bits that the directory is indexed by.
     pub fn depth(&self) -> u32 {
         self.depth
     }

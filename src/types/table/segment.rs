@@ -61,11 +61,13 @@ impl<T> Clone for Segment<T> {
 }
 impl<T> Copy for Segment<T> {}
 
+/// The tag of a hash: its top 15 bits.
 #[inline(always)]
 pub fn tag_of(hash: u64) -> u64 {
     hash >> TAG_SHIFT
 }
 
+/// The number of the bucket at which the probe for a tag starts.
 #[inline(always)]
 pub fn home_of(tag: u64, buckets: usize) -> usize {
     (tag as usize * buckets) >> TAG_BITS

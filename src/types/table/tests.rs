@@ -50,7 +50,7 @@ fn full(pool: SegmentPool, n: u64) -> Table<Number> {
 }
 
 #[test]
-fn finds_what_was_inserted_through_growth_and_shrinkage() {
+fn finds_inserted_items_through_growth_and_shrinkage() {
     for pool in [SegmentPool::Heap, SegmentPool::Huge(Default::default())] {
         let mut table = full(pool, 100_000);
         assert_eq!(table.len(), 100_000);
@@ -154,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn scan_sees_everything_that_stays(
+    fn scan_sees_every_lasting_item(
         start in 1u64..40_000,
         changes in prop::collection::vec((any::<bool>(), 1u64..3_000), 0..60),
     ) {
