@@ -1,7 +1,7 @@
 //! The helper thread: it drops what takes long to drop. It owns values on their way out and nothing
 //! else; it never sees a command.
 
-use crate::keyspace::Doomed;
+use crate::keyspace::LazyFree;
 use crate::sys::clock::Duration;
 use crate::sys::schedule;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,17 +12,17 @@ use std::thread::{self, JoinHandle};
 /// With more jobs than this on their way the server waits a little for the thread, which on a
 /// single core gets only what is left: what is freed must not fall ever further behind what is made.
 const BACKLOG: usize = 256;
-/// How long it waits then, in microseconds.
+/// The length of that wait, in microseconds.
 const BACKLOG_WAIT_US: u64 = 500;
 
-/// What the thread counts, for INFO.
+/// The counters of the thread, for INFO.
 #[derive(Default)]
 struct Counts {
     pending: AtomicU64,
     freed: AtomicU64,
     /// Bytes of values that are on their way.
     held: AtomicUsize,
-    /// Things handed over and not dropped yet.
+    /// The number of values received and not dropped yet.
     jobs: Mutex<usize>,
     idle: Condvar,
 }
@@ -30,19 +30,19 @@ struct Counts {
 /// The handle of the helper thread. It starts with the first job and ends with the handle.
 #[derive(Default)]
 pub struct Bio {
-    jobs: Option<(Sender<Doomed>, JoinHandle<()>)>,
+    jobs: Option<(Sender<LazyFree>, JoinHandle<()>)>,
     counts: Arc<Counts>,
 }
 
 impl Bio {
     /// Hands something over to be dropped. It is dropped in the time that the server leaves.
-    pub fn bury(&mut self, doomed: Doomed) {
+    pub fn defer_free(&mut self, job: LazyFree) {
         let counts = &self.counts;
-        counts.pending.fetch_add(doomed.objects, Ordering::Relaxed);
-        counts.held.fetch_add(doomed.bytes(), Ordering::Relaxed);
+        counts.pending.fetch_add(job.objects, Ordering::Relaxed);
+        counts.held.fetch_add(job.bytes(), Ordering::Relaxed);
         counts.change_jobs(1);
         let jobs = self.jobs.get_or_insert_with(|| start(counts.clone()));
-        if let Err(unsent) = jobs.0.send(doomed) {
+        if let Err(unsent) = jobs.0.send(job) {
             // The thread is gone, which only a panic in a destructor could cause: drop it here.
             counts.finish(unsent.0);
         }
@@ -56,7 +56,7 @@ impl Bio {
         self.counts.freed.fetch_add(objects, Ordering::Relaxed);
     }
 
-    /// Waits until everything handed over is dropped, but no longer than this.
+    /// Waits until all values are dropped, but no longer than `most_us` microseconds.
     pub fn await_idle(&self, most_us: u64) {
         let busy = |jobs: &mut usize| *jobs > 0;
         if let Ok(jobs) = self.counts.jobs.lock() {
@@ -65,7 +65,7 @@ impl Bio {
         }
     }
 
-    /// Whether everything handed over is dropped.
+    /// Whether all values are dropped.
     pub fn is_idle(&self) -> bool {
         self.counts.jobs.lock().is_ok_and(|jobs| *jobs == 0)
     }
@@ -75,12 +75,12 @@ impl Bio {
         self.counts.pending.load(Ordering::Relaxed)
     }
 
-    /// Bytes of values that nobody can reach any more and that are not freed yet.
+    /// Bytes of values that are unreachable but not freed yet.
     pub fn held_bytes(&self) -> usize {
         self.counts.held.load(Ordering::Relaxed)
     }
 
-    /// Such objects freed since the counter was reset.
+    /// The number of such objects freed since the counter was reset.
     pub fn freed(&self) -> u64 {
         self.counts.freed.load(Ordering::Relaxed)
     }
@@ -90,7 +90,7 @@ impl Bio {
         self.counts.freed.store(0, Ordering::Relaxed);
     }
 
-    /// Waits until everything handed over is dropped.
+    /// Waits until all values are dropped.
     #[cfg(test)]
     fn drain(&mut self) {
         if let Some((jobs, thread)) = self.jobs.take() {
@@ -111,9 +111,9 @@ impl Counts {
         }
     }
 
-    fn finish(&self, doomed: Doomed) {
-        let (objects, bytes) = (doomed.objects, doomed.bytes());
-        drop(doomed);
+    fn finish(&self, job: LazyFree) {
+        let (objects, bytes) = (job.objects, job.bytes());
+        drop(job);
         self.held.fetch_sub(bytes, Ordering::Relaxed);
         self.pending.fetch_sub(objects, Ordering::Relaxed);
         self.freed.fetch_add(objects, Ordering::Relaxed);
@@ -121,14 +121,14 @@ impl Counts {
     }
 }
 
-fn start(counts: Arc<Counts>) -> (Sender<Doomed>, JoinHandle<()>) {
-    let (jobs, inbox) = channel::<Doomed>();
+fn start(counts: Arc<Counts>) -> (Sender<LazyFree>, JoinHandle<()>) {
+    let (jobs, inbox) = channel::<LazyFree>();
     let thread = thread::Builder::new()
         .name("bio_lazy_free".into())
         .spawn(move || {
             schedule::stand_back();
-            for doomed in inbox {
-                counts.finish(doomed);
+            for job in inbox {
+                counts.finish(job);
             }
         });
     (jobs, thread.expect("the system can start one thread"))
@@ -137,26 +137,26 @@ fn start(counts: Arc<Counts>) -> (Sender<Doomed>, JoinHandle<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyspace::Waste;
+    use crate::keyspace::Garbage;
     use crate::types::value::{Heap, Text};
 
-    fn doomed(objects: u64) -> Doomed {
+    fn job(objects: u64) -> LazyFree {
         let heap = Box::new(Heap::Text(Text::Owned(vec![1; 1000])));
-        let waste = Waste::Value(heap);
-        Doomed { waste, objects }
+        let garbage = Garbage::Value(heap);
+        LazyFree { garbage, objects }
     }
 
     #[test]
     fn counts_what_clients_asked_for() {
         let mut bio = Bio::default();
         bio.await_idle(0);
-        (0..100).for_each(|n| bio.bury(doomed(n % 2)));
+        (0..100).for_each(|n| bio.defer_free(job(n % 2)));
         bio.await_idle(60_000_000);
         assert_eq!((bio.pending(), bio.freed()), (0, 50));
         bio.count_freed(7);
         assert_eq!(bio.freed(), 57);
         bio.reset_freed();
-        bio.bury(doomed(1));
+        bio.defer_free(job(1));
         bio.drain();
         assert_eq!((bio.pending(), bio.freed()), (0, 1));
     }

@@ -1,4 +1,4 @@
-//! Who waits for which key, in the order in which they began.
+//! Blocked clients: the keys they wait for, in order of blocking.
 //!
 //! A parked client has a ticket, a number that only grows, and stands under it in the queue of each
 //! of its keys: so the queue is in order of waiting, and leaving it from the middle is cheap. A key
@@ -11,15 +11,16 @@
 //!   ready           ->  (db 0, "jobs")
 //! ```
 //!
-//! This knows nothing of clients and commands: `server::core::unblock` parks, serves and ends waits.
-//! `awaited` tells the keyspace, in a byte, which changes anybody here could care about.
+//! This knows nothing of clients and commands: `server::core::unblock` blocks, serves and unblocks
+//! clients. `awaited` tells the keyspace, in a byte, which changes could matter to any blocked
+//! client.
 
 use crate::keyspace::DbIndex;
 use crate::types::value::Kind;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 
-/// Somebody in a queue.
+/// A client in a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Waiter {
     pub ticket: u64,
@@ -30,7 +31,7 @@ pub struct Waiter {
     pub until_gone: bool,
 }
 
-/// Those who wait for one key.
+/// The clients blocked on one key.
 #[derive(Default, Debug)]
 struct Queue {
     waiters: BTreeMap<u64, Waiter>,
@@ -46,18 +47,18 @@ pub struct Ready {
     pub key: Vec<u8>,
 }
 
-/// See the head of this file.
+/// The blocked clients, by the keys they wait for.
 #[derive(Default)]
 pub struct Blocking {
     queues: HashMap<DbIndex, HashMap<Vec<u8>, Queue>>,
     ready: Vec<Ready>,
     last_ticket: u64,
-    /// Clients that wait for no key: they are let go by whoever knows for what.
+    /// Clients blocked on no key: they are unblocked by the part that they wait for.
     keyless: usize,
     /// Waiting clients, by the type they wait for.
     by_kind: [usize; 6],
     until_gone: usize,
-    /// Keys somebody waits for, and those whose end somebody waits for.
+    /// The number of keys waited for, and of keys whose end is waited for.
     keys: usize,
     keys_until_gone: usize,
     /// Clients that wait until the helper thread has freed what they flushed.
@@ -66,7 +67,7 @@ pub struct Blocking {
     pub until_acked: Vec<u64>,
     /// Clients that wait for the end of the server.
     pub until_stopped: Vec<u64>,
-    /// Waiting clients whose time is limited.
+    /// Blocked clients with a timeout.
     pub timed: usize,
     /// Keys are being served: what becomes ready meanwhile is served after them.
     pub is_serving: bool,
@@ -82,12 +83,12 @@ impl Blocking {
         self.len() == 0
     }
 
-    /// Keys somebody waits for.
+    /// The number of keys waited for.
     pub fn keys(&self) -> usize {
         self.keys
     }
 
-    /// Keys whose end somebody waits for.
+    /// The number of keys whose end is waited for.
     pub fn keys_until_gone(&self) -> usize {
         self.keys_until_gone
     }
@@ -99,7 +100,7 @@ impl Blocking {
         kinds | if self.until_gone > 0 { Kind::GONE } else { 0 }
     }
 
-    /// Puts a client at the end of the queues of its keys; the answer is its ticket.
+    /// Puts a client at the end of the queues of its keys. Returns its ticket.
     pub fn enter(
         &mut self,
         client: u64,
@@ -171,7 +172,7 @@ impl Blocking {
         }
     }
 
-    /// Notes that something happened to a key that somebody may wait for.
+    /// Notes a change of a key that clients may be blocked on.
     pub fn note_ready(&mut self, db: DbIndex, key: Vec<u8>) {
         let queue = self.queues.get_mut(&db).and_then(|q| q.get_mut(&key));
         if let Some(queue) = queue.filter(|queue| !queue.is_ready) {
@@ -180,7 +181,7 @@ impl Blocking {
         }
     }
 
-    /// The same for all keys of a database that somebody waits for.
+    /// The same for all keys of a database that clients are blocked on.
     pub fn note_all_ready(&mut self, db: DbIndex) {
         let Some(queues) = self.queues.get_mut(&db) else {
             return;
@@ -207,17 +208,17 @@ impl Blocking {
         ready
     }
 
-    /// The ticket of the last who waits for a key.
+    /// The ticket of the last client blocked on a key.
     pub fn last(&self, ready: &Ready) -> Option<u64> {
         let queue = self.queues.get(&ready.db)?.get(&ready.key)?;
         queue.waiters.last_key_value().map(|(&ticket, _)| ticket)
     }
 
-    /// The first behind ticket `after`, up to ticket `last`, to whom it matters that the key now
-    /// holds a value of type `kind`, or none.
+    /// The first client behind ticket `after`, up to ticket `last`, that can be served now that
+    /// the key holds a value of type `kind`, or none.
     pub fn next(&self, ready: &Ready, after: u64, last: u64, kind: Option<Kind>) -> Option<Waiter> {
         let queue = self.queues.get(&ready.db)?.get(&ready.key)?;
-        // Nobody is left: those behind `last` came meanwhile, and a range must not be reversed.
+        // No client is left: those behind `last` came meanwhile, and a range must not be reversed.
         if after >= last || (kind.is_none() && queue.until_gone == 0) {
             return None;
         }
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_wait_stand_in_order() {
+    fn blocked_clients_are_served_in_order() {
         let mut blocking = Blocking::default();
         let (a, b) = (keys(&["k", "l", "k"]), keys(&["k"]));
         let first = blocking.enter(5, Kind::List, false, DB, &a);
@@ -258,7 +259,8 @@ mod tests {
         assert_eq!(client(next(&blocking, 0, Some(Kind::Zset))), Some(3));
         assert_eq!(next(&blocking, 0, Some(Kind::Stream)), None);
         assert_eq!(next(&blocking, 0, None), None);
-        // Who waits again does so behind the last, and is not among those who are served now.
+        // A client that blocks again goes to the end of the queue, and is not served in this
+        // round.
         let again = blocking.enter(5, Kind::List, false, DB, &b);
         assert_eq!(next(&blocking, third, Some(Kind::List)), None);
         blocking.leave(again, DB, &b);

@@ -11,7 +11,7 @@ pub use crate::version::{BUILD_SHA, REDIS_VERSION};
 
 use crate::config::{AclPubsubDefault, Config, Fatal, Host, LogLevel, read_config_file};
 
-/// Which program the name in `argv[0]` asks for.
+/// The program selected by the name in `argv[0]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     Server,
@@ -20,7 +20,7 @@ pub enum Program {
     CheckAof,
 }
 
-/// What to do instead of, or before, serving.
+/// The action instead of, or before, serving.
 #[derive(Debug)]
 pub enum Startup {
     /// Serve (or watch, as a sentinel) with this configuration.
@@ -31,7 +31,7 @@ pub enum Startup {
         to_stderr: bool,
         exit_code: i32,
     },
-    /// Log the notes, say why, and leave with status 1.
+    /// Log the notes and the reason, and exit with status 1.
     Fatal {
         notes: Vec<(LogLevel, String)>,
         why: Fatal,
@@ -47,7 +47,7 @@ pub enum Startup {
     },
 }
 
-/// How to serve.
+/// The options of serving.
 #[derive(Debug)]
 pub struct Run {
     pub config: Box<Config>,
@@ -69,8 +69,8 @@ pub struct Words {
     pub options: Vec<u8>,
 }
 
-/// What surrounds the start: stdin, and the `Host` that checks commands and users.
-pub struct Surroundings<'a> {
+/// The environment at start-up: stdin, and the `Host` that checks commands and users.
+pub struct StartupEnv<'a> {
     pub stdin: &'a mut dyn std::io::Read,
     pub host: &'a mut dyn Host,
 }
@@ -100,8 +100,8 @@ pub fn program(argv0: &[u8]) -> Program {
     }
 }
 
-/// Decides what a command line asks for, and reads the configuration if that is to serve.
-pub fn start(argv: &[Vec<u8>], around: &mut Surroundings) -> Startup {
+/// Decides on the action of a command line, and reads the configuration if that is to serve.
+pub fn start(argv: &[Vec<u8>], env: &mut StartupEnv) -> Startup {
     let program = program(argv.first().map_or(b"".as_slice(), Vec::as_slice));
     let args = argv.get(1..).unwrap_or(&[]);
     if matches!(program, Program::CheckRdb | Program::CheckAof) {
@@ -119,7 +119,7 @@ pub fn start(argv: &[Vec<u8>], around: &mut Surroundings) -> Startup {
         },
         Some(b"--test-memory") => test_memory(&args[1..]),
         Some(b"--check-system") => Startup::CheckSystem,
-        _ => serve(argv, program, around),
+        _ => serve(argv, program, env),
     }
 }
 
@@ -151,7 +151,7 @@ pub fn split(args: &[Vec<u8>]) -> Words {
     words
 }
 
-/// Begins the line of an option; answers whether the next word is its value for certain.
+/// Begins the line of an option. Returns whether the next word is its value for certain.
 ///
 /// `--save` and `--sentinel` may stand alone: scripts that build a command line from an empty list
 /// of save points rely on it.
@@ -195,12 +195,12 @@ fn test_memory(args: &[Vec<u8>]) -> Startup {
     Startup::TestMemory
 }
 
-fn serve(argv: &[Vec<u8>], program: Program, around: &mut Surroundings) -> Startup {
+fn serve(argv: &[Vec<u8>], program: Program, env: &mut StartupEnv) -> Startup {
     let args = argv.get(1..).unwrap_or(&[]);
     let sentinel = program == Program::Sentinel || args.iter().any(|word| word == b"--sentinel");
     let words = split(args);
     let mut notes = Vec::new();
-    match load(&words, sentinel, around, &mut notes) {
+    match load(&words, sentinel, env, &mut notes) {
         Ok(_) if sentinel && words.file.is_none() => {
             let text = "Sentinel needs config file on disk to save state. Exiting...";
             Startup::Fatal {
@@ -223,7 +223,7 @@ fn serve(argv: &[Vec<u8>], program: Program, around: &mut Surroundings) -> Start
 fn load(
     words: &Words,
     sentinel: bool,
-    around: &mut Surroundings,
+    env: &mut StartupEnv,
     notes: &mut Vec<(LogLevel, String)>,
 ) -> Result<Config, Fatal> {
     let mut config = Config::new();
@@ -238,7 +238,7 @@ fn load(
     }
     if words.from_stdin {
         notes.push((LogLevel::Notice, "Reading config from stdin".into()));
-        if let Err(error) = around.stdin.read_to_end(&mut text) {
+        if let Err(error) = env.stdin.read_to_end(&mut text) {
             let reason = crate::config::os_reason(&error);
             return Err(Fatal::Log(format!(
                 "Fatal error, can't read config from stdin: {reason}"
@@ -250,7 +250,7 @@ fn load(
         text.extend_from_slice(&words.options);
     }
     let mut host = StartHost {
-        host: around.host,
+        host: env.host,
         sentinel,
     };
     config.load(&text, &mut host)?;
@@ -332,7 +332,7 @@ mod tests {
         let mut host = Anything;
         start(
             &argv(words),
-            &mut Surroundings {
+            &mut StartupEnv {
                 stdin: &mut stdin,
                 host: &mut host,
             },

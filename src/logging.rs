@@ -1,4 +1,4 @@
-//! The log: one line per message, as Redis (or, if asked, Valkey) lays it out.
+//! The log: one line per message, in the format of Redis (or, if configured, of Valkey).
 //!
 //! ```text
 //!   4711:M 23 Nov 2026 05:41:58.302 * Ready to accept connections tcp
@@ -6,9 +6,9 @@
 //! ```
 //!
 //! The levels `#` warning, `*` notice, `-` verbose and `.` debug are `log`'s warn, info, debug and
-//! trace. The file is opened anew for each line, so that whoever rotates logs need not tell us. The
-//! logger is global by nature; so are its few settings. `main` plugs `format_line` and `Sink` into
-//! it, the server changes the settings.
+//! trace. The file is opened anew for each line, so that log rotation needs no signal. The logger
+//! is global by nature; so are its few settings. `main` plugs `format_line` and `Sink` into it,
+//! the server changes the settings.
 
 use crate::sys::clock::{self, LocalTime};
 use crate::sys::supervisor::{Priority, Syslog};
@@ -159,7 +159,7 @@ fn escape(message: &str) -> String {
     out
 }
 
-/// Where lines go: a file, or the standard output for an empty name.
+/// The destination of lines: a file, or the standard output for an empty name.
 pub struct Sink {
     path: Option<PathBuf>,
 }

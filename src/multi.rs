@@ -1,12 +1,12 @@
-//! Transactions: the queue between MULTI and EXEC, and who watches which key.
+//! Transactions: the queue between MULTI and EXEC, and the watched keys.
 //!
 //! A client between MULTI and EXEC has a `Transaction`: its commands as they came, each resolved to
 //! its place in the command table. What all of them together may do (write, take memory) is kept as
 //! one set of flags, because the gates ask EXEC for it.
 //!
 //! WATCH enters a client under each of its keys. The first change of one of them marks the client
-//! and takes it out of all its queues: EXEC will answer nothing, whatever else happens. Whether a
-//! key had expired already when it was watched is remembered, for then its removal is no change.
+//! and takes it out of all its queues: EXEC will reply with a null, whatever else happens. Whether
+//! a key had expired already when it was watched is remembered, for then its removal is no change.
 //!
 //! ```text
 //!   (db 0, "stock") -> client 4, client 9          4 -> [(db 0, "stock")]
@@ -26,12 +26,12 @@ use hashbrown::HashMap;
 pub struct Queued {
     /// Its place in the command table.
     pub number: u16,
-    /// How many words name it.
+    /// The number of words that name it.
     pub skip: usize,
     pub argv: OwnedArgv,
 }
 
-/// What a client collects between MULTI and EXEC.
+/// The commands that a client queues between MULTI and EXEC.
 #[derive(Debug)]
 pub struct Transaction {
     queue: Vec<Queued>,
@@ -39,7 +39,7 @@ pub struct Transaction {
     len: usize,
     /// A command could not be queued, so EXEC will refuse.
     pub failed: bool,
-    /// What the queued commands are together.
+    /// The combined flags of the queued commands.
     pub flags: Flags,
     /// Of what allows a command at special times, what not all of them have.
     pub lacks: Flags,
@@ -103,15 +103,15 @@ struct Place {
     was_expired: bool,
 }
 
-/// What a client watches.
+/// The keys that a client watches.
 #[derive(Default)]
 struct Watcher {
     keys: Vec<(DbIndex, Vec<u8>)>,
-    /// One of them changed.
+    /// A watched key changed.
     is_dirty: bool,
 }
 
-/// See the head of this file.
+/// The watched keys, and the clients watching them.
 #[derive(Default)]
 pub struct WatchIndex {
     watchers: HashMap<u64, Watcher>,
@@ -121,14 +121,14 @@ pub struct WatchIndex {
     watched_keys: usize,
 }
 
-/// How it stands with a key when its whole database was emptied or replaced.
+/// The effect on a watched key of emptying or replacing its whole database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
+pub enum WatchEffect {
     /// It was not there before and is not there now.
     Unchanged,
     /// It came or went, or another took its place.
     Changed,
-    /// What stands there now is overdue, and so as good as absent.
+    /// The value is overdue, and so as good as absent.
     Overdue,
 }
 
@@ -138,7 +138,7 @@ impl WatchIndex {
         self.watching
     }
 
-    /// Keys that somebody watches.
+    /// The number of watched keys.
     pub fn keys(&self) -> usize {
         self.watched_keys
     }
@@ -152,7 +152,7 @@ impl WatchIndex {
         self.watchers.get(&client).is_some_and(|one| one.is_dirty)
     }
 
-    /// A client watches a key; `was_expired` tells that its time has come already.
+    /// Adds a client to a key's watchers; `was_expired` if the key is overdue already.
     pub fn watch(&mut self, client: u64, db: DbIndex, key: &[u8], was_expired: bool) {
         let watcher = self.watchers.entry(client).or_default();
         // Nothing can make it clean again, so there is no point in watching more.
@@ -208,38 +208,38 @@ impl WatchIndex {
         self.watchers.entry(client).or_default().is_dirty = true;
     }
 
-    /// A key changed; `is_there` tells whether it exists now.
+    /// Marks the clients that watch a changed key; `is_there` returns whether it exists now.
     pub fn touch(&mut self, db: DbIndex, key: &[u8], is_there: impl FnOnce() -> bool) {
         let places = self.keys.get_mut(&db).and_then(|of_db| of_db.get_mut(key));
         let Some(places) = places else {
             return;
         };
-        // What had expired is removed at last: nothing changed for who watches.
-        let fate = match is_there() {
-            false => Fate::Unchanged,
-            true => Fate::Changed,
+        // An expired key is removed at last: no change for a client that watches it.
+        let effect = match is_there() {
+            false => WatchEffect::Unchanged,
+            true => WatchEffect::Changed,
         };
         let touched = decide(places, |was_expired| match was_expired {
-            true => fate,
-            false => Fate::Changed,
+            true => effect,
+            false => WatchEffect::Changed,
         });
         touched.into_iter().for_each(|client| self.mark(client));
     }
 
-    /// A whole database was emptied or replaced; `fate` tells of each watched key what that means,
-    /// given whether it had expired when it was first watched.
-    pub fn touch_all(&mut self, db: DbIndex, mut fate: impl FnMut(&[u8], bool) -> Fate) {
+    /// Marks clients after a whole database was emptied or replaced; `effect` returns the effect on
+    /// each watched key, given whether it had expired when it was first watched.
+    pub fn touch_all(&mut self, db: DbIndex, mut effect: impl FnMut(&[u8], bool) -> WatchEffect) {
         let Some(of_db) = self.keys.get_mut(&db) else {
             return;
         };
         let mut touched = Vec::new();
         for (key, places) in of_db {
-            touched.extend(decide(places, |was_expired| fate(key, was_expired)));
+            touched.extend(decide(places, |was_expired| effect(key, was_expired)));
         }
         touched.into_iter().for_each(|client| self.mark(client));
     }
 
-    /// What a client watches.
+    /// The keys that a client watches.
     pub fn watched(&self, client: u64) -> &[(DbIndex, Vec<u8>)] {
         self.watchers.get(&client).map_or(&[], |one| &one.keys)
     }
@@ -252,14 +252,14 @@ impl WatchIndex {
     }
 }
 
-/// Who among those who watch a key is to be marked.
-fn decide(places: &mut [Place], mut fate: impl FnMut(bool) -> Fate) -> Vec<u64> {
+/// The clients watching a key that are to be marked.
+fn decide(places: &mut [Place], mut effect: impl FnMut(bool) -> WatchEffect) -> Vec<u64> {
     let mut touched = Vec::new();
     for place in places {
-        match fate(place.was_expired) {
-            Fate::Unchanged => place.was_expired = false,
-            Fate::Overdue => place.was_expired = true,
-            Fate::Changed => touched.push(place.client),
+        match effect(place.was_expired) {
+            WatchEffect::Unchanged => place.was_expired = false,
+            WatchEffect::Overdue => place.was_expired = true,
+            WatchEffect::Changed => touched.push(place.client),
         }
     }
     touched
@@ -272,7 +272,7 @@ mod tests {
     const DB: DbIndex = DbIndex(0);
 
     #[test]
-    fn a_change_marks_all_who_watch_and_frees_them() {
+    fn a_change_marks_all_watching_clients_and_removes_them() {
         let mut index = WatchIndex::default();
         index.watch(4, DB, b"a", false);
         for key in [b"a", b"b", b"b"] {
@@ -284,7 +284,7 @@ mod tests {
         index.touch(DB, b"b", || true);
         assert!(!index.is_dirty(4) && index.is_dirty(9));
         assert_eq!((index.clients(), index.keys()), (1, 1));
-        // Who is marked stays so, and watches nothing.
+        // A marked client stays marked, and watches nothing.
         index.watch(9, DB, b"c", false);
         assert_eq!(index.watched(9).len(), 0);
         index.forget(9);
@@ -309,13 +309,13 @@ mod tests {
         let mut index = WatchIndex::default();
         index.watch(1, DB, b"a", false);
         index.watch(2, DB, b"b", false);
-        let fate = |key: &[u8], _| match key {
-            b"a" => Fate::Changed,
-            _ => Fate::Unchanged,
+        let effect = |key: &[u8], _| match key {
+            b"a" => WatchEffect::Changed,
+            _ => WatchEffect::Unchanged,
         };
-        index.touch_all(DB, fate);
+        index.touch_all(DB, effect);
         assert!(index.is_dirty(1) && !index.is_dirty(2));
-        index.touch_all(DbIndex(1), |_, _| Fate::Changed);
+        index.touch_all(DbIndex(1), |_, _| WatchEffect::Changed);
         assert!(!index.is_dirty(2));
     }
 }

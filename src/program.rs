@@ -3,7 +3,7 @@
 use crate::acl::Acl;
 use crate::algo::rng::Rng;
 use crate::check;
-use crate::cli::{self, Program, Run, Startup, Surroundings};
+use crate::cli::{self, Program, Run, Startup, StartupEnv};
 use crate::commands;
 use crate::config::{self, AclPubsubDefault, Fatal, Host, LogLevel};
 use crate::logging::{self, Sink};
@@ -38,11 +38,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
     let argv: Vec<Vec<u8>> = args.into_iter().map(OsStringExt::into_vec).collect();
     let mut stdin = std::io::stdin();
     let mut host = StartHost::default();
-    let mut around = Surroundings {
+    let mut env = StartupEnv {
         stdin: &mut stdin,
         host: &mut host,
     };
-    match cli::start(&argv, &mut around) {
+    match cli::start(&argv, &mut env) {
         Startup::Run(run) => serve(run),
         Startup::Print {
             text,
@@ -179,7 +179,9 @@ impl Host for StartHost {
         channels: AclPubsubDefault,
     ) -> Result<(), (usize, String)> {
         let table = || Table::new(commands::TABLES, server::commands::TABLES);
-        let acl = self.acl.get_or_insert_with(|| Acl::new(table().roster()));
+        let acl = self
+            .acl
+            .get_or_insert_with(|| Acl::new(table().command_index()));
         acl.configure(channels == AclPubsubDefault::AllChannels, 0);
         acl.check_rules(rules)
     }

@@ -1,4 +1,4 @@
-//! Who is subscribed to what: channels, patterns, and channels of shards.
+//! Subscriptions: channels, patterns, and channels of shards.
 //!
 //! ```text
 //!   channels   "news"    -> client 4 in slot 1, client 9 in slot 7
@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A name is held once and shared between its index and its subscribers. A subscriber is kept with
-//! its slot, so that a message finds it without another lookup; whoever leaves is taken out first,
-//! so no slot is stale.
+//! its slot, so that a message finds it without another lookup; a client that disconnects is
+//! removed first, so no slot is stale.
 //!
 //! This knows nothing of connections and protocols: `server::clients::publish` encodes and delivers.
 
@@ -16,7 +16,7 @@ use crate::algo::glob::{Case, matches};
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
 
-/// What a client subscribes to.
+/// The kind of a subscription.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scope {
     Channel,
@@ -27,11 +27,11 @@ pub enum Scope {
 /// The subscribers of one name: client and slot.
 type Subscribers = HashMap<u64, usize>;
 
-/// What one client is subscribed to, by scope.
+/// The subscriptions of one client, by scope.
 #[derive(Default)]
 struct Subscriptions([HashSet<Bytes>; 3]);
 
-/// See the head of this file.
+/// The subscriptions of all clients.
 #[derive(Default)]
 pub struct PubSub {
     names: [HashMap<Bytes, Subscribers>; 3],
@@ -76,7 +76,7 @@ impl PubSub {
         true
     }
 
-    /// What a client is subscribed to.
+    /// The names that a client is subscribed to.
     pub fn subscriptions(&self, scope: Scope, client: u64) -> Vec<Bytes> {
         let own = self.clients.get(&client);
         own.map_or(Vec::new(), |own| {
@@ -84,7 +84,7 @@ impl PubSub {
         })
     }
 
-    /// How many of a scope a client is subscribed to.
+    /// The number of a client's subscriptions in a scope.
     pub fn count(&self, scope: Scope, client: u64) -> usize {
         self.clients
             .get(&client)
@@ -105,7 +105,7 @@ impl PubSub {
             .map(|(&client, &slot)| (client, slot))
     }
 
-    /// How many are subscribed to a name.
+    /// The number of subscribers of a name.
     pub fn audience(&self, scope: Scope, name: &[u8]) -> usize {
         self.names[scope as usize].get(name).map_or(0, HashMap::len)
     }
@@ -116,17 +116,17 @@ impl PubSub {
         patterns.filter(move |(pattern, _)| matches(pattern, channel, Case::Sensitive))
     }
 
-    /// The names of a scope that somebody is subscribed to.
+    /// The names of a scope that have subscribers.
     pub fn names(&self, scope: Scope) -> impl Iterator<Item = &Bytes> {
         self.names[scope as usize].keys()
     }
 
-    /// How many names of a scope somebody is subscribed to.
+    /// The number of names of a scope that have subscribers.
     pub fn len(&self, scope: Scope) -> usize {
         self.names[scope as usize].len()
     }
 
-    /// Whether nobody hears what is published on channels.
+    /// Whether no client receives messages published on channels.
     pub fn is_deserted(&self) -> bool {
         self.len(Scope::Channel) == 0 && self.len(Scope::Pattern) == 0
     }

@@ -1,18 +1,19 @@
-//! Client-side caching: who is to hear when a key changes.
+//! Client-side caching: the clients to be sent an invalidation when a key changes.
 //!
-//! By default the server remembers which client read which key, and forgets it with the first change
-//! that it told of. In broadcasting mode it remembers prefixes instead, and tells of all changes
+//! By default the server remembers which client read which key, and forgets it with the first
+//! invalidation sent. In broadcasting mode it remembers prefixes instead, and reports all changes
 //! below them once per turn of the loop.
 //!
 //! ```text
-//!   keys      "user:7"  -> 4, 9                     read by them, and in nobody's cache after a change
+//!   keys      "user:7"  -> 4, 9                     read by them; in no cache after a change
 //!   prefixes  "user:"   -> 12, 15; changed "user:7" (by 12), "user:9" (by 4)
 //!   clients   4         -> options, redirection, prefixes
 //! ```
 //!
 //! Keys are the same in all databases here, as in Redis. Beyond `tracking-table-max-keys` the keys
-//! remembered first are given up, as if they had changed. Clients that stopped tracking stay in the
-//! lists of keys until these change; what they are told is checked when it is told.
+//! remembered first are given up, as if they had changed. Clients that stopped tracking stay in
+//! the lists of keys until these change; whether they still track is checked before an
+//! invalidation is sent.
 //!
 //! This knows nothing of connections: `server::clients::invalidate` sends.
 
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a client chose, and how its redirection stands.
+/// The options of a client, and the state of its redirection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Options {
     pub broadcasts: bool,
@@ -34,11 +35,11 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Tracker {
     pub options: Options,
-    /// The client that is told instead; 0 for none.
+    /// The client that gets the invalidations instead; 0 for none.
     pub redirect: u64,
-    /// That client is gone.
+    /// The redirection target is gone.
     pub is_broken: bool,
-    /// CLIENT CACHING was said for the next command.
+    /// CLIENT CACHING was given for the next command.
     pub caching_said: bool,
     pub prefixes: BTreeSet<Vec<u8>>,
     pub resp: Resp,
@@ -53,36 +54,36 @@ impl Tracker {
     }
 }
 
-/// How a client is told of changes: which other client hears of them, if not 0, and in which
-/// version of the protocol a null is written.
+/// The route of invalidations: the client that receives them instead, if not 0, and the protocol
+/// version in which a null is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Route {
     pub redirect: u64,
     pub resp: Resp,
 }
 
-/// What is known of a prefix.
+/// The state of a prefix.
 #[derive(Default)]
 struct Prefix {
     clients: BTreeSet<u64>,
-    /// Keys that changed since the last broadcast, and who changed each last.
+    /// Keys that changed since the last broadcast, with the client that changed each last.
     changed: BTreeMap<Vec<u8>, u64>,
 }
 
-/// A broadcast that is due: to these clients, these keys with who changed them.
+/// A broadcast that is due: the receiving clients, and the keys with the client that changed each.
 pub struct Broadcast {
     pub clients: Vec<u64>,
     pub changed: Vec<(Vec<u8>, u64)>,
 }
 
-/// Who has cached a key.
+/// The clients that have cached a key.
 struct Cached {
     number: u64,
     /// Ascending.
     clients: Vec<u64>,
 }
 
-/// See the head of this file.
+/// The clients that cache keys, by key and by prefix.
 #[derive(Default)]
 pub struct Tracking {
     keys: HashMap<Bytes, Cached>,
@@ -92,9 +93,9 @@ pub struct Tracking {
     items: usize,
     prefixes: BTreeMap<Vec<u8>, Prefix>,
     clients: HashMap<u64, Tracker>,
-    /// Who stopped last, and how it was told of changes.
+    /// The client that stopped tracking last, and its route.
     stopped: Option<(u64, Route)>,
-    /// Some prefix has keys to tell of.
+    /// Some prefix has changed keys to broadcast.
     pub has_changed: bool,
 }
 
@@ -104,7 +105,7 @@ impl Tracking {
         self.clients.len()
     }
 
-    /// Keys that somebody may have cached.
+    /// The number of keys that clients may have cached.
     pub fn keys(&self) -> usize {
         self.keys.len()
     }
@@ -118,7 +119,7 @@ impl Tracking {
         self.prefixes.len()
     }
 
-    /// Whether a change of a key could matter to anybody.
+    /// Whether no change of a key needs an invalidation.
     pub fn is_empty(&self) -> bool {
         self.clients.is_empty() && self.keys.is_empty()
     }
@@ -131,8 +132,8 @@ impl Tracking {
         self.clients.get_mut(&client)
     }
 
-    /// How a client is told of what changed while it cached: it may have stopped since, which, as in
-    /// Redis, ends its redirection no earlier than it caches anew.
+    /// The route for invalidations of keys that a client cached: it may have stopped since, which,
+    /// as in Redis, ends its redirection no earlier than it caches anew.
     pub fn route(&self, client: u64) -> Option<Route> {
         let stopped = self.stopped.filter(|(who, _)| *who == client);
         self.get(client)
@@ -217,7 +218,7 @@ impl Tracking {
         self.items += 1;
     }
 
-    /// Who has cached a key: they are told of its change, and then it is forgotten.
+    /// Removes a key. Returns the clients that have cached it, to be sent an invalidation.
     pub fn forget_key(&mut self, key: &[u8]) -> Vec<u64> {
         let Some(cached) = self.keys.remove(key) else {
             return Vec::new();
@@ -250,7 +251,7 @@ impl Tracking {
         }
     }
 
-    /// What is to be broadcast now.
+    /// The broadcasts that are due now.
     pub fn take_broadcasts(&mut self) -> Vec<Broadcast> {
         self.has_changed = false;
         let places = self.prefixes.values_mut();
@@ -273,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_told_of_once_and_the_oldest_go_first() {
+    fn a_key_is_invalidated_once_and_the_oldest_keys_go_first() {
         let mut tracking = Tracking::default();
         tracking.start(4, Options::default(), 0, &[], Resp::V3);
         tracking.start(9, Options::default(), 0, &[], Resp::V3);

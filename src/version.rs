@@ -1,6 +1,6 @@
-//! Who we say we are.
+//! The server's name and versions.
 
-/// The Redis whose behaviour we answer for, and by which clients choose features.
+/// The version of Redis whose behaviour is implemented, and by which clients choose features.
 pub const REDIS_VERSION: &str = "8.2.3";
 /// Our own version.
 pub const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");

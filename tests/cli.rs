@@ -234,14 +234,14 @@ impl Drop for Started {
     }
 }
 
-fn answers(port: u16) -> Client {
+fn connect(port: u16) -> Client {
     for _ in 0..1000 {
         if let Ok(client) = Client::connect(port) {
             return client;
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    panic!("nobody listens on {port}");
+    panic!("no server listens on {port}");
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn under_the_name_redis_server_it_behaves_as_that() {
         .write_all(config.as_bytes())
         .expect("the server reads it");
     drop(stdin);
-    let mut client = answers(port);
+    let mut client = connect(port);
     assert_eq!(client.run("CONFIG GET maxclients").items()[1].text(), "77");
     assert_eq!(client.run("CONFIG GET hz").items()[1].text(), "20");
     let info = client.run("INFO server").text();
@@ -287,5 +287,5 @@ fn the_example_configuration_starts_it() {
     let mut command = Command::new(our_binary());
     command.args([example, "--port", &port.to_string()]);
     let _child = Started(piped(command.current_dir(folder.path())));
-    assert_eq!(answers(port).run("PING").text(), "PONG");
+    assert_eq!(connect(port).run("PING").text(), "PONG");
 }

@@ -202,7 +202,7 @@ fn live_blocks(client: &mut Client, names: &[String]) -> Blocks {
     let (info, docs) = (client.call(&info), client.call(&docs));
     for entry in info.items() {
         let fields = entry.items();
-        // A command that does not exist is answered by a null.
+        // The reply for a command that does not exist is a null.
         if fields.is_empty() || sorted(&fields[2]).split(' ').any(|flag| flag == "module") {
             continue;
         }

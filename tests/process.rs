@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use support::client::Client;
 use support::server::{Server, free_port, our_binary};
 
-/// Runs the binary until it ends by itself.
+/// Runs the binary until it exits.
 fn run(words: &[&str]) -> Output {
     Command::new(our_binary())
         .args(words)
@@ -52,7 +52,7 @@ fn the_log_tells_the_story_of_a_life() {
 }
 
 #[test]
-fn shutdown_closes_the_connection_without_an_answer() {
+fn shutdown_closes_the_connection_without_a_reply() {
     let mut server = Server::start();
     let mut client = server.client();
     assert_eq!(
@@ -183,7 +183,7 @@ fn secrets_stay_out_of_the_slow_log() {
     client.run("CONFIG SET masterauth secret hz 20");
     client.run("CONFIG SET requirepass secret");
     client.send(&["SLOWLOG", "GET"]);
-    let log = text(&client.reply_raw().expect("the server answers"));
+    let log = text(&client.reply_raw().expect("the server replies"));
     assert!(log.contains("(redacted)") && log.contains("masterauth") && !log.contains("secret"));
     assert_eq!(client.run("SLOWLOG RESET").text(), "OK");
     assert_eq!(client.run("SLOWLOG LEN").as_int(), Some(1));
@@ -229,7 +229,7 @@ fn a_server_that_cannot_save_stays_unless_forced() {
     let mut server = Server::ours()
         .with(&["--shutdown-on-sigint", "save"])
         .start();
-    // Whatever the rights of who runs this: no file takes the place of a folder.
+    // Independent of the user's permissions: no file replaces a folder.
     let in_the_way = server.path().join("dump.rdb");
     std::fs::create_dir(in_the_way).expect("the server's folder is ours");
     let mut client = server.client();
@@ -253,7 +253,7 @@ fn a_server_that_cannot_save_stays_unless_forced() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
-/// What a process says on its way, and that it is ended with the test.
+/// A started process and its output; it is killed at the end of the test.
 struct Started(std::process::Child);
 
 impl Drop for Started {
@@ -351,7 +351,7 @@ fn systemd_is_told() {
                 assert!(sent.is_ok_and(|status| status.success()));
             }
             let mut bytes = [0; 256];
-            let count = supervisor.recv(&mut bytes).expect("it is told");
+            let count = supervisor.recv(&mut bytes).expect("a notification");
             assert_eq!(text(&bytes[..count]), *state, "{mode}");
         }
     }
@@ -399,7 +399,7 @@ fn a_crash_is_reported() {
         ] {
             assert!(log.contains(part), "no {part:?} in\n{log}");
         }
-        // Who finds it knows that the server did not stop by itself.
+        // The file shows that the server did not stop in an orderly way.
         assert!(server.path().join("server.pid").exists());
     }
     let mut server = Server::ours().with(&["--crash-log-enabled", "no"]).start();

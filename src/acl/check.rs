@@ -5,10 +5,10 @@ use super::selector::{Access, Selector};
 use super::user::User;
 use crate::algo::glob::{Case, matches};
 use crate::command::keys::{ACCESS, DELETE, INSERT, KeyFlags, UPDATE};
-use crate::command::spec::{NO_AUTH, Spec};
+use crate::command::spec::{Channels, NO_AUTH, Spec};
 use crate::resp::request::Argv;
 
-/// A command that somebody wants to run.
+/// A command to be checked before it runs.
 pub struct Request<'a> {
     /// Its number in the command table.
     pub number: u16,
@@ -16,7 +16,7 @@ pub struct Request<'a> {
     pub argv: Argv<'a>,
 }
 
-/// What a user may not. With a key or channel comes the index of the argument.
+/// The reason for a denial. With a key or channel comes the index of the argument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Denial {
     Command,
@@ -25,7 +25,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    /// Of several denials the one that came furthest is told.
+    /// The rank of a denial: of several selectors' denials the highest is reported.
     fn rank(self) -> (u8, usize) {
         match self {
             Denial::Command => (0, 0),
@@ -42,7 +42,7 @@ impl Denial {
         }
     }
 
-    /// What those are told who ran into it: not which key or channel it was.
+    /// The error for the denied client: without the key or channel.
     pub fn text(self, user: &[u8], command: &str) -> Vec<u8> {
         match self {
             Denial::Command => self.verbose_text(user, command, b""),
@@ -51,7 +51,7 @@ impl Denial {
         }
     }
 
-    /// What those are told who may ask.
+    /// The detailed error, for clients with sufficient permissions.
     pub fn verbose_text(self, user: &[u8], command: &str, argument: &[u8]) -> Vec<u8> {
         let (may_not, what, kind) = match self {
             Denial::Command => ("run", command.as_bytes(), "command"),
@@ -63,7 +63,7 @@ impl Denial {
         [b"User ", user, middle.as_bytes(), what, end.as_bytes()].concat()
     }
 
-    /// What EXEC says of a command that was allowed when it was queued.
+    /// The reason in EXEC's error for a command that was allowed when it was queued.
     pub fn reason(self) -> &'static str {
         match self {
             Denial::Command => "no permission to execute the command or subcommand",
@@ -73,7 +73,7 @@ impl Denial {
     }
 }
 
-/// What has to be allowed of a key for what is done to it.
+/// The access that a use of a key requires.
 fn access_for(flags: KeyFlags) -> u8 {
     let reads = flags.has(ACCESS);
     let writes = flags.has(INSERT) || flags.has(DELETE) || flags.has(UPDATE);
@@ -84,15 +84,14 @@ fn access_for(flags: KeyFlags) -> u8 {
 /// patterns.
 fn channels(request: &Request) -> Option<(usize, usize, bool)> {
     let end = request.argv.len();
-    Some(match request.spec.name {
-        "subscribe" | "ssubscribe" => (1, end, false),
-        "psubscribe" => (1, end, true),
-        "publish" | "spublish" => (1, end.min(2), false),
-        _ => return None,
+    Some(match request.spec.channels? {
+        Channels::Names => (1, end, false),
+        Channels::Patterns => (1, end, true),
+        Channels::First => (1, end.min(2), false),
     })
 }
 
-/// Whether one of these patterns allows a channel. A pattern is allowed only by itself.
+/// Whether one of these patterns allows a channel. A pattern is only allowed by an identical one.
 pub fn fits(allowed: &[Vec<u8>], channel: &[u8], is_pattern: bool) -> bool {
     allowed.iter().any(|known| match is_pattern {
         true => until_zero(known) == until_zero(channel),
@@ -145,7 +144,7 @@ impl Selector {
     }
 }
 
-/// The keys of a command, found when the first selector asks for them.
+/// The keys of a command, found when the first selector needs them.
 struct Keys<'k> {
     found: &'k mut Vec<(usize, KeyFlags)>,
     is_found: bool,
@@ -156,7 +155,7 @@ impl Keys<'_> {
         if !self.is_found {
             self.is_found = true;
             self.found.clear();
-            // Arguments that cannot be right name no keys: the command itself will say so.
+            // Invalid arguments name no keys: the command itself will return the error.
             if request
                 .spec
                 .find_keys_into(&request.argv, self.found)

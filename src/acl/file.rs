@@ -26,8 +26,8 @@ impl Acl {
             .map(|(name, user)| [b"user ", name.as_slice(), b" ", &user.describe()].concat())
     }
 
-    /// Takes all users from a file, or none if anything is wrong with it. The answer is who there
-    /// was before, the error everything that is wrong; `file` is what it is called there.
+    /// Takes all users from a file, or none if there is any error. Returns the previous users, or
+    /// all errors as one text; `file` is the file's name in them.
     pub fn load(&mut self, text: &[u8], file: &str) -> Result<Users, Vec<u8>> {
         let mut users = Users::new();
         let mut errors: Vec<u8> = Vec::new();
@@ -42,7 +42,7 @@ impl Acl {
             errors.extend_from_slice(UNCHANGED.as_bytes());
             return Err(errors);
         }
-        let default = || User::unlimited(&self.roster);
+        let default = || User::unlimited(&self.command_index);
         users.entry(DEFAULT_USER.to_vec()).or_insert_with(default);
         Ok(std::mem::replace(&mut self.users, users))
     }
@@ -97,7 +97,7 @@ impl Acl {
                     let end = format!("': {error}. ");
                     errors.extend([start.as_bytes(), rule, end.as_bytes()].concat());
                 }
-                // What follows from the first other error need not be told.
+                // Errors that follow from the first one are not reported.
                 Err(_) if has_failed => {}
                 Err(error) => {
                     has_failed = true;

@@ -1,16 +1,16 @@
 //! ACL LOG: what was refused lately, the newest first.
 //!
-//! The same thing happening again within a minute is counted instead of being told again, as long
-//! as it is among the newest entries.
+//! An event that repeats within a minute is counted instead of logged again, as long as it is
+//! among the newest entries.
 
 use std::collections::VecDeque;
 
 /// Entries that are looked at for one of the same kind.
 const LOOKED_AT: usize = 10;
-/// How far apart events may be to be counted as one, in milliseconds.
+/// The longest distance of events that are counted as one, in milliseconds.
 const GROUPED_MS: u64 = 60_000;
 
-/// What was refused.
+/// The kind of a denial.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
     Command,
@@ -30,7 +30,7 @@ impl Reason {
     }
 }
 
-/// Where it was refused.
+/// The context of a denial.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Context {
     Toplevel,
@@ -48,7 +48,7 @@ impl Context {
     }
 }
 
-/// Something that was refused.
+/// A denial.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Event {
     pub reason: Reason,
@@ -56,7 +56,7 @@ pub struct Event {
     /// The command, key or channel.
     pub object: Vec<u8>,
     pub user: Vec<u8>,
-    /// The line of CLIENT LIST of who tried.
+    /// The CLIENT LIST line of the denied client.
     pub client: String,
 }
 
@@ -81,7 +81,7 @@ impl Entry {
     }
 }
 
-/// See the head of this file.
+/// The recent denials, the newest first.
 #[derive(Debug, Default)]
 pub struct AclLog {
     entries: VecDeque<Entry>,

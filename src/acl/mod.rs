@@ -1,25 +1,25 @@
-//! Who may do what: users, their rules, and the log of what was refused.
+//! Access control: users, their rules, and the log of denials.
 //!
 //! ```text
 //!   Acl ── users ── "alice" ── switched on? passwords
 //!     │                └── selectors: the root one, then those in parentheses
 //!     │                       └── commands (a bit each) · key patterns · channel patterns
-//!     ├── roster    the commands there are: what rules may name, and in which categories
+//!     ├── command_index    the commands there are: what rules may name, and in which categories
 //!     └── log       refused commands, keys, channels and logins
 //! ```
 //!
-//! A user may do what any one of its selectors allows as a whole. Rules come as words (`rules`), are
-//! kept in the form in which they are shown again (`selector`), and are asked by the number of a
-//! command and its arguments (`check`). Somebody who may do everything is never asked at all: that
-//! is what `is_restricted` is for.
+//! A user may do what any one of its selectors allows as a whole. Rules come as words (`rules`),
+//! are kept in the form in which they are shown again (`selector`), and are checked with the
+//! number of a command and its arguments (`check`). A user without restrictions is never checked
+//! at all: that is the purpose of `is_restricted`.
 //!
 //! This knows nothing of connections: a session holds the name of its user, and
 //! `server::core::permissions` asks here and draws the conclusions.
 
 mod check;
+mod command_index;
 mod file;
 mod log;
-mod roster;
 mod rules;
 mod secrets;
 mod selector;
@@ -28,8 +28,8 @@ mod tests;
 mod user;
 
 pub use check::{Denial, Request, fits};
+pub use command_index::{CommandIndex, CommandInfo};
 pub use log::{AclLog, Context, Entry, Event, Reason};
-pub use roster::{Known, Roster};
 pub use rules::{RuleError, Unclosed, is_user_name, merge_selectors};
 pub use selector::Selector;
 pub use user::User;
@@ -39,34 +39,34 @@ use rules::Scope;
 use secrets::Secrets;
 use std::collections::BTreeMap;
 
-/// The user everybody is who has not said otherwise.
+/// The user of a connection that has not authenticated as another one.
 pub const DEFAULT_USER: &[u8] = b"default";
 
 /// Users by name, in the order in which they are listed.
 pub type Users = BTreeMap<Vec<u8>, User>;
 
-/// What a change of a user means for those who listen as that user: every channel pattern that is
-/// left. `None` if nothing was taken away.
+/// The consequence of a user's change for its subscribers: every channel pattern still allowed.
+/// `None` if nothing was taken away.
 pub type Remaining = Option<Vec<Vec<u8>>>;
 
-/// See the head of this file.
+/// The users of the server, and the log of denials.
 pub struct Acl {
-    roster: Roster,
+    command_index: CommandIndex,
     users: Users,
     pub log: AclLog,
-    /// What new passwords are made of.
+    /// The source of new passwords.
     pub secrets: Secrets,
     /// New users and selectors may use all channels (`acl-pubsub-default`).
     all_channels: bool,
-    /// Room for the keys of the command that is being asked about.
+    /// A buffer for the keys of the command that is being checked.
     keys: Vec<(usize, KeyFlags)>,
 }
 
 impl Acl {
-    pub fn new(roster: Roster) -> Acl {
-        let default = User::unlimited(&roster);
+    pub fn new(command_index: CommandIndex) -> Acl {
+        let default = User::unlimited(&command_index);
         Acl {
-            roster,
+            command_index,
             users: Users::from([(DEFAULT_USER.to_vec(), default)]),
             log: AclLog::default(),
             secrets: Secrets::default(),
@@ -81,8 +81,8 @@ impl Acl {
         self.log.max = usize::try_from(log_max).unwrap_or(usize::MAX);
     }
 
-    pub fn roster(&self) -> &Roster {
-        &self.roster
+    pub fn command_index(&self) -> &CommandIndex {
+        &self.command_index
     }
 
     pub fn users(&self) -> &Users {
@@ -99,12 +99,12 @@ impl Acl {
 
     fn scope(&self) -> Scope<'_> {
         Scope {
-            roster: &self.roster,
+            command_index: &self.command_index,
             all_channels: self.all_channels,
         }
     }
 
-    /// `requirepass`: the one password of the default user; an empty one lets everybody in.
+    /// `requirepass`: the one password of the default user; an empty one removes authentication.
     pub fn set_default_password(&mut self, password: &[u8]) {
         if let Some(user) = self.users.get_mut(DEFAULT_USER) {
             user.set_only_password(password);
@@ -117,12 +117,12 @@ impl Acl {
         user.no_password && user.enabled
     }
 
-    /// Whether the default user has no password, and so is nobody who could be told from others.
+    /// Whether the default user has no password, so that clients need not authenticate.
     pub fn is_open(&self) -> bool {
         self.default_user().no_password
     }
 
-    /// Whether what this user runs has to be asked about. Nobody is a user without a name here.
+    /// Whether this user's commands must be checked. A user without a name does not exist here.
     pub fn is_restricted(&self, name: &[u8]) -> bool {
         self.user(name).is_none_or(User::is_restricted)
     }
@@ -152,7 +152,7 @@ impl Acl {
         user.is_some_and(|user| user.may_look_around(request, &mut self.keys))
     }
 
-    /// Changes or creates a user: all of the rules, or none. The error is what a client is told.
+    /// Changes or creates a user: all of the rules, or none. The error is the text for the client.
     pub fn set_user(&mut self, name: &[u8], rules: &[&[u8]]) -> Result<Remaining, Vec<u8>> {
         let words = merge_selectors(rules).map_err(|Unclosed(at)| {
             let before = b"Unmatched parenthesis in acl selector starting at '".as_slice();
@@ -180,8 +180,8 @@ impl Acl {
         self.users.remove(name).is_some()
     }
 
-    /// Checks the rules of a `user` line; the answer names the first that is wrong. What nobody knows
-    /// is no error yet.
+    /// Checks the rules of a `user` line; the error names the first bad rule. Unknown commands are
+    /// no error yet.
     pub fn check_rules(&self, rules: &[Vec<u8>]) -> Result<(), (usize, String)> {
         let rules: Vec<&[u8]> = rules.iter().map(Vec::as_slice).collect();
         let wrong_format = |Unclosed(at)| (at, "Wrong format".to_owned());

@@ -1,8 +1,8 @@
 //! The words of ACL SETUSER: how they are grouped, what can be wrong with them.
 
-use super::roster::Roster;
+use super::command_index::CommandIndex;
 
-/// Why a rule is refused. The texts are what clients are told.
+/// The reason for refusing a rule. The texts are those sent to clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RuleError {
     #[error("Unknown command or category name in ACL")]
@@ -30,10 +30,10 @@ pub enum RuleError {
     TooDeep,
 }
 
-/// What rules refer to: the commands there are, and what new selectors begin with.
+/// The scope of rules: the existing commands, and the defaults of new selectors.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
-    pub roster: &'a Roster,
+    pub command_index: &'a CommandIndex,
     pub all_channels: bool,
 }
 

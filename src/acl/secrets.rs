@@ -6,10 +6,10 @@
 /// Bytes that are fetched at once.
 const STOCK: usize = 512;
 
-/// See the head of this file.
+/// A buffered source of unguessable random bytes.
 pub struct Secrets {
     stock: [u8; STOCK],
-    /// How many of them, at the start, are handed out.
+    /// The number of bytes at the start that were handed out.
     used: usize,
 }
 

@@ -1,14 +1,14 @@
 //! A selector: commands, keys and channels that go together.
 //!
-//! What is allowed is kept twice: as bits and patterns to be asked, and for the commands also as
-//! the words that led there, because those are shown and saved. A new word takes the place of older
+//! Permissions are kept twice: as bits and patterns for checks, and for the commands also as the
+//! words that led there, because those are shown and saved. A new word takes the place of older
 //! ones about the same command, and `+@all` and `-@all` take the place of all.
 
-use super::roster::Roster;
+use super::command_index::CommandIndex;
 use super::rules::{RuleError, Scope, has_blanks, until_zero};
 use hashbrown::HashMap;
 
-/// What may be done to the keys that fit a pattern.
+/// The access allowed to keys that match a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access(pub u8);
 
@@ -29,12 +29,12 @@ pub struct KeyPattern {
     pub access: Access,
 }
 
-/// See the head of this file.
+/// A selector: commands, keys and channels that are allowed together.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Selector {
     pub all_keys: bool,
     pub all_channels: bool,
-    /// Nothing was taken away since `+@all`.
+    /// No command was taken away since `+@all`.
     pub all_commands: bool,
     /// `+@all` came after `-@all`: what is shown begins with it.
     begins_with_all: bool,
@@ -42,21 +42,21 @@ pub struct Selector {
     commands: Box<[u64]>,
     /// Of commands that are not allowed: the first arguments with which they are.
     first_args: HashMap<u16, Vec<Vec<u8>>>,
-    /// What was said of commands since `+@all` or `-@all`, a sign in front of each.
+    /// The command rules since `+@all` or `-@all`, a sign in front of each.
     words: Vec<Vec<u8>>,
     pub keys: Vec<KeyPattern>,
     pub channels: Vec<Vec<u8>>,
 }
 
 impl Selector {
-    /// One that allows nothing, save all channels if that is the default.
+    /// A selector that allows nothing, save all channels if that is the default.
     pub fn new(scope: Scope) -> Selector {
         Selector {
             all_keys: false,
             all_channels: scope.all_channels,
             all_commands: false,
             begins_with_all: false,
-            commands: vec![0; scope.roster.len().div_ceil(64)].into(),
+            commands: vec![0; scope.command_index.len().div_ceil(64)].into(),
             first_args: HashMap::new(),
             words: Vec::new(),
             keys: Vec::new(),
@@ -64,10 +64,10 @@ impl Selector {
         }
     }
 
-    /// One that allows everything.
-    pub fn unlimited(roster: &Roster) -> Selector {
+    /// A selector that allows everything.
+    pub fn unlimited(command_index: &CommandIndex) -> Selector {
         let mut selector = Selector::new(Scope {
-            roster,
+            command_index,
             all_channels: true,
         });
         selector.all_keys = true;
@@ -75,7 +75,7 @@ impl Selector {
         selector
     }
 
-    /// Whether nothing needs to be asked.
+    /// Whether everything is allowed, so that no check is needed.
     pub fn is_unlimited(&self) -> bool {
         self.all_commands && self.all_keys && self.all_channels
     }
@@ -114,10 +114,10 @@ impl Selector {
     }
 
     /// Allows or forbids a command with all its subcommands.
-    fn set_command(&mut self, roster: &Roster, number: u16, on: bool) {
+    fn set_command(&mut self, command_index: &CommandIndex, number: u16, on: bool) {
         self.set_bit(number, on);
         self.first_args.remove(&number);
-        for &sub in &roster.get(number).subcommands {
+        for &sub in &command_index.get(number).subcommands {
             self.set_bit(sub, on);
         }
     }
@@ -158,7 +158,7 @@ impl Selector {
         Ok(())
     }
 
-    /// A word that says by its first letter what it is about.
+    /// Applies a word whose first letter is its kind.
     fn apply_marked(&mut self, word: &[u8], text: &[u8], scope: Scope) -> Result<(), RuleError> {
         match *text {
             [b'~', ..] => self.add_keys(&word[1..], Access(Access::ALL)),
@@ -170,12 +170,12 @@ impl Selector {
             }
             [b'&', ..] => self.add_channels(&word[1..]),
             [sign @ (b'+' | b'-'), b'@', ref category @ ..] => {
-                self.set_category(sign, category, scope.roster)
+                self.set_category(sign, category, scope.command_index)
             }
-            [b'+', ref name @ ..] => self.allow(name, scope.roster),
+            [b'+', ref name @ ..] => self.allow(name, scope.command_index),
             [b'-', ref name @ ..] => {
-                let number = scope.roster.find(name).ok_or(RuleError::Unknown)?;
-                self.set_command(scope.roster, number, false);
+                let number = scope.command_index.find(name).ok_or(RuleError::Unknown)?;
+                self.set_command(scope.command_index, number, false);
                 self.remember(b'-', name);
                 Ok(())
             }
@@ -183,27 +183,32 @@ impl Selector {
         }
     }
 
-    fn set_category(&mut self, sign: u8, name: &[u8], roster: &Roster) -> Result<(), RuleError> {
-        let category = Roster::category(name).ok_or(RuleError::Unknown)?;
+    fn set_category(
+        &mut self,
+        sign: u8,
+        name: &[u8],
+        command_index: &CommandIndex,
+    ) -> Result<(), RuleError> {
+        let category = CommandIndex::category(name).ok_or(RuleError::Unknown)?;
         self.remember(sign, &[b"@", name].concat());
-        for number in roster.in_category(category) {
-            self.set_command(roster, number, sign == b'+');
+        for number in command_index.in_category(category) {
+            self.set_command(command_index, number, sign == b'+');
         }
         Ok(())
     }
 
     /// `+command`, `+command|subcommand`, or `+command|argument` of a command without subcommands.
-    fn allow(&mut self, name: &[u8], roster: &Roster) -> Result<(), RuleError> {
+    fn allow(&mut self, name: &[u8], command_index: &CommandIndex) -> Result<(), RuleError> {
         let bar = memchr::memrchr(b'|', name);
         let Some(bar) = bar else {
-            let number = roster.find(name).ok_or(RuleError::Unknown)?;
-            self.set_command(roster, number, true);
+            let number = command_index.find(name).ok_or(RuleError::Unknown)?;
+            self.set_command(command_index, number, true);
             self.remember(b'+', name);
             return Ok(());
         };
         let (command, sub) = (&name[..bar], &name[bar + 1..]);
-        let number = roster.find(command).ok_or(RuleError::Unknown)?;
-        let known = roster.get(number);
+        let number = command_index.find(command).ok_or(RuleError::Unknown)?;
+        let known = command_index.get(number);
         if known.is_subcommand {
             return Err(RuleError::TooDeep);
         }
@@ -221,8 +226,8 @@ impl Selector {
                 allowed.push(sub.to_vec());
             }
         } else {
-            let number = roster.find(name).ok_or(RuleError::Unknown)?;
-            self.set_command(roster, number, true);
+            let number = command_index.find(name).ok_or(RuleError::Unknown)?;
+            self.set_command(command_index, number, true);
         }
         self.remember(b'+', name);
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::keys::{ACCESS, KeySpec, OW, RO, UPDATE};
-use crate::command::spec::{NO_AUTH, READONLY, Spec, WRITE};
+use crate::command::spec::{Channels, NO_AUTH, READONLY, Spec, WRITE};
 use crate::resp::request::OwnedArgv;
 use proptest::prelude::*;
 
@@ -19,10 +19,12 @@ const COPY: Spec = Spec {
     ..Spec::BASE
 };
 const PUBLISH: Spec = Spec {
+    channels: Some(Channels::First),
     name: "publish",
     ..Spec::BASE
 };
 const PSUBSCRIBE: Spec = Spec {
+    channels: Some(Channels::Patterns),
     name: "psubscribe",
     ..Spec::BASE
 };
@@ -55,21 +57,21 @@ const SPECS: [&Spec; 8] = [
 ];
 
 fn acl() -> Acl {
-    let known = |spec: &Spec| Known {
+    let known = |spec: &Spec| CommandInfo {
         full_name: spec.name.to_owned(),
-        categories: Roster::category(if spec.flags.has(WRITE) {
+        categories: CommandIndex::category(if spec.flags.has(WRITE) {
             b"write"
         } else {
             b"read"
         })
         .expect("a category"),
-        ..Known::default()
+        ..CommandInfo::default()
     };
-    let mut commands: Vec<Known> = SPECS.iter().map(|spec| known(spec)).collect();
+    let mut commands: Vec<CommandInfo> = SPECS.iter().map(|spec| known(spec)).collect();
     commands[6].subcommands.push(7);
     commands[7].is_subcommand = true;
     commands[7].full_name = "config|get".to_owned();
-    let mut acl = Acl::new(Roster::new(commands));
+    let mut acl = Acl::new(CommandIndex::new(commands));
     acl.configure(false, 128);
     acl
 }
@@ -208,7 +210,10 @@ fn one_selector_has_to_allow_all_of_a_command() {
     assert_eq!(ask(2, "publish news.x hi"), Err(Denial::Command));
     // What needs no permission still may not touch any key, but it names none.
     assert_eq!(ask(4, "auth u p"), Ok(()));
-    assert_eq!(check(&mut acl, "nobody", 0, "get a1"), Err(Denial::Command));
+    assert_eq!(
+        check(&mut acl, "missing", 0, "get a1"),
+        Err(Denial::Command)
+    );
 }
 
 #[test]
@@ -248,11 +253,11 @@ fn only_the_unlimited_are_never_asked() {
         set(&mut acl, "u", rules).expect("fine rules");
         assert_eq!(acl.is_restricted(b"u"), restricted, "after {rules}");
     }
-    assert!(acl.is_restricted(b"nobody") && !acl.is_restricted(b"default"));
+    assert!(acl.is_restricted(b"missing") && !acl.is_restricted(b"default"));
 }
 
 #[test]
-fn listeners_are_told_of_what_was_taken_away() {
+fn a_change_reports_the_channels_taken_away() {
     let mut acl = acl();
     let mut change = |rules| set(&mut acl, "u", rules).expect("fine rules");
     assert_eq!(change("on &a &b"), None);
@@ -372,7 +377,7 @@ fn word() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Whatever is said, nothing breaks, and what is shown makes the same user again.
+    /// Random rules break nothing, and the rules shown make the same user again.
     #[test]
     fn what_is_shown_is_what_was_meant(
         sentences in proptest::collection::vec(proptest::collection::vec(word(), 0..6), 1..12),

@@ -1,6 +1,6 @@
 //! A user: whether it may log in, by which passwords, and what it may do then.
 
-use super::roster::Roster;
+use super::command_index::CommandIndex;
 use super::rules::{RuleError, Scope, until_zero};
 use super::selector::Selector;
 use crate::algo::quoting::split_args;
@@ -10,7 +10,7 @@ use subtle::{Choice, ConstantTimeEq};
 /// The SHA-256 of a password, in hexadecimal digits as it is shown and saved.
 type Hash = [u8; 64];
 
-/// See the head of this file.
+/// A user: whether it may log in, with which passwords, and its permissions.
 #[derive(Clone, PartialEq, Debug)]
 pub struct User {
     pub enabled: bool,
@@ -19,7 +19,7 @@ pub struct User {
     /// Values it restores are taken as they are (`skip-sanitize-payload`).
     pub skip_sanitize: bool,
     passwords: Vec<Hash>,
-    /// What holds outside of parentheses.
+    /// The rules outside of parentheses.
     root: Selector,
     selectors: Vec<Selector>,
 }
@@ -44,7 +44,7 @@ fn parse_hash(text: &[u8]) -> Result<Hash, RuleError> {
 }
 
 impl User {
-    /// A user who may do nothing yet.
+    /// A user without permissions.
     pub fn new(scope: Scope) -> User {
         User {
             enabled: false,
@@ -57,18 +57,18 @@ impl User {
     }
 
     /// The default user as it is from the start.
-    pub fn unlimited(roster: &Roster) -> User {
+    pub fn unlimited(command_index: &CommandIndex) -> User {
         User {
             enabled: true,
             no_password: true,
             skip_sanitize: false,
             passwords: Vec::new(),
-            root: Selector::unlimited(roster),
+            root: Selector::unlimited(command_index),
             selectors: Vec::new(),
         }
     }
 
-    /// Whether what it runs has to be asked about.
+    /// Whether its commands must be checked.
     pub fn is_restricted(&self) -> bool {
         !self.all_selectors().any(Selector::is_unlimited)
     }
@@ -90,7 +90,7 @@ impl User {
         self.passwords.iter().map(Hash::as_slice)
     }
 
-    /// Whether this is one of its passwords. All are compared, whichever is right.
+    /// Whether this is one of its passwords. All are compared, even after a match.
     pub fn accepts(&self, password: &[u8]) -> bool {
         let given = hash(password);
         let right = self.passwords.iter().map(|known| known.ct_eq(&given));

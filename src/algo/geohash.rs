@@ -8,10 +8,9 @@
 //! ```
 //!
 //! A hash of fewer steps is a cell: all places whose hashes begin with its bits, one range of
-//! numbers. A search looks into the cell of its center and the eight around it, at the finest
-//! step at which they cover the area (`areas`). The order of the cells is Redis's, since answers
-//! that are not sorted come in that order. Earth is a sphere here, the latitude that of Mercator's
-//! map.
+//! numbers. A search looks into the cell of its center and the eight around it, at the finest step
+//! at which they cover the area (`areas`). The order of the cells is Redis's, since unsorted
+//! results come in that order. Earth is a sphere here, the latitude that of Mercator's map.
 //!
 //! Credits: Gustavo Niemeyer's geohash; the search by neighbours is that of Ardb (yinqiwen).
 //!
@@ -48,7 +47,7 @@ struct Cell {
     steps: u32,
 }
 
-/// What a cell covers.
+/// The area of a cell.
 struct Bounds {
     min: Point,
     max: Point,
@@ -208,7 +207,7 @@ pub fn distance(a: Point, b: Point) -> f64 {
     2.0 * EARTH_RADIUS_M * h.sqrt().asin()
 }
 
-/// What is searched around a center, in metres.
+/// The shape of a search around a center, in metres.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
     Circle { radius: f64 },
@@ -371,7 +370,7 @@ mod tests {
         lat: 37.502669,
     };
 
-    /// What Redis 8.2.3 answers.
+    /// Results of Redis 8.2.3.
     #[test]
     fn hashes_and_distances_are_those_of_redis() {
         assert_eq!(encode(PALERMO), 3479099956230698);

@@ -79,7 +79,7 @@ fn is_literal(byte: u8) -> bool {
     !matches!(byte, b'*' | b'?' | b'[' | b'\\')
 }
 
-/// How many bytes at the head of a pattern stand for themselves and for the same bytes of the text.
+/// The length of the literal head of a pattern that the text begins with.
 #[inline(always)]
 fn literals(pattern: &[u8], text: &[u8], case: Case) -> usize {
     if case == Case::Insensitive {
@@ -89,7 +89,7 @@ fn literals(pattern: &[u8], text: &[u8], case: Case) -> usize {
     pairs.take_while(|(p, t)| p == t && is_literal(**p)).count()
 }
 
-/// How many bytes of the text cannot match the first byte of the pattern.
+/// The number of leading bytes of the text that cannot match the first byte of the pattern.
 #[inline(always)]
 fn until_literal(pattern: &[u8], text: &[u8], case: Case) -> usize {
     match pattern.first() {

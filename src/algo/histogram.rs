@@ -10,14 +10,14 @@
 //! ```
 //!
 //! So a value is known to within 0.8 %, and recording is a shift and an increment. Buckets are
-//! allocated per power of two when first hit: commands nobody calls cost nothing, others a few
-//! KiB. Held by the command statistics; read by INFO latencystats and LATENCY HISTOGRAM.
+//! allocated per power of two when first hit: commands that are never called cost nothing, others
+//! a few KiB. Held by the command statistics; read by INFO latencystats and LATENCY HISTOGRAM.
 
 /// Buckets in one row.
 const HALF: usize = 128;
 /// Rows: the two of the exact range and one for each power of two up to 2^30.
 const ROWS: usize = 24;
-/// What a value is clamped to: Redis tracks nothing above a second.
+/// The value that larger ones are clamped to: Redis tracks nothing above a second.
 const MAX_NS: u64 = 1_000_000_000;
 /// The first limit LATENCY HISTOGRAM prints.
 const FIRST_LIMIT_NS: u64 = 1024;
@@ -48,7 +48,7 @@ impl Histogram {
         self.total += 1;
     }
 
-    /// How many latencies were counted.
+    /// The number of latencies recorded.
     pub fn count(&self) -> u64 {
         self.total
     }
@@ -68,8 +68,8 @@ impl Histogram {
         0
     }
 
-    /// What LATENCY HISTOGRAM prints: pairs of a limit in µs and how many latencies lie at or below
-    /// it, for limits of about 1, 2, 4 … µs, without those that add nothing.
+    /// The rows of LATENCY HISTOGRAM: pairs of a limit in µs and the number of latencies at or
+    /// below it, for limits of about 1, 2, 4 … µs, without those that add nothing.
     pub fn cumulative_log2(&self) -> Vec<(u64, u64)> {
         let mut pairs = Vec::new();
         let mut buckets = self.buckets().peekable();

@@ -68,8 +68,8 @@ impl LongDouble {
         matches!(self.magnitude, Magnitude::Zero | Magnitude::Finite { .. })
     }
 
-    /// The text Redis stores and answers: 17 digits after the point, trailing zeros dropped, no
-    /// exponent, no negative zero.
+    /// The text that Redis stores and returns: 17 digits after the point, trailing zeros dropped,
+    /// no exponent, no negative zero.
     pub fn to_text(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(24);
         match self.magnitude {
@@ -248,7 +248,7 @@ pub(super) fn is_infinity(word: &[u8]) -> bool {
     word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"infinity")
 }
 
-/// What follows `0x`: `hex[.hex][p[+-]decimal]` as bits, binary exponent and "bits were lost".
+/// The part behind `0x`: `hex[.hex][p[+-]decimal]` as bits, binary exponent and "bits were lost".
 pub(super) fn hex_parts(text: &[u8]) -> Option<(u128, i32, bool)> {
     let (mut bits, mut exponent, mut inexact) = (0u128, 0i32, false);
     let (mut any, mut point, mut at) = (false, false, 0);
@@ -348,7 +348,7 @@ fn convert(digits: &[u8], exponent: i32) -> Option<Magnitude> {
     if digits.is_empty() {
         return Some(Magnitude::Zero);
     }
-    // The position of the first digit already tells what lies far outside.
+    // The position of the first digit is enough for values far outside.
     let scale = digits.len() as i32 + exponent;
     if !(-4970..=4935).contains(&scale) {
         return None;
@@ -475,7 +475,7 @@ impl Natural {
         }
     }
 
-    /// Subtracts `other` unless that would go below zero; tells whether it did.
+    /// Subtracts `other` unless that would go below zero. Returns whether it did.
     fn subtract_if_not_less(&mut self, other: &Natural) -> bool {
         let (mine, theirs) = (self.limbs.iter().rev(), other.limbs.iter().rev());
         if self

@@ -1,6 +1,6 @@
 //! LZF: the quick compression that Redis uses for strings in RDB files and for list nodes.
 //!
-//! What we write, any LZF decompressor reads, and the other way round. The bytes need not be those
+//! Any LZF decompressor reads our output, and the other way round. The bytes need not be those
 //! that another compressor makes of the same input: the format leaves the choice of matches open.
 //! But we give up where LibLZF does, so that the same strings are compressed at all: it wants some
 //! room to spare, and it matches neither the first byte nor the last two.
@@ -17,13 +17,13 @@
 
 /// Literal bytes behind one control byte, at most.
 const LITERALS: usize = 32;
-/// How far back a match may lie.
+/// The greatest distance of a match.
 const REACH: usize = 1 << 13;
 /// The longest match: 7 + 255 + 2.
 const MATCH: usize = 264;
 const HASH_BITS: u32 = 12;
 
-/// Bytes that are no LZF, or of another length than was said.
+/// Bytes that are no LZF, or of another length than the stated one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("damaged LZF data")]
 pub struct Damaged;
@@ -35,11 +35,11 @@ pub fn compress(input: &[u8], room: usize) -> Option<Vec<u8>> {
         .map(<[u8]>::to_vec)
 }
 
-/// What compressing needs, for those who do it often: nothing is cleared between two inputs.
+/// The reusable state of the compressor: nothing is cleared between two inputs.
 #[derive(Default)]
 pub struct Compressor {
-    /// Where three bytes were last seen: position plus `base`. What is not above `base` belongs to
-    /// an earlier input.
+    /// The place where three bytes were last seen: position plus `base`. What is not above `base`
+    /// belongs to an earlier input.
     seen: Vec<u32>,
     base: u32,
     out: Vec<u8>,
@@ -105,7 +105,7 @@ fn hash(input: &[u8], at: usize) -> usize {
     (three.wrapping_mul(0x9e37_79b1) >> (32 - HASH_BITS)) as usize
 }
 
-/// What a run of literals takes that may go on.
+/// The output size of a run of literals that may go on.
 fn written(run: usize) -> usize {
     run + run / LITERALS + 1
 }
@@ -215,7 +215,7 @@ mod tests {
             Some(packed) => {
                 assert_eq!(decompress(&packed, input.len()), Ok(input.to_vec()));
                 assert_eq!(decompress(&packed, input.len() + 1), Err(Damaged));
-                // With less room than it takes there is no answer, with a little more the same.
+                // With too little room there is no result, with a little more the same one.
                 assert_eq!(compress(input, packed.len() + 5), Some(packed.clone()));
                 assert_eq!(compress(input, packed.len() - 1), None);
             }
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(decompress(&packed, len), Ok(vec![b'a'; len]));
     }
 
-    /// What Redis 8.2.3 leaves as it is: a new HyperLogLog, and what would just fit.
+    /// Input that Redis 8.2.3 leaves uncompressed: a new HyperLogLog, and one that would just fit.
     #[test]
     fn gives_up_where_redis_does() {
         let one = b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80q\xa6\x88N\x80W\xac";

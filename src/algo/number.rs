@@ -158,7 +158,7 @@ fn parse_hex_f64(text: &[u8]) -> Option<f64> {
     Some(f64::from_bits(biased << 52 | (mantissa - HIDDEN)))
 }
 
-/// Why a float counter refused; the caller words it for the command at hand.
+/// The reason for refusing a float counter; the caller makes the error text of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
     #[error("value is not a valid float")]
@@ -239,7 +239,7 @@ pub fn format_f64(value: f64) -> F64Text {
     out
 }
 
-/// The text of a double as `%.17g` of C writes it: scores in an answer of ZSCAN.
+/// The text of a double as `%.17g` of C writes it: scores in replies of ZSCAN.
 pub fn format_g17(value: f64) -> Vec<u8> {
     let mut out = Vec::new();
     write_g(&mut out, value, 17);
@@ -475,7 +475,7 @@ mod tests {
         }
     }
 
-    /// What Redis 8.2.3 answers to SET k a, INCRBYFLOAT k b.
+    /// Replies of Redis 8.2.3 to SET k a, INCRBYFLOAT k b.
     #[test]
     fn sums_as_redis_prints_them() {
         for (a, b, expected) in SUMS {
@@ -498,7 +498,7 @@ mod tests {
         );
     }
 
-    /// What Redis 8.2.3 answers to ZINCRBY z text m, with no z before.
+    /// Replies of Redis 8.2.3 to ZINCRBY z text m, with no z before.
     #[test]
     fn doubles_as_redis_reads_and_prints_them() {
         for (text, expected) in DOUBLES {

@@ -28,7 +28,8 @@ pub fn has_control(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_control)
 }
 
-/// A text from elsewhere as part of a line: what would end the line is shown as `\n`, `\u{1b}` and so on.
+/// A text from elsewhere as part of a line: what would end the line is shown as `\n`, `\u{1b}` and
+/// so on.
 pub fn in_line(text: &[u8]) -> String {
     let mut line = String::with_capacity(text.len());
     for c in String::from_utf8_lossy(text).chars() {
@@ -45,7 +46,7 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// One argument and what stands behind it.
+/// One argument and the rest of the line.
 fn take_arg(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut arg = Vec::new();
     let mut rest = line;

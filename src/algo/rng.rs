@@ -3,7 +3,7 @@
 //! xoshiro256++ (David Blackman and Sebastiano Vigna), seeded through SplitMix64 so that any seed,
 //! zero included, gives a well-mixed state. Fast and uniform, but predictable: what must not be
 //! guessed (salts, passwords) comes from the operating system instead. [`Rng::split`] gives a part
-//! of the server its own stream, so that its draws do not shift everybody else's.
+//! of the server its own stream, so that its draws do not shift those of the others.
 
 /// A stream of random numbers.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Rng {
     #[inline]
     pub fn below(&mut self, bound: u64) -> u64 {
         let mut product = u128::from(self.next_u64()) * u128::from(bound);
-        // The low half tells when a draw belongs to an over-full bucket (Daniel Lemire's method).
+        // The low half shows when a draw belongs to an over-full bucket (Daniel Lemire's method).
         if (product as u64) < bound {
             let excess = bound.wrapping_neg() % bound;
             while (product as u64) < excess {

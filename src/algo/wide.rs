@@ -38,7 +38,7 @@ wide! {
 }
 
 wide! {
-    /// How many bytes at the beginning equal `byte`.
+    /// The number of leading bytes equal to `byte`.
     pub fn leading_run, leading_run_portable(bytes: &[u8], byte: u8) -> usize {
         let is_same = |block: &&[u8; 128]| block.iter().fold(0, |seen, b| seen | (b ^ byte)) == 0;
         let from = bytes.as_chunks::<128>().0.iter().take_while(is_same).count() * 128;
@@ -48,7 +48,7 @@ wide! {
 }
 
 wide! {
-    /// How many bytes have each value below 64; larger values are not counted.
+    /// The number of bytes with each value below 64; larger values are not counted.
     pub fn count_values, count_values_portable(bytes: &[u8]) -> [u32; 64] {
         let extend = |(low, high): (u8, u8), &b: &u8| (b.min(low), b.max(high));
         let (low, high) = bytes.iter().fold((u8::MAX, 0), extend);

@@ -1,7 +1,7 @@
 //! redis-check-aof: is this log whole? `--fix` cuts off what is not, `--truncate-to-timestamp` what
 //! was written after a moment.
 //!
-//! What it prints is what Redis's tool prints, line by line. Two things differ on purpose: lines are
+//! The output is that of Redis's tool, line by line. Two things differ on purpose: lines are
 //! counted anew in each file, and a command of no words is no command, because no server loads it.
 
 use super::log_walk::{End, Walk};
@@ -12,7 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-/// What is to be done with a log that is not whole, or too long.
+/// The action for a log that is not whole, or too long.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Look,
@@ -20,7 +20,7 @@ enum Mode {
     CutAfter(i64),
 }
 
-/// What a file is, by its first bytes.
+/// The format of a file, by its first bytes.
 enum Form {
     Manifest,
     Snapshot,
@@ -201,7 +201,7 @@ fn check_file(part: &Part, form: &Form, mode: Mode) -> Result<(), String> {
     conclude(part, mode, &walk, size)
 }
 
-/// Says what was found, and cuts the damage off if that is asked for.
+/// Prints the findings, and cuts the damage off if `mode` says so.
 fn conclude(part: &Part, mode: Mode, walk: &Walk, size: u64) -> Result<(), String> {
     let Part {
         path, name, label, ..

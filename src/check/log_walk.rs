@@ -11,7 +11,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 const LINE_MAX: u64 = 127;
 const NOTE_MAX: u64 = 1023;
 
-/// How a walk ended.
+/// The end of a walk.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
     Whole,
@@ -22,17 +22,17 @@ pub enum End {
     Bad(u64, String),
     /// EXEC without MULTI, or MULTI within MULTI.
     Misplaced(u64, &'static str),
-    /// What follows was written after the moment that was asked for.
+    /// The following commands were written after the requested time.
     Past(u64),
 }
 
-/// See the head of this file.
+/// A validating walk over the commands of a log.
 pub struct Walk {
     source: BufReader<File>,
     offset: u64,
-    /// Where what is being read begins.
+    /// The start of the item being read.
     mark: u64,
-    /// Up to here there are whole commands, and no transaction is open.
+    /// The end of the part with whole commands only, and no open transaction.
     pub sound: u64,
     /// The line that is being read, counted from 1; notes do not count.
     pub line: u64,
@@ -101,7 +101,7 @@ impl Walk {
         }
     }
 
-    /// A note; it may tell a moment.
+    /// Reads an annotation; it may be a time stamp.
     fn note(&mut self) -> Result<(), End> {
         self.read_line(NOTE_MAX)?;
         let moment = self.word.strip_prefix(b"#TS:");

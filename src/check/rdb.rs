@@ -14,14 +14,14 @@ use crate::sys::clock;
 use std::fs::File;
 use std::path::Path;
 
-/// What was met on the way.
+/// The counts of the items read.
 #[derive(Default)]
 struct Census {
     keys: u64,
     volatile: u64,
     expired: u64,
     with_field_deadlines: u64,
-    /// What is being read, for a message.
+    /// The item being read, for a message.
     key: Option<Vec<u8>>,
     kind: Option<u8>,
 }
@@ -87,7 +87,7 @@ fn check(path: &Path) -> i32 {
     report(path).is_none() as i32
 }
 
-/// Prints what there is to say of a snapshot. Returns where it ends if it is sane; a log may follow
+/// Prints the report on a snapshot. Returns where it ends if it is sane; a log may follow
 /// there.
 pub(super) fn report(path: &Path) -> Option<u64> {
     let shown = path.display();
@@ -135,7 +135,7 @@ pub(super) fn report(path: &Path) -> Option<u64> {
     end
 }
 
-/// What is wrong with a snapshot, and where.
+/// The error in a snapshot, and its place.
 struct Trouble {
     error: Error,
     at: u64,
@@ -155,7 +155,7 @@ impl Trouble {
         Trouble::new(error, records.reader.offset(), records.doing.name())
     }
 
-    /// Of a value; whose type nobody knows, that is.
+    /// The error of a value; an unknown type is an error of the record.
     fn of_value(error: Error, records: &Records, census: &mut Census) -> Trouble {
         if !matches!(error, Error::UnknownKind(_)) {
             return Trouble::new(error, records.reader.offset(), "read-object-value");
@@ -237,7 +237,8 @@ fn walk(records: &mut Records, census: &mut Census) -> Result<u64, Trouble> {
     }
 }
 
-/// Reads a value and drops it. What a module wrote is passed over: somebody may be able to read it.
+/// Reads a value and drops it. A module's value is skipped, since the module may be able to read
+/// it.
 fn read_value(records: &mut Records, kind: u8, with: &Decode) -> Result<(), Error> {
     if kind == kind::MODULE_2 {
         records.reader.length()?;

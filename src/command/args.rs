@@ -10,9 +10,9 @@ use bytes::Bytes;
 pub struct Args<'a> {
     argv: Argv<'a>,
     next: usize,
-    /// The hash of the first key, if somebody computed it already.
+    /// The hash of the first key, if it was computed already.
     pub(super) first_key: Option<(usize, u64)>,
-    /// The same for the first element, as packed tables look it up; 0 if nobody did.
+    /// The same for the first element, as packed tables look it up; 0 if it was not computed.
     element_hash: u64,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Args<'a> {
         parse_f64(self.bytes()).ok_or(CmdError::NotFloat)
     }
 
-    /// Nothing may be left.
+    /// Checks that no argument is left.
     pub fn end(&self) -> Result<(), CmdError> {
         if self.left() == 0 {
             Ok(())

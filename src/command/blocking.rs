@@ -1,25 +1,26 @@
-//! Commands that wait: how one says that it has nothing to answer yet.
+//! Blocking commands: how a command states that it must wait for data.
 //!
-//! A blocking command first tries. If there is nothing to take, it ends with `cx.wait(…)`: on which
-//! keys, for which type of value, and for how long. The server parks the client and runs *the same
-//! command again* when one of these keys gets a value of that type, so the command needs no second
-//! half; while it finds nothing it waits on, until its first timeout. Where nobody may wait (inside
-//! MULTI, in scripts, in an `Engine`), `wait` answers at once what a timeout would.
+//! A blocking command first tries. If there is nothing to take, it ends with `cx.wait(…)`: on
+//! which keys, for which type of value, and for how long. The server blocks the client and runs
+//! *the same command again* when one of these keys gets a value of that type, so the command needs
+//! no second half; while it finds nothing the client stays blocked, until its first timeout. Where
+//! blocking is not allowed (inside MULTI, in scripts, in an `Engine`), `wait` replies at once as
+//! after a timeout.
 //!
 //! ```ignore
 //! fn bzpopmin(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 //!     let keys = args.rest();                       // all but the last
 //!     let timeout = parse_timeout(args.argv().at(args.argv().len() - 1), Unit::Seconds)?;
-//!     // … pop from the first sorted set that is there and answer, else:
+//!     // … pop from the first sorted set that exists and reply, else:
 //!     cx.wait(Wait::new(Kind::Zset, keys, timeout), reply)
 //! }
 //! ```
 //!
-//! Who makes a value need not think of those who wait: a key that comes into being (`DbMut::add`:
-//! pushes, RENAME, COPY, STORE, RESTORE …) wakes the clients that wait for its type. Only what
-//! adds to a value that is there already and may end a wait, as XADD does, says `cx.grew(key)`.
+//! A command that makes a value need not care about blocked clients: a new key (`DbMut::add`:
+//! pushes, RENAME, COPY, STORE, RESTORE …) wakes the clients blocked on its type. Only a command
+//! that adds to an existing value and may thereby end a wait, as XADD does, calls `cx.grew(key)`.
 //! With `Wait::until_gone` the command runs again, too, when its key is deleted or overwritten:
-//! XREADGROUP, which then answers an error.
+//! XREADGROUP, which then replies with an error.
 
 use super::error::{CmdError, CmdResult};
 use super::{Cx, Reply};
@@ -28,31 +29,31 @@ use crate::algo::number::{parse_f64, parse_i64};
 use crate::resp::request::OwnedArgv;
 use crate::types::value::Kind;
 
-/// How long a command waits, in milliseconds; `None` for ever.
+/// The timeout of a blocking command, in milliseconds; `None` for no limit.
 pub type TimeoutMs = Option<u64>;
 
 /// The unit in which a timeout is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unit {
-    /// With decimals: BLPOP and its kin.
+    /// Seconds with decimals: BLPOP and similar commands.
     Seconds,
     /// Without: XREAD BLOCK.
     Milliseconds,
 }
 
-/// What is answered where nobody may wait; all wait's timeouts are a null array.
+/// The reply where blocking is not allowed; the reply to a timeout is always a null array.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Nothing {
     Array,
-    /// A plain null: BLMOVE and BRPOPLPUSH, which answer an element.
+    /// A plain null: BLMOVE and BRPOPLPUSH, which return an element.
     Element,
-    /// It is not answered at all: SHUTDOWN.
+    /// No reply at all: SHUTDOWN.
     Never,
-    /// What the command answers itself when it may not wait: WAIT.
+    /// The command's own reply when it may not block: WAIT.
     Again,
 }
 
-/// What a command waits for.
+/// The condition that a blocked client waits for.
 #[derive(Debug)]
 pub struct Wait {
     /// The type of value that ends the wait.
@@ -94,7 +95,7 @@ impl Wait {
         self
     }
 
-    /// The command answers one element, so its "nothing" is a plain null.
+    /// The command returns one element, so its "nothing" is a plain null.
     pub fn for_element(mut self) -> Wait {
         self.nothing = Nothing::Element;
         self
@@ -136,7 +137,8 @@ fn beyond_f64(text: &[u8]) -> Option<f64> {
 }
 
 impl Cx<'_> {
-    /// Nothing to answer yet: the last word of a blocking command. See the head of this file.
+    /// Ends a blocking command that has nothing to reply with yet: blocks the client (see the
+    /// module).
     pub fn wait(&mut self, wait: Wait, reply: &mut Reply) -> CmdResult {
         // As Redis does: the moment must be one that the clock can show.
         let end_ms = self

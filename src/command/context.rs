@@ -1,27 +1,27 @@
-//! What a data command may touch: the keyspace, the effects it states, and nothing else.
+//! The context of a data command: the keyspace, and the effects it states.
 
 use super::effects::{Effects, Event, Propagate};
 use crate::algo::rng::Rng;
 use crate::keyspace::{DbIndex, DbMut, Keyspace, Tuning};
 use crate::resp::request::OwnedArgv;
 
-/// Who is calling, as far as a data command may know.
+/// The caller, as far as a data command may know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Caller {
     /// The caller's commands were decided elsewhere: a primary, or the AOF.
     pub must_obey: bool,
-    /// A script asks: what has no order of its own is to come in one all the same.
+    /// The caller is a script: unordered results are to be sorted.
     pub in_script: bool,
     /// The caller may not read all keys: patterns that stand for some are refused.
     pub confined: bool,
-    /// What the caller restores is taken without a close look, if the configuration leaves that to
-    /// users.
+    /// The caller's serialized values are restored without a thorough check, if the configuration
+    /// limits checks to clients.
     pub trusted: bool,
     /// The caller may be made to wait (`command::blocking`).
     pub may_wait: bool,
 }
 
-/// See the head of this file. One instant: `now_ms` does not move while a command runs.
+/// The context of one command. Time is frozen: `now_ms` does not move while a command runs.
 pub struct Cx<'s> {
     pub keyspace: &'s mut Keyspace,
     pub effects: &'s mut Effects,
@@ -43,8 +43,8 @@ impl Cx<'_> {
         self.keyspace.now_ms()
     }
 
-    /// Up to this moment fields are overdue. None is for a log that is being read or a primary: both
-    /// tell of the end of fields themselves.
+    /// The time up to which fields are overdue. None while a log is loaded or for a primary's
+    /// stream: both contain the removal of fields.
     #[inline(always)]
     pub fn overdue_ms(&self) -> i64 {
         match self.keyspace.shared.none_overdue {
@@ -53,7 +53,8 @@ impl Cx<'_> {
         }
     }
 
-    /// A key of the caller's database changed: counts as dirty, and whoever listens is told.
+    /// Notes a change of a key in the caller's database: counts it as dirty and notifies
+    /// listeners.
     #[inline(always)]
     pub fn changed(&mut self, event: Event, key: &[u8]) {
         self.changed_in(self.db, event, key);
@@ -71,14 +72,14 @@ impl Cx<'_> {
         self.note(self.db, key, Some(event));
     }
 
-    /// Something happened to a key that is not counted here.
+    /// Notes an event of a key without counting a change.
     #[inline(always)]
     pub fn note(&mut self, db: DbIndex, key: &[u8], event: Option<Event>) {
         let shared = &mut self.keyspace.shared;
         self.effects.note(shared, db, key, event);
     }
 
-    /// What the AOF and replicas get instead of the command itself.
+    /// Replaces the command in the AOF and in the stream to replicas.
     pub fn propagate_as<A: AsRef<[u8]>>(&mut self, argv: impl IntoIterator<Item = A>) {
         if !self
             .effects

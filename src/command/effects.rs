@@ -1,13 +1,13 @@
-//! What a command states about what it did. The server draws the conclusions (`server::core::unit`).
+//! The effects that a command states. The server derives the consequences (`server::core::unit`).
 //!
-//! Counting `dirty` always happens; everything else is kept only if somebody is interested, which
-//! is one test of a bit set.
+//! `dirty` is always counted; everything else is kept only if there is a listener, which is one
+//! test of a bit set.
 
 use crate::keyspace::{DbIndex, Shared};
 use crate::resp::request::OwnedArgv;
 
-/// Who listens. The server sets these bits when the first listener comes and clears them after the
-/// last.
+/// The set of listeners. The server sets a bit when the first listener comes and clears it after
+/// the last.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Interest(pub u8);
 
@@ -38,14 +38,14 @@ pub struct Class(pub u8);
 pub struct Event {
     pub name: &'static str,
     pub class: Class,
-    /// Whether those who listen hear of it before those who cache the key. Redis has no rule for
-    /// that, but who does both sees the order.
+    /// Whether the notification precedes the invalidation of cached keys. Redis has no rule for
+    /// that, but a client that receives both sees the order.
     pub is_told_first: bool,
 }
 
 impl Event {
-    /// Whether the key changed for those who watch or cache it. Some events come beside another
-    /// that says so; and, as in Redis, what happens to the groups of a stream is no change.
+    /// Whether the key changed for clients that watch or cache it. Some events come beside another
+    /// that counts; and, as in Redis, a change of a stream's groups is none.
     pub fn touches(self) -> bool {
         let of_groups = self.name.starts_with("xgroup") || self == Event::XSETID;
         !matches!(self.class.0, b'n' | b'o' | b'c' | b'm') && !of_groups
@@ -140,22 +140,22 @@ events! { true:
     HEXPIRED = "hexpired", b'h';
 }
 
-/// A key that something happened to.
+/// A change of a key, or an event about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Happened {
+pub struct KeyEvent {
     /// Its place among the facts of the command (`Shared::fact`).
-    pub at: u32,
+    pub seq: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
     /// `None` where only the change matters, not its name.
     pub event: Option<Event>,
-    /// Its time had come: it is nobody's doing.
-    pub by_itself: bool,
+    /// It expired or was evicted: no command caused it.
+    pub is_background: bool,
 }
 
-/// Something that happened to whole databases.
+/// A change of whole databases.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sweep {
+pub enum DatabaseChange {
     Flushed(DbIndex),
     FlushedAll,
     /// The same for a snapshot of our primary: what we saved is left alone.
@@ -163,7 +163,7 @@ pub enum Sweep {
     Swapped(DbIndex, DbIndex),
 }
 
-/// What goes to the AOF and to replicas for a command.
+/// The commands that go to the AOF and to replicas instead of this one.
 #[derive(Default)]
 pub enum Propagate {
     /// The command as it came, if it changed anything.
@@ -178,7 +178,7 @@ pub enum Propagate {
 }
 
 impl Propagate {
-    /// Something else than what follows by itself.
+    /// Whether the command replaces its own propagation.
     #[inline(always)]
     pub fn is_set(&self) -> bool {
         !matches!(self, Propagate::Verbatim)
@@ -191,26 +191,26 @@ pub struct Effects {
     /// Changes since the start; a command that raises it has written.
     pub dirty: u64,
     pub interest: Interest,
-    pub happened: Vec<Happened>,
-    /// Kept whoever listens: it is rare, and saving depends on it too.
-    pub sweeps: Vec<Sweep>,
+    pub key_events: Vec<KeyEvent>,
+    /// Kept without listeners, too: flushes are rare, and saving depends on them.
+    pub database_changes: Vec<DatabaseChange>,
     pub propagate: Propagate,
 }
 
 impl Effects {
-    /// Notes what happened to a key for those who are interested.
+    /// Notes what happened to a key, for its listeners.
     #[inline(always)]
     pub fn note(&mut self, shared: &mut Shared, db: DbIndex, key: &[u8], event: Option<Event>) {
         if self
             .interest
             .has(Interest(Interest::KEYS.0 | Interest::EVENTS.0))
         {
-            self.happened.push(Happened {
-                at: shared.fact(),
+            self.key_events.push(KeyEvent {
+                seq: shared.fact(),
                 db,
                 key: key.to_vec(),
                 event,
-                by_itself: false,
+                is_background: false,
             });
         }
     }

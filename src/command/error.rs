@@ -15,7 +15,7 @@ pub fn shown_part(bytes: &[u8], most: usize) -> &[u8] {
     &bytes[..end]
 }
 
-/// What a command function returns: an answer was written, or this error is the answer.
+/// The result of a command function: a reply was written, or this error is the reply.
 pub type CmdResult = Result<(), CmdError>;
 
 /// The text is what goes over the wire behind the `-`.
@@ -47,12 +47,12 @@ pub enum CmdError {
     DbRange,
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(String),
-    /// No error: there is nothing to answer yet (`command::blocking`). It never reaches a client.
+    /// No error: the client is to be blocked (`command::blocking`). It never reaches a client.
     #[error("waiting")]
     Wait(Box<super::blocking::Wait>),
-    /// Nothing to say: the answer was written, and it is an error.
-    #[error("answered")]
-    Answered,
+    /// The reply was written already, and it is an error.
+    #[error("replied")]
+    Replied,
     #[error("{0}")]
     Fixed(&'static str),
     #[error("{0}")]
@@ -117,7 +117,7 @@ impl CmdError {
         CmdError::quoting(before, sub, SHOWN, &format!("'. Try {container} HELP."))
     }
 
-    /// What goes over the wire behind the `-`.
+    /// The text of the error reply behind the `-`.
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
             CmdError::Bytes(bytes) => Cow::Borrowed(bytes),

@@ -1,9 +1,9 @@
-//! What became different in commands, and in which version of Redis: for COMMAND DOCS.
+//! Changes of commands by version of Redis, for COMMAND DOCS.
 //!
 //! Versions as Redis 8.2.3 tells them, in words of our own. Most of it is about options that a
 //! command's declaration shows as well; it stands here since a declaration tells what is, not what was.
 
-/// What a version brought to a command.
+/// A version, and the change it brought to a command.
 pub type Change = (&'static str, &'static str);
 
 /// By the full name of the command, in order.
@@ -92,7 +92,7 @@ static CHANGES: &[(&str, &[Change])] = &[
     ),
     (
         "command|info",
-        &[("7.0.0", "Without names it tells of all commands.")],
+        &[("7.0.0", "Without names it describes all commands.")],
     ),
     ("config|get", &[("7.0.0", "Takes several patterns.")]),
     ("config|set", &[("7.0.0", "Takes several pairs.")]),
@@ -149,7 +149,7 @@ static CHANGES: &[(&str, &[Change])] = &[
         "hello",
         &[(
             "6.2.0",
-            "The version may be left out; then it only tells of the connection.",
+            "The version may be left out; then it only describes the connection.",
         )],
     ),
     (
@@ -171,7 +171,7 @@ static CHANGES: &[(&str, &[Change])] = &[
     ),
     ("pexpire", &[("7.0.0", "Takes NX, XX, GT and LT.")]),
     ("pexpireat", &[("7.0.0", "Takes NX, XX, GT and LT.")]),
-    ("pttl", &[("2.8.0", "Answers -2 where there is no key.")]),
+    ("pttl", &[("2.8.0", "Returns -2 where there is no key.")]),
     (
         "renamenx",
         &[("3.2.0", "Two equal names are no error any more.")],
@@ -215,7 +215,7 @@ static CHANGES: &[(&str, &[Change])] = &[
     ("spop", &[("3.2.0", "Takes a count.")]),
     ("srandmember", &[("2.6.0", "Takes a count.")]),
     ("srem", &[("2.4.0", "Takes several members.")]),
-    ("ttl", &[("2.8.0", "Answers -2 where there is no key.")]),
+    ("ttl", &[("2.8.0", "Returns -2 where there is no key.")]),
     (
         "xadd",
         &[
@@ -291,7 +291,7 @@ static CHANGES: &[(&str, &[Change])] = &[
     ("zrevrank", &[("7.2.0", "Takes WITHSCORE.")]),
 ];
 
-/// What changed in a command, by its full name; oldest first.
+/// The changes of a command, by its full name; oldest first.
 pub fn of(full_name: &str) -> &'static [Change] {
     match CHANGES.binary_search_by_key(&full_name, |(name, _)| *name) {
         Ok(at) => CHANGES[at].1,

@@ -1,4 +1,4 @@
-//! Where the keys of a command stand among its arguments, and what is done to them.
+//! The positions of a command's keys among its arguments, and the access to them.
 //!
 //! The notation is that of Redis's key specifications: where a group of keys begins (an index, or
 //! behind a keyword) and how the rest of it is found (a range, or a count that comes first).
@@ -6,7 +6,7 @@
 use super::spec::Spec;
 use crate::resp::request::Argv;
 
-/// What a command does with a key; names as COMMAND INFO and GETKEYSANDFLAGS print them.
+/// The access of a command to a key; names as COMMAND INFO and GETKEYSANDFLAGS print them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyFlags(pub u16);
 
@@ -51,7 +51,7 @@ pub const fn key_flags(flags: &[KeyFlags]) -> KeyFlags {
     KeyFlags(sum)
 }
 
-/// Where a group of keys begins.
+/// The start of a group of keys.
 #[derive(Clone, Copy)]
 pub enum Begin {
     Index(usize),
@@ -63,7 +63,7 @@ pub enum Begin {
     Unknown,
 }
 
-/// How the keys of a group are found.
+/// The way in which the keys of a group are found.
 #[derive(Clone, Copy)]
 pub enum Find {
     /// Up to `last`, counted from the first key (negative: from the end), every `step`th; only the
@@ -84,12 +84,12 @@ pub enum Find {
 
 /// The arguments do not fit the specification, so that the keys are not known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Misfit;
+pub struct InvalidKeys;
 
 /// Appends the keys that a command uses with these arguments, and what it does with each. It reads
 /// the options as the command does. `Err` if the command will refuse them: then all that is known
 /// is what the key specifications say.
-pub type FindKeys = fn(&Argv, &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit>;
+pub type FindKeys = fn(&Argv, &mut Vec<(usize, KeyFlags)>) -> Result<(), InvalidKeys>;
 
 /// One group of keys.
 #[derive(Clone, Copy)]
@@ -148,7 +148,7 @@ impl KeySpec {
         }
     }
 
-    /// Keys that the arguments do not tell.
+    /// Keys that cannot be found in the arguments.
     pub const fn unknown(flags: &[KeyFlags]) -> KeySpec {
         KeySpec {
             flags: key_flags(flags),
@@ -180,7 +180,7 @@ impl KeySpec {
     }
 
     /// The indexes of this group's keys in `argv`; `Err` if the arguments cannot be right.
-    fn positions(&self, argv: &Argv, out: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+    fn positions(&self, argv: &Argv, out: &mut Vec<(usize, KeyFlags)>) -> Result<(), InvalidKeys> {
         let Some(first) = self.first(argv) else {
             return Ok(());
         };
@@ -189,7 +189,7 @@ impl KeySpec {
             return match self.find {
                 Find::Range { last: -1, .. } => Ok(()),
                 Find::Range { .. } if matches!(self.begin, Begin::Keyword { .. }) => Ok(()),
-                _ => Err(Misfit),
+                _ => Err(InvalidKeys),
             };
         }
         let (first, last, step) = match self.find {
@@ -200,7 +200,7 @@ impl KeySpec {
                     _ if limit > 1 => first + (end + 1 - first) / limit - 1,
                     _ => (end + 1)
                         .checked_sub(last.unsigned_abs() as usize)
-                        .ok_or(Misfit)?,
+                        .ok_or(InvalidKeys)?,
                 };
                 (first, last, step)
             }
@@ -210,9 +210,9 @@ impl KeySpec {
                 step,
             } => {
                 let number =
-                    crate::algo::number::parse_i64(argv.at(first + count)).ok_or(Misfit)?;
+                    crate::algo::number::parse_i64(argv.at(first + count)).ok_or(InvalidKeys)?;
                 if number < 1 || number > argv.len() as i64 {
-                    return Err(Misfit);
+                    return Err(InvalidKeys);
                 }
                 (
                     first + skip,
@@ -223,7 +223,7 @@ impl KeySpec {
             Find::Unknown => return Ok(()),
         };
         if last >= argv.len() || last < first {
-            return Err(Misfit);
+            return Err(InvalidKeys);
         }
         out.extend((first..=last).step_by(step).map(|i| (i, self.flags)));
         Ok(())
@@ -236,7 +236,7 @@ fn find_keys(
     specs: &[KeySpec],
     argv: &Argv,
     out: &mut Vec<(usize, KeyFlags)>,
-) -> Result<(), Misfit> {
+) -> Result<(), InvalidKeys> {
     let mut specs = specs.iter().filter(|spec| !spec.flags.has(NOT_KEY));
     specs.try_for_each(|spec| spec.positions(argv, out))
 }
@@ -268,7 +268,7 @@ pub fn legacy_range(specs: &[KeySpec]) -> (i64, i64, i64) {
 
 impl Spec {
     /// The keys of this command with these arguments, and what happens to each.
-    pub fn find_keys(&self, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, Misfit> {
+    pub fn find_keys(&self, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, InvalidKeys> {
         let mut found = Vec::new();
         self.find_keys_into(argv, &mut found)?;
         Ok(found)
@@ -279,11 +279,11 @@ impl Spec {
         &self,
         argv: &Argv,
         found: &mut Vec<(usize, KeyFlags)>,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), InvalidKeys> {
         if let Some(find) = self.find {
             match find(argv, found) {
                 Ok(()) => return Ok(()),
-                Err(Misfit) => found.clear(),
+                Err(InvalidKeys) => found.clear(),
             }
         }
         if find_keys(self.keys, argv, found).is_err() {
@@ -294,8 +294,8 @@ impl Spec {
     }
 
     /// The keys whose values a client may cache after this command. As in Redis, a command whose
-    /// options tell its keys has none unless they are in order.
-    pub fn read_keys(&self, argv: &Argv) -> Result<Vec<usize>, Misfit> {
+    /// options determine its keys has none unless they are valid.
+    pub fn read_keys(&self, argv: &Argv) -> Result<Vec<usize>, InvalidKeys> {
         let mut found = Vec::new();
         match self.find {
             Some(find) => find(argv, &mut found)?,
@@ -305,23 +305,23 @@ impl Spec {
     }
 }
 
-/// The keys where the count of keys is no number by itself: as Redis does, by what it begins with,
-/// and without saying what happens to them. The command itself will refuse that.
+/// The keys of a command whose key count is not a valid number: as Redis does, the count is read
+/// from its leading digits, and the keys have no flags. The command itself will return an error.
 fn find_loosely(
     specs: &[KeySpec],
     argv: &Argv,
     found: &mut Vec<(usize, KeyFlags)>,
-) -> Result<(), Misfit> {
+) -> Result<(), InvalidKeys> {
     let counted = specs.iter().find_map(|spec| match (spec.begin, spec.find) {
         (Begin::Index(index), Find::Count { count, first, step }) => {
             Some((index + count, index + first, step))
         }
         _ => None,
     });
-    let (count, first, step) = counted.ok_or(Misfit)?;
+    let (count, first, step) = counted.ok_or(InvalidKeys)?;
     let number = leading_number(argv.at(count));
     if number < 1 || number > argv.len().saturating_sub(first) / step {
-        return Err(Misfit);
+        return Err(InvalidKeys);
     }
     let ahead = specs.iter().filter_map(|spec| match spec.begin {
         Begin::Index(index) if index < count => Some(index),

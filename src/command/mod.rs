@@ -1,4 +1,4 @@
-//! The model of a command: how it is declared, what it is given, what it may answer and state.
+//! The model of a command: its declaration, arguments, replies and effects.
 
 pub mod args;
 pub mod blocking;
@@ -24,8 +24,8 @@ pub type DataFn = for<'a> fn(&mut Cx<'_>, &mut Args<'a>, &mut Reply<'_>) -> CmdR
 /// A data command as it is declared.
 pub type DataCommand = Entry<DataFn>;
 
-/// What a command with subcommands runs when none is named. Its arity asks for one, so this is
-/// reached only if that were wrong; the answer is the same.
+/// The function of a command with subcommands that is called without one. The arity requires one,
+/// so this is unreachable unless that were wrong; the reply is the same.
 pub fn container(_: &mut Cx, args: &mut Args, _: &mut Reply) -> CmdResult {
     let name = String::from_utf8_lossy(args.argv().at(0)).to_lowercase();
     Err(CmdError::Arity(name))

@@ -1,10 +1,10 @@
-//! Answers in the protocol version of the caller, appended to its output.
+//! Replies in the protocol version of the caller, appended to its output.
 //!
-//! An answer to a client goes into chunks (`resp::chunks`), any other into one buffer. Either way it
-//! is *bounded*: an answer that would outgrow its bound is forgotten, with the answers before it that
-//! are not sent yet, and nothing is kept from then on. A command that only reads ends at once, for the
-//! method that writes returns an error; one that writes data runs to its end. The caller asks
-//! `is_over` and disconnects the client, which would otherwise take silence for an answer.
+//! A reply to a client goes into chunks (`resp::chunks`), any other into one buffer. Either way it
+//! is *bounded*: a reply that would outgrow its bound is discarded, with the replies before it
+//! that are not sent yet, and nothing is kept from then on. A command that only reads ends at
+//! once, because the method that writes returns an error; one that writes data runs to its end.
+//! The caller checks `is_over` and disconnects the client, which would otherwise wait for a reply.
 
 use super::error::{CmdError, CmdResult};
 use crate::algo::number;
@@ -16,18 +16,19 @@ use bytes::Bytes;
 /// Room that is always there before something short is written: a head, a number, a short string.
 const ROOM: usize = 40;
 
-/// Where an answer goes. Each method returns `CmdResult`, so an answer can be a tail expression.
+/// The destination of a reply. Each method returns `CmdResult`, so a reply can be a tail
+/// expression.
 pub struct Reply<'a> {
     out: &'a mut Vec<u8>,
     /// The full chunks before `out`; without, `out` holds it all.
     queue: Option<&'a mut Queue>,
     pub resp: Resp,
-    /// Bytes that may be owed, earlier answers included.
+    /// The maximum of pending bytes, earlier replies included.
     most: usize,
     is_over: bool,
     /// The command that runs may be ended in the middle: it changes nothing.
     may_end: bool,
-    /// The client does not want the answer: what is written before this place is kept in any case.
+    /// The client does not want the reply: only the output before this place must be kept.
     unwanted_from: Option<Mark>,
 }
 
@@ -35,7 +36,7 @@ pub struct Reply<'a> {
 pub struct Deferred(Mark);
 
 impl<'a> Reply<'a> {
-    /// An answer in one buffer, without a bound.
+    /// A reply in one buffer, without a bound.
     #[inline(always)]
     pub fn new(out: &'a mut Vec<u8>, resp: Resp) -> Self {
         Reply {
@@ -49,7 +50,7 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// An answer in chunks.
+    /// A reply in chunks.
     #[inline(always)]
     pub fn chunked(out: &'a mut Vec<u8>, queue: &'a mut Queue, resp: Resp, most: usize) -> Self {
         Reply {
@@ -64,7 +65,7 @@ impl<'a> Reply<'a> {
         Reply { most, ..self }
     }
 
-    /// Tells that the answer will be forgotten in any case: earlier ones are not to suffer from it.
+    /// Marks the reply as one that will be discarded, so that it cannot push out earlier ones.
     #[inline(always)]
     pub fn unwanted(mut self, unwanted: bool) -> Self {
         if unwanted {
@@ -85,7 +86,7 @@ impl<'a> Reply<'a> {
         self.may_end = may_end;
     }
 
-    /// A copy of what is written so far, earlier answers included.
+    /// A copy of the output so far, earlier replies included.
     pub fn to_vec(&self) -> Vec<u8> {
         let queued = self.queue.iter().flat_map(|queue| queue.iter());
         let mut all: Vec<u8> = queued.flat_map(Piece::bytes).copied().collect();
@@ -93,7 +94,7 @@ impl<'a> Reply<'a> {
         all
     }
 
-    /// Bytes written so far, earlier answers included.
+    /// Bytes written so far, earlier replies included.
     pub fn written(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.bytes()) + self.out.len()
     }
@@ -121,7 +122,7 @@ impl<'a> Reply<'a> {
             return Ok(());
         };
         if self.out.capacity() < CHUNK {
-            // A short answer has a short buffer.
+            // A short reply has a short buffer.
             let fitting = (len + wanted).max(2 * self.out.capacity()).min(CHUNK);
             self.out.reserve_exact(fitting - len);
         }
@@ -146,7 +147,7 @@ impl<'a> Reply<'a> {
         // What is short may still be written, and is forgotten again.
         self.out.reserve(2 * ROOM);
         match self.may_end {
-            true => Err(CmdError::Answered),
+            true => Err(CmdError::Replied),
             false => Ok(()),
         }
     }
@@ -249,7 +250,7 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// An error as an element of a larger answer; a command's own error is its `Err`.
+    /// An error as an element of a larger reply; a command's own error is its `Err`.
     pub fn error(&mut self, text: &[u8]) -> CmdResult {
         self.line(b'-', text)
     }
@@ -342,7 +343,7 @@ impl<'a> Reply<'a> {
         self.raw(b"\r\n")
     }
 
-    /// An array of simple strings, as HELP answers.
+    /// An array of simple strings, as in replies of HELP.
     pub fn help(&mut self, lines: &[&str]) -> CmdResult {
         self.array(lines.len())?;
         lines.iter().try_for_each(|line| self.simple(line))
@@ -426,7 +427,7 @@ impl<'a> Reply<'a> {
         Ok(())
     }
 
-    /// Forgets everything written since `at`: the answer turned out otherwise.
+    /// Discards everything written since `at`, to write another reply instead.
     pub fn undo(&mut self, at: Deferred) {
         match &mut self.queue {
             _ if self.is_over && self.unwanted_from.is_none() => {}
@@ -440,7 +441,7 @@ impl<'a> Reply<'a> {
 mod tests {
     use super::*;
 
-    /// What an answer in chunks is, with the sizes of the chunks.
+    /// The bytes of a reply written in chunks, with the sizes of the chunks.
     fn chunked(
         write: impl Fn(&mut Reply) -> CmdResult,
         most: usize,
@@ -461,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_in_chunks_is_the_answer_in_one_buffer() {
+    fn a_chunked_reply_equals_the_reply_in_one_buffer() {
         let write = |reply: &mut Reply| {
             let outer = reply.deferred();
             for size in [0, 1, 33, 5_000, 19_000, CHUNK, 3 * CHUNK, 7] {
@@ -490,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_end_ends_at_its_bound() {
+    fn an_endless_reply_ends_at_its_bound() {
         let write = |reply: &mut Reply| loop {
             reply.bulk(b"again and again and again and again")?;
         };
@@ -503,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unwanted_answer_leaves_what_was_written_before() {
+    fn an_unwanted_reply_leaves_the_output_before_it() {
         let (mut out, mut queue) = (Vec::new(), Queue::default());
         let wanted = vec![b'w'; 50_000];
         let mut reply = Reply::chunked(&mut out, &mut queue, Resp::V2, 200_000);

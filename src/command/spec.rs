@@ -2,8 +2,9 @@
 //! lookup and arity, COMMAND INFO/DOCS/LIST, ACL categories, key positions, gates, statistics.
 
 use super::keys::{FindKeys, KeySpec};
+use crate::resp::request::Argv;
 
-/// What a command does and where it may run; names as COMMAND INFO prints them.
+/// Properties of a command: what it does and where it may run. Names as COMMAND INFO prints them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flags(pub u32);
 
@@ -40,8 +41,7 @@ flags! {
     MOVABLEKEYS = 20, "movablekeys";
 }
 
-/// Runs only where `enable-debug-command` or `enable-module-command` allows it. COMMAND INFO does
-/// not show it.
+/// Runs only where the directive that its `guard` names allows it. COMMAND INFO does not show it.
 pub const PROTECTED: Flags = Flags(1 << 31);
 
 // What the server must know of single commands beyond that. COMMAND INFO shows none of these.
@@ -52,16 +52,16 @@ pub const MAY_REPLICATE: Flags = Flags(1 << 15);
 pub const IN_MULTI: Flags = Flags(1 << 30);
 /// Runs the queue: it is all that the queued commands are.
 pub const RUNS_QUEUE: Flags = Flags(1 << 28);
-/// Comes across keys that nobody named. What it removes on the way is no transaction.
+/// Removes keys that are not arguments. Such removals do not make the command a transaction.
 pub const ARBITRARY_KEYS: Flags = Flags(1 << 27);
-/// What a RESP2 client may say that is subscribed to something.
+/// Allowed for a RESP2 client in subscribed mode.
 pub const SUBSCRIBER: Flags = Flags(1 << 26);
-/// What it answers is a push, which CLIENT REPLY does not silence.
-pub const ANSWERS_PUSH: Flags = Flags(1 << 25);
-/// Answers with the trouble of the disk, if there is any, though it writes nothing.
-pub const TELLS_DISK_ERROR: Flags = Flags(1 << 24);
+/// Its reply is a push, which CLIENT REPLY does not silence.
+pub const REPLIES_WITH_PUSH: Flags = Flags(1 << 25);
+/// Replies with the disk error, if there is one, though it writes nothing.
+pub const REPORTS_DISK_ERROR: Flags = Flags(1 << 24);
 
-/// Reads keys that patterns among its arguments stand for, if it is asked to.
+/// Reads keys matching patterns among its arguments, if there are any.
 pub const BY_PATTERN: Flags = Flags(1 << 22);
 
 impl Flags {
@@ -194,12 +194,35 @@ impl Group {
     }
 }
 
-/// How a command that is on its way out is marked in COMMAND DOCS.
+/// The mark of a deprecated command in COMMAND DOCS.
 #[derive(Clone, Copy)]
 pub struct Deprecated {
     pub since: &'static str,
     pub replaced_by: &'static str,
 }
+
+/// A directive that allows commands, from everywhere or from local connections alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guard {
+    /// `enable-debug-command`.
+    Debug,
+    /// `enable-module-command`.
+    Module,
+}
+
+/// Arguments that are names or patterns of channels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Channels {
+    /// All arguments are names.
+    Names,
+    /// All arguments are patterns.
+    Patterns,
+    /// The first argument is a name.
+    First,
+}
+
+/// Whether the argument at this index, counted from the command's name, is a secret.
+pub type IsSecret = fn(&Argv, usize) -> bool;
 
 /// What the first argument of a command that runs a script is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -212,7 +235,7 @@ pub enum ScriptSource {
     Function,
 }
 
-/// See the head of this file.
+/// The declaration of a command, from which everything else about it derives.
 #[derive(Clone, Copy)]
 pub struct Spec {
     /// Lower case; of a subcommand, without its container.
@@ -224,7 +247,7 @@ pub struct Spec {
     /// ACL categories that do not follow from flags and group.
     pub acl: &'static [&'static str],
     pub keys: &'static [KeySpec],
-    /// Finds the keys that options tell, or what happens to them, where `keys` cannot describe it.
+    /// Finds the keys that options name, or the access to them, where `keys` cannot describe it.
     pub find: Option<FindKeys>,
     /// The argument that is looked up in the collection under the first key, so that the lookup can
     /// be prepared; 0 if there is none at a fixed place. With options before it, it is a guess.
@@ -238,6 +261,12 @@ pub struct Spec {
     pub deprecated: Option<Deprecated>,
     /// Of a command that runs a script: what its first argument is.
     pub script: Option<ScriptSource>,
+    /// The directive without which the command is refused.
+    pub guard: Option<Guard>,
+    /// The arguments that are names or patterns of channels, which rules of users limit.
+    pub channels: Option<Channels>,
+    /// Whether the argument at an index is a secret, which MONITOR and the slow log do not show.
+    pub secrets: Option<IsSecret>,
     /// Marked `syscmd` in COMMAND DOCS: for servers, not for people.
     pub internal: bool,
     /// Rules of users may name it, but it is not there: no list of commands shows it.
@@ -261,6 +290,9 @@ impl Spec {
         tips: &[],
         deprecated: None,
         script: None,
+        guard: None,
+        channels: None,
+        secrets: None,
         internal: false,
         absent: false,
     };
@@ -292,7 +324,7 @@ impl Spec {
             "blocking" => f.has(BLOCKING),
             _ => false,
         };
-        // SORT alone is no part of its group's category, and says so by a minus.
+        // SORT alone is no part of its group's category, which a minus declares.
         let leaves = |word: &&str| word.strip_prefix('-') == Some(category);
         let of_group = self.group.category() == Some(category) && !self.acl.iter().any(leaves);
         implied || of_group || self.acl.contains(&category)

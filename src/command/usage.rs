@@ -13,7 +13,7 @@
 //!   name:type#n          belongs to the nth key spec, whatever its type
 //!   name~display:type    another name for display
 //!   x!1.2.3              since this version of Redis, where the command itself is older
-//!   x!!1.2.3             on its way out since this version
+//!   x!!1.2.3             deprecated since this version
 //! ```
 //! A token with signs that mean something here stands in double quotes.
 

@@ -49,8 +49,9 @@ pub static TABLE: &[DataCommand] = &[
     },
 ];
 
-/// The key of BITFIELD, which is only read by whole GETs (OVERFLOW does nothing by itself).
-fn key_of_bitfield(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+/// The key of BITFIELD, which is only read if all operations are GETs (OVERFLOW alone does
+/// nothing).
+fn key_of_bitfield(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), InvalidKeys> {
     let (mut at, mut reads) = (2, true);
     while at < argv.len() && reads {
         let is = |word: &str| argv.at(at).eq_ignore_ascii_case(word.as_bytes());
@@ -142,7 +143,7 @@ impl Overflow {
         })
     }
 
-    /// What a field of this type holds when it should hold `value`; `None` if it stays as it is.
+    /// The value that a field of this type stores for `value`; `None` if it is left unchanged.
     fn fit(self, value: i128, kind: Type) -> Option<i64> {
         if (kind.min()..=kind.max()).contains(&value) {
             return Some(value as i64);
@@ -169,7 +170,7 @@ struct Operation {
     act: Act,
 }
 
-/// The operations, and how many bytes the string must have for those that write; 0 if none does.
+/// The operations, and the length in bytes that the writing ones require; 0 if none writes.
 fn parse(cx: &Cx, args: &mut Args) -> Result<(SmallVec<[Operation; 4]>, usize), CmdError> {
     let mut operations = SmallVec::new();
     let mut overflow = Overflow::Wrap;
@@ -238,7 +239,7 @@ fn set_field(bytes: &mut [u8], offset: u64, kind: Type, value: i64) {
     tail[..len].copy_from_slice(&new.to_be_bytes()[..len]);
 }
 
-/// Reads with a string that nobody changes.
+/// Reads with a string that is not changed.
 fn read_fields(cx: &mut Cx, key: &[u8], operations: &[Operation], reply: &mut Reply) -> CmdResult {
     let mut buffer = itoa::Buffer::new();
     let mut db = cx.db();
@@ -252,8 +253,7 @@ fn read_fields(cx: &mut Cx, key: &[u8], operations: &[Operation], reply: &mut Re
         .try_for_each(|one| reply.int(get_field(bytes, one.offset, one.kind)))
 }
 
-/// Runs one operation on the bytes. Returns its answer and whether it wrote something else than
-/// what was there.
+/// Runs one operation on the bytes. Returns its reply and whether it changed the bytes.
 fn apply(bytes: &mut [u8], one: &Operation) -> (Option<i64>, bool) {
     let old = get_field(bytes, one.offset, one.kind);
     let new = match one.act {
@@ -276,11 +276,11 @@ fn apply(bytes: &mut [u8], one: &Operation) -> (Option<i64>, bool) {
         return (None, false);
     };
     set_field(bytes, one.offset, one.kind, new);
-    let answer = match one.act {
+    let value = match one.act {
         Act::Add(..) => new,
         Act::Get | Act::Set(..) => old,
     };
-    (Some(answer), new != old)
+    (Some(value), new != old)
 }
 
 /// BITFIELD key [GET type offset] [[OVERFLOW how] SET | INCRBY type offset value] ...
@@ -295,10 +295,10 @@ fn bitfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let changes = cx.db().change_bytes(found, len, |bytes| {
         let mut changes = 0;
         for one in &operations {
-            let (answer, changed) = apply(bytes, one);
-            let written = answer.is_some() && !matches!(one.act, Act::Get);
+            let (value, changed) = apply(bytes, one);
+            let written = value.is_some() && !matches!(one.act, Act::Get);
             changes += (changed || grows && written) as u64;
-            match answer {
+            match value {
                 Some(n) => reply.int(n)?,
                 None => reply.null()?,
             }

@@ -10,7 +10,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::put;
 use crate::keyspace::string::{self, StringRef};
-use crate::keyspace::{Deadline, Found, Leave};
+use crate::keyspace::{Deadline, Found, RemovalReason};
 use crate::types::entry::INLINE_MAX;
 use crate::types::value::Kind;
 use smallvec::SmallVec;
@@ -162,7 +162,7 @@ fn getbit(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(bit as i64)
 }
 
-/// What the indexes of a range count.
+/// The unit in which the indexes of a range count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Byte,
@@ -201,7 +201,7 @@ fn bits_of_range(start: i64, end: i64, unit: Unit, len: usize) -> Option<(usize,
 }
 
 /// Calls `visit` with the big-endian words that cover the bits `first..end`, bits outside replaced
-/// by zeros, and with the number of each word's first bit; until it answers something.
+/// by zeros, and with the number of each word's first bit, until it returns a value.
 fn visit_words<R>(
     bytes: &[u8],
     (first, end): (usize, usize),
@@ -338,7 +338,7 @@ fn bitpos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
 }
 
-/// How BITOP combines its sources; the last four tell the first source from the others.
+/// The operation of BITOP; the last four treat the first source differently from the others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Op {
     And,
@@ -408,7 +408,7 @@ fn bitop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     } else {
         let mut db = cx.db();
         if let Some(found) = db.peek(target) {
-            db.leave(found, Leave::Deleted);
+            db.remove(found, RemovalReason::Deleted);
             cx.changed(Event::DEL, target);
         }
     }

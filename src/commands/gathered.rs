@@ -4,7 +4,7 @@
 use crate::types::entries::KeyHasher;
 use crate::types::listpack::Item;
 
-/// See the head of this file.
+/// A set of distinct members: a hash table over items that lie in the collections.
 pub struct Gathered<'d> {
     hasher: KeyHasher,
     /// Places in `items`, from 1; 0 is free. Some power of two.

@@ -1,5 +1,5 @@
-//! HyperLogLog: PFADD, PFCOUNT, PFMERGE, and a look behind them. The values are strings whose bytes
-//! `types::hll` reads and writes.
+//! HyperLogLog: PFADD, PFCOUNT, PFMERGE, and the debugging commands. The values are strings whose
+//! bytes `types::hll` reads and writes.
 
 use crate::command::effects::Event;
 use crate::command::keys::*;

@@ -8,12 +8,12 @@ pub mod hash;
 pub mod hyperloglog;
 pub mod key;
 pub mod list;
+mod scan_options;
 pub mod set;
 pub mod stream;
 pub mod string;
 #[cfg(test)]
 mod tests;
-mod walk;
 pub mod zset;
 
 use crate::command::effects::Event;
@@ -49,7 +49,7 @@ fn put(cx: &mut Cx, key: &[u8], value: NewValue, kind: Kind, deadline: Deadline)
     }
 }
 
-/// A count whose sign means something: whether the same element may come several times.
+/// A count whose sign has a meaning: negative allows the same element several times.
 fn signed_count(args: &mut Args) -> Result<i64, CmdError> {
     const RANGE: CmdError = CmdError::Fixed(
         "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",

@@ -1,4 +1,4 @@
-//! What holds for every data command, tried with argument lists drawn from the declarations.
+//! Invariants of all data commands, checked with argument lists drawn from the declarations.
 
 #[path = "../../tests/support/arguments.rs"]
 mod arguments;
@@ -121,7 +121,7 @@ fn commands_touch_the_keys_that_they_declare() {
             rare.push((name.join(" "), fine, whole));
         }
     }
-    // Payloads, and words that no declaration tells, are not to be guessed.
+    // Payloads, and words outside of declarations, cannot be guessed.
     rare.retain(|(name, ..)| !name.starts_with("restore") && name != "pfdebug");
     assert!(
         rare.is_empty(),

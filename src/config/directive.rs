@@ -1,4 +1,5 @@
-//! What a directive is: a name, a kind that parses and prints its value, and a place in `Config`.
+//! The model of a directive: a name, a kind that parses and prints its value, and a place in
+//! `Config`.
 //!
 //! The tables under `table/` are lists of these, written with the small builders below:
 //!
@@ -12,10 +13,11 @@
 use super::fields::Config;
 use super::words::Word;
 
-/// What must happen in the server after a directive changed at run time. This layer only names it.
+/// The action required in the server after a directive changed at run time. This layer only names
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Apply {
-    /// Whoever needs the value reads it when needed.
+    /// No action: the value is read when it is needed.
     Nothing,
     /// Rebind every listener to the addresses of `bind`.
     Bind,
@@ -53,11 +55,11 @@ pub enum Apply {
     MaxMemory,
     /// The memory limit of all clients together.
     MaxMemoryClients,
-    /// What eviction and aging read.
+    /// The settings of eviction and aging.
     Eviction,
     /// The encoding thresholds of the keyspace.
     Encodings,
-    /// What clients may have waiting.
+    /// The output buffer limits of clients.
     OutputLimits,
     /// The lengths and limits of slow log, latency monitor and latency tracking.
     Observe,
@@ -69,9 +71,9 @@ pub enum Apply {
     ReplBacklog,
     /// Count the good replicas again (min-replicas-*).
     GoodReplicas,
-    /// What the link to the primary, or to replicas, reads.
+    /// The settings of the link to the primary, or to replicas.
     Replication,
-    /// What the cluster bus tells other nodes.
+    /// The settings that the cluster bus announces to other nodes.
     Cluster,
     /// The collation of SORT ALPHA; may fail.
     Locale,
@@ -81,7 +83,7 @@ pub enum Apply {
     Watchdog,
 }
 
-/// A value on its way between text and field.
+/// The parsed value of a directive, between its text and its field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Bool(bool),
@@ -102,7 +104,7 @@ pub enum Init {
     Own,
 }
 
-/// How a number is written.
+/// The notation of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Plain,
@@ -132,7 +134,7 @@ pub struct TextRule {
     pub check: fn(&[u8]) -> Result<(), &'static str>,
 }
 
-/// Where a directive's arguments come from. A file adds to `save`; CONFIG SET replaces it.
+/// The source of a directive's arguments. A file adds to `save`; CONFIG SET replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     File,
@@ -145,7 +147,7 @@ pub struct Line {
     pub forced: bool,
 }
 
-/// How a special takes its arguments, or why it refuses them.
+/// The setter of a special; the error is the reason for refusing the arguments.
 pub type SetFn = fn(&mut Config, &[&[u8]], Source) -> Result<(), String>;
 
 /// A directive with a grammar of its own.
@@ -166,7 +168,7 @@ pub enum Kind {
     Special(&'static Special),
 }
 
-/// Where the value lives: a field of `Config`, or the bag of values nobody reads yet.
+/// The place of the value: a field of `Config`, or the map of accepted but unused directives.
 #[derive(Clone, Copy)]
 pub enum Place {
     Field {
@@ -353,7 +355,7 @@ pub trait Stored {
     fn store(&mut self, value: Value);
 }
 
-/// A row whose kind does not fit its field is our mistake; `Config::new` meets it in every test.
+/// A row whose kind does not match its field is a bug; `Config::new` meets it in every test.
 fn misfit(value: &Value) -> ! {
     panic!("the kind of a directive and the type of its field disagree: {value:?}")
 }

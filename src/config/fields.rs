@@ -1,7 +1,7 @@
 //! The configuration as the server reads it: typed fields, named after their directives.
 //!
-//! One row of `table/` stands behind each field; directives nobody reads yet are in `kept`, where
-//! they can be set, shown and saved all the same. Sizes are bytes, times in the unit of the
+//! One row of `table/` stands behind each field; accepted but unused directives are in `kept`,
+//! where they can be set, shown and saved all the same. Sizes are bytes, times in the unit of the
 //! directive.
 
 use std::collections::BTreeMap;
@@ -207,7 +207,7 @@ pub struct Config {
     pub cluster_replica_validity_factor: u32,
     pub cluster_require_full_coverage: bool,
     pub cluster_slot_stats_enabled: bool,
-    // What only files say.
+    // Set by files only.
     /// The file read at the start, absolute; CONFIG REWRITE writes there.
     pub config_file: Option<PathBuf>,
     /// `rename-command from to`, in file order.
@@ -218,7 +218,7 @@ pub struct Config {
     pub loadmodule: Vec<Vec<Vec<u8>>>,
     /// The words after `sentinel` of each such line.
     pub sentinel: Vec<Vec<Vec<u8>>>,
-    /// Lines whose name nobody knows, as a module might have: name and arguments, joined by spaces.
+    /// Lines with an unknown name, as a module might have: name and arguments, joined by spaces.
     /// The server refuses to start on any, after its banner.
     pub unresolved: Vec<Vec<u8>>,
     /// Values of directives that nothing reads yet.

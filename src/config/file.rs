@@ -1,9 +1,10 @@
-//! The grammar of redis.conf: lines to directives, `include`, and what only files may say.
+//! The grammar of redis.conf: lines to directives, `include`, and the statements of files only.
 //!
 //! A configuration is one text: the file, then what came on stdin, then the command line rewritten
 //! as lines. Errors count lines from there, as Redis's do. What a line asks of the rest of the
 //! server (go to a directory, rename a command, define a user) is asked through `Host`.
 
+use crate::sys::reason as os_reason;
 use std::path::{Path, PathBuf};
 
 use super::directive::{Directive, Kind, Place, Source};
@@ -14,9 +15,10 @@ use crate::algo::glob::{Case, matches};
 use crate::algo::quoting::split_args;
 use crate::version::REDIS_VERSION;
 
-/// What the configuration asks of its surroundings. The defaults suit a test: everything goes.
+/// The services that the configuration requires from the server. The defaults suit a test:
+/// everything is accepted.
 pub trait Host {
-    /// Makes `dir` the current directory; answers its absolute name.
+    /// Makes `dir` the current directory; returns its absolute name.
     fn chdir(&mut self, dir: &[u8]) -> Result<Vec<u8>, String> {
         Ok(dir.to_vec())
     }
@@ -26,8 +28,8 @@ pub trait Host {
         Ok(())
     }
 
-    /// Checks the rules of `user name rules...`; answers the index of a bad rule and why it is bad.
-    /// New users may use all channels, or none.
+    /// Checks the rules of `user name rules...`; the error is the index of a bad rule and the
+    /// reason. New users may use all channels, or none.
     fn check_user(
         &mut self,
         _rules: &[Vec<u8>],
@@ -41,13 +43,13 @@ pub trait Host {
         false
     }
 
-    /// Whether lines can be logged to this file; answers why not.
+    /// Checks that lines can be logged to this file; the error is the reason why not.
     fn check_logfile(&mut self, _path: &[u8]) -> Result<(), String> {
         Ok(())
     }
 }
 
-/// Why a configuration cannot be used. Both end the process with status 1.
+/// The reason why a configuration cannot be used. Both end the process with status 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fatal {
     /// Written to stderr as it is.
@@ -68,15 +70,6 @@ fn fatal_line(number: usize, line: &[u8], reason: &str) -> Fatal {
     text.extend_from_slice(line);
     text.extend_from_slice(format!("'\n{reason}\n").as_bytes());
     Fatal::Stderr(text)
-}
-
-/// The operating system's words for an error, without the number Rust adds.
-pub fn os_reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_string(),
-        None => text,
-    }
 }
 
 /// A file may include itself by mistake; Redis then runs out of stack, we stop here.
@@ -250,13 +243,14 @@ impl Config {
         Ok(())
     }
 
-    /// Values that are taken from anybody but do not stay as they were given.
+    /// Adjusts values that are accepted in any form but stored in another.
     pub(super) fn settle(&mut self) {
         self.hz = self.hz.clamp(1, 500);
     }
 }
 
-/// Makes `dir` the current directory and answers its absolute name: what a real `Host` does.
+/// Makes `dir` the current directory and returns its absolute name: the implementation of a real
+/// `Host`.
 pub fn enter_directory(dir: &[u8]) -> Result<Vec<u8>, String> {
     std::env::set_current_dir(to_path(dir)).map_err(|error| os_reason(&error))?;
     let here = std::env::current_dir().map_err(|error| os_reason(&error))?;

@@ -26,9 +26,10 @@ mod value;
 mod words;
 
 pub use crate::algo::quoting::{quote, split_args};
+pub use crate::sys::reason as os_reason;
 pub use directive::Apply;
 pub use fields::Config;
-pub use file::{Fatal, Host, enter_directory, os_reason, read_config_file};
+pub use file::{Fatal, Host, enter_directory, read_config_file};
 pub use rewrite::Extent;
 pub use set::is_sensitive;
 pub use special::OOM_SCORES_FALL;

@@ -27,7 +27,7 @@ const FILE_ONLY: [&str; 5] = [
 /// Which directives a rewritten file names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Extent {
-    /// Those it named before, and those that are not at their default.
+    /// The directives in the file before, and those that are not at their default.
     Changed,
     /// All of them; DEBUG CONFIG-REWRITE-FORCE-ALL.
     All,
@@ -113,7 +113,7 @@ impl Draft {
     }
 }
 
-/// Whose line this is: `None` for comments, an error for a line nobody understands.
+/// The directive that a line belongs to: `None` for comments, an error for an unknown line.
 fn owner(line: &[u8]) -> Result<Option<String>, ()> {
     if line.is_empty() || line[0] == b'#' {
         return Ok(None);

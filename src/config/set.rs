@@ -10,7 +10,7 @@ use super::table::{self, Named};
 use super::value;
 use crate::algo::glob::{Case, matches};
 
-/// Why a CONFIG SET is refused; the text is the whole error reply without its `-`.
+/// The error of a CONFIG SET; the text is the whole error reply without its `-`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetError {
     #[error("{UNKNOWN}{}'", String::from_utf8_lossy(.0))]
@@ -19,7 +19,7 @@ pub enum SetError {
     Failed { name: String, reason: String },
 }
 
-/// What stands before a name nobody knows.
+/// The text before an unknown name.
 const UNKNOWN: &str = "ERR Unknown option or number of arguments for CONFIG SET - '";
 
 impl SetError {
@@ -43,11 +43,11 @@ impl SetError {
 #[derive(Debug)]
 pub struct Undo(Box<Config>);
 
-/// What a SET did.
+/// The result of a SET.
 #[derive(Debug)]
 pub struct Changes {
-    /// What must happen now, once each, in the order of the arguments, with the directive to blame
-    /// if it cannot. Empty when nothing changed.
+    /// The actions required now, once each, in the order of the arguments, with the directive to
+    /// blame if one fails. Empty when nothing changed.
     pub applies: Vec<(Apply, &'static str)>,
     pub undo: Undo,
 }
@@ -56,7 +56,7 @@ pub struct Changes {
 const REPL_BACKLOG_MIN: u64 = 16 << 10;
 
 impl Config {
-    /// The text of a directive's value, as CONFIG GET answers it.
+    /// The text of a directive's value, as CONFIG GET returns it.
     pub fn text(&self, row: &Directive) -> Vec<u8> {
         match (row.kind, row.place) {
             (Kind::Special(special), _) => (special.get)(self),
@@ -66,7 +66,7 @@ impl Config {
     }
 
     /// CONFIG GET. A pattern finds every name it matches, aliases too, save hidden ones; a plain
-    /// word finds its directive and is answered in the caller's spelling.
+    /// word finds its directive and is returned in the caller's spelling.
     pub fn get(&self, patterns: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let mut add = |name: &[u8], row: &Directive| {

@@ -16,7 +16,7 @@ pub struct SavePoint {
     pub changes: u32,
 }
 
-/// When a client with unread replies is disconnected; 0 is never.
+/// The limits on a client's pending output; 0 is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimit {
     pub hard_bytes: u64,
@@ -24,7 +24,7 @@ pub struct OutputLimit {
     pub soft_seconds: u32,
 }
 
-/// How a signal shuts us down.
+/// The way in which a signal shuts the server down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownFlags {
     pub save: bool,
@@ -54,7 +54,7 @@ impl NotifyFlags {
     pub const NEW: u32 = 1 << 14;
     pub const OVERWRITTEN: u32 = 1 << 15;
     pub const TYPE_CHANGED: u32 = 1 << 16;
-    /// What `A` stands for.
+    /// The classes that `A` stands for.
     pub const ALL: u32 = 0b111_1111_1100 | NotifyFlags::MODULE;
 
     /// The letters in the order Redis prints them; K, E and m follow even after `A`.
@@ -77,7 +77,7 @@ impl NotifyFlags {
         (b'm', NotifyFlags::KEY_MISS),
     ];
 
-    /// Where K begins in `LETTERS`.
+    /// The index of K in `LETTERS`.
     const AFTER_ALL: usize = 13;
 
     /// Whether events of the class with this letter are notified.
@@ -508,7 +508,8 @@ pub static REPLICAOF: Special = Special {
     },
 };
 
-/// `dir` itself: who sets it (`file.rs`, `set.rs`) has already asked the host to go there.
+/// `dir` itself: the callers that set it (`file.rs`, `set.rs`) have already changed the directory
+/// through the host.
 pub static DIR: Special = Special {
     init: |config| {
         let here = std::env::current_dir().unwrap_or_else(|_| "/".into());

@@ -1,4 +1,5 @@
-//! Tests over the whole table, most against what the real servers answered (`tests/data/config`).
+//! Tests over the whole table, most against recorded replies of the real servers
+//! (`tests/data/config`).
 
 use std::collections::BTreeMap;
 
@@ -12,9 +13,10 @@ use super::*;
 
 const REDIS_DEFAULTS: &str = include_str!("../../tests/data/config/redis-8.2.3-defaults.tsv");
 const VALKEY_DEFAULTS: &str = include_str!("../../tests/data/config/valkey-9.1.2-defaults.tsv");
-/// A line of configuration, and what Redis 8.2.3 (Valkey 9.1.2 for its own directives) said to it.
+/// A line of configuration, and the reply of Redis 8.2.3 (Valkey 9.1.2 for its own directives).
 const REFUSALS: &str = include_str!("../../tests/data/config/refusals.tsv");
-/// A directive, a value, and what CONFIG SET then CONFIG GET (`= value`) of Redis 8.2.3 answered.
+/// A directive, a value, and the replies of Redis 8.2.3 to CONFIG SET, then CONFIG GET (`=
+/// value`).
 const SETS: &str = include_str!("../../tests/data/config/sets.tsv");
 const EXAMPLE: &str = include_str!("../../redis.conf.example");
 
@@ -89,7 +91,7 @@ fn what_only_valkey_knows_has_its_defaults() {
 }
 
 #[test]
-fn get_star_answers_every_name_once_and_no_other() {
+fn get_star_returns_every_name_once_and_no_other() {
     let recorded = rows(REDIS_DEFAULTS)
         .into_iter()
         .chain(rows(VALKEY_DEFAULTS));
@@ -116,7 +118,7 @@ fn every_recorded_line_is_taken_or_refused_in_the_same_words() {
 }
 
 #[test]
-fn every_recorded_set_is_answered_in_the_same_words() {
+fn every_recorded_set_gets_the_same_reply() {
     for line in SETS.lines() {
         let parts: Vec<&str> = line.split('\t').collect();
         let [name, value, answer] = parts.as_slice() else {
@@ -379,7 +381,7 @@ fn values_are_shown_as_redis_shows_them() {
 }
 
 #[test]
-fn get_answers_plain_words_in_the_callers_spelling() {
+fn get_returns_plain_words_in_the_callers_spelling() {
     let config = Config::new();
     let names = |patterns: &[&[u8]]| -> Vec<String> {
         let answer = config.get(patterns);
@@ -750,7 +752,7 @@ fn special_sample(name: &str, seed: u64) -> String {
 }
 
 proptest! {
-    /// What a directive takes, CONFIG GET shows, and a rewritten file brings back.
+    /// Every accepted value is shown by CONFIG GET and survives a rewrite of the file.
     #[test]
     fn values_survive_get_and_rewrite(seed: u64, letters in "\\PC{0,12}") {
         for row in table::all() {

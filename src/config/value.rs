@@ -29,7 +29,7 @@ pub fn parse(kind: &Kind, text: &[u8]) -> Result<Value, String> {
     }
 }
 
-/// The text CONFIG GET answers.
+/// The text that CONFIG GET returns.
 pub fn print(kind: &Kind, value: &Value) -> Vec<u8> {
     match (kind, value) {
         (_, Value::Bool(yes)) => if *yes { "yes" } else { "no" }.into(),

@@ -29,7 +29,7 @@ words!(
     "debug" = Debug, "verbose" = Verbose, "notice" = Notice, "warning" = Warning,
     "nothing" = Nothing);
 words!(
-    /// Who restarts us, and so who is told when we are ready.
+    /// The supervisor that starts the server and is notified when it is ready.
     Supervised { Upstart, Systemd, Auto, No }
     "upstart" = Upstart, "systemd" = Systemd, "auto" = Auto, "no" = No);
 words!(
@@ -38,11 +38,11 @@ words!(
     "user" = User, "local0" = Local0, "local1" = Local1, "local2" = Local2, "local3" = Local3,
     "local4" = Local4, "local5" = Local5, "local6" = Local6, "local7" = Local7);
 words!(
-    /// When the AOF reaches the disk.
+    /// The time at which the AOF is synced to disk.
     AppendFsync { EverySec, Always, No }
     "everysec" = EverySec, "always" = Always, "no" = No);
 words!(
-    /// Whose RESTORE payloads and RDB files are checked deeply.
+    /// The clients whose RESTORE payloads, and the RDB files, that are checked deeply.
     SanitizeDump { No, Yes, Clients }
     "no" = No, "yes" = Yes, "clients" = Clients);
 words!(
@@ -55,19 +55,19 @@ words!(
     "volatile-ttl" = VolatileTtl, "allkeys-lru" = AllkeysLru, "allkeys-lfu" = AllkeysLfu,
     "allkeys-random" = AllkeysRandom, "noeviction" = NoEviction);
 words!(
-    /// The Pub/Sub channels of a user that says nothing about them.
+    /// The Pub/Sub channels of a user without rules about them.
     AclPubsubDefault { AllChannels, ResetChannels }
     "allchannels" = AllChannels, "resetchannels" = ResetChannels);
 words!(
-    /// Who may use a dangerous thing: nobody, anybody, or only local connections.
+    /// The clients that may use a dangerous feature: none, all, or only local connections.
     Allowed { No, Yes, Local }
     "no" = No, "yes" = Yes, "local" = Local);
 words!(
-    /// How the kernel's OOM score is set.
+    /// The way in which the kernel's OOM score is set.
     OomScoreAdj { No, Relative, Absolute }
     "no" = No, "yes" = Relative, "relative" = Relative, "absolute" = Absolute);
 words!(
-    /// What to do when a command from our primary or from the AOF fails.
+    /// The action when a command from our primary or from the AOF fails.
     PropagationError { Ignore, Panic, PanicOnReplicas }
     "ignore" = Ignore, "panic" = Panic, "panic-on-replicas" = PanicOnReplicas);
 words!(
@@ -75,11 +75,11 @@ words!(
     ReplDisklessLoad { Disabled, OnEmptyDb, SwapDb }
     "disabled" = Disabled, "on-empty-db" = OnEmptyDb, "swapdb" = SwapDb);
 words!(
-    /// What a TLS client must present.
+    /// The certificate requirement for a TLS client.
     TlsAuthClients { No, Yes, Optional }
     "no" = No, "yes" = Yes, "optional" = Optional);
 words!(
-    /// What cluster nodes are called in redirections.
+    /// The form of a cluster node's name in redirections.
     EndpointType { Ip, Hostname, UnknownEndpoint }
     "ip" = Ip, "hostname" = Hostname, "unknown-endpoint" = UnknownEndpoint);
 words!(

@@ -11,7 +11,7 @@ pub use reply::{Error, Reply};
 
 use crate::algo::rng::Rng;
 use crate::command::context::Caller;
-use crate::command::effects::{Effects, Happened, Interest};
+use crate::command::effects::{self, Effects, Interest};
 use crate::command::settle::Noted;
 use crate::command::{self, Args, CmdError, CmdResult, Cx, DataCommand};
 use crate::commands::TABLES;
@@ -254,12 +254,12 @@ impl Engine {
     fn settle(&mut self, argv: &Argv) {
         let outcome = &mut self.outcome;
         let owned = |argv: &Argv| argv.iter().map(<[u8]>::to_vec).collect();
-        let mut facts = std::mem::take(&mut self.effects.happened);
+        let mut facts = std::mem::take(&mut self.effects.key_events);
         Noted::take(&mut self.keyspace.shared, &self.tuning).settle(&mut facts, |_, words| {
             let words = words.iter().map(|word| word.to_vec());
             outcome.propagated.push(words.collect());
         });
-        let event = |fact: Happened| {
+        let event = |fact: effects::KeyEvent| {
             Some(KeyEvent {
                 db: fact.db.0,
                 name: fact.event?.name,
@@ -267,17 +267,17 @@ impl Engine {
             })
         };
         outcome.events.extend(facts.drain(..).filter_map(event));
-        self.effects.happened = facts;
+        self.effects.key_events = facts;
         outcome.dirty = std::mem::take(&mut self.effects.dirty);
         let stated = std::mem::take(&mut self.effects.propagate);
         stated.settle(argv, outcome.dirty > 0, |argv, _| {
             outcome.propagated.push(owned(&argv.as_argv()));
         });
-        self.effects.sweeps.clear();
-        for doomed in std::mem::take(&mut self.keyspace.shared.doomed) {
-            self.keyspace.drop_quickly(doomed.waste);
+        self.effects.database_changes.clear();
+        for job in std::mem::take(&mut self.keyspace.shared.to_free) {
+            self.keyspace.drop_quickly(job.garbage);
         }
-        self.keyspace.shared.await_doomed = false;
+        self.keyspace.shared.await_lazy_free = false;
         self.keyspace.shared.settled();
     }
 }

@@ -1,4 +1,4 @@
-//! How recently and how often keys are used, in the 24 bits that an entry keeps for it.
+//! The recency and frequency of accesses to a key, in 24 bits of its entry.
 //!
 //! ```text
 //!   LRU   seconds of the server's clock, modulo 2^24 (194 days)
@@ -81,7 +81,8 @@ impl Aging {
         counter.saturating_sub(passed / self.lfu_decay_minutes)
     }
 
-    /// The bits of a key whose age somebody else has kept, if it is of the kind kept here.
+    /// The bits of a key from an age reported elsewhere (RESTORE, RDB), if it is of the kind kept
+    /// here.
     pub fn told(&self, idle_seconds: Option<i64>, counter: Option<u8>, now_ms: i64) -> Option<u32> {
         match (self.lfu, idle_seconds, counter) {
             (true, _, Some(counter)) => Some(minutes(now_ms) << 8 | counter as u32),

@@ -7,9 +7,9 @@
 use super::expiry::{self, KeyTimer};
 use super::fields;
 use super::sizes::{Size, Sizes};
-use super::{DbIndex, Departed, Doomed, Missed, Shared, Waste};
+use super::{DbIndex, Garbage, LazyFree, Missed, RemovedKey, Shared};
 use crate::sys::pages::Reserve;
-use crate::types::entries::{Entries, KeyHasher, Remains, ValueMut};
+use crate::types::entries::{Entries, KeyHasher, OldValue, ValueMut};
 use crate::types::entry::{EntryRef, INLINE_MAX, NewValue};
 use crate::types::table::Position;
 use crate::types::value::{Encoding, Heap, Kind, Value};
@@ -30,16 +30,16 @@ const EMBSTR_MAX: usize = 41;
 /// figure that INFO's lazyfreed_objects goes by.
 const LAZY_FREE_PARTS: usize = 64;
 
-/// Why a key leaves.
+/// The reason for the removal of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Leave {
+pub enum RemovalReason {
     Expired,
     Deleted,
     Overwritten,
     Evicted,
 }
 
-/// What happens to the deadline when a value is written.
+/// The effect of a write on the key's deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deadline {
     Clear,
@@ -64,8 +64,8 @@ pub struct Db {
     pub(super) side: bool,
     /// Keys with a deadline.
     pub(super) volatile: usize,
-    /// The wheel of hashes whose fields have deadlines, what is taken out of it to be sorted out,
-    /// and how many such hashes there are.
+    /// The wheel of hashes whose fields have deadlines, the items taken out of it to be sorted
+    /// out, and the number of such hashes.
     pub(super) field_wheel: Option<Box<Wheel<KeyTimer>>>,
     pub(super) field_sorting: Bag<KeyTimer>,
     pub(super) volatile_hashes: usize,
@@ -141,8 +141,8 @@ impl Db {
         self.field_wheel.as_ref().map_or(0, |wheel| wheel.len()) + self.field_sorting.len()
     }
 
-    /// When the wheel could surface its first item, for whoever looks for the nearest deadline. What
-    /// waits to be sorted out could be anything.
+    /// The earliest time at which the wheel could surface an item: a lower bound of the nearest
+    /// deadline. Items still to be sorted out could have any deadline.
     pub(super) fn first_volatile_ms(&self) -> u64 {
         let wheel = self.wheel.as_ref().and_then(|wheel| wheel.next_ms());
         match self.sorting.is_empty() {
@@ -151,7 +151,7 @@ impl Db {
         }
     }
 
-    /// When the wheel wants to be looked at: the deadline itself where few keys share its slot.
+    /// The time of the wheel's next step: the deadline itself where few keys share its slot.
     pub(super) fn next_expiry_ms(&self) -> Option<i64> {
         // Items that wait to be sorted out may be overdue.
         if !self.sorting.is_empty() {
@@ -169,7 +169,7 @@ pub struct DbMut<'k> {
 }
 
 impl<'k> DbMut<'k> {
-    /// What all databases share.
+    /// The state that all databases share.
     pub fn shared(&mut self) -> &mut Shared {
         self.shared
     }
@@ -194,8 +194,8 @@ impl<'k> DbMut<'k> {
         deadline_ms < self.shared.now_ms
     }
 
-    /// Where a key is, even if its time has come: it stays. For DEBUG.
-    pub fn glance(&self, key: &[u8]) -> Option<Found> {
+    /// The place of a key, overdue or not, without expiring it. For DEBUG.
+    pub fn locate(&self, key: &[u8]) -> Option<Found> {
         let hash = self.hash(key);
         let (at, _) = self.db.entries.find(hash, key)?;
         Some(Found { at, hash })
@@ -220,7 +220,7 @@ impl<'k> DbMut<'k> {
     #[cold]
     fn expire(&mut self, found: Found) {
         if !self.shared.hold_expired {
-            self.leave(found, Leave::Expired);
+            self.remove(found, RemovalReason::Expired);
         }
     }
 
@@ -254,9 +254,9 @@ impl<'k> DbMut<'k> {
         self.shared.stats.misses += 1;
         if self.shared.note_misses {
             self.shared.stirred = true;
-            let at = self.shared.fact();
+            let seq = self.shared.fact();
             self.shared.missed.push(Missed {
-                at,
+                seq,
                 db: self.index,
                 key: key.to_vec(),
             });
@@ -273,7 +273,7 @@ impl<'k> DbMut<'k> {
         found
     }
 
-    /// As `inspect`, and nobody is told of a miss: for looks behind a value.
+    /// As `inspect`, without recording a miss: for internal lookups behind a value.
     pub fn examine(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.peek(key);
         match found {
@@ -334,7 +334,7 @@ impl<'k> DbMut<'k> {
         found
     }
 
-    /// Wakes those who wait for a value of type `kind` at `key`: it came into being, or grew.
+    /// Wakes clients blocked on a value of type `kind` at `key`: it was created, or grew.
     #[inline(always)]
     pub fn signal(&mut self, kind: Kind, key: &[u8]) {
         if self.shared.awaited & kind.bit() != 0 {
@@ -343,7 +343,7 @@ impl<'k> DbMut<'k> {
         }
     }
 
-    /// Wakes those who wait for the end of a found key, which leaves or gets another value.
+    /// Wakes clients blocked on the end of a found key, which is removed or gets another value.
     #[inline(always)]
     fn signal_gone(&mut self, found: Found) {
         if self.shared.awaited & Kind::GONE != 0 {
@@ -360,13 +360,13 @@ impl<'k> DbMut<'k> {
         self.exchange(found, value);
     }
 
-    /// As `replace`, with a value of the same length, or by who counts lengths himself.
+    /// As `replace`, with a value of the same length, or by a caller that counts lengths itself.
     pub(super) fn exchange(&mut self, found: Found, value: NewValue) {
         let entry = self.get(found);
         let value = named(value, entry.key().len(), entry.deadline_ms().is_some());
         self.db.volatile_hashes -= fields::is_counted(entry) as usize;
-        let remains = self.db.entries.set_value(found.at, value);
-        self.bury(remains, 0);
+        let old_value = self.db.entries.set_value(found.at, value);
+        self.defer_free(old_value, 0);
     }
 
     /// Writes a key, whether it is there or not. Returns whether it was.
@@ -411,7 +411,7 @@ impl<'k> DbMut<'k> {
     fn drop_held(&mut self, key: &[u8]) {
         let hash = self.hash(key);
         if let Some((at, _)) = self.db.entries.find(hash, key) {
-            self.leave(Found { at, hash }, Leave::Overwritten);
+            self.remove(Found { at, hash }, RemovalReason::Overwritten);
         }
     }
 
@@ -528,51 +528,51 @@ impl<'k> DbMut<'k> {
     }
 
     /// Removes a found key: the one door through which keys leave one by one.
-    pub fn leave(&mut self, found: Found, why: Leave) {
-        self.leave_as(found, why, 0);
+    pub fn remove(&mut self, found: Found, why: RemovalReason) {
+        self.remove_as(found, why, 0);
     }
 
     /// As `leave`; what is left counts for so many objects freed in the background.
-    fn leave_as(&mut self, found: Found, why: Leave, objects: u64) {
+    fn remove_as(&mut self, found: Found, why: RemovalReason, objects: u64) {
         self.signal_gone(found);
         let entry = self.get(found);
         let volatile = entry.deadline_ms().is_some();
-        if matches!(why, Leave::Expired | Leave::Evicted) {
-            if self.shared.note_departed {
+        if matches!(why, RemovalReason::Expired | RemovalReason::Evicted) {
+            if self.shared.note_removed_keys {
                 let key = entry.key().to_vec();
                 self.shared.stirred = true;
-                let at = self.shared.fact();
-                self.shared.departed.push(Departed {
-                    at,
+                let seq = self.shared.fact();
+                self.shared.removed_keys.push(RemovedKey {
+                    seq,
                     db: self.index,
                     key,
                     why,
                 });
             }
             match why {
-                Leave::Expired => self.shared.stats.expired += 1,
+                RemovalReason::Expired => self.shared.stats.expired += 1,
                 _ => self.shared.stats.evicted += 1,
             }
         }
         self.db.volatile -= volatile as usize;
         self.db.sizes.leave(Size::of(self.get(found)));
         self.db.volatile_hashes -= fields::is_counted(self.get(found)) as usize;
-        let remains = self.db.entries.remove(found.at);
+        let old_value = self.db.entries.remove(found.at);
         if self.db.volatile == 0 && self.db.entries.is_empty() {
             self.db.wheel = None;
             self.db.sorting = Bag::new();
         }
-        self.bury(remains, objects);
+        self.defer_free(old_value, objects);
     }
 
     /// Removes a found key as UNLINK does: a value of many parts counts as freed in the background.
     pub fn unlink(&mut self, found: Found) {
-        self.unlink_as(found, Leave::Deleted);
+        self.unlink_as(found, RemovalReason::Deleted);
     }
 
-    pub(super) fn unlink_as(&mut self, found: Found, why: Leave) {
+    pub(super) fn unlink_as(&mut self, found: Found, why: RemovalReason) {
         let parts = self.get(found).heap().map_or(1, parts);
-        self.leave_as(found, why, (parts > LAZY_FREE_PARTS) as u64);
+        self.remove_as(found, why, (parts > LAZY_FREE_PARTS) as u64);
     }
 
     /// A random key. It may be overdue if such keys are held, as RANDOMKEY allows for.
@@ -594,7 +594,7 @@ impl<'k> DbMut<'k> {
     pub fn delete(&mut self, key: &[u8]) -> bool {
         match self.peek(key) {
             Some(found) => {
-                self.leave(found, Leave::Deleted);
+                self.remove(found, RemovalReason::Deleted);
                 true
             }
             None => false,
@@ -633,8 +633,8 @@ impl<'k> DbMut<'k> {
         self.db.volatile -= deadline_ms.is_some() as usize;
         self.db.sizes.leave(Size::of(self.get(found)));
         self.db.volatile_hashes -= fields::is_counted(self.get(found)) as usize;
-        let remains = self.db.entries.remove(found.at);
-        let taken = match (taken, remains) {
+        let old_value = self.db.entries.remove(found.at);
+        let taken = match (taken, old_value) {
             (Some(taken), _) => taken,
             (None, Some(heap)) => Taken::Heap(heap, encoding),
             (None, None) => Taken::Int(0),
@@ -655,17 +655,17 @@ impl<'k> DbMut<'k> {
 
     /// Drops what a key left, here if that is quick.
     #[inline(always)]
-    fn bury(&mut self, remains: Remains, objects: u64) {
-        if let Some(heap) = remains {
+    fn defer_free(&mut self, old_value: OldValue, objects: u64) {
+        if let Some(heap) = old_value {
             self.bury_heap(heap, objects);
         }
     }
 
     fn bury_heap(&mut self, heap: Box<Heap>, objects: u64) {
         if objects > 0 || heap.bytes() > SLOW_TO_DROP {
-            let waste = Waste::Value(heap);
+            let garbage = Garbage::Value(heap);
             self.shared.stirred = true;
-            self.shared.doomed.push(Doomed { waste, objects });
+            self.shared.to_free.push(LazyFree { garbage, objects });
         }
     }
 }
@@ -701,7 +701,7 @@ pub(super) fn named(value: NewValue, key_len: usize, volatile: bool) -> NewValue
     }
 }
 
-/// Whether an entry that gets a deadline stays as short as `embstr` asks for.
+/// Whether an entry that gets a deadline stays short enough for `embstr`.
 fn is_embstr(entry: EntryRef) -> bool {
     let len = match entry.value() {
         Value::Text(text) => text.len(),
@@ -723,11 +723,11 @@ fn parts(heap: &Heap) -> usize {
     }
 }
 
-/// Whether something doomed is dropped by the helper thread.
-pub fn is_slow_to_drop(waste: &Waste) -> bool {
-    match waste {
-        Waste::Value(_) | Waste::Foreign(_) => true,
-        Waste::Entries(_, entries) => {
+/// Whether garbage is dropped by the helper thread.
+pub fn is_slow_to_drop(garbage: &Garbage) -> bool {
+    match garbage {
+        Garbage::Value(_) | Garbage::Foreign(_) => true,
+        Garbage::Entries(_, entries) => {
             let heaps = || entries.iter().filter_map(EntryRef::heap);
             entries.len() > SLOW_TO_FLUSH || heaps().map(Heap::bytes).sum::<usize>() > SLOW_TO_DROP
         }

@@ -17,7 +17,7 @@ use crate::types::entry::EntryRef;
 use crate::types::value::{Kind, Value};
 use sha1::{Digest as _, Sha1};
 
-/// Stands for a deadline, whichever it is.
+/// Stands for any deadline.
 const VOLATILE: &[u8] = b"!!expire!!";
 /// The same for a field of a hash.
 const VOLATILE_FIELD: &[u8] = b"!!hexpire!!";
@@ -142,7 +142,7 @@ mod tests {
     use crate::algo::rng::Rng;
     use crate::types::listpack::Item;
 
-    /// What Redis 8.2.3 answers for the same data.
+    /// The reply of Redis 8.2.3 for the same data.
     #[test]
     fn digests_are_those_of_redis() {
         let mut ks = Keyspace::new(16, Rng::new(1), 1_000);

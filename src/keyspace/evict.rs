@@ -2,12 +2,13 @@
 //!
 //! Among all keys a candidate is one of a few that stand near each other in the table; where only
 //! those with a deadline may go and these are rare, one of a few items of the wheel. So nothing is
-//! kept in order for the day when memory runs out. As in Redis (`maxmemory-samples`, its pool of sixteen), the best of each sample
-//! go into a pool that outlasts the eviction, which brings a sample of five close to the whole.
-//! Unlike there, a candidate that was used since it was seen is judged anew before it goes, and
-//! `volatile-ttl` asks the wheel, which knows the nearest deadlines.
+//! kept in order for the day when memory runs out. As in Redis (`maxmemory-samples`, its pool of
+//! sixteen), the best of each sample go into a pool that outlasts the eviction, which brings a
+//! sample of five close to the whole. Unlike there, a candidate that was used since it was seen is
+//! judged anew before it goes, and `volatile-ttl` asks the wheel, which knows the nearest
+//! deadlines.
 
-use super::db::{Db, DbMut, Found, Leave};
+use super::db::{Db, DbMut, Found, RemovalReason};
 use super::{DbIndex, Keyspace};
 use crate::keyspace::aging::Aging;
 use crate::types::entry::EntryRef;
@@ -18,7 +19,7 @@ const POOL: usize = 16;
 /// Looks in a row that may find nothing before others get their turn: the wheel may hold many items
 /// that stand for no key.
 const LOOKS: u32 = 8;
-/// If one key in so many may go, it is cheaper to look for it among all keys than to ask the wheel.
+/// If one key in so many may be evicted, searching all keys is cheaper than searching the wheel.
 const COMMON: usize = 4;
 /// Items of the wheel that are looked at for each sample: no key has to be looked up for that.
 const CHEAP: usize = 8;
@@ -34,19 +35,19 @@ pub enum Among {
 /// Which of them goes first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum First {
-    /// The one not used for the longest time, or the one least used: whichever the entries keep.
+    /// The key that is least recently or least frequently used, as the entries record.
     Unused,
     Any,
     /// The one with the nearest deadline.
     Nearest,
 }
 
-/// What an attempt came to.
+/// The result of an attempt to evict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Evicted {
     /// A key left that took so many bytes.
     Freed(usize),
-    /// There is no key that may go.
+    /// No key may be evicted.
     NoKey,
     /// None was found yet.
     NotYet,
@@ -62,12 +63,12 @@ struct Candidate {
     hash: u64,
 }
 
-/// What lasts from one eviction to the next.
+/// The state that lasts from one eviction to the next.
 #[derive(Default)]
 pub struct Pool {
     /// Ascending by score.
     candidates: Vec<Candidate>,
-    /// Where a key is taken from whichever goes.
+    /// The database of the last eviction where any key may go.
     turn: u32,
 }
 
@@ -285,7 +286,7 @@ fn find_again(
     Some((Found { at, hash }, score))
 }
 
-/// How soon a key should go.
+/// The priority of a key for eviction; the highest is evicted first.
 fn score(aging: &Aging, entry: EntryRef, now_ms: i64) -> u32 {
     let bits = entry.aging();
     match aging.lfu {
@@ -300,8 +301,8 @@ impl DbMut<'_> {
         let before = self.entries().entry_bytes();
         let value = self.heap(found).map_or(0, Heap::bytes);
         match lazily {
-            true => self.unlink_as(found, Leave::Evicted),
-            false => self.leave(found, Leave::Evicted),
+            true => self.unlink_as(found, RemovalReason::Evicted),
+            false => self.remove(found, RemovalReason::Evicted),
         }
         before - self.entries().entry_bytes() + value
     }
@@ -345,7 +346,7 @@ mod tests {
             assert_eq!(freed, before);
             assert_eq!(ks.evict(Among::All, first, 5, false), Evicted::NoKey);
             assert_eq!(ks.shared.stats.evicted, 3_000);
-            assert_eq!(ks.shared.departed.len(), 3_000);
+            assert_eq!(ks.shared.removed_keys.len(), 3_000);
         }
     }
 
@@ -428,7 +429,7 @@ mod tests {
             ks.evict(Among::All, First::Unused, 64, false);
             left += 1;
         }
-        assert!(left <= 3, "{left} went before the one that nobody used");
+        assert!(left <= 3, "{left} went before the unused one");
     }
 
     #[test]

@@ -17,7 +17,7 @@
 //! sorted out a slice at a time: what stands for a key goes back, once. `SIDE` tells whether a key
 //! was seen already; its meaning turns over with each sorting-out, so no entry has to be reset.
 
-use super::db::{DbMut, Found, Leave};
+use super::db::{DbMut, Found, RemovalReason};
 use crate::types::entry::EntryRef;
 use crate::types::wheel::{Step, Timed, Wheel};
 
@@ -31,7 +31,7 @@ const SORTED_PER_INSERT: usize = 4;
 /// The same with each look for a key to be evicted.
 const SORTED_PER_LOOK: usize = 16;
 
-/// What the wheel holds for a volatile key; see the head of this file.
+/// The item in the wheel for a volatile key: its hash, and a part of its deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyTimer(u64);
 
@@ -64,9 +64,9 @@ impl Timed for KeyTimer {
 
 /// Sees to it that the wheel surfaces a key no later than its new deadline.
 pub(super) fn arm(db: &mut DbMut, found: Found, old_ms: Option<i64>, deadline_ms: i64) {
-    if db.shared.own_deadlines.is_kept() {
+    if db.shared.replica_expires.is_kept() {
         let key = db.get(found).key().to_vec();
-        db.shared.own_deadlines.note(db.index, &key);
+        db.shared.replica_expires.note(db.index, &key);
     }
     let armed = db.get(found).is_armed();
     if armed && old_ms.is_some_and(|old_ms| old_ms <= deadline_ms) {
@@ -75,7 +75,7 @@ pub(super) fn arm(db: &mut DbMut, found: Found, old_ms: Option<i64>, deadline_ms
     let side = db.db.side;
     db.entries_mut().arm(found.at, side);
     insert(db, found.hash, deadline_ms);
-    // Sorting out goes on between turns; this keeps ahead of whoever inserts without a pause.
+    // Sorting out goes on between turns; this keeps ahead of a client inserting without a pause.
     for _ in 0..SORTED_PER_INSERT {
         match db.db.sorting.pop() {
             Some(item) => db.sort_out(item),
@@ -99,7 +99,7 @@ fn insert(db: &mut DbMut, hash: u64, deadline_ms: i64) {
     wheel.insert(deadline_ms.max(0) as u64, KeyTimer::new(hash, deadline_ms));
 }
 
-/// What a slice of expiry came to.
+/// The result of a slice of expiry.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub enum Slice {
     /// Nothing more is due now.
@@ -109,8 +109,8 @@ pub enum Slice {
 }
 
 impl DbMut<'_> {
-    /// Removes keys whose deadline has come, until `go_on` says stop; it is asked every few items.
-    /// While overdue keys are to stay the wheel stands still and keeps every item.
+    /// Removes keys whose deadline has come, until `go_on` returns false; it is called every few
+    /// items. While overdue keys are to stay the wheel stands still and keeps every item.
     pub fn expire_due(&mut self, mut go_on: impl FnMut() -> bool) -> Slice {
         /// Items between two questions: about 10 µs of removals.
         const STRIDE: u32 = 64;
@@ -164,8 +164,8 @@ impl DbMut<'_> {
         Some(found)
     }
 
-    /// Of about `count` keys whose deadlines are the nearest, the one whose is: for whoever removes
-    /// it. `None` as with `any_volatile`.
+    /// Of about `count` keys with the nearest deadlines, the one that is next: the victim of
+    /// eviction by TTL. `None` as with `any_volatile`.
     pub(super) fn nearest_volatile(
         &mut self,
         count: usize,
@@ -215,7 +215,7 @@ impl DbMut<'_> {
             .entries
             .find_by(hash, |entry| due(entry.deadline_ms()))
         {
-            return self.leave(Found { at, hash }, Leave::Expired);
+            return self.remove(Found { at, hash }, RemovalReason::Expired);
         }
         // Not yet: the deadline was extended, or lies beyond what the item can say.
         let armed = self.db.entries.find_by(hash, |entry| {
@@ -309,16 +309,16 @@ mod tests {
     }
 
     #[test]
-    fn names_are_kept_only_for_who_listens() {
+    fn names_are_kept_only_when_noted() {
         for (listens, noted) in [(true, 1), (false, 0)] {
             let mut ks = keyspace();
-            ks.shared.note_departed = listens;
+            ks.shared.note_removed_keys = listens;
             ks.db(DbIndex(0))
                 .add(b"key", NewValue::Int(1), Some(1_000_500));
             ks.set_now_ms(1_000_501);
             assert_eq!(ks.db(DbIndex(0)).expire_due(|| true), Slice::Done);
             assert_eq!(
-                (ks.shared.departed.len(), ks.shared.stats.expired),
+                (ks.shared.removed_keys.len(), ks.shared.stats.expired),
                 (noted, 1)
             );
         }
@@ -356,12 +356,12 @@ mod tests {
         assert_eq!(ks.next_expiry_ms(), None);
         assert_eq!(ks.db(DbIndex(0)).expire_due(|| true), Slice::Done);
         assert_eq!(ks.view(DbIndex(0)).len(), 1_000);
-        // Whoever asks for an overdue key removes it all the same.
+        // A lookup of an overdue key removes it all the same.
         assert!(ks.db(DbIndex(0)).read(&1u32.to_le_bytes()).is_none());
         assert_eq!(ks.view(DbIndex(0)).len(), 999);
         ks.db(DbIndex(0))
             .add(b"late", NewValue::Int(1), Some(1_300_001));
-        // Held, they stay though somebody asks.
+        // Held, they stay in spite of lookups.
         ks.shared.hold_expired = true;
         ks.shared.active_expiry = true;
         assert!(ks.db(DbIndex(0)).read(&2u32.to_le_bytes()).is_none());

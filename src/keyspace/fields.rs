@@ -5,10 +5,11 @@
 //! item that surfaces at another moment is stale and forgotten. So a later deadline inserts
 //! nothing, and an earlier one inserts one item.
 //!
-//! Whatever removes an overdue field, a command that came across it or the wheel, notes it in
-//! `Shared::lapsed`: who propagates and notifies finds it there, before what the command stated.
+//! Both ways to remove an overdue field, a command that came across it and the wheel, note it in
+//! `Shared::expired_fields`: the code that propagates and notifies finds it there, before the effects
+//! stated by the command.
 
-use super::db::{DbMut, Found, Leave};
+use super::db::{DbMut, Found, RemovalReason};
 use super::expiry::{KeyTimer, Slice};
 use super::hash::{HashRef, is_overdue};
 use super::{DbIndex, Shared};
@@ -27,20 +28,20 @@ const SORTED_PER_INSERT: usize = 4;
 
 /// Fields of one hash that left because their time had come.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Lapsed {
+pub struct ExpiredFields {
     /// Its place among the facts of the command (`Shared::fact`).
-    pub at: u32,
+    pub seq: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
     pub fields: Vec<Vec<u8>>,
-    /// They were the last, so the hash left with them.
+    /// They were the last ones, so the hash was removed with them.
     pub emptied: bool,
 }
 
 impl Shared {
-    fn note_lapsed(&mut self, db: DbIndex, key: &[u8], field: &[u8]) {
+    fn note_expired_field(&mut self, db: DbIndex, key: &[u8], field: &[u8]) {
         self.stats.expired_fields += 1;
-        if let Some(last) = self.lapsed.last_mut()
+        if let Some(last) = self.expired_fields.last_mut()
             && last.db == db
             && last.key == key
             && !last.emptied
@@ -48,9 +49,9 @@ impl Shared {
             return last.fields.push(field.to_vec());
         }
         self.stirred = true;
-        let at = self.fact();
-        self.lapsed.push(Lapsed {
-            at,
+        let seq = self.fact();
+        self.expired_fields.push(ExpiredFields {
+            seq,
             db,
             key: key.to_vec(),
             fields: vec![field.to_vec()],
@@ -65,7 +66,7 @@ pub(super) fn may_have_deadlines(encoding: Encoding) -> bool {
     matches!(encoding, Encoding::ListpackEx | Encoding::Hashtable)
 }
 
-/// What a hash remembers of its deadlines; none of what cannot have any.
+/// The deadline state of a hash; none of a type that cannot have any.
 #[inline]
 fn armed(entry: EntryRef) -> Option<Armed> {
     match (entry.encoding(), entry.value()) {
@@ -82,8 +83,8 @@ pub(super) fn is_counted(entry: EntryRef) -> bool {
 }
 
 impl DbMut<'_> {
-    /// Sees to it that the wheel surfaces a found hash no later than its next deadline, and that it
-    /// counts among those that have one.
+    /// Makes the wheel surface a found hash no later than its next deadline, and counts it among
+    /// the hashes that have one.
     #[inline]
     pub(super) fn arm_fields(&mut self, found: Found) {
         if !may_have_deadlines(self.get(found).encoding()) {
@@ -160,7 +161,7 @@ impl DbMut<'_> {
         }
     }
 
-    /// The hash whose wheel item this is, and for when.
+    /// The hash whose wheel item this is, and its deadline.
     fn armed_by(&self, item: KeyTimer) -> Option<(Found, i64)> {
         let hash = item.hash();
         let mut armed_ms = 0;
@@ -171,7 +172,8 @@ impl DbMut<'_> {
         Some((Found { at, hash }, armed_ms))
     }
 
-    /// Removes fields whose deadline has come, until `go_on` says stop; it is asked every few items.
+    /// Removes fields whose deadline has come, until `go_on` returns false; it is called every few
+    /// items.
     pub fn expire_fields_due(&mut self, mut go_on: impl FnMut() -> bool) -> Slice {
         if !self.shared.expires_actively() {
             return Slice::Done;
@@ -210,14 +212,14 @@ impl DbMut<'_> {
         if let Some(was) = armed(self.get(found)) {
             self.set_armed(found, Armed { armed_ms: 0, ..was });
         }
-        if self.lapse_due(found, FIELDS_AT_ONCE) {
+        if self.expire_due_fields(found, FIELDS_AT_ONCE) {
             self.arm_fields(found);
         }
     }
 
     /// Removes up to `most` overdue fields of a found hash, and the hash with the last. Returns
     /// whether it is still there.
-    pub fn lapse_due(&mut self, found: Found, most: usize) -> bool {
+    pub fn expire_due_fields(&mut self, found: Found, most: usize) -> bool {
         let now_ms = self.shared.now_ms;
         for _ in 0..most {
             let name = match self.hash_at(found) {
@@ -230,28 +232,28 @@ impl DbMut<'_> {
             let Some(name) = name.map(|field| field.name.to_vec()) else {
                 break;
             };
-            self.lapse(found, &name);
+            self.expire_field(found, &name);
         }
         self.keep_unless_empty(found)
     }
 
     /// Removes an overdue field. The hash may be empty then.
-    pub fn lapse(&mut self, found: Found, name: &[u8]) {
+    pub fn expire_field(&mut self, found: Found, name: &[u8]) {
         self.remove_field(found, name);
         let key = self.db.entries.get(found.at).map(|entry| entry.key());
         let key = key.expect("found in this database, which has not changed since");
-        self.shared.note_lapsed(self.index, key, name);
+        self.shared.note_expired_field(self.index, key, name);
     }
 
-    /// Removes a hash that lost its last field by `lapse`. Returns whether it is still there.
+    /// Removes a hash that lost its last field by `expire_field`. Returns whether it is still there.
     pub fn keep_unless_empty(&mut self, found: Found) -> bool {
         if self.hash_at(found).is_ok_and(|hash| !hash.is_empty()) {
             return true;
         }
-        if let Some(last) = self.shared.lapsed.last_mut() {
+        if let Some(last) = self.shared.expired_fields.last_mut() {
             last.emptied = true;
         }
-        self.leave(found, Leave::Deleted);
+        self.remove(found, RemovalReason::Deleted);
         false
     }
 
@@ -261,7 +263,7 @@ impl DbMut<'_> {
     }
 }
 
-/// When the wheel of fields wants to be looked at.
+/// The time of the next step of the wheel of fields.
 pub(super) fn wake_ms(db: &super::Db) -> Option<i64> {
     if !db.field_sorting.is_empty() {
         return Some(0);

@@ -22,7 +22,7 @@ pub enum HashRef<'a> {
     Table(&'a FieldTable),
 }
 
-/// What a written field does with its deadline.
+/// The effect of a write on the field's deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FieldDeadline {
     Clear,
@@ -68,7 +68,7 @@ impl<'a> HashRef<'a> {
         }
     }
 
-    /// The value of a field that is not overdue at `now_ms`, for those who only read.
+    /// The value of a field that is not overdue at `now_ms`, for reads only.
     pub fn value(self, name: &[u8], now_ms: i64) -> Option<Item<'a>> {
         let field = self.get(name)?;
         (!is_overdue(&field, now_ms)).then_some(field.value)

@@ -10,8 +10,8 @@
 //! would grow beyond the limit becomes a quicklist, and one of a single node that has shrunk to half
 //! the limit becomes a listpack again. Where a listpack lies is our own affair.
 //!
-//! Called by `commands::list` and by what else makes lists. A list that a function here has emptied
-//! must leave the keyspace: its caller sees to that, for it owes the event.
+//! Called by `commands::list` and by other commands that make lists. A list emptied by a function
+//! here must leave the keyspace: the caller removes it, because it owes the event.
 
 use super::digest::Digest;
 use super::{DbMut, Found, Tuning, WrongKind};
@@ -20,7 +20,7 @@ use crate::types::listpack::{self, Item, Place};
 use crate::types::quicklist::{End, Quicklist, Sizing, Spot, Toward, visit_listpack};
 use crate::types::value::{Encoding, Heap, Kind, Value};
 
-/// What an entry of a listpack takes beside its bytes, at most, as long as it lies inside its entry.
+/// The maximum size of a listpack entry beside its bytes, as long as it lies inside its entry.
 const ENTRY_MAX: usize = 4;
 
 /// A list being read.
@@ -43,7 +43,7 @@ impl ListRef<'_> {
         self.len() == 0
     }
 
-    /// Visits the elements from `index` on, until `visit` answers false.
+    /// Visits the elements from `index` on, until `visit` returns false.
     #[inline]
     pub fn walk(&self, index: usize, toward: Toward, mut visit: impl FnMut(Item) -> bool) {
         match self {

@@ -1,8 +1,8 @@
 //! Keys that come from a file: many, one after the other, and hardly one of them there already.
 //!
-//! Where a key goes is two cache misses away. So its entry is made at once, while what it goes into
-//! is being loaded, and enters the table when a few more have been made. Nobody waits for such keys,
-//! and none of them counts as written.
+//! A key's place is two cache misses away. So its entry is made at once, while the memory it goes
+//! into is being loaded, and enters the table when a few more have been made. No client blocks on
+//! such keys, and none of them counts as written.
 
 use super::db::named;
 use super::sizes::Size;

@@ -1,5 +1,5 @@
-//! What a key takes: its block, its place in the table, its timer, and the value behind a pointer,
-//! each as the allocator rounds it. For MEMORY USAGE.
+//! The memory of a key: its block, its place in the table, its timer, and the value behind a
+//! pointer, each as the allocator rounds it. For MEMORY USAGE.
 
 use crate::sys::memory;
 use crate::types::arena::{BLOCK_MAX, block_size};

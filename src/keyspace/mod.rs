@@ -1,11 +1,10 @@
 //! The keyspace: the databases, what they share, and every way a key comes and goes.
 //!
-//! `Keyspace` owns the databases; `DbMut` is one of them together with what all share (the time of
-//! the current unit, aging, counters, values on their way to being dropped). It imports only
-//! structures; who listens to changes is told by the commands (`command::effects`).
+//! `Keyspace` owns the databases; `DbMut` is one of them together with the shared state (the time
+//! of the current unit, aging, counters, values to be dropped). It imports only structures;
+//! commands notify listeners of changes (`command::effects`).
 
 pub mod aging;
-mod ahead;
 pub mod db;
 pub mod digest;
 pub mod evict;
@@ -15,7 +14,8 @@ pub mod hash;
 pub mod list;
 mod load;
 pub mod measure;
-pub mod own;
+mod prefetch;
+pub mod replica_expires;
 pub mod set;
 pub mod sizes;
 #[cfg(any(test, feature = "testing"))]
@@ -25,14 +25,14 @@ pub mod string;
 pub mod zset;
 mod zset_result;
 
-pub use db::{Db, DbMut, Deadline, Found, Leave};
+pub use db::{Db, DbMut, Deadline, Found, RemovalReason};
 
 use crate::algo::rng::Rng;
 use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher};
 use crate::types::value::Heap;
 use aging::Aging;
-use fields::Lapsed;
+use fields::ExpiredFields;
 
 /// The number of a database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ pub struct DbIndex(pub u32);
 #[derive(Debug, PartialEq, Eq)]
 pub struct WrongKind;
 
-/// What configuration says about values.
+/// The configuration of values: encodings and limits.
 #[derive(Clone, Debug)]
 pub struct Tuning {
     /// The longest string a command may build (`proto-max-bulk-len`), in bytes.
@@ -50,7 +50,7 @@ pub struct Tuning {
     /// Whether DEL and overwrites free on the helper thread regardless of size.
     pub lazy_user_del: bool,
     pub lazy_user_flush: bool,
-    /// Whether what has expired, and what commands delete by themselves, is said to be unlinked.
+    /// Whether expired keys, and keys deleted implicitly by commands, are propagated as UNLINK.
     pub lazy_expire: bool,
     pub lazy_server_del: bool,
     pub lazy_eviction: bool,
@@ -80,7 +80,7 @@ pub struct Tuning {
     pub skip_checksum: bool,
 }
 
-/// Whose values are looked at thoroughly as they come in from bytes.
+/// The sources whose serialized values are checked thoroughly.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Sanitize {
     #[default]
@@ -90,13 +90,13 @@ pub enum Sanitize {
     Clients,
 }
 
-/// The command by which replicas and the log are told that a key is gone.
+/// The command that propagates the removal of a key to replicas and the AOF.
 fn word_for_gone(lazily: bool) -> &'static [u8] {
     if lazily { b"UNLINK" } else { b"DEL" }
 }
 
 impl Tuning {
-    /// For a key whose deadline has passed.
+    /// The same for a key whose deadline has passed.
     pub fn word_for_expired(&self) -> &'static [u8] {
         word_for_gone(self.lazy_expire)
     }
@@ -146,46 +146,46 @@ impl Default for Tuning {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Missed {
     /// Its place among the facts of the command (`Shared::fact`).
-    pub at: u32,
+    pub seq: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
 }
 
-/// Something on its way to being dropped, by the helper thread if that takes long.
-pub struct Doomed {
-    pub waste: Waste,
-    /// For how many objects it counts among those freed in the background: what clients asked to
-    /// be freed that way, whoever does it in the end.
+/// A value to be dropped, by the helper thread if that takes long.
+pub struct LazyFree {
+    pub garbage: Garbage,
+    /// The number of objects it counts for among those freed in the background: the objects that
+    /// clients asked to free that way, no matter which thread does it in the end.
     pub objects: u64,
 }
 
-impl Doomed {
+impl LazyFree {
     /// Bytes that will be free, as far as they are counted among those in use and quickly known.
     pub fn bytes(&self) -> usize {
-        match &self.waste {
-            Waste::Value(heap) => heap.bytes(),
-            Waste::Entries(..) | Waste::Foreign(_) => 0,
+        match &self.garbage {
+            Garbage::Value(heap) => heap.bytes(),
+            Garbage::Entries(..) | Garbage::Foreign(_) => 0,
         }
     }
 }
 
-/// What is dropped.
-pub enum Waste {
+/// The kinds of values to be dropped.
+pub enum Garbage {
     Value(Box<Heap>),
     /// All of a database.
     Entries(DbIndex, Box<Entries>),
-    /// A value of another module, which is only dropped: a VM of scripts.
+    /// A value made outside the keyspace: a VM of scripts.
     Foreign(#[allow(dead_code, reason = "held to be dropped")] Box<dyn Send>),
 }
 
 /// A key that left without a command naming it: expired, evicted.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Departed {
+pub struct RemovedKey {
     /// Its place among the facts of the command (`Shared::fact`).
-    pub at: u32,
+    pub seq: u32,
     pub db: DbIndex,
     pub key: Vec<u8>,
-    pub why: Leave,
+    pub why: RemovalReason,
 }
 
 /// Counters that INFO shows.
@@ -203,7 +203,7 @@ pub struct KeyStats {
     pub expiry_cut_short: u64,
 }
 
-/// What all databases share.
+/// The state that all databases share.
 pub struct Shared {
     pub now_ms: i64,
     pub aging: Aging,
@@ -211,39 +211,40 @@ pub struct Shared {
     /// Address, length and hash of a key that was hashed before its command ran.
     hint: (usize, usize, u64),
     /// Values too large to drop on the way.
-    pub doomed: Vec<Doomed>,
-    /// The command answers when what it doomed is gone: a synchronous flush.
-    pub await_doomed: bool,
-    /// Keys that expired, for those who propagate and notify. Drained with the effects.
-    pub departed: Vec<Departed>,
-    /// Somebody wants to know of them.
-    pub note_departed: bool,
+    pub to_free: Vec<LazyFree>,
+    /// The command's reply is deferred until its garbage is freed: a synchronous flush.
+    pub await_lazy_free: bool,
+    /// Keys that expired, to be propagated and notified. Drained with the effects.
+    pub removed_keys: Vec<RemovedKey>,
+    /// Set while expired keys are to be recorded.
+    pub note_removed_keys: bool,
     /// The same for fields of hashes.
-    pub lapsed: Vec<Lapsed>,
-    /// Keys that a lookup for reading did not find, kept only while somebody listens to that.
-    /// Drained with the effects.
+    pub expired_fields: Vec<ExpiredFields>,
+    /// Read misses, recorded only while keymiss notifications are enabled. Drained with the
+    /// effects.
     pub missed: Vec<Missed>,
     pub note_misses: bool,
     /// Lookups of the current command leave no trace in LRU and LFU (CLIENT NO-TOUCH, TOUCH aside).
     pub no_touch: bool,
     /// Overdue keys are hidden but stay: a replica, a paused or loading server.
     pub hold_expired: bool,
-    /// No key counts as overdue: a log is being read, which tells of the end of its keys.
+    /// No key counts as overdue: an AOF is being loaded, which contains the removal of its keys.
     pub none_overdue: bool,
-    /// What clients of a writable replica gave a deadline.
-    pub own_deadlines: own::OwnDeadlines,
-    /// Overdue keys are removed as they become due, not only when somebody asks for them. Off only
-    /// while a test wants to see them (DEBUG SET-ACTIVE-EXPIRE).
+    /// Keys given a deadline by clients of a writable replica.
+    pub replica_expires: replica_expires::ReplicaExpires,
+    /// Overdue keys are removed as they become due, not only on access. Off only while a test
+    /// wants to see them (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expiry: bool,
-    /// What somebody waits for: bits of `Kind`, of values that come and of keys that go.
+    /// The kinds that clients are blocked on: bits of `Kind`, of values that come and of keys that
+    /// go.
     pub awaited: u8,
     /// Keys of which something awaited happened. Drained with the effects.
     pub ready: Vec<(DbIndex, Vec<u8>)>,
     /// Any of the lists above holds something.
     pub stirred: bool,
-    /// Facts noted so far, so that those of different lists can be told in their order.
+    /// The number of facts noted so far, so that facts of different lists can be settled in order.
     facts: u32,
-    /// Where small collections are edited before they go back into their entries.
+    /// The buffer in which small collections are edited before they go back into their entries.
     scratch: Vec<u8>,
     /// Every key that was looked for or added, for tests of what commands declare.
     #[cfg(test)]
@@ -263,14 +264,14 @@ impl Shared {
         self.facts
     }
 
-    /// Everything was told: the lists are empty again.
+    /// All facts are settled: clears the lists.
     pub fn settled(&mut self) {
         self.stirred = false;
         self.facts = 0;
     }
 }
 
-/// See the head of this file.
+/// All databases, and the state they share.
 pub struct Keyspace {
     dbs: Vec<Db>,
     pub shared: Shared,
@@ -278,7 +279,7 @@ pub struct Keyspace {
     /// Memory made ready for all databases.
     reserve: Reserve,
     pub rng: Rng,
-    /// Who goes first when memory runs out.
+    /// The candidates for eviction.
     pub pool: evict::Pool,
 }
 
@@ -301,17 +302,17 @@ impl Keyspace {
             aging: Aging::default(),
             stats: KeyStats::default(),
             hint: (0, 0, 0),
-            doomed: Vec::new(),
-            await_doomed: false,
-            departed: Vec::new(),
-            note_departed: true,
-            lapsed: Vec::new(),
+            to_free: Vec::new(),
+            await_lazy_free: false,
+            removed_keys: Vec::new(),
+            note_removed_keys: true,
+            expired_fields: Vec::new(),
             missed: Vec::new(),
             note_misses: false,
             no_touch: false,
             hold_expired: false,
             none_overdue: false,
-            own_deadlines: own::OwnDeadlines::default(),
+            replica_expires: replica_expires::ReplicaExpires::default(),
             active_expiry: true,
             awaited: 0,
             ready: Vec::new(),
@@ -359,8 +360,8 @@ impl Keyspace {
         self.shared.hint = (key.as_ptr() as usize, key.len(), hash);
     }
 
-    /// Drops the hint: whoever runs a command calls this first, since other bytes may stand at the
-    /// same address by now.
+    /// Drops the hint. `call` does so before each command, since other bytes may stand at the same
+    /// address by now.
     #[inline(always)]
     pub fn forget_hint(&mut self) {
         self.shared.hint = (0, 0, 0);
@@ -395,7 +396,7 @@ impl Keyspace {
             .map(|(i, db)| (DbIndex(i as u32), db))
     }
 
-    /// Whether a key is there, overdue or not. It is not looked up for anybody: nothing happens.
+    /// Whether a key exists, overdue or not. No lookup is counted, and no key expires.
     pub fn holds(&self, index: DbIndex, key: &[u8]) -> bool {
         self.view(index).entries.find(self.hash(key), key).is_some()
     }
@@ -417,7 +418,7 @@ impl Keyspace {
         }
         other.shared.aging = self.shared.aging.clone();
         other.shared.hold_expired = true;
-        other.shared.note_departed = false;
+        other.shared.note_removed_keys = false;
         other
     }
 
@@ -430,7 +431,7 @@ impl Keyspace {
         self.dbs.swap(a.0 as usize, b.0 as usize);
     }
 
-    /// Empties a database and returns how many keys it had. The entries go to `doomed` at once.
+    /// Empties a database and returns how many keys it had. The entries go to `to_free` at once.
     pub fn flush(&mut self, index: DbIndex) -> usize {
         if self.view(index).is_blank() {
             return 0;
@@ -443,18 +444,18 @@ impl Keyspace {
         let len = db.len();
         if len > 0 {
             self.shared.stirred = true;
-            self.shared.doomed.push(Doomed {
-                waste: Waste::Entries(index, Box::new(db.into_entries())),
+            self.shared.to_free.push(LazyFree {
+                garbage: Garbage::Entries(index, Box::new(db.into_entries())),
                 objects: len as u64,
             });
         }
         len
     }
 
-    /// Drops what is quickly dropped. The memory of a small database goes back to that database:
-    /// who flushes often, as tests do, does not wait for the system.
-    pub fn drop_quickly(&mut self, waste: Waste) {
-        if let Waste::Entries(index, entries) = waste {
+    /// Drops small values at once. The memory of a small database goes back to that database, so
+    /// frequent flushes, as in tests, do not wait for the system.
+    pub fn drop_quickly(&mut self, garbage: Garbage) {
+        if let Garbage::Entries(index, entries) = garbage {
             self.dbs[index.0 as usize].reuse(*entries);
         }
     }
@@ -468,8 +469,8 @@ impl Keyspace {
         self.len() == 0
     }
 
-    /// The moment from which the next key may be overdue, in Unix milliseconds. There is none while overdue keys
-    /// stay: whoever lets them go again turns the wheels to the present.
+    /// The moment from which the next key may be overdue, in Unix milliseconds. There is none
+    /// while overdue keys stay: when that ends, the wheels are turned to the present.
     pub fn next_expiry_ms(&self) -> Option<i64> {
         if !self.shared.expires_actively() {
             return None;

@@ -96,7 +96,7 @@ fn below(draw: u64, len: usize) -> usize {
     ((draw as u128 * len as u128) >> 64) as usize
 }
 
-/// Where an item is in a listpack of members.
+/// The offset of an item in a listpack of members.
 fn in_listpack(lp: &[u8], item: Item) -> Option<usize> {
     let first = listpack::first(lp)?;
     listpack::find(lp, first, item.as_bytes(&mut itoa::Buffer::new()), 1)
@@ -144,7 +144,7 @@ fn becomes_listpack(set: &[u8], item: Item, tuning: &Tuning) -> bool {
         && item.len().max(longest) <= tuning.set_max_listpack_value
 }
 
-/// A set on its way into a key.
+/// A set to be stored in a key.
 pub enum SetValue {
     Ints(Vec<u8>),
     Listpack(Vec<u8>),

@@ -1,9 +1,9 @@
-//! How large the values of a database are: for each type a histogram by powers of two, kept as
-//! values change, so that INFO keysizes asks nobody.
+//! The sizes of a database's values: for each type a histogram by powers of two, kept as values
+//! change, so that INFO keysizes needs no walk.
 //!
-//! Strings count their bytes, the others their elements; streams are left out, as in Redis. Whoever
-//! changes the length of a value does so within `DbMut::resized`, which looks at it before and
-//! after; `add`, `replace` and the ways out count by themselves.
+//! Strings count their bytes, the others their elements; streams are left out, as in Redis. A
+//! change of a value's length is made within `DbMut::resized`, which reads the length before and
+//! after; `add`, `replace` and the removals count their own values.
 
 use super::{DbMut, Found};
 use crate::types::entry::{EntryRef, NewValue};
@@ -89,7 +89,7 @@ impl Size {
     }
 }
 
-/// See the head of this file.
+/// The histograms of one database.
 pub struct Sizes(Box<[u64; BINS * KINDS.len()]>);
 
 impl Default for Sizes {

@@ -1,4 +1,4 @@
-//! Streams in the keyspace: found by key, made when missing, and what others tell of them.
+//! Streams in the keyspace: found by key, made when missing, and their reported facts.
 
 use super::digest::Digest;
 use super::{DbMut, Found, WrongKind};

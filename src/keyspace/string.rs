@@ -50,7 +50,7 @@ impl<'a> StringRef<'a> {
     }
 }
 
-/// The value that SET and its kin make of these bytes.
+/// The value that SET and similar commands make of these bytes.
 #[inline]
 pub fn encode(bytes: &[u8]) -> NewValue<'_> {
     if bytes.len() <= INT_MAX
@@ -82,7 +82,7 @@ pub fn raw(bytes: &[u8]) -> NewValue<'_> {
     )
 }
 
-/// The same for a long string whose bytes are ours to keep.
+/// As `raw`, for a long string whose bytes are owned by the caller.
 pub fn raw_owned(bytes: Vec<u8>) -> NewValue<'static> {
     NewValue::Heap(Box::new(Heap::Text(Text::Owned(bytes))), Encoding::Raw)
 }
@@ -138,7 +138,7 @@ impl DbMut<'_> {
         self.resized(found, |db| db.edit_bytes(found, len, change))
     }
 
-    /// As `change_bytes`, for who counts the length himself.
+    /// As `change_bytes`, for a caller that counts the length itself.
     fn edit_bytes<R>(
         &mut self,
         found: Found,

@@ -1,6 +1,6 @@
 //! The keyspace against a simple model: maps of what each key holds and until when.
 
-use super::{DbIndex, Deadline, Keyspace, Leave, string};
+use super::{DbIndex, Deadline, Keyspace, RemovalReason, string};
 use crate::algo::rng::Rng;
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -112,7 +112,7 @@ impl Both {
         };
         let mut target = self.real.db(DbIndex(to));
         if let Some(taken) = target.peek(&new) {
-            target.leave(taken, Leave::Overwritten);
+            target.remove(taken, RemovalReason::Overwritten);
         }
         target.add_taken(&new, value, deadline_ms);
         let held = self.model[from as usize][&key].clone();
@@ -160,10 +160,10 @@ impl Both {
             }
             Op::Flush(db, quickly) => {
                 self.real.flush(DbIndex(db));
-                let doomed = std::mem::take(&mut self.real.shared.doomed);
+                let job = std::mem::take(&mut self.real.shared.to_free);
                 if quickly {
-                    let wastes = doomed.into_iter().map(|doomed| doomed.waste);
-                    wastes.for_each(|waste| self.real.drop_quickly(waste));
+                    let garbage = job.into_iter().map(|job| job.garbage);
+                    garbage.for_each(|garbage| self.real.drop_quickly(garbage));
                 }
                 self.model[db as usize].clear();
             }
@@ -176,7 +176,7 @@ impl Both {
         }
     }
 
-    /// Removes what is due, and compares counts where everything due is gone.
+    /// Removes overdue keys, and compares counts once all of them are removed.
     fn collect(&mut self) {
         for db in 0..DBS {
             self.real.db(DbIndex(db)).expire_due(|| true);
@@ -189,7 +189,7 @@ impl Both {
         }
     }
 
-    /// Everything is there as the model says, and nothing else.
+    /// Checks that the keyspace equals the model.
     fn compare(&mut self) {
         for db in 0..DBS {
             for key in 0..12 {

@@ -94,7 +94,7 @@ pub enum ZsetRef<'a> {
     Large(&'a SortedSet),
 }
 
-/// How a listpack writes a score.
+/// Passes a score to `write` in the form that a listpack stores.
 pub(super) fn put_score<R>(score: f64, write: impl FnOnce(Item) -> R) -> R {
     match number::as_integer(score) {
         Some(n) => write(Item::Int(n)),
@@ -242,7 +242,7 @@ impl<'a> ZsetRef<'a> {
         }
     }
 
-    /// How many members from the start fulfil `is`.
+    /// The number of members from the start that fulfil `is`.
     fn count_while(&self, mut is: impl FnMut(&[u8], f64) -> bool) -> usize {
         let mut count = 0;
         self.all(|member, score| {
@@ -453,8 +453,8 @@ impl DbMut<'_> {
         })
     }
 
-    /// So many members are about to be given to a found set. As Redis does, more than a listpack
-    /// may hold make it a tree, whether or not they are there already.
+    /// Prepares a found set for `len` members about to be added. As Redis does, more than a
+    /// listpack may hold make it a tree, whether or not they exist already.
     pub fn zset_expect(&mut self, found: Found, len: usize, tuning: &Tuning) {
         if len > tuning.zset_max_listpack_entries {
             self.enlarge(found);
@@ -501,7 +501,7 @@ impl DbMut<'_> {
         self.resized(found, |db| db.cut_range(found, range));
     }
 
-    /// As `zset_remove_range`, for who counts the length himself.
+    /// As `zset_remove_range`, for a caller that counts the length itself.
     fn cut_range(&mut self, found: Found, range: Range<usize>) {
         if range.is_empty() {
             return;

@@ -37,7 +37,7 @@ impl Build {
         self.set.len()
     }
 
-    /// The result in the encoding that its size asks for.
+    /// The result in the encoding for its size.
     pub fn finish(self, tuning: &Tuning) -> Built {
         if !fits(tuning, self.set.len(), self.longest) {
             return Built::Large(large_value(self.set));
@@ -47,7 +47,7 @@ impl Build {
     }
 }
 
-/// What `Build` makes.
+/// The result of `Build`.
 pub enum Built {
     /// A listpack.
     Small(Vec<u8>),
@@ -100,7 +100,7 @@ impl<'d> Ordered<'d> {
         &self.0
     }
 
-    /// The value for the keyspace, in the encoding that its size asks for.
+    /// The value for the keyspace, in the encoding for its size.
     pub fn build(&self, tuning: &Tuning, hasher: KeyHasher) -> Built {
         let len = self.0.len();
         let lengths = || self.0.iter().map(|(member, _)| member.len());

@@ -8,17 +8,17 @@ use super::{Link, Listener};
 use mio::{Registry, Token};
 use std::io;
 
-/// See the head of this file.
+/// The listening sockets, by token.
 #[derive(Debug, Default)]
 pub struct Listeners {
     places: Vec<Option<Listener>>,
-    /// Who watches them, and the token of the first place.
+    /// The registry of the event loop, and the token of the first place.
     watcher: Option<(Registry, usize)>,
 }
 
 impl Listeners {
-    /// Has all listeners watched, those that are there and those to come. Place n gets the token
-    /// `first_token` + n.
+    /// Registers all listeners with the event loop, the existing ones and those to come. Place n
+    /// gets the token `first_token` + n.
     pub fn watch(&mut self, registry: &Registry, first_token: usize) -> io::Result<()> {
         for (place, listener) in self.places.iter_mut().enumerate() {
             if let Some(listener) = listener {
@@ -68,7 +68,7 @@ impl Listeners {
         }
     }
 
-    /// Closes all of them: a server that leaves takes nobody in.
+    /// Closes all listeners: a server that shuts down accepts no connections.
     pub fn close_all(&mut self) {
         self.places.clear();
     }

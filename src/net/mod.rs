@@ -48,7 +48,7 @@ impl Link {
             .register(registry, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Watches it under another token from now on; what it holds already is told again.
+    /// Registers it under another token; events that are already pending are reported again.
     pub fn reregister(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         self.source()
             .reregister(registry, token, Interest::READABLE | Interest::WRITABLE)
@@ -117,7 +117,7 @@ impl Link {
     /// Sets what every accepted connection gets; `keepalive_s` 0 for none.
     pub fn tune(&self, keepalive_s: u32) {
         let Link::Tcp(stream) = self else { return };
-        // A peer that is gone already makes these fail; the first read will tell.
+        // A closed connection makes these fail; the first read will report it.
         let _ = stream.set_nodelay(true);
         if keepalive_s > 0 {
             let time = Duration::from_secs(keepalive_s as u64);
@@ -130,15 +130,15 @@ impl Link {
         }
     }
 
-    /// Ends the connection, whoever else holds it.
+    /// Ends the connection, even if another handle to it is open.
     pub fn shut_down(&self) {
         socket::shut_down(self.fd());
     }
 
-    /// Has small pieces sent together, later, or each at once.
+    /// Sets whether small writes are delayed to be sent together.
     pub fn delay_small(&self, on: bool) {
         if let Link::Tcp(stream) = self {
-            // A peer that is gone already makes this fail; the first read will tell.
+            // A closed connection makes this fail; the first read will report it.
             let _ = stream.set_nodelay(!on);
         }
     }

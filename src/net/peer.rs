@@ -1,4 +1,4 @@
-//! A connection on which we ask and wait: what MIGRATE uses. Nobody is served meanwhile, so every
+//! A connection with blocking requests: what MIGRATE uses. No client is served meanwhile, so every
 //! step has a time limit.
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -6,10 +6,10 @@ use std::net::{TcpStream, ToSocketAddrs};
 
 pub use crate::sys::clock::Duration;
 
-/// The longest line of an answer.
+/// The longest line of a reply.
 const LINE_MAX: usize = 16 << 10;
 
-/// See the head of this file.
+/// A connection with blocking requests and time limits.
 #[derive(Debug)]
 pub struct Peer {
     stream: BufReader<TcpStream>,
@@ -39,7 +39,7 @@ impl Peer {
         stream.write_all(bytes)
     }
 
-    /// The next line of the answer, without its end.
+    /// The next line of the reply, without its end.
     pub fn line(&mut self, limit: Duration) -> io::Result<Vec<u8>> {
         self.stream.get_mut().set_read_timeout(Some(limit))?;
         let mut line = Vec::new();

@@ -25,7 +25,7 @@ pub struct Series {
     pub max_ms: u64,
 }
 
-/// What the samples of an event amount to.
+/// The summary of an event's samples.
 pub struct Summary {
     pub spikes: usize,
     pub average_ms: u64,
@@ -34,7 +34,7 @@ pub struct Summary {
     pub period_s: f64,
 }
 
-/// See the head of this file.
+/// The latency monitor.
 #[derive(Debug, Default)]
 pub struct Latency {
     events: BTreeMap<&'static str, Series>,
@@ -76,7 +76,7 @@ impl Latency {
         self.events.is_empty()
     }
 
-    /// An event by its name, whose case matters.
+    /// The samples of an event by its name, which is case-sensitive.
     pub fn get(&self, event: &[u8]) -> Option<(&'static str, &Series)> {
         self.iter().find(|(name, _)| name.as_bytes() == event)
     }

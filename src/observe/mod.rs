@@ -1,4 +1,4 @@
-//! What the server notes about itself: slow commands and spikes of latency.
+//! Self-observation: the slow log and the latency monitor.
 //!
 //! The path of a command pays one comparison for all of it: its duration against `noticed_ns`, the
 //! least of the thresholds. After a command of half a millisecond the clock is read anew.

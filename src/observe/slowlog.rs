@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-/// Arguments an entry keeps, as in Redis; the last of them says how many more there were.
+/// Arguments an entry keeps, as in Redis; the last of them states the number of the others.
 const ARGS_MAX: usize = 32;
 /// Bytes an entry keeps of an argument, as in Redis.
 const ARG_BYTES_MAX: usize = 128;
@@ -22,7 +22,7 @@ pub struct Entry {
     pub name: Vec<u8>,
 }
 
-/// See the head of this file.
+/// The slow log.
 #[derive(Debug, Default)]
 pub struct Slowlog {
     /// The newest is in front.
@@ -61,7 +61,7 @@ impl Slowlog {
     }
 }
 
-/// Arguments as an entry keeps them. `hide` says which are nobody's business.
+/// Copies arguments in the form of an entry. `hide` marks secret ones.
 pub fn cut<'a>(
     args: impl ExactSizeIterator<Item = &'a [u8]>,
     hide: impl Fn(usize) -> bool,

@@ -1,8 +1,8 @@
-//! The one child that may be at work: a snapshot, or a new base of the log.
+//! The one child that may be running: a snapshot, or a new base of the log.
 
 use crate::sys::fork::{Child, Report};
 
-/// What the child is for.
+/// The task of the child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
     Snapshot,
@@ -18,14 +18,14 @@ impl Purpose {
     }
 }
 
-/// See the head of this file.
+/// The one child that may be running: a snapshot, or a new base of the AOF.
 #[derive(Debug)]
 pub struct ChildJob {
     pub purpose: Purpose,
     pub process: Child,
     /// Unix seconds.
     pub started_s: i64,
-    /// What `Effects::dirty` was at the fork.
+    /// The value of `Effects::dirty` at the fork.
     pub dirty: u64,
     /// Keys there were at the fork.
     pub keys: u64,
@@ -35,14 +35,14 @@ pub struct ChildJob {
 }
 
 impl ChildJob {
-    /// What was copied for it, if it lived long enough to tell.
+    /// The bytes copied for it, if it lived long enough to report them.
     pub fn copied_bytes(&self) -> Option<u64> {
         (self.reported_ms > 0).then_some(self.report.copied_bytes)
     }
 
-    /// Takes note of what the child has told.
-    pub fn hear(&mut self, now_ms: u64) {
-        if let Some(report) = self.process.hear() {
+    /// Reads the child's latest report.
+    pub fn note_progress(&mut self, now_ms: u64) {
+        if let Some(report) = self.process.latest_report() {
             self.report = report;
             self.peak_copied_bytes = self.peak_copied_bytes.max(report.copied_bytes);
             self.reported_ms = now_ms;

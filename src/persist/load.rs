@@ -1,10 +1,10 @@
-//! Data from disk into the keyspace, a slice at a time, so that the loop can tell clients to wait.
+//! Loading data from disk, a slice at a time, so that clients get replies (LOADING) meanwhile.
 //!
-//! What is to be loaded is a list of parts: one snapshot, or the base and the increments of the
-//! log. A snapshot's keys go straight into the keyspace; a log's commands are handed to the server
-//! one by one, because only that can run commands.
+//! A load is a list of parts: one snapshot, or the base and the increments of the AOF. A
+//! snapshot's keys go straight into the keyspace; the AOF's commands are passed to the server one
+//! by one, because only that can run commands.
 
-use super::aof::read::{Commands, Damage, Hopeless, Next};
+use super::aof::read::{Commands, Damage, DamagedLog, Next};
 use super::reason;
 use crate::algo::quoting::in_line;
 use crate::keyspace::{DbIndex, Keyspace, Tuning};
@@ -18,7 +18,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-/// What one load brought.
+/// The totals of one load.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     pub keys: u64,
@@ -45,34 +45,34 @@ pub enum Role {
     Increment,
 }
 
-/// What the configuration says about loading.
+/// The configuration of loading.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
     pub checksum: bool,
     /// A log's torn end is cut off and does not matter.
     pub cut_torn_tail: bool,
-    /// Keys whose deadline has passed are kept: a log tells of their end.
+    /// Keys whose deadline has passed are kept: an AOF contains their removal.
     pub keep_expired: bool,
     /// A pause after each key, for tests, in microseconds.
     pub key_delay_us: i64,
     /// Keys that are there already are replaced.
     pub merge: bool,
-    /// What is told of overdue keys that are not loaded, is to be told to others.
+    /// Records overdue keys that are not loaded, so that their removal is propagated.
     pub note_dropped: bool,
 }
 
-/// What a slice came to.
+/// The result of a slice.
 pub enum Step {
-    /// There is more.
+    /// There is more to load.
     More,
-    /// There will be more when it is fed.
+    /// It needs more input.
     Starved,
     /// A command of the log, to be run before the next slice.
     Run(OwnedArgv),
     /// A library of functions, to be loaded before the next slice.
     Function(Vec<u8>),
     Done,
-    /// It cannot be loaded; the log says why.
+    /// It cannot be loaded; the reason is in the log.
     Failed,
 }
 
@@ -89,12 +89,12 @@ enum Stage {
     /// The next part is to be opened.
     Between,
     Records(Box<Records>),
-    /// What comes in pieces, and does not have its header yet.
+    /// Input in pieces whose header has not arrived yet.
     Header(Box<Reader>),
     Commands(Box<Commands>),
 }
 
-/// See the head of this file.
+/// A load in progress: reads data from disk into the keyspace, a slice at a time.
 pub struct Loading {
     parts: VecDeque<Part>,
     current: Option<Part>,
@@ -104,35 +104,35 @@ pub struct Loading {
     /// Keys that were announced to the database and not admitted yet: where their records begin.
     under_way: VecDeque<(u64, KeyHead)>,
     pub tally: Tally,
-    /// Bytes of all parts, and of those that are done.
+    /// The total bytes of all parts, and those of the finished parts.
     pub total_bytes: u64,
     passed_bytes: u64,
     pub started_s: i64,
     pub started_us: u64,
     part_us: u64,
-    /// When the log was told how far it is.
+    /// The time of the last progress line in the log.
     told_us: u64,
-    /// What the snapshot says was in use when it was made.
+    /// The memory in use when the snapshot was made, according to its header.
     pub used_memory: u64,
-    /// It is a log: the end of a part is told.
+    /// An AOF is loaded: the end of each part is logged.
     pub is_log: bool,
-    /// It is no start: somebody has the data loaded once more.
+    /// The data is loaded again in a running server, not at start-up.
     pub again: bool,
     /// The log was shortened, or is empty.
     pub cut: bool,
-    /// Where in a history of replication the snapshot was taken.
+    /// The replication position of the snapshot.
     pub position: Position,
-    /// What is loaded comes in pieces.
+    /// The input comes in pieces.
     is_fed: bool,
     /// It goes on only when it is fed.
     pub is_starved: bool,
     /// Bytes that were fed and stand behind the end.
     pub left_over: usize,
-    /// Overdue keys that were not loaded, if somebody wants to know.
+    /// Overdue keys that were not loaded, if they are recorded.
     pub dropped: Vec<(DbIndex, Vec<u8>)>,
 }
 
-/// What a snapshot says of replication.
+/// The replication fields of a snapshot's header.
 #[derive(Clone, Debug, Default)]
 pub struct Position {
     pub id: Option<Vec<u8>>,
@@ -186,7 +186,7 @@ impl Loading {
         }
     }
 
-    /// What is being read comes in pieces.
+    /// The reader of input that comes in pieces.
     fn reader(&mut self) -> Option<&mut Reader> {
         match &mut self.stage {
             Stage::Records(records) => Some(&mut records.reader),
@@ -216,7 +216,7 @@ impl Loading {
         self.is_starved || at_hand < most
     }
 
-    /// There are no more pieces.
+    /// Marks the end of the input.
     pub fn feed_ends(&mut self) {
         self.is_starved = false;
         if let Some(reader) = self.reader() {
@@ -275,7 +275,7 @@ impl Loading {
         }
     }
 
-    /// Where in its file the command begins that was read last.
+    /// The offset in its file of the command read last.
     pub fn command_offset(&self) -> u64 {
         match &self.stage {
             Stage::Commands(commands) => commands.began(),
@@ -288,7 +288,7 @@ impl Loading {
         self.current.as_ref().map_or("", |part| &part.name)
     }
 
-    /// Goes on loading until `go_on` says stop; it is asked now and then.
+    /// Goes on loading until `go_on` returns false; it is called now and then.
     pub fn step(
         &mut self,
         keyspace: &mut Keyspace,
@@ -375,7 +375,7 @@ impl Loading {
         }
     }
 
-    /// What comes in pieces begins.
+    /// Reads the header of input that comes in pieces.
     fn read_header(&mut self, mut reader: Box<Reader>) -> Step {
         reader.mark_record();
         if let Err(error) = reader.await_bytes(HEADER_BYTES) {
@@ -601,7 +601,7 @@ impl Loading {
         let now_ms = keyspace.now_ms();
         let past = head.deadline_ms.is_some_and(|ms| ms < now_ms);
         let result = match records.value(head.kind, with) {
-            // A key of nothing is a mistake of an old server; there is nothing to lose.
+            // An empty collection is a bug of an old server; no data is lost.
             Err(Error::Empty) => {
                 self.tally.empty += 1;
                 if self.tally.empty < 10 {
@@ -744,7 +744,7 @@ impl Loading {
                 self.end_part(commands.sound_bytes());
                 Step::More
             }
-            Err(Hopeless) => Step::Failed,
+            Err(DamagedLog) => Step::Failed,
         }
     }
 }

@@ -1,16 +1,16 @@
-//! What outlives the process: snapshots (RDB) and the log of writes (AOF).
+//! Persistence: snapshots (RDB) and the append-only file (AOF).
 //!
 //! ```text
 //!   save    the keyspace into a file, here or in a forked child
 //!   transfer  the same into the sockets of replicas
-//!   load    a file into the keyspace, slice by slice, so that clients can be answered meanwhile
+//!   load    a file into the keyspace, slice by slice, so that clients get replies meanwhile
 //!   child   the one child that may be at work
 //!   policy  when a snapshot is due, and how the last one went
 //!   aof     the log: manifest, writing, syncing, reading
 //! ```
 //!
-//! Nothing here knows clients or the server: `server::storage::jobs` decides, and runs the commands that a
-//! log is made of.
+//! Nothing here knows clients or the server: `server::storage::jobs` decides, and runs the
+//! commands that a log is made of.
 
 pub mod aof;
 pub mod child;
@@ -19,12 +19,13 @@ pub mod policy;
 pub mod save;
 pub mod transfer;
 
+pub use crate::sys::reason;
 use aof::Aof;
 use child::ChildJob;
 use load::Loading;
 use policy::Saves;
 
-/// See the head of this file.
+/// The persistent state of the server on disk, and the jobs that write it.
 #[derive(Default)]
 pub struct Persist {
     pub saves: Saves,
@@ -32,11 +33,11 @@ pub struct Persist {
     /// Data that is being read at the start.
     pub loading: Option<Box<Loading>>,
     pub aof: Aof,
-    /// What is being loaded, or was at the start, is the log.
+    /// The data being loaded, or loaded at start-up, is the AOF.
     pub opens_log: bool,
-    /// What the last load brought.
+    /// The totals of the last load.
     pub loaded: load::Tally,
-    /// What it said of replication.
+    /// The replication fields of the last load.
     pub loaded_position: load::Position,
     /// Overdue keys that it had.
     pub dropped: Vec<(crate::keyspace::DbIndex, Vec<u8>)>,
@@ -65,16 +66,7 @@ impl Persist {
     }
 }
 
-/// The text of a system error as Redis logs it.
-pub fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
-    }
-}
-
-/// Where the server runs, for messages.
+/// The current directory, for messages.
 pub fn here() -> String {
     let unknown = || "unknown".into();
     std::env::current_dir().map_or_else(|_| unknown(), |dir| dir.display().to_string())

@@ -1,12 +1,12 @@
-//! When a snapshot is due, and how the latest ones went.
+//! The save points that make a snapshot due, and the results of the latest ones.
 
-/// How long after a failed background save the save points are asked again, in seconds.
+/// The delay after a failed background save before the save points count again, in seconds.
 const RETRY_S: i64 = 5;
 
-/// See the head of this file. Moments are Unix seconds.
+/// The save points, and the results of the latest snapshots. Times are Unix seconds.
 #[derive(Clone, Debug)]
 pub struct Saves {
-    /// What `Effects::dirty` was when the data on disk was taken.
+    /// The value of `Effects::dirty` when the data on disk was taken.
     pub clean_at: u64,
     pub last_save_s: i64,
     pub last_try_s: i64,
@@ -35,7 +35,7 @@ impl Default for Saves {
 }
 
 impl Saves {
-    /// The save point (seconds, changes) that asks for a snapshot now.
+    /// The save point (seconds, changes) that makes a snapshot due now.
     pub fn due(&self, points: &[(i64, i64)], dirty: u64, now_s: i64) -> Option<(i64, i64)> {
         let changes = self.changes(dirty);
         let may = !self.last_failed || now_s - self.last_try_s > RETRY_S;
@@ -55,8 +55,8 @@ impl Saves {
         dirty.saturating_sub(self.clean_at)
     }
 
-    /// A save of the data as of `clean_at` is on disk. It may be older than one that FLUSHALL made
-    /// while a child that nobody had heard from yet was done already.
+    /// Records that the data as of `clean_at` is on disk. It may be older than the save that
+    /// FLUSHALL made while a finished child had not been reaped yet.
     pub fn done(&mut self, clean_at: u64, now_s: i64) {
         self.clean_at = self.clean_at.max(clean_at);
         self.last_save_s = now_s;

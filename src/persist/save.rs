@@ -10,19 +10,19 @@ use crate::rdb::write::{Style, Writer};
 use crate::rdb::{Refusal, opcode};
 use crate::sys::clock;
 use crate::sys::file;
-use crate::sys::fork::{Report, Teller, private_dirty_bytes};
+use crate::sys::fork::{ProgressPipe, Report, private_dirty_bytes};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// A long file is brought to disk in steps of this size, as in Redis.
 const SYNC_STEP: u64 = 4 << 20;
-/// A child tells how far it is once a second.
+/// The interval of a child's progress reports.
 const REPORT_US: u64 = 1_000_000;
 /// Keys between two looks at the clock.
 const KEYS_BETWEEN_LOOKS: u64 = 1024;
 
-/// What of keys' age is kept.
+/// The part of a key's age that is saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Aging {
     #[default]
@@ -31,7 +31,7 @@ pub enum Aging {
     Frequency,
 }
 
-/// What goes into a snapshot besides the keys.
+/// The content of a snapshot besides the keys.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub style: Style,
@@ -44,7 +44,7 @@ pub struct Snapshot {
     pub key_delay_us: i64,
 }
 
-/// Where to, and what else.
+/// The destination of a snapshot, and its content besides the keys.
 #[derive(Clone, Debug)]
 pub struct SaveJob {
     pub snapshot: Snapshot,
@@ -53,7 +53,8 @@ pub struct SaveJob {
     pub log_done: bool,
 }
 
-/// Writes a snapshot into `sink`; `progress` hears the number of keys written now and then.
+/// Writes a snapshot into `sink`; `progress` is called now and then with the number of keys
+/// written.
 pub fn write(
     keyspace: &Keyspace,
     sink: &mut dyn Write,
@@ -94,7 +95,7 @@ pub fn write(
     out.finish()
 }
 
-/// What stands before the keys.
+/// Writes the records before the keys.
 fn write_head(out: &mut Writer, job: &Snapshot) -> io::Result<()> {
     out.magic();
     for (name, value) in &job.notes {
@@ -156,7 +157,7 @@ pub fn temporary_name(pid: u32) -> PathBuf {
     PathBuf::from(format!("temp-{pid}.rdb"))
 }
 
-/// Writes a snapshot to its file, and says in the log what went wrong, or that it went well.
+/// Writes a snapshot to its file, and logs its success or its error.
 ///
 /// # Errors
 /// If the file is not the new one now.
@@ -212,7 +213,7 @@ pub fn save(
     Ok(())
 }
 
-/// A save failed; the log says why. The version that is to be written may be the reason.
+/// A save failed; the error is in the log. The version to be written may be the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SaveFailed(pub Option<Refusal>);
 
@@ -241,8 +242,8 @@ fn save_beside(
     Ok(())
 }
 
-/// What a child does for BGSAVE.
-pub fn save_in_child(keyspace: &Keyspace, job: &SaveJob, teller: &mut Teller) -> i32 {
+/// The function of a BGSAVE child.
+pub fn save_in_child(keyspace: &Keyspace, job: &SaveJob, pipe: &mut ProgressPipe) -> i32 {
     let mut told_us = clock::mono_us();
     let mut last = 0;
     let saved = save(keyspace, job, &mut |keys| {
@@ -250,14 +251,14 @@ pub fn save_in_child(keyspace: &Keyspace, job: &SaveJob, teller: &mut Teller) ->
         let now_us = clock::mono_us();
         if now_us - told_us >= REPORT_US {
             told_us = now_us;
-            teller.tell(Report {
+            pipe.send(Report {
                 copied_bytes: private_dirty_bytes(),
                 keys,
             });
         }
     });
     let copied_bytes = private_dirty_bytes();
-    teller.tell(Report {
+    pipe.send(Report {
         copied_bytes,
         keys: last,
     });

@@ -6,30 +6,30 @@
 //!   $EOF:<40 bytes>\r\n  <snapshot>  <the same 40 bytes>
 //! ```
 //!
-//! The child writes and waits itself, so the loop has nothing to do with it; while it is at work
-//! nobody else writes to these sockets. All replicas get the same bytes, so the slowest sets the
-//! pace; one whose connection ends is left behind, and the server sees to it that one that takes
-//! nothing for too long is ended.
+//! The child writes and waits itself, so the loop has nothing to do with it; during the transfer
+//! it is the only writer to these sockets. All replicas get the same bytes, so the slowest sets
+//! the pace; a replica whose connection ends is skipped, and the server disconnects one that
+//! accepts nothing for too long.
 
 use super::save::{self, Snapshot};
 use crate::keyspace::Keyspace;
 use crate::sys::clock;
-use crate::sys::fork::{Report, Teller, private_dirty_bytes};
+use crate::sys::fork::{ProgressPipe, Report, private_dirty_bytes};
 use crate::sys::socket;
 use std::io::{self, Write};
 
 /// Bytes gathered before they are sent.
 const PIECE: usize = 64 << 10;
-/// How long a socket is waited for at once, in milliseconds.
+/// The longest single wait for a socket, in milliseconds.
 const WAIT_MS: u64 = 1_000;
-/// A child tells how far it is once a second.
+/// The interval of a child's progress reports.
 const REPORT_US: u64 = 1_000_000;
 
-/// What goes to whom.
+/// The content of a transfer and the receiving replicas.
 #[derive(Clone, Debug)]
 pub struct TransferJob {
     pub snapshot: Snapshot,
-    /// Without keys: only functions are asked for.
+    /// Without keys: only functions are requested.
     pub no_keys: bool,
     pub mark: [u8; 40],
     pub sockets: Vec<i32>,
@@ -60,7 +60,7 @@ impl Sockets {
     }
 }
 
-/// Waits as long as it takes: the server ends the connection of who takes nothing for too long.
+/// Waits without a limit: the server disconnects a replica that accepts nothing for too long.
 fn send_all(socket: i32, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match socket::send(socket, bytes) {
@@ -92,8 +92,8 @@ impl Write for Sockets {
     }
 }
 
-/// What the child does.
-pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, teller: &mut Teller) -> i32 {
+/// The function of the transferring child.
+pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, pipe: &mut ProgressPipe) -> i32 {
     let mut sockets = Sockets {
         alive: job.sockets.clone(),
         buffer: Vec::with_capacity(2 * PIECE),
@@ -106,12 +106,12 @@ pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, teller: &mut Te
         if now_us - told_us >= REPORT_US {
             told_us = now_us;
             let copied_bytes = private_dirty_bytes();
-            teller.tell(Report { copied_bytes, keys });
+            pipe.send(Report { copied_bytes, keys });
         }
     };
     let sent = send_snapshot(keyspace, job, &mut sockets, &mut progress);
     let copied_bytes = private_dirty_bytes();
-    teller.tell(Report {
+    pipe.send(Report {
         copied_bytes,
         keys: last,
     });

@@ -1,4 +1,4 @@
-//! Bytes as values: every form that any version wrote, in the encoding that our thresholds ask for.
+//! Decoding values: every form that any version wrote, in the encoding for our thresholds.
 //!
 //! A compact form is checked (`sound`) and then taken as it lies in the buffer; nothing is built
 //! element by element unless the form asks for it.
@@ -18,13 +18,13 @@ use crate::types::listpack::{self, Item};
 use crate::types::quicklist::{Node, Quicklist};
 use crate::types::value::{Encoding, Heap, Kind};
 
-/// Strings from this length on are read for good, not copied once more.
+/// Strings from this length on are read into their final buffer, not copied once more.
 const LARGE: usize = 64 << 10;
 /// Containers of a list's nodes.
 const PLAIN: u64 = 1;
 const PACKED: u64 = 2;
 
-/// What decoding goes by.
+/// The limits and checks of decoding.
 #[derive(Clone, Copy)]
 pub struct Decode<'t> {
     pub tuning: &'t Tuning,
@@ -188,7 +188,7 @@ fn old_compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValu
     adopt(lp, kind, with)
 }
 
-/// How many elements follow. There is no use in a collection of none.
+/// The number of elements that follow. An empty collection is an error.
 fn count(r: &mut Reader) -> Result<u64> {
     match r.length()? {
         0 => Err(Error::Empty),
@@ -217,7 +217,7 @@ fn members<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     })
 }
 
-/// A compact value whose bytes are ours.
+/// A compact value in a buffer of our own.
 fn compact_owned<'r>(
     kind: Kind,
     bytes: Vec<u8>,
@@ -303,7 +303,7 @@ fn insert_new(table: &mut FieldTable, name: Item, value: Item, deadline_ms: Opti
     fresh
 }
 
-/// How deadlines of fields are told.
+/// The encoding of field deadlines.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Deadlines {
     /// Before each field: the moment, or 0.

@@ -7,7 +7,7 @@ use crate::types::stream::{Group, Node, Pending, Stream, StreamId};
 use crate::types::value::{Encoding, Heap};
 use std::collections::BTreeMap;
 
-/// An entry that waits to be told its consumer: moment and count of deliveries.
+/// Pending entries whose consumer is not read yet: time and number of deliveries.
 type Orphans = BTreeMap<StreamId, (i64, u64)>;
 
 pub(super) fn stream<'r>(r: &'r mut Reader, kind: u8) -> Result<NewValue<'r>> {
@@ -114,7 +114,7 @@ fn consumer(r: &mut Reader, kind: u8, group: &mut Group, orphans: &mut Orphans) 
     let id = group.add_consumer(&name, seen_ms);
     let active_ms = match kind {
         kind::STREAM_3 => r.millis()?,
-        // Nobody knows; to be on the safe side, it was just now.
+        // It is unknown; to be on the safe side, it was just now.
         _ => seen_ms,
     };
     group.consumer_mut(id).active_ms = active_ms;

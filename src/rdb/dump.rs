@@ -58,7 +58,7 @@ pub fn dump_functions<'c>(codes: impl Iterator<Item = &'c [u8]>, style: Style) -
     out.into_bytes()
 }
 
-/// The codes in the first part of a payload of functions; `Err` says what is wrong with it.
+/// The codes in the first part of a payload of functions; `Err` is the error in it.
 ///
 /// # Errors
 /// If it holds anything else.

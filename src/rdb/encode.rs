@@ -26,7 +26,7 @@ use crate::types::value::{Encoding, Heap, Kind, Value};
 const PLAIN: u64 = 1;
 const PACKED: u64 = 2;
 
-/// How the age of keys is told.
+/// The way in which the age of keys is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
     Untold,
@@ -182,7 +182,8 @@ fn zset(out: &mut Writer, entry: EntryRef) {
     match ZsetRef::of(entry) {
         Some(ZsetRef::Small(lp)) if out.version() >= 10 => out.string(lp),
         Some(set) => {
-            // The highest first, as Redis does: whoever builds a sorted list puts each in front.
+            // The highest first, as Redis does: a reader that builds a sorted list inserts at the
+            // front.
             out.length(set.len() as u64);
             set.walk(0..set.len(), true, |member, score| {
                 out.string(member);

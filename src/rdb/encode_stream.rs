@@ -9,7 +9,7 @@
 use super::Writer;
 use crate::types::stream::{Consumer, Group, Stream, StreamId};
 
-/// Writes a stream as its version asks for.
+/// Writes a stream in the form of the file's version.
 pub(super) fn stream(out: &mut Writer, stream: &Stream) {
     out.length(stream.nodes() as u64);
     let mut lp = std::mem::take(&mut out.scratch);
@@ -42,7 +42,7 @@ fn id(out: &mut Writer, id: StreamId) {
 fn group(out: &mut Writer, group: &Group) {
     id(out, group.last_id);
     if out.version() >= 10 {
-        // -1 where nobody knows.
+        // -1 if it is unknown.
         out.length(group.entries_read.unwrap_or(u64::MAX));
     }
     out.length(group.pending().len() as u64);

@@ -17,7 +17,7 @@ use crate::types::listpack::{self, Item};
 
 const ZIPLIST_HEADER: usize = 10;
 const END: u8 = 0xff;
-/// The count that says nothing.
+/// The count that stands for "unknown".
 const UNKNOWN: u16 = u16::MAX;
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

@@ -7,10 +7,10 @@
 //!
 //! ```text
 //!   "REDIS0012"                     magic and version
-//!   fa name value                   AUX: who wrote it, when, …
+//!   fa name value                   AUX: the writer's version, the time, …
 //!   f5 code                         a library of functions
 //!   fe n                            the database the keys belong to
-//!   fb keys volatile                how many are to come
+//!   fb keys volatile                the numbers of keys to come
 //!   [fc ms] [f8 idle | f9 freq] type key value
 //!   …
 //!   ff checksum                     the end, CRC-64 of all before, little-endian
@@ -37,7 +37,7 @@ pub mod write;
 pub use read::Reader;
 pub use write::Writer;
 
-/// The version we write unless told otherwise: that of Redis 7.4 to 8.2.
+/// The default version of written files: that of Redis 7.4 to 8.2.
 pub const VERSION: u32 = 12;
 /// The oldest that we write: that of Redis 5.0 to 6.2.
 pub const OLDEST_WRITTEN: u32 = 9;
@@ -74,7 +74,7 @@ pub mod kind {
     pub const HASH_METADATA: u8 = 24;
     pub const HASH_LISTPACK_EX: u8 = 25;
 
-    /// What a type is called where a message names it.
+    /// The name of a type in messages.
     pub fn name(kind: u8) -> &'static str {
         match kind {
             STRING => "string",
@@ -106,7 +106,7 @@ pub mod kind {
     }
 }
 
-/// What stands before a record that is no value.
+/// The opcodes that precede records other than values.
 pub mod opcode {
     /// A slot that is being imported, in files of Valkey.
     pub const SLOT_IMPORT: u8 = 0xf3;
@@ -124,7 +124,7 @@ pub mod opcode {
     pub const EOF: u8 = 0xff;
 }
 
-/// Why bytes are refused.
+/// The reason for refusing bytes.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bytes end before what they announce.
@@ -137,7 +137,7 @@ pub enum Error {
     Corrupt(&'static str),
     #[error("Unknown RDB encoding type {0}")]
     UnknownKind(u8),
-    /// Values of modules, which nobody here can read.
+    /// Values of modules, which cannot be decoded without the module.
     #[error("The value belongs to the module '{0}', which is not available")]
     Module(String),
     /// A collection of nothing. Files that hold one are read on without it.
@@ -154,7 +154,7 @@ pub enum Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What a version of the format cannot hold.
+/// A value or feature that a version of the format cannot hold.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refusal {
     #[error("RDB version {0} cannot hold hash fields with a deadline")]

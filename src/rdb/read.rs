@@ -1,7 +1,7 @@
 //! Reading: lengths, numbers and strings, out of a buffer that a source refills.
 //!
-//! A string is a `Span`: where its bytes are, good until the next read. Nobody allocates by what a
-//! length claims: the buffer grows only as bytes arrive.
+//! A string is a `Span`: the place of its bytes, valid until the next read. A claimed length
+//! allocates nothing: the buffer grows only as bytes arrive.
 
 use super::{Error, Result};
 use crate::algo::crc64::crc64;
@@ -11,13 +11,13 @@ use crate::types::listpack::Item;
 use std::io::Read;
 use std::ops::Range;
 
-/// Bytes asked of the source at once.
+/// Bytes requested from the source at once.
 const CHUNK: usize = 256 << 10;
 /// A compressed string may grow to this without having to prove itself, and a longer one only as
 /// far as its bytes can make it.
 const LEN_MAX: u64 = 1 << 40;
 
-/// Where the bytes of a string are.
+/// The place of a string's bytes.
 #[derive(Clone, Debug)]
 pub enum Span {
     Buffer(Range<usize>),
@@ -26,38 +26,38 @@ pub enum Span {
     Int(i64),
 }
 
-/// What stands where a length may stand.
+/// A length, or one of the encodings that take its place.
 enum Len {
     Plain(u64),
     /// The number of a special string.
     Special(u8),
 }
 
-/// See the head of this file.
+/// A buffered reader of RDB primitives.
 pub struct Reader {
     buffer: Vec<u8>,
     at: usize,
     source: Option<Box<dyn Read + Send>>,
-    /// What stands before the buffer.
+    /// The number of bytes before the buffer.
     passed: u64,
-    /// The sum of everything before `summed`, if anybody wants to know.
+    /// The checksum of everything before `summed`, if it is computed.
     crc: Option<u64>,
     summed: usize,
     scratch: Vec<u8>,
-    /// Room for forms in between, for those who decode.
+    /// A scratch buffer for intermediate forms, for decoders.
     pub(super) room: Vec<u8>,
-    /// Where the record that is being read begins.
+    /// The offset of the record that is being read.
     pub record_at: u64,
-    /// What is read comes in pieces (`feed`), and a record that is not all there is read again.
+    /// The input comes in pieces (`feed`), and an incomplete record is read again.
     fed: Option<Fed>,
 }
 
 /// See `Reader::fed`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fed {
-    /// Nothing more will come.
+    /// The input is complete.
     complete: bool,
-    /// Bytes from the start of the record that were asked for, and not there.
+    /// Bytes from the start of the record that were requested but missing.
     wanted: usize,
 }
 
@@ -96,7 +96,7 @@ impl Reader {
         }
     }
 
-    /// More of what is read, between two records: what was read is let go.
+    /// Adds input between two records; the input already read is dropped.
     pub fn feed(&mut self, bytes: &[u8]) {
         if let Some(crc) = &mut self.crc {
             *crc = crc64(*crc, &self.buffer[self.summed..self.at]);
@@ -107,7 +107,7 @@ impl Reader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Nothing more will be fed.
+    /// Marks the end of the input.
     pub fn feed_ends(&mut self) {
         if let Some(fed) = &mut self.fed {
             fed.complete = true;
@@ -168,7 +168,7 @@ impl Reader {
         self.crc = None;
     }
 
-    /// How many bytes were read.
+    /// The number of bytes read.
     #[inline]
     pub fn offset(&self) -> u64 {
         self.passed + self.at as u64
@@ -187,7 +187,7 @@ impl Reader {
         self.at == self.buffer.len() && matches!(self.need(1), Err(Error::Truncated))
     }
 
-    /// What is left in the buffer, and the source, for who goes on by other means.
+    /// The rest of the buffer, and the source, for a caller that reads on by other means.
     pub fn into_rest(mut self) -> (Vec<u8>, Option<Box<dyn Read + Send>>) {
         self.buffer.drain(..self.at);
         (self.buffer, self.source)

@@ -1,7 +1,7 @@
 //! A file as a sequence of records: the header, notes, databases, functions, keys, the end.
 //!
-//! `Records::advance` hands them out one by one. A key is handed out before its value: `value` reads
-//! that, so that whoever loads decides where it goes. Called by loading and by the checker.
+//! `Records::advance` returns them one by one. A key is returned before its value: `value` reads
+//! that, so that the loader decides where it goes. Called by loading and by the checker.
 
 use super::decode::{self, Decode, module_name};
 use super::{Error, Reader, Result, VALKEY_VERSION, VERSION, opcode};
@@ -10,7 +10,7 @@ use crate::types::entry::NewValue;
 /// Versions of Redis's format that may come after ours. Their known types read as before.
 const LATEST_VERSION: u32 = 13;
 
-/// What a file says about itself first.
+/// The header of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     pub version: u32,
@@ -18,7 +18,7 @@ pub struct Header {
     pub valkey: bool,
 }
 
-/// A key as a file tells it; the value follows.
+/// A key as stored in a file; the value follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyHead {
     pub kind: u8,
@@ -41,18 +41,18 @@ pub enum Record {
     /// The number of keys of one slot in a cluster.
     Slot,
     Function(Vec<u8>),
-    /// What a module noted; nobody here can read it. Its name.
+    /// The data of a module, which cannot be read. Its name.
     ModuleAux(String),
     /// The name is in `Records::key`.
     Key(KeyHead),
-    /// The sum of everything, as told and as found, if there is one.
+    /// The checksum of everything, as stored and as computed, if there is one.
     End {
         expected: u64,
         actual: u64,
     },
 }
 
-/// What is being read, for messages.
+/// The kind of item being read, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {
     Start,
@@ -84,7 +84,7 @@ impl Doing {
     }
 }
 
-/// See the head of this file.
+/// A reader of a file's records.
 pub struct Records {
     pub reader: Reader,
     pub header: Header,
@@ -96,7 +96,7 @@ pub struct Records {
 /// Reads the header at the start of a file.
 ///
 /// # Errors
-/// If it is none, or one of a version that nobody knows yet.
+/// If there is no header, or one of an unknown version.
 pub fn header(reader: &mut Reader) -> Result<Header> {
     let magic: [u8; 9] = reader.fixed()?;
     let (valkey, digits) = match &magic {
@@ -165,7 +165,7 @@ impl Records {
         }
     }
 
-    /// The value of the key that was handed out.
+    /// The value of the key returned last.
     #[inline]
     pub fn value<'v>(&'v mut self, kind: u8, with: &Decode) -> Result<NewValue<'v>> {
         decode::value(&mut self.reader, kind, with)
@@ -208,7 +208,7 @@ impl Records {
                 skip_module(r)?;
                 Record::ModuleAux(name)
             }
-            // The end; every other code was seen to.
+            // The end; every other code was handled.
             _ => self.end()?,
         })
     }

@@ -1,8 +1,8 @@
 //! Whether a packed collection may become a value as it lies in the buffer.
 //!
-//! A collection that holds an element twice, or out of order, answers differently from command to
-//! command and breaks its own invariants when it changes. So every payload is checked completely,
-//! whatever `sanitize-dump-payload` says.
+//! A collection that holds an element twice, or out of order, gives different replies from command
+//! to command and breaks its own invariants when it changes. So every payload is checked
+//! completely, whatever `sanitize-dump-payload` says.
 
 use super::{Error, Result, kind};
 use crate::algo::number::parse_f64;

@@ -1,4 +1,4 @@
-//! Every form there and back, and bytes that nobody would write.
+//! Round trips of every encoding, and malformed input.
 
 use super::decode::Decode;
 use super::dump;

@@ -18,12 +18,12 @@ const SMALL: usize = 256;
 const KEPT: usize = 64 << 10;
 /// Strings up to this length are not worth compressing; as in Redis.
 const COMPRESS_ABOVE: usize = 20;
-/// What compression has to save at least; as in Redis.
+/// The least number of bytes that compression must save; as in Redis.
 const COMPRESS_GAIN: usize = 4;
 /// The longest text that is kept as an integer: that of one in 32 bits.
 const INT_TEXT_MAX: usize = 11;
 
-/// What to write, and how.
+/// The version and options of written data.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     pub version: u32,
@@ -47,7 +47,7 @@ thread_local! {
     static SPARE: Cell<Compressor> = Cell::default();
 }
 
-/// See the head of this file.
+/// A buffered writer of RDB primitives.
 pub struct Writer<'s> {
     buffer: Vec<u8>,
     sink: Option<&'s mut dyn Write>,
@@ -77,7 +77,7 @@ impl Writer<'static> {
         }
     }
 
-    /// What was written.
+    /// The bytes written.
     pub fn into_bytes(self) -> Vec<u8> {
         if self.buffer.len() <= KEPT {
             SPARE.set(self.compressor);
@@ -109,7 +109,7 @@ impl<'s> Writer<'s> {
         crc64(self.crc, &self.buffer)
     }
 
-    /// Between two records: passes a full buffer on. An error stays for `finish` to tell.
+    /// Between two records: passes a full buffer on. `finish` returns an error.
     #[inline(always)]
     pub fn checkpoint(&mut self) -> bool {
         if self.buffer.len() >= BUFFER && self.sink.is_some() {

@@ -10,6 +10,8 @@ use crate::server::Server;
 use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode};
 use crate::server::clients::{Client, Clients};
+use crate::server::core::undelivered;
+use crate::server::replication::link::apply;
 use std::io;
 
 /// Clients per group.
@@ -60,7 +62,7 @@ impl Server {
         client.is_ready = false;
         if client.session.peer == Peer::Primary {
             if client.session.ending == Ending::No {
-                self.read_stream(&mut client);
+                apply::read(self, &mut client);
             }
             return self.clients.check_in(slot, client);
         }
@@ -122,7 +124,7 @@ impl Server {
     pub(super) fn respond(&mut self, slot: usize) -> bool {
         let client = self.clients.get(slot);
         if client.is_some_and(|client| client.session.peer == Peer::Primary) {
-            return self.apply_stream(slot);
+            return apply::apply(self, slot);
         }
         let Some(mut client) = self.clients.check_out(slot) else {
             return false;
@@ -181,7 +183,12 @@ impl Server {
         self.stats.count_error(&text);
         if client.session.peer == Peer::Replica {
             let answer = [b"-".as_slice(), &text].concat();
-            return self.hang_up_on_replica(&mut client.session, &Argv::of(&[], &[]), &answer);
+            return undelivered::disconnect_replica(
+                self,
+                &mut client.session,
+                &Argv::of(&[], &[]),
+                &answer,
+            );
         }
         if client.session.reply_mode == ReplyMode::On {
             crate::resp::encode::line(&mut client.output.bytes, b'-', &text);

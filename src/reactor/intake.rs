@@ -12,6 +12,8 @@ use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{Peer, Session};
 use crate::server::lifecycle::cron;
+use crate::server::replication::link::connect;
+use crate::server::replication::link::transfer;
 use crate::server::script::run;
 use crate::server::script::run::Attendant;
 use crate::sys::clock::Duration;
@@ -141,31 +143,32 @@ impl Intake {
         }
     }
 
-    /// Sees to it that the loop hears of the link to our primary, and tells of what it heard.
+    /// Watches the link to our primary while it is being made, and reports its events.
     pub fn attend_primary(&mut self, server: &mut Server) {
-        let Some(primary) = &mut server.replication.primary else {
+        let is_ready = std::mem::take(&mut self.heard_primary);
+        let Some(primary) = server.replication.primary_mut() else {
             return;
         };
-        primary.is_ready |= std::mem::take(&mut self.heard_primary);
-        if server.can_hear_primary() {
-            server.hear_primary();
+        if is_ready {
+            primary.set_ready();
+        }
+        if transfer::wants_input(server) {
+            connect::on_ready(server);
         }
         self.watch_primary(server);
     }
 
     /// A new link has to be watched, and one that became a client under another name.
     pub fn watch_primary(&mut self, server: &mut Server) {
-        let Some(primary) = &mut server.replication.primary else {
+        let Some(primary) = server.replication.primary_mut() else {
             return;
         };
         let registry = self.poll.registry();
         let mut watched = Ok(());
-        if let Some(link) = primary.link.as_mut().filter(|_| !primary.is_watched) {
+        if let Some(link) = primary.take_unwatched() {
             watched = link.register(registry, PRIMARY);
-            primary.is_watched = true;
         }
-        if std::mem::take(&mut primary.is_handed_over)
-            && let Some((_, slot)) = primary.client
+        if let Some(slot) = primary.take_handed_over()
             && let Some(client) = server.clients.get_mut(slot)
         {
             watched = client.link.reregister(registry, Token(CLIENTS + slot));
@@ -255,7 +258,7 @@ fn take_news(server: &mut Server, news: News, ready: &mut Vec<usize>) -> bool {
     }
     if news.writable && client.session.peer == Peer::Replica {
         let id = client.session.id;
-        server.unblock_replica(id);
+        server.replication.replicas_mut().set_blocked(id.0, false);
     }
     let Some(client) = server.clients.get_mut(news.slot) else {
         return false;

@@ -13,6 +13,7 @@ mod sleep;
 use crate::server::Server;
 use crate::server::lifecycle::boot;
 use crate::server::lifecycle::cron;
+use crate::server::replication::link::transfer;
 use crate::server::script::run;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
@@ -72,10 +73,10 @@ impl Reactor {
         let writing = !server.clients.writing.is_empty();
         intake.watch_primary(server);
         let loading = server.persist.loading.is_some();
-        let pressed = server.can_go_on_loading()
-            || server.can_hear_primary()
+        let pressed = transfer::can_go_on_loading(server)
+            || transfer::wants_input(server)
             || server.eviction.goes_on
-            || server.replication.replicas.goes_on;
+            || server.replication.replicas().goes_on();
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();
         let sleep_ms = if busy { 0 } else { cron::sleep_ms(server) };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));
@@ -100,7 +101,7 @@ impl Reactor {
             }
             self.serve();
         }
-        if loading && self.server.can_go_on_loading() {
+        if loading && transfer::can_go_on_loading(&self.server) {
             boot::go_on_loading(&mut self.server);
         }
         let mut intake = Intake::come_back(run::take_attendant(&mut self.server));

@@ -8,6 +8,11 @@ use crate::server::clients::limits;
 use crate::server::clients::monitors;
 use crate::server::clients::publish;
 use crate::server::clients::session::{Ending, Peer};
+use crate::server::replication::failover;
+use crate::server::replication::feed;
+use crate::server::replication::link;
+use crate::server::replication::replicas;
+use crate::server::replication::sync;
 use crate::server::script::run;
 use crate::server::storage::jobs;
 use mio::Registry;
@@ -25,17 +30,17 @@ impl Reactor {
     pub(super) fn before_sleep(&mut self) {
         invalidate::broadcast_invalid(&mut self.server);
         jobs::flush_before_answers(&mut self.server);
-        if jobs::is_lost(&mut self.server) {
+        if jobs::is_lost(&self.server) {
             return;
         }
-        self.server.start_asked_syncs();
-        self.server.serve_acked();
-        self.server.tend_failover();
+        sync::start_requested(&mut self.server);
+        replicas::recheck_wait_clients(&mut self.server);
+        failover::tick(&mut self.server);
         self.server.write_all();
-        self.server.send_stream();
+        feed::flush(&mut self.server);
         // Who follows gets the last words, as far as the sockets take them.
-        while self.server.life.exit.is_some() && self.server.replication.replicas.goes_on {
-            self.server.send_stream();
+        while self.server.life.exit.is_some() && self.server.replication.replicas().goes_on() {
+            feed::flush(&mut self.server);
         }
         limits::evict_clients(&mut self.server);
         if !self.server.clients.closing.is_empty()
@@ -163,14 +168,14 @@ impl Server {
     /// Lets go of a client that is closed.
     fn forget(&mut self, mut client: Client) {
         if client.session.peer == Peer::Primary {
-            self.lose_primary(&client.session);
+            link::link_lost(self, &client.session);
         }
         self.stop_waiting(&mut client.session);
         self.end_transaction(&mut client.session);
         invalidate::stop_tracking(self, &mut client.session);
         publish::unsubscribe_all(self, &mut client.session);
         if client.session.peer == Peer::Replica {
-            self.forget_replica(&client.session);
+            sync::forget(self, &client.session);
         }
         if client.session.monitor {
             monitors::stop(self, &mut client.session);

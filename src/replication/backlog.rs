@@ -1,9 +1,8 @@
-//! The replication backlog: the last bytes of the stream, held once for all who follow.
+//! The replication backlog: the last bytes of the stream, held once for all replicas.
 //!
-//! The bytes are in blocks that are only appended to. A replica is no more than the number of the
-//! byte it gets next; what it is owed is what lies behind that, and however many there are, a byte
-//! is held once. A block is let go when the others have as much history as was asked for, and nobody
-//! has yet to get a byte of it.
+//! The bytes are in blocks that are only appended to. The position of a replica is the number of the
+//! byte it gets next, and however many replicas there are, a byte is held once. A block is freed when
+//! the others hold as many bytes as `repl-backlog-size` asks for, and no replica needs it.
 //!
 //! ```text
 //!     block       block       block (the last has room)
@@ -26,7 +25,7 @@ struct Block {
     bytes: Vec<u8>,
 }
 
-/// See the head of this file.
+/// The last bytes of the stream, in blocks.
 #[derive(Debug)]
 pub struct Backlog {
     blocks: VecDeque<Block>,
@@ -34,9 +33,9 @@ pub struct Backlog {
     first: u64,
     /// The number that the next byte gets.
     next: u64,
-    /// Bytes that are to be held, if there were as many.
+    /// The number of bytes to hold (`repl-backlog-size`).
     size: usize,
-    /// Bytes of memory that the blocks take.
+    /// Memory of the blocks, in bytes.
     block_bytes: usize,
 }
 
@@ -52,7 +51,7 @@ impl Backlog {
         }
     }
 
-    /// `repl-backlog-size` changed. What is too much is let go with the next `trim`.
+    /// `repl-backlog-size` changed. The next `trim` frees what exceeds it.
     pub fn resize(&mut self, size: usize) {
         self.size = size;
     }
@@ -67,7 +66,7 @@ impl Backlog {
         self.next
     }
 
-    /// How many bytes are held.
+    /// The number of bytes held.
     pub fn len(&self) -> u64 {
         self.next - self.first
     }
@@ -76,7 +75,7 @@ impl Backlog {
         self.next == self.first
     }
 
-    /// Bytes of memory that it takes.
+    /// Memory of the backlog, in bytes.
     pub fn bytes(&self) -> usize {
         let list = block_size(self.blocks.capacity() * size_of::<Block>());
         match self.blocks.is_empty() {
@@ -85,7 +84,7 @@ impl Backlog {
         }
     }
 
-    /// How many blocks there are from the byte `next` on.
+    /// The number of blocks from the one with the byte `next` on.
     pub fn blocks_from(&self, next: u64) -> usize {
         self.blocks.len() - self.find(next).unwrap_or(self.blocks.len())
     }
@@ -118,7 +117,7 @@ impl Backlog {
         }
     }
 
-    /// Lets go of blocks that are too much; `needed` is the first byte that somebody has yet to get.
+    /// Frees blocks that exceed the size; `needed` is the first byte that a replica has yet to get.
     pub fn trim(&mut self, needed: Option<u64>) {
         let size = self.size as u64;
         while let (Some(block), Some(second)) = (self.blocks.front(), self.blocks.get(1)) {
@@ -145,8 +144,8 @@ impl Backlog {
         (next < block.first + block.bytes.len() as u64).then_some(at)
     }
 
-    /// The bytes from number `next` on, in as many pieces as there is room for, at most about `max`.
-    /// The answer is how many pieces there are.
+    /// Collects the bytes from number `next` on, at most about `max`, in as many pieces as `into` has
+    /// room for. Returns the number of pieces.
     pub fn pieces<'a>(&'a self, next: u64, max: usize, into: &mut [IoSlice<'a>]) -> usize {
         let Some(at) = self.find(next) else { return 0 };
         let (mut count, mut total, mut skip) = (0, 0, (next - self.blocks[at].first) as usize);
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_behind_gets_every_byte_once() {
+    fn a_slow_replica_gets_every_byte_once() {
         let mut rng = Rng::new(3);
         let (mut stream, mut slow) = (vec![0; 999], 1_000);
         let mut backlog = Backlog::new(20_000, 1_000);

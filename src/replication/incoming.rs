@@ -1,43 +1,45 @@
-//! The stream of a primary as it comes in: bytes, and the commands that are complete in them.
+//! The bytes received from a primary, and the complete lines and commands in them.
 //!
-//! Unlike with other clients the bytes themselves matter: they are counted, and they go on to those
-//! who follow us as they came. So a command is found as a piece of the buffer with its arguments as
-//! ranges in it, and stays there until it has run. A transaction is one piece of the stream for
-//! whoever counts: `release` lets go of what was applied up to a point.
+//! Unlike with other clients the bytes themselves matter: they are counted, and passed on to the
+//! replicas of this server unchanged. So a command is a piece of the buffer with its arguments as
+//! ranges in it, and stays there until it has run. A transaction counts as a whole: `release` drops
+//! the bytes that were applied.
 //!
 //! ```text
 //!   bytes   *3 $3 SET … *1 $5 MULTI *2 $4 INCR … *1 $4 EX
-//!           applied     ^ from here on nothing counts before EXEC has run
+//!           applied     ^ not applied before EXEC has run
 //! ```
 
 use crate::algo::number::parse_i64;
+use crate::net::Link;
 use crate::resp::request::{Argv, Range};
+use std::io;
 
 /// The longest line of a request.
 const LINE_MAX: usize = 64 << 10;
-/// Room that is kept while nothing is there.
+/// Capacity kept by an empty buffer, in bytes.
 const KEEP: usize = 1 << 20;
 
-/// What comes next is no command.
+/// The reason why the next bytes are no command.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Broken {
     /// A line without a count: a primary never writes one.
     Inline,
-    /// A count or a length that is none: with these words of Redis.
+    /// An invalid count or length, in the words of Redis.
     Protocol(&'static str),
 }
 
-/// See the head of this file.
+/// Received bytes, and the parser's place in them.
 #[derive(Debug, Default)]
 pub struct Incoming {
-    pub bytes: Vec<u8>,
-    /// Where the command begins that comes next.
+    bytes: Vec<u8>,
+    /// The start of the next command.
     at: usize,
-    /// How far that command was looked at, and how many of its arguments have yet to come.
+    /// The end of the parsed part of that command, and the number of its arguments still missing.
     seen: usize,
     missing: usize,
     ranges: Vec<Range>,
-    /// The last look found nothing whole.
+    /// The last `advance` found no complete command.
     starved: bool,
 }
 
@@ -46,12 +48,31 @@ impl Incoming {
         *self = Incoming::default();
     }
 
-    /// Bytes that did not run yet.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Reads once from a link, at most `max` bytes. `Ok(0)` is the end of the stream.
+    ///
+    /// # Errors
+    /// Those of the socket, `WouldBlock` included.
+    pub fn read(&mut self, link: &Link, max: usize) -> io::Result<usize> {
+        self.bytes.reserve(max);
+        link.read(&mut self.bytes, max)
+    }
+
+    /// The number of bytes behind the last command that was found.
     pub fn pending(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    /// Takes a line off the front, without its end: for the talk before the stream.
+    /// Whether a line is complete.
+    pub fn has_line(&self) -> bool {
+        memchr::memchr(b'\n', self.rest()).is_some()
+    }
+
+    /// Takes a line off the front, without its end: replies of the handshake.
     pub fn line(&mut self) -> Option<Vec<u8>> {
         let rest = &self.bytes[self.at..];
         let len = memchr::memchr(b'\n', rest)?;
@@ -63,39 +84,34 @@ impl Incoming {
         Some(line)
     }
 
-    /// What stands in front of everything, if nothing is half read.
+    /// The bytes not taken yet; only between commands.
     pub fn rest(&self) -> &[u8] {
         &self.bytes[self.at..]
     }
 
-    /// So many bytes from the front were used.
+    /// Drops bytes from the front.
     pub fn skip(&mut self, len: usize) {
         self.at += len;
         self.seen = self.at;
         self.release(self.at);
     }
 
-    /// The place of the first byte that is still here.
-    pub fn start(&self) -> usize {
-        0
-    }
-
-    /// The bytes between two places.
+    /// The bytes between two positions.
     pub fn between(&self, from: usize, to: usize) -> &[u8] {
         &self.bytes[from..to]
     }
 
-    /// Whether what waits may hold a whole command: the last look did not end in the middle of one.
+    /// Whether a complete command may be pending: the last `advance` did not end within one.
     pub fn has_whole(&self) -> bool {
         !self.starved
     }
 
-    /// The place behind the last command that was handed out.
+    /// The position behind the last command that was found.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// Lets go of everything before a position.
+    /// Drops everything before a position.
     pub fn release(&mut self, position: usize) {
         self.bytes.drain(..position);
         self.at -= position;
@@ -108,10 +124,10 @@ impl Incoming {
         }
     }
 
-    /// Looks for the next complete command. It is there until the next call; see `argv`.
+    /// Finds the next complete command. `argv` returns it until the next call.
     ///
     /// # Errors
-    /// If this is no stream of commands.
+    /// If the bytes are no stream of commands.
     pub fn advance(&mut self) -> Result<bool, Broken> {
         let found = self.find()?;
         self.starved = !found;
@@ -125,7 +141,7 @@ impl Incoming {
                 match self.bytes.get(self.seen) {
                     None => return Ok(false),
                     Some(b'*') => {}
-                    // Only to show that the primary is there.
+                    // A keepalive of the primary.
                     Some(b'\n') => {
                         self.seen += 1;
                         self.at = self.seen;
@@ -172,7 +188,7 @@ impl Incoming {
         let len = len.and_then(|len| usize::try_from(len).ok());
         let len = len.filter(|&len| len < u32::MAX as usize);
         let len = len.ok_or(Broken::Protocol("invalid bulk length"))?;
-        // What is buffered is addressed by 32 bits.
+        // Ranges are 32 bits wide.
         if next + len > u32::MAX as usize {
             return Err(Broken::Protocol("invalid bulk length"));
         }
@@ -185,7 +201,7 @@ impl Incoming {
         Ok(true)
     }
 
-    /// The number on the line at `seen` behind its mark, and where the next line begins.
+    /// The number on the line at `seen` behind its type byte, and the start of the next line.
     #[allow(clippy::type_complexity)]
     fn number(&self, too_big: &'static str) -> Result<Option<(Option<i64>, usize)>, Broken> {
         let rest = &self.bytes[self.seen..];
@@ -220,7 +236,7 @@ mod tests {
                 let mut incoming = Incoming::default();
                 let (mut found, mut released) = (Vec::new(), 0);
                 for piece in stream.chunks(step) {
-                    incoming.bytes.extend_from_slice(piece);
+                    incoming.extend(piece);
                     while incoming.advance() == Ok(true) {
                         found.push(words(&incoming));
                         if release {
@@ -248,7 +264,7 @@ mod tests {
             ("*1\r\n$-1\r\n", Broken::Protocol("invalid bulk length")),
         ] {
             let mut incoming = Incoming::default();
-            incoming.bytes.extend_from_slice(bytes.as_bytes());
+            incoming.extend(bytes.as_bytes());
             assert_eq!(incoming.advance(), Err(error), "{bytes}");
         }
     }
@@ -271,7 +287,7 @@ mod tests {
             let mut incoming = Incoming::default();
             for _ in 0..rng.below(20) {
                 let part = parts[rng.below(parts.len() as u64) as usize];
-                incoming.bytes.extend_from_slice(part);
+                incoming.extend(part);
                 while incoming.advance() == Ok(true) {
                     assert!(!incoming.argv().is_empty());
                     let all: usize = incoming.argv().iter().map(<[u8]>::len).sum();
@@ -285,7 +301,7 @@ mod tests {
     #[test]
     fn lines_and_what_follows() {
         let mut incoming = Incoming::default();
-        incoming.bytes.extend_from_slice(b"+OK\r\n\n+CONT");
+        incoming.extend(b"+OK\r\n\n+CONT");
         assert_eq!(incoming.line(), Some(b"+OK".to_vec()));
         assert_eq!(incoming.line(), Some(Vec::new()));
         assert_eq!(incoming.line(), None);

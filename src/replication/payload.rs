@@ -1,16 +1,16 @@
-//! The snapshot as it comes from a primary: a line that announces it, then its bytes.
+//! The wire format of a snapshot: a line that announces it, then its bytes.
 //!
 //! ```text
-//!   $1234\r\n                 so many bytes follow
-//!   $EOF:<40 bytes>\r\n       bytes follow up to these forty, which are no part of them
+//!   $1234\r\n                 1234 bytes follow
+//!   $EOF:<40 bytes>\r\n       bytes follow, up to these forty, which are not part of the snapshot
 //! ```
 //!
-//! Empty lines before the first say that the primary is still there.
+//! Empty lines in front of it are keepalives.
 
-/// The bytes that mark an end.
+/// The length of the mark at the end, in bytes.
 pub const MARK: usize = 40;
 
-/// Where a snapshot ends.
+/// The end of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     Length(u64),
@@ -20,13 +20,13 @@ pub enum End {
 /// A line that announces no snapshot.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NoSnapshot {
-    /// The primary says that it cannot go on.
+    /// An error reply.
     Refused(Vec<u8>),
-    /// It says something else.
+    /// Anything else.
     Strange(Vec<u8>),
 }
 
-/// What a line (without its end) before a snapshot says; `None` for an empty one.
+/// Parses the line, without its end, that announces a snapshot; `None` for an empty one.
 ///
 /// # Errors
 /// If no snapshot will follow.
@@ -50,13 +50,13 @@ pub fn parse_line(line: &[u8]) -> Result<Option<End>, NoSnapshot> {
     }
 }
 
-/// The bytes of a snapshot on their way.
+/// Splits received bytes into those of the snapshot and those behind it.
 #[derive(Debug)]
 pub struct Payload {
     end: End,
-    /// Bytes that came, the mark included.
-    pub received: u64,
-    /// The last bytes that came, which may be the begin of the mark.
+    /// Bytes received, the mark included.
+    received: u64,
+    /// The last bytes received, which may be the start of the mark.
     held: Vec<u8>,
     done: bool,
 }
@@ -71,12 +71,17 @@ impl Payload {
         }
     }
 
-    /// All of it was there.
+    /// Whether the snapshot is complete.
     pub fn is_done(&self) -> bool {
         self.done
     }
 
-    /// How many bytes there will be, if that is known.
+    /// Bytes received so far, the mark included.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The announced length in bytes, if there is one.
     pub fn total(&self) -> Option<u64> {
         match self.end {
             End::Length(length) => Some(length),
@@ -84,8 +89,8 @@ impl Payload {
         }
     }
 
-    /// Takes from the front of `bytes` what belongs to the snapshot and appends it to `into`. What
-    /// stays in `bytes` comes after it.
+    /// Moves the bytes of the snapshot from the front of `bytes` to `into`. The bytes behind the
+    /// snapshot stay in `bytes`.
     pub fn take(&mut self, bytes: &mut &[u8], into: &mut Vec<u8>) {
         match self.end {
             End::Length(length) => {
@@ -142,9 +147,9 @@ mod tests {
     #[test]
     fn a_snapshot_ends_where_it_says_however_it_is_cut() {
         let mark = [b'e'; MARK];
-        // What looks like the begin of the mark is none.
+        // A part of the mark within the data is not the mark.
         let body = [b"REDIS".as_slice(), &[b'e'; MARK - 1], b"x", &[b'e'; 7]].concat();
-        // The mark is found where it first stands.
+        // The first complete mark ends the snapshot.
         let first = &body[..body.len() - 7];
         let marked = [first, &mark, b"*1"].concat();
         for step in 1..marked.len() {

@@ -1,25 +1,25 @@
-//! What a client is owed, in chunks: each is given back as soon as it is sent.
+//! The pending output of a client, in chunks: each is freed as soon as it is sent.
 //!
-//! Answers are appended to a vector, the *tail*. When it is full it moves to the queue as it is, and
-//! another begins; so a large answer is never moved, and a client that reads slowly costs what is
-//! still to be sent. Messages that many clients get stand between the answers, shared.
+//! Replies are appended to a vector, the *tail*. When it is full it moves to the queue as it is,
+//! and another begins; so a large reply is never moved, and a client that reads slowly costs only
+//! its unsent bytes. Messages sent to many clients stand between the replies, shared.
 //!
 //! ```text
-//!   queue    [ 20 KiB of answers ][ 20 KiB of answers ][ shared message ]
+//!   queue    [ 20 KiB of replies ][ 20 KiB of replies ][ shared message ]
 //!   tail     +OK\r\n :1\r\n …
 //! ```
 //!
-//! A client that is owed little has an empty queue, and then this is a plain buffer.
+//! With little pending output the queue is empty, and then this is a plain buffer.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
 
-/// Bytes of a full chunk: those of a block in Redis's list of answers, by which its limits count.
+/// Bytes of a full chunk: those of a block in Redis's list of replies, by which its limits count.
 pub const CHUNK: usize = 20_464;
 /// Room for pieces that is kept while there are none.
 const KEEP: usize = 16;
 
-/// A part of what is owed.
+/// A part of the pending output.
 #[derive(Debug)]
 pub enum Piece {
     Own(Vec<u8>),
@@ -142,7 +142,7 @@ impl Queue {
         }
     }
 
-    /// The end of what is owed now.
+    /// The end of the pending output.
     #[inline(always)]
     pub fn mark(&self, tail: &[u8]) -> Mark {
         Mark {

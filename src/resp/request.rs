@@ -25,7 +25,7 @@ pub const BIG: usize = 32 << 10;
 const BATCH: usize = 128;
 /// The `start` of a range that is an index into the big arguments.
 const IN_BIGS: u32 = u32::MAX;
-/// What an unauthenticated client may claim.
+/// The limit on arguments of an unauthenticated client.
 const UNAUTHENTICATED_ARGS: i64 = 10;
 const UNAUTHENTICATED_BULK: i64 = 16384;
 
@@ -58,6 +58,12 @@ pub struct Argv<'q> {
 }
 
 impl<'q> Argv<'q> {
+    /// Whether the argument `distance` before the one at `index` is this word, in letters of either
+    /// case, at `first` or later.
+    pub fn is_behind(&self, index: usize, word: &[u8], distance: usize, first: usize) -> bool {
+        index >= first + distance && self.at(index - distance).eq_ignore_ascii_case(word)
+    }
+
     /// Arguments that lie in a buffer.
     pub fn of(buf: &'q [u8], ranges: &'q [Range]) -> Argv<'q> {
         let bigs = &[];
@@ -194,7 +200,7 @@ impl<A: AsRef<[u8]>> FromIterator<A> for OwnedArgv {
     }
 }
 
-/// What ends a connection: bytes that are no request. The text is the error the client gets.
+/// A protocol error, which ends the connection. The text is the error sent to the client.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     #[error("too big inline request")]
@@ -229,14 +235,14 @@ impl ProtocolError {
     }
 }
 
-/// What a client may send.
+/// The limits on a client's requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub max_bulk: i64,
     pub authenticated: bool,
 }
 
-/// Why `parse` stopped.
+/// The reason why `parse` stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Stop {
     /// Everything complete was recognised; more bytes are needed.
@@ -245,7 +251,7 @@ pub enum Stop {
     Full,
 }
 
-/// What the server notes about a recognised command before it runs.
+/// The server's notes on a recognised command before it runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tag {
     /// Its place in the command table, plus one; 0 for none.
@@ -257,7 +263,7 @@ pub struct Tag {
     pub element: u8,
     /// The hash by which it is looked up, once something is there to look it up in; 0 before.
     pub element_hash: u64,
-    /// That is the hash by which packed tables look it up.
+    /// Whether that is the hash by which packed tables look it up.
     pub packed: bool,
 }
 
@@ -280,7 +286,7 @@ pub struct Query {
     commands: Vec<Command>,
     /// The next recognised command to run.
     next: usize,
-    /// Where parsing goes on.
+    /// The offset at which parsing goes on.
     at: usize,
     /// Arguments the unfinished command still lacks; 0 between commands.
     missing: usize,
@@ -292,17 +298,17 @@ pub struct Query {
     elements: bool,
     /// The last parse stopped because enough was recognised.
     unseen: bool,
-    /// Where the empty requests before the first command end.
+    /// The end of the empty requests before the first command.
     skipped: usize,
     /// A big argument being read, with its line end.
     big: Option<Vec<u8>>,
-    /// An empty buffer for the next big argument: who sent one will send more.
+    /// An empty buffer for the next big argument: a client that sent one is likely to send more.
     next_big: Vec<u8>,
     /// The client keeps this query between its requests, until it has long been silent.
     kept: bool,
     /// The most bytes buffered since the last `trim`.
     peak: usize,
-    /// The last read filled the buffer: more is on its way.
+    /// The last read filled the buffer: more input is likely.
     filled: bool,
 }
 
@@ -325,14 +331,14 @@ impl Query {
         }
     }
 
-    /// Nothing is buffered and nothing under way: the query can serve another client.
+    /// Whether no bytes and no commands are buffered: the query can be reused for another client.
     pub fn is_idle(&self) -> bool {
         self.buf.is_empty() && self.big.is_none() && self.commands.is_empty()
     }
 
     /// Bytes not yet consumed by a command that ran.
     pub fn pending_bytes(&self) -> usize {
-        // While nothing but a big argument is read, what announced it is done with.
+        // While only a big argument is read, the bytes that announced it are no longer needed.
         if let Some(big) = &self.big
             && self.ready() == 0
         {
@@ -345,7 +351,7 @@ impl Query {
         self.buf.len() - ran + self.big.as_ref().map_or(0, Vec::len)
     }
 
-    /// There are commands to run, or bytes that were not looked at yet.
+    /// Whether there are commands to run, or bytes to be parsed.
     pub fn may_go_on(&self) -> bool {
         self.ready() > 0 || (self.unseen && self.at < self.buf.len())
     }
@@ -356,7 +362,7 @@ impl Query {
         self.buf.capacity() + big + self.next_big.capacity()
     }
 
-    /// Bytes that tell where commands and arguments lie.
+    /// The size in bytes of the index of commands and arguments.
     pub fn index_bytes(&self) -> usize {
         self.args.capacity() * size_of::<Range>() + self.commands.capacity() * size_of::<Command>()
     }
@@ -412,7 +418,7 @@ impl Query {
         true
     }
 
-    /// Where the next bytes belong: the vector to append to and how many are wanted at most.
+    /// The destination of the next read: the vector to append to and the most bytes to read.
     pub fn target(&mut self) -> (&mut Vec<u8>, usize) {
         match &mut self.big {
             Some(big) => {
@@ -521,7 +527,7 @@ impl Query {
             command.first -= first as u32;
             command.end -= end as u32;
         }
-        // Big arguments of commands that ran are let go; the others are numbered anew.
+        // Big arguments of commands that ran are freed; the others are numbered anew.
         let bigs = self
             .args
             .iter()
@@ -573,7 +579,7 @@ impl Query {
         }
     }
 
-    /// Closes the command whose arguments are all there.
+    /// Closes the command whose arguments are complete.
     fn complete(&mut self) {
         let argc = self.args.len() - self.first;
         if argc > 0 {
@@ -749,7 +755,7 @@ impl Query {
     }
 }
 
-/// Where a line ends. Behind a NUL no line end counts, as in Redis: such a line grows until it is
+/// The end of a line. Behind a NUL no line end counts, as in Redis: such a line grows until it is
 /// too long.
 #[inline]
 fn line_end(mark: u8, bytes: &[u8]) -> Option<usize> {

@@ -1,4 +1,4 @@
-//! `redis`: what scripts ask the server for.
+//! The `redis` library: calls from scripts to the server.
 
 use super::args::to_integer;
 use super::convert::{COUNTED, push_reply};
@@ -16,7 +16,7 @@ const KEEP: usize = 64 << 10;
 
 /// The debugger, if it is to see what the script does.
 fn watcher<'s>(stack: &'s mut Stack) -> Option<&'s mut Debugger> {
-    let debugger = stack.desk().debugger.as_deref_mut();
+    let debugger = stack.vm_state().debugger.as_deref_mut();
     debugger.filter(|debugger| debugger.is_watching())
 }
 
@@ -35,7 +35,7 @@ pub fn push_error(stack: &mut Stack, text: &[u8]) {
     stack.set_named(-2, b"err");
 }
 
-/// An error of the API: raised, or the answer.
+/// An error of the API: raised in the script, or returned as its reply.
 fn fail(stack: &mut Stack, text: &[u8], raise: bool) -> Outcome {
     push_error(stack, text);
     if raise { Err(Raise::Top) } else { Ok(1) }
@@ -71,31 +71,31 @@ fn run(stack: &mut Stack, raise: bool) -> Outcome {
         let text = b"Please specify at least one argument for this redis lib call";
         return fail(stack, text, raise);
     }
-    let mut argv = std::mem::take(&mut stack.desk().argv);
+    let mut argv = std::mem::take(&mut stack.vm_state().argv);
     let fine = collect(stack, &mut argv);
     if !fine {
-        stack.desk().argv = argv;
+        stack.vm_state().argv = argv;
         let text = b"Lua redis lib command arguments must be strings or integers";
         return fail(stack, text, raise);
     }
     if let Some(debugger) = watcher(stack) {
         debugger.show_command(argv.as_argv().iter());
     }
-    let (desk, host) = stack.desk_and_host();
-    let mut reply = std::mem::take(&mut desk.reply);
+    let (vm_state, host) = stack.vm_state_and_host();
+    let mut reply = std::mem::take(&mut vm_state.reply);
     reply.clear();
     let refused = match host {
-        Some(host) => host.call(argv.as_argv(), desk.resp, &mut reply),
+        Some(host) => host.call(argv.as_argv(), vm_state.resp, &mut reply),
         None => Err(b"redis.call/pcall can only be called inside a script invocation".to_vec()),
     };
     argv.clear();
     if argv.bytes() <= KEEP {
-        desk.argv = argv;
+        vm_state.argv = argv;
     } else {
         drop(argv);
     }
     if let Err(text) = refused {
-        desk.reply = reply;
+        vm_state.reply = reply;
         push_error(stack, &text);
         stack.push_bool(true);
         stack.set_named(-2, COUNTED);
@@ -110,7 +110,7 @@ fn run(stack: &mut Stack, raise: bool) -> Outcome {
     let failed = reply.first() == Some(&b'-');
     let reply = ManuallyDrop::into_inner(reply);
     if reply.capacity() <= KEEP {
-        stack.desk().reply = reply;
+        stack.vm_state().reply = reply;
     }
     pushed?;
     if failed && raise {
@@ -217,11 +217,11 @@ fn setresp(stack: &mut Stack) -> Outcome {
         3 => Resp::V3,
         _ => return fail(stack, b"RESP version must be 2 or 3.", true),
     };
-    stack.desk().resp = resp;
+    stack.vm_state().resp = resp;
     Ok(0)
 }
 
-/// What `redis.set_repl` takes.
+/// The values that `redis.set_repl` accepts.
 const REPL: [(&[u8], u8); 5] = [
     (b"REPL_NONE", 0),
     (b"REPL_AOF", 1),
@@ -240,7 +240,7 @@ fn set_repl(stack: &mut Stack) -> Outcome {
         let text = b"Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
         return fail(stack, text, true);
     }
-    if let (_, Some(host)) = stack.desk_and_host() {
+    if let (_, Some(host)) = stack.vm_state_and_host() {
         host.set_repl(flags as u8);
     }
     Ok(0)
@@ -257,7 +257,7 @@ fn acl_check_cmd(stack: &mut Stack) -> Outcome {
         let text = b"Lua redis lib command arguments must be strings or integers";
         return fail(stack, text, true);
     }
-    let (_, host) = stack.desk_and_host();
+    let (_, host) = stack.vm_state_and_host();
     let allowed = host.and_then(|host| host.may_run(argv.as_argv()));
     match allowed {
         Some(allowed) => {
@@ -277,17 +277,17 @@ fn replicate_commands(stack: &mut Stack) -> Outcome {
     Ok(1)
 }
 
-/// redis.breakpoint(): stops at the next line; false if nobody debugs.
+/// redis.breakpoint(): stops at the next line; false without a debugger.
 fn breakpoint(stack: &mut Stack) -> Outcome {
-    let debugger = &mut stack.desk().debugger;
+    let debugger = &mut stack.vm_state().debugger;
     let is_debugged = debugger.as_mut().map(|debugger| debugger.ask()).is_some();
     stack.push_bool(is_debugged);
     Ok(1)
 }
 
-/// redis.debug(…): shows values to who debugs.
+/// redis.debug(…): shows values to the user of the debugger.
 fn debug(stack: &mut Stack) -> Outcome {
-    if stack.desk().debugger.is_some() {
+    if stack.vm_state().debugger.is_some() {
         Debugger::show_values(stack);
     }
     Ok(0)
@@ -336,7 +336,7 @@ pub fn open(stack: &mut Stack) {
     }
 }
 
-/// What only scripts of EVAL have besides.
+/// Adds the functions that only scripts of EVAL have.
 pub fn open_eval(stack: &mut Stack) {
     define! {stack,
         b"replicate_commands": replicate_commands;

@@ -2,7 +2,7 @@
 
 use super::lua::{Kind, Raise, Stack};
 
-/// What is there, in Lua's words.
+/// The type of an argument, as Lua names it.
 fn kind_name(stack: &Stack, index: i32) -> &'static str {
     if index > stack.args() && index > stack.top() {
         return Kind::None.name();

@@ -1,7 +1,7 @@
 //! The scripts of EVAL and SCRIPT LOAD, by the SHA1 of their text.
 //!
-//! What SCRIPT LOAD brought stays. Of those that only EVAL brought, which nobody may count on, the
-//! five hundred used last stay: programs that put values into the text of their scripts would
+//! Scripts of SCRIPT LOAD stay. Of those that only EVAL brought, which clients may not rely on,
+//! the five hundred used last stay: programs that put values into the text of their scripts would
 //! otherwise fill the memory.
 
 use super::flags::ScriptFlags;
@@ -27,12 +27,12 @@ const EVAL_MAX: usize = 500;
 pub struct Cached {
     pub function: Kept,
     pub flags: ScriptFlags,
-    /// When it was used last, if it may be evicted.
+    /// The sequence number of its last use, if it may be evicted.
     used: Option<u64>,
     body_bytes: usize,
 }
 
-/// See the head of this file.
+/// The cached scripts, by the SHA1 of their text.
 #[derive(Default, Debug)]
 pub struct Cache {
     scripts: HashMap<Sha, Cached>,

@@ -1,4 +1,4 @@
-//! Answers of commands as Lua values, and what scripts return as answers.
+//! Conversion of replies to Lua values, and of script results to replies.
 //!
 //! ```text
 //!   integer        number                       number         integer (the fraction goes)
@@ -21,7 +21,7 @@ use crate::resp::encode::Resp;
 /// Marks an error table whose error was counted when it arose.
 pub const COUNTED: &[u8] = b"ignore_error_stats_update";
 
-/// Pushes the answer at the start of `reply`; what is behind it comes back.
+/// Pushes the reply at the start of `reply` as a value. Returns the bytes behind it.
 pub fn push_reply<'r>(stack: &mut Stack, reply: &'r [u8]) -> Result<&'r [u8], Raise> {
     let Some((line, rest)) = split_line(reply) else {
         stack.push_nil();
@@ -157,8 +157,8 @@ fn push_set<'r>(stack: &mut Stack, len: i64, mut rest: &'r [u8]) -> Result<&'r [
     Ok(rest)
 }
 
-/// Answers the value on top and takes it off. `resp` is what the script speaks.
-pub fn answer(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
+/// Pops the value on top and writes it as a reply. `resp` is the protocol of the script.
+pub fn write_reply(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     let kind = stack.kind(-1);
     if !stack.room(4) {
         let text = b"ERR reached lua stack limit";
@@ -174,7 +174,7 @@ pub fn answer(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
             (Resp::V3, value) => reply.boolean(value),
         },
         Kind::Number => reply.int(to_integer(stack.number(-1).unwrap_or(0.0))),
-        Kind::Table => answer_table(stack, resp, reply),
+        Kind::Table => write_table(stack, resp, reply),
         _ => reply.null(),
     };
     stack.pop(1);
@@ -182,8 +182,8 @@ pub fn answer(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
 }
 
 fn count_error(stack: &mut Stack, text: &[u8]) {
-    stack.desk().failed = true;
-    if let (_, Some(host)) = stack.desk_and_host() {
+    stack.vm_state().failed = true;
+    if let (_, Some(host)) = stack.vm_state_and_host() {
         host.count_error(text);
     }
 }
@@ -198,7 +198,7 @@ fn has(stack: &mut Stack, name: &[u8], kind: Kind) -> bool {
     has
 }
 
-fn answer_table(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
+fn write_table(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     let has_text = |stack: &mut Stack, name: &[u8]| {
         has(stack, name, Kind::String).then(|| {
             let text = stack.bytes(-1).unwrap_or_default().to_vec();
@@ -210,7 +210,7 @@ fn answer_table(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
         // As Redis does, it ends at a zero byte.
         let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
         if is_counted(stack) {
-            stack.desk().failed = true;
+            stack.vm_state().failed = true;
         } else {
             count_error(stack, text);
         }
@@ -226,10 +226,10 @@ fn answer_table(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
         return reply.double(number);
     }
     if has(stack, b"map", Kind::Table) {
-        return answer_map(stack, resp, reply);
+        return write_map(stack, resp, reply);
     }
     if has(stack, b"set", Kind::Table) {
-        return answer_set(stack, resp, reply);
+        return write_set(stack, resp, reply);
     }
     if let Some(text) = has_text(stack, b"big_number") {
         return reply.big_number(&text);
@@ -245,7 +245,7 @@ fn answer_table(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
             return reply.verbatim(&three, &text);
         }
     }
-    answer_array(stack, resp, reply)
+    write_array(stack, resp, reply)
 }
 
 pub fn trim_lines(text: &[u8]) -> &[u8] {
@@ -261,7 +261,7 @@ pub fn is_counted(stack: &mut Stack) -> bool {
     counted
 }
 
-/// How many elements the table on top has.
+/// The number of elements of the table on top.
 fn count(stack: &mut Stack) -> usize {
     let mut count = 0;
     stack.push_nil();
@@ -273,33 +273,33 @@ fn count(stack: &mut Stack) -> usize {
 }
 
 /// The table on top goes, too.
-fn answer_map(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
+fn write_map(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     let pairs = count(stack);
     reply.map(pairs)?;
     stack.push_nil();
     while stack.next(-2) {
         stack.push_copy(-2);
-        answer(stack, resp, reply)?;
-        answer(stack, resp, reply)?;
+        write_reply(stack, resp, reply)?;
+        write_reply(stack, resp, reply)?;
     }
     stack.pop(1);
     Ok(())
 }
 
-fn answer_set(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
+fn write_set(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     let len = count(stack);
     reply.set(len)?;
     stack.push_nil();
     while stack.next(-2) {
         stack.pop(1);
         stack.push_copy(-1);
-        answer(stack, resp, reply)?;
+        write_reply(stack, resp, reply)?;
     }
     stack.pop(1);
     Ok(())
 }
 
-fn answer_array(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
+fn write_array(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     let mut len = 0;
     loop {
         stack.get_at(-1, len + 1);
@@ -313,7 +313,7 @@ fn answer_array(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     reply.array(len as usize)?;
     for place in 1..=len {
         stack.get_at(-1, place);
-        answer(stack, resp, reply)?;
+        write_reply(stack, resp, reply)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! A VM at work: compiling, running, and what becomes of errors.
+//! A running VM: compiling, running, and error replies.
 
-use super::convert::{answer, is_counted, trim_lines};
+use super::convert::{is_counted, trim_lines, write_reply};
 use super::debug::Debugger;
 use super::library::{Function, Loading};
 use super::lua::{Failure, Kept, Kind, Lua, Outcome, Stack};
@@ -14,11 +14,11 @@ use std::ffi::CStr;
 /// Garbage is collected a little after so many runs, as in Redis.
 const COLLECT_EVERY: u32 = 50;
 
-/// What code is called in messages.
+/// The name of a script in messages.
 const SCRIPT: &CStr = c"@user_script";
 const FUNCTION: &CStr = c"@user_function";
 
-/// See the head of this file.
+/// A VM: compiles and runs scripts, and turns Lua errors into replies.
 pub struct Vm {
     lua: Lua,
     sandbox: Sandbox,
@@ -74,7 +74,7 @@ impl Vm {
         stack.push_function(on_error, 0);
         let handler = stack.keep();
         // As Redis does, also of a function.
-        stack.desk().kill_text = c"Script killed by user with SCRIPT KILL...";
+        stack.vm_state().kill_text = c"Script killed by user with SCRIPT KILL...";
         lua.resume_collecting();
         Vm {
             lua,
@@ -87,12 +87,12 @@ impl Vm {
 
     /// The state of `math.random`, which both VMs share.
     pub fn random(&mut self) -> &mut Random {
-        &mut self.lua.desk().random
+        &mut self.lua.vm_state().random
     }
 
-    /// Who debugs what runs next.
+    /// The debugger of the next run.
     pub fn debugger(&mut self) -> &mut Option<Box<Debugger>> {
-        &mut self.lua.desk().debugger
+        &mut self.lua.vm_state().debugger
     }
 
     pub fn used_bytes(&self) -> usize {
@@ -121,14 +121,14 @@ impl Vm {
         self.lua.stack().forget(kept);
     }
 
-    /// Runs a script or function and answers what it returns.
+    /// Runs a script or function and replies with its result.
     pub fn run(&mut self, host: &mut dyn Host, call: &Invocation, reply: &mut Reply) -> CmdResult {
         self.lua.rearm();
         let (handler, real, role) = (self.handler, self.sandbox.real, self.role);
         let result = self.lua.serve(host, |stack| {
-            let desk = stack.desk();
-            (desk.killed, desk.failed) = (false, false);
-            desk.resp = Resp::V2;
+            let vm_state = stack.vm_state();
+            (vm_state.killed, vm_state.failed) = (false, false);
+            vm_state.resp = Resp::V2;
             stack.push_kept(handler);
             let base = stack.top();
             stack.push_kept(call.function);
@@ -150,15 +150,15 @@ impl Vm {
             };
             let result = match stack.call(args, 1, base) {
                 Ok(()) => {
-                    let resp = stack.desk().resp;
-                    answer(stack, resp, reply)
+                    let resp = stack.vm_state().resp;
+                    write_reply(stack, resp, reply)
                 }
-                Err(failure) => answer_failure(stack, failure, call.name, reply),
+                Err(failure) => write_failure(stack, failure, call.name, reply),
             };
             let left = stack.top() - base + 1;
             stack.pop(left);
-            match stack.desk().failed {
-                true => result.and(Err(CmdError::Answered)),
+            match stack.vm_state().failed {
+                true => result.and(Err(CmdError::Replied)),
                 false => result,
             }
         });
@@ -181,10 +181,10 @@ impl Vm {
         self.lua.rearm();
         let (handler, sandbox) = (self.handler, &self.sandbox);
         let result = self.lua.serve(host, |stack| {
-            let desk = stack.desk();
-            desk.killed = false;
-            let kill_text = std::mem::replace(&mut desk.kill_text, c"FUNCTION LOAD timeout");
-            desk.loading = Some(Loading::default());
+            let vm_state = stack.vm_state();
+            vm_state.killed = false;
+            let kill_text = std::mem::replace(&mut vm_state.kill_text, c"FUNCTION LOAD timeout");
+            vm_state.loading = Some(Loading::default());
             sandbox.set_loading(stack, true);
             stack.push_kept(handler);
             let base = stack.top();
@@ -193,9 +193,9 @@ impl Vm {
             let left = stack.top() - base + 1;
             stack.pop(left);
             sandbox.set_loading(stack, false);
-            let desk = stack.desk();
-            desk.kill_text = kill_text;
-            let loaded = desk.loading.take().unwrap_or_default().functions;
+            let vm_state = stack.vm_state();
+            vm_state.kill_text = kill_text;
+            let loaded = vm_state.loading.take().unwrap_or_default().functions;
             match result {
                 Ok(()) if loaded.is_empty() => Err(b"ERR No functions registered".to_vec()),
                 Ok(()) => Ok(loaded),
@@ -234,13 +234,8 @@ fn error_text(stack: &mut Stack) -> Vec<u8> {
     text.unwrap_or_else(|| b"ERR unknown error".to_vec())
 }
 
-/// A script failed: says with what, and where.
-fn answer_failure(
-    stack: &mut Stack,
-    failure: Failure,
-    name: &[u8],
-    reply: &mut Reply,
-) -> CmdResult {
+/// Writes the error of a failed script, with its place.
+fn write_failure(stack: &mut Stack, failure: Failure, name: &[u8], reply: &mut Reply) -> CmdResult {
     let text = error_text(stack);
     let is_table = stack.kind(-1) == Kind::Table;
     let (full, counted) = if failure == Failure::Raised && is_table {
@@ -269,8 +264,8 @@ fn answer_failure(
         let head = [b"ERR Error running script ", name, b", "].concat();
         ([head, text].concat(), false)
     };
-    stack.desk().failed = true;
-    if !counted && let (_, Some(host)) = stack.desk_and_host() {
+    stack.vm_state().failed = true;
+    if !counted && let (_, Some(host)) = stack.vm_state_and_host() {
         host.count_error(&full);
     }
     reply.error(trim_lines(&full))

@@ -1,8 +1,8 @@
-//! What a script or function says of itself, and the first line where it says so.
+//! The flags that a script or function declares in its first line.
 
 use crate::algo::quoting::split_args;
 
-/// See the head of this file.
+/// The flags of a script or function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ScriptFlags(pub u8);
 
@@ -12,7 +12,7 @@ impl ScriptFlags {
     pub const ALLOW_STALE: ScriptFlags = ScriptFlags(4);
     pub const NO_CLUSTER: ScriptFlags = ScriptFlags(8);
     pub const ALLOW_CROSS_SLOT_KEYS: ScriptFlags = ScriptFlags(16);
-    /// It has no first line of this kind: the rules of old hold.
+    /// Without such a first line: the rules before Redis 7 apply.
     pub const COMPATIBLE: ScriptFlags = ScriptFlags(32);
 
     /// Names in the order FUNCTION LIST prints them.
@@ -76,7 +76,7 @@ pub fn of_script(body: &[u8]) -> Result<(ScriptFlags, &[u8]), Vec<u8>> {
     Ok((flags, &body[end..]))
 }
 
-/// Where the first line ends. As Redis does, a zero byte before that is the end of the code.
+/// The end of the first line. As Redis does, a zero byte before that is the end of the code.
 fn first_line(code: &[u8]) -> Option<usize> {
     let end = memchr::memchr2(b'\n', 0, code)?;
     (code[end] == b'\n').then_some(end)

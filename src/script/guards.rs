@@ -14,7 +14,7 @@ use super::lua::Stack;
 use mlua::ffi;
 use std::ffi::{c_char, c_int};
 
-/// What a write to a protected table raises.
+/// The error of a write to a protected table.
 pub const READ_ONLY: &std::ffi::CStr = c"Attempt to modify a readonly table";
 
 /// The longest text that is compiled: delimiters of long strings must not overflow a counter.
@@ -72,7 +72,7 @@ pub fn push_real_of(stack: &mut Stack, index: i32) -> bool {
     false
 }
 
-/// Puts the real table in place of a protected one on top, for those who only read it.
+/// Replaces a protected table on top by the real one, for reading.
 pub fn show_real(stack: &mut Stack) {
     if push_real_of(stack, -1) {
         stack.drop_under();
@@ -150,7 +150,7 @@ pub unsafe extern "C-unwind" fn refuse_write(raw: *mut ffi::lua_State) -> c_int 
     unsafe { raise(raw, READ_ONLY.as_ptr(), true) }
 }
 
-/// pcall(function, …): as ever, but of an error table only the text is handed out, as in Redis.
+/// pcall(function, …): as in Lua, but of an error table only the text is returned, as in Redis.
 pub unsafe extern "C-unwind" fn pcall(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
     unsafe {
@@ -178,7 +178,7 @@ pub unsafe extern "C-unwind" fn pcall(raw: *mut ffi::lua_State) -> c_int {
     }
 }
 
-/// A script that was killed dies, whatever it does to catch that.
+/// Ends a killed script, even if it catches errors.
 // SAFETY: for callers within the VM, with a live state.
 unsafe fn die(raw: *mut ffi::lua_State) {
     // SAFETY: as at the head of this file.
@@ -191,7 +191,7 @@ unsafe fn die(raw: *mut ffi::lua_State) {
     }
 }
 
-/// xpcall(function, handler): as ever, but what kills a script is no matter for a handler.
+/// xpcall(function, handler): as in Lua, but a handler cannot catch the error that kills a script.
 // SAFETY: for Lua to call, with a live state.
 pub unsafe extern "C-unwind" fn xpcall(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file.
@@ -354,7 +354,7 @@ pub unsafe extern "C-unwind" fn load(raw: *mut ffi::lua_State) -> c_int {
     }
 }
 
-/// What `load` reads through: looks at the first piece, and counts.
+/// The reader of `load`: checks the first piece, and counts.
 // SAFETY: for Lua to call, with a live state.
 unsafe extern "C-unwind" fn read_piece(raw: *mut ffi::lua_State) -> c_int {
     // SAFETY: as at the head of this file; the two captured values are those of `load`.

@@ -1,8 +1,8 @@
 //! Libraries of functions: what a library registers while it loads, and all that are loaded.
 //!
-//! Loading is all or nothing: the code runs against an empty `Loading`, and only what it registered
-//! without an error replaces what was there. Whoever saves needs no more than `codes`; whoever loads
-//! a snapshot hands each code to `Script::load_library`.
+//! Loading is all or nothing: the code runs against an empty `Loading`, and only if it ended
+//! without an error its registrations replace the old ones. A snapshot saves `codes`; loading one
+//! passes each code to `Script::load_library`.
 
 use super::api::push_error;
 use super::flags::{ScriptFlags, is_name};
@@ -20,7 +20,7 @@ pub struct Function {
     pub kept: Kept,
 }
 
-/// What a library has registered so far.
+/// The registrations of a library so far.
 #[derive(Default, Debug)]
 pub struct Loading {
     pub functions: Vec<Function>,
@@ -98,7 +98,7 @@ impl Libraries {
         self.by_name.values().map(|library| library.code.as_slice())
     }
 
-    /// Why these functions cannot come in beside what is there, apart from the library they replace.
+    /// The conflict of these functions with existing ones, except those of the library they replace.
     pub fn conflict(&self, name: &[u8], functions: &[Function]) -> Option<Vec<u8>> {
         let taken = functions.iter().find(|function| {
             let owner = self.owner(&function.name);
@@ -133,7 +133,7 @@ fn fail(stack: &mut Stack, text: &str) -> Outcome {
 
 /// redis.register_function(name, callback) or redis.register_function{…}
 pub fn register_function(stack: &mut Stack) -> Outcome {
-    if stack.desk().loading.is_none() {
+    if stack.vm_state().loading.is_none() {
         let text = "redis.register_function can only be called on FUNCTION LOAD command";
         return fail(stack, text);
     }
@@ -152,12 +152,12 @@ pub fn register_function(stack: &mut Stack) -> Outcome {
                     at least one character long";
         return fail(stack, text);
     }
-    let loading = stack.desk().loading.as_ref();
+    let loading = stack.vm_state().loading.as_ref();
     if loading.is_some_and(|loading| loading.functions.iter().any(|f| f.name == name)) {
         return fail(stack, "Function already exists in the library");
     }
     let kept = stack.keep();
-    if let Some(loading) = &mut stack.desk().loading {
+    if let Some(loading) = &mut stack.vm_state().loading {
         loading.functions.push(Function {
             name,
             description,

@@ -15,7 +15,6 @@ pub mod args;
 pub mod cache;
 pub mod convert;
 pub mod debug;
-pub mod desk;
 pub mod engine;
 pub mod flags;
 mod gate;
@@ -27,6 +26,7 @@ pub mod random;
 pub mod sandbox;
 #[cfg(test)]
 mod tests;
+pub mod vm_state;
 
 use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};
@@ -41,15 +41,15 @@ use library::{Function, Libraries, Library};
 use lua::Kept;
 use sandbox::Role;
 
-/// Whom a script works for: what it asks the server.
+/// The server as seen by a running script.
 pub trait Host {
-    /// Runs a command and writes its answer; `Err` is why it was not run.
+    /// Runs a command and writes its reply; `Err` is the reason why it was not run.
     fn call(&mut self, argv: Argv, resp: Resp, reply: &mut Vec<u8>) -> Result<(), Vec<u8>>;
     /// Whether the caller may run a command; `None` if there is none of this name.
     fn may_run(&mut self, argv: Argv) -> Option<bool>;
-    /// What becomes of the script's writes: 1 for the AOF, 2 for replicas.
+    /// Selects the propagation of the script's writes: 1 for the AOF, 2 for replicas.
     fn set_repl(&mut self, to: u8);
-    /// An error is answered that nobody counted yet.
+    /// Counts an error in a reply that was not counted yet.
     fn count_error(&mut self, text: &[u8]);
     /// Called now and then while the script runs; true ends it.
     fn on_count(&mut self) -> bool;
@@ -58,7 +58,7 @@ pub trait Host {
 /// For how long the code of a library may run while it is loaded for a client, in milliseconds.
 pub const LOAD_MS: u64 = 500;
 
-/// For library code, which asks nothing and has to come to an end.
+/// The host of library code, which calls no commands and has a time limit.
 struct Loader {
     /// Monotonic milliseconds; none for what was loaded before and comes from a file.
     until_ms: Option<u64>,
@@ -93,7 +93,7 @@ impl Host for Loader {
 /// One run of a script or function.
 pub struct Invocation<'a> {
     pub function: Kept,
-    /// How messages call it.
+    /// Its name in messages.
     pub name: &'a [u8],
     pub keys: Argv<'a>,
     pub args: Argv<'a>,
@@ -105,16 +105,16 @@ pub struct Busy {
     pub role: Role,
     pub name: Vec<u8>,
     pub command: OwnedArgv,
-    /// When it began, in monotonic milliseconds.
+    /// The start, in monotonic milliseconds.
     pub since_ms: u64,
     pub has_written: bool,
-    /// Who sent it is obeyed, not ended.
+    /// It came from the primary or the AOF, and may not be killed.
     pub must_obey: bool,
-    /// Somebody ended it.
+    /// It was killed.
     pub killed: bool,
 }
 
-/// See the head of this file.
+/// The scripts and functions of the server, and their VMs.
 #[derive(Default)]
 pub struct Script {
     scripts: Option<Box<Vm>>,
@@ -133,7 +133,7 @@ pub struct Script {
     random: random::Random,
     /// The script that has taken too long, while it runs.
     pub busy: Option<Busy>,
-    /// Who debugs the script that is about to run or has run.
+    /// The debugger of the script that is about to run or has run.
     pub debugger: Option<Box<Debugger>>,
     /// Children in which scripts are debugged.
     pub sessions: Vec<Child>,
@@ -143,7 +143,7 @@ pub struct Script {
 const LIMIT: usize = 4 << 30;
 
 impl Script {
-    /// What a VM may take at most, in bytes.
+    /// Sets the memory limit of a VM, in bytes.
     pub fn set_limit(&mut self, bytes: usize) {
         self.limit = bytes;
     }
@@ -223,8 +223,8 @@ impl Script {
         Some(self.cache.get(sha)?.flags)
     }
 
-    /// Loads a library; the answer is its name. `Err` is the text of the error. Its code may run for
-    /// so many milliseconds.
+    /// Loads a library and returns its name. `Err` is the text of the error. Its code may run for
+    /// the given number of milliseconds.
     pub fn load_library(
         &mut self,
         code: &[u8],

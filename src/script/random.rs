@@ -6,7 +6,7 @@ use super::lua::{Outcome, Raise, Stack};
 /// The largest number the generator is taken to give, as Redis takes it.
 const MAX: u64 = i32::MAX as u64;
 
-/// See the head of this file.
+/// The generator of `math.random`: lrand48 of POSIX.
 #[derive(Clone, Copy, Debug)]
 pub struct Random(u64);
 
@@ -35,7 +35,7 @@ fn int(stack: &mut Stack, index: i32) -> Result<i32, Raise> {
 
 /// math.random([low,] high)
 pub fn random(stack: &mut Stack) -> Outcome {
-    let unit = (stack.desk().random.next() % MAX) as f64 / MAX as f64;
+    let unit = (stack.vm_state().random.next() % MAX) as f64 / MAX as f64;
     let number = match stack.args() {
         0 => unit,
         1 => {
@@ -61,6 +61,6 @@ pub fn random(stack: &mut Stack) -> Outcome {
 /// math.randomseed(seed)
 pub fn randomseed(stack: &mut Stack) -> Outcome {
     let seed = int(stack, 1)?;
-    stack.desk().random = Random::new(seed);
+    stack.vm_state().random = Random::new(seed);
     Ok(0)
 }

@@ -1,4 +1,4 @@
-//! What scripts see: the globals, read-only, without the parts of Lua that reach outside.
+//! The globals of scripts: read-only, without the parts of Lua that reach outside.
 //!
 //! ```text
 //!   globals  ──>  {} ──metatable──>  __index ──>  real globals ──metatable──>  __index: an error
@@ -12,14 +12,14 @@
 use super::lua::{GLOBALS, Kept, Outcome, Raise, Stack};
 use super::{api, guards, lib, random};
 
-/// Whom the globals are for.
+/// The kind of code that the globals are for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     Scripts,
     Functions,
 }
 
-/// What of it is needed later.
+/// The parts needed later.
 pub struct Sandbox {
     /// The metatable of the globals that functions see.
     meta: Kept,
@@ -40,7 +40,7 @@ const REMOVED: [&[u8]; 7] = [
     b"require",
 ];
 
-/// A name nobody knows.
+/// Raises the error of an unknown global.
 fn unknown_global(stack: &mut Stack) -> Outcome {
     let name = stack.arg_text(2).unwrap_or_default();
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();

@@ -53,7 +53,7 @@ impl Bench {
         }
     }
 
-    fn answer(&mut self, resp: Resp, body: &str) -> String {
+    fn run_body(&mut self, resp: Resp, body: &str) -> String {
         let sha = match self.script.load(body.as_bytes(), true) {
             Ok(sha) => sha,
             Err(text) => return String::from_utf8_lossy(&text).into_owned(),
@@ -69,7 +69,7 @@ impl Bench {
         };
         let mut out = Vec::new();
         let mut vm = self.script.take_vm(Role::Scripts);
-        // An error is answered all the same.
+        // An error is a reply all the same.
         let _ = vm.run(&mut self.host, &call, &mut Reply::new(&mut out, resp));
         self.script.put_vm(Role::Scripts, vm);
         let text = String::from_utf8_lossy(&out).replace("\r\n", "|");
@@ -77,7 +77,7 @@ impl Bench {
     }
 
     fn eval(&mut self, body: &str) -> String {
-        self.answer(Resp::V2, body)
+        self.run_body(Resp::V2, body)
     }
 }
 
@@ -89,7 +89,7 @@ fn check(cases: &[(&str, &str)]) {
 }
 
 #[test]
-fn values_become_answers() {
+fn values_become_replies() {
     check(&[
         ("return 3.99", ":3|"),
         ("return -3.99", ":-3|"),
@@ -119,7 +119,7 @@ fn values_become_answers() {
         ("redis.setresp(3) return {true,false}", "*2|:1|:0|"),
     ]);
     let mut bench = Bench::new();
-    let mut three = |body: &str| bench.answer(Resp::V3, body);
+    let mut three = |body: &str| bench.run_body(Resp::V3, body);
     assert_eq!(three("redis.setresp(3) return {true,false}"), "*2|#t|#f|");
     assert_eq!(three("return {double=3.5}"), ",3.5|");
     assert_eq!(three("return {map={a=1}}"), "%1|$1|a|:1|");
@@ -131,7 +131,7 @@ fn values_become_answers() {
 }
 
 #[test]
-fn answers_become_values() {
+fn replies_become_values() {
     let raw = |reply: &str, then: &str| format!("local r = redis.call('raw', '{reply}') {then}");
     let mut bench = Bench::new();
     let mut get = |reply: &str, then: &str| bench.eval(&raw(reply, then));
@@ -486,7 +486,7 @@ fn libraries_register_functions() {
     assert!(script.delete_library(b"a") && !script.delete_library(b"a"));
 }
 
-/// What was published against Lua in Redis, each by its number, and how it ends here.
+/// Published vulnerabilities of Lua in Redis, each by its CVE number, and the result here.
 #[test]
 fn published_attacks_end_cleanly() {
     let long = "return loadstring('return [' .. ('='):rep(1e6) .. 'x')";

@@ -165,7 +165,7 @@ impl Server {
         let run_id = String::from_utf8_lossy(&rng.hex40()).into_owned();
         let replid = String::from_utf8_lossy(&rng.hex40()).into_owned();
         let table = Table::new(crate::commands::TABLES, commands::TABLES);
-        let acl = Acl::new(table.roster());
+        let acl = Acl::new(table.command_index());
         let mut server = Server {
             keyspace,
             effects: Effects::default(),

@@ -1,10 +1,11 @@
-//! The clock: the only place that asks what time it is.
+//! The clock: the only place that reads the time.
 //!
 //! Time is read once per loop turn by [`Clock::refresh`] and cached, so that no command pays for a
-//! reading. Before a client's input runs, [`Clock::catch_up`] moves the cached time on by the cycles
-//! that have passed: a wait that begins then is never counted from before its request came. Two times are kept: *unix* (wall clock,
-//! may be set by the administrator) for deadlines and what clients see, *mono* (never steps) for
-//! durations and timers. A test may freeze the clock; then it moves only when told to.
+//! reading. Before a client's input runs, [`Clock::catch_up`] moves the cached time on by the
+//! cycles that have passed: a wait that begins then is never counted from before its request came.
+//! Two times are kept: *unix* (wall clock, may be set by the administrator) for deadlines and what
+//! clients see, *mono* (never steps) for durations and timers. A test may freeze the clock; then
+//! it moves only on request.
 //!
 //! ```text
 //!   cached = operating system + shift        thawed: every refresh
@@ -31,12 +32,13 @@ const NEGLIGIBLE_CYCLES: u64 = 1 << 14;
 pub struct Clock {
     unix_us: i64,
     mono_us: u64,
-    /// What is added to the operating system's times since somebody set, froze or advanced us.
+    /// The offset added to the operating system's times since the clock was set, frozen or
+    /// advanced.
     unix_shift_us: i64,
     mono_shift_us: i64,
     frozen: bool,
     counter: Counter,
-    /// What the operating system's clocks were last found to be, and the stamp of that moment.
+    /// The last reading of the operating system's clocks, and the cycle stamp of that moment.
     read: Reading,
 }
 
@@ -145,7 +147,7 @@ impl Clock {
         self.counter.read()
     }
 
-    /// How long a difference of two stamps is.
+    /// The length of a difference of two stamps.
     #[inline]
     pub fn cycles_to_ns(&self, delta: u64) -> u64 {
         self.counter.to_ns(delta)
@@ -271,8 +273,8 @@ impl Counter {
         ((u128::from(ns) << 32) / u128::from(cycles)) as u64
     }
 
-    /// What a difference is in microseconds, if it is short and the rate is learnt: over more, an error
-    /// of the rate would show.
+    /// A difference in microseconds, if it is short and the rate is known: over a longer time, an
+    /// error of the rate would show.
     #[inline]
     fn us_if_short(&self, delta: u64) -> Option<u64> {
         const SHORT_NS: u64 = 10_000_000;
@@ -289,7 +291,7 @@ impl Counter {
         if !self.has_tsc {
             return delta;
         }
-        // In the first moments the operating system's clock is asked what a cycle is worth.
+        // At first the length of a cycle is measured by the operating system's clock.
         let ratio = if self.ratio != 0 {
             self.ratio
         } else {

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::clock;
 use super::signal::{set_log_file, write_log};
 
-/// What stops a report that hangs.
+/// The time limit of a report, in seconds.
 const REPORT_SECONDS: u32 = 10;
 /// Enough for a handler that formats text; the stack that faulted may be exhausted.
 const STACK_BYTES: usize = 256 << 10;
@@ -136,7 +136,7 @@ fn describe_fault(signal: i32, info: &libc::siginfo_t) {
         let address = unsafe { info.si_addr() };
         log_line(&format!("Accessing address: {address:p}"));
     }
-    // Zero and below: sent by somebody, not caused by an instruction.
+    // Zero and below: sent by a process, not caused by an instruction.
     if code <= 0 {
         // SAFETY: for signals sent by a process these two fields are the ones in use.
         let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
@@ -144,7 +144,7 @@ fn describe_fault(signal: i32, info: &libc::siginfo_t) {
     }
 }
 
-/// Where the processor was.
+/// The address of the processor's instruction.
 fn instruction_of(context: *mut libc::c_void) -> Option<u64> {
     #[cfg(all(
         target_os = "linux",

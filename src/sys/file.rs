@@ -27,7 +27,7 @@ pub fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Brings a directory's entries to disk. Filesystems that cannot say so are believed.
+/// Syncs a directory's entries to disk. Filesystems without support for it count as synced.
 pub fn fsync_directory(directory: &Path) -> io::Result<()> {
     match File::open(directory)?.sync_all() {
         Err(e) if matches!(e.raw_os_error(), Some(libc::EBADF | libc::EINVAL)) => Ok(()),
@@ -35,7 +35,7 @@ pub fn fsync_directory(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Has the kernel begin to write a stretch of a file to disk, and waits for the stretch before.
+/// Makes the kernel begin to write a stretch of a file to disk, and waits for the stretch before.
 /// So a long file reaches the disk as it is made, not in one go at the end.
 pub fn write_out(file: &File, offset: u64, len: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! Children that look at our memory as it is now: started, heard from, killed, reaped.
+//! Child processes that see a snapshot of our memory: starting, progress, killing, reaping.
 //!
 //! A child runs one plain function on two references and ends (`run_in_child`). It reaches no
 //! socket, no poll and nothing that could be changed, because a function pointer captures nothing.
@@ -10,15 +10,15 @@
 //! moments, the allocator's lists of memory that ended threads left, which no thread of ours does
 //! while it lives.
 //!
-//! What a child has to tell goes through a pipe, in records of a fixed size. A child does not outlive
-//! the process it works for.
+//! A child reports through a pipe, in records of a fixed size. A child does not outlive the
+//! process it works for.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, RawFd};
 
-/// What a child tells about itself.
+/// A progress report of a child.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Bytes that were copied because one of us wrote to them.
@@ -29,11 +29,11 @@ pub struct Report {
 const REPORT: usize = 16;
 
 /// The child's end of the pipe.
-pub struct Teller(File);
+pub struct ProgressPipe(File);
 
-impl Teller {
-    /// Tells; nobody may listen any more, which does not matter.
-    pub fn tell(&mut self, report: Report) {
+impl ProgressPipe {
+    /// Sends a report; errors do not matter, because the reader may be gone.
+    pub fn send(&mut self, report: Report) {
         let mut bytes = [0; REPORT];
         bytes[..8].copy_from_slice(&report.copied_bytes.to_le_bytes());
         bytes[8..].copy_from_slice(&report.keys.to_le_bytes());
@@ -48,7 +48,7 @@ pub struct Child {
     pipe: File,
 }
 
-/// How a child ended.
+/// The way in which a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Status(i32),
@@ -56,8 +56,8 @@ pub enum Exit {
 }
 
 impl Child {
-    /// What the child told since the last time, the latest only.
-    pub fn hear(&mut self) -> Option<Report> {
+    /// The latest of the reports sent since the last call.
+    pub fn latest_report(&mut self) -> Option<Report> {
         let mut latest = None;
         let mut bytes = [0; REPORT];
         while matches!(self.pipe.read(&mut bytes), Ok(REPORT)) {
@@ -70,7 +70,7 @@ impl Child {
         latest
     }
 
-    /// How the child ended, if it did.
+    /// The exit of the child, if it has ended.
     pub fn reap(&self) -> Option<Exit> {
         self.wait(libc::WNOHANG)
     }
@@ -80,7 +80,7 @@ impl Child {
         // SAFETY: `status` is ours for the duration of the call.
         let pid = unsafe { libc::waitpid(self.pid, &mut status, options) };
         match pid {
-            // Somebody else has reaped it: it is gone, and nobody knows how.
+            // ECHILD: already reaped elsewhere; the exit status is unknown.
             -1 => Some(Exit::Status(1)),
             pid if pid == self.pid && libc::WIFSIGNALED(status) => {
                 Some(Exit::Signal(libc::WTERMSIG(status)))
@@ -93,7 +93,7 @@ impl Child {
         }
     }
 
-    /// Has the child end at once; `reap` tells when it did.
+    /// Kills the child; `reap` reports its end.
     pub fn kill(&self) {
         // SAFETY: a signal to a child that was not reaped yet, so the number is its own.
         unsafe { libc::kill(self.pid, libc::SIGUSR1) };
@@ -106,10 +106,10 @@ impl Child {
     }
 }
 
-/// Who goes on behind a fork.
+/// The side of a fork on which the code runs.
 pub enum Side {
     Parent(Child),
-    Child(Teller),
+    Child(ProgressPipe),
 }
 
 /// Forks, and both go on; the child has to end by `leave`. `unused` are descriptors that it must not
@@ -121,7 +121,7 @@ pub fn split(unused: &[RawFd]) -> io::Result<Side> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: fresh descriptors, each owned once from here on.
-    let (pipe, teller) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
+    let (reader, writer) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
     let parent = std::process::id();
     // SAFETY: what the child may not touch is said at the head of this file.
     match unsafe { libc::fork() } {
@@ -130,12 +130,12 @@ pub fn split(unused: &[RawFd]) -> io::Result<Side> {
             super::signal::reset_in_child();
             super::signal::follow_parent(parent);
             for &fd in unused {
-                // SAFETY: the child's own copy of a descriptor, which nobody uses in the child.
+                // SAFETY: the child's own copy of a descriptor, which is not used in the child.
                 unsafe { libc::close(fd) };
             }
-            Ok(Side::Child(Teller(teller)))
+            Ok(Side::Child(ProgressPipe(writer)))
         }
-        pid => Ok(Side::Parent(Child { pid, pipe })),
+        pid => Ok(Side::Parent(Child { pid, pipe: reader })),
     }
 }
 
@@ -151,13 +151,13 @@ pub fn run_in_child<A, B>(
     a: &A,
     b: &B,
     unused: &[RawFd],
-    run: fn(&A, &B, &mut Teller) -> i32,
+    run: fn(&A, &B, &mut ProgressPipe) -> i32,
 ) -> io::Result<Child> {
     match split(unused)? {
         Side::Parent(child) => Ok(child),
-        Side::Child(mut teller) => {
+        Side::Child(mut pipe) => {
             super::signal::leave_term_to_parent();
-            let work = std::panic::AssertUnwindSafe(|| run(a, b, &mut teller));
+            let work = std::panic::AssertUnwindSafe(|| run(a, b, &mut pipe));
             leave(std::panic::catch_unwind(work).unwrap_or(1))
         }
     }
@@ -179,8 +179,8 @@ pub fn private_dirty_bytes() -> u64 {
 mod tests {
     use super::*;
 
-    fn job(a: &u64, b: &i32, teller: &mut Teller) -> i32 {
-        teller.tell(Report {
+    fn job(a: &u64, b: &i32, pipe: &mut ProgressPipe) -> i32 {
+        pipe.send(Report {
             copied_bytes: *a,
             keys: 7,
         });
@@ -203,12 +203,12 @@ mod tests {
     fn a_child_tells_and_ends() {
         let mut child = run_in_child(&5, &3, &[], job).expect("the system can fork");
         assert_eq!(end_of(&child), Exit::Status(3));
-        let told = child.hear();
+        let told = child.latest_report();
         assert_eq!(
             told.map(|report| (report.copied_bytes, report.keys)),
             Some((5, 7))
         );
-        assert_eq!(child.hear(), None);
+        assert_eq!(child.latest_report(), None);
         let child = run_in_child(&5, &100, &[], job).expect("the system can fork");
         child.kill();
         assert_eq!(end_of(&child), Exit::Signal(libc::SIGUSR1));

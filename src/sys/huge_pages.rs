@@ -18,14 +18,14 @@
 use crate::sys::process::huge_pages_always;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
-/// What the allocator may hand out before its memory is on huge pages too: some of them are never
-/// filled, about 10 MiB, which must stay a small part of the whole.
+/// The bytes that the allocator may hand out before its memory is on huge pages too: some of them
+/// are never filled, about 10 MiB, which must stay a small part of the whole.
 const GROWN_BYTES: usize = 48 << 20;
 
 /// The size and the alignment of the piece of address space in which the allocator begins.
 const HEAP_SPAN: usize = 1 << 30;
 
-/// What became of a request to do without transparent huge pages.
+/// The result of a request to disable transparent huge pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HugePages {
     /// Only memory that asks for them by madvise gets huge pages.
@@ -36,7 +36,7 @@ pub enum HugePages {
     Unchanged,
 }
 
-/// What `begin` is to enable: a `HugePages` as a number, or `BEGUN`.
+/// The mode that `begin` is to enable: a `HugePages` as a number, or `BEGUN`.
 static HELD: AtomicU8 = AtomicU8::new(UNCHANGED);
 const UNCHANGED: u8 = 0;
 const ONLY_ADVISED: u8 = 1;
@@ -66,7 +66,7 @@ extern "C" fn hold_back() {
     set_disabled(true, 0);
 }
 
-/// Has the loader call `hold_back` before the allocator's own constructor, which has no number and
+/// Makes the loader call `hold_back` before the allocator's own constructor, which has no number and
 /// therefore comes later.
 #[cfg(target_os = "linux")]
 #[used]
@@ -75,9 +75,9 @@ extern "C" fn hold_back() {
 #[unsafe(link_section = ".init_array.00101")]
 static AT_START: extern "C" fn() = hold_back;
 
-/// Decides what growth will enable. With `disable_thp` memory that does not ask for huge pages stays
-/// without: they make each page that a fork copies 2 MiB. The tables ask for them, so they keep them
-/// where the kernel can make the difference, or gives huge pages to nobody unasked anyway.
+/// Decides what growth will enable. With `disable_thp` memory that does not ask for huge pages
+/// stays without: they make each page that a fork copies 2 MiB. The tables ask for them, so they
+/// keep them where the kernel can make the difference, or gives huge pages only on request anyway.
 pub fn choose(disable_thp: bool) -> HugePages {
     let chosen = if !disable_thp {
         HugePages::Unchanged

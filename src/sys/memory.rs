@@ -52,8 +52,8 @@ fn count(bytes: isize) {
     }
 }
 
-/// What mimalloc sets aside for a block: up to 64 bytes in steps of 16 (and 8), then four size
-/// classes per power of two.
+/// The size of the block that mimalloc allocates: up to 64 bytes in steps of 16 (and 8), then four
+/// size classes per power of two.
 #[inline]
 pub const fn block_size(size: usize) -> usize {
     if size <= 64 {
@@ -110,7 +110,7 @@ pub fn used_bytes() -> usize {
     OWN.load(Relaxed).wrapping_add(OTHERS.load(Relaxed)).max(0) as usize
 }
 
-/// The most that was ever in use, as often as somebody looked.
+/// The peak of memory in use, over the times it was sampled.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Peak {
     bytes: usize,
@@ -118,7 +118,7 @@ pub struct Peak {
 }
 
 impl Peak {
-    /// Notes what is in use now; cron does so, and INFO before it answers.
+    /// Samples the memory in use; cron does so, and INFO before it replies.
     pub fn note(&mut self, used_bytes: usize, now_ms: i64) {
         if used_bytes > self.bytes {
             *self = Peak {
@@ -173,7 +173,7 @@ pub fn committed_bytes() -> usize {
 pub fn malloc_stats_text() -> String {
     extern "C" fn append(text: *const c_char, target: *mut c_void) {
         // SAFETY: mimalloc passes a string that ends with a zero, and the pointer given below,
-        // which nobody else uses during the call.
+        // which has no other user during the call.
         let (text, target) = unsafe { (CStr::from_ptr(text), &mut *target.cast::<Vec<u8>>()) };
         target.extend_from_slice(text.to_bytes());
     }
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn every_byte_counted_is_counted_back() {
-        // The only test that counts, so nobody else moves the totals.
+        // The only test that counts, so no other test moves the totals.
         let exercise = || {
             let before = used_bytes();
             let layout = Layout::from_size_align(100, 8).expect("a valid layout");

@@ -16,3 +16,12 @@ pub mod supervisor;
 pub mod system_check;
 pub mod title;
 pub mod watchdog;
+
+/// The text of a system error as Redis logs it: without the number that Rust adds.
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}

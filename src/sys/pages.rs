@@ -14,7 +14,7 @@ use std::thread::{self, Thread};
 /// The size and the alignment of a chunk: one huge page on x86-64 and arm64.
 pub const CHUNK: usize = 2 << 20;
 
-/// Whether a chunk should ask for a huge page.
+/// The kind of pages under a chunk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pages {
     /// Pages are faulted in one by one: right for a chunk that may stay nearly empty.
@@ -74,10 +74,10 @@ pub unsafe fn unmap_chunk(chunk: NonNull<u8>) {
 /// A chunk on a huge page, populated ahead of time by a thread of its own.
 ///
 /// Populating 2 MiB takes 0.1 ms at best, and several milliseconds in a virtual machine whose host
-/// has to find the memory first. Growth must not wait for that: whoever sees the end of a chunk
-/// coming calls `prepare`, and `take` hands out the chunk that is ready, or one on small pages,
-/// which costs nothing now and a little at each first touch. A ready chunk that nobody needs is
-/// memory wasted, so it is not made earlier.
+/// has to find the memory first. Growth must not wait for that: a caller that sees the end of a
+/// chunk coming calls `prepare`, and `take` returns the chunk that is ready, or one on small
+/// pages, which costs nothing now and a little at each first touch. A ready chunk that is not
+/// needed is memory wasted, so it is not made earlier.
 ///
 /// The same thread gives chunks back: the kernel takes up to 0.4 ms for each, and where keys leave in
 /// no order many chunks become empty at once.
@@ -101,7 +101,7 @@ impl Reserve {
         NonNull::new(ready).unwrap_or_else(|| map_chunk(Pages::Small))
     }
 
-    /// Has a chunk made ready, if none is.
+    /// Requests a chunk, if none is ready.
     #[cold]
     pub fn prepare(&self) {
         if self.0.ready.load(Ordering::Relaxed).is_null() {
@@ -175,7 +175,7 @@ impl Reserve {
 
 impl Drop for Reserve {
     fn drop(&mut self) {
-        // The last but the helper's own passing hold: nobody will take a chunk any more.
+        // The last handle but the helper's own passing one: no chunk will be taken any more.
         if Arc::strong_count(&self.0) == 1 {
             self.0.retired.store(true, Ordering::Relaxed);
             if let Some(helper) = self.0.helper.get() {
@@ -189,7 +189,7 @@ impl Slot {
     fn unmap_spent(&self) {
         let mut next = NonNull::new(self.spent.swap(null_mut(), Ordering::Acquire));
         while let Some(chunk) = next {
-            // SAFETY: `give_back` was handed the chunk, and wrote into it what comes after it.
+            // SAFETY: `give_back` got the chunk, and wrote the address of the next one into it.
             unsafe {
                 next = NonNull::new(chunk.cast::<*mut u8>().read());
                 unmap_chunk(chunk);
@@ -202,7 +202,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.unmap_spent();
         if let Some(chunk) = NonNull::new(*self.ready.get_mut()) {
-            // SAFETY: nobody took it.
+            // SAFETY: it was never taken.
             unsafe { unmap_chunk(chunk) };
         }
     }
@@ -229,18 +229,24 @@ mod tests {
     fn chunks_given_back_are_unmapped_and_none_is_made_unasked() {
         let reserve = Reserve::default();
         for _ in 0..8 {
-            // SAFETY: the chunk is fresh and nobody else knows of it.
+            // SAFETY: the chunk is fresh and there is no other reference to it.
             unsafe { reserve.give_back(map_chunk(Pages::Small)) };
         }
         let began = Instant::now();
         while !reserve.0.spent.load(Ordering::Relaxed).is_null() {
-            assert!(began.elapsed() < Duration::from_secs(30), "nobody unmaps");
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "the chunk is not unmapped"
+            );
             thread::yield_now();
         }
         assert!(reserve.0.ready.load(Ordering::Relaxed).is_null());
         reserve.prepare();
         while reserve.0.ready.load(Ordering::Relaxed).is_null() {
-            assert!(began.elapsed() < Duration::from_secs(30), "nobody prepares");
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "no chunk is prepared"
+            );
             thread::yield_now();
         }
         let chunk = reserve.take();

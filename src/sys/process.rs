@@ -1,8 +1,8 @@
-//! What a server asks of its process: limits, background, pid file, priority in the eyes of the
-//! kernel, processors, and how much time and memory it has used.
+//! Process-wide services: limits, daemonizing, pid file, OOM score and priority, processors, and
+//! the time and memory used.
 //!
-//! Thin safe faces over libc and /proc, called by `main` at start-up and by INFO. Where another
-//! system lacks a Linux feature the function answers "unsupported" and the caller carries on.
+//! Thin safe wrappers over libc and /proc, called by `main` at start-up and by INFO. Where another
+//! system lacks a Linux feature the function returns "unsupported" and the caller carries on.
 #![allow(unsafe_code)]
 
 use std::fs;
@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 /// Raises the limit of open files to `wanted` or as near as the system allows; the limit then in
 /// force. An unlimited or higher limit is left alone.
 pub fn adjust_open_files(wanted: u64) -> io::Result<u64> {
-    /// How far each further attempt backs off, as Redis does.
+    /// The step by which each further attempt backs off, as Redis does.
     const STEP: u64 = 16;
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -95,7 +95,7 @@ pub fn set_oom_score_adj_of(pid: i32, value: i32) -> io::Result<()> {
     fs::write(format!("/proc/{pid}/oom_score_adj"), value.to_string())
 }
 
-/// Whether the kernel gives huge pages to everybody, asked or not.
+/// Whether the kernel gives huge pages to all memory, requested or not.
 pub fn huge_pages_always() -> bool {
     fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")
         .is_ok_and(|text| text.contains("[always]"))
@@ -149,7 +149,7 @@ pub fn set_cpu_affinity(list: &str) -> io::Result<()> {
     }
 }
 
-/// Whose processor time.
+/// The owner of the processor time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
     Process,
@@ -218,7 +218,7 @@ fn read_uname() -> String {
 }
 
 fn page_size() -> u64 {
-    // SAFETY: asks for a constant of the system.
+    // SAFETY: reads a constant of the system.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
 }
 
@@ -237,7 +237,7 @@ pub fn rss_bytes() -> u64 {
 pub fn total_system_memory() -> u64 {
     static BYTES: OnceLock<u64> = OnceLock::new();
     *BYTES.get_or_init(|| {
-        // SAFETY: asks for a constant of the system.
+        // SAFETY: reads a constant of the system.
         let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
         u64::try_from(pages).unwrap_or(0) * page_size()
     })

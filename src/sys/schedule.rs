@@ -1,4 +1,4 @@
-//! Who runs first where the server's threads share a core.
+//! Priorities of the server's threads on a shared core.
 //!
 //! The system lets a thread finish the slice it has begun before it looks whether another has woken
 //! meanwhile, and may look only at the next tick, milliseconds later. The exception is one that has
@@ -12,7 +12,7 @@
 const SERVING_NS: u64 = 100_000;
 /// The slice of a helper that can wait.
 const HELPING_NS: u64 = 10_000_000;
-/// How far a helper stands behind: a tenth of the server's share when both want to run.
+/// The niceness of a helper: a tenth of the server's share when both want to run.
 const HELPING_NICE: i32 = 10;
 
 /// For the thread that serves.
@@ -23,12 +23,12 @@ pub fn step_forward() {
     set(nice, SERVING_NS);
 }
 
-/// For a thread whose help can wait.
+/// Lowers the priority of the calling thread, whose work can wait.
 pub fn stand_back() {
     set(HELPING_NICE, HELPING_NS);
 }
 
-/// For a thread whose help is needed soon.
+/// Gives the calling thread the time slice of serving, since its work is needed soon.
 pub fn keep_up() {
     set(HELPING_NICE, SERVING_NS);
 }

@@ -17,14 +17,14 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// The writing end, for the handler; -1 before installation.
 static WRITER: AtomicI32 = AtomicI32::new(-1);
-/// Whether a shutdown was asked for and not aborted since.
+/// Whether a shutdown was requested and not aborted since.
 static SHUTDOWN_ASKED: AtomicBool = AtomicBool::new(false);
-/// Data is being loaded: who asks for the end now is told that it was heard.
+/// Data is being loaded: a signal to shut down is acknowledged in the log.
 static LOADING: AtomicBool = AtomicBool::new(false);
-/// Where the handler logs; empty is the standard output.
+/// The log file of the handler; empty is the standard output.
 static LOG_FILE: OnceLock<CString> = OnceLock::new();
 
-/// The exit status by which a child tells that it was killed on purpose.
+/// The exit status of a child that was killed on purpose.
 pub const CHILD_KILLED_STATUS: i32 = 255;
 
 /// A request to shut down.
@@ -100,7 +100,7 @@ impl Signals {
     }
 }
 
-/// Forgets the request, as SHUTDOWN ABORT asks for: the next INT is a first one again.
+/// Forgets the request, for SHUTDOWN ABORT: the next INT is a first one again.
 pub fn rearm() {
     SHUTDOWN_ASKED.store(false, Ordering::Release);
 }
@@ -132,7 +132,7 @@ pub fn reset_in_child() {
 pub fn follow_parent(parent: u32) {
     // SAFETY: sets a number of this process; the signal has a handler that ends us.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGUSR1) };
-    // SAFETY: a plain system call. The parent may have ended before we asked to be told.
+    // SAFETY: a plain system call. The parent may have ended before the signal was requested.
     if unsafe { libc::getppid() } as u32 != parent {
         super::fork::leave(1);
     }
@@ -285,12 +285,12 @@ pub(super) fn with_log(act: impl FnOnce(RawFd)) {
     }
 }
 
-/// Where reports go when no signal handler was installed.
+/// Sets the log file of reports when no signal handler was installed.
 pub(super) fn set_log_file(log_file: &str) {
     LOG_FILE.get_or_init(|| CString::new(log_file).unwrap_or_default());
 }
 
-/// What a snapshot of this process was writing, if it was.
+/// Removes the temporary file of a snapshot that this process was writing, if any.
 fn remove_temp_rdb() {
     // SAFETY: getpid and unlink may be called from a signal handler; the name ends with a zero.
     unsafe {

@@ -55,7 +55,7 @@ pub enum Ready {
     No,
 }
 
-/// Waits until a socket takes bytes, or its end can be told.
+/// Waits until a socket is writable, or its end can be detected.
 pub fn await_writable(fd: RawFd, limit_ms: u64) -> io::Result<Ready> {
     let mut wanted = libc::pollfd {
         fd,
@@ -74,7 +74,7 @@ pub fn await_writable(fd: RawFd, limit_ms: u64) -> io::Result<Ready> {
     }
 }
 
-/// How a connection gets on with what it was given to send.
+/// The progress of a connection with its unsent bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sending {
     /// Bytes that the other side has taken so far.
@@ -83,10 +83,10 @@ pub struct Sending {
     pub waiting: u64,
 }
 
-/// What the system knows of that; `None` where it does not know (tcp(7), `TCP_INFO`).
+/// The kernel's figure for that; `None` where it has none (tcp(7), `TCP_INFO`).
 #[cfg(target_os = "linux")]
 pub fn sending(fd: RawFd) -> Option<Sending> {
-    /// Where `tcpi_bytes_acked` stands in the kernel's record, which only ever grows at its end.
+    /// The offset of `tcpi_bytes_acked` in the kernel's record, which only ever grows at its end.
     const BYTES_ACKED: usize = 120;
     let mut record = [0u8; 256];
     let mut len = record.len() as libc::socklen_t;
@@ -120,7 +120,7 @@ pub fn sending(_: RawFd) -> Option<Sending> {
     None
 }
 
-/// Ends a connection for both sides, whoever else holds its descriptor.
+/// Ends a connection in both directions, even if another descriptor of it is open.
 pub fn shut_down(fd: RawFd) {
     // SAFETY: a system call on a number; one that is no socket is refused.
     unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
@@ -130,7 +130,7 @@ pub fn shut_down(fd: RawFd) {
 #[derive(Debug)]
 pub struct Waiting(Socket);
 
-/// Who does not read is waited for this long.
+/// The time limit for sending to a peer that does not read.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes received at once.
 const PIECE: usize = 1024;
@@ -148,7 +148,7 @@ impl Waiting {
         Ok(Waiting(socket))
     }
 
-    /// What was received next; nothing at the end.
+    /// The bytes received next; empty at the end.
     pub fn receive(&self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; PIECE];
         let count = (&self.0).read(&mut bytes)?;
@@ -163,7 +163,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // Only a socket that is gone could refuse, and then nobody misses it.
+        // Only a closed socket could refuse, and then the limit does not matter.
         let _ = self.0.set_write_timeout(None);
         let _ = self.0.set_nonblocking(true);
     }
@@ -185,12 +185,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a loopback");
         let address = listener.local_addr().expect("it is bound");
         let ours = TcpStream::connect(address).expect("it listens");
-        let theirs = listener.accept().expect("somebody comes").0;
+        let theirs = listener.accept().expect("a connection").0;
         ours.set_nonblocking(true).expect("a socket can");
         (ours, theirs)
     }
 
-    /// Fills what the system buffers; the answer is how much that is.
+    /// Fills the system's buffers. Returns their size.
     fn fill(fd: RawFd) -> usize {
         let bytes = vec![7; 1 << 20];
         let mut sent = 0;

@@ -1,4 +1,4 @@
-//! What is known to make a server slow or fragile, and whether this system has it.
+//! Checks of the system for settings known to make a server slow or fragile.
 //!
 //! `--check-system` prints one line per check; at start-up the cheap ones become warnings in the
 //! log. The texts are what people search for, so they are Redis's.
@@ -12,7 +12,7 @@ use super::process::{self, Whose};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Fine,
-    /// The system does not tell.
+    /// The system does not provide the figure.
     Skipped,
     Warning(String),
 }
@@ -120,7 +120,7 @@ pub fn overcommit() -> Verdict {
     }
 }
 
-/// Whether the kernel hands out huge pages unasked.
+/// Whether the kernel uses huge pages without a request.
 pub fn huge_pages() -> Verdict {
     if !process::huge_pages_always() {
         return Verdict::Fine;

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! So the environment is first copied elsewhere, then the title written over both. Afterwards
-//! `std::env::args` shows rubbish: whoever needs the arguments reads them before. Called by `main`
-//! once, before threads start, and on changes of role or mode.
+//! `std::env::args` is invalid: arguments must be read before. Called by `main` once, before
+//! threads start, and on changes of role or mode.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -28,8 +28,8 @@ pub struct Title {
 impl Title {
     /// Takes over the argument and environment memory; `None` where that is not possible.
     ///
-    /// The environment must not be changed or read by another thread meanwhile, and nobody may
-    /// hold references into the arguments: call from `main` before anything else runs.
+    /// The environment must not be changed or read by another thread meanwhile, and there must be
+    /// no references into the arguments: call from `main` before anything else runs.
     pub fn take_over() -> Option<Title> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         let (_, behind_name) = stat.rsplit_once(')')?;
@@ -46,8 +46,8 @@ impl Title {
             arg_end
         };
         // SAFETY: the kernel says that this range of our stack holds the arguments and the
-        // environment. The environment was copied away; the arguments belong to nobody by the
-        // contract above. The memory lives as long as the process.
+        // environment. The environment was copied away; there are no references to the arguments
+        // by the contract above. The memory lives as long as the process.
         let area = unsafe { std::slice::from_raw_parts_mut(start as *mut u8, end - start) };
         Some(Title { area })
     }
@@ -68,9 +68,9 @@ fn relocate_environment() -> Option<()> {
     unsafe extern "C" {
         static mut environ: *mut *mut libc::c_char;
     }
-    // SAFETY: called before other threads exist (see `take_over`), so nobody reads or changes the
-    // environment meanwhile; it is an array of strings that ends with a null pointer. The copies
-    // are never freed, as the environment may hand them out at any time.
+    // SAFETY: called before other threads exist (see `take_over`), so there is no concurrent
+    // access to the environment; it is an array of strings that ends with a null pointer. The
+    // copies are never freed, as the environment may hand them out at any time.
     unsafe {
         let mut slot = environ;
         while !slot.is_null() && !(*slot).is_null() {

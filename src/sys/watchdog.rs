@@ -11,13 +11,13 @@ use std::io;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The thread of the loop, whose stack is meant.
+/// The thread of the event loop, whose stack is logged.
 static LOOP: AtomicU64 = AtomicU64::new(0);
 /// The alarm came to another thread, which passed it on.
 static PASSED_ON: AtomicBool = AtomicBool::new(false);
 static INSTALL: Once = Once::new();
 
-/// Has the stack written in so many milliseconds, unless this is called again before; 0 for never.
+/// Arms the stack trace for the given milliseconds, unless called again before; 0 disarms it.
 ///
 /// # Errors
 /// If the system has no such timer.

@@ -103,7 +103,7 @@ const fn class_size(class: usize) -> usize {
     }
 }
 
-/// What a block of `size` bytes really takes.
+/// The number of bytes that a block of `size` bytes really takes.
 #[inline]
 pub fn block_size(size: usize) -> usize {
     if size <= BLOCK_MAX {
@@ -363,7 +363,7 @@ fn large_layout(size: usize) -> std::alloc::Layout {
 }
 
 impl Drop for Arena {
-    /// Unmaps the chunks. Whoever owns entries in large blocks has freed those before.
+    /// Unmaps the chunks. The owner of entries in large blocks has freed those before.
     fn drop(&mut self) {
         debug_assert_eq!(self.large_bytes, 0, "large blocks are freed one by one");
         for chunk in self.chunks.drain(..).flatten() {

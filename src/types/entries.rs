@@ -54,8 +54,8 @@ impl HashItem<EntryPtr> for KeyHasher {
     }
 }
 
-/// What an overwritten or removed entry leaves to be dropped.
-pub type Remains = Option<Box<Heap>>;
+/// The heap value left behind by an overwritten or removed entry, to be dropped.
+pub type OldValue = Option<Box<Heap>>;
 
 /// A value as it can be changed where it lies.
 pub enum ValueMut<'a> {
@@ -64,7 +64,7 @@ pub enum ValueMut<'a> {
     Heap(&'a mut Heap),
 }
 
-/// See the head of this file.
+/// The entries of one database: a hash table of pointers, and the arena they point into.
 pub struct Entries {
     table: Table<EntryPtr>,
     arena: Arena,
@@ -147,7 +147,7 @@ impl Entries {
         }
     }
 
-    /// The first entry whose tag fits: probably the one looked for. For loading what it leads to.
+    /// The first entry whose tag fits, probably the requested one. A prefetch starts with it.
     #[inline(always)]
     pub fn candidate(&self, hash: u64) -> Option<EntryRef<'_>> {
         // SAFETY: the table holds live entries, and `self` is borrowed as long as the result.
@@ -166,8 +166,8 @@ impl Entries {
         Some((at, unsafe { entry.as_ref() }))
     }
 
-    /// The first entry with this hash for which `is` answers true: for those who know a hash but
-    /// not the key. Only the tag and the low bits of the hash need to be right.
+    /// The first entry with this hash for which `is` returns true: a lookup by hash when the key
+    /// is unknown. Only the tag and the low bits of the hash need to be right.
     pub fn find_by(&self, hash: u64, mut is: impl FnMut(EntryRef) -> bool) -> Option<Position> {
         // SAFETY: the table holds live entries.
         self.table
@@ -200,8 +200,8 @@ impl Entries {
         self.table.insert(hash, entry, &self.hasher)
     }
 
-    /// Makes an entry that `admit` will put into the table, and starts loading where it will go: for
-    /// who adds many keys and need not know at once whether they are there.
+    /// Makes an entry that `admit` will put into the table, and prefetches its bucket. For bulk
+    /// inserts that need not know at once whether a key exists.
     pub fn announce(
         &mut self,
         hash: u64,
@@ -225,7 +225,7 @@ impl Entries {
     /// already. None if no entry was announced.
     pub fn admit(&mut self) -> Option<Result<(Position, u64), Vec<u8>>> {
         let (hash, entry) = self.coming.pop_front()?;
-        // SAFETY: the entry is whole, and nobody else knows of it.
+        // SAFETY: the entry is whole, and there is no other reference to it.
         let key = unsafe { entry.as_ref() }.key();
         if self.find(hash, key).is_none() {
             return Some(Ok((self.table.insert(hash, entry, &self.hasher), hash)));
@@ -267,15 +267,15 @@ impl Entries {
     }
 
     /// Overwrites the value at `at`, keeping key, deadline and aging. A position stays good.
-    pub fn set_value(&mut self, at: Position, value: NewValue) -> Remains {
+    pub fn set_value(&mut self, at: Position, value: NewValue) -> OldValue {
         let entry = self.at(at);
         if let NewValue::Int(n) = value
             && self.replace_int(at, n).is_some()
         {
             return None;
         }
-        // SAFETY: `&mut self`: nobody refers to the value.
-        let remains = unsafe { entry.take_heap() };
+        // SAFETY: `&mut self`: there is no other reference to the value.
+        let old_value = unsafe { entry.take_heap() };
         let old = entry.shape();
         let new = Shape {
             value_size: value.inner_size(),
@@ -286,7 +286,7 @@ impl Entries {
         if block_size(old.size()) == block_size(new.size()) && old.size() <= BLOCK_MAX {
             // SAFETY: the block has room for the new shape and `&mut self` is exclusive.
             unsafe { entry.write_value(entry.raw_key(), value) };
-            return remains;
+            return old_value;
         }
         let timer = entry.timer_bits();
         let moved = self.build(reader.key(), value, reader.deadline_ms(), reader.aging());
@@ -294,7 +294,7 @@ impl Entries {
         self.table.replace(at, moved);
         // SAFETY: the old block is out of the table.
         unsafe { self.arena.free(entry.0, old.size()) };
-        remains
+        old_value
     }
 
     /// Sets or clears the deadline. A position stays good.
@@ -329,14 +329,14 @@ impl Entries {
     }
 
     /// Removes the entry at `at`.
-    pub fn remove(&mut self, at: Position) -> Remains {
+    pub fn remove(&mut self, at: Position) -> OldValue {
         let entry = self.table.remove(at)?;
         let size = entry.shape().size();
         // SAFETY: the entry is out of the table and `&mut self` exclusive.
         unsafe {
-            let remains = entry.take_heap();
+            let old_value = entry.take_heap();
             self.arena.free(entry.0, size);
-            remains
+            old_value
         }
     }
 
@@ -423,7 +423,7 @@ impl Entries {
         }
     }
 
-    /// As `iter`, for those who look at what all entries hold: entries are loaded ahead.
+    /// As `iter`, for walks that read the values of all entries: entries are loaded ahead.
     pub fn iter_ahead(&self) -> impl Iterator<Item = EntryRef<'_>> {
         const AHEAD: usize = 16;
         let mut items = self.table.iter();

@@ -43,7 +43,7 @@ pub struct EntryPtr(pub(super) NonNull<u8>);
 // SAFETY: an entry has no tie to a thread; its owner `Entries` moves it as a whole.
 unsafe impl Send for EntryPtr {}
 
-/// A value on its way into an entry.
+/// A value to be stored in an entry.
 pub enum NewValue<'a> {
     Int(i64),
     /// Bytes to be copied into the entry; at most `INLINE_MAX`.
@@ -83,7 +83,7 @@ impl<'a> NewValue<'a> {
     }
 }
 
-/// What the header of an entry says about its size.
+/// The part of an entry's header that determines its size.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub deadline: bool,
@@ -183,7 +183,7 @@ impl EntryPtr {
     }
 
     fn set_byte(self, offset: usize, value: u8) {
-        // SAFETY: as `byte`; mutation is the caller's business, who holds the entry exclusively.
+        // SAFETY: as `byte`; the caller holds the entry exclusively.
         unsafe { self.0.add(offset).write(value) };
     }
 
@@ -229,7 +229,7 @@ impl EntryPtr {
     /// The heap value, for its exclusive owner.
     ///
     /// # Safety
-    /// Nobody else refers to the value during `'a`.
+    /// There is no other reference to the value during `'a`.
     pub(super) unsafe fn heap_mut<'a>(self) -> Option<&'a mut Heap> {
         // SAFETY: the word of a heap layout is a `Box<Heap>` made by `write_value`.
         (self.layout() == LAYOUT_HEAP)
@@ -239,7 +239,7 @@ impl EntryPtr {
     /// The inline bytes, for their exclusive owner.
     ///
     /// # Safety
-    /// Nobody else refers to the value during `'a`.
+    /// There is no other reference to the value during `'a`.
     pub(super) unsafe fn inline_mut<'a>(self) -> Option<&'a mut [u8]> {
         if self.layout() != LAYOUT_INLINE {
             return None;
@@ -254,7 +254,7 @@ impl EntryPtr {
     /// Takes the heap value out; the entry holds the integer 0 afterwards.
     ///
     /// # Safety
-    /// Nobody else refers to the value.
+    /// There is no other reference to the value.
     pub(super) unsafe fn take_heap(self) -> Option<Box<Heap>> {
         if self.layout() != LAYOUT_HEAP {
             return None;
@@ -267,7 +267,7 @@ impl EntryPtr {
         Some(heap)
     }
 
-    /// Where the key stands, for whoever is about to move it.
+    /// The address of the key, for a caller about to move it.
     pub(super) fn raw_key(self) -> *const [u8] {
         let (offset, len) = self.key_at();
         // SAFETY: the key is inside the block.

@@ -33,7 +33,7 @@ pub struct Field<'a> {
     pub deadline_ms: Option<i64>,
 }
 
-/// What a hash remembers beside its fields.
+/// The state of a hash beside its fields.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Armed {
     /// For when the wheel is set, in Unix milliseconds; 0 for not at all.
@@ -50,7 +50,7 @@ impl Armed {
         (self.armed_ms << 1 | self.counted as i64).to_le_bytes()
     }
 
-    /// What the bytes of a small hash with deadlines remember.
+    /// The state stored in the bytes of a small hash with deadlines.
     pub fn of_list(stored: &[u8]) -> Armed {
         let word = stored.last_chunk().map_or(0, |b| i64::from_le_bytes(*b));
         Armed {
@@ -132,12 +132,12 @@ impl<'a> FieldList<'a> {
         })
     }
 
-    /// Where a field is.
+    /// The offset of a field.
     pub fn find(self, name: &[u8]) -> Option<usize> {
         listpack::find(self.lp, listpack::first(self.lp)?, name, STEP)
     }
 
-    /// The field at a place that `find` told.
+    /// The field at a place returned by `find`.
     pub fn get(self, at: usize) -> Field<'a> {
         let value = listpack::skip(self.lp, at);
         Field {
@@ -210,10 +210,10 @@ struct Due {
     hash: u64,
 }
 
-/// What a place in the order of deadlines takes, the tree's nodes included.
+/// The size of one item in the order of deadlines, the tree's nodes included.
 const DUE_BYTES: usize = 24;
 
-/// See the head of this file.
+/// A hash in which some fields have deadlines.
 #[derive(Clone, Debug)]
 pub struct FieldTable {
     pack: Pack,
@@ -288,7 +288,7 @@ impl FieldTable {
         due.first().map(|due| due.deadline_ms)
     }
 
-    /// Where the field with the next deadline is.
+    /// The place of the field with the next deadline.
     pub fn first_due(&self) -> Option<At> {
         let due = *self.due.as_ref()?.first()?;
         let is = |deadline_ms: Option<i64>| deadline_ms == Some(due.deadline_ms);

@@ -110,7 +110,7 @@ impl Iterator for Iter<'_> {
     }
 }
 
-/// Where an integer is, or where it would have to go.
+/// The index of an integer, or the one at which it would be inserted.
 pub fn find(set: &[u8], n: i64) -> Result<usize, usize> {
     match width(set) {
         2 => search(set[1..].as_chunks::<2>().0, n),
@@ -136,7 +136,7 @@ pub fn contains(set: &[u8], n: i64) -> bool {
 /// Quickest where `few` is the smaller set.
 #[inline]
 pub fn common(few: &[u8], many: &[u8], mut visit: impl FnMut(i64) -> bool) {
-    /// So many times larger a set is searched; a smaller one is walked through.
+    /// The ratio of sizes from which the larger set is searched; below it, it is scanned.
     const SKEWED: usize = 16;
     let (width, other) = (width(few), width(many));
     if width != other || len(many) / SKEWED > len(few) {

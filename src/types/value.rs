@@ -1,4 +1,4 @@
-//! What a key can hold, as readers and writers of entries see it.
+//! The value of a key, as readers and writers of entries see it.
 //!
 //! Integers and short strings live inside their entry (`types::entry`); everything else is a
 //! `Heap` value behind one pointer. Every value is `Send`: the helper thread may drop it.
@@ -44,7 +44,7 @@ impl Kind {
         }
     }
 
-    /// The word that TYPE answers and that SCAN's TYPE option takes.
+    /// The type's name in replies of TYPE and in SCAN's TYPE option.
     pub fn name(self) -> &'static str {
         match self {
             Kind::String => "string",
@@ -142,7 +142,7 @@ impl Text {
         }
     }
 
-    /// The bytes for changing: copied only if somebody still reads them.
+    /// The bytes for changing: copied only if another reader still holds them.
     pub fn to_mut(&mut self) -> &mut Vec<u8> {
         if let Text::Shared(bytes) = self {
             *self = Text::Owned(Vec::from(std::mem::take(bytes)));
@@ -196,7 +196,7 @@ pub enum Value<'a> {
     Int(i64),
     /// The bytes of a string.
     Text(&'a [u8]),
-    /// The listpack or intset of a small collection; kind and encoding tell which.
+    /// The listpack or intset of a small collection, as kind and encoding determine.
     Compact(&'a [u8]),
     /// A collection with a structure of its own.
     Rich(&'a Heap),

@@ -27,11 +27,11 @@ const REWIND_MS: u64 = 1_000;
 /// An item that knows (enough of) its deadline.
 pub trait Timed {
     /// The item's deadline, given that it is not before `from`. It may be too early, never too
-    /// late: an item that surfaces early is armed again by whoever looks at it.
+    /// late: the caller arms an early item again.
     fn deadline_ms(&self, from_ms: u64) -> u64;
 }
 
-/// What a step of the wheel did.
+/// The result of one step of the wheel.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<T> {
     /// This item's deadline has come.
@@ -97,8 +97,8 @@ impl<T> Bag<T> {
     /// The place of an item, about any with the same chance, by a uniform random number. The bag is
     /// not empty.
     fn any(&self, random: u64) -> (usize, usize) {
-        /// Up to so many chunks, each item's chance is the same; chunks of larger bags are, but for
-        /// a few, of one size.
+        /// The number of chunks up to which each item's chance is the same; chunks of larger bags
+        /// are, but for a few, of one size.
         const EXACT: usize = 64;
         let chunks = &self.chunks;
         if chunks.len() > EXACT {
@@ -134,7 +134,7 @@ impl<T> Bag<T> {
     }
 }
 
-/// Where items lie.
+/// The place of items.
 #[derive(Clone, Copy)]
 enum Place {
     Due,
@@ -153,7 +153,7 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-/// See the head of this file.
+/// A hierarchical timer wheel with a resolution of one millisecond.
 pub struct Wheel<T> {
     now_ms: u64,
     slots: Box<[[Bag<T>; SLOTS]; LEVELS]>,
@@ -341,7 +341,7 @@ impl<T: Timed> Wheel<T> {
         self.take_at(place, at)
     }
 
-    /// Where items lie, the earliest first.
+    /// The places of items, the earliest first.
     fn places(&self) -> impl Iterator<Item = Place> + use<T> {
         let occupied = self.occupied;
         let slots = (0..LEVELS)
@@ -378,8 +378,8 @@ impl<T: Timed> Wheel<T> {
         item
     }
 
-    /// Takes all items out, for whoever sorts out stale ones. It costs a walk over the slots, not
-    /// over the items.
+    /// Takes all items out, to sort out stale ones. The cost is a walk over the slots, not over
+    /// the items.
     pub fn take_all(&mut self) -> Bag<T> {
         self.lift_all();
         self.len = 0;

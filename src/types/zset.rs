@@ -28,7 +28,7 @@ pub enum End {
     Max,
 }
 
-/// See the head of this file.
+/// A sorted set of many members: a table from member to score, and an ordered tree.
 pub struct SortedSet {
     table: Table<Member>,
     tree: Tree,
@@ -53,7 +53,7 @@ impl SortedSet {
         }
     }
 
-    /// A set of `len` members that `give` hands over in order, none of them twice.
+    /// A set of `len` distinct members that `give` yields in order.
     pub fn of_ordered(
         len: usize,
         hasher: KeyHasher,
@@ -199,13 +199,13 @@ impl SortedSet {
         Some((self.tree.count_before(&Place::of(score, member)), score))
     }
 
-    /// How many members have a lower score, or, with `through`, one that is not higher.
+    /// The number of members with a lower score, or, with `through`, one that is not higher.
     pub fn count_below(&self, score: f64, through: bool) -> usize {
         self.tree.count_before(&Place::at_score(score, through))
     }
 
-    /// How many members stand before these bytes, or, with `through`, not behind them. Means
-    /// something only where all scores are equal.
+    /// The number of members before these bytes, or, with `through`, not behind them. Meaningful
+    /// only where all scores are equal.
     pub fn count_before(&self, bytes: &[u8], through: bool) -> usize {
         self.tree.count_before(&Place::at_bytes(bytes, through))
     }

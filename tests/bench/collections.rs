@@ -39,7 +39,7 @@ pub fn fill_one(
 }
 
 fn run(server: &Running, words: &[&[u8]]) {
-    fill(server.port, 1, 1, |_, out| command(out, words), |_, _| ()).expect("the server answers");
+    fill(server.port, 1, 1, |_, out| command(out, words), |_, _| ()).expect("the server replies");
 }
 
 /// Makes `SMALL` collections of `elements` each.
@@ -251,11 +251,11 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     rows
 }
 
-/// How one collection of many, or one large one, comes about.
+/// The commands that build one collection of many, or one large one.
 struct Store {
     name: &'static str,
     target: f64,
-    /// How many keys or elements the memory is divided by.
+    /// The number of keys or elements by which the memory is divided.
     count: usize,
     fill: fn(&Running),
 }

@@ -35,7 +35,7 @@ mod subject;
 
 use measures::Row;
 
-/// What was asked for on the command line.
+/// The command line.
 pub struct Options {
     only: Vec<String>,
     pub pipelines: Vec<usize>,
@@ -79,7 +79,7 @@ impl Options {
                 "--gap-keys" => options.gap_keys = number(&value()),
                 "--seconds" => options.seconds = number(&value()),
                 "--md" => options.markdown = true,
-                // What cargo adds by itself.
+                // Added by cargo.
                 "--bench" => {}
                 _ => usage(&format!("unknown option {word}")),
             }

@@ -33,7 +33,7 @@ const ACTIVE_KEYS: usize = 100_000;
 fn connect(port: u16) -> Blocking {
     let stream = Blocking::connect(SocketAddr::from(([127, 0, 0, 1], port)));
     let stream = stream.expect("the server accepts");
-    stream.set_nodelay(true).expect("a socket can be told so");
+    stream.set_nodelay(true).expect("the option can be set");
     stream
 }
 
@@ -65,10 +65,8 @@ impl Audience {
             let mut stream = connect(port);
             stream.write_all(&asked).expect("the server reads");
             let mut said = vec![0; answer];
-            stream.read_exact(&mut said).expect("the server answers");
-            stream
-                .set_nonblocking(true)
-                .expect("a socket can be told so");
+            stream.read_exact(&mut said).expect("the server replies");
+            stream.set_nonblocking(true).expect("the option can be set");
             let mut stream = TcpStream::from_std(stream);
             poll.registry()
                 .register(&mut stream, Token(n), Interest::READABLE)
@@ -85,8 +83,8 @@ impl Audience {
         }
     }
 
-    /// Waits until everybody has one more message.
-    fn hear(&mut self) {
+    /// Waits until every subscriber has received one more message.
+    fn receive(&mut self) {
         let wanted = self.message * self.streams.len();
         while self.received < wanted {
             let patience = Some(Duration::from_secs(10));
@@ -114,8 +112,8 @@ fn publish(server: &Running, size: usize, time: Duration) -> f64 {
     let mut said = vec![0; answer];
     let mut once = |audience: &mut Audience| {
         publisher.write_all(&asked).expect("the server reads");
-        publisher.read_exact(&mut said).expect("the server answers");
-        audience.hear();
+        publisher.read_exact(&mut said).expect("the server replies");
+        audience.receive();
     };
     let began = Instant::now();
     while began.elapsed() < time / 10 {
@@ -166,7 +164,7 @@ pub fn idle(options: &Options, subjects: &[Subject]) -> Vec<Row> {
         for _ in 0..IDLE {
             let mut stream = connect(server.port);
             stream.write_all(b"PING\r\n").expect("the server reads");
-            stream.read_exact(&mut [0; 7]).expect("the server answers");
+            stream.read_exact(&mut [0; 7]).expect("the server replies");
             streams.push(stream);
         }
         // What is only kept for the busy is given back after a while.
@@ -178,7 +176,7 @@ pub fn idle(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     vec![Row::new("idle10000", "bytes/connection", figures, target)]
 }
 
-/// CPU per request where many connections have one on its way each.
+/// CPU per request with many connections that have one request in flight each.
 pub fn active(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     if !options.wants("active1000") {
         return Vec::new();

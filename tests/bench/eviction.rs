@@ -9,7 +9,7 @@ use super::subject::{Running, Subject};
 const LIMIT: &[u8] = b"24mb";
 const DEPTH: usize = 16;
 
-/// What it is called, the policy, and whether keys have deadlines.
+/// The row's name, the policy, and whether keys have deadlines.
 const KINDS: [(&str, &str, bool); 4] = [
     ("evictlru", "allkeys-lru", false),
     ("evictlfu", "allkeys-lfu", false),

@@ -53,7 +53,7 @@ pub fn ask(server: &Running, words: &[&[u8]]) {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).expect("the server accepts");
     stream.write_all(&out).expect("the server reads");
     let mut reply = [0; 64];
-    let n = stream.read(&mut reply).expect("the server answers");
+    let n = stream.read(&mut reply).expect("the server replies");
     assert!(
         n > 0 && reply[0] != b'-',
         "{:?}",

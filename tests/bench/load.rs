@@ -2,7 +2,7 @@
 //!
 //! The generator must cost less than the servers it drives. So the bytes of all batches lie ready
 //! in one pool, a connection only walks through it, and a reply is counted by its header line. A
-//! connection has one batch on its way at a time, as redis-benchmark does it. Used by `measures`.
+//! connection has one batch in flight at a time, as redis-benchmark does it. Used by `measures`.
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -123,7 +123,7 @@ impl Counter {
 }
 
 impl Counter {
-    /// One element is complete: is it the last one of a reply?
+    /// Counts a complete element. Returns 1 if it is the last one of a reply.
     fn element(&mut self) -> usize {
         self.elements = self.elements.saturating_sub(1);
         usize::from(self.elements == 0)
@@ -139,13 +139,13 @@ fn digits(line: &[u8]) -> usize {
 struct Connection {
     stream: TcpStream,
     counter: Counter,
-    /// What is still to be written of the batch on its way.
+    /// The unsent part of the batch in flight.
     unsent: (usize, usize),
     awaited: usize,
     next_batch: usize,
 }
 
-/// What one run saw between its warm-up and its end.
+/// The sample of one run between its warm-up and its end.
 pub struct Sample {
     pub requests: u64,
     pub seconds: f64,
@@ -218,17 +218,17 @@ impl<'p> Load<'p> {
             seconds: began.elapsed().as_secs_f64(),
             server_ns: server_ns() - cpu,
         };
-        // Let what is on its way arrive, so that the next run starts from rest.
+        // Let batches in flight arrive, so that the next run starts from rest.
         self.turn_until(Instant::now() + Duration::from_secs(10), false)?;
         assert!(
             self.connections.iter().all(|c| c.awaited == 0),
-            "every request was answered"
+            "every request got a reply"
         );
         Ok(sample)
     }
 
-    /// Drives the server from rest to rest: at least so long or until so many replies have come, and
-    /// until all is answered. Nulls are replies here.
+    /// Drives the server from rest to rest: at least for the given time or until that number of
+    /// replies have come, and until every request has its reply. Nulls are replies here.
     pub fn run_to_rest(
         &mut self,
         time: Duration,
@@ -337,7 +337,7 @@ impl<'p> Load<'p> {
     }
 }
 
-/// One blocking connection that sends batches and looks at the replies for errors only.
+/// One blocking connection that sends batches and checks the replies for errors only.
 pub struct Replies {
     stream: std::net::TcpStream,
     counter: Counter,

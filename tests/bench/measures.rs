@@ -13,7 +13,7 @@ const WARM_UP: Duration = Duration::from_millis(200);
 /// Starts of each server for the time to the first PONG.
 const STARTS: usize = 20;
 
-/// What we aim at: a ratio to the best real server, or a figure.
+/// The target: a ratio to the best real server, or a figure.
 pub enum Target {
     Ratio(f64),
     Figure(f64),
@@ -279,7 +279,7 @@ pub fn requests(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     rows
 }
 
-/// One kind of request at one depth: what it is called, how one is written, what is aimed at, and
+/// One kind of request at one depth: its name, its bytes, the target, and
 /// what each server is given before each sample.
 pub struct Case<'c> {
     pub name: &'c str,
@@ -309,7 +309,7 @@ pub fn request_rows(options: &Options, servers: &[Running], case: &Case) -> [Row
             let time = Duration::from_secs_f64(options.seconds);
             samples.push(
                 load.run(WARM_UP, time, || server.cpu_ns())
-                    .expect("the server answers"),
+                    .expect("the server replies"),
             );
         }
     }

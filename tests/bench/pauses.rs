@@ -1,8 +1,9 @@
-//! What holds others up: growth of the table, the end of something huge, keys that expire together.
+//! Operations that delay other clients: growth of the table, dropping a huge value, keys that
+//! expire together.
 //!
-//! Two figures each: the longest wait for an answer, and the most CPU time that the server's main
-//! thread used during one. The first is what a client sees, this machine's own hiccups included; the
-//! second is what a pause of the server's own making cannot be longer than.
+//! Two figures each: the longest wait for a reply, and the most CPU time that the server's main
+//! thread used during one. The first is the client's view, this machine's own hiccups included;
+//! the second is an upper bound for a pause caused by the server.
 //!
 //! Of the rounds the best counts: other processes only ever make a wait longer, and a pause that the
 //! server makes is there in every round.
@@ -36,7 +37,7 @@ impl Longest {
         }
     }
 
-    /// An answer took so long.
+    /// Records the latency of a reply.
     fn note(&mut self, wall: Duration) {
         let used_ns = self.meter.ns();
         self.wall = self.wall.max(wall.as_secs_f64() * 1e3);
@@ -79,8 +80,8 @@ impl Best {
     }
 }
 
-/// Batches of SETs while the table grows from nothing, and the same writes once more, which grow
-/// nothing: that is what the machine itself does to an answer.
+/// Batches of SETs while the table grows from nothing, and the same writes once more, without
+/// growth: the effect of the machine itself on a reply.
 pub fn gap(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     if !options.wants("gap") {
         return Vec::new();
@@ -147,7 +148,7 @@ fn ping(stream: &mut TcpStream) -> Duration {
     let asked = Instant::now();
     stream.write_all(b"PING\r\n").expect("the server reads");
     let mut reply = [0; 7];
-    stream.read_exact(&mut reply).expect("the server answers");
+    stream.read_exact(&mut reply).expect("the server replies");
     asked.elapsed()
 }
 
@@ -168,8 +169,8 @@ fn longest_during_deletion(server: &Running) -> Longest {
     longest
 }
 
-/// How long UNLINK of a set of five million and FLUSHALL ASYNC take to answer, and what other clients
-/// wait meanwhile and for a second after.
+/// The latency of UNLINK of a set of five million and of FLUSHALL ASYNC, and that of other clients
+/// meanwhile and for a second after.
 pub fn latency(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     const HUGE: usize = 5_000_000;
     const KEYS: usize = 1_000_000;
@@ -221,7 +222,7 @@ pub fn latency(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     rows
 }
 
-/// How long this command took to answer, and the p99.9 of PINGs sent without a break from then on.
+/// The latency of this command, and the p99.9 of PINGs sent without a break from then on.
 fn waits(server: &Running, words: &[u8]) -> (Duration, Duration) {
     let (mut pings, mut client) = (connect(server), connect(server));
     ping(&mut client);
@@ -229,7 +230,7 @@ fn waits(server: &Running, words: &[u8]) -> (Duration, Duration) {
     client.write_all(words).expect("the server reads");
     // The reply is waited for by a thread of its own, so that the PINGs do not wait for it.
     let reply = std::thread::spawn(move || {
-        client.read_exact(&mut [0; 4]).expect("the server answers");
+        client.read_exact(&mut [0; 4]).expect("the server replies");
         began.elapsed()
     });
     let mut seen = Vec::new();

@@ -1,4 +1,4 @@
-//! What a SET costs a primary, with replicas behind it that read the stream and forget it.
+//! The cost of a SET for a primary with replicas that read the stream and discard it.
 
 use super::Options;
 use super::measures::{CONNECTIONS, Case, Random, Row, key16, request_rows, text32};
@@ -9,9 +9,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const DEPTH: usize = 16;
-/// What it is called, and how many replicas there are.
+/// The row's name, and the number of replicas.
 const KINDS: [(&str, usize); 2] = [("setrepl1", 1), ("setrepl4", 4)];
-/// How long a replica may take to come online.
+/// The time limit for a replica to come online.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A replica of the oldest kind: it says SYNC, and then only listens. It ends with its primary.
@@ -32,7 +32,7 @@ fn await_online(port: u16, replicas: usize) {
     loop {
         let asked = stream.write_all(b"INFO replication\r\n");
         asked.expect("the server reads");
-        let n = stream.read(&mut bytes).expect("the server answers");
+        let n = stream.read(&mut bytes).expect("the server replies");
         let text = String::from_utf8_lossy(&bytes[..n]).into_owned();
         if text.matches("state=online").count() == replicas {
             return;

@@ -1,5 +1,5 @@
-//! What those see who write while the data goes to disk: the pace of a log that is synced before each
-//! answer, and how long answers take during a snapshot.
+//! Clients' view of saving: the pace of a log that is synced before each reply, and the latency of
+//! replies during a snapshot.
 
 use super::Options;
 use super::files::{ask, median, set};
@@ -19,8 +19,8 @@ const LANES: usize = 20;
 /// The longest that a snapshot may take.
 const SNAPSHOT: Duration = Duration::from_secs(60);
 
-/// Microseconds per request with `appendfsync always`, by the clock: for a disk it is no matter whose
-/// CPU waits.
+/// Microseconds per request with `appendfsync always`, by the clock: the disk dominates, not the
+/// CPU.
 fn synced(options: &Options, subjects: &[Subject], depth: usize) -> Row {
     let mut random = Random::new();
     let pool = Pool::build(100_000, depth, |out| {
@@ -36,16 +36,16 @@ fn synced(options: &Options, subjects: &[Subject], depth: usize) -> Row {
                 Load::connect(server.port, CONNECTIONS, &pool).expect("the server accepts");
             let time = Duration::from_secs_f64(options.seconds);
             let sample = load.run(Duration::from_millis(200), time, || server.cpu_ns());
-            let sample = sample.expect("the server answers");
+            let sample = sample.expect("the server replies");
             samples[index].push(sample.seconds * 1e6 / sample.requests as f64);
         }
     }
     let figures = samples.into_iter().map(median).collect();
-    let name = format!("SET synced before the answer, P{depth}");
+    let name = format!("SET synced before the reply, P{depth}");
     Row::new(name, "µs/req", figures, Some(Target::Ratio(1.0)))
 }
 
-/// A connection of the paced load: when its requests were due that are not answered yet.
+/// A connection of the paced load, with the due times of its pending requests.
 struct Lane {
     stream: TcpStream,
     counter: Counter,
@@ -65,12 +65,12 @@ impl Lane {
         }
     }
 
-    /// Notes how long after they were due requests were answered, in microseconds.
+    /// Reads replies and records the time since each request was due, in microseconds.
     fn read(&mut self, seen: &mut Vec<f64>) {
         let mut buffer = [0; 4096];
         let got = match self.stream.read(&mut buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-            got => got.expect("the server answers"),
+            got => got.expect("the server replies"),
         };
         for _ in 0..self.counter.feed(&buffer[..got]) {
             let due = self.due.pop_front().expect("a reply has a request");
@@ -79,7 +79,7 @@ impl Lane {
     }
 }
 
-/// Sends requests at an even pace, whether answers come or not, for as long as `goes_on`.
+/// Sends requests at an even pace, whether replies come or not, for as long as `goes_on`.
 fn paced(server: &Running, keys: usize, goes_on: impl Fn(Duration) -> bool) -> Vec<f64> {
     let mut lanes: Vec<Lane> = (0..LANES).map(|_| Lane::connect(server.port)).collect();
     let (mut seen, mut random, mut out) = (Vec::new(), Random::new(), Vec::new());
@@ -109,7 +109,7 @@ fn paced(server: &Running, keys: usize, goes_on: impl Fn(Duration) -> bool) -> V
     }
 }
 
-/// The time within which 999 of a thousand requests were answered while a snapshot was made.
+/// The p99.9 latency while a snapshot is made.
 fn during_snapshots(options: &Options, subjects: &[Subject]) -> Vec<Row> {
     let keys = options.keys * super::files::SAVED;
     let mut late = vec![Vec::new(); subjects.len()];

@@ -6,7 +6,7 @@ use super::measures::{CONNECTIONS, Case, Random, Row, request_rows};
 use super::subject::{Running, Subject};
 use sha1::{Digest, Sha1};
 
-/// What a rate limiter or a lock does: a write and a read.
+/// The script of a rate limiter or a lock: a write and a read.
 const SET_GET: &str = "redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])";
 /// The way from Lua into the server and back, and nothing else.
 const INCR_1000: &str = "for i = 1, 1000 do redis.call('INCR', KEYS[1]) end return 1";

@@ -1,9 +1,11 @@
-//! A primary and its replicas under random commands: all have the same data, whoever of us is which.
+//! A primary and its replicas under random commands: all have the same data, in every mix of
+//! servers.
 //!
-//! Three chains are tried: ours behind Redis, Redis behind ours, and Redis behind ours behind ours.
-//! Commands go to the primary as in `logs`, some in transactions and scripts; after each batch
-//! digests are compared, and what XINFO STREAM FULL shows of streams where we are the primary. Now and then links break, or the history gets another name, so that parts
-//! of the stream and whole snapshots are sent again.
+//! Three chains are tried: ours behind Redis, Redis behind ours, and Redis behind ours behind
+//! ours. Commands go to the primary as in `logs`, some in transactions and scripts; after each
+//! batch digests are compared, and what XINFO STREAM FULL shows of streams where we are the
+//! primary. Now and then links break, or the history gets another name, so that parts of the
+//! stream and whole snapshots are sent again.
 //!
 //! REDWHEEL_DIFF_COPIED says how many commands (1500) for each chain, REDWHEEL_DIFF_SEED where to
 //! start.
@@ -17,7 +19,7 @@ use super::{DEBUG, setting, shown};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long replicas may need to have everything.
+/// The time limit for replicas to have all data.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const OPTIONS: &[&str] = &[
@@ -81,7 +83,7 @@ impl Chain {
         }
     }
 
-    /// What the servers say of their last links, and the values that differ.
+    /// The links' latest log lines, and the values that differ.
     fn story(&mut self) -> String {
         let mut told = String::new();
         for server in &self.servers {
@@ -105,7 +107,7 @@ impl Chain {
         told
     }
 
-    /// Something happens to a link.
+    /// Disturbs a random link.
     fn disturb(&mut self, rng: &mut Rng) {
         let at = rng.below(self.clients.len());
         let line = match rng.below(6) {
@@ -157,8 +159,8 @@ fn without_moments(reply: &Value) -> String {
     }
 }
 
-/// What Redis changes of a broken HyperLogLog before it answers that it is broken replicas do not
-/// hear of: there even Redis behind Redis differs.
+/// A change that Redis makes to a broken HyperLogLog before it returns the error is not
+/// propagated: there even Redis behind Redis differs.
 fn is_broken(command: &[Vec<u8>]) -> bool {
     command
         .iter()
@@ -189,7 +191,7 @@ fn run(order: &[bool]) {
             let primary = &mut chain.clients[0];
             let sent = primary.send_raw(&encode(command));
             sent.expect("the primary listens");
-            primary.reply_raw().expect("the primary answers");
+            primary.reply_raw().expect("the primary replies");
             if at % 50 == 49 {
                 chain.disturb(&mut rng);
             }
@@ -216,7 +218,7 @@ fn run(order: &[bool]) {
     }
 }
 
-/// What XINFO shows after the log was read is what it showed before.
+/// XINFO shows the same before and after the log was loaded.
 #[test]
 fn streams_come_back_from_the_log() {
     let log = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no"];
@@ -227,7 +229,7 @@ fn streams_come_back_from_the_log() {
         let commands = logs::batch_of("streams", seed);
         for (_, command) in &commands {
             client.send_raw(&encode(command)).expect("it listens");
-            client.reply_raw().expect("it answers");
+            client.reply_raw().expect("it replies");
         }
         let before = streams(&mut client);
         assert_eq!(client.run("DEBUG LOADAOF").text(), "OK");

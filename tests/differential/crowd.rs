@@ -1,11 +1,11 @@
 //! Several connections at once to us and to a real Redis 8.2.3, interleaved by a seeded schedule:
 //! blocking commands, transactions, WATCH, Pub/Sub and client-side caching meet each other.
 //!
-//! Each step sends one command on one connection of both servers, waits until both are done with
-//! all that follows from it, and compares what arrived on *every* connection: answers, pushes,
-//! messages, and who was served. A second test lets one connection run commands of all families
+//! Each step sends one command on one connection of both servers, waits until both have processed
+//! it with all consequences, and compares the data on *every* connection: replies, pushes,
+//! messages, and unblocked clients. A second test lets one connection run commands of all families
 //! while others listen to every event and cache every key, so that it compares which keys each
-//! command touches, which events it tells, and in what order.
+//! command touches, which events it publishes, and in what order.
 //!
 //! REDWHEEL_CROWD_COMMANDS (6000) says how much, REDWHEEL_CROWD_SEED where to start.
 
@@ -22,7 +22,7 @@ use std::time::Duration;
 const CROWD: usize = 5;
 /// Commands on one state before both servers are emptied.
 const BATCH: usize = 250;
-/// How long a flush of a few keys may take.
+/// The time that a flush of a few keys may take.
 const FLUSH: Duration = Duration::from_millis(10);
 /// Replays spent on shrinking a difference.
 const SHRINK_RUNS: usize = 150;
@@ -30,8 +30,8 @@ const SHRINK_RUNS: usize = 150;
 /// A word that stands for the id of a connection of the crowd, whatever it is on each server.
 const IDS: [&[u8]; CROWD] = [b"@0", b"@1", b"@2", b"@3", b"@4"];
 
-/// What the crowd says. Patterns are few enough that no channel fits two of them, since a client
-/// would get the same message for both in an order that Redis leaves to its tables.
+/// The commands of the crowd. Patterns are few enough that no channel fits two of them, since a
+/// client would get the same message for both in an order that Redis leaves to its tables.
 static TALK: &[Template] = &[
     Template(Exact, "MULTI"),
     Template(Exact, "MULTI"),
@@ -163,7 +163,7 @@ impl Side {
         self.crowd.push(client);
     }
 
-    /// Who left is replaced.
+    /// Replaces a disconnected client.
     fn rejoin(&mut self, who: usize, server: &Server) {
         self.join(server);
         self.crowd.swap_remove(who);
@@ -177,12 +177,11 @@ impl Side {
                 word.clone_from(&self.ids[who]);
             }
         }
-        // Who is gone shows in what it does not answer.
+        // A lost connection shows in the missing reply.
         let _ = self.crowd[step.who].send_raw(&encode(&command));
     }
 
-    /// Everything that arrived, once the server is done with what it was told: two turns of its
-    /// loop later.
+    /// All data received, once the server has processed the command: two turns of its loop later.
     fn heard(&mut self) -> Vec<Heard> {
         for _ in 0..2 {
             self.control.run("PING");
@@ -192,14 +191,14 @@ impl Side {
     }
 }
 
-/// What arrived on a connection, and whether it ended.
+/// The data received on a connection, and whether it ended.
 type Heard = (Vec<u8>, bool);
 
-/// What cannot be the same on both servers is left out: ids of clients and of stream entries, and
-/// two orders.
+/// Removes the parts that cannot be the same on both servers: ids of clients and of stream
+/// entries, and two orders.
 ///
-/// Redis tells those who cache of a flush in the order of its list of clients, which its cron turns
-/// round and round: when one connection hears for several, their order is a matter of time. And
+/// Redis sends invalidations of a flush in the order of its list of clients, which its cron
+/// rotates: when one connection receives them for several, their order is a matter of time. And
 /// SORT reads the elements of a sorted set in the order of a table with a random seed, in which it
 /// then misses the keys of their weights.
 fn blur(bytes: &[u8], command: &Command) -> Vec<u8> {
@@ -282,7 +281,7 @@ fn same(a: &Heard, b: &Heard, command: &Command) -> bool {
     a == b || blur(a) == blur(b)
 }
 
-/// Where two servers differ.
+/// The first difference of two servers.
 struct Difference {
     at: usize,
     who: usize,
@@ -297,7 +296,7 @@ fn play(pair: &Pair, events: &str, steps: &[Step]) -> Option<Difference> {
         sides.iter_mut().for_each(|side| side.say(step));
         let [mut ours, mut real] = sides.each_mut().map(Side::heard);
         if std::iter::zip(&ours, &real).any(|(a, b)| !same(a, b, command)) {
-            // Redis empties databases on another thread, and answers when that is done.
+            // Redis empties databases on another thread, and replies when that is done.
             std::thread::sleep(FLUSH);
             let [more_ours, more_real] = sides.each_mut().map(Side::heard);
             for (all, more) in [(&mut ours, more_ours), (&mut real, more_real)] {
@@ -349,7 +348,7 @@ fn shrink(pair: &Pair, events: &str, steps: &[Step]) -> Vec<Step> {
     kept
 }
 
-/// A command whose answers come in an order that Redis leaves to its tables, or name a connection.
+/// A command whose replies come in an order that Redis leaves to its tables, or name a connection.
 fn is_unfit(command: &Command) -> bool {
     let ends_all = command.len() == 1 && command[0].to_ascii_lowercase().ends_with(b"unsubscribe");
     // A flush that waits for its end lasts as long as it likes.
@@ -368,7 +367,7 @@ fn report(pair: &Pair, events: &str, seed: u64, steps: &[Step], found: Differenc
     let found = play(pair, events, &tail).unwrap_or(found);
     let lines: Vec<_> = tail.iter().map(told).collect();
     format!(
-        "connection {} hears something else (REDWHEEL_CROWD_SEED={seed})\n{}\nours: {}\nreal: {}",
+        "connection {} receives something else (REDWHEEL_CROWD_SEED={seed})\n{}\nours: {}\nreal: {}",
         found.who,
         lines.join("\n"),
         found.heard[0],
@@ -376,7 +375,7 @@ fn report(pair: &Pair, events: &str, seed: u64, steps: &[Step], found: Differenc
     )
 }
 
-/// Plays every batch and tells of the first few that differ.
+/// Plays every batch and prints the first few differences.
 fn compare(events: &str, steps_of: impl Fn(u64) -> Vec<Step>) {
     let Some(pair) = Pair::start() else { return };
     let first = setting("REDWHEEL_CROWD_SEED", 1);
@@ -396,7 +395,7 @@ fn compare(events: &str, steps_of: impl Fn(u64) -> Vec<Step>) {
 }
 
 #[test]
-fn a_crowd_hears_what_it_would_of_redis() {
+fn a_crowd_receives_the_same_as_from_redis() {
     let templates: Vec<&Template> = TALK.iter().collect();
     compare("KEA", |seed| {
         let (mut generator, mut rng) = (Generator::new(seed), Rng::new(seed ^ 0xC0FFEE));
@@ -454,7 +453,7 @@ fn commands_touch_and_tell_what_those_of_redis_do() {
                 && !is_past(&command)
                 && !is_lost(&command)
             {
-                // One hears of both, events and keys that changed, and so of their order.
+                // One client gets both, events and invalidations, and so shows their order.
                 let command = std::iter::once((3, all.clone())).chain([(0, command)]);
                 steps.extend(command.map(|(who, command)| Step { who, command }));
             }
@@ -463,14 +462,14 @@ fn commands_touch_and_tell_what_those_of_redis_do() {
     });
 }
 
-/// Commands whose answers depend on who is faster.
+/// Commands whose replies depend on timing.
 fn takes_time(line: &str) -> bool {
     ["0.001", "0.01", "{wait}", "BLOCK"]
         .iter()
         .any(|word| line.contains(word))
 }
 
-/// A key that is overdue from the start is removed by whoever is first to see it.
+/// A key that is overdue from the start is removed by the first access.
 fn is_past(command: &Command) -> bool {
     command.windows(2).any(|pair| {
         let at = pair[0].eq_ignore_ascii_case(b"PXAT") || pair[0].eq_ignore_ascii_case(b"EXAT");

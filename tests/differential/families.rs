@@ -1,7 +1,7 @@
 //! The templates, by command family. A family joins when its commands exist.
 //!
-//! What has a process-bound reply (CLIENT ID, COMMAND COUNT) is left out: there is nothing to compare.
-//! The same goes for help texts and LOLWUT, which are our own work.
+//! Commands with a process-bound reply (CLIENT ID, COMMAND COUNT) are left out: there is nothing
+//! to compare. The same goes for help texts and LOLWUT, which are our own work.
 
 use super::families_zsets;
 use super::grammar::Compare::{Any, Exact, Unordered, Walk, Within};
@@ -228,9 +228,8 @@ static CONNECTION: &[Template] = &[
     ),
 ];
 
-/// What tells of the process has its say in tests of its own; here are the mistakes, and what is
-/// known of an empty server.
-/// Sizes and times are ours.
+/// Reports on the process are covered by tests of their own; here are the errors, and the known
+/// state of an empty server. Sizes and times are ours.
 static SERVER: &[Template] = &[
     Template(Exact, "SET {k} {v}"),
     Template(Exact, "DEBUG DIGEST-VALUE ( {k} )"),

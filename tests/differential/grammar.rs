@@ -10,7 +10,7 @@ use super::rng::Rng;
 
 pub type Command = Vec<Vec<u8>>;
 
-/// How the replies to a command are held against each other.
+/// The way in which the replies to a command are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
     /// Byte for byte.
@@ -21,7 +21,7 @@ pub enum Compare {
     Any,
     /// A SCAN from cursor 0, walked to its end: the elements found are the same.
     Walk,
-    /// The words of a description that tell of a list's nodes (DEBUG OBJECT).
+    /// The words of a description about a list's nodes (DEBUG OBJECT).
     Nodes,
     /// Integers may differ by this much: time passes between two servers.
     Within(i64),
@@ -463,7 +463,7 @@ fn decimal(rng: &mut Rng, least: i64, most: i64) -> String {
     format!("{}", rng.between(least, most) as f64 / 1e6)
 }
 
-/// Whether a command answers with one element that chance picks.
+/// Whether a command returns one randomly picked element.
 fn is_random(command: &Command) -> bool {
     let random: [&[u8]; 3] = [b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER"];
     command.len() == 2
@@ -472,8 +472,8 @@ fn is_random(command: &Command) -> bool {
             .any(|name| command[0].eq_ignore_ascii_case(name))
 }
 
-/// False where the reply tells of the process itself, or where the server would wait or close:
-/// breaking a command can make such a one out of a harmless one.
+/// False where the reply describes the process itself, or where the server would block or close
+/// the connection: breaking a command can make such a one out of a harmless one.
 fn comparable(command: &[Vec<u8>]) -> bool {
     let words: Vec<String> = command
         .iter()
@@ -498,7 +498,7 @@ fn comparable(command: &[Vec<u8>]) -> bool {
         ["hello"] | ["hello", _] | ["memory", "stats" | "doctor" | "malloc-stats"] => false,
         // Redis has a module built in, vector sets.
         ["module", "list"] => false,
-        // What is overdue counts until somebody finds it.
+        // An overdue key counts until it is accessed.
         ["debug", "digest"] => false,
         ["hello", "2" | "3", ..] => !words[2].eq_ignore_ascii_case("setname"),
         // Redis cuts an unknown name short at a zero.
@@ -525,8 +525,8 @@ fn has_equal_scores(command: &[Vec<u8>]) -> bool {
     command[0] == b"ZADD" && command.get(2).is_some_and(|score| score == b"0")
 }
 
-/// Whether the word at `at` says how long to block. Timeouts at the end of a command are looked at in
-/// `comparable`, where those that are refused at once may pass.
+/// Whether the word at `at` is a timeout for blocking. Timeouts at the end of a command are
+/// checked in `comparable`, where those that are errors may pass.
 fn is_wait(command: &[Vec<u8>], at: usize) -> bool {
     let is_wait = command[0].eq_ignore_ascii_case(b"wait");
     let behind_block = command[at - 1].eq_ignore_ascii_case(b"block");

@@ -81,8 +81,9 @@ fn same_commands(ours: &[Command], real: &[Command]) -> bool {
         })
 }
 
-/// What we log and Redis does not: consumers that got nothing, deliveries that were repeated. Without
-/// these, and without the transaction that holds them together, both logs are the same.
+/// Commands that we log and Redis does not: consumers that got nothing, deliveries that were
+/// repeated. Without these, and without the transaction that holds them together, both logs are
+/// the same.
 fn same_but_for_groups(command: &Command, ours: &[Command], real: &[Command]) -> bool {
     let words: Vec<Vec<u8>> = command
         .iter()
@@ -121,7 +122,7 @@ fn near(ours: &[u8], real: &[u8]) -> bool {
         || matches!((moment(ours), moment(real)), (Some(a), Some(b)) if (a - b).abs() <= SLACK)
 }
 
-/// What each appended for a command, where they differ.
+/// The commands appended by each server, where they differ.
 struct Difference {
     at: usize,
     logs: [Vec<Command>; 2],
@@ -131,8 +132,8 @@ fn run(clients: &mut [Client; 2], tails: &mut [Tail; 2], command: &Command) -> [
     let bytes = encode(command);
     for client in clients {
         client.send_raw(&bytes).expect("the server listens");
-        // An answer comes after the log was written.
-        client.reply_raw().expect("the server answers");
+        // The reply comes after the log was written.
+        client.reply_raw().expect("the server replies");
     }
     let [ours, real] = tails;
     [ours.fresh(), real.fresh()]
@@ -160,7 +161,8 @@ fn words(text: &str) -> Command {
         .collect()
 }
 
-/// What makes a log differ for no fault: choices by chance, and who leaves in the middle.
+/// Whether a command's log is deterministic: no random choices, no connection that ends in the
+/// middle.
 fn is_logged(command: &Command) -> bool {
     let name = command[0].to_ascii_uppercase();
     !matches!(
@@ -359,7 +361,7 @@ fn what_chance_decides_is_logged_as_it_came_out() {
     }
 }
 
-/// Keys and fields whose time comes, by themselves and when somebody looks.
+/// Keys and fields that expire, in the background and on access.
 #[test]
 fn what_time_ends_is_logged() {
     let Some(pair) = logged_pair() else { return };
@@ -394,7 +396,7 @@ fn what_time_ends_is_logged() {
         round(&[&set, "SADD s 1 2", "SPOP s 2", "SADD s a", "SPOP s"], 0);
         round(&["SET k v", "EXPIRE k -1", "SET k v", "GETEX k PXAT 1"], 0);
         round(&["SET k v", "GETDEL k"], 0);
-        // Nobody takes away what is overdue but those who look.
+        // Overdue keys are removed on access only.
         round(&["DEBUG SET-ACTIVE-EXPIRE 0", "SET k v PX 10"], 30);
         round(&["GET k", "SET k v PX 10"], 30);
         round(&["SET k w", "PEXPIRE k 10"], 30);

@@ -1,8 +1,9 @@
 //! The same random commands to us and to a real Redis 8.2.3: every reply must be the same.
 //!
-//! Commands come from `families` through `grammar`, in batches that start on empty servers, half of
-//! them in RESP3. A difference is first shrunk to the commands it needs, then printed with its seed.
-//! `logs` compares what the two write into their logs of commands; `protocol` does the same with streams of bytes that are hardly commands any more; `users` compares what users may do.
+//! Commands come from `families` through `grammar`, in batches that start on empty servers, half
+//! of them in RESP3. A difference is first shrunk to the commands it needs, then printed with its
+//! seed. `logs` compares what the two write into their logs of commands; `protocol` does the same
+//! with streams of bytes that are hardly commands any more; `users` compares what users may do.
 //!
 //! REDWHEEL_DIFF_COMMANDS (20000) and REDWHEEL_DIFF_STREAMS (1500) say how much,
 //! REDWHEEL_DIFF_SEED where to start, REDWHEEL_DIFF_FAMILY which family alone.
@@ -45,7 +46,7 @@ const THRESHOLDS: &str = "CONFIG SET maxmemory 0 set-max-listpack-entries 128 se
     list-max-listpack-size -2 list-compress-depth 0 stream-node-max-entries 100 \
     stream-node-max-bytes 4096 zset-max-listpack-entries 128 zset-max-listpack-value 64 \
     hll-sparse-max-bytes 3000";
-/// A template with this would make SORT BY nosort of another family answer in no order.
+/// A template with this would make SORT BY nosort of another family reply in any order.
 const SCATTERS: &str = "CONFIG SET set-max-";
 /// Replays spent on shrinking a difference.
 const SHRINK_RUNS: usize = 400;
@@ -110,9 +111,9 @@ fn value(raw: &[u8]) -> Value {
     parse(raw).expect("a raw reply is complete").0
 }
 
-/// What DEBUG OBJECT says, without what no two servers have in common: the address, the clock, and
-/// how well they compress.
-fn told_of_object(raw: &[u8]) -> Option<Vec<&[u8]>> {
+/// The reply of DEBUG OBJECT, without the parts that differ between any two servers: the address,
+/// the clock, and the degree of compression.
+fn stable_part_of_object(raw: &[u8]) -> Option<Vec<&[u8]>> {
     let words = raw.strip_prefix(b"+Value at:0x")?.split(|&b| b == b' ');
     let is_own = |word: &&[u8]| word.starts_with(b"lru") || word.starts_with(b"serialized");
     Some(words.skip(1).filter(|word| !is_own(word)).collect())
@@ -122,7 +123,7 @@ fn same(compare: Compare, ours: &[u8], real: &[u8]) -> bool {
     if ours == real {
         return true;
     }
-    if let (Some(ours), Some(real)) = (told_of_object(ours), told_of_object(real)) {
+    if let (Some(ours), Some(real)) = (stable_part_of_object(ours), stable_part_of_object(real)) {
         return ours == real;
     }
     match compare {
@@ -156,7 +157,7 @@ fn same(compare: Compare, ours: &[u8], real: &[u8]) -> bool {
     }
 }
 
-/// Whether two lines of replies are integers that time may part. Below zero a number is an answer,
+/// Whether two lines of replies are integers that time may part. Below zero a number is a status,
 /// not a time.
 fn near(ours: &[u8], real: &[u8], slack: i64) -> bool {
     let number = |line: &[u8]| {
@@ -169,7 +170,7 @@ fn near(ours: &[u8], real: &[u8], slack: i64) -> bool {
     }
 }
 
-/// How a batch is sent: the protocol version, and how many commands in one write.
+/// The sending of a batch: the protocol version, and the number of commands in one write.
 #[derive(Clone, Copy)]
 struct Manner {
     proto: u64,
@@ -196,10 +197,10 @@ fn walk(client: &mut Client, scan: &Command, first: Vec<u8>) -> std::io::Result<
             return Ok(encode(&words));
         }
         let mut next = scan.clone();
-        // SCAN names the cursor first, its kin name a key before.
+        // SCAN names the cursor first, SSCAN, HSCAN and ZSCAN a key before.
         let at = if scan[0].len() == "SCAN".len() { 1 } else { 2 };
         next[at].clone_from(cursor);
-        // SSCAN and its kin name a key first.
+        // SSCAN, HSCAN and ZSCAN name a key first.
         let place = if scan[0].eq_ignore_ascii_case(b"SCAN") {
             1
         } else {
@@ -211,7 +212,7 @@ fn walk(client: &mut Client, scan: &Command, first: Vec<u8>) -> std::io::Result<
     }
 }
 
-/// How many of the commands go into the next write.
+/// The number of commands that go into the next write.
 ///
 /// Redis 8.2.3 loses the reply to a failed AUTH when a reply before it still waits to be sent, so
 /// these commands travel alone. So does a walk, which goes on before the next command.
@@ -242,8 +243,8 @@ fn same_count(ours: &[u8], real: &[u8]) -> bool {
     ours[0] == b'*' && real[0] == b'*' && value(ours).items().len() == value(real).items().len()
 }
 
-/// A digest tells of a key that is overdue as long as it is there, which is longer in Redis. So it is
-/// looked for first, and gone on both.
+/// A digest includes an overdue key until it is removed, which takes longer in Redis. So the key
+/// is accessed first, and removed on both.
 fn looks_first(command: &Command) -> Option<Command> {
     let is_digest = command.len() > 2 && command[1].eq_ignore_ascii_case(b"DIGEST-VALUE");
     is_digest.then(|| [&[b"EXISTS".to_vec()], &command[2..]].concat())

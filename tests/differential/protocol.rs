@@ -66,8 +66,8 @@ const PIECES: &[&[u8]] = &[
     b"GET / HTTP/1.1\r\n",
 ];
 
-/// What a browser would send, which ends the connection at once, replies that wait included: these
-/// come only as the first piece, or the answer would depend on what was flushed before.
+/// The requests of a browser, which end the connection at once, pending replies included: these
+/// come only as the first piece, or the reply would depend on what was flushed before.
 const FROM_A_BROWSER: &[&[u8]] = &[
     b"POST / HTTP/1.1\r\n",
     b"Host: example\r\n",
@@ -106,12 +106,12 @@ fn stream(rng: &mut Rng) -> Vec<u8> {
     bytes
 }
 
-/// What a server answers to the stream when it arrives in these pieces.
+/// The server's reply to a stream that arrives in these pieces.
 fn answer(port: u16, bytes: &[u8], cuts: &[usize]) -> std::io::Result<Vec<u8>> {
     let mut client = Client::connect(port)?;
     let mut start = 0;
     for &cut in cuts.iter().chain([&bytes.len()]) {
-        // A server that has closed by now takes no more, and its answer is there to be read.
+        // A server that has closed by now reads no more, and its reply is there to be read.
         if client.send_raw(&bytes[start..cut]).is_err() {
             break;
         }
@@ -125,7 +125,7 @@ fn answer(port: u16, bytes: &[u8], cuts: &[usize]) -> std::io::Result<Vec<u8>> {
 }
 
 #[test]
-fn broken_streams_are_answered_as_redis_does() {
+fn broken_streams_get_the_same_reply_as_from_redis() {
     let Some(pair) = Pair::start() else { return };
     let first = setting("REDWHEEL_DIFF_SEED", 1);
     for seed in first..first + setting("REDWHEEL_DIFF_STREAMS", 1500) {

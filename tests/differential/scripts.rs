@@ -362,7 +362,7 @@ impl Author {
 }
 
 #[test]
-fn scripts_answer_as_in_redis() {
+fn scripts_return_the_same_as_in_redis() {
     let Some(pair) = Pair::start() else { return };
     let first = setting("REDWHEEL_DIFF_SEED", 1);
     let scripts = setting("REDWHEEL_DIFF_SCRIPTS", 5_000) as usize;
@@ -389,7 +389,7 @@ fn scripts_answer_as_in_redis() {
                     .expect("the server listens");
             }
             let replies = [ours.reply_raw(), real.reply_raw()]
-                .map(|reply| reply.expect("the server answers"));
+                .map(|reply| reply.expect("the server replies"));
             if replies[0] != replies[1] {
                 let [a, b] = replies.map(|reply| reply.escape_ascii().to_string());
                 differences.push(format!("{}\n  ours {a}\n  real {b}", shown(command)));

@@ -1,9 +1,10 @@
-//! Random users on the real server and ours: the same rules, and the same answers to what they do.
+//! Random users on the real server and ours: the same rules, and the same replies to their
+//! commands.
 //!
-//! A round makes one user out of random words, step by step. After each step both servers must show
-//! the same rules, say the same of commands that the user might run (ACL DRYRUN), and give the same
-//! answers when the user runs them, alone, in transactions and in scripts. At the end both logs of
-//! what was refused are compared.
+//! A round makes one user out of random words, step by step. After each step both servers must
+//! show the same rules, give the same verdict on commands that the user might run (ACL DRYRUN),
+//! and the same replies when the user runs them, alone, in transactions and in scripts. At the end
+//! both logs of denials are compared.
 //!
 //! REDWHEEL_DIFF_USERS says how many rounds (40), REDWHEEL_DIFF_SEED where to start.
 
@@ -15,10 +16,10 @@ use super::{Pair, same, setting, shown};
 
 /// Changes of the user in one round.
 const STEPS: usize = 12;
-/// Commands that are asked about after each change, and those that are run.
+/// The number of commands checked after each change, and of those that are run.
 const ASKED: usize = 25;
 const RUN: usize = 12;
-/// Their replies tell of the process or of the connection.
+/// Their replies describe the process or the connection.
 const NO_DATA: &[&str] = &["connection", "server"];
 
 const WORDS: &[&str] = &[
@@ -230,12 +231,12 @@ fn redis_misses_keys(command: &Command) -> bool {
 }
 
 impl Round<'_> {
-    /// Both answers to a command, which must be alike.
+    /// The replies of both servers to a command, which must be alike.
     fn ask(&mut self, command: &Command) -> Vec<u8> {
         let bytes = encode(command);
         let [ours, real] = self.admins.each_mut().map(|admin| {
             admin.send_raw(&bytes).expect("the server is there");
-            admin.reply_raw().expect("the server answers")
+            admin.reply_raw().expect("the server replies")
         });
         self.judge(command, Compare::Exact, &ours, &real);
         ours
@@ -333,7 +334,7 @@ impl Round<'_> {
         }
         for _ in 0..RUN {
             let (_, mut errand) = self.generator.command(&self.templates);
-            // What a script is refused it answers as an error.
+            // A denial inside a script is an error reply.
             if manner == 1 {
                 let script = "return redis.pcall(unpack(ARGV))";
                 let before = [b"EVAL".to_vec(), script.into(), b"0".to_vec()];
@@ -354,7 +355,7 @@ impl Round<'_> {
             let bytes = encode(line);
             let [ours, real] = users.each_mut().map(|user| {
                 user.send_raw(&bytes).expect("the server is there");
-                user.reply_raw().expect("the server answers")
+                user.reply_raw().expect("the server replies")
             });
             // The data are not what is looked at here: their order and time may differ.
             let is_error = |reply: &[u8]| reply[0] == b'-';
@@ -364,7 +365,7 @@ impl Round<'_> {
         }
     }
 
-    /// What was refused, without what no two servers have in common.
+    /// The log of denials, without the parts that differ between any two servers.
     fn log(&mut self) {
         let logs = self.admins.each_mut().map(|admin| {
             let entries = admin.run("ACL LOG 50").items();

@@ -1,7 +1,7 @@
-//! A disk that fails: what the server says, whom it refuses, and how it comes back by itself.
+//! A failing disk: log lines, refused writes, and the recovery.
 //!
 //! The faults are made between the server and the C library (`faults.c`), so that the same can be
-//! done to the real Redis: what clients hear and what the log says is then compared line by line.
+//! done to the real Redis: replies to clients and lines of the log are then compared one by one.
 //! Without a C compiler these tests say so and pass.
 
 use crate::support::client::Client;
@@ -33,7 +33,7 @@ fn library() -> Option<&'static Path> {
     built.as_deref()
 }
 
-/// A server on a disk that can be told to fail, and what was seen of it.
+/// A server on a disk that fails on request, and the observations so far.
 struct Patient {
     server: Server,
     faults: TempDir,
@@ -72,14 +72,14 @@ impl Patient {
         std::fs::remove_file(self.faults.path().join("fault")).expect("something failed before");
     }
 
-    /// Runs a command and notes the answer.
+    /// Runs a command and records the reply.
     fn run(&mut self, line: &str) -> String {
         let answer = self.client().run(line).text();
         self.seen.push(format!("{line} -> {answer}"));
         answer
     }
 
-    /// Runs a command until its answer begins like this, and notes that it did.
+    /// Repeats a command until its reply begins like this, and records that it did.
     fn until(&mut self, line: &str, start: &str) {
         let (began, mut client) = (Instant::now(), self.client());
         loop {
@@ -111,7 +111,7 @@ impl Patient {
         self.seen.push(text.to_owned());
     }
 
-    /// What was seen, and what the log says from its first line with `from` on.
+    /// The observations, and the log from its first line with `from` on.
     fn story(self, from: &str) -> Vec<String> {
         let mut seen = self.seen;
         let log = self.server.log();
@@ -314,7 +314,7 @@ fn a_log_that_cannot_be_synced_with_everysec() {
     });
 }
 
-/// The real one refuses writes until somebody has it rewrite the log.
+/// The real one refuses writes until its log is rewritten.
 #[test]
 fn a_log_that_can_be_synced_again_is_rewritten() {
     let Some(library) = library() else { return };

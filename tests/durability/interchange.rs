@@ -227,7 +227,7 @@ fn start_from(server: &mut Server, file: &Path) {
     server.restart();
 }
 
-/// Valkey has a form of its own for hashes whose fields have deadlines.
+/// Valkey has an encoding of its own for hashes whose fields have deadlines.
 #[test]
 fn field_deadlines_of_valkey_are_read() {
     let Some(valkey) = oracle::valkey() else {
@@ -350,7 +350,7 @@ fn libraries_are_the_same_here_and_there() {
         assert!(to.client().run("FUNCTION LIST").items().len() == 1);
         // As a payload.
         let Value::Bulk(dumped) = from.client().run("FUNCTION DUMP") else {
-            panic!("FUNCTION DUMP answers a string");
+            panic!("FUNCTION DUMP returns a string");
         };
         for policy in ["FLUSH", "REPLACE"] {
             let words: [&[u8]; 4] = [b"FUNCTION", b"RESTORE", &dumped, policy.as_bytes()];

@@ -12,7 +12,7 @@ struct Writer {
     stop: AtomicBool,
 }
 
-/// One round: load, something going on, the cut, and what is there afterwards.
+/// One round: load, a concurrent action, the cut, and the data afterwards.
 fn round(server: &mut Server, before: u64, pause: Duration, meanwhile: &str) -> (u64, u64) {
     let writer = Writer {
         acknowledged: AtomicU64::new(before),

@@ -1,9 +1,10 @@
-//! What must survive: power cuts at any moment, torn and damaged files, and a move to and from the
-//! real servers.
+//! Durability: power cuts at any moment, torn and damaged files, and a move to and from the real
+//! servers.
 //!
 //! `kills` ends the server without ceremony under load and counts what is missing afterwards;
-//! `faults` has the disk fail under it; `damage` cuts and flips files; `words` compares what is said of them; `interchange` carries a data set with every type and encoding to
-//! the real servers and back. REDWHEEL_KILL_ROUNDS says how often a server is killed.
+//! `faults` has the disk fail under it; `damage` cuts and flips files; `words` compares what is
+//! said of them; `interchange` carries a data set with every type and encoding to the real servers
+//! and back. REDWHEEL_KILL_ROUNDS says how often a server is killed.
 
 mod damage;
 mod faults;

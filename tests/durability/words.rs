@@ -1,5 +1,6 @@
-//! What the log and the checkers say of files that are whole, torn, damaged or missing: the words of
-//! Redis 8.2.3, because people and programs look for them. Where we say more, it is left out here.
+//! Messages of the log and the checkers about files that are whole, torn, damaged or missing:
+//! those of Redis 8.2.3, because people and programs look for them. Our additional lines are left
+//! out here.
 
 use crate::support::client::{Client, Value};
 use crate::support::oracle;
@@ -86,13 +87,13 @@ fn face(binary: &Path, folder: &Path, words: &[&str], answer: &str) -> String {
     let lines = text.lines();
     let lines: Vec<_> = lines
         .filter(|line| !only_ours.iter().any(|start| line.starts_with(start)))
-        // What is told as in a log has its process and time before it.
+        // A line as in a log has its process and time before it.
         .map(|line| line.split_once(" # ").map_or(line, |(_, text)| text))
         .collect();
     format!("{}\n{words:?}: {:?}", lines.join("\n"), out.status.code())
 }
 
-/// Has both servers do the same in folders of their own, and compares; ours is returned.
+/// Runs the same on both servers in folders of their own, compares, and returns ours.
 fn both(what: &str, tell: &dyn Fn(&Path, &Path) -> String) -> String {
     let there = |binary: &Path| {
         let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
@@ -282,7 +283,7 @@ fn told(log: &str) -> String {
         .replace("##", "#")
 }
 
-/// What a start from these files says, and whether it comes to anything.
+/// The log of a start from these files, and whether it succeeds.
 fn start(binary: &Path, files: &[(&str, &[u8])], options: &[&str]) -> String {
     let mut server = Server::of(binary).with(options).start();
     server.kill();
@@ -465,7 +466,7 @@ fn a_child_that_saves_leaves_it_to_its_parent_to_stop() {
 }
 
 #[test]
-fn what_an_old_version_cannot_hold_is_told_to_who_saves() {
+fn a_save_reports_what_an_old_version_cannot_hold() {
     let server = Server::ours().with(&["--rdb-save-version", "11"]).start();
     let mut client = server.client();
     client.run("HSET h f v");
@@ -478,7 +479,7 @@ fn what_an_old_version_cannot_hold_is_told_to_who_saves() {
 }
 
 #[test]
-fn saves_that_nobody_asked_for_do_not_count() {
+fn automatic_saves_do_not_count() {
     let server = Server::ours()
         .with(&["--save", "3600 1", "--rdb-key-save-delay", "300000"])
         .with(&["--appendonly", "yes", "--enable-debug-command", "yes"])
@@ -502,7 +503,7 @@ fn saves_that_nobody_asked_for_do_not_count() {
 }
 
 #[test]
-fn migrate_finds_its_keys_and_nobody_at_home() {
+fn migrate_finds_its_keys_and_no_server() {
     let server = Server::start();
     let mut client = server.client();
     client.run("SET a 1");

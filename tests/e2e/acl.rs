@@ -6,7 +6,7 @@ use super::support::server::Server;
 use super::{field, is_closed, server_and_client, text};
 use redwheel::testing::command::spec::{BLOCKING, Entry, MODULE, Spec};
 
-/// A connection that is this user, who needs no password.
+/// A connection authenticated as this user, who has no password.
 fn as_user(server: &Server, name: &str) -> Client {
     let mut client = server.client();
     assert_eq!(text(&mut client, &format!("AUTH {name} any")), "OK");
@@ -191,7 +191,7 @@ fn who_is_deleted_is_disconnected() {
 }
 
 #[test]
-fn listeners_who_may_no_longer_listen_are_disconnected() {
+fn subscribers_without_permission_are_disconnected() {
     let (server, mut admin) = server_and_client();
     admin.run("ACL SETUSER bob on nopass +@all &a* &b");
     let (mut first, mut second) = (as_user(&server, "bob"), as_user(&server, "bob"));
@@ -235,7 +235,7 @@ fn the_default_user_can_be_closed_and_opened() {
 }
 
 #[test]
-fn sort_may_not_look_at_keys_that_nobody_named() {
+fn sort_may_not_read_keys_that_are_not_arguments() {
     let (server, mut admin) = server_and_client();
     admin.run("ACL SETUSER bob on nopass +@all ~l (%R~* +sort_ro)");
     admin.run("RPUSH l 1 2");
@@ -402,7 +402,7 @@ fn no_arguments_lead_to_keys_that_are_not_allowed() {
             let line: Vec<String> = words.chain(drawer.draw()).collect();
             let user = &mut users[round % 2];
             user.send(&line);
-            let reply = user.reply_raw().expect("the server answers");
+            let reply = user.reply_raw().expect("the server replies");
             let reply = String::from_utf8_lossy(&reply);
             denied += usize::from(reply.contains("NOPERM"));
             fine += usize::from(!reply.starts_with('-'));

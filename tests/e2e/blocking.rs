@@ -1,4 +1,4 @@
-//! Commands that wait: who is served, in which order, and how a wait ends otherwise.
+//! Blocking commands: the order of serving, and the other ways in which a client is unblocked.
 
 use super::{bulk, field, id, info, is_closed, server_and_client, text, wait_until};
 use crate::support::client::{Client, Value};
@@ -9,7 +9,7 @@ fn words(texts: &[&str]) -> Value {
     Value::Array(texts.iter().map(|text| bulk(text)).collect())
 }
 
-/// A client of the server that is stuck in a command; `client` looks after it.
+/// A client blocked in a command; `client` checks that it is.
 fn waiting(server: &Server, client: &mut Client, line: &str) -> Client {
     let before = info(client, "blocked_clients");
     let mut waiter = server.client();
@@ -31,7 +31,7 @@ fn blpop_takes_from_the_first_key_that_has_something() {
 }
 
 #[test]
-fn those_who_wait_are_served_in_order() {
+fn blocked_clients_are_served_in_order() {
     let (server, mut client) = server_and_client();
     let mut waiters: Vec<Client> = (0..4)
         .map(|_| waiting(&server, &mut client, "BLPOP k 0"))
@@ -54,7 +54,7 @@ fn a_chain_settles_at_once() {
     assert_eq!(text(&mut client, "EXISTS a b c"), "0");
     assert_eq!((first.reply(), second.reply()), (bulk("e"), bulk("e")));
     assert_eq!(last.reply(), Value::Array(vec![bulk("c"), words(&["e"])]));
-    // A ring turns once: who is served does not wait any more.
+    // A ring turns once: a served client is no longer blocked.
     let mut there = waiting(&server, &mut client, "BLMOVE a b LEFT RIGHT 0");
     let mut back = waiting(&server, &mut client, "BLMOVE b a LEFT RIGHT 0");
     client.run("RPUSH a e");
@@ -108,7 +108,7 @@ fn what_is_behind_a_waiting_command_waits() {
 }
 
 #[test]
-fn other_types_wake_nobody() {
+fn other_types_unblock_no_client() {
     let (server, mut client) = server_and_client();
     let mut waiter = waiting(&server, &mut client, "BLPOP k 0");
     client.run("SET k text");
@@ -147,7 +147,7 @@ fn a_list_that_comes_by_another_way_is_as_good() {
 }
 
 #[test]
-fn somebody_ends_a_wait() {
+fn client_unblock_ends_a_wait() {
     let (server, mut client) = server_and_client();
     let mut waiter = server.client();
     let number = id(&mut waiter);
@@ -222,7 +222,7 @@ fn waiting_and_pauses() {
 }
 
 #[test]
-fn a_wait_without_an_answer() {
+fn a_wait_without_a_reply() {
     let (server, mut client) = server_and_client();
     let mut waiter = waiting(
         &server,
@@ -235,7 +235,7 @@ fn a_wait_without_an_answer() {
 }
 
 #[test]
-fn a_command_counts_when_it_answers() {
+fn a_command_counts_when_it_replies() {
     let (server, mut client) = server_and_client();
     let calls = |client: &mut Client| {
         let info = text(client, "INFO commandstats");

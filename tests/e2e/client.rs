@@ -29,7 +29,7 @@ fn a_line_has_every_field_in_its_order() {
 }
 
 #[test]
-fn the_list_holds_everybody_in_the_order_of_arrival() {
+fn the_list_holds_all_clients_in_the_order_of_arrival() {
     let (server, mut first) = server_and_client();
     let mut second = server.client();
     let mut third = server.client();
@@ -182,7 +182,7 @@ fn one_reply_can_be_skipped() {
 }
 
 #[test]
-fn nobody_waits_so_nobody_is_woken() {
+fn without_blocked_clients_unblock_returns_zero() {
     let (_server, mut client) = server_and_client();
     let me = id(&mut client);
     assert_eq!(

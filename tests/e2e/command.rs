@@ -99,21 +99,21 @@ fn what_happens_to_a_key_depends_on_the_options() {
     assert_eq!(flags("GET k"), ["RO", "access"]);
 }
 
-/// The whole answer is kept for each protocol; it must stay what its parts are when asked for alone.
+/// The whole reply is kept for each protocol; it must equal the replies for its parts.
 #[test]
-fn the_kept_answer_is_made_of_its_parts() {
+fn the_kept_reply_is_made_of_its_parts() {
     let config = "rename-command GET fetch\nrename-command SET \"\"\n";
     let server = Server::ours().config(config).start();
     let mut client = server.client();
     let mut raw = |words: &[String]| {
         client.send(words);
-        client.reply_raw().expect("an answer")
+        client.reply_raw().expect("a reply")
     };
     let line = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
     for protocol in ["2", "3", "2"] {
         raw(&line(&format!("HELLO {protocol}")));
         let whole = raw(&line("COMMAND"));
-        let (value, len) = parse(&whole).expect("one answer");
+        let (value, len) = parse(&whole).expect("one reply");
         assert_eq!(len, whole.len());
         let mut names = line("COMMAND INFO");
         for command in value.items() {

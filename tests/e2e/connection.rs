@@ -5,7 +5,7 @@ use super::{server_and_client, text};
 use crate::support::server::Server;
 
 #[test]
-fn hello_says_who_answers() {
+fn hello_describes_the_server() {
     let (_server, mut client) = server_and_client();
     let hello = client.run("HELLO");
     assert_eq!(hello.items().len(), 14);

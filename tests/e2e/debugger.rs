@@ -20,7 +20,7 @@ fn debug(server: &Server, mode: &str, script: &str) -> (Client, String) {
     (client, said)
 }
 
-/// The lines of the next answer.
+/// The lines of the next reply.
 fn lines(client: &mut Client) -> String {
     let reply = client.reply();
     let Value::Array(items) = &reply else {
@@ -30,7 +30,7 @@ fn lines(client: &mut Client) -> String {
     lines.join("|")
 }
 
-/// What the debugger answers.
+/// The reply of the debugger.
 fn ask(client: &mut Client, words: &[&str]) -> String {
     client.send(words);
     lines(client)
@@ -118,7 +118,7 @@ fn a_session_ends_by_abort_by_nonsense_and_by_leaving() {
             .text()
             .starts_with("ERR protocol error script: ")
     );
-    // A script whose user is gone runs to its end.
+    // After its user disconnected a script runs to its end.
     let (user, _) = debug(&server, "SYNC", "return redis.call('SET', 'late', 1)");
     drop(user);
     wait_until("the script has run", || {

@@ -106,10 +106,10 @@ fn listeners_and_caches_hear_of_what_left() {
         .expect("it is read");
     let mut said = Vec::new();
     while said.len() < 4 {
-        said.push(client.reply_raw().expect("an answer"));
+        said.push(client.reply_raw().expect("a reply"));
     }
     let invalid = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nkey\r\n".to_vec();
-    // Before the answer to the command that the key made room for.
+    // Before the reply to the command that the key made room for.
     let expected = [
         b"+OK\r\n".to_vec(),
         invalid,
@@ -125,7 +125,7 @@ fn listeners_and_caches_hear_of_what_left() {
 }
 
 #[test]
-fn eviction_goes_on_while_nobody_asks_and_is_logged() {
+fn eviction_goes_on_without_commands_and_is_logged() {
     let mut server = Server::ours()
         .with(&[
             "--maxmemory-policy",

@@ -44,11 +44,11 @@ impl Primary {
         Link { stream, bytes }
     }
 
-    /// The next link, up to its PSYNC, the words of which are the second answer.
+    /// The next link, up to its PSYNC, and the words of that.
     fn greet(&self) -> (Link, Vec<String>) {
         let mut link = self.accept();
         loop {
-            let words = link.hear();
+            let words = link.words();
             match words[0].as_str() {
                 "PING" => link.say(b"+PONG\r\n"),
                 "PSYNC" => return (link, words),
@@ -69,7 +69,7 @@ impl Link {
     }
 
     /// The next command of the replica.
-    fn hear(&mut self) -> Vec<String> {
+    fn words(&mut self) -> Vec<String> {
         loop {
             if let Some((value, used)) = parse(&self.bytes) {
                 self.bytes.drain(..used);
@@ -85,9 +85,9 @@ impl Link {
         }
     }
 
-    /// What the replica acknowledges, asked or not, until it is this much.
+    /// Reads acknowledgements of the replica, requested or not, until one has this offset.
     fn await_ack(&mut self, offset: u64) {
-        while self.hear()[..3] != ["REPLCONF", "ACK", &offset.to_string()] {}
+        while self.words()[..3] != ["REPLCONF", "ACK", &offset.to_string()] {}
     }
 
     /// A full synchronization: this history, at this byte, with this snapshot.
@@ -118,14 +118,14 @@ fn the_talk_before_the_stream_is_that_of_redis() {
     ];
     let (primary, _server) = Primary::with(&[options, more].concat());
     let mut link = primary.accept();
-    assert_eq!(link.hear(), ["PING"]);
+    assert_eq!(link.words(), ["PING"]);
     link.say(b"-NOAUTH Authentication required.\r\n");
-    assert_eq!(link.hear(), ["AUTH", "u", "p"]);
-    assert_eq!(link.hear(), ["REPLCONF", "listening-port", "99"]);
-    assert_eq!(link.hear(), ["REPLCONF", "ip-address", "1.2.3.4"]);
-    assert_eq!(link.hear(), ["REPLCONF", "capa", "eof", "capa", "psync2"]);
+    assert_eq!(link.words(), ["AUTH", "u", "p"]);
+    assert_eq!(link.words(), ["REPLCONF", "listening-port", "99"]);
+    assert_eq!(link.words(), ["REPLCONF", "ip-address", "1.2.3.4"]);
+    assert_eq!(link.words(), ["REPLCONF", "capa", "eof", "capa", "psync2"]);
     link.say(b"+OK\r\n-ERR no\r\n+OK\r\n+OK\r\n");
-    assert_eq!(link.hear(), ["PSYNC", "?", "-1"]);
+    assert_eq!(link.words(), ["PSYNC", "?", "-1"]);
 }
 
 #[test]
@@ -151,6 +151,21 @@ fn snapshots_come_with_a_length_or_a_mark_to_disk_or_to_memory() {
             assert_eq!(info(&mut client, "master_repl_offset"), 127 + 37);
         }
     }
+}
+
+#[test]
+fn the_line_before_a_snapshot_may_come_in_pieces() {
+    let (primary, server) = Primary::with(&[]);
+    let (mut link, _) = primary.greet();
+    link.say(format!("+FULLRESYNC {} 100\r\n", "a".repeat(40)).as_bytes());
+    let mut client = server.client();
+    await_info(&mut client, "master_sync_in_progress:1");
+    link.say(b"$");
+    sleep(Duration::from_millis(50));
+    let rest = format!("{}\r\n", ONE_KEY.len());
+    link.say(&[rest.as_bytes(), ONE_KEY].concat());
+    await_info(&mut client, "master_link_status:up");
+    assert_eq!(text(&mut client, "GET a"), "one");
 }
 
 #[test]
@@ -297,7 +312,7 @@ fn overdue_keys_are_hidden_until_the_primary_removes_them() {
     link.command("HINCRBY h f 1");
     link.command("PERSIST k");
     link.command("REPLCONF GETACK *");
-    while link.hear()[2] == "0" {}
+    while link.words()[2] == "0" {}
     let mut client = server.client();
     assert_eq!(text(&mut client, "GET k"), "6");
     assert_eq!(client.run("GET long"), Value::NilBulk);
@@ -312,7 +327,7 @@ fn overdue_keys_are_hidden_until_the_primary_removes_them() {
 }
 
 #[test]
-fn errors_in_the_stream_are_told_of_and_the_stream_goes_on() {
+fn errors_in_the_stream_are_logged_and_the_stream_goes_on() {
     let (primary, server) = Primary::with(&[]);
     let (mut link, _) = primary.greet();
     link.sync('a', 0, EMPTY);
@@ -412,10 +427,10 @@ fn a_stream_that_says_strange_things_does_no_harm() {
     }
 }
 
-/// The data that is replaced is one flush to those who cache it, and a change to those who watch it,
-/// whichever way the new data comes.
+/// The replaced data is one flush to clients that cache it, and a change to clients that watch it,
+/// in both kinds of transfer.
 #[test]
-fn who_caches_or_watches_hears_of_a_full_resynchronisation() {
+fn a_full_resynchronisation_invalidates_cached_and_watched_keys() {
     for mode in ["disabled", "swapdb"] {
         let (primary, server) = Primary::with(&["--repl-diskless-load", mode]);
         let (mut link, _) = primary.greet();

@@ -1,4 +1,4 @@
-//! What a server costs before it has data.
+//! The memory of a server before it has data.
 
 use super::*;
 use std::fs;

@@ -42,7 +42,7 @@ fn a_unix_socket_serves_as_well() {
     let line: String = redis::cmd("CLIENT")
         .arg("INFO")
         .query(&mut con)
-        .expect("an answer");
+        .expect("a reply");
     assert!(super::field(&line, "flags").contains('U'), "{line}");
     assert!(
         super::field(&line, "addr").ends_with("redis.sock:0"),
@@ -84,7 +84,8 @@ fn sigterm_ends_it_well() {
     assert!(server.log().contains("bye bye"), "{}", server.log());
 }
 
-/// Publishes `times` messages of `bytes` at once, so that nobody has time to read in between.
+/// Publishes `times` messages of `bytes` at once, so that no subscriber has time to read in
+/// between.
 fn publish(client: &mut Client, bytes: usize, times: usize) {
     let message = encode(&["PUBLISH".to_owned(), "ch".to_owned(), "x".repeat(bytes)]);
     client
@@ -105,7 +106,7 @@ fn subscriber(server: &Server) -> Client {
     client
 }
 
-/// What CLIENT LIST says of the client named `listener`.
+/// The CLIENT LIST fields of the client named `listener`.
 fn listener(client: &mut Client, field: &str) -> String {
     let list = text(client, "CLIENT LIST");
     let line = list.lines().find(|line| line.contains("name=listener "));
@@ -173,7 +174,7 @@ fn the_reply_buffer_follows_its_use() {
 }
 
 #[test]
-fn a_synchronous_flush_answers_when_the_memory_is_free() {
+fn a_synchronous_flush_replies_when_the_memory_is_free() {
     let server = Server::ours().start();
     let mut client = server.client();
     let long = "x".repeat(2000);
@@ -185,7 +186,10 @@ fn a_synchronous_flush_answers_when_the_memory_is_free() {
         let line = info
             .lines()
             .find_map(|line| line.strip_prefix("used_memory:"));
-        line.expect("INFO tells").trim().parse().expect("a number")
+        line.expect("a line of INFO")
+            .trim()
+            .parse()
+            .expect("a number")
     };
     let before = used(&mut client);
     // What comes behind it in the same write waits as well.

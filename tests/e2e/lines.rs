@@ -4,7 +4,7 @@ use super::{info, text, wait_until};
 use crate::support::client::encode;
 use crate::support::server::Server;
 
-/// What would add a line, or steer a terminal.
+/// Bytes that would add a line, or control a terminal.
 const CONTROL: [&str; 6] = [
     "1.2.3.4\nfoo:bar",
     "a\r\nb",
@@ -87,7 +87,7 @@ fn names_and_addresses_take_no_control_characters() {
     assert_eq!(text(&mut client, "ROLE").lines().count(), 1);
     client.send(&["REPLCONF", "ip-address", "10.0.0.1"]);
     assert_eq!(client.reply().text(), "OK");
-    // The code of an error is a word of whoever made it up.
+    // The code of an error is a word chosen by a script.
     let odd = "return redis.error_reply('A\x1bB#C:D x')";
     client.call(&["EVAL", odd, "0"]);
     let errors = text(&mut client, "INFO errorstats");
@@ -126,7 +126,7 @@ fn reading(log: &[u8], options: &[&str]) -> Server {
 }
 
 #[test]
-fn an_error_while_the_log_is_read_is_told_of() {
+fn an_error_while_the_log_is_read_is_logged() {
     let log = [
         encode(&["RPUSH", "list", "a"]),
         encode(&["INCR", "list"]),
@@ -150,7 +150,7 @@ fn an_error_while_the_log_is_read_is_told_of() {
 }
 
 #[test]
-fn a_command_of_the_log_that_is_none_is_told_of_with_its_place() {
+fn an_unknown_command_in_the_log_is_logged_with_its_place() {
     for (command, said) in [
         (
             encode(&["GET"]),
@@ -206,7 +206,7 @@ fn a_server_that_is_to_panic_over_an_error_reports_it() {
 }
 
 #[test]
-fn a_replica_that_answers_is_disconnected_whenever_it_does() {
+fn a_replica_that_gets_a_reply_is_disconnected_whenever_it_does() {
     let server = Server::start();
     let mut client = server.client();
     let mut replica = server.client();
@@ -214,7 +214,7 @@ fn a_replica_that_answers_is_disconnected_whenever_it_does() {
     wait_until("it follows", || {
         text(&mut client, "INFO replication").contains("state=online")
     });
-    // The answer comes later, when nobody has acknowledged.
+    // The reply comes later, when no replica has acknowledged.
     replica.send(&["WAIT", "2", "50"]);
     server.wait_for_log("Replica generated a reply to command 'wait', disconnecting it: ");
     wait_until("it is gone", || info(&mut client, "connected_slaves") == 0);

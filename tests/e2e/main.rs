@@ -67,7 +67,7 @@ fn is_closed(client: &mut Client) -> bool {
     client.send_raw(b"PING\r\n").is_err() || client.reply_raw().is_err()
 }
 
-/// Asks until the answer is as wanted.
+/// Polls until the condition holds.
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..500 {
         if holds() {

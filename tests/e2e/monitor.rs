@@ -1,14 +1,16 @@
-//! MONITOR: what it shows, and to whom.
+//! MONITOR: its lines, and the clients that receive them.
 
 use super::{server_and_client, text};
 use crate::support::client::Client;
 
-/// What a monitor shows next, without the time.
+/// The next line of a monitor, without the time.
 fn seen(monitor: &mut Client) -> String {
     let line = monitor.reply().text();
     let (time, rest) = line.split_once(' ').expect("a line begins with its time");
     assert!(time.len() == 17 && time.as_bytes()[10] == b'.', "{line}");
-    let (place, words) = rest.split_once("] ").expect("then comes who and where");
+    let (place, words) = rest
+        .split_once("] ")
+        .expect("then come database and address");
     let db = place
         .trim_start_matches('[')
         .split(' ')

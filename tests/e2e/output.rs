@@ -1,4 +1,4 @@
-//! What a client is owed: what it costs while it is not read, and where it ends.
+//! The pending output of a client: its memory while it is not read, and its limits.
 
 use super::{field, info, is_closed, pipeline, text, wait_until};
 use crate::support::client::{Client, Value, encode};
@@ -34,7 +34,7 @@ fn a_slow_reader_costs_what_is_queued_for_it() {
         one.send_raw(&pipeline(&["LRANGE", "list", "0", "-1"], 4))
             .expect("the server reads");
     }
-    wait_until("all is answered", || {
+    wait_until("all replies are written", || {
         let list = text(&mut client, "CLIENT LIST");
         let ran = |line: &&str| field(line, "tot-cmds") == "4" && field(line, "qbuf") == "0";
         list.lines().filter(ran).count() == 12
@@ -58,7 +58,7 @@ fn a_slow_reader_costs_what_is_queued_for_it() {
 }
 
 #[test]
-fn many_small_answers_cost_no_more() {
+fn many_small_replies_cost_no_more() {
     let server = Server::start();
     let mut client = server.client();
     fill(&mut client);
@@ -73,14 +73,13 @@ fn many_small_answers_cost_no_more() {
     });
     // And nothing is lost or out of order.
     for _ in 0..30_000 {
-        let reply = slow.reply_raw().expect("an answer");
+        let reply = slow.reply_raw().expect("a reply");
         assert!(reply.len() == 1_009 && reply.starts_with(b"$1000\r\nx"));
     }
 }
 
-/// Commands whose answers are larger than what they name, with a set, hash and sorted set of a few
-/// elements, a string of 1 MB and a list of 1,000
-/// elements that name it.
+/// Commands whose replies are larger than their arguments, with a set, hash and sorted set of a
+/// few elements, a string of 1 MB and a list of 1,000 elements that name it.
 fn endless() -> Vec<(Vec<String>, &'static str)> {
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let many = |first: &str, word: &str, times: usize| {
@@ -155,7 +154,7 @@ fn survives(server: &Server, most: u64) {
 }
 
 #[test]
-fn an_answer_ends_at_the_hard_limit() {
+fn a_reply_ends_at_the_hard_limit() {
     let server = Server::ours()
         .with(&["--client-output-buffer-limit", "normal 16mb 0 0"])
         .start();
@@ -163,13 +162,13 @@ fn an_answer_ends_at_the_hard_limit() {
 }
 
 #[test]
-fn an_answer_ends_at_the_memory_limit() {
+fn a_reply_ends_at_the_memory_limit() {
     let server = Server::ours().with(&["--maxmemory", "24mb"]).start();
     survives(&server, 150 << 20);
 }
 
 #[test]
-fn a_script_is_told_that_an_answer_is_too_large() {
+fn a_script_gets_an_error_for_a_reply_that_is_too_large() {
     let server = Server::ours().with(&["--maxmemory", "32mb"]).start();
     let mut client = server.client();
     small_data(&mut client);
@@ -188,7 +187,7 @@ fn a_script_is_told_that_an_answer_is_too_large() {
 }
 
 #[test]
-fn what_is_written_before_an_answer_ends_stays_written() {
+fn writes_before_a_reply_ends_stay_written() {
     let server = Server::ours()
         .with(&["--client-output-buffer-limit", "normal 1mb 0 0"])
         .start();
@@ -206,7 +205,7 @@ fn what_is_written_before_an_answer_ends_stays_written() {
     wait_until("all of it ran", || text(&mut client, "GET second") == "2");
     assert_eq!(text(&mut client, "GET first"), "1");
     assert!(is_closed(&mut greedy));
-    // A command that takes what it answers takes all of it, as in Redis.
+    // A command that removes what it returns removes all of it, as in Redis.
     let mut greedy = server.client();
     let element = "x".repeat(10_000);
     for _ in 0..200 {
@@ -217,7 +216,7 @@ fn what_is_written_before_an_answer_ends_stays_written() {
         client.run("EXISTS long").as_int() == Some(0)
     });
     assert!(is_closed(&mut greedy));
-    // What is not answered has no bound.
+    // A discarded reply has no bound.
     let mut silent = server.client();
     silent.send(&["ECHO", &"e".repeat(100_000)]);
     silent.send(&["CLIENT", "REPLY", "OFF"]);
@@ -230,7 +229,7 @@ fn what_is_written_before_an_answer_ends_stays_written() {
 }
 
 #[test]
-fn answers_of_every_size_arrive_whole() {
+fn replies_of_every_size_arrive_whole() {
     let server = Server::start();
     let mut client = server.client();
     let sizes = [0, 1, 20_400, 20_464, 20_470, 41_000, 1_000_000];

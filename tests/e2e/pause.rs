@@ -1,11 +1,11 @@
-//! CLIENT PAUSE: who waits, and in which order everybody goes on.
+//! CLIENT PAUSE: the paused clients, and the order in which they resume.
 
 use super::{field, server_and_client, text, wait_until};
 use crate::support::client::Client;
 use crate::support::server::Server;
 use std::time::Duration;
 
-/// How many clients are held back.
+/// The number of paused clients.
 fn held(client: &mut Client) -> usize {
     let list = text(client, "CLIENT LIST");
     list.lines()

@@ -4,7 +4,7 @@ use super::support::client::encode;
 use super::{pipeline, server_and_client, text};
 use crate::support::server::Server;
 
-/// What the server says to these bytes up to the end of the connection.
+/// The server's reply to these bytes up to the end of the connection.
 fn last_words(server: &Server, bytes: &[u8]) -> String {
     let mut client = server.client();
     let _ = client.send_raw(bytes);
@@ -52,7 +52,7 @@ fn a_line_is_a_request_too() {
 }
 
 #[test]
-fn what_is_no_request_is_answered_and_ends_the_connection() {
+fn a_malformed_request_gets_an_error_and_ends_the_connection() {
     let server = Server::start();
     let cases: [(&[u8], &str); 6] = [
         (b"*x\r\n", "invalid multibulk length"),
@@ -110,7 +110,7 @@ fn browsers_are_hung_up_on() {
 fn unknown_names_are_quoted_byte_by_byte() {
     let (_server, mut client) = server_and_client();
     client.send(&[&b"n\xff\r\nm"[..], b"a\xfe", b"b\0c"]);
-    let reply = client.reply_raw().expect("an error is an answer");
+    let reply = client.reply_raw().expect("an error reply");
     let expected = b"-ERR unknown command 'n\xff  m', with args beginning with: 'a\xfe' 'b' \r\n";
     assert_eq!(reply, expected);
     let long = "x".repeat(100);

@@ -1,4 +1,4 @@
-//! Messages and notifications: who hears what, in which order, and who is cut off.
+//! Messages and notifications: their recipients, their order, and disconnected subscribers.
 
 use super::{bulk, field, id, is_closed, server_and_client, text, wait_until};
 use crate::support::client::{Client, Value};
@@ -126,7 +126,7 @@ fn subscriptions_are_counted_and_end_with_their_client() {
     assert_eq!(client.run("PUBSUB NUMSUB a x").items()[1], Value::Int(1));
     assert_eq!(text(&mut client, "PUBSUB NUMPAT"), "1");
     drop(one);
-    wait_until("nobody is subscribed", || {
+    wait_until("there is no subscriber", || {
         text(&mut client, "PUBLISH a x") == "0"
     });
     assert!(text(&mut client, "INFO stats").contains("pubsub_channels:0"));

@@ -1,5 +1,5 @@
-//! A primary as its replicas see it: the words of a resynchronisation, the stream, what is done
-//! about those who are slow or silent, and what their acknowledgements are good for.
+//! A primary as its replicas see it: the protocol of a resynchronisation, the stream, the
+//! treatment of slow or silent replicas, and the uses of acknowledgements.
 
 use super::{info, is_closed, text, wait_until};
 use crate::support::client::{Client, Value};
@@ -51,7 +51,7 @@ impl Follower {
         bytes
     }
 
-    /// The snapshot that comes next, however its end is told.
+    /// The next snapshot, with either kind of end marker.
     fn snapshot(&mut self) -> Vec<u8> {
         let head = self.line();
         let Some(mark) = head.strip_prefix("$EOF:") else {
@@ -69,7 +69,7 @@ impl Follower {
         all
     }
 
-    /// Comes with a full resynchronisation; the answer is the snapshot.
+    /// Attaches a follower with a full resynchronisation. Returns it and the snapshot.
     fn follow(server: &Server, capabilities: &str) -> (Follower, Vec<u8>) {
         let mut follower = Follower::connect(server);
         follower.say("REPLCONF listening-port 7777");
@@ -235,7 +235,7 @@ fn a_unit_is_a_transaction_and_what_expires_is_deleted() {
 }
 
 #[test]
-fn who_waits_is_answered_when_replicas_have_it() {
+fn wait_replies_when_replicas_have_acknowledged() {
     let server = primary("");
     let mut client = server.client();
     assert_eq!(client.run("WAIT 0 0"), Value::Int(0));
@@ -244,7 +244,7 @@ fn who_waits_is_answered_when_replicas_have_it() {
     follower.acknowledge();
     client.run("SET a 1");
     client.send(&["WAIT", "1", "0"]);
-    // The wait makes the server ask, which `next` answers.
+    // The wait makes the server request an acknowledgement, which `next` sends.
     assert_eq!(follower.next(), "SELECT 0");
     assert_eq!(follower.next(), "SET a 1");
     let asked = follower.command();
@@ -264,7 +264,7 @@ fn who_waits_is_answered_when_replicas_have_it() {
 }
 
 #[test]
-fn a_replica_that_does_not_read_is_let_go_at_its_limit() {
+fn a_replica_that_does_not_read_is_disconnected_at_its_limit() {
     let server = primary("repl-backlog-size 1mb\nclient-output-buffer-limit replica 20mb 0 0\n");
     let mut client = server.client();
     let (mut follower, _) = Follower::follow(&server, "capa eof");
@@ -290,13 +290,13 @@ fn a_replica_that_does_not_read_is_let_go_at_its_limit() {
 
 #[test]
 fn a_soft_limit_lets_a_slow_replica_go_in_time() {
-    let server = primary("repl-backlog-size 1mb\nclient-output-buffer-limit replica 0 8mb 4\n");
+    let server = primary("repl-backlog-size 1mb\nclient-output-buffer-limit replica 0 8mb 2\n");
     let mut client = server.client();
     let (mut follower, _) = Follower::follow(&server, "capa eof");
     follower.acknowledge();
     let long = "x".repeat(1_000_000);
     for _ in 0..30 {
-        client.run(&format!("SET k {long}"));
+        client.call(&["SET", "k", &long]);
     }
     assert!(!replica_line(&mut client).is_empty());
     wait_until("it is gone", || replica_line(&mut client).is_empty());
@@ -412,9 +412,9 @@ fn what_a_replica_may_not_say() {
     assert_eq!(error, "ERR SYNC and PSYNC are invalid with pending output");
 }
 
-/// An answer would lie in the middle of the stream.
+/// A reply would lie in the middle of the stream.
 #[test]
-fn a_replica_that_asks_for_an_answer_is_let_go_without_one() {
+fn a_replica_whose_command_has_a_reply_is_disconnected_without_it() {
     let server = primary("");
     for (line, error) in [
         ("PING", None),
@@ -440,4 +440,78 @@ fn a_replica_that_asks_for_an_answer_is_let_go_without_one() {
     let mut hasty = Follower::connect(&server);
     hasty.say("PSYNC ? -1\r\nECHO x");
     server.wait_for_log("Replica generated a reply to command 'echo', disconnecting it: id=");
+}
+
+/// Whether INFO replication has a line that starts like this.
+fn has_line(client: &mut Client, start: &str) -> bool {
+    let all = text(client, "INFO replication");
+    all.lines().any(|line| line.starts_with(start))
+}
+
+#[test]
+fn a_failover_exchanges_the_roles() {
+    let first = primary("");
+    let port = first.port.to_string();
+    let second = Server::ours().with(&["--replicaof", "127.0.0.1", &port]);
+    let second = second.start();
+    let (mut old, mut new) = (first.client(), second.client());
+    wait_until("it is online", || {
+        replica_line(&mut old).contains("state=online")
+            && has_line(&mut new, "master_link_status:up")
+    });
+    old.run("SET k v");
+    assert_eq!(text(&mut old, "FAILOVER"), "OK");
+    wait_until("it is promoted", || has_line(&mut new, "role:master"));
+    wait_until("the other follows it", || {
+        has_line(&mut old, "master_link_status:up")
+            && has_line(&mut old, "master_failover_state:no-failover")
+    });
+    assert_eq!(text(&mut new, "GET k"), "v");
+    assert_eq!(text(&mut new, "SET k w"), "OK");
+    wait_until("the write arrives", || text(&mut old, "GET k") == "w");
+    assert_eq!(info(&mut new, "sync_full"), 0);
+    assert_eq!(info(&mut new, "sync_partial_ok"), 1);
+}
+
+#[test]
+fn a_failover_without_a_replica_that_has_everything_times_out() {
+    let server = primary("");
+    let mut client = server.client();
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    wait_until("it is online", || {
+        replica_line(&mut client).contains("state=online")
+    });
+    client.run("SET k v");
+    assert_eq!(text(&mut client, "FAILOVER TIMEOUT 100"), "OK");
+    let why = "Replica never caught up before timeout";
+    server.wait_for_log(&format!("Aborting failover while waiting-for-sync: {why}."));
+    assert_eq!(text(&mut client, "SET k w"), "OK");
+    assert!(has_line(&mut client, "role:master"));
+    drop(follower);
+}
+
+#[test]
+fn a_forced_failover_can_be_aborted_while_in_progress() {
+    let server = primary("");
+    let mut client = server.client();
+    let (mut follower, _) = Follower::follow(&server, "capa eof");
+    follower.acknowledge();
+    wait_until("it is online", || {
+        replica_line(&mut client).contains("state=online")
+    });
+    client.run("SET k v");
+    let forced = "FAILOVER TO 127.0.0.1 7777 FORCE TIMEOUT 1";
+    assert_eq!(text(&mut client, forced), "OK");
+    wait_until("it is in progress", || {
+        has_line(&mut client, "master_failover_state:failover-in-progress")
+    });
+    assert!(has_line(&mut client, "role:slave"));
+    assert_eq!(text(&mut client, "FAILOVER ABORT"), "OK");
+    assert!(has_line(&mut client, "role:master"));
+    assert_eq!(text(&mut client, "SET k w"), "OK");
+    let line = "Aborting failover to 127.0.0.1:7777 while failover-in-progress: Failover manually \
+                aborted.";
+    assert!(server.log().contains(line));
+    drop(follower);
 }

@@ -40,7 +40,7 @@ fn evicted_scripts_are_counted_until_the_statistics_are_reset() {
         let line = info
             .lines()
             .find(|line| line.starts_with("evicted_scripts:"));
-        line.expect("INFO tells of it").to_owned()
+        line.expect("a line of INFO").to_owned()
     };
     assert_eq!(evicted(&mut client), "evicted_scripts:5");
     assert_eq!(text(&mut client, "CONFIG RESETSTAT"), "OK");
@@ -92,7 +92,7 @@ fn new_connections_are_served_while_a_script_is_busy() {
     let (server, mut runner, _other) = busy(FOREVER);
     let mut late = server.client();
     assert!(text(&mut late, "PING").starts_with("BUSY"));
-    // What the runner sends meanwhile is answered afterwards.
+    // Commands that the runner sends meanwhile get their replies afterwards.
     runner.send(&["PING"]);
     assert_eq!(text(&mut late, "SCRIPT KILL"), "OK");
     assert!(runner.reply().is_error());
@@ -165,7 +165,7 @@ fn a_library_that_never_loads_can_be_killed() {
 }
 
 #[test]
-fn a_script_is_one_unit_to_those_who_wait() {
+fn a_script_is_one_unit_to_blocked_clients() {
     let (server, mut client) = server_and_client();
     let mut waiting = server.client();
     waiting.send(&["BLPOP", "l", "0"]);
@@ -302,9 +302,9 @@ fn memory_of_scripts_is_shown() {
     assert_eq!(of("number_of_cached_scripts:"), 1);
 }
 
-/// What keeps from writing at all is told before what there is no memory for.
+/// Errors that rule out any write come before the lack of memory.
 #[test]
-fn a_script_hears_of_missing_replicas_before_missing_memory() {
+fn a_script_gets_the_error_of_missing_replicas_before_that_of_memory() {
     let (_server, mut client) = server_and_client();
     text(
         &mut client,

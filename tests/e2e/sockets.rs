@@ -1,4 +1,4 @@
-//! Pipelines, large arguments, slow readers, half-closed sockets, and who is served when.
+//! Pipelines, large arguments, slow readers, half-closed sockets, and fairness between clients.
 
 use super::support::client::encode;
 use super::{id, is_closed, pipeline, server_and_client, text};
@@ -7,7 +7,7 @@ use redis::Commands;
 use std::thread;
 
 #[test]
-fn pipelines_of_any_depth_are_answered_in_order() {
+fn pipelines_of_any_depth_get_replies_in_order() {
     let (_server, mut client) = server_and_client();
     let mut expected = 0;
     for depth in [1, 2, 127, 128, 129, 1000, 20_000] {
@@ -26,11 +26,11 @@ fn a_pipeline_can_be_written_before_anything_is_read() {
     let (server, mut client) = server_and_client();
     let big = "v".repeat(10_000);
     assert_eq!(client.call(&["SET", "k", &big]).text(), "OK");
-    // 50 MB of answers: more than the sockets hold, so the server must keep what does not fit.
+    // 50 MB of replies: more than the sockets hold, so the server must keep what does not fit.
     let mut reader = server.client();
     reader
         .send_raw(&pipeline(&["GET", "k"], 5000))
-        .expect("the server reads while nobody reads it");
+        .expect("the server reads though its replies are not read");
     assert_eq!(text(&mut client, "PING"), "PONG");
     for _ in 0..5000 {
         assert_eq!(reader.reply().text().len(), big.len());
@@ -43,7 +43,7 @@ fn arguments_of_every_size_come_back_as_they_went() {
     let url = format!("redis://127.0.0.1:{}", server.port);
     let mut con = redis::Client::open(url)
         .and_then(|client| client.get_connection())
-        .expect("the server answers");
+        .expect("the server replies");
     let sizes = [
         1,
         2,
@@ -86,7 +86,7 @@ fn large_arguments_in_a_pipeline_stay_apart() {
 }
 
 #[test]
-fn who_says_no_more_still_hears_everything() {
+fn a_half_closed_client_still_gets_all_replies() {
     let (server, mut client) = server_and_client();
     let big = "v".repeat(100_000);
     assert_eq!(client.call(&["SET", "k", &big]).text(), "OK");
@@ -102,7 +102,7 @@ fn who_says_no_more_still_hears_everything() {
 }
 
 #[test]
-fn nobody_is_starved_by_an_endless_pipeline() {
+fn no_client_is_starved_by_an_endless_pipeline() {
     let (server, mut client) = server_and_client();
     let port = server.port;
     let greedy = thread::spawn(move || {
@@ -152,7 +152,7 @@ fn a_connection_that_is_cut_leaves_no_trace() {
 }
 
 #[test]
-fn quit_answers_and_closes() {
+fn quit_replies_and_closes() {
     let (_server, mut client) = server_and_client();
     client
         .send_raw(b"PING\r\nQUIT now\r\nPING\r\n")

@@ -41,7 +41,7 @@ fn an_untouched_key_leaves_at_its_deadline_with_its_memory() {
 }
 
 #[test]
-fn keys_that_expire_together_hold_up_nobody_for_long() {
+fn keys_that_expire_together_delay_no_client_for_long() {
     const KEYS: usize = 200_000;
     let server = Server::start();
     let mut client = server.client();
@@ -50,7 +50,7 @@ fn keys_that_expire_together_hold_up_nobody_for_long() {
     let expire = |n: usize| encode(&["PEXPIRE".to_owned(), format!("key:{n}"), "3000".to_owned()]);
     many(&mut client, (0..KEYS).map(expire));
     // All deadlines lie within the time the loop above took. While they pass, a second client
-    // keeps asking: no answer may wait for all of them.
+    // keeps sending commands: no reply may wait for all of them.
     let mut longest = Duration::ZERO;
     eventually("all leave", || {
         let start = Instant::now();
@@ -61,7 +61,7 @@ fn keys_that_expire_together_hold_up_nobody_for_long() {
     // Removing them all takes some 50 ms; a slice takes one. Noise gets the rest.
     assert!(
         longest < Duration::from_millis(30),
-        "an answer took {longest:?}"
+        "a reply took {longest:?}"
     );
     assert_eq!(info(&mut client, "expired_keys"), KEYS as u64);
 }
@@ -100,7 +100,7 @@ fn an_idle_server_sleeps() {
     assert!(turns < 100, "{turns} turns in an idle second");
 }
 
-/// How often a wait is tried: it used to end early in one of ten tries.
+/// The number of tries: a wait used to end early in one of ten.
 const TRIES: usize = 12;
 
 #[test]

@@ -1,4 +1,4 @@
-//! Client-side caching: who is told of a change, where, and when.
+//! Client-side caching: the recipients of invalidations, their connection, and their time.
 
 use super::{id, server_and_client, text, wait_until};
 use crate::support::client::{Client, Value};
@@ -25,7 +25,7 @@ fn invalid(client: &mut Client) -> Vec<String> {
 }
 
 #[test]
-fn what_was_read_is_told_of_once() {
+fn a_cached_key_is_invalidated_once() {
     let (server, mut client) = server_and_client();
     let mut caching = cache(&server, "");
     caching.run("MGET a b");
@@ -34,7 +34,7 @@ fn what_was_read_is_told_of_once() {
     client.run("SET a 2");
     client.run("SET b 1");
     assert_eq!(invalid(&mut caching), ["b"]);
-    // The caller's own changes follow the answer.
+    // The caller's own changes follow the reply.
     caching.run("GET c");
     assert_eq!(text(&mut caching, "SET c 1"), "OK");
     assert_eq!(invalid(&mut caching), ["c"]);
@@ -54,12 +54,12 @@ fn prefixes_are_broadcast_once_per_turn() {
 }
 
 #[test]
-fn who_hears_both_hears_them_in_the_order_of_redis() {
+fn events_and_invalidations_come_in_the_order_of_redis() {
     let (server, mut client) = server_and_client();
     client.run("CONFIG SET notify-keyspace-events KA");
     let mut heard = cache(&server, "");
     heard.run("PSUBSCRIBE __keyspace*");
-    // The last words of all that is pushed until an answer comes.
+    // The last words of all pushes before the reply.
     let mut pushed = |line: &str| -> String {
         heard.send(line.split(' ').collect::<Vec<_>>().as_slice());
         let mut words = String::new();
@@ -145,7 +145,7 @@ fn the_table_of_keys_is_bounded() {
         stats.contains("tracking_total_keys:10\r") && stats.contains("tracking_total_items:10\r")
     });
     drop(caching);
-    wait_until("nobody caches", || {
+    wait_until("no client caches", || {
         text(&mut client, "INFO clients").contains("tracking_clients:0")
     });
 }

@@ -1,4 +1,4 @@
-//! MULTI and WATCH: what runs, what does not, and who is told when.
+//! MULTI and WATCH: the commands that run, those that do not, and the order of notifications.
 
 use super::{bulk, field, id, server_and_client, text, wait_until};
 use crate::support::client::{Client, Value};
@@ -27,7 +27,7 @@ fn nothing_runs_before_exec_and_all_of_it_then() {
 }
 
 #[test]
-fn who_is_silent_hears_only_what_follows_reply_on() {
+fn a_silenced_client_gets_only_replies_after_reply_on() {
     let (_server, mut client) = server_and_client();
     for line in [
         "CLIENT REPLY OFF",
@@ -38,7 +38,7 @@ fn who_is_silent_hears_only_what_follows_reply_on() {
     ] {
         client.send(&line.split(' ').collect::<Vec<_>>());
     }
-    // Not even the count of answers.
+    // Not even the count of replies.
     assert_eq!(text(&mut client, "ECHO x"), "OK");
     assert_eq!(client.reply(), bulk("x"));
 }
@@ -116,7 +116,7 @@ fn what_could_not_be_queued_stops_it() {
 }
 
 #[test]
-fn nobody_waits_within_and_the_list_tells() {
+fn no_command_blocks_within_and_the_client_list_shows_it() {
     let (server, mut client) = server_and_client();
     assert_eq!(
         exec(&mut client, &["BLPOP q 0", "XREAD BLOCK 0 STREAMS s $"]),
@@ -134,7 +134,7 @@ fn nobody_waits_within_and_the_list_tells() {
     assert_ne!(field(&line, "multi-mem"), "0");
     assert_eq!(field(&line, "flags"), "x");
     drop(client);
-    wait_until("nobody watches", || {
+    wait_until("no client watches", || {
         text(&mut server.client(), "INFO clients").contains("watching_clients:0")
     });
 }

@@ -1,4 +1,4 @@
-//! What must hold for any bytes: one function per fuzz target, which panics where it does not.
+//! Invariants for any input: one function per fuzz target, which panics on a violation.
 //!
 //! The targets under `targets/` call them with what the fuzzer makes up, `tests/fuzz_corpus.rs`
 //! with the files of the corpus.
@@ -195,7 +195,7 @@ pub fn quoting(data: &[u8]) {
     }
 }
 
-/// What was compressed comes back; what was not is refused or gives as many bytes as were asked for.
+/// Compressed input comes back; other input is refused or gives the requested number of bytes.
 pub fn lzf(data: &[u8]) {
     if let Some(packed) = lzf::compress(data, data.len()) {
         assert_eq!(lzf::decompress(&packed, data.len()).as_deref(), Ok(data));
@@ -315,7 +315,7 @@ pub fn snapshot(data: &[u8]) {
     assert_eq!(digests(&keyspace), digests(&again));
 }
 
-/// What every key holds.
+/// The digest of every key.
 fn digests(keyspace: &Keyspace) -> HashMap<Vec<u8>, String> {
     let digest = |entry: EntryRef| {
         let mut digest = Digest::default();

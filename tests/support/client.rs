@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// How long a reply may take before a test gives up.
+/// The time limit for a reply.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A reply of RESP2 or RESP3, with no two different replies made alike.
@@ -234,7 +234,7 @@ impl Client {
     }
 
     pub fn reply(&mut self) -> Value {
-        let raw = self.reply_raw().expect("the server answers");
+        let raw = self.reply_raw().expect("the server replies");
         parse(&raw).expect("a raw reply is complete").0
     }
 
@@ -254,7 +254,7 @@ impl Client {
         let mut all = std::mem::take(&mut self.unread);
         self.stream
             .set_nonblocking(true)
-            .expect("a socket can be told not to wait");
+            .expect("a socket can be made non-blocking");
         let ended = loop {
             let mut chunk = [0; 16384];
             match self.stream.read(&mut chunk) {
@@ -265,7 +265,7 @@ impl Client {
         };
         self.stream
             .set_nonblocking(false)
-            .expect("a socket can be told to wait");
+            .expect("a socket can be made blocking");
         (all, ended)
     }
 

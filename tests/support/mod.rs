@@ -1,4 +1,5 @@
-//! What every test with a real server uses: starting servers, speaking RESP, finding the oracles.
+//! Support for every test with a real server: starting servers, speaking RESP, finding the
+//! oracles.
 //!
 //! Included by each test binary with `#[path = "../support/mod.rs"] mod support;`.
 

@@ -1,4 +1,4 @@
-//! Where the real servers are that we are compared with.
+//! The real servers that ours is compared with.
 //!
 //! `tests/oracles.sh` installs them; `REDIS_SERVER` and `VALKEY_SERVER` name others. A test that
 //! finds none says so and passes.
@@ -28,7 +28,7 @@ fn installed(variable: &str, name: &str) -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// What a server answers to `--version`, or nothing if it does not start here.
+/// The output of a server's `--version`, or nothing if it does not start here.
 pub fn version(server: &PathBuf) -> String {
     let said = Command::new(server).arg("--version").output();
     said.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned())

@@ -12,8 +12,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long a server may take until it answers, or until it has ended. Debug builds on a busy
-/// machine are slow; a test that waits this long has failed anyway.
+/// The time limit for a server to reply, or to end. Debug builds on a busy machine are slow; a
+/// test that waits this long has failed anyway.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary under test.
@@ -22,7 +22,7 @@ pub fn our_binary() -> PathBuf {
         .map_or_else(|| env!("CARGO_BIN_EXE_redwheel").into(), PathBuf::from)
 }
 
-/// A port nobody listens on, at least at this moment.
+/// A port without a listener, at least at this moment.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback has a free port");
     listener
@@ -31,7 +31,7 @@ pub fn free_port() -> u16 {
         .port()
 }
 
-/// What a server is started with.
+/// The options of a server to be started.
 pub struct Builder {
     binary: PathBuf,
     options: Vec<String>,
@@ -197,7 +197,7 @@ impl Server {
         }
     }
 
-    /// The exit status, if the server has ended by itself.
+    /// The exit status, if the server has exited.
     pub fn exited(&mut self) -> Option<ExitStatus> {
         self.child
             .as_mut()?
@@ -235,13 +235,13 @@ impl Server {
     /// Ends the server without ceremony, as a power cut would.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended by itself, which is all we want.
+            // It may have exited already, which is fine.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 
-    /// Starts again without waiting for it to answer: it is not expected to.
+    /// Starts again without waiting for a reply: none is expected.
     pub fn relaunch(&mut self) {
         self.kill();
         self.launch();

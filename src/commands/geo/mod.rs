@@ -1,5 +1,5 @@
-//! Places in sorted sets: GEOADD, the questions about single places, and searches. A place is a
-//! member whose score is its geohash (`algo::geohash`). The table is here; searches are in `search`.
+//! Places in sorted sets: GEOADD, the queries of single places, and searches. A place is a member
+//! whose score is its geohash (`algo::geohash`). The table is here; searches are in `search`.
 
 mod search;
 #[cfg(test)]
@@ -66,7 +66,7 @@ fn four_digits(distance: f64) -> Option<(u64, u64)> {
 }
 
 /// A distance with four digits behind the point.
-fn answer_distance(reply: &mut Reply, distance: f64) -> CmdResult {
+fn write_distance(reply: &mut Reply, distance: f64) -> CmdResult {
     match four_digits(distance) {
         Some((whole, rest)) => {
             let mut text = [0; 24];
@@ -84,7 +84,7 @@ fn answer_distance(reply: &mut Reply, distance: f64) -> CmdResult {
     }
 }
 
-fn answer_point(reply: &mut Reply, point: Point) -> CmdResult {
+fn write_point(reply: &mut Reply, point: Point) -> CmdResult {
     reply.array(2)?;
     reply.double(point.lon)?;
     reply.double(point.lat)
@@ -138,7 +138,7 @@ fn geopos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.array(args.left())?;
     while let Some(member) = args.option() {
         match set.and_then(|set| set.score(member)) {
-            Some(score) => answer_point(reply, geohash::decode(score))?,
+            Some(score) => write_point(reply, geohash::decode(score))?,
             None => reply.null_array()?,
         }
     }
@@ -161,7 +161,7 @@ fn geodist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     match (set.score(a), set.score(b)) {
         (Some(a), Some(b)) => {
             let distance = geohash::distance(geohash::decode(a), geohash::decode(b));
-            answer_distance(reply, distance / metres)
+            write_distance(reply, distance / metres)
         }
         _ => reply.null(),
     }
@@ -300,7 +300,7 @@ pub static TABLE: &[DataCommand] = &[
             find: Some(search::radius_keys::<6>),
             usage: "key:key longitude:double latitude:double radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY!6.2.0]}] [order(asc=ASC|desc=DESC)] [store(storekey~key:key@STORE|storedistkey~key:key@STOREDIST)]",
             since: "3.2.0",
-            summary: "Places within a circle around a point, to be answered or stored.",
+            summary: "Places within a circle around a point, to be returned or stored.",
             complexity: "O(N+log(M)), N places near the area, M in the set.",
             deprecated: Some(Deprecated {
                 since: "6.2.0",
@@ -345,7 +345,7 @@ pub static TABLE: &[DataCommand] = &[
             find: Some(search::radius_keys::<5>),
             usage: "key:key member:string radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY]}] [order(asc=ASC|desc=DESC)] [store(storekey~key:key@STORE|storedistkey~key:key@STOREDIST)]",
             since: "3.2.0",
-            summary: "Places within a circle around another, to be answered or stored.",
+            summary: "Places within a circle around another, to be returned or stored.",
             complexity: "O(N+log(M)), N places near the area, M in the set.",
             deprecated: Some(Deprecated {
                 since: "6.2.0",

@@ -1,6 +1,6 @@
-//! GEOSEARCH and the older GEORADIUS: places in a circle or a box, answered or stored.
+//! GEOSEARCH and the older GEORADIUS: places in a circle or a box, returned or stored.
 
-use super::{answer_distance, answer_point, point, unit};
+use super::{point, unit, write_distance, write_point};
 use crate::algo::geohash::{self, Area, Point, Shape};
 use crate::algo::number::parse_f64;
 use crate::command::effects::Event;
@@ -11,7 +11,7 @@ use crate::commands::zset::store;
 use crate::keyspace::zset::{Build, Scores, ZsetRef};
 use crate::resp::request::Argv;
 
-/// Which of the commands asks.
+/// The command that searches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Search,
@@ -41,7 +41,7 @@ struct Hit {
     distance: f64,
 }
 
-/// Where a center was given by: once said in one way, it can only be said again in the same.
+/// The option that gave the center: it may be repeated, but not be mixed with the other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
     Unsaid,
@@ -51,14 +51,14 @@ enum By {
     Box,
 }
 
-/// What is searched, and how it is answered.
+/// The area of a search, and the shape of its reply.
 struct Request<'a> {
     form: Form,
     from: By,
     by: By,
     center: Point,
     shape: Shape,
-    /// Metres of the unit that distances are answered in.
+    /// Metres of the unit in which distances are returned.
     metres: f64,
     with_distance: bool,
     with_hash: bool,
@@ -67,7 +67,7 @@ struct Request<'a> {
     count: usize,
     any: bool,
     store: Option<&'a [u8]>,
-    /// Where `store` stands among the arguments.
+    /// The index of the destination key among the arguments.
     store_at: usize,
     store_distance: bool,
 }
@@ -171,7 +171,7 @@ impl<'a> Request<'a> {
         Ok(true)
     }
 
-    /// Reads one option that says where to search; false if it is none.
+    /// Reads one option about the area; false if it is none.
     fn area_option(
         &mut self,
         set: Option<ZsetRef>,
@@ -231,7 +231,7 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// The places of the area, in the order in which they are answered.
+    /// The places of the area, in the order of the reply.
     fn hits(&self, set: ZsetRef) -> Vec<Hit> {
         let area = Area {
             center: self.center,
@@ -273,7 +273,7 @@ impl<'a> Request<'a> {
         hits
     }
 
-    fn answer(&self, hits: &[Hit], reply: &mut Reply) -> CmdResult {
+    fn write_hits(&self, hits: &[Hit], reply: &mut Reply) -> CmdResult {
         let parts =
             self.with_distance as usize + self.with_hash as usize + self.with_point as usize;
         reply.array(hits.len())?;
@@ -283,26 +283,26 @@ impl<'a> Request<'a> {
             }
             reply.bulk(&hit.member)?;
             if self.with_distance {
-                answer_distance(reply, hit.distance / self.metres)?;
+                write_distance(reply, hit.distance / self.metres)?;
             }
             if self.with_hash {
                 reply.int(hit.score as i64)?;
             }
             if self.with_point {
-                answer_point(reply, geohash::decode(hit.score))?;
+                write_point(reply, geohash::decode(hit.score))?;
             }
         }
         Ok(())
     }
 
-    /// Searches, and answers or stores what is found.
+    /// Searches, and returns or stores the result.
     fn run(&self, cx: &mut Cx, key: &[u8], reply: &mut Reply) -> CmdResult {
         let hits = match cx.db().peek(key) {
             Some(found) => self.hits(cx.db().zset_at(found)?),
             None => Vec::new(),
         };
         let Some(to) = self.store else {
-            return self.answer(&hits, reply);
+            return self.write_hits(&hits, reply);
         };
         let event = match self.form {
             Form::SearchStore => Event::GEOSEARCHSTORE,
@@ -383,7 +383,7 @@ fn radius(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form, from: By)
             if set.is_some() {
                 request.circle(args)?;
             } else {
-                // As Redis does: nothing can be found, so nobody looks how far.
+                // As Redis does: nothing can be found, so the radius is not validated.
                 args.bytes();
                 args.bytes();
             }
@@ -398,10 +398,10 @@ fn radius(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form, from: By)
 pub(super) fn radius_keys<const FROM: usize>(
     argv: &Argv,
     found: &mut Vec<(usize, KeyFlags)>,
-) -> Result<(), Misfit> {
+) -> Result<(), InvalidKeys> {
     let mut request = Request::new(Form::Radius);
     let options = request.options(None, &mut Args::new(*argv, FROM));
-    options.map_err(|_| Misfit)?;
+    options.map_err(|_| InvalidKeys)?;
     found.push((1, key_flags(&[RO, ACCESS])));
     if request.store.is_some() {
         found.push((request.store_at, key_flags(&[OW, UPDATE])));

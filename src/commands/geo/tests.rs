@@ -1,4 +1,4 @@
-//! What geo commands answer, without sockets. The digits are those of Redis 8.2.3.
+//! Replies of geo commands, without sockets. The digits are those of Redis 8.2.3.
 
 use crate::engine::Engine;
 

@@ -1,6 +1,6 @@
 //! Deadlines of fields: HEXPIRE and its relatives, HTTL and its relatives, HPERSIST.
 
-use super::exchange::{hgetex, hsetex};
+use super::getex_setex::{hgetex, hsetex};
 use super::leave_if_empty;
 use crate::command::effects::Event;
 use crate::command::keys::*;
@@ -21,7 +21,7 @@ pub static TABLE: &[DataCommand] = &[
                 .noting("RW and UPDATE because it changes the TTL")],
             usage: "key:key [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|persist=PERSIST)] fields{numfields:integer field:string...}@FIELDS",
             since: "8.0.0",
-            summary: "The values of fields, whose deadlines change.",
+            summary: "Returns the values of fields and changes their deadlines.",
             complexity: "O(1) for each field",
             ..Spec::BASE
         },
@@ -216,7 +216,7 @@ pub(super) fn fields<'a>(args: &mut Args<'a>, bad: CmdError) -> Result<Names<'a>
     Ok(args.rest().iter().collect())
 }
 
-/// What the number of a command means.
+/// The unit and base of a command's time argument.
 #[derive(Clone, Copy)]
 pub(super) struct Unit {
     /// Milliseconds in one.
@@ -262,7 +262,7 @@ impl Unit {
     }
 }
 
-/// When a deadline is set.
+/// The condition for setting a deadline.
 #[derive(Clone, Copy, PartialEq)]
 enum Condition {
     Always,
@@ -291,7 +291,7 @@ impl Condition {
     }
 }
 
-// What HEXPIRE and HTTL answer for a field.
+// Replies of HEXPIRE and HTTL for one field.
 const MISSING: i64 = -2;
 const PERMANENT: i64 = -1;
 const REFUSED: i64 = 0;
@@ -308,7 +308,7 @@ pub(super) fn find(cx: &mut Cx, key: &[u8]) -> Result<Option<Found>, CmdError> {
     Ok(Some(found))
 }
 
-/// What replicas get instead of a field whose deadline was in the past.
+/// Propagates HDEL instead of a deadline that was in the past.
 pub(super) fn propagate_gone(cx: &mut Cx, key: &[u8], names: &[&[u8]]) {
     for name in names {
         cx.propagate_as([b"HDEL", key, name]);
@@ -403,7 +403,7 @@ fn hpexpireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     set_deadlines(cx, args, reply, ("hpexpireat", Unit::PXAT))
 }
 
-/// Answers for each field what `show` makes of its deadline.
+/// Replies with `show` of each field's deadline.
 fn deadlines(
     cx: &mut Cx,
     args: &mut Args,

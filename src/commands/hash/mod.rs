@@ -1,13 +1,13 @@
 //! Hashes: reading and writing fields. The table is here; random fields and walks are in `look`,
 //! deadlines in `expire`, what reads or writes together with a deadline in `exchange`.
 //!
-//! A field whose deadline has passed is as good as gone for whoever reads it. Most commands that
-//! come across one remove it on the way (`Glance`); those that read whole hashes pass it over. As
-//! Redis does, HSET, HDEL and HEXPIRE take an overdue field for one that is there.
+//! A field whose deadline has passed does not exist for a reader. Most commands that come across
+//! one remove it (`OverdueFields`); those that read whole hashes skip it. As Redis does, HSET,
+//! HDEL and HEXPIRE treat an overdue field as an existing one.
 
-mod exchange;
 mod expire;
-mod look;
+mod getex_setex;
+mod read;
 
 use crate::algo::long_double::LongDouble;
 use crate::command::effects::Event;
@@ -15,11 +15,11 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::hash::{FieldDeadline, HashRef, is_overdue, stays_small};
-use crate::keyspace::{Found, Leave};
+use crate::keyspace::{Found, RemovalReason};
 use crate::resp::request::Argv;
-use exchange::hgetdel;
 pub use expire::TABLE as EXPIRE;
-use look::{hgetall, hkeys, hrandfield, hscan, hvals};
+use getex_setex::hgetdel;
+use read::{hgetall, hkeys, hrandfield, hscan, hvals};
 
 pub static TABLE: &[DataCommand] = &[
     Entry {
@@ -321,30 +321,30 @@ fn pairs<'a>(words: Argv<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
 }
 
 /// A command's dealings with fields that may be overdue.
-pub(super) struct Glance {
+pub(super) struct OverdueFields {
     found: Found,
     /// Some field it came across had to go.
-    lapsed: bool,
+    removed_overdue: bool,
 }
 
-impl Glance {
+impl OverdueFields {
     /// At a hash that was found; an error if it is something else.
-    pub fn at(cx: &mut Cx, found: Found) -> Result<Glance, CmdError> {
+    pub fn at(cx: &mut Cx, found: Found) -> Result<OverdueFields, CmdError> {
         cx.db().hash_at(found)?;
-        Ok(Glance {
+        Ok(OverdueFields {
             found,
-            lapsed: false,
+            removed_overdue: false,
         })
     }
 
-    /// Answers the value of a field; an overdue one is gone.
-    fn answer(&mut self, cx: &mut Cx, name: &[u8], reply: &mut Reply) -> CmdResult {
+    /// Replies with the value of a field; an overdue one is missing.
+    fn reply_value(&mut self, cx: &mut Cx, name: &[u8], reply: &mut Reply) -> CmdResult {
         let now_ms = cx.overdue_ms();
         let db = cx.db();
         match db.hash_at(self.found)?.get(name) {
             Some(field) if !is_overdue(&field, now_ms) => reply.item(field.value),
             Some(_) => {
-                self.lapse(cx, name);
+                self.expire_field(cx, name);
                 reply.null()
             }
             None => reply.null(),
@@ -379,29 +379,29 @@ impl Glance {
             None => return false,
         };
         if overdue {
-            self.lapse(cx, name);
+            self.expire_field(cx, name);
         }
         !overdue
     }
 
-    fn lapse(&mut self, cx: &mut Cx, name: &[u8]) {
+    fn expire_field(&mut self, cx: &mut Cx, name: &[u8]) {
         let mut db = cx.db();
         if !db.holds_expired() {
-            db.lapse(self.found, name);
-            self.lapsed = true;
+            db.expire_field(self.found, name);
+            self.removed_overdue = true;
         }
     }
 
     /// Lets a hash go that lost its last field. Returns whether it is still there.
     pub fn end(self, cx: &mut Cx) -> bool {
-        !self.lapsed || cx.db().keep_unless_empty(self.found)
+        !self.removed_overdue || cx.db().keep_unless_empty(self.found)
     }
 }
 
-/// Removes a hash that has become empty, and tells.
+/// Removes a hash that has become empty, and notes the event.
 fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
     if cx.db().hash_at(found).is_ok_and(HashRef::is_empty) {
-        cx.db().leave(found, Leave::Deleted);
+        cx.db().remove(found, RemovalReason::Deleted);
         cx.also(Event::DEL, key);
     }
 }
@@ -468,9 +468,9 @@ fn is_there(cx: &mut Cx, key: &[u8], name: &[u8]) -> Result<Option<Found>, CmdEr
     let Some(found) = cx.db().write(key) else {
         return Ok(None);
     };
-    let mut glance = Glance::at(cx, found)?;
-    let has = glance.has(cx, name);
-    glance.end(cx);
+    let mut fields = OverdueFields::at(cx, found)?;
+    let has = fields.has(cx, name);
+    fields.end(cx);
     Ok(has.then_some(found))
 }
 
@@ -493,9 +493,9 @@ fn hget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let Some(found) = cx.db().read(key) else {
         return reply.null();
     };
-    let mut glance = Glance::at(cx, found)?;
-    glance.answer(cx, name, reply)?;
-    glance.end(cx);
+    let mut fields = OverdueFields::at(cx, found)?;
+    fields.reply_value(cx, name, reply)?;
+    fields.end(cx);
     Ok(())
 }
 
@@ -504,19 +504,19 @@ fn hmget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let names = args.rest();
     let found = cx.db().read(key);
-    let mut glance = match found {
-        Some(found) => Some(Glance::at(cx, found)?),
+    let mut fields = match found {
+        Some(found) => Some(OverdueFields::at(cx, found)?),
         None => None,
     };
     reply.array(names.len())?;
     for name in names.iter() {
-        match &mut glance {
-            Some(glance) => glance.answer(cx, name, reply)?,
+        match &mut fields {
+            Some(fields) => fields.reply_value(cx, name, reply)?,
             None => reply.null()?,
         }
     }
-    if let Some(glance) = glance {
-        glance.end(cx);
+    if let Some(fields) = fields {
+        fields.end(cx);
     }
     Ok(())
 }
@@ -548,9 +548,9 @@ fn hexists(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let Some(found) = cx.db().read(key) else {
         return reply.int(0);
     };
-    let mut glance = Glance::at(cx, found)?;
-    let has = glance.has(cx, name);
-    glance.end(cx);
+    let mut fields = OverdueFields::at(cx, found)?;
+    let has = fields.has(cx, name);
+    fields.end(cx);
     reply.bool(has)
 }
 
@@ -567,16 +567,16 @@ fn hstrlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let Some(found) = cx.db().read(key) else {
         return reply.int(0);
     };
-    let mut glance = Glance::at(cx, found)?;
+    let mut fields = OverdueFields::at(cx, found)?;
     let mut len = 0;
-    if glance.has(cx, name) {
+    if fields.has(cx, name) {
         let db = cx.db();
         len = db
             .hash_at(found)?
             .get(name)
             .map_or(0, |field| field.value.len());
     }
-    glance.end(cx);
+    fields.end(cx);
     reply.int(len as i64)
 }
 
@@ -614,8 +614,8 @@ fn write_number(
     Ok(())
 }
 
-/// Whether who reads the log knows HSETEX. Servers that `rdb-save-version` names may not, and where
-/// the field has no deadline HSET says the same.
+/// Whether the readers of the log support HSETEX. Servers that `rdb-save-version` names may not,
+/// and where the field has no deadline HSET has the same effect.
 fn knows_hsetex(cx: &mut Cx, key: &[u8], name: &[u8]) -> bool {
     if cx.tuning.rdb_version >= crate::rdb::VERSION {
         return true;

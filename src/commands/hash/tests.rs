@@ -8,7 +8,7 @@ fn engine() -> Engine {
     e
 }
 
-/// What is asked, and what comes of it.
+/// Runs lines and compares each reply with the expected one.
 fn all(e: &mut Engine, script: &[(&str, &str)]) {
     for (line, reply) in script {
         assert_eq!(&e.ask(line), reply, "{line}");

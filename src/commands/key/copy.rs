@@ -4,7 +4,7 @@ use super::db_argument;
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::tell_overwritten;
-use crate::keyspace::{DbIndex, Leave};
+use crate::keyspace::{DbIndex, RemovalReason};
 
 const SAME: CmdError = CmdError::Fixed("ERR source and destination objects are the same");
 
@@ -41,7 +41,7 @@ pub(super) fn copy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
             return reply.int(0);
         }
         old = Some(target.get(taken).kind());
-        target.leave(taken, Leave::Overwritten);
+        target.remove(taken, RemovalReason::Overwritten);
     }
     // What left may have moved the source.
     let mut db = cx.db();

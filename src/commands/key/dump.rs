@@ -5,7 +5,7 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::tell_overwritten;
-use crate::keyspace::{Leave, Sanitize};
+use crate::keyspace::{RemovalReason, Sanitize};
 use crate::rdb::decode::Decode;
 use crate::rdb::write::Style;
 use crate::rdb::{Reader, dump as payload};
@@ -93,7 +93,7 @@ fn dump(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
 }
 
-/// How RESTORE was asked to do it.
+/// The options of RESTORE.
 #[derive(Default)]
 struct Options {
     replace: bool,
@@ -172,7 +172,7 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let old = cx.db().write(key);
     let old_kind = old.map(|found| cx.db().get(found).kind());
     if let Some(found) = old {
-        cx.db().leave(found, Leave::Overwritten);
+        cx.db().remove(found, RemovalReason::Overwritten);
     }
     if deadline_ms.is_some_and(|ms| ms <= now_ms && !cx.caller.must_obey) {
         // It would be gone at once; only what it replaced has left.

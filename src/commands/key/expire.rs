@@ -2,9 +2,9 @@
 
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
-use crate::keyspace::Leave;
+use crate::keyspace::RemovalReason;
 
-/// When a deadline is set: as NX, XX, GT and LT say.
+/// The condition for setting a deadline: NX, XX, GT and LT.
 #[derive(Clone, Copy, Default)]
 struct Conditions {
     absent: bool,
@@ -56,7 +56,7 @@ impl Conditions {
     }
 }
 
-/// What the number of an EXPIRE command means.
+/// The unit and base of an EXPIRE command's number.
 #[derive(Clone, Copy)]
 struct Unit {
     command: &'static str,
@@ -93,13 +93,13 @@ fn set_deadline(cx: &mut Cx, args: &mut Args, reply: &mut Reply, unit: Unit) -> 
     }
     // A deadline in the past deletes, except where deletions come from elsewhere.
     if deadline_ms <= now_ms && !must_obey {
-        db.leave(found, Leave::Deleted);
+        db.remove(found, RemovalReason::Deleted);
         cx.propagate_as([cx.tuning.word_for_expired(), key]);
         cx.changed(Event::DEL, key);
         return reply.int(1);
     }
     db.set_deadline(found, deadline_ms);
-    // Replicas get the moment, not a span that would start when they hear of it.
+    // Replicas get the absolute time, since a relative one would start at its arrival.
     if unit.relative || unit.ms != 1 {
         let mut buffer = itoa::Buffer::new();
         let deadline = buffer.format(deadline_ms).as_bytes();
@@ -150,7 +150,7 @@ pub(super) fn pexpireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdR
     set_deadline(cx, args, reply, unit)
 }
 
-/// Answers a key's deadline as `show` makes it a number; -1 without one, -2 without a key.
+/// Replies with `show` of a key's deadline; -1 without one, -2 without a key.
 fn reply_deadline(
     cx: &mut Cx,
     args: &mut Args,

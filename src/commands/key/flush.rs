@@ -1,10 +1,11 @@
 //! FLUSHDB, FLUSHALL, SWAPDB: whole databases.
 //!
-//! A flushed database is replaced by an empty one at once, whichever way was asked for; what was
-//! in it is dropped elsewhere. A synchronous flush asks the server to answer when that is done.
+//! A flushed database is replaced by an empty one at once, with SYNC and ASYNC alike; the old
+//! content is dropped by the helper thread. The reply to a synchronous flush is sent when that is
+//! done.
 
 use super::small_int;
-use crate::command::effects::Sweep;
+use crate::command::effects::DatabaseChange;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::DbIndex;
 
@@ -16,7 +17,7 @@ fn parse_mode(cx: &mut Cx, args: &mut Args) -> CmdResult {
         1 if args.word("ASYNC") => true,
         _ => return Err(CmdError::Syntax),
     };
-    cx.keyspace.shared.await_doomed = !is_async;
+    cx.keyspace.shared.await_lazy_free = !is_async;
     Ok(())
 }
 
@@ -27,8 +28,8 @@ fn flush(cx: &mut Cx, index: DbIndex) {
 
 /// A flush is propagated even if there was nothing to flush: it may be a replica's way back to
 /// the same data.
-fn finish(cx: &mut Cx, args: &Args, sweep: Sweep, reply: &mut Reply) -> CmdResult {
-    cx.effects.sweeps.push(sweep);
+fn finish(cx: &mut Cx, args: &Args, change: DatabaseChange, reply: &mut Reply) -> CmdResult {
+    cx.effects.database_changes.push(change);
     cx.propagate_as(args.argv().iter());
     reply.ok()
 }
@@ -37,7 +38,7 @@ fn finish(cx: &mut Cx, args: &Args, sweep: Sweep, reply: &mut Reply) -> CmdResul
 pub(super) fn flushdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     parse_mode(cx, args)?;
     flush(cx, cx.db);
-    finish(cx, args, Sweep::Flushed(cx.db), reply)
+    finish(cx, args, DatabaseChange::Flushed(cx.db), reply)
 }
 
 /// FLUSHALL [ASYNC | SYNC].
@@ -46,7 +47,7 @@ pub(super) fn flushall(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRe
     for index in 0..cx.keyspace.databases() {
         flush(cx, DbIndex(index));
     }
-    finish(cx, args, Sweep::FlushedAll, reply)
+    finish(cx, args, DatabaseChange::FlushedAll, reply)
 }
 
 /// SWAPDB index1 index2.
@@ -62,7 +63,9 @@ pub(super) fn swapdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     cx.effects.dirty += 1;
     if a != b {
         cx.keyspace.swap(a, b);
-        cx.effects.sweeps.push(Sweep::Swapped(a, b));
+        cx.effects
+            .database_changes
+            .push(DatabaseChange::Swapped(a, b));
     }
     reply.ok()
 }

@@ -17,7 +17,7 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply, container};
 use crate::commands::tell_overwritten;
-use crate::keyspace::{DbIndex, Leave};
+use crate::keyspace::{DbIndex, RemovalReason};
 use copy::{copy, move_};
 use expire::{expire, expireat, expiretime, persist, pexpire, pexpireat, pexpiretime, pttl, ttl};
 use flush::{flushall, flushdb, swapdb};
@@ -581,7 +581,7 @@ pub static TABLE: &[DataCommand] = &[
     },
 ];
 
-/// How a key is deleted.
+/// The way in which a key is deleted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Freeing {
     Here,
@@ -595,7 +595,7 @@ fn delete_all(cx: &mut Cx, args: &mut Args, reply: &mut Reply, freeing: Freeing)
         let mut db = cx.db();
         let Some(found) = db.peek(key) else { continue };
         match freeing {
-            Freeing::Here => db.leave(found, Leave::Deleted),
+            Freeing::Here => db.remove(found, RemovalReason::Deleted),
             Freeing::Background => db.unlink(found),
         }
         cx.changed(Event::DEL, key);
@@ -628,7 +628,7 @@ fn exists(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(count)
 }
 
-/// TOUCH key [key ...]. Also on behalf of a client whose lookups leave no trace.
+/// TOUCH key [key ...]. Also updates the access time for a client in CLIENT NO-TOUCH mode.
 fn touch(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let no_touch = std::mem::take(&mut cx.keyspace.shared.no_touch);
     let mut count = 0;
@@ -668,13 +668,13 @@ fn rename_to(cx: &mut Cx, args: &mut Args, only_if_free: bool) -> Result<bool, C
             return Ok(false);
         }
         old = Some(db.get(taken).kind());
-        db.leave(taken, Leave::Overwritten);
+        db.remove(taken, RemovalReason::Overwritten);
     }
     // The other key's leaving may have moved this one.
     let found = db.peek(from).ok_or(CmdError::NoSuchKey)?;
     db.rename(found, to);
     cx.also(Event::NEW, to);
-    // As Redis does: both keys changed before either event is told.
+    // As Redis does: both keys changed before either event is published.
     cx.note(cx.db, from, None);
     cx.note(cx.db, to, None);
     cx.changed(Event::RENAME_FROM, from);
@@ -718,7 +718,7 @@ mod tests {
     use crate::engine::Engine;
 
     #[test]
-    fn del_and_its_kin_count_what_they_met() {
+    fn del_unlink_and_touch_count_existing_keys() {
         let mut e = Engine::new();
         e.ask("MSET a 1 b 2 c 3");
         assert_eq!(e.ask("EXISTS a a x b"), ":3");

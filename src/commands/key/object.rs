@@ -3,8 +3,8 @@
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::types::entry::EntryRef;
 
-/// The entry of the key that is next, as `show` answers it; nil if there is none. Looking behind a
-/// value is no use of it.
+/// Replies with `show` of the entry at the next key; nil if there is none. Does not count as an
+/// access.
 fn look(
     cx: &mut Cx,
     args: &mut Args,

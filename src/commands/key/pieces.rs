@@ -6,7 +6,7 @@ use crate::types::zset::rank_of;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-/// What elements are sorted by.
+/// The sort order: none, by number or by text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum By {
     Nothing,
@@ -16,13 +16,13 @@ pub enum By {
     Word(bool),
 }
 
-/// See the head of this file.
+/// The elements of a SORT without BY, copied into one buffer.
 pub struct Pieces {
     by: By,
     bytes: Vec<u8>,
-    /// Where each element ends in `bytes`.
+    /// The end of each element in `bytes`.
     ends: Vec<usize>,
-    /// What each element is compared by first, and its place.
+    /// The leading sort key of each element, and its place.
     order: Vec<(u64, usize)>,
 }
 
@@ -37,7 +37,7 @@ impl Pieces {
         }
     }
 
-    /// Adds an element; false if it is to be a number and `number` says that it is none.
+    /// Adds an element; false if it must be a number and `number` returns none.
     #[inline]
     pub fn push(&mut self, item: Item, number: impl FnOnce(&[u8]) -> Option<f64>) -> bool {
         let mut buffer = itoa::Buffer::new();
@@ -108,7 +108,7 @@ impl Pieces {
     }
 }
 
-/// What is compared of an element.
+/// The part of an element that is compared.
 pub fn word(text: &[u8], ends_at_zero: bool) -> &[u8] {
     match ends_at_zero {
         true => &text[..memchr::memchr(0, text).unwrap_or(text.len())],

@@ -4,7 +4,7 @@ use crate::algo::glob::{self, Case};
 use crate::algo::number::parse_u64;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 
-/// Buckets that SCAN visits at most per key it was asked for, in a table with many holes.
+/// The most buckets that SCAN visits per requested key, in a table with many holes.
 const VISITS_PER_KEY: u64 = 10;
 
 /// The pattern, unless everything matches it.
@@ -43,7 +43,7 @@ pub(super) fn randomkey(cx: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResu
     }
 }
 
-/// A cursor as SCAN and its kin take it.
+/// A cursor as the SCAN commands accept it.
 ///
 /// As Redis does, what is no plain number is read the way C reads an unsigned one: blanks and a
 /// sign before it are fine, and a minus wraps around.
@@ -75,7 +75,7 @@ pub(in crate::commands) fn parse_cursor(text: &[u8]) -> Result<u64, CmdError> {
     Ok(if minus { value.wrapping_neg() } else { value })
 }
 
-/// What SCAN was asked for besides the cursor.
+/// The options of SCAN besides the cursor.
 struct Options<'a> {
     pattern: Option<&'a [u8]>,
     count: u64,
@@ -123,7 +123,7 @@ pub(super) fn scan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
         cursor = entries.scan(cursor, |entry| {
             visited += 1;
             let key = entry.key();
-            // Overdue keys leave whether they were asked for or not.
+            // Overdue keys are removed even if they do not match.
             if entry.deadline_ms().is_some_and(|ms| ms < now_ms) {
                 overdue.push(key.to_vec());
                 return;

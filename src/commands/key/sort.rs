@@ -1,16 +1,16 @@
-//! SORT and SORT_RO: what a collection holds, in order of itself or of what other keys say.
+//! SORT and SORT_RO: the elements of a collection, ordered by themselves or by other keys.
 //!
 //! Elements are copied out first; then each gets its weight, which may come from another key; then
-//! they are sorted, and the range that was asked for is answered or stored. A pattern names a key by
+//! they are sorted, and the requested range is returned or stored. A pattern names a key by
 //! putting the element in the place of its `*`, and with `->` a field of the hash there.
 
 use super::pieces::{By, Pieces, word};
 use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
-use crate::commands::hash::Glance;
+use crate::commands::hash::OverdueFields;
 use crate::commands::put;
-use crate::keyspace::{Deadline, Found, Leave, list};
+use crate::keyspace::{Deadline, Found, RemovalReason, list};
 use crate::resp::request::Argv;
 use crate::types::listpack::Item;
 use crate::types::quicklist::Toward;
@@ -20,7 +20,7 @@ use std::cmp::Ordering;
 const NO_NUMBER: CmdError =
     CmdError::Fixed("ERR One or more scores can't be converted into double");
 
-/// What SORT was asked for.
+/// The arguments of SORT.
 #[derive(Default)]
 struct Order<'a> {
     /// The pattern of the keys that hold the weights.
@@ -32,12 +32,12 @@ struct Order<'a> {
     limit: Option<(i64, i64)>,
     get: Vec<&'a [u8]>,
     store: Option<&'a [u8]>,
-    /// Where `store` stands among the arguments.
+    /// The index of the destination key among the arguments.
     store_at: usize,
 }
 
 impl Order<'_> {
-    /// Elements are sorted by themselves, and answered themselves.
+    /// Whether elements are their own weights and their own results.
     fn is_plain(&self) -> bool {
         (self.by.is_none() || self.unsorted) && self.get.is_empty()
     }
@@ -57,10 +57,13 @@ pub(super) fn sort_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
     run(cx, key, order, reply)
 }
 
-/// The keys of SORT that its arguments tell: of several destinations the last one counts.
-pub(super) fn keys_of_sort(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+/// The keys among the arguments of SORT: of several destinations the last one counts.
+pub(super) fn keys_of_sort(
+    argv: &Argv,
+    found: &mut Vec<(usize, KeyFlags)>,
+) -> Result<(), InvalidKeys> {
     if argv.len() < 2 {
-        return Err(Misfit);
+        return Err(InvalidKeys);
     }
     let store_at = match parse(false, &mut Args::new(*argv, 2), true) {
         Ok(order) => order.store.map(|_| order.store_at),
@@ -145,7 +148,7 @@ fn run(cx: &mut Cx, key: &[u8], mut order: Order, reply: &mut Reply) -> CmdResul
         return match order.store {
             Some(to) => store(cx, to, results, reply),
             None => {
-                begin_answer(results.len(), reply)?;
+                begin_reply(results.len(), reply)?;
                 results
                     .into_iter()
                     .try_for_each(|result| reply.bulk(result))
@@ -174,7 +177,7 @@ fn run(cx: &mut Cx, key: &[u8], mut order: Order, reply: &mut Reply) -> CmdResul
             })?;
             store(cx, to, results.iter().map(Vec::as_slice), reply)
         }
-        None => answer(cx, rows, &order, reply),
+        None => write_rows(cx, rows, &order, reply),
     }
 }
 
@@ -229,7 +232,7 @@ fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Pieces, CmdE
     Ok(elements)
 }
 
-/// Where the range that was asked for begins, and how long it is.
+/// The start and the length of the requested range.
 fn range(len: usize, limit: Option<(i64, i64)>) -> (usize, usize) {
     let (offset, count) = limit.unwrap_or((0, -1));
     let start = usize::try_from(offset).unwrap_or(0).min(len);
@@ -292,7 +295,7 @@ fn compare(a: &Row, b: &Row, order: &Order, lexical: bool) -> Ordering {
     if order.alpha && order.by.is_some() {
         return match (&a.word, &b.word) {
             (Some(a), Some(b)) => collate(a, b, lexical),
-            // Who has no word comes first.
+            // A row without a weight sorts first.
             (a, b) => a.is_some().cmp(&b.is_some()),
         };
     }
@@ -310,7 +313,7 @@ fn collate(a: &[u8], b: &[u8], lexical: bool) -> Ordering {
     word(a, !lexical).cmp(word(b, !lexical))
 }
 
-/// What a pattern names for an element; `#` is the element itself.
+/// The value that a pattern names for an element; `#` is the element itself.
 fn look_up(cx: &mut Cx, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> {
     if pattern == b"#" {
         return Some(element.to_vec());
@@ -332,15 +335,15 @@ fn look_up(cx: &mut Cx, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> {
             Some(string.as_bytes(&mut itoa::Buffer::new()).to_vec())
         }
         Some(field) => {
-            let mut glance = Glance::at(cx, found).ok()?;
-            let value = glance.value(cx, field);
-            glance.end(cx);
+            let mut fields = OverdueFields::at(cx, found).ok()?;
+            let value = fields.value(cx, field);
+            fields.end(cx);
             value
         }
     }
 }
 
-/// Calls `each` with what is answered: the elements, or what the GET patterns name for each.
+/// Calls `each` with the results: the elements, or the values that the GET patterns name for each.
 fn for_results(
     cx: &mut Cx,
     rows: &[Row],
@@ -358,14 +361,14 @@ fn for_results(
     Ok(())
 }
 
-fn begin_answer(len: usize, reply: &mut Reply) -> CmdResult {
+fn begin_reply(len: usize, reply: &mut Reply) -> CmdResult {
     // A SORT that stores nothing changes nothing, though it is declared to write.
     reply.set_may_end(true);
     reply.array(len)
 }
 
-fn answer(cx: &mut Cx, rows: &[Row], order: &Order, reply: &mut Reply) -> CmdResult {
-    begin_answer(rows.len() * order.get.len().max(1), reply)?;
+fn write_rows(cx: &mut Cx, rows: &[Row], order: &Order, reply: &mut Reply) -> CmdResult {
+    begin_reply(rows.len() * order.get.len().max(1), reply)?;
     for_results(cx, rows, order, |result| match result {
         Some(result) => reply.bulk(result),
         None => reply.null(),
@@ -390,7 +393,7 @@ fn store<'r>(
         cx.effects.dirty += len as u64;
         cx.also(Event::SORTSTORE, to);
     } else if let Some(found) = cx.db().write(to) {
-        cx.db().leave(found, Leave::Deleted);
+        cx.db().remove(found, RemovalReason::Deleted);
         cx.changed(Event::DEL, to);
     }
     reply.int(len as i64)

@@ -62,8 +62,8 @@ pub(super) fn brpoplpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
     Ok(())
 }
 
-/// Takes an element from an end of a list, answers it and adds it to an end of a list, maybe the
-/// same. False if there is none to take.
+/// Moves an element from one end of a list to an end of the same or another list, and replies with
+/// it. False if there is none to take.
 fn move_element(
     cx: &mut Cx,
     (from, out): (&[u8], End),
@@ -105,7 +105,7 @@ fn move_element(
     Ok(true)
 }
 
-/// What LMPOP and BLMPOP are asked for behind the number of keys.
+/// The arguments of LMPOP and BLMPOP behind the number of keys.
 struct MultiPop<'a> {
     keys: Vec<&'a [u8]>,
     end: End,

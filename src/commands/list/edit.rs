@@ -86,7 +86,7 @@ pub(super) fn ltrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     db.list_remove_range(found, len - behind, behind);
     db.list_remove_range(found, 0, start);
     cx.effects.dirty += (len - count) as u64;
-    // As Redis does, the event is told even if nothing was removed.
+    // As Redis does, the event is published even if nothing was removed.
     cx.also(Event::LTRIM, key);
     settle(cx, key, found);
     reply.ok()

@@ -1,6 +1,6 @@
 //! Lists: elements in order, taken and added at both ends. The table is here, the functions are in
-//! the files beside: `push_pop` for the ends, `read` and `edit` for what is between, `blocking` for
-//! the commands that move elements and those that wait for them.
+//! the files beside: `push_pop` for the ends, `read` and `edit` for the middle, `blocking` for the
+//! commands that move elements and those that block.
 
 mod blocking;
 mod edit;
@@ -11,7 +11,7 @@ use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
-use crate::keyspace::{Found, Leave};
+use crate::keyspace::{Found, RemovalReason};
 use crate::types::listpack::Item;
 use crate::types::quicklist::End;
 use blocking::{blmove, blmpop, blpop, brpop, brpoplpush, lmove, lmpop, rpoplpush};
@@ -19,9 +19,9 @@ use edit::{linsert, lrem, lset, ltrim};
 use push_pop::{lpop, lpush, lpushx, rpop, rpush, rpushx};
 use read::{lindex, llen, lpos, lrange};
 
-/// An element as an answer.
+/// Replies with an element.
 #[inline(always)]
-pub(super) fn answer(reply: &mut Reply, item: Item) -> CmdResult {
+pub(super) fn write_item(reply: &mut Reply, item: Item) -> CmdResult {
     match item {
         Item::Text(text) => reply.bulk(text),
         Item::Int(n) => reply.bulk_int(n),
@@ -55,8 +55,8 @@ fn pushed(end: End) -> Event {
     }
 }
 
-/// After elements were removed from a list, and their event was told: it finds its encoding, or
-/// leaves if it is empty.
+/// Called after elements were removed from a list and the event was noted: converts the encoding,
+/// or removes the key if the list is empty.
 #[inline]
 fn settle(cx: &mut Cx, key: &[u8], found: Found) {
     let tuning = cx.tuning;
@@ -64,7 +64,7 @@ fn settle(cx: &mut Cx, key: &[u8], found: Found) {
     if !db.list_at(found).is_ok_and(|list| list.is_empty()) {
         return db.list_shrunk(found, tuning);
     }
-    db.leave(found, Leave::Deleted);
+    db.remove(found, RemovalReason::Deleted);
     cx.also(Event::DEL, key);
 }
 

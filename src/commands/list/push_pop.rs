@@ -1,6 +1,6 @@
-//! LPUSH, RPUSH, LPOP, RPOP and their kin: a list at its ends.
+//! LPUSH, RPUSH, LPOP, RPOP and their variants: a list at its ends.
 
-use super::{answer, popped, pushed, settle};
+use super::{popped, pushed, settle, write_item};
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::Found;
@@ -26,7 +26,7 @@ pub(super) fn rpushx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     push(cx, args, reply, End::Right, Missing::Leave)
 }
 
-/// What happens if there is no list.
+/// The treatment of a missing list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
     Make,
@@ -97,7 +97,7 @@ fn pop(cx: &mut Cx, args: &mut Args, reply: &mut Reply, end: End) -> CmdResult {
     Ok(())
 }
 
-/// Takes `count` elements, which are there, and answers them one after the other.
+/// Takes `count` existing elements and replies with each.
 #[inline]
 pub(super) fn take(
     cx: &mut Cx,
@@ -108,7 +108,7 @@ pub(super) fn take(
     reply: &mut Reply,
 ) {
     cx.db().list_pop(found, end, count, |item| {
-        let _ = answer(reply, item);
+        let _ = write_item(reply, item);
     });
     cx.effects.dirty += count as u64;
     cx.also(popped(end), key);

@@ -1,6 +1,6 @@
 //! LLEN, LINDEX, LRANGE and LPOS: looking at a list.
 
-use super::answer;
+use super::write_item;
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::list::{ListRef, Needle};
@@ -53,9 +53,9 @@ pub(super) fn lindex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     }
     let found = usize::try_from(index)
         .ok()
-        .and_then(|index| list.get(index, |item| answer(reply, item)));
+        .and_then(|index| list.get(index, |item| write_item(reply, item)));
     match found {
-        Some(answered) => answered,
+        Some(result) => result,
         None => reply.null(),
     }
 }
@@ -72,7 +72,7 @@ pub(super) fn lrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     if count > 0 {
         let mut left = count;
         list.walk(start, Toward::Tail, |item| {
-            let _ = answer(reply, item);
+            let _ = write_item(reply, item);
             left -= 1;
             left > 0
         });
@@ -80,7 +80,7 @@ pub(super) fn lrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     Ok(())
 }
 
-/// What LPOS looks for.
+/// The arguments of LPOS.
 struct Search {
     toward: Toward,
     /// Matches to pass over.
@@ -152,7 +152,7 @@ pub(super) fn lpos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     }
 }
 
-/// Calls `report` with the index of each match that is asked for.
+/// Calls `report` with the index of each requested match.
 fn for_matches(list: ListRef, needle: Needle, search: &Search, mut report: impl FnMut(usize)) {
     let len = list.len();
     let start = match search.toward {

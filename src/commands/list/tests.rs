@@ -50,7 +50,7 @@ fn the_inside_is_edited() {
 }
 
 #[test]
-fn elements_move_and_nobody_waits_in_an_engine() {
+fn elements_move_and_no_command_blocks_in_an_engine() {
     let mut e = Engine::new();
     e.ask("RPUSH a 1 2 3");
     assert_eq!(e.ask("LMOVE a b LEFT RIGHT"), "$1 1");

@@ -8,7 +8,7 @@ use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::gathered::Gathered;
 use crate::commands::put;
 use crate::keyspace::set::{SetRef, SetValue};
-use crate::keyspace::{DbMut, Deadline, Found, Leave, Tuning};
+use crate::keyspace::{DbMut, Deadline, Found, RemovalReason, Tuning};
 use crate::types::entries::KeyHasher;
 use crate::types::intset;
 use crate::types::listpack::{self, Item};
@@ -16,7 +16,7 @@ use crate::types::pack::Pack;
 use crate::types::value::Kind;
 use smallvec::SmallVec;
 
-/// Where the sets of a command are; `None` for those that are not there.
+/// The sets of a command; `None` for missing keys.
 type Places = SmallVec<[Option<Found>; 8]>;
 type Keys<'a> = SmallVec<[&'a [u8]; 8]>;
 
@@ -166,7 +166,7 @@ fn store(
         put(cx, key, result.take(), Kind::Set, Deadline::Clear);
         cx.changed(event, key);
     } else if let Some(found) = cx.db().write(key) {
-        cx.db().leave(found, Leave::Deleted);
+        cx.db().remove(found, RemovalReason::Deleted);
         cx.changed(Event::DEL, key);
     }
     reply.int(len as i64)
@@ -202,7 +202,7 @@ fn asks(first: SetRef, others: &[SetRef]) -> bool {
     asking <= taking
 }
 
-/// What results are made with.
+/// The encoding limits with which results are built.
 struct Making<'t> {
     tuning: &'t Tuning,
     hasher: KeyHasher,
@@ -325,7 +325,7 @@ pub(super) fn sunion(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
         return ints.iter().try_for_each(|n| reply.item(Item::Int(*n)));
     }
     let making = Making::new(cx.tuning, &db);
-    answer(reply, |visit| making.union(&sets, visit))
+    write_members(reply, |visit| making.union(&sets, visit))
 }
 
 /// SDIFF key [key ...].
@@ -338,11 +338,11 @@ pub(super) fn sdiff(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     }
     let making = Making::new(cx.tuning, &db);
     let sets = sets(&db, &places);
-    answer(reply, |visit| making.difference(&sets, visit))
+    write_members(reply, |visit| making.difference(&sets, visit))
 }
 
 /// Replies with the members that `find` shows, as far as they fit.
-fn answer<'d>(reply: &mut Reply, find: impl FnOnce(&mut dyn FnMut(Item<'d>))) -> CmdResult {
+fn write_members<'d>(reply: &mut Reply, find: impl FnOnce(&mut dyn FnMut(Item<'d>))) -> CmdResult {
     let (at, mut count, mut fits) = (reply.deferred(), 0, Ok(()));
     find(&mut |item| {
         if fits.is_ok() {

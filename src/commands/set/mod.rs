@@ -8,9 +8,9 @@ use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Cx, DataCommand, Reply};
-use crate::commands::walk::{self, Walk};
+use crate::commands::scan_options::{self, ScanOptions};
 use crate::keyspace::set::{SetRef, SetValue};
-use crate::keyspace::{Found, Leave};
+use crate::keyspace::{Found, RemovalReason};
 use crate::types::listpack::Item;
 use algebra::{sdiff, sdiffstore, sinter, sintercard, sinterstore, sunion, sunionstore};
 use pop::{spop, srandmember};
@@ -312,10 +312,10 @@ pub static TABLE: &[DataCommand] = &[
     },
 ];
 
-/// Removes a set that has become empty, and tells.
+/// Removes a set that has become empty, and notes the event.
 fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
     if cx.db().set_at(found).is_ok_and(SetRef::is_empty) {
-        cx.db().leave(found, Leave::Deleted);
+        cx.db().remove(found, RemovalReason::Deleted);
         cx.also(Event::DEL, key);
     }
 }
@@ -466,13 +466,13 @@ fn smembers(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 /// SSCAN key cursor [MATCH pattern] [COUNT n].
 fn sscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
-    let cursor = walk::parse_cursor(args.bytes())?;
+    let cursor = scan_options::parse_cursor(args.bytes())?;
     let mut db = cx.db();
     let Some(set) = db.read_set(key)? else {
-        return walk::nothing(reply);
+        return scan_options::empty_scan(reply);
     };
-    let walk = Walk::parse(args, "sscan")?;
-    let mut out = walk::Out::new(reply.resp);
+    let walk = ScanOptions::parse(args, "sscan")?;
+    let mut out = scan_options::ScanReply::new(reply.resp);
     let next = match set {
         SetRef::Table(pack) => walk.table(cursor, |cursor| {
             let mut visited = 0;
@@ -490,7 +490,7 @@ fn sscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
             0
         }
     };
-    out.answer(next, reply)
+    out.write(next, reply)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::command::effects::{Event, Interest};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::signed_count;
 use crate::keyspace::set::SetRef;
-use crate::keyspace::{Found, Leave};
+use crate::keyspace::{Found, RemovalReason};
 use crate::types::listpack::Item;
 
 /// Members that one propagated SREM names.
@@ -36,7 +36,7 @@ pub(super) fn spop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
         reply.set(len)?;
         set.iter().try_for_each(|item| reply.item(item))?;
         changed_times(cx, len, Event::SPOP, key);
-        cx.db().leave(found, Leave::Deleted);
+        cx.db().remove(found, RemovalReason::Deleted);
         cx.also(Event::DEL, key);
         cx.propagate_as([cx.tuning.word_for_deleted(), key]);
         return Ok(());
@@ -58,7 +58,7 @@ fn pop_one(cx: &mut Cx, key: &[u8], reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// Takes members out, answers them, and tells replicas which they were.
+/// Removes members, replies with them, and propagates their removal.
 fn pop_some(
     cx: &mut Cx,
     (key, found): (&[u8], Found),
@@ -68,15 +68,15 @@ fn pop_some(
     let propagates = cx.effects.interest.has(Interest::PROPAGATE);
     let mut gone: Vec<Vec<u8>> = Vec::new();
     for left in (0..count).rev() {
-        let mut answered = Ok(());
+        let mut result = Ok(());
         let mut db = cx.keyspace.db(cx.db);
         db.pop_member(found, cx.rng, |item| {
-            answered = reply.item(item);
+            result = reply.item(item);
             if propagates {
                 gone.push(item.to_vec());
             }
         });
-        answered?;
+        result?;
         if gone.len() == BATCH || left == 0 && propagates {
             let words = [b"SREM".to_vec(), key.to_vec()];
             cx.propagate_as(words.into_iter().chain(gone.drain(..)));

@@ -7,7 +7,7 @@ use crate::types::stream::{Bound, NodeLimits, References, StreamId, Trim, parse_
 pub const INVALID_ID: CmdError =
     CmdError::Fixed("ERR Invalid stream ID specified as stream command argument");
 
-/// The largest number of entries that trimming by `~` removes at once unless told otherwise.
+/// The default maximum of entries that trimming by `~` removes at once.
 const LIMIT_MAX: u64 = 1_000_000;
 /// The same where nodes have no limit on their entries.
 const LIMIT_UNBOUNDED: u64 = 10_000;
@@ -46,7 +46,7 @@ pub fn interval_end(text: &[u8]) -> Result<StreamId, CmdError> {
     }
 }
 
-/// What XADD was told of the id.
+/// The form of the id argument of XADD.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NewId {
     /// `*`
@@ -69,7 +69,7 @@ fn new_id(text: &[u8]) -> Result<NewId, CmdError> {
 /// The options of XADD and XTRIM.
 pub struct AddOrTrim {
     pub trim: Option<Trim>,
-    /// Where the threshold stands, and whether `=` or `~` stands before it.
+    /// The index of the threshold, and whether `=` or `~` stands before it.
     pub threshold_at: usize,
     pub has_operator: bool,
     pub references: References,
@@ -78,7 +78,7 @@ pub struct AddOrTrim {
     pub id: Option<NewId>,
 }
 
-/// What a word about references means.
+/// The meaning of a keyword about references.
 pub fn references(word: &[u8]) -> Option<References> {
     if word.eq_ignore_ascii_case(b"keepref") {
         Some(References::Keep)
@@ -206,7 +206,7 @@ fn finish_limit(
     Ok(())
 }
 
-/// Where nodes are cut.
+/// The limits at which nodes are cut.
 pub fn node_limits(tuning: &Tuning) -> NodeLimits {
     NodeLimits {
         bytes: tuning.stream_node_max_bytes,

@@ -1,4 +1,4 @@
-//! XPENDING, XCLAIM, XAUTOCLAIM: what was delivered and not acknowledged, and who takes it over.
+//! XPENDING, XCLAIM, XAUTOCLAIM: delivered but unacknowledged entries, and their transfer.
 
 use super::args::{interval_end, interval_start, strict_id};
 use super::range::{reply_entry, reply_id};
@@ -8,9 +8,9 @@ use crate::command::effects::{Event, Interest};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::types::stream::{ConsumerId, Entry, Finder, Group, Pending, Stream, StreamId, Verdict};
 
-/// Entries that XAUTOCLAIM hands over unless told otherwise.
+/// The default number of entries that XAUTOCLAIM transfers.
 const COUNT: i64 = 100;
-/// What Redis would set aside for the answer: with more than a process can address it refuses.
+/// The size from which Redis refuses to reserve the reply: more than a process can address.
 const ANSWER_MAX: usize = 127 << 40;
 /// For each of them, so many pending ones are looked at.
 const ATTEMPTS: i64 = 10;
@@ -25,7 +25,7 @@ fn no_group(key: &[u8], group: &[u8]) -> CmdError {
     ])
 }
 
-/// What the long form of XPENDING asks for.
+/// The filter of the long form of XPENDING.
 struct Filter<'a> {
     min_idle_ms: i64,
     start: StreamId,
@@ -178,11 +178,12 @@ fn claim_options(args: &mut Args, now_ms: i64, claim: &mut Claim) -> Result<(), 
     Ok(())
 }
 
-/// What became of a pending entry that somebody claims.
+/// The result of claiming a pending entry.
 enum Taken {
-    /// Its entry is gone, so it is pending no more; who held it, and since when.
+    /// Its entry was deleted, so it is no longer pending; the former consumer, and the pending
+    /// record.
     Gone(Vec<u8>, Pending),
-    /// It is not for taking.
+    /// It cannot be claimed.
     Left,
     Over(Pending),
 }
@@ -254,7 +255,7 @@ fn check_group(cx: &mut Cx, key: &[u8], group: &[u8]) -> CmdResult {
     known.then_some(()).ok_or_else(|| no_group(key, group))
 }
 
-/// Answers an entry that changed hands.
+/// Replies with a claimed entry.
 fn reply_taken(reply: &mut Reply, stream: &Stream, id: StreamId, just_id: bool) -> CmdResult {
     match stream.find(id) {
         Some(entry) if !just_id => reply_entry(reply, &entry),
@@ -297,7 +298,7 @@ pub(super) fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
                 let last = stream.groups[group].last_id;
                 cx.effects.dirty += 1;
                 told = true;
-                // Whoever repeats this finds that the entry is gone.
+                // A replica that repeats this command finds the entry deleted.
                 let state = (pending.delivered_ms, pending.count, last);
                 propagate_claim(cx, key, group, &owner, entry, state);
             }
@@ -312,7 +313,7 @@ pub(super) fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
             }
         }
     }
-    // What it takes over brings a consumer into being elsewhere, too.
+    // A claimed entry creates the consumer on replicas, too.
     if is_new && shown == 0 {
         propagate_consumer(cx, key, (group, name));
     }
@@ -341,7 +342,8 @@ fn move_last_id(
     Ok(Some((last_id, members.entries_read)))
 }
 
-/// Who holds an entry since when: what others get instead of XREADGROUP, XCLAIM and XAUTOCLAIM.
+/// The new consumer and times of an entry: propagated instead of XREADGROUP, XCLAIM and
+/// XAUTOCLAIM.
 pub(super) fn propagate_claim(
     cx: &mut Cx,
     key: &[u8],
@@ -374,7 +376,7 @@ pub(super) fn propagate_claim(
 /// XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID].
 pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, group, name) = (args.key(), args.bytes(), args.bytes());
-    // As Redis does: the key is looked up first, though other mistakes are told before.
+    // As Redis does: the key is looked up first, though other errors are reported before.
     let checked = check_group(cx, key, group);
     let min_idle_ms = parse_i64(args.bytes()).ok_or(CmdError::Fixed(
         "ERR Invalid min-idle-time argument for XAUTOCLAIM",
@@ -411,7 +413,7 @@ pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
     let (finder, groups) = stream.split();
     let members = groups.get_mut(group).ok_or_else(|| no_group(key, group))?;
     let walk = auto_walk(finder, members, id, (start, count), &claim, now_ms);
-    let answered = reply_walk(reply, &walk, claim.just_id);
+    let result = reply_walk(reply, &walk, claim.just_id);
     let last = members.last_id;
     let told = told(interest, members, &walk);
     let is_idle = !walk.seen.iter().any(|seen| seen.entry.is_some());
@@ -424,21 +426,21 @@ pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
     if is_new && is_idle {
         propagate_consumer(cx, key, (group, name));
     }
-    answered
+    result
 }
 
-/// What XAUTOCLAIM did.
+/// The result of XAUTOCLAIM.
 struct Walk<'a> {
-    /// Where the next walk begins.
+    /// The start of the next walk.
     cursor: StreamId,
     seen: Vec<Seen<'a>>,
 }
 
-/// A pending entry that XAUTOCLAIM handed over or, its entry gone, took off the list.
+/// A pending entry that XAUTOCLAIM claimed or, if the entry was deleted, removed.
 struct Seen<'a> {
     id: StreamId,
     entry: Option<Entry<'a>>,
-    /// Who holds it since when; of one that is gone, who held it.
+    /// The new pending record; for a deleted entry, the former one.
     pending: Pending,
 }
 
@@ -499,7 +501,7 @@ fn reply_walk(reply: &mut Reply, walk: &Walk, just_id: bool) -> CmdResult {
     gone.try_for_each(|seen| reply_id(reply, seen.id))
 }
 
-/// What replicas and the log get of a walk, with the name of each holder; nothing if there are none.
+/// The part of a walk that is propagated, with the name of each consumer; empty without listeners.
 fn told(interest: Interest, group: &Group, walk: &Walk) -> Vec<(StreamId, Box<[u8]>, Pending)> {
     if !interest.has(Interest::PROPAGATE) {
         return Vec::new();

@@ -5,12 +5,12 @@ use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::types::stream::{References, Stream, StreamId};
 
-/// What XDELEX and XACKDEL answer for an id.
+/// The replies of XDELEX and XACKDEL for an id.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Missing = -1,
     Deleted = 1,
-    /// Acknowledged, or asked to go, but somebody still needs it.
+    /// Acknowledged or requested to be deleted, but still referenced by another group.
     Needed = 2,
 }
 
@@ -23,7 +23,7 @@ fn ids(args: &mut Args, count: usize) -> Result<Vec<StreamId>, CmdError> {
 pub(super) fn xdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
-    // The type is asked for first, the ids only if there is a stream.
+    // The type is checked first, the ids only if there is a stream.
     let Some(stream) = db.stream_for_write(key)? else {
         return reply.int(0);
     };
@@ -75,7 +75,7 @@ fn ids_at(args: &Args, at: usize, count: usize) -> Result<Vec<StreamId>, CmdErro
     (at..at + count).map(|i| strict_id(argv.at(i), 0)).collect()
 }
 
-/// The answer for a stream or group that is not there.
+/// The reply for a missing stream or group.
 fn all_missing(reply: &mut Reply, count: usize) -> CmdResult {
     reply.array(count)?;
     (0..count).try_for_each(|_| reply.int(Outcome::Missing as i64))

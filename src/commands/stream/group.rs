@@ -21,8 +21,8 @@ pub fn no_group(group: &[u8], key: &[u8]) -> CmdError {
     ])
 }
 
-/// Where a group begins to read: `None` for `$`, the last id. As in Redis, SETID also knows `-` and
-/// `+`, CREATE does not.
+/// The id behind which a group begins to read: `None` for `$`, the last id. As in Redis, SETID
+/// also knows `-` and `+`, CREATE does not.
 fn start_id(text: &[u8], is_new: bool) -> Result<Option<StreamId>, CmdError> {
     match text {
         b"$" => Ok(None),
@@ -52,7 +52,7 @@ fn options(args: &mut Args, may_make: bool) -> Result<(bool, Option<u64>), CmdEr
     Ok((make, read))
 }
 
-/// An option may be said twice, but not all of them: Redis counts the words at last.
+/// An option may be repeated, but not all of them: Redis counts the words at last.
 fn not_too_many(args: &Args) -> Result<(), CmdError> {
     const MOST: usize = 8;
     match args.argv().len() {
@@ -97,7 +97,7 @@ pub(super) fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> 
     reply.ok()
 }
 
-/// Nobody can have read more than was ever added.
+/// Caps the number of entries read: it cannot exceed the number ever added.
 fn cap_read(stream: &Stream, read: Option<u64>) -> Option<u64> {
     read.map(|read| read.min(stream.entries_added()))
 }
@@ -137,7 +137,7 @@ pub(super) fn xgroup_setid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> C
     reply.ok()
 }
 
-/// XGROUP DESTROY key group. Those who wait for it learn that it is gone.
+/// XGROUP DESTROY key group. Wakes the clients blocked on the group with an error.
 pub(super) fn xgroup_destroy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let mut db = cx.db();
@@ -166,7 +166,7 @@ pub(super) fn xgroup_createconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Re
     reply.bool(made)
 }
 
-/// XGROUP DELCONSUMER key group consumer. Answers how many entries it had not acknowledged.
+/// XGROUP DELCONSUMER key group consumer. Replies with the number of its unacknowledged entries.
 pub(super) fn xgroup_delconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name, consumer) = (args.key(), args.bytes(), args.bytes());
     let removed = with_group(cx, key, name, |group, _| group.remove_consumer(consumer))?;
@@ -199,7 +199,7 @@ pub(super) fn xgroup_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdRes
     ])
 }
 
-/// XACK key group id [id …]. Answers how many of these the group waited for.
+/// XACK key group id [id …]. Replies with the number of entries that were pending.
 pub(super) fn xack(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let mut db = cx.db();

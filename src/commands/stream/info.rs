@@ -1,4 +1,4 @@
-//! XINFO: what streams, groups and consumers tell of themselves.
+//! XINFO: reports on streams, groups and consumers.
 
 use super::group::no_group;
 use super::lag::lag;
@@ -7,7 +7,7 @@ use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::types::stream::{Consumer, Group, Order, Stream, StreamId};
 use std::ops::ControlFlow;
 
-/// Entries of each kind that FULL shows unless told otherwise.
+/// The default number of entries of each kind that FULL shows.
 const FULL_COUNT: u64 = 10;
 
 /// XINFO STREAM key [FULL [COUNT count]].
@@ -111,7 +111,7 @@ fn everything(reply: &mut Reply, stream: &Stream, count: u64) -> CmdResult {
     Ok(())
 }
 
-/// How many of `len` things are shown.
+/// The number of items shown out of `len`.
 fn shown(len: usize, count: Option<u64>) -> usize {
     count.map_or(len, |count| len.min(count as usize))
 }

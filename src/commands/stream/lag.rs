@@ -1,11 +1,11 @@
-//! How far behind a group is, as far as that can be told without counting entries.
+//! The lag of a group, as far as it can be determined without counting entries.
 //!
-//! A stream knows how many entries were ever added. If nothing was deleted in between, the position
-//! of the first, the last and any later id follows from that; else nobody knows.
+//! A stream knows the number of entries ever added. If nothing was deleted in between, the
+//! position of the first, the last and any later id follows from that; otherwise it is unknown.
 
 use crate::types::stream::{Group, Stream, StreamId};
 
-/// How many entries a group has yet to read, if that can be told.
+/// The number of entries that a group has yet to read, if it can be determined.
 pub fn lag(stream: &Stream, group: &Group) -> Option<i64> {
     let added = stream.entries_added();
     if stream.is_empty() {
@@ -20,7 +20,7 @@ pub fn lag(stream: &Stream, group: &Group) -> Option<i64> {
         Some(read) if !stream.has_tombstones(group.last_id) => Some(read),
         _ => stream.position(group.last_id),
     };
-    // XSETID may have said that fewer were added than the group has read.
+    // XSETID may have set that fewer were added than the group has read.
     let behind = read.and_then(|read| added.checked_sub(read))?;
     i64::try_from(behind).ok()
 }
@@ -28,7 +28,7 @@ pub fn lag(stream: &Stream, group: &Group) -> Option<i64> {
 /// Moves a group on to an entry that it delivers now.
 pub fn advance(stream: &Stream, group: &mut Group, id: StreamId) {
     match &mut group.entries_read {
-        // Before its first entry a group may have been told any figure.
+        // Before its first entry a group may have been given any figure.
         Some(read)
             if group.last_id >= stream.first_id() && !stream.has_tombstones(group.last_id) =>
         {

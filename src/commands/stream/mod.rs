@@ -90,7 +90,7 @@ pub static TABLE: &[DataCommand] = &[
             usage: "key:key start:string end:string [count:integer@COUNT]",
             since: "5.0.0",
             summary: "The entries between two ids, oldest first.",
-            complexity: "O(N) for N entries answered",
+            complexity: "O(N) for N entries returned",
             ..Spec::BASE
         },
         run: xrange,
@@ -106,7 +106,7 @@ pub static TABLE: &[DataCommand] = &[
             usage: "key:key end:string start:string [count:integer@COUNT]",
             since: "5.0.0",
             summary: "The entries between two ids, newest first.",
-            complexity: "O(N) for N entries answered",
+            complexity: "O(N) for N entries returned",
             ..Spec::BASE
         },
         run: xrevrange,
@@ -121,7 +121,7 @@ pub static TABLE: &[DataCommand] = &[
             keys: &[KeySpec::at(1, &[RW, DELETE])],
             usage: "key:key id:string...",
             since: "5.0.0",
-            summary: "Deletes entries by id and answers how many were there.",
+            summary: "Deletes entries by id and returns the number of those that existed.",
             complexity: "O(1) for each entry, whatever the length of the stream",
             ..Spec::BASE
         },
@@ -137,7 +137,7 @@ pub static TABLE: &[DataCommand] = &[
             keys: &[KeySpec::at(1, &[RW, DELETE])],
             usage: "key:key [condition(keepref=KEEPREF|delref=DELREF|acked=ACKED)] ids{numids:integer id:string...}@IDS",
             since: "8.2.0",
-            summary: "Deletes entries by id with a say in what becomes of references to them, and answers for each.",
+            summary: "Deletes entries by id, with a choice of how references to them are treated, and returns a status for each.",
             complexity: "O(1) for each entry, whatever the length of the stream",
             ..Spec::BASE
         },
@@ -172,7 +172,7 @@ pub static TABLE: &[DataCommand] = &[
             usage: "[count:integer@COUNT] [milliseconds:integer@BLOCK] streams{key:key... id:string...}@STREAMS",
             since: "5.0.0",
             summary: "The entries behind given ids of one or more streams; may wait for them.",
-            complexity: "O(N) for N entries answered",
+            complexity: "O(N) for N entries returned",
             ..Spec::BASE
         },
         run: xread,
@@ -188,8 +188,8 @@ pub static TABLE: &[DataCommand] = &[
             find: Some(read::stream_keys::<true>),
             usage: "group-block{group:string consumer:string}@GROUP [count:integer@COUNT] [milliseconds:integer@BLOCK] [noack=NOACK] streams{key:key... id:string...}@STREAMS",
             since: "5.0.0",
-            summary: "The entries that a group has not delivered yet, or those that a consumer still holds; may wait.",
-            complexity: "O(N) for N entries answered",
+            summary: "The entries that a group has not delivered yet, or those pending for a consumer; may block.",
+            complexity: "O(N) for N entries returned",
             ..Spec::BASE
         },
         run: xreadgroup,
@@ -329,7 +329,7 @@ pub static TABLE: &[DataCommand] = &[
             keys: &[KeySpec::at(1, &[RW, UPDATE])],
             usage: "key:key group:string id:string...",
             since: "5.0.0",
-            summary: "Tells a group that entries were dealt with; answers for how many it waited.",
+            summary: "Acknowledges entries of a group and returns the number of those that were pending.",
             complexity: "O(1) for each id",
             ..Spec::BASE
         },
@@ -345,7 +345,7 @@ pub static TABLE: &[DataCommand] = &[
             keys: &[KeySpec::at(1, &[RW, UPDATE, DELETE])],
             usage: "key:key group:string [condition(keepref=KEEPREF|delref=DELREF|acked=ACKED)] ids{numids:integer id:string...}@IDS",
             since: "8.2.0",
-            summary: "Acknowledges entries for a group and deletes those that nobody needs any more.",
+            summary: "Acknowledges entries of a group and deletes those that no group needs any more.",
             complexity: "O(1) for each entry",
             ..Spec::BASE
         },

@@ -1,4 +1,4 @@
-//! XRANGE and XREVRANGE, and how an entry is answered.
+//! XRANGE and XREVRANGE, and the shape of an entry in a reply.
 
 use super::args::{interval_end, interval_start};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
@@ -23,7 +23,7 @@ pub fn reply_entry(reply: &mut Reply, entry: &Entry) -> CmdResult {
     Ok(())
 }
 
-/// Up to `count` entries from `start` to `end` as an array. Returns how many.
+/// Up to `count` entries from `start` to `end` as an array. Returns their number.
 pub fn reply_range(
     reply: &mut Reply,
     stream: &Stream,

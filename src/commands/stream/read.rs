@@ -1,8 +1,8 @@
 //! XREAD and XREADGROUP: what is new in several streams, now or when it comes.
 //!
-//! Both run in two steps: all ids are resolved first (`$` and `+` become ids, groups must exist), then
-//! each stream that has something is answered. If none has, the command waits with the ids as they
-//! were resolved, so that "from now on" means the moment of the first try.
+//! Both run in two steps: all ids are resolved first (`$` and `+` become ids, groups must exist),
+//! then entries are collected from each stream that has some. If none has, the command blocks with
+//! the ids as they were resolved, so that "from now on" means the moment of the first try.
 
 use super::args::strict_id;
 use super::lag::advance;
@@ -95,8 +95,8 @@ fn options<'a>(args: &mut Args<'a>, in_group: bool) -> Result<Options<'a>, CmdEr
 pub(super) fn stream_keys<const IN_GROUP: bool>(
     argv: &Argv,
     found: &mut Vec<(usize, KeyFlags)>,
-) -> Result<(), Misfit> {
-    let read = options(&mut Args::new(*argv, 1), IN_GROUP).map_err(|_| Misfit)?;
+) -> Result<(), InvalidKeys> {
+    let read = options(&mut Args::new(*argv, 1), IN_GROUP).map_err(|_| InvalidKeys)?;
     let flags = key_flags(&[RO, ACCESS]);
     found.extend((read.first..read.first + read.streams).map(|at| (at, flags)));
     Ok(())
@@ -112,7 +112,7 @@ fn no_group(key: &[u8], group: &[u8]) -> CmdError {
     ])
 }
 
-/// What an id argument means for this stream.
+/// The meaning of an id argument for this stream.
 fn resolve(text: &[u8], stream: Option<&Stream>, in_group: bool) -> Result<From, CmdError> {
     match text {
         b"$" if in_group => Err(CmdError::Fixed(
@@ -157,19 +157,19 @@ fn read(cx: &mut Cx, args: &mut Args, reply: &mut Reply, in_group: bool) -> CmdR
     let ids = resolve_all(cx, args, &options)?;
     let argv = args.argv();
     let head = reply.deferred();
-    let mut answered = 0;
+    let mut shown_streams = 0;
     for (i, &from) in ids.iter().enumerate() {
         let key = argv.at(options.first + i);
         let shown = match options.group {
             None => show(cx, key, from, options.count, reply)?,
             Some(member) => show_for(cx, key, member, from, &options, reply)?,
         };
-        answered += usize::from(shown);
+        shown_streams += usize::from(shown);
     }
-    if answered > 0 {
+    if shown_streams > 0 {
         return match reply.resp {
-            Resp::V2 => reply.close_array(head, answered),
-            Resp::V3 => reply.close_map(head, answered),
+            Resp::V2 => reply.close_array(head, shown_streams),
+            Resp::V3 => reply.close_map(head, shown_streams),
         };
     }
     match options.block {
@@ -208,7 +208,7 @@ fn name(reply: &mut Reply, key: &[u8]) -> CmdResult {
     reply.bulk(key)
 }
 
-/// Answers what is behind an id, if anything is.
+/// Replies with the entries behind an id, if there are any.
 fn show(
     cx: &mut Cx,
     key: &[u8],
@@ -258,7 +258,7 @@ fn show_for(
     let has_new = stream.last_live_id() > stream.groups[group_name].last_id && !stream.is_empty();
     if known.is_none() {
         cx.changed(Event::XGROUP_CREATECONSUMER, key);
-        // What is delivered brings a consumer into being elsewhere, too, unless it is under NOACK.
+        // A delivery creates the consumer on replicas, too, unless it is under NOACK.
         let delivers = from == From::New && has_new;
         if options.noack || !delivers {
             propagate_consumer(cx, key, member);
@@ -279,7 +279,7 @@ fn show_for(
     }
 }
 
-/// Answers what a consumer holds, which counts as another delivery.
+/// Replies with the pending entries of a consumer, which counts as another delivery.
 fn history(
     cx: &mut Cx,
     key: &[u8],
@@ -346,7 +346,7 @@ fn propagate_deliveries(
     Ok(())
 }
 
-/// Answers what the group has not delivered yet, and notes that it is delivered now.
+/// Replies with the entries not yet delivered to the group, and marks them as delivered.
 fn deliver(
     cx: &mut Cx,
     key: &[u8],
@@ -411,7 +411,7 @@ pub(super) fn propagate_consumer(cx: &mut Cx, key: &[u8], (group, consumer): (&[
     ]);
 }
 
-/// Others are told the outcome: who holds what since when, and up to where the group has read.
+/// Propagates the outcome: the new pending records, and the group's last delivered id.
 fn propagate_delivery(
     cx: &mut Cx,
     key: &[u8],
@@ -435,7 +435,7 @@ fn propagate_delivery(
     }
 }
 
-/// Up to where a group has read.
+/// Propagates the last delivered id of a group.
 pub(super) fn propagate_position(
     cx: &mut Cx,
     key: &[u8],

@@ -88,7 +88,7 @@ fn trimming_whole_nodes_heeds_references() {
     assert_eq!(e.ask("XTRIM s MAXLEN ~ 0 ACKED"), ":15");
     assert_eq!(e.ask("XRANGE s - + COUNT 1"), "*1 *2 $3 1-1 *2 $1 a $1 1");
     assert_eq!(e.ask("XLEN s"), ":37");
-    // What a replica is told leads there as well.
+    // The propagated commands lead to the same state.
     let run = |e: &mut Engine, lines: &[&str]| lines.iter().for_each(|line| drop(e.ask(line)));
     let mut replica = Engine::new();
     replica.tuning().stream_node_max_entries = 10;

@@ -6,7 +6,7 @@ use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::string;
 use crate::types::entry::NewValue;
 
-/// Decrements are told as `incrby`, too.
+/// Decrements are published as `incrby`, too.
 fn add(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: i64) -> CmdResult {
     let key = args.argv().at(1);
     let mut db = cx.db();

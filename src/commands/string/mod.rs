@@ -75,7 +75,7 @@ pub static TABLE: &[DataCommand] = &[
                 .noting("RW and UPDATE because it changes the TTL")],
             usage: "key:key [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|persist=PERSIST)]",
             since: "6.2.0",
-            summary: "The string at a key, whose deadline can be set or cleared.",
+            summary: "Returns the string at a key and sets or clears its deadline.",
             complexity: "O(1)",
             ..Spec::BASE
         },
@@ -91,7 +91,7 @@ pub static TABLE: &[DataCommand] = &[
             keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
             usage: "key:key value:string",
             since: "1.0.0",
-            summary: "Stores a string and answers the one before.",
+            summary: "Stores a string and returns the previous one.",
             complexity: "O(1)",
             deprecated: Some(Deprecated {
                 since: "6.2.0",

@@ -5,7 +5,7 @@ use crate::command::keys::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::commands::put;
 use crate::keyspace::string::{self, StringRef};
-use crate::keyspace::{Deadline, Leave};
+use crate::keyspace::{Deadline, RemovalReason};
 use crate::resp::request::Argv;
 use crate::types::entry::NewValue;
 use crate::types::value::Kind;
@@ -31,7 +31,7 @@ impl Unit {
         })
     }
 
-    /// The deadline that `argument` says, in Unix milliseconds. It must be positive and fit.
+    /// The deadline given by `argument`, in Unix milliseconds. It must be positive and fit.
     pub fn deadline_ms(
         self,
         argument: &[u8],
@@ -55,7 +55,7 @@ impl Unit {
     }
 }
 
-/// When SET writes.
+/// The condition of SET.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
     Always,
@@ -63,7 +63,7 @@ enum When {
     Present,
 }
 
-/// The options of SET and GETEX, as they were said.
+/// The options of SET and GETEX, as given.
 struct Options<'a> {
     when: When,
     get: bool,
@@ -78,7 +78,7 @@ impl<'a> Options<'a> {
         !self.keep_ttl && !self.persist && self.expiry.is_none_or(|(said, _)| said == unit)
     }
 
-    /// Parses what follows; `set` says which of the two commands asks.
+    /// Parses the options; `set` is whether the command is SET.
     fn parse(args: &mut Args<'a>, set: bool) -> Result<Options<'a>, CmdError> {
         let mut o = Options {
             when: When::Always,
@@ -148,7 +148,10 @@ fn store(cx: &mut Cx, key: &[u8], value: NewValue, deadline: Deadline) {
 }
 
 /// The key of SET, which is read as well if GET is among the options.
-pub(super) fn key_of_set(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+pub(super) fn key_of_set(
+    argv: &Argv,
+    found: &mut Vec<(usize, KeyFlags)>,
+) -> Result<(), InvalidKeys> {
     let mut options = argv.from(3).iter();
     let flags = match options.any(|word| word.eq_ignore_ascii_case(b"GET")) {
         true => key_flags(&[RW, ACCESS, UPDATE]),
@@ -217,7 +220,7 @@ fn propagate_pxat(cx: &mut Cx, args: &Args, value_at: usize, deadline_ms: i64) {
     ]);
 }
 
-/// Replicas need no answer.
+/// Propagates without GET: replicas need no reply.
 fn propagate_without_get(cx: &mut Cx, args: &Args) {
     let argv = args.argv();
     let options = argv.from(3);
@@ -278,7 +281,7 @@ pub(super) fn getdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
         return reply.null();
     };
     reply_string(Some(db.string_at(found)?), reply)?;
-    db.leave(found, Leave::Deleted);
+    db.remove(found, RemovalReason::Deleted);
     cx.propagate_as([b"DEL".as_slice(), key]);
     cx.changed(Event::DEL, key);
     Ok(())
@@ -301,7 +304,7 @@ pub(super) fn getex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     reply_string(Some(db.string_at(found)?), reply)?;
     match deadline_ms {
         Some(deadline_ms) if deadline_ms <= now_ms && !cx.caller.must_obey => {
-            cx.db().leave(found, Leave::Deleted);
+            cx.db().remove(found, RemovalReason::Deleted);
             cx.propagate_as([cx.tuning.word_for_expired(), key]);
             cx.changed(Event::DEL, key);
         }

@@ -2,12 +2,12 @@
 
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
-use crate::keyspace::{Found, Leave};
+use crate::keyspace::{Found, RemovalReason};
 use smallvec::SmallVec;
 
 const NOT_A_NUMBER: CmdError = CmdError::Fixed("ERR resulting score is not a number (NaN)");
 
-/// When ZADD writes, and what it answers.
+/// The conditions of ZADD, and the form of its reply.
 #[derive(Clone, Copy, Default)]
 pub(in crate::commands) struct When {
     pub absent: bool,
@@ -39,7 +39,7 @@ impl When {
         }
     }
 
-    /// What is wrong with these options for so many pairs.
+    /// The error of these options with `pairs` pairs, if any.
     pub fn check(&self, pairs: usize) -> Result<(), CmdError> {
         let clash = |text| Err(CmdError::Fixed(text));
         if self.absent && self.present {
@@ -72,7 +72,7 @@ impl When {
     }
 }
 
-/// What became of the members that were given.
+/// The numbers of members added and updated.
 #[derive(Default)]
 struct Outcome {
     added: u64,
@@ -81,7 +81,7 @@ struct Outcome {
     score: Option<f64>,
 }
 
-/// Adds members to the sorted set at `key`, which comes into being where that is allowed.
+/// Adds members to the sorted set at `key`, creating it where that is allowed.
 fn add_all<'a>(
     cx: &mut Cx,
     key: &[u8],
@@ -131,7 +131,7 @@ fn add_all<'a>(
     Ok(outcome)
 }
 
-/// Adds members as ZADD does and answers.
+/// Adds members as ZADD does and replies.
 pub(in crate::commands) fn add<'a>(
     cx: &mut Cx,
     key: &[u8],
@@ -199,7 +199,7 @@ pub(super) fn zincrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
 pub(super) fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
     let mut db = cx.db();
     if db.zset_at(found).is_ok_and(|set| set.is_empty()) {
-        db.leave(found, Leave::Deleted);
+        db.remove(found, RemovalReason::Deleted);
         cx.also(Event::DEL, key);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Sources are read through `Source`, so that other collections of members can be one.
 
-use super::range::answer_all;
+use super::range::write_all;
 use super::store;
 use crate::algo::number;
 use crate::command::effects::Event;
@@ -70,7 +70,7 @@ enum Op {
     Diff,
 }
 
-/// How the scores of one member become one.
+/// The way in which the scores of one member are combined.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Aggregate {
     Sum,
@@ -256,7 +256,7 @@ fn show(cx: &mut Cx, args: &mut Args, reply: &mut Reply, name: &str, op: Op) -> 
     let operands = Operands::parse(cx, args, name, op, false)?;
     let db = cx.db();
     let result = operands.combine(&db, op)?;
-    answer_all(&result, operands.with_scores, reply)
+    write_all(&result, operands.with_scores, reply)
 }
 
 /// ZUNION numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX] [WITHSCORES].

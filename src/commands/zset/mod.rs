@@ -3,8 +3,8 @@
 
 mod add;
 mod algebra;
-mod pick;
 mod pop;
+mod random_scan;
 mod range;
 
 use crate::command::effects::Event;
@@ -13,19 +13,19 @@ use crate::command::spec::*;
 use crate::command::{CmdResult, Cx, DataCommand, Reply};
 use crate::commands::put;
 use crate::keyspace::zset::Built;
-use crate::keyspace::{Deadline, Leave};
+use crate::keyspace::{Deadline, RemovalReason};
 use crate::types::value::Kind;
 pub(in crate::commands) use add::{When, add};
 use add::{zadd, zcard, zincrby, zmscore, zrank, zrem, zrevrank, zscore};
 use algebra::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
-use pick::{zrandmember, zscan};
 use pop::{bzmpop, bzpopmax, bzpopmin, zmpop, zpopmax, zpopmin};
+use random_scan::{zrandmember, zscan};
 use range::{
     zcount, zlexcount, zrange, zrangebylex, zrangebyscore, zrangestore, zremrangebylex,
     zremrangebyrank, zremrangebyscore, zrevrange, zrevrangebylex, zrevrangebyscore,
 };
 
-/// Writes the result of a STORE command to a key and answers its size; an empty one deletes.
+/// Stores the result of a STORE command and replies with its size; an empty one deletes the key.
 pub(in crate::commands) fn store(
     cx: &mut Cx,
     to: &[u8],
@@ -35,7 +35,7 @@ pub(in crate::commands) fn store(
 ) -> CmdResult {
     if len == 0 {
         if let Some(found) = cx.db().peek(to) {
-            cx.db().leave(found, Leave::Deleted);
+            cx.db().remove(found, RemovalReason::Deleted);
             cx.changed(Event::DEL, to);
         }
         return reply.int(0);
@@ -155,7 +155,7 @@ pub static TABLE: &[DataCommand] = &[
             usage: "key:key start:string stop:string [sortby(byscore=BYSCORE|bylex=BYLEX)!6.2.0] [rev=REV!6.2.0] [limit{offset:integer count:integer}@LIMIT!6.2.0] [withscores=WITHSCORES]",
             since: "1.2.0",
             summary: "Members by place, by score, or between two others.",
-            complexity: "O(log(N)+M), M being the number answered.",
+            complexity: "O(log(N)+M), M being the number returned.",
             ..Spec::BASE
         },
         run: zrange,
@@ -187,7 +187,7 @@ pub static TABLE: &[DataCommand] = &[
             usage: "key:key min:double max:double [withscores=WITHSCORES!2.0.0] [limit{offset:integer count:integer}@LIMIT]",
             since: "1.0.5",
             summary: "Members by their scores.",
-            complexity: "O(log(N)+M), M being the number answered.",
+            complexity: "O(log(N)+M), M being the number returned.",
             deprecated: Some(Deprecated {
                 since: "6.2.0",
                 replaced_by: "`ZRANGE` with the `BYSCORE` argument",
@@ -207,7 +207,7 @@ pub static TABLE: &[DataCommand] = &[
             usage: "key:key max:double min:double [withscores=WITHSCORES] [limit{offset:integer count:integer}@LIMIT]",
             since: "2.2.0",
             summary: "Members by their scores, highest first.",
-            complexity: "O(log(N)+M), M being the number answered.",
+            complexity: "O(log(N)+M), M being the number returned.",
             deprecated: Some(Deprecated {
                 since: "6.2.0",
                 replaced_by: "`ZRANGE` with the `REV` and `BYSCORE` arguments",
@@ -227,7 +227,7 @@ pub static TABLE: &[DataCommand] = &[
             usage: "key:key min:string max:string [limit{offset:integer count:integer}@LIMIT]",
             since: "2.8.9",
             summary: "Members that lie between two others.",
-            complexity: "O(log(N)+M), M being the number answered.",
+            complexity: "O(log(N)+M), M being the number returned.",
             deprecated: Some(Deprecated {
                 since: "6.2.0",
                 replaced_by: "`ZRANGE` with the `BYLEX` argument",
@@ -247,7 +247,7 @@ pub static TABLE: &[DataCommand] = &[
             usage: "key:key max:string min:string [limit{offset:integer count:integer}@LIMIT]",
             since: "2.8.9",
             summary: "Members that lie between two others, last first.",
-            complexity: "O(log(N)+M), M being the number answered.",
+            complexity: "O(log(N)+M), M being the number returned.",
             deprecated: Some(Deprecated {
                 since: "6.2.0",
                 replaced_by: "`ZRANGE` with the `REV` and `BYLEX` arguments",
@@ -267,7 +267,7 @@ pub static TABLE: &[DataCommand] = &[
             usage: "key:key start:integer stop:integer [withscores=WITHSCORES]",
             since: "1.2.0",
             summary: "Members by place, highest score first.",
-            complexity: "O(log(N)+M), M being the number answered.",
+            complexity: "O(log(N)+M), M being the number returned.",
             deprecated: Some(Deprecated {
                 since: "6.2.0",
                 replaced_by: "`ZRANGE` with the `REV` argument",
@@ -401,7 +401,7 @@ pub static TABLE: &[DataCommand] = &[
             keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
             usage: "key:key [count:integer]",
             since: "5.0.0",
-            summary: "Removes and answers the members with the lowest scores.",
+            summary: "Removes and returns the members with the lowest scores.",
             complexity: "O(M*log(N)), M being the number removed.",
             ..Spec::BASE
         },
@@ -417,7 +417,7 @@ pub static TABLE: &[DataCommand] = &[
             keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
             usage: "key:key [count:integer]",
             since: "5.0.0",
-            summary: "Removes and answers the members with the highest scores.",
+            summary: "Removes and returns the members with the highest scores.",
             complexity: "O(M*log(N)), M being the number removed.",
             ..Spec::BASE
         },
@@ -498,7 +498,7 @@ pub static TABLE: &[DataCommand] = &[
             usage: "key:key [options{count:integer [withscores=WITHSCORES]}]",
             since: "6.2.0",
             summary: "Random members.",
-            complexity: "O(N), N being the number answered.",
+            complexity: "O(N), N being the number returned.",
             tips: &["nondeterministic_output"],
             ..Spec::BASE
         },

@@ -16,8 +16,8 @@ fn event_of(end: End) -> Event {
     }
 }
 
-/// Takes `count` members, as many as there are, and answers member and score of each; as pairs
-/// where `nested`. The head of the answer is written.
+/// Takes `count` members, as many as there are, and replies with member and score of each; as
+/// pairs where `nested`. The head of the reply is already written.
 fn take(
     cx: &mut Cx,
     (found, key): (Found, &[u8]),
@@ -91,7 +91,7 @@ fn first_of<'a>(cx: &mut Cx, keys: &[&'a [u8]]) -> Result<Option<(Found, &'a [u8
     Ok(None)
 }
 
-/// What ZMPOP and BZMPOP are asked for behind a timeout.
+/// The arguments of ZMPOP and BZMPOP behind a timeout.
 struct Many<'a> {
     keys: Vec<&'a [u8]>,
     end: End,
@@ -132,7 +132,7 @@ impl<'a> Many<'a> {
         })
     }
 
-    /// Takes from the first key that has something and answers; false if there is none.
+    /// Takes from the first non-empty key and replies; false if all are empty.
     fn take(&self, cx: &mut Cx, reply: &mut Reply) -> Result<bool, CmdError> {
         let Some((found, key)) = first_of(cx, &self.keys)? else {
             return Ok(false);

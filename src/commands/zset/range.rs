@@ -12,7 +12,7 @@ use std::ops::Range;
 const BAD_SCORES: CmdError = CmdError::Fixed("ERR min or max is not a float");
 const BAD_MEMBERS: CmdError = CmdError::Fixed("ERR min or max not valid string range item");
 
-/// What a range is given by.
+/// The kind of a range's bounds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
     Rank,
@@ -20,7 +20,7 @@ enum By {
     Member,
 }
 
-/// A range as it was asked for.
+/// A requested range.
 #[derive(Clone, Copy)]
 enum Span<'a> {
     Ranks(i64, i64),
@@ -108,7 +108,7 @@ fn limited(numbers: Range<usize>, downwards: bool, offset: i64, count: i64) -> R
 
 /// Which options a command takes besides its range.
 struct Form {
-    /// Fixed by the command's name; none where options say it.
+    /// Fixed by the command's name; none where options give it.
     by: Option<By>,
     reverse: Option<bool>,
     store: bool,
@@ -175,8 +175,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Answers members, each with its score if that is asked for: in turn, or as pairs in RESP3.
-pub(super) fn answer(
+/// Replies with members, each with its score if requested: flat, or as pairs in RESP3.
+pub(super) fn write_members(
     set: &ZsetRef,
     numbers: Range<usize>,
     downwards: bool,
@@ -193,37 +193,37 @@ pub(super) fn answer(
     result
 }
 
-/// Answers a result.
-pub(super) fn answer_all(result: &Ordered, with_scores: bool, reply: &mut Reply) -> CmdResult {
+/// Replies with a result.
+pub(super) fn write_all(result: &Ordered, with_scores: bool, reply: &mut Reply) -> CmdResult {
     let mut members = result.members().iter();
     let mut form = head(members.len(), with_scores, reply)?;
     members.try_for_each(|(member, score)| form.one(*score, |reply| reply.item(*member)))
 }
 
-/// How the members of an answer look.
-struct Answer<'r, 'b> {
+/// The layout of the members in a reply.
+struct MembersReply<'r, 'b> {
     reply: &'r mut Reply<'b>,
     pairs: bool,
     with_scores: bool,
 }
 
-/// The head of an answer of so many members.
+/// Writes the head of a reply of `len` members.
 fn head<'r, 'b>(
     len: usize,
     with_scores: bool,
     reply: &'r mut Reply<'b>,
-) -> Result<Answer<'r, 'b>, CmdError> {
+) -> Result<MembersReply<'r, 'b>, CmdError> {
     let pairs = with_scores && reply.resp == Resp::V3;
     let flat = with_scores && !pairs;
     reply.array(len * (1 + flat as usize))?;
-    Ok(Answer {
+    Ok(MembersReply {
         reply,
         pairs,
         with_scores,
     })
 }
 
-impl Answer<'_, '_> {
+impl MembersReply<'_, '_> {
     #[inline]
     fn one(&mut self, score: f64, member: impl FnOnce(&mut Reply) -> CmdResult) -> CmdResult {
         if self.pairs {
@@ -245,7 +245,7 @@ fn range(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form) -> CmdResu
         return reply.array(0);
     };
     let numbers = request.numbers(&set);
-    answer(&set, numbers, request.downwards, request.with_scores, reply)
+    write_members(&set, numbers, request.downwards, request.with_scores, reply)
 }
 
 const fn form(by: Option<By>, reverse: Option<bool>) -> Form {
@@ -298,8 +298,8 @@ pub(super) fn zrangestore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     let mut build = Build::new(cx.db().zset_hasher());
     if let Some(set) = cx.db().zset(from)? {
         let numbers = request.numbers(&set);
-        // As Redis does: what begins as a listpack, and that is all whose size is not known before,
-        // loses the sign of its zeros on the way, whatever it becomes.
+        // As Redis does: a result whose size is not known beforehand begins as a listpack and so
+        // loses the sign of its zeros, whatever encoding it ends in.
         let known = matches!(request.span, Span::Ranks(..)).then_some(numbers.len());
         let mut small = known.is_none_or(|len| len <= tuning.zset_max_listpack_entries);
         set.walk(numbers, request.downwards, |member, score| {

@@ -1,4 +1,4 @@
-//! What sorted set commands answer and state, without sockets.
+//! Replies and effects of sorted set commands, without sockets.
 
 use crate::engine::Engine;
 use proptest::prelude::*;
@@ -35,7 +35,7 @@ fn a_listpack_knows_no_negative_zero_and_the_first_member_decides() {
 }
 
 #[test]
-fn a_tree_and_a_listpack_answer_the_same() {
+fn a_tree_and_a_listpack_give_the_same_replies() {
     let mut e = Engine::new();
     let long = "~".repeat(70);
     for n in 0..60 {
@@ -102,8 +102,8 @@ fn pops_tell_what_was_taken() {
     assert_eq!(e.ask("ZPOPMIN z"), "*0");
 }
 
-/// Members with their scores, as ZUNION and the others answer them.
-fn model_answer(model: &BTreeMap<String, i64>) -> String {
+/// Members with their scores, as in replies of ZUNION and the others.
+fn model_reply(model: &BTreeMap<String, i64>) -> String {
     let mut members: Vec<(i64, &String)> = model.iter().map(|(m, s)| (*s, m)).collect();
     members.sort();
     let words = members
@@ -148,11 +148,11 @@ proptest! {
                 let words = reply.split(' ').filter(|w| !w.starts_with(['*', '$']));
                 words.collect::<Vec<_>>().join(" ")
             };
-            prop_assert_eq!(words(&shown), model_answer(model));
+            prop_assert_eq!(words(&shown), model_reply(model));
             let count = e.ask(&format!("{command}STORE to {operands}"));
             prop_assert_eq!(count, format!(":{}", model.len()));
             let stored = e.ask("ZRANGE to 0 -1 WITHSCORES");
-            prop_assert_eq!(words(&stored), model_answer(model));
+            prop_assert_eq!(words(&stored), model_reply(model));
             for (member, score) in model.iter().take(20) {
                 let found = e.ask(&format!("ZSCORE to {member}"));
                 prop_assert_eq!(words(&found), score.to_string());

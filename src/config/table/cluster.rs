@@ -4,7 +4,7 @@ use super::super::checks;
 use super::super::directive::*;
 use super::super::words::EndpointType;
 
-/// A port or other number that nodes tell each other.
+/// A port or other number that nodes announce to each other.
 const fn announced(name: &'static str, place: Place) -> Directive {
     int(name, 0, (0, 65535), place).apply(Apply::Cluster)
 }

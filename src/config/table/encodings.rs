@@ -1,4 +1,4 @@
-//! Up to which sizes a value stays in its small encoding.
+//! The sizes up to which a value stays in its small encoding.
 
 use super::super::directive::*;
 

@@ -1,12 +1,12 @@
-//! What is accepted, kept and shown, though nothing here acts on it: directives of machinery this
-//! server does not have (threads, jemalloc, defragmentation), and those only Valkey knows.
+//! Accepted directives without effect, kept and shown: those of machinery this server does not
+//! have (threads, jemalloc, defragmentation), and those only Valkey knows.
 
 use super::super::checks;
 use super::super::directive::*;
 
 const KEPT: Place = Place::Kept;
 
-/// A word of a list without an enum of its own: nobody reads it.
+/// A word of a list without an enum of its own, because it has no effect.
 const fn choice(name: &'static str, names: &'static [&'static str], default: usize) -> Directive {
     let mut row = text(name, "", KEPT);
     row.kind = Kind::Words(names);

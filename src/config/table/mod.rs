@@ -26,7 +26,7 @@ const SECTIONS: [&[Directive]; 9] = [
     kept::TABLE,
 ];
 
-/// Names that Redis once had. Files still carry them; they take one argument and say nothing.
+/// Names that Redis once had. Files still contain them; they take one argument and have no effect.
 pub const REMOVED: [&str; 14] = [
     "io-threads-do-reads",
     "list-max-ziplist-entries",
@@ -44,7 +44,7 @@ pub const REMOVED: [&str; 14] = [
     "glueoutputbuf",
 ];
 
-/// Every row, in the order CONFIG GET * answers.
+/// Every row, in the order of CONFIG GET *.
 pub fn all() -> impl Iterator<Item = &'static Directive> {
     SECTIONS.iter().flat_map(|section| section.iter())
 }

@@ -22,7 +22,7 @@ pub static TABLE: &[Directive] = &[
         .protected()
         .check(checks::dbfilename),
     boolean("rdb-del-sync-files", false, at!(rdb_del_sync_files)),
-    // For those who move to an older server: the version of the format that is written.
+    // For migration to an older server: the version of the format that is written.
     int("rdb-save-version", 12, (9, 12), at!(rdb_save_version)).apply(Apply::Encodings),
     boolean(
         "rdb-save-incremental-fsync",

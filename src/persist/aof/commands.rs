@@ -104,7 +104,7 @@ impl<'k> Batch<'k> {
     }
 }
 
-/// Writes all data as commands; `progress` hears the number of keys written now and then.
+/// Writes all data as commands; `progress` is called now and then with the number of keys written.
 pub fn write(
     keyspace: &Keyspace,
     sink: &mut dyn Write,

@@ -1,7 +1,7 @@
-//! Writing the log and bringing it to disk, as `appendfsync` asks for.
+//! Writing the log and syncing it according to `appendfsync`.
 //!
 //! ```text
-//!   always     write and sync here, once per turn of the loop, before any answer leaves
+//!   always     write and sync here, once per turn of the loop, before any reply is sent
 //!   everysec   write here, sync on the thread once a second. While a sync is under way writes
 //!              are put off for up to two seconds: a write would wait for the sync in the kernel
 //!   no         write here; the kernel decides
@@ -30,35 +30,35 @@ pub enum Policy {
     No,
 }
 
-/// What flushing goes by.
+/// The configuration and time of a flush.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     pub policy: Policy,
-    /// A child is at work, and nothing is to be synced meanwhile.
+    /// A child is running, and syncs are to be avoided meanwhile.
     pub spare_disk: bool,
     /// Write now, whatever is under way.
     pub force: bool,
     /// Monotonic.
     pub now_ms: u64,
-    /// How far the stream of changes is.
+    /// The replication offset.
     pub offset: u64,
 }
 
-/// How flushing goes.
+/// The progress of flushing.
 #[derive(Debug, Default)]
 pub struct Progress {
     put_off_since_ms: Option<u64>,
     synced_ms: u64,
-    /// Bytes of the increment when a sync was last asked for.
+    /// Bytes of the increment when a sync was last requested.
     synced_to: u64,
     pub delayed: u64,
     failure: Option<io::Error>,
     complained_ms: Option<u64>,
-    /// Why the thread's last sync failed, as far as the log was told.
+    /// The error of the thread's last sync, as last logged.
     sync_failure: Option<String>,
 }
 
-/// So many bytes were written before it failed.
+/// The number of bytes written before it failed.
 struct FailedWrite {
     done: usize,
     error: io::Error,
@@ -73,16 +73,16 @@ impl Aof {
         self.progress.delayed
     }
 
-    /// How far the stream of changes is known to be safe on disk: not at all before there is a whole
+    /// The replication offset known to be on disk: `None` before there is a whole
     /// log.
     pub fn synced_offset(&self) -> Option<u64> {
         (self.state == State::On).then(|| self.syncer.synced_offset())
     }
 
-    /// Why clients must be refused writes, if they must.
+    /// The reason for refusing writes of clients, if there is one.
     pub fn failure(&self) -> Option<String> {
         let failure = self.progress.failure.as_ref().map(reason);
-        // Nobody is refused before the log says why.
+        // Writes are refused only once the log states the reason.
         failure.or_else(|| self.progress.sync_failure.clone())
     }
 
@@ -92,7 +92,7 @@ impl Aof {
         !self.buffer.is_empty()
     }
 
-    /// Whether something written is not on its way to the disk yet.
+    /// Whether written data is not being synced yet.
     pub fn needs_sync(&self) -> bool {
         let unsynced = self.increment_bytes != self.progress.synced_to;
         self.file.is_some() && (unsynced || self.progress.sync_failure.is_some())
@@ -143,9 +143,9 @@ impl Aof {
 
     /// Takes note of how the syncs of the thread went.
     ///
-    /// Unlike Redis, which refuses writes until somebody has it rewrite the log, a sync that failed
-    /// is tried again. But the kernel takes what it could not write for written: only a rewrite
-    /// brings it to disk for sure.
+    /// Unlike Redis, which refuses writes until the log is rewritten on request, a failed sync is
+    /// tried again. But the kernel treats the pages it could not write as written: only a rewrite
+    /// brings them to disk for sure.
     fn heed_syncs(&mut self) {
         let failure = self.syncer.failure().as_ref().map(reason);
         match (&failure, self.progress.sync_failure.is_some()) {
@@ -209,7 +209,7 @@ impl Aof {
         Ok(())
     }
 
-    /// Says what went wrong, unless that was said a moment ago. Returns whether it was.
+    /// Logs the error, unless it was logged a moment ago. Returns whether it was.
     fn complain(&mut self, failed: &FailedWrite, now_ms: u64) -> bool {
         let quiet_ms = |since_ms| now_ms.saturating_sub(since_ms) <= COMPLAIN_MS;
         if self.progress.complained_ms.is_some_and(quiet_ms) {
@@ -289,7 +289,7 @@ impl Aof {
         Ok(())
     }
 
-    /// Brings everything to disk, here and now: the server ends, or asks for it.
+    /// Syncs everything at once: at shutdown, or on request.
     pub fn sync_all(&mut self) -> io::Result<()> {
         self.syncer.drain();
         match &self.file {

@@ -22,8 +22,8 @@ const TOO_LONG: &str = "The AOF manifest file contains too long line";
 pub struct Entry {
     pub name: String,
     pub seq: u64,
-    /// Where an increment begins and ends in the count of commands that replicas go by. Files of
-    /// earlier servers do not say; the end is known while nobody writes.
+    /// The range of an increment in replication offsets. Files of earlier servers have none; the
+    /// end is known only after the last write.
     pub start: Option<u64>,
     pub end: Option<u64>,
 }
@@ -39,18 +39,18 @@ impl Entry {
     }
 }
 
-/// See the head of this file.
+/// The manifest: the files of the AOF, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
     pub base: Option<Entry>,
     pub increments: Vec<Entry>,
     pub history: Vec<Entry>,
-    /// The highest numbers given out so far.
+    /// The highest numbers used so far.
     pub base_seq: u64,
     pub increment_seq: u64,
 }
 
-/// Why a text is no manifest, and the line that shows it, counted from 1.
+/// The error in a manifest, and its line, counted from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Bad {
     pub why: &'static str,
@@ -208,7 +208,7 @@ impl Manifest {
         name
     }
 
-    /// All increments but the last `keep` are history: a base holds what they say.
+    /// All increments but the last `keep` are history: a base holds their effect.
     pub fn retire_increments(&mut self, keep: usize) {
         let gone = self.increments.len().saturating_sub(keep);
         // As in Redis, what is retired later comes before, and the oldest of one time first.

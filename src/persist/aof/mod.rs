@@ -8,9 +8,9 @@
 //!     appendonly.aof.7.incr.aof      what was written since
 //! ```
 //!
-//! `feed` appends to a buffer; `flush` writes it, before any answer of the same turn leaves, and has
-//! it synced as `appendfsync` says. A rewrite begins a new increment at the fork, the child writes a
-//! new base, and exchanging the manifest makes both count.
+//! `feed` appends to a buffer; `flush` writes it, before any reply of the same turn is sent, and
+//! has it synced as `appendfsync` says. A rewrite begins a new increment at the fork, the child
+//! writes a new base, and exchanging the manifest makes both count.
 //!
 //! While the log is being switched on (`WaitRewrite`) its increment has a temporary name: until the
 //! first base is there it makes no data.
@@ -37,11 +37,11 @@ pub enum State {
     #[default]
     Off,
     On,
-    /// It will be on when its first base is written.
+    /// Enabled once its first base is written.
     WaitRewrite,
 }
 
-/// How rewrites went.
+/// The results of rewrites.
 #[derive(Clone, Debug)]
 pub struct Rewrites {
     pub count: u64,
@@ -49,7 +49,7 @@ pub struct Rewrites {
     pub last_failed: bool,
     pub last_took_s: i64,
     pub last_copied_bytes: u64,
-    /// One is due as soon as no other child is at work.
+    /// A rewrite starts as soon as no other child is running.
     pub scheduled: bool,
     /// After failures, in minutes and monotonic milliseconds: how long to wait, and until when.
     delay_min: u64,
@@ -100,7 +100,7 @@ impl Rewrites {
     }
 }
 
-/// See the head of this file.
+/// The append-only file: its manifest, buffer and state.
 #[derive(Default)]
 pub struct Aof {
     pub state: State,
@@ -116,10 +116,10 @@ pub struct Aof {
     pub size: u64,
     pub base_size: u64,
     selected: Option<DbIndex>,
-    /// How far the stream of changes was when the log last took something, as the manifest notes it.
+    /// The replication offset at the last command appended, as the manifest notes it.
     pub offset: u64,
     keeps_history: bool,
-    /// Where the temporary increment begins.
+    /// The offset at which the temporary increment begins.
     begun_at: u64,
     /// The second that was last noted among the commands.
     stamped_s: i64,
@@ -129,7 +129,7 @@ pub struct Aof {
 }
 
 impl Aof {
-    /// Where the log is.
+    /// Sets the place of the log.
     pub fn locate(&mut self, directory: &[u8], name: &[u8]) {
         self.directory = PathBuf::from(String::from_utf8_lossy(directory).as_ref());
         self.name = String::from_utf8_lossy(name).into_owned();
@@ -143,7 +143,7 @@ impl Aof {
         self.directory.join(format!("temp-{}.incr", self.name))
     }
 
-    /// Where a child of this pid writes a new base.
+    /// The file in which a child of this pid writes a new base.
     pub fn temporary_base(pid: i32) -> PathBuf {
         PathBuf::from(format!("temp-rewriteaof-bg-{pid}.aof"))
     }
@@ -166,7 +166,8 @@ impl Aof {
         self.state != State::Off
     }
 
-    /// Reads the manifest, if there is one. The error is for the log, if it was not told yet.
+    /// Reads the manifest, if there is one. The error is for the log, unless it was logged
+    /// already.
     pub fn read_manifest(&mut self) -> Result<(), String> {
         let path = manifest::path(&self.directory, &self.name);
         if !self.directory.is_dir() {
@@ -250,7 +251,7 @@ impl Aof {
         }
     }
 
-    /// Replaces the manifest by this one; says in the log what went wrong.
+    /// Replaces the manifest by this one; logs an error.
     fn write_manifest(&self, manifest: &Manifest) -> io::Result<()> {
         let path = manifest::path(&self.directory, &self.name);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -310,7 +311,7 @@ impl Aof {
         }
         let (name, known) = match manifest.increments.last_mut() {
             Some(last) => {
-                // Somebody writes again, so its end is not known any more.
+                // Writing continues, so its end is not known any more.
                 let bytes = fs::metadata(self.directory.join(&last.name)).map_or(0, |f| f.len());
                 if let Some(start) = last.start {
                     self.offset = last.end.take().unwrap_or(start + bytes);
@@ -336,8 +337,8 @@ impl Aof {
         self.state = State::On;
         self.selected = None;
         self.measure();
-        // Nobody knows what all files took after the last rewrite. As in Redis, a log that has grown
-        // since is rewritten soon rather than never.
+        // The size of all files after the last rewrite is unknown. As in Redis, a log that has
+        // grown since is rewritten soon rather than never.
         self.base_size = loaded_base.unwrap_or(0);
         if is_fresh {
             // As in Redis, a new log counts what is added to it.
@@ -358,13 +359,13 @@ impl Aof {
         fs::metadata(self.path_of(&entry.name)).map_or(0, |data| data.len())
     }
 
-    /// Whether files that nobody needs any more stay (`aof-disable-auto-gc`).
+    /// Whether obsolete files are kept (`aof-disable-auto-gc`).
     pub fn keep_history(&mut self, keep: bool) {
         self.keeps_history = keep;
         self.delete_history();
     }
 
-    /// Deletes the files that nobody needs any more, and forgets them.
+    /// Deletes the obsolete files, and removes them from the manifest.
     fn delete_history(&mut self) {
         if self.manifest.history.is_empty() || self.keeps_history {
             return;
@@ -374,7 +375,7 @@ impl Aof {
             let path = self.path_of(&entry.name);
             self.syncer.delete(path);
         }
-        // It stays in the manifest for now if this fails; the log has said so.
+        // It stays in the manifest for now if this fails; the error was logged.
         let _ = self.write_manifest(&self.manifest);
     }
 
@@ -507,7 +508,7 @@ impl Aof {
         true
     }
 
-    /// What a rewrite that came to nothing leaves.
+    /// Removes the temporary files of an aborted rewrite.
     pub fn discard_rewrite(&mut self, pid: i32) {
         let _ = fs::remove_file(Aof::temporary_base(pid));
         let _ = fs::remove_file(PathBuf::from(format!("temp-rewriteaof-{pid}.aof")));
@@ -535,7 +536,7 @@ impl Aof {
         self.syncer.forget_failure();
     }
 
-    /// Nobody writes any more: notes where the last increment ends.
+    /// Records the end of the last increment, after the last write.
     pub fn note_end(&mut self) {
         if self.state != State::On {
             return;
@@ -545,7 +546,7 @@ impl Aof {
             && last.start.is_some()
         {
             last.end = Some(self.offset);
-            // The log says so if it fails; the note is a help, no more.
+            // An error is logged; the note is only a help.
             if self.write_manifest(&manifest).is_ok() {
                 self.manifest = manifest;
             }
@@ -569,14 +570,14 @@ impl Aof {
         self.remove_temporary();
     }
 
-    /// How much the log has grown since the last rewrite, in percent.
+    /// The growth of the log since the last rewrite, in percent.
     pub fn growth(&self) -> u64 {
         let base = self.base_size.max(1);
         (self.size as u128 * 100 / base as u128) as u64 - 100.min(self.size * 100 / base)
     }
 }
 
-/// Renames, and says so. As in Redis a base that cannot be moved is named with its folder.
+/// Renames, and logs it. As in Redis a base that cannot be moved is named with its folder.
 fn rename_told(from: &Path, to: &Path, what: &str) -> bool {
     let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
     match fs::rename(from, to) {

@@ -5,8 +5,8 @@
 //!   #TS:1700000000           a moment, between commands
 //! ```
 //!
-//! What ends in the middle of a command was torn by a crash, and so was a transaction without its
-//! end: the sound part is what stands before. What is no command at all is damage.
+//! A file that ends in the middle of a command was torn by a crash, and so was a transaction
+//! without its end: the part before is sound. Bytes that are no command at all are damage.
 
 use super::super::reason;
 use crate::resp::request::OwnedArgv;
@@ -24,14 +24,14 @@ const BIG: usize = 32 << 10;
 const WORDS_MAX: i64 = i32::MAX as i64;
 const WORD_MAX: i64 = 1 << 40;
 
-/// What came next in a log.
+/// The next item of a log.
 pub enum Next {
     Command(OwnedArgv),
     End,
     Damaged(Damage),
 }
 
-/// How a log is damaged.
+/// The kind of damage of a log.
 #[derive(Debug)]
 pub enum Damage {
     /// It ends in the middle of a command.
@@ -50,11 +50,11 @@ pub struct Commands {
     source: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     at: usize,
-    /// Where the buffer begins in the file.
+    /// The offset of the buffer in the file.
     base: u64,
-    /// Where the last command begins.
+    /// The offset of the last command.
     began: u64,
-    /// Where the last whole command ended.
+    /// The end of the last whole command.
     sound: u64,
     /// The same before the transaction that is open.
     before_multi: Option<u64>,
@@ -87,12 +87,12 @@ impl Commands {
         self.base + self.at as u64
     }
 
-    /// Where the last command begins in its file.
+    /// The offset of the last command in its file.
     pub fn began(&self) -> u64 {
         self.began
     }
 
-    /// How many bytes of the file are whole commands, outside of any open transaction.
+    /// The number of bytes that are whole commands, outside of any open transaction.
     pub fn sound_bytes(&self) -> u64 {
         self.before_multi.unwrap_or(self.sound)
     }
@@ -109,7 +109,7 @@ impl Commands {
         }
     }
 
-    /// The next command. Whoever runs it says by `note_multi` what it did.
+    /// The next command. The caller reports its effect on a transaction with `note_multi`.
     pub fn advance(&mut self) -> Next {
         match self.command() {
             Ok(argv) => Next::Command(argv),
@@ -224,14 +224,19 @@ impl Commands {
     }
 }
 
-/// The server cannot start from this; the log says what to do.
+/// The server cannot start from this; the log states what to do.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Hopeless;
+pub struct DamagedLog;
 
 impl Damage {
-    /// Cuts off a torn end, if that is allowed and nothing follows; says in the log what it does, or
-    /// what somebody has to do.
-    pub fn settle(self, commands: &Commands, may_cut: bool, is_last: bool) -> Result<(), Hopeless> {
+    /// Cuts off a torn end, if that is allowed and no file follows; logs the action taken, or the
+    /// one required from the user.
+    pub fn settle(
+        self,
+        commands: &Commands,
+        may_cut: bool,
+        is_last: bool,
+    ) -> Result<(), DamagedLog> {
         let name = &commands.name;
         let at = commands.offset();
         match self {
@@ -242,7 +247,7 @@ impl Damage {
             Damage::Unreadable(error) => {
                 let reason = reason(&error);
                 log::warn!("Unrecoverable error reading the append only file {name}: {reason}");
-                return Err(Hopeless);
+                return Err(DamagedLog);
             }
             Damage::Garbled => {
                 log::warn!(
@@ -251,7 +256,7 @@ impl Damage {
                      command begins near offset {at}; up to offset {} all is well.",
                     commands.sound_bytes()
                 );
-                return Err(Hopeless);
+                return Err(DamagedLog);
             }
         }
         if !may_cut {
@@ -261,12 +266,12 @@ impl Damage {
                  Alternatively you can set the 'aof-load-truncated' configuration option to yes \
                  and restart the server."
             );
-            return Err(Hopeless);
+            return Err(DamagedLog);
         }
         log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
         if !is_last {
             log::warn!("Fatal error: the truncated file is not the last file");
-            return Err(Hopeless);
+            return Err(DamagedLog);
         }
         let sound = commands.sound_bytes();
         log::warn!("!!! Truncating the AOF {name} at offset {sound} !!!");
@@ -278,7 +283,7 @@ impl Damage {
             }
             Err(error) => {
                 log::warn!("Error truncating the AOF file {name}: {}", reason(&error));
-                Err(Hopeless)
+                Err(DamagedLog)
             }
         }
     }
@@ -307,7 +312,7 @@ mod tests {
 
     const LOG: &[u8] = b"#TS:17\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$0\r\n\r\n*1\r\n$4\r\nEXEC\r\n";
 
-    /// How many commands are read, how many bytes are sound, and how it ended.
+    /// The number of commands read, the number of sound bytes, and the kind of end.
     fn read(log: &[u8]) -> (usize, u64, &'static str) {
         let source = Box::new(std::io::Cursor::new(log.to_vec()));
         let mut commands = Commands::new(PathBuf::new(), String::new(), source, 0);

@@ -1,7 +1,7 @@
 //! The thread that brings the log to disk, so that the loop need not wait for the disk.
 //!
-//! It owns duplicates of descriptors, and files and directories that are on their way out. It says
-//! nothing itself: what failed is told to who asks.
+//! It owns duplicates of descriptors, and files and directories to be closed or removed. It logs
+//! nothing itself: errors are returned on request.
 
 use std::fs::File;
 use std::io;
@@ -19,16 +19,16 @@ enum Job {
 
 #[derive(Default)]
 struct State {
-    /// Syncs asked for and not done yet.
+    /// The number of syncs requested and not done yet.
     pending: Mutex<u64>,
     idle: Condvar,
-    /// How much of the stream of changes is known to be on disk.
+    /// The replication offset up to which data is known to be on disk.
     offset: AtomicU64,
     /// The error number of the last sync; 0 for none.
     failure: AtomicI32,
 }
 
-/// See the head of this file. The thread starts with the first job.
+/// The thread that syncs the log. It starts with the first job.
 #[derive(Default)]
 pub struct Syncer {
     jobs: Option<(Sender<Job>, JoinHandle<()>)>,
@@ -48,7 +48,7 @@ impl Syncer {
         }
     }
 
-    /// Has a file brought to disk, which has the stream up to `offset`.
+    /// Queues the sync of a file, which contains the stream up to `offset`.
     pub fn sync(&mut self, file: &File, offset: u64) {
         match file.try_clone() {
             Ok(file) => self.hand_over(Job::Sync(file, offset)),
@@ -57,7 +57,7 @@ impl Syncer {
         }
     }
 
-    /// Has a file deleted, which may take a while if it is long.
+    /// Queues the deletion of a file, which may take a while if it is long.
     pub fn delete(&mut self, path: PathBuf) {
         self.hand_over(Job::Delete(path));
     }
@@ -66,14 +66,14 @@ impl Syncer {
         self.state.pending.lock().map_or(0, |pending| *pending)
     }
 
-    /// Waits until all is on disk that was asked for.
+    /// Waits until all requested syncs are done.
     pub fn drain(&self) {
         if let Ok(pending) = self.state.pending.lock() {
             drop(self.state.idle.wait_while(pending, |pending| *pending > 0));
         }
     }
 
-    /// Why the last sync failed, if it did.
+    /// The error of the last sync, if it failed.
     pub fn failure(&self) -> Option<io::Error> {
         match self.state.failure.load(Ordering::Relaxed) {
             0 => None,

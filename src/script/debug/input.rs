@@ -1,15 +1,15 @@
-//! What the user of the debugger sends: one command at a time, an array of bulk strings.
+//! Input from the user of the debugger: one command at a time, an array of bulk strings.
 
 /// The most that is collected while a command is incomplete.
 const MOST: usize = 1 << 20;
 /// The most arguments of a command, and the most bytes of one.
 const ARGUMENTS: i32 = 1024;
 
-/// What was received and is no command yet.
+/// Received bytes that are no complete command yet.
 #[derive(Default)]
 pub struct Input(Vec<u8>);
 
-/// What cannot be understood: the words for it.
+/// Malformed input, with the text of its error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Malformed(pub &'static str);
 
@@ -49,8 +49,8 @@ impl Input {
         }
     }
 
-    /// The command that was received, if it is complete. Whatever came behind it is dropped: a user
-    /// waits for the answer.
+    /// The received command, if it is complete. Bytes behind it are dropped: a user waits for the
+    /// reply.
     pub fn take(&mut self) -> Result<Option<Vec<Vec<u8>>>, Malformed> {
         let command = parse(&self.0)?;
         if command.is_some() {

@@ -1,16 +1,16 @@
 //! The debugger of scripts: `redis-cli --ldb`.
 //!
-//! While a script is debugged Lua reports every line it comes to (`at_line`). Where the script is to
-//! stop, the debugger talks to its user over the connection that sent EVAL, and nothing goes on
-//! meanwhile: the process is a child made for this, or the user asked for SCRIPT DEBUG SYNC. Who
-//! makes the child and ends the session is `server::script::debug`.
+//! While a script is debugged Lua reports every line it comes to (`at_line`). Where the script is
+//! to stop, the debugger talks to its user over the connection that sent EVAL, and nothing else
+//! runs meanwhile: the process is a child made for this, or the user asked for SCRIPT DEBUG SYNC.
+//! The module `server::script::debug` makes the child and ends the session.
 //!
-//! A command of the user is an array of strings, as any; the answer is an array of status lines
-//! that a human reads. The script goes on where a command says so:
+//! A command of the user is an array of strings, as any; the reply is an array of status lines for
+//! a human reader. The script goes on where a command says so:
 //!
 //! ```text
 //!   line ──> stop? ──no──────────────────────────────> on
-//!              └─yes─> "* Stopped at …" ─> command ──> answer ─┐
+//!              └─yes─> "* Stopped at …" ─> command ──> reply ──┐
 //!                                            ^ └─ step, continue: on
 //!                                            └─────────────────┘
 //! ```
@@ -23,16 +23,16 @@ use super::lua::{Outcome, Raise, Stack};
 use crate::sys::clock;
 use crate::sys::socket::Waiting;
 
-/// Answers are cut at this many bytes, unless the user says otherwise (`maxlen`).
+/// Replies are cut at this many bytes, unless the user sets another limit (`maxlen`).
 const MAX_LEN: usize = 256;
 /// The smallest length to cut at.
 const LEAST_LEN: i32 = 60;
 /// The most breakpoints.
 const BREAKPOINTS: usize = 64;
-/// How many arguments of a command are shown.
+/// The number of arguments shown of a command.
 const SHOWN_ARGS: usize = 10;
 
-/// See the head of this file.
+/// The debugger of a script.
 pub struct Debugger {
     wire: Waiting,
     input: input::Input,
@@ -42,19 +42,19 @@ pub struct Debugger {
     /// The line the script stands at, from 1 on.
     line: i32,
     breakpoints: Vec<i32>,
-    /// It stops at the next line, and shows commands and their answers on the way.
+    /// It stops at the next line, and shows commands and their replies on the way.
     step: bool,
-    /// The script asked to be stopped.
+    /// The script requested a stop (`redis.breakpoint`).
     asked: bool,
     max_len: usize,
     /// The user knows how to see more.
     hinted: bool,
     began_ms: u64,
-    /// A script that runs as long as this is asked about.
+    /// The time after which a running script is stopped.
     patience_ms: u64,
 }
 
-/// Whether there is somebody to talk to.
+/// Whether the user is still connected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum User {
     There,
@@ -105,7 +105,7 @@ impl Debugger {
         }
     }
 
-    /// Sends what was said. Whether anybody hears it shows when the next command is read.
+    /// Sends the pending output. A lost connection shows when the next command is read.
     fn send(&mut self) {
         let mut bytes = format!("*{}\r\n", self.lines.len()).into_bytes();
         for line in self.lines.drain(..) {
@@ -119,14 +119,14 @@ impl Debugger {
         let _ = self.wire.send(&bytes);
     }
 
-    /// Ends the session: says so, and then what EVAL answers, if it is for the debugger to say.
-    pub fn end(mut self, answer: &[u8]) {
+    /// Ends the session with a message, and with the reply of EVAL if the debugger has to send it.
+    pub fn end(mut self, reply: &[u8]) {
         self.say("<endsession>");
         self.send();
-        let _ = self.wire.send(answer);
+        let _ = self.wire.send(reply);
     }
 
-    /// What the script calls is shown while it goes step by step.
+    /// Whether the script's commands are shown because it runs step by step.
     pub fn is_watching(&self) -> bool {
         self.step
     }
@@ -147,7 +147,7 @@ impl Debugger {
         self.say(line);
     }
 
-    /// The answer of a command.
+    /// Shows the reply of a command.
     pub fn show_reply(&mut self, reply: &[u8]) {
         if reply.first() == Some(&b'-') {
             self.show_error(reply.trim_ascii_end());
@@ -167,7 +167,7 @@ impl Debugger {
         self.asked = true;
     }
 
-    /// redis.debug(…): says all arguments of the function that runs.
+    /// redis.debug(…): shows all arguments of the running function.
     pub fn show_values(stack: &mut Stack) {
         let mut line = Vec::new();
         for index in 1..=stack.args() {
@@ -176,7 +176,7 @@ impl Debugger {
             }
             show::value(stack, index, &mut line);
         }
-        if let Some(debugger) = &mut stack.desk().debugger {
+        if let Some(debugger) = &mut stack.vm_state().debugger {
             let head = format!("<debug> line {}: ", debugger.line).into_bytes();
             debugger.say([head, line].concat());
         }
@@ -203,8 +203,8 @@ impl Debugger {
         self.say(line);
     }
 
-    /// Why the script stops where it has come to, if it does. `counted` tells that nothing but many
-    /// instructions have passed.
+    /// The reason to stop the script at its current line, if there is one. `counted` tells that
+    /// nothing but many instructions have passed.
     fn reason_to_stop(&mut self, counted: bool) -> Option<Stop> {
         let marked = self.is_breakpoint(self.line) || self.asked;
         let mut late = false;
@@ -228,7 +228,7 @@ impl Debugger {
     }
 }
 
-/// Why a script stops.
+/// The reason for stopping a script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stop {
     Step,
@@ -259,7 +259,7 @@ pub(super) fn at_line(stack: &mut Stack, counted: bool) -> Outcome {
     let Some(place) = stack.place(0) else {
         return Ok(0);
     };
-    let Some(debugger) = &mut stack.desk().debugger else {
+    let Some(debugger) = &mut stack.vm_state().debugger else {
         return Ok(0);
     };
     debugger.line = place.line;
@@ -277,7 +277,7 @@ pub(super) fn at_line(stack: &mut Stack, counted: bool) -> Outcome {
     debugger.send();
     let user = prompt::converse(stack)?;
     if user == User::Gone && why == Stop::Late {
-        // Nobody is there to end it.
+        // The user is gone, so the debugger cannot end the script.
         let text = "timeout during Lua debugging with client closing connection";
         return Err(fail(stack, text));
     }

@@ -9,7 +9,7 @@ use crate::algo::number::parse_i64;
 use crate::script::guards::push_real_of;
 use crate::script::lua::{Failure, GLOBALS, Kind, Raise, Stack};
 
-/// What goes on after a command.
+/// The next step after a command.
 enum Next {
     /// The next command.
     Ask,
@@ -46,7 +46,7 @@ const HELP: &[&str] = &[
     "redis.breakpoint()   Stop at the next line.",
 ];
 
-/// Answers the user's commands until the script is to go on.
+/// Runs the user's commands until the script is to go on.
 pub(super) fn converse(stack: &mut Stack) -> Result<User, Raise> {
     loop {
         let Some(words) = next_command(stack)? else {
@@ -55,15 +55,15 @@ pub(super) fn converse(stack: &mut Stack) -> Result<User, Raise> {
         if let Next::Run = obey(stack, &words)? {
             return Ok(User::There);
         }
-        if let Some(debugger) = &mut stack.desk().debugger {
+        if let Some(debugger) = &mut stack.vm_state().debugger {
             debugger.send();
         }
     }
 }
 
-/// The next command, or `None` if there is nobody any more: then the script runs to its end.
+/// The next command, or `None` after a disconnection: then the script runs to its end.
 fn next_command(stack: &mut Stack) -> Result<Option<Vec<Vec<u8>>>, Raise> {
-    let Some(debugger) = &mut stack.desk().debugger else {
+    let Some(debugger) = &mut stack.vm_state().debugger else {
         return Ok(None);
     };
     match debugger.listen() {
@@ -94,7 +94,7 @@ fn obey(stack: &mut Stack, words: &[Vec<u8>]) -> Result<Next, Raise> {
     let name = words[0].to_ascii_lowercase();
     match name.as_slice() {
         b"s" | b"step" | b"n" | b"next" => {
-            if let Some(debugger) = &mut stack.desk().debugger {
+            if let Some(debugger) = &mut stack.vm_state().debugger {
                 debugger.step = true;
             }
             return Ok(Next::Run);
@@ -109,7 +109,7 @@ fn obey(stack: &mut Stack, words: &[Vec<u8>]) -> Result<Next, Raise> {
             _ => print_all(stack),
         },
         name => {
-            if let Some(debugger) = &mut stack.desk().debugger {
+            if let Some(debugger) = &mut stack.vm_state().debugger {
                 debugger.obey(name, &words[1..]);
             }
         }
@@ -117,7 +117,7 @@ fn obey(stack: &mut Stack, words: &[Vec<u8>]) -> Result<Next, Raise> {
     Ok(Next::Ask)
 }
 
-/// What needs nothing but the debugger.
+/// Commands that need only the debugger.
 impl Debugger {
     fn obey(&mut self, name: &[u8], args: &[Vec<u8>]) {
         match name {
@@ -202,7 +202,7 @@ impl Debugger {
 }
 
 fn say(stack: &mut Stack, line: impl Into<Vec<u8>>) {
-    if let Some(debugger) = &mut stack.desk().debugger {
+    if let Some(debugger) = &mut stack.vm_state().debugger {
         debugger.say(line);
     }
 }
@@ -212,12 +212,12 @@ fn say_value(stack: &mut Stack, head: Vec<u8>) {
     let mut line = head;
     show::value(stack, -1, &mut line);
     stack.pop(1);
-    if let Some(debugger) = &mut stack.desk().debugger {
+    if let Some(debugger) = &mut stack.vm_state().debugger {
         debugger.say_cut(line);
     }
 }
 
-/// Who called whom, as far as it is the script's own.
+/// Shows the call stack, as far as it is the script's own.
 fn trace(stack: &mut Stack) {
     let mut level = 0;
     while let Some(place) = stack.place(level) {
@@ -225,7 +225,7 @@ fn trace(stack: &mut Stack) {
             let head: &[u8] = if level == 0 { b"In " } else { b"From " };
             let name = place.name.unwrap_or_else(|| b"top level".to_vec());
             say(stack, [head, &name, b":"].concat());
-            if let Some(debugger) = &mut stack.desk().debugger {
+            if let Some(debugger) = &mut stack.vm_state().debugger {
                 debugger.say_source(place.line);
             }
         }
@@ -291,7 +291,7 @@ fn eval(stack: &mut Stack, words: &[Vec<u8>]) {
         stack.pop(1);
         compiled = stack.compile(&code, NAME);
     }
-    let debugger = stack.desk().debugger.as_ref();
+    let debugger = stack.vm_state().debugger.as_ref();
     let patience_ms = debugger.map_or(0, |debugger| debugger.patience_ms);
     match compiled.and_then(|()| stack.call_apart(patience_ms)) {
         Ok(()) => say_value(stack, b"<retval> ".to_vec()),
@@ -316,7 +316,7 @@ fn say_failure(stack: &mut Stack, failure: Failure) {
     say(stack, line);
 }
 
-/// Runs a command as the script would; the command and its answer are shown on the way.
+/// Runs a command as the script would, and shows the command and its reply.
 fn run_command(stack: &mut Stack, words: &[Vec<u8>]) {
     if !stack.room(words.len() as i32 + 4) {
         return say(stack, "<error> max lua stack reached");
@@ -329,7 +329,7 @@ fn run_command(stack: &mut Stack, words: &[Vec<u8>]) {
         stack.push_bytes(word);
     }
     let watch = |stack: &mut Stack, step| {
-        if let Some(debugger) = &mut stack.desk().debugger {
+        if let Some(debugger) = &mut stack.vm_state().debugger {
             debugger.step = step;
         }
     };

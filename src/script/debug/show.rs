@@ -1,4 +1,4 @@
-//! Values of Lua and answers of commands as a human reads them.
+//! Lua values and replies of commands in readable form.
 
 use crate::algo::number::{parse_i64, write_g};
 use crate::algo::quoting::write_quoted;
@@ -92,7 +92,7 @@ fn is_list(stack: &mut Stack) -> bool {
     true
 }
 
-/// Appends the answer at the start of `reply`; what is behind it comes back.
+/// Appends the reply at the start of `reply` in readable form. Returns the bytes behind it.
 pub fn reply<'r>(out: &mut Vec<u8>, reply: &'r [u8]) -> &'r [u8] {
     let Some(end) = memchr::memchr(b'\r', reply).filter(|&end| end > 0) else {
         return b"";
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_read_as_in_redis() {
+    fn replies_read_as_in_redis() {
         for (bytes, text) in [
             (":12\r\n", "12"),
             ("+OK\r\n", "\"+OK\""),

@@ -10,7 +10,7 @@ fn bits(stack: &mut Stack, index: i32) -> Result<u32, Raise> {
     Ok((args::number(stack, index)? + ROUND).to_bits() as u32)
 }
 
-fn answer(stack: &mut Stack, bits: u32) -> Outcome {
+fn push_bits(stack: &mut Stack, bits: u32) -> Outcome {
     stack.push_number(f64::from(bits as i32));
     Ok(1)
 }
@@ -20,12 +20,12 @@ fn fold(stack: &mut Stack, both: fn(u32, u32) -> u32) -> Outcome {
     for index in (2..=stack.args()).rev() {
         result = both(result, bits(stack, index)?);
     }
-    answer(stack, result)
+    push_bits(stack, result)
 }
 
 fn shift(stack: &mut Stack, by: fn(u32, u32) -> u32) -> Outcome {
     let (value, count) = (bits(stack, 1)?, bits(stack, 2)? & 31);
-    answer(stack, by(value, count))
+    push_bits(stack, by(value, count))
 }
 
 fn tohex(stack: &mut Stack) -> Outcome {
@@ -52,9 +52,9 @@ pub fn open(stack: &mut Stack) {
         )*};
     }
     define! {
-        b"tobit": |s: &mut Stack| { let b = bits(s, 1)?; answer(s, b) };
-        b"bnot": |s: &mut Stack| { let b = bits(s, 1)?; answer(s, !b) };
-        b"bswap": |s: &mut Stack| { let b = bits(s, 1)?; answer(s, b.swap_bytes()) };
+        b"tobit": |s: &mut Stack| { let b = bits(s, 1)?; push_bits(s, b) };
+        b"bnot": |s: &mut Stack| { let b = bits(s, 1)?; push_bits(s, !b) };
+        b"bswap": |s: &mut Stack| { let b = bits(s, 1)?; push_bits(s, b.swap_bytes()) };
         b"band": |s: &mut Stack| fold(s, |a, b| a & b);
         b"bor": |s: &mut Stack| fold(s, |a, b| a | b);
         b"bxor": |s: &mut Stack| fold(s, |a, b| a ^ b);

@@ -36,7 +36,7 @@ const DEFAULTS: &[(Setting, i32)] = &[
     (DecodeInvalid, 1),
 ];
 
-/// A setting of the `cjson` whose function runs.
+/// A setting of the `cjson` module whose function is running.
 pub fn setting(stack: &mut Stack, setting: Setting) -> i32 {
     let settings = stack.captured(1);
     stack.get_at(settings, setting as i32);
@@ -63,7 +63,7 @@ fn given(stack: &Stack, index: i32) -> bool {
     index <= stack.args() && stack.kind(index) != Kind::Nil
 }
 
-/// An integer setting: sets it if an argument is given, and answers it.
+/// An integer setting: sets it if an argument is given, and returns it.
 fn integer(stack: &mut Stack, index: i32, which: Setting, min: i32, max: i32) -> Result<(), Raise> {
     if given(stack, index) {
         let value = args::integer(stack, index)?;
@@ -80,7 +80,7 @@ fn integer(stack: &mut Stack, index: i32, which: Setting, min: i32, max: i32) ->
     Ok(())
 }
 
-/// A setting that is one of some words, or a truth: sets it if an argument is given, and answers
+/// A setting that is one of some words, or a boolean: sets it if an argument is given, and returns
 /// it. The first two words stand for false and true.
 fn word(stack: &mut Stack, index: i32, which: Setting, words: &[&str]) -> Result<(), Raise> {
     if given(stack, index) {

@@ -5,7 +5,7 @@ use crate::algo::number::parse_number_prefix;
 use crate::script::args;
 use crate::script::lua::{Outcome, Raise, Stack, TABLE_MAX};
 
-/// What stands at a place of the text. The names in errors are those of the C library.
+/// The token at a place of the text. The names in errors are those of the C library.
 enum Token {
     ObjectBegin,
     ObjectEnd,
@@ -44,7 +44,7 @@ impl Token {
 struct Decoder<'t> {
     text: &'t [u8],
     at: usize,
-    /// Where the last token began, or went wrong.
+    /// The start of the last token, or the place of its error.
     token_at: usize,
     string: Vec<u8>,
     depth: i32,

@@ -101,7 +101,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// How long an array the table on top is, if all its keys are positive integers.
+    /// The array length of the table on top, if all its keys are positive integers.
     fn array_len(&self, stack: &mut Stack) -> Result<Option<i32>, Raise> {
         let (mut max, mut items) = (0i32, 0i64);
         stack.push_nil();

@@ -161,7 +161,7 @@ fn pack(stack: &mut Stack) -> Outcome {
     Ok(1)
 }
 
-/// What is left to read.
+/// The input left to read.
 struct Input<'t>(&'t [u8]);
 
 impl<'t> Input<'t> {

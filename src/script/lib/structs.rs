@@ -1,4 +1,4 @@
-//! `struct`: values to bytes and back, as a format tells.
+//! `struct`: values to bytes and back, by a format string.
 //!
 //! ```text
 //!   > < ! [n]       big, little endian; align to n (a power of two; 8 if it is not said)
@@ -13,7 +13,7 @@ use crate::script::lua::{Outcome, Raise, Stack};
 
 /// The largest integer, in bytes.
 const INT_MAX_BYTES: usize = 32;
-/// What `!` aligns to unless told otherwise.
+/// The default alignment of `!`.
 const ALIGN: usize = 8;
 
 /// A format being read, and what it has set.

@@ -1,29 +1,29 @@
-//! What a running script is interrupted by: the look up of the host, now and then, which may end it;
-//! and the debugger, at every line.
+//! The hooks of a running script: the host's periodic check, which may kill it; and the debugger,
+//! at every line.
 #![allow(unsafe_code)]
 
 use super::stack::Stack;
-use super::{ground_of, guard_panic, raise};
+use super::{context_of, guard_panic, raise};
 use crate::script::debug;
 use crate::sys::clock;
 use mlua::ffi;
 use std::ffi::{CStr, c_int};
 
-/// Runs every so many instructions: lets the host look up, which may end the script.
+/// Runs every so many instructions: calls the host's check, which may kill the script.
 // SAFETY: for Lua to call, with a live state.
 pub(super) unsafe extern "C-unwind" fn on_count(raw: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
     // SAFETY: Lua calls its hook with a live state of a VM made here; the error is raised when
     // nothing is left to drop.
     unsafe {
-        let ground = ground_of(raw);
-        ground.as_ref().in_rust.set(true);
+        let context = context_of(raw);
+        context.as_ref().in_rust.set(true);
         let kill = guard_panic(|| {
-            let mut stack = Stack::at(raw, ground, 0);
-            let (desk, host) = stack.desk_and_host();
-            desk.killed = desk.killed || host.is_some_and(|host| host.on_count());
-            desk.killed
+            let mut stack = Stack::at(raw, context, 0);
+            let (vm_state, host) = stack.vm_state_and_host();
+            vm_state.killed = vm_state.killed || host.is_some_and(|host| host.on_count());
+            vm_state.killed
         });
-        ground.as_ref().in_rust.set(false);
+        context.as_ref().in_rust.set(false);
         if kill {
             // Again at every instruction: a script cannot hide in pcall.
             ffi::lua_sethook(
@@ -32,7 +32,7 @@ pub(super) unsafe extern "C-unwind" fn on_count(raw: *mut ffi::lua_State, _: *mu
                 ffi::LUA_MASKCOUNT | ffi::LUA_MASKLINE,
                 1,
             );
-            let text = (*ground.as_ref().desk.get()).kill_text;
+            let text = (*context.as_ref().vm_state.get()).kill_text;
             ffi::lua_pushstring_(raw, text.as_ptr());
             ffi::lua_error(raw);
         }
@@ -47,7 +47,7 @@ pub(super) unsafe extern "C-unwind" fn on_count_apart(
 ) {
     // SAFETY: as above; nothing here needs to be dropped.
     unsafe {
-        if clock::mono_ms() < ground_of(raw).as_ref().until_ms.get() {
+        if clock::mono_ms() < context_of(raw).as_ref().until_ms.get() {
             return;
         }
         // Again at every instruction, as above.
@@ -62,13 +62,13 @@ pub(super) unsafe extern "C-unwind" fn on_count_apart(
     }
 }
 
-/// What a script dies with, once somebody ended it.
+/// Raises the error of a killed script.
 // SAFETY: for callers within the VM, with a live state.
 pub(in crate::script) unsafe fn death(raw: *mut ffi::lua_State) -> Option<&'static CStr> {
-    // SAFETY: the state is alive; nobody writes to the desk while the VM runs C.
+    // SAFETY: the state is alive; the VM's state is not written while the VM runs C.
     unsafe {
-        let desk = ground_of(raw).as_ref().desk.get();
-        (*desk).killed.then_some((*desk).kill_text)
+        let vm_state = context_of(raw).as_ref().vm_state.get();
+        (*vm_state).killed.then_some((*vm_state).kill_text)
     }
 }
 
@@ -84,11 +84,11 @@ pub(super) unsafe extern "C-unwind" fn on_line(
     // SAFETY: Lua calls its hook with a live state of a VM made here and a record it has filled; the
     // error is raised when nothing is left to drop.
     unsafe {
-        let ground = ground_of(raw);
-        ground.as_ref().in_rust.set(true);
+        let context = context_of(raw);
+        context.as_ref().in_rust.set(true);
         let counted = (*record).event == ffi::LUA_HOOKCOUNT;
         let failed = guard_panic(|| {
-            let mut stack = Stack::at(raw, ground, ffi::lua_gettop(raw));
+            let mut stack = Stack::at(raw, context, ffi::lua_gettop(raw));
             match debug::at_line(&mut stack, counted) {
                 Ok(_) => false,
                 Err(error) => {
@@ -97,7 +97,7 @@ pub(super) unsafe extern "C-unwind" fn on_line(
                 }
             }
         });
-        ground.as_ref().in_rust.set(false);
+        context.as_ref().in_rust.set(false);
         if failed {
             ffi::lua_error(raw);
         }

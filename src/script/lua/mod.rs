@@ -11,7 +11,7 @@
 //! * A Rust function never raises: it returns what the trampoline raises when its frame is gone.
 //! * Only calls that raise nothing are offered: raw access, no metamethods, keys are checked.
 //! * The one error that any call could raise is "not enough memory". While Rust code runs the
-//!   allocator gives what is asked for, beyond the limit if need be (`Ground::in_rust`); the limit
+//!   allocator gives what is asked for, beyond the limit if need be (`VmContext::in_rust`); the limit
 //!   holds in the VM itself, where the next allocation then fails.
 //!
 //! Arguments of a function stay where they are until it returns (`pop` stops above them), so their
@@ -26,7 +26,7 @@ mod raise;
 mod stack;
 
 use super::Host;
-use super::desk::Desk;
+use super::vm_state::VmState;
 pub(super) use hook::death;
 use mlua::ffi;
 pub use raise::{Outcome, Raise};
@@ -42,53 +42,53 @@ pub const GLOBALS: i32 = ffi::LUA_GLOBALSINDEX;
 /// The most elements that Rust code puts into one table: more would raise an error in Lua.
 pub const TABLE_MAX: i32 = 1 << 26;
 
-/// What a VM stands on: its memory, who it works for, and the state of the libraries.
-pub(super) struct Ground {
+/// The Rust side of a VM: its memory, its host, and the state of the libraries.
+pub(super) struct VmContext {
     used: Cell<usize>,
     limit: Cell<usize>,
     in_rust: Cell<bool>,
     host: Cell<Option<NonNull<dyn Host>>>,
-    /// Where the stack of the machine stood when the host came.
+    /// The position of the machine's stack when the host was set.
     native_base: Cell<usize>,
-    /// When what runs apart has to end, in monotonic milliseconds.
+    /// The time limit of code running apart, in monotonic milliseconds.
     until_ms: Cell<u64>,
-    desk: UnsafeCell<Desk>,
+    vm_state: UnsafeCell<VmState>,
 }
 
 /// A VM.
 pub struct Lua {
     raw: NonNull<ffi::lua_State>,
-    // Boxed: the VM holds its address. Read through `ground()`.
-    ground: NonNull<Ground>,
+    // Boxed: the VM holds its address. Read through `context()`.
+    context: NonNull<VmContext>,
 }
 
 /// Allocates for a VM, and counts.
 // SAFETY: for Lua to call, with a live state.
 unsafe extern "C" fn allocate(
-    ground: *mut c_void,
+    context: *mut c_void,
     block: *mut c_void,
     old: usize,
     new: usize,
 ) -> *mut c_void {
-    // SAFETY: `ground` is what `Lua::new` gave to `lua_newstate`: it outlives the VM.
-    let ground = unsafe { &*ground.cast::<Ground>() };
+    // SAFETY: `context` is what `Lua::new` gave to `lua_newstate`: it outlives the VM.
+    let context = unsafe { &*context.cast::<VmContext>() };
     let layout = |size| Layout::from_size_align(size, 16).ok();
-    let used = ground.used.get();
+    let used = context.used.get();
     let old = if block.is_null() { 0 } else { old };
     if new == 0 {
         if let (false, Some(layout)) = (block.is_null(), layout(old)) {
-            // SAFETY: the block is one of ours, and Lua says truly how large it is.
+            // SAFETY: the block is one of ours, and Lua passes its correct size.
             unsafe { std::alloc::dealloc(block.cast(), layout) };
-            ground.used.set(used - old);
+            context.used.set(used - old);
         }
         return std::ptr::null_mut();
     }
-    let must = ground.in_rust.get();
+    let must = context.in_rust.get();
     let after = (used - old).saturating_add(new);
     let (Some(wanted), Some(had)) = (layout(new), layout(old)) else {
         return std::ptr::null_mut();
     };
-    if after > ground.limit.get() && new > old && !must {
+    if after > context.limit.get() && new > old && !must {
         return std::ptr::null_mut();
     }
     // SAFETY: `wanted` is not empty; an old block is as large as `had` says.
@@ -105,18 +105,18 @@ unsafe extern "C" fn allocate(
         }
         return std::ptr::null_mut();
     }
-    ground.used.set(after);
+    context.used.set(after);
     got.cast()
 }
 
-/// What a VM was made with.
+/// The Rust side of a running VM.
 // SAFETY: the caller's: a live state of one of our VMs.
-unsafe fn ground_of(raw: *mut ffi::lua_State) -> NonNull<Ground> {
-    let mut ground = std::ptr::null_mut();
-    // SAFETY: the state is alive; every VM here was made with a ground.
+unsafe fn context_of(raw: *mut ffi::lua_State) -> NonNull<VmContext> {
+    let mut context = std::ptr::null_mut();
+    // SAFETY: the state is alive; every VM here was made with a context.
     unsafe {
-        ffi::lua_getallocf(raw, &mut ground);
-        NonNull::new_unchecked(ground.cast())
+        ffi::lua_getallocf(raw, &mut context);
+        NonNull::new_unchecked(context.cast())
     }
 }
 
@@ -124,7 +124,7 @@ unsafe fn ground_of(raw: *mut ffi::lua_State) -> NonNull<Ground> {
 fn guard_panic<T>(run: impl FnOnce() -> T) -> T {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(value) => value,
-        // The panic hook has told about it.
+        // The panic hook has reported it.
         Err(_) => std::process::abort(),
     }
 }
@@ -140,11 +140,11 @@ where
     // can be had from nothing. What the function left is dropped before `lua_error`.
     unsafe {
         let function = NonNull::<F>::dangling().as_ref();
-        let ground = ground_of(raw);
-        ground.as_ref().in_rust.set(true);
+        let context = context_of(raw);
+        context.as_ref().in_rust.set(true);
         let returns = guard_panic(|| {
             let args = ffi::lua_gettop(raw);
-            let mut stack = Stack::at(raw, ground, args);
+            let mut stack = Stack::at(raw, context, args);
             match function(&mut stack) {
                 Ok(returns) => returns,
                 Err(raise) => {
@@ -153,7 +153,7 @@ where
                 }
             }
         });
-        ground.as_ref().in_rust.set(false);
+        context.as_ref().in_rust.set(false);
         if returns < 0 {
             ffi::lua_error(raw);
         }
@@ -166,18 +166,18 @@ impl Lua {
     /// bytes.
     pub fn new(limit: usize) -> Lua {
         let host: Option<NonNull<dyn Host>> = None;
-        let ground = Box::leak(Box::new(Ground {
+        let context = Box::leak(Box::new(VmContext {
             used: Cell::new(0),
             limit: Cell::new(limit),
             in_rust: Cell::new(true),
             host: Cell::new(host),
             native_base: Cell::new(0),
             until_ms: Cell::new(0),
-            desk: UnsafeCell::new(Desk::default()),
+            vm_state: UnsafeCell::new(VmState::default()),
         }));
-        let ground = NonNull::from(ground);
-        // SAFETY: the allocator and its ground outlive the VM; see `drop`.
-        let raw = unsafe { ffi::lua_newstate(allocate, ground.as_ptr().cast()) };
+        let context = NonNull::from(context);
+        // SAFETY: the allocator and its context outlive the VM; see `drop`.
+        let raw = unsafe { ffi::lua_newstate(allocate, context.as_ptr().cast()) };
         let raw = NonNull::new(raw).expect("memory is given while Rust runs");
         let libraries: [ffi::lua_CFunction; 5] = [
             ffi::luaopen_base,
@@ -193,7 +193,7 @@ impl Lua {
                 ffi::lua_pcall(raw.as_ptr(), 0, 0, 0);
             }
         }
-        let mut lua = Lua { raw, ground };
+        let mut lua = Lua { raw, context };
         lua.rearm();
         lua
     }
@@ -201,7 +201,7 @@ impl Lua {
     /// Sets the hook as it is at the start of a script.
     pub fn rearm(&mut self) {
         let raw = self.raw.as_ptr();
-        let (hook, mask): (ffi::lua_Hook, _) = match self.desk().debugger {
+        let (hook, mask): (ffi::lua_Hook, _) = match self.vm_state().debugger {
             None => (hook::on_count, ffi::LUA_MASKCOUNT),
             Some(_) => (hook::on_line, ffi::LUA_MASKCOUNT | ffi::LUA_MASKLINE),
         };
@@ -210,38 +210,38 @@ impl Lua {
     }
 
     /// The state of the libraries.
-    pub fn desk(&mut self) -> &mut Desk {
+    pub fn vm_state(&mut self) -> &mut VmState {
         // SAFETY: no stack exists while the VM is borrowed here.
-        unsafe { &mut *self.ground.as_ref().desk.get() }
+        unsafe { &mut *self.context.as_ref().vm_state.get() }
     }
 
     /// The stack, from outside of any function.
     pub fn stack(&mut self) -> Stack<'_> {
         // SAFETY: the state is alive while `self` is borrowed.
-        unsafe { Stack::at(self.raw.as_ptr(), self.ground, 0) }
+        unsafe { Stack::at(self.raw.as_ptr(), self.context, 0) }
     }
 
-    /// Lets `host` answer what scripts ask for while `run` runs.
+    /// Makes `host` available to scripts while `run` runs.
     pub fn serve<T>(&mut self, host: &mut dyn Host, run: impl FnOnce(&mut Stack) -> T) -> T {
         let host: NonNull<dyn Host + '_> = NonNull::from(host);
         // SAFETY: the host is forgotten before its borrow ends.
         let host: NonNull<dyn Host + 'static> = unsafe { std::mem::transmute(host) };
-        // SAFETY: the ground lives as long as the VM.
-        let ground = unsafe { self.ground.as_ref() };
-        ground.host.set(Some(host));
-        ground.native_base.set(native_stack());
+        // SAFETY: the context lives as long as the VM.
+        let context = unsafe { self.context.as_ref() };
+        context.host.set(Some(host));
+        context.native_base.set(native_stack());
         let result = run(&mut self.stack());
-        ground.host.set(None);
+        context.host.set(None);
         result
     }
 
     /// Bytes the VM holds.
     pub fn used_bytes(&self) -> usize {
-        // SAFETY: the ground lives as long as the VM.
-        unsafe { self.ground.as_ref() }.used.get()
+        // SAFETY: the context lives as long as the VM.
+        unsafe { self.context.as_ref() }.used.get()
     }
 
-    /// Sees to it that no garbage is collected until `resume_collecting`.
+    /// Stops the garbage collector until `resume_collecting`.
     pub fn pause_collecting(&mut self) {
         // SAFETY: the state is alive.
         unsafe { ffi::lua_gc(self.raw.as_ptr(), ffi::LUA_GCSTOP, 0) };
@@ -265,7 +265,7 @@ impl Lua {
     }
 }
 
-/// Where the stack of the machine stands. It grows downwards wherever we run.
+/// The position of the machine's stack, which grows downwards on all supported systems.
 #[inline(never)]
 fn native_stack() -> usize {
     let here = 0u8;
@@ -277,10 +277,10 @@ const COLLECT_STEP: c_int = 50;
 
 impl Drop for Lua {
     fn drop(&mut self) {
-        // SAFETY: nothing borrows the VM any more; the ground goes after it.
+        // SAFETY: nothing borrows the VM any more; the context goes after it.
         unsafe {
             ffi::lua_close(self.raw.as_ptr());
-            drop(Box::from_raw(self.ground.as_ptr()));
+            drop(Box::from_raw(self.context.as_ptr()));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! What functions for Lua raise, in Lua's own words: `bad argument #1 to 'f' (…)`, with the place in
-//! the script in front.
+//! Errors raised by functions for Lua, in Lua's own words: `bad argument #1 to 'f' (…)`, with the
+//! place in the script in front.
 
 use super::stack::Stack;
 
-/// What a function raises.
+/// An error raised by a function.
 #[derive(Debug)]
 pub enum Raise {
     /// The value on top of the stack.
@@ -26,10 +26,10 @@ impl Raise {
     }
 }
 
-/// How many of the topmost values a function returns, or what it raises.
+/// The number of values on top that a function returns, or the error that it raises.
 pub type Outcome = Result<i32, Raise>;
 
-/// `chunk:line: ` of who called the function that runs.
+/// `chunk:line: ` of the caller of the running function.
 fn caller(stack: &mut Stack) -> Vec<u8> {
     match stack.place(1) {
         Some(place) if place.line > 0 => [

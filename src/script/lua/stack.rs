@@ -2,17 +2,17 @@
 #![allow(unsafe_code)]
 
 use super::raise::Outcome;
-use super::{GLOBALS, Ground, Lua, REGISTRY, hook, native_stack, trampoline};
+use super::{GLOBALS, Lua, REGISTRY, VmContext, hook, native_stack, trampoline};
 use crate::algo::number::write_g;
 use crate::script::Host;
-use crate::script::desk::Desk;
+use crate::script::vm_state::VmState;
 use crate::sys::clock;
 use mlua::ffi;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// How deep Rust code may recurse for a script, in bytes of the machine's stack.
+/// The limit on recursion of Rust code for a script, in bytes of the machine's stack.
 const NATIVE_MAX: usize = 1 << 20;
 
 /// The significant digits of a number as a text: Lua 5.1's `%.14g`.
@@ -49,7 +49,7 @@ impl Kind {
     }
 }
 
-/// Why a protected call failed. The error value is on top of the stack.
+/// The kind of failure of a protected call. The error value is on top of the stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
     Raised,
@@ -60,11 +60,11 @@ pub enum Failure {
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub struct Kept(c_int);
 
-/// See the head of the folder.
+/// The stack of a Lua state. Its safety is explained in the module `lua`.
 pub struct Stack<'l> {
     raw: *mut ffi::lua_State,
-    ground: NonNull<Ground>,
-    /// So many values at the bottom are arguments.
+    context: NonNull<VmContext>,
+    /// The number of values at the bottom that are arguments.
     args: i32,
     lua: PhantomData<&'l mut Lua>,
 }
@@ -73,12 +73,12 @@ impl<'l> Stack<'l> {
     // SAFETY: for callers within the VM, with a live state.
     pub(super) unsafe fn at(
         raw: *mut ffi::lua_State,
-        ground: NonNull<Ground>,
+        context: NonNull<VmContext>,
         args: i32,
     ) -> Stack<'l> {
         Stack {
             raw,
-            ground,
+            context,
             args,
             lua: PhantomData,
         }
@@ -105,9 +105,9 @@ impl<'l> Stack<'l> {
     /// Sees to it that there is room for so many more values; false if there cannot be.
     #[must_use]
     pub fn room(&mut self, count: i32) -> bool {
-        // Who asks may be recursive: the stack of the machine is finite, too.
-        // SAFETY: the ground lives as long as the VM.
-        let base = unsafe { self.ground.as_ref() }.native_base.get();
+        // The caller may be recursive: the machine's stack is finite, too.
+        // SAFETY: the context lives as long as the VM.
+        let base = unsafe { self.context.as_ref() }.native_base.get();
         if base.saturating_sub(native_stack()) > NATIVE_MAX {
             return false;
         }
@@ -453,12 +453,12 @@ impl<'l> Stack<'l> {
     /// error, in their place. `handler` is the index of an error handler, 0 for none.
     pub fn call(&mut self, args: i32, returns: i32, handler: i32) -> Result<(), Failure> {
         assert!(self.top() - args > self.args, "arguments stay");
-        // SAFETY: as far as it runs, the ground lives.
-        let ground = unsafe { self.ground.as_ref() };
-        ground.in_rust.set(false);
+        // SAFETY: as far as it runs, the context lives.
+        let context = unsafe { self.context.as_ref() };
+        context.in_rust.set(false);
         // SAFETY: the function and its arguments are there; errors do not leave `lua_pcall`.
         let status = unsafe { ffi::lua_pcall(self.raw, args, returns, handler) };
-        ground.in_rust.set(true);
+        context.in_rust.set(true);
         failure(status)
     }
 
@@ -472,9 +472,9 @@ impl<'l> Stack<'l> {
             self.push_bytes(b"max lua stack reached");
             return Err(Failure::Raised);
         }
-        // SAFETY: as far as it runs, the ground lives.
-        let ground = unsafe { self.ground.as_ref() };
-        ground.until_ms.set(clock::mono_ms() + limit_ms);
+        // SAFETY: as far as it runs, the context lives.
+        let context = unsafe { self.context.as_ref() };
+        context.until_ms.set(clock::mono_ms() + limit_ms);
         // SAFETY: there is room; the thread lies on the stack while it is used, and has room for the
         // function and what comes of it; errors do not leave `lua_pcall`.
         let status = unsafe {
@@ -483,9 +483,9 @@ impl<'l> Stack<'l> {
             ffi::lua_sethook(apart, Some(hook), ffi::LUA_MASKCOUNT, hook::COUNT);
             ffi::lua_pushvalue(self.raw, -2);
             ffi::lua_xmove(self.raw, apart, 1);
-            ground.in_rust.set(false);
+            context.in_rust.set(false);
             let status = ffi::lua_pcall(apart, 0, 1, 0);
-            ground.in_rust.set(true);
+            context.in_rust.set(true);
             ffi::lua_xmove(apart, self.raw, 1);
             ffi::lua_replace(self.raw, -3);
             ffi::lua_settop(self.raw, -2);
@@ -496,21 +496,21 @@ impl<'l> Stack<'l> {
 
     /// The state of the libraries.
     #[inline(always)]
-    pub fn desk(&mut self) -> &mut Desk {
-        // SAFETY: the desk is only reached through a stack, and of the stacks that exist only the
+    pub fn vm_state(&mut self) -> &mut VmState {
+        // SAFETY: the state is only reached through a stack, and of the stacks that exist only the
         // innermost is in use: `call` borrows the one it was called on.
-        unsafe { &mut *self.ground.as_ref().desk.get() }
+        unsafe { &mut *self.context.as_ref().vm_state.get() }
     }
 
-    /// The state of the libraries, and who the script works for, if it does.
+    /// The state of the libraries, and the host, if a script is running.
     #[inline(always)]
-    pub fn desk_and_host(&mut self) -> (&mut Desk, Option<&mut dyn Host>) {
+    pub fn vm_state_and_host(&mut self) -> (&mut VmState, Option<&mut dyn Host>) {
         // SAFETY: as above; the host is another object, lent for the time of `serve`.
         unsafe {
-            let ground = self.ground.as_ref();
-            let host = ground.host.get();
+            let context = self.context.as_ref();
+            let host = context.host.get();
             (
-                &mut *ground.desk.get(),
+                &mut *context.vm_state.get(),
                 host.map(|host| &mut *host.as_ptr()),
             )
         }
@@ -530,7 +530,7 @@ impl<'l> Stack<'l> {
         }
     }
 
-    /// Where the running code stands: `level` 0 is the function that runs.
+    /// The place of the running code: `level` 0 is the function that runs.
     pub fn place(&mut self, level: i32) -> Option<Place> {
         // SAFETY: the record is filled by Lua before it is read; its texts are C strings.
         unsafe {
@@ -555,7 +555,7 @@ impl<'l> Stack<'l> {
     }
 }
 
-/// What `Stack::place` tells.
+/// The result of `Stack::place`.
 pub struct Place {
     pub is_native: bool,
     pub source: Vec<u8>,

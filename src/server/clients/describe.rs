@@ -127,8 +127,8 @@ pub fn describe(server: &Server, seen: &Seen) -> String {
     let command = s
         .last_command
         .map_or("NULL", |number| &server.table[number].full_name);
-    let replica = server.replication.replicas.get(s.id.0);
-    let (owed, blocks) = replica.map_or((0, 0), |one| server.owed_to_replica(one));
+    let replica = server.replication.replicas().get(s.id.0);
+    let (owed, blocks) = replica.map_or((0, 0), |one| server.replication.pending(one));
     let listed = wire.buffer.listed(wire.output);
     let held = wire.query + wire.query_free + wire.output_capacity;
     let parked = s

@@ -2,7 +2,7 @@
 
 use crate::algo::quoting::write_quoted;
 use crate::command::Reply;
-use crate::command::spec::{ADMIN, SKIP_MONITOR};
+use crate::command::spec::{ADMIN, SKIP_MONITOR, Spec};
 use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::publish;
@@ -44,7 +44,7 @@ pub fn feed(server: &mut Server, session: &Session, number: u16, argv: &Argv, re
 /// Shows a command, whatever it is.
 #[cold]
 pub fn show(server: &mut Server, session: &Session, number: u16, argv: &Argv, reply: &mut Reply) {
-    let line = monitor_line(session, &server.table[number].full_name, argv);
+    let line = monitor_line(session, server.table[number].spec, argv);
     let monitors = std::mem::take(&mut server.clients.monitors);
     for &id in &monitors.0 {
         if id == session.id {
@@ -58,7 +58,7 @@ pub fn show(server: &mut Server, session: &Session, number: u16, argv: &Argv, re
 }
 
 /// `+<seconds>.<microseconds> [<db> <address>] "<argument>" …`.
-fn monitor_line(session: &Session, command: &str, argv: &Argv) -> Vec<u8> {
+fn monitor_line(session: &Session, spec: &Spec, argv: &Argv) -> Vec<u8> {
     let us = clock::unix_us();
     let mut line = Vec::new();
     let (db, unix) = (session.db.0, if session.is_unix { "unix:" } else { "" });
@@ -75,7 +75,7 @@ fn monitor_line(session: &Session, command: &str, argv: &Argv) -> Vec<u8> {
     write!(line, "+{s}.{us:06} [{db} {unix}{address}]").expect("a vector takes it");
     for (index, arg) in argv.iter().enumerate() {
         line.push(b' ');
-        let secret = is_secret(command, argv, index);
+        let secret = is_secret(spec, argv, index);
         write_quoted(&mut line, if secret { REDACTED } else { arg });
     }
     line.extend_from_slice(b"\r\n");

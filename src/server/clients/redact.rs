@@ -1,39 +1,38 @@
-//! Which arguments are secrets: MONITOR and SLOWLOG show `(redacted)` in their place.
+//! Secret arguments: MONITOR and SLOWLOG show `(redacted)` in their place.
 
-use crate::config::is_sensitive;
+use crate::command::spec::Spec;
 use crate::resp::request::Argv;
 
-/// What stands in the place of a secret.
+/// The text in the place of a secret.
 pub const REDACTED: &[u8] = b"(redacted)";
 
-/// Whether the argument at `index` is nobody's business: passwords, the words about users, and the
-/// values of directives that hold secrets. `command` is the full name, as in `config|set`.
-pub fn is_secret(command: &str, argv: &Argv, index: usize) -> bool {
-    let behind = |word: &[u8], distance: usize, first: usize| {
-        index >= first + distance && argv.at(index - distance).eq_ignore_ascii_case(word)
-    };
-    match command {
-        "auth" => index > 0,
-        "acl|setuser" | "acl|deluser" | "acl|getuser" => index > 1,
-        "config|set" => index > 2 && index % 2 == 1 && is_sensitive(argv.at(index - 1)),
-        // HELLO version [AUTH user password] …
-        "hello" => behind(b"auth", 1, 2) || behind(b"auth", 2, 2),
-        // MIGRATE host port key db timeout … [AUTH password | AUTH2 user password] …
-        "migrate" => behind(b"auth", 1, 6) || behind(b"auth2", 1, 6) || behind(b"auth2", 2, 6),
-        _ => false,
-    }
+/// Whether the argument at `index` is a secret: passwords, the words about users, and the values of
+/// directives that hold passwords.
+pub fn is_secret(spec: &Spec, argv: &Argv, index: usize) -> bool {
+    spec.secrets.is_some_and(|is_secret| is_secret(argv, index))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::resp::request::OwnedArgv;
+    use crate::server::core::table::Table;
 
-    /// The arguments as somebody who is watching sees them.
+    /// The arguments as MONITOR shows them.
     fn seen(command: &str, line: &str) -> String {
+        let table = Table::new(crate::commands::TABLES, crate::server::commands::TABLES);
+        let mut names = command.split('|');
+        let container = names.next().expect("a name");
+        let mut number = table.lookup(container.as_bytes()).expect("a command");
+        if let Some(name) = names.next() {
+            number = table
+                .subcommand(number, name.as_bytes())
+                .expect("a subcommand");
+        }
+        let spec = table[number].spec;
         let owned = OwnedArgv::from_iter(line.split(' '));
         let argv = owned.as_argv();
-        let shown = |(index, arg)| match is_secret(command, &argv, index) {
+        let shown = |(index, arg)| match is_secret(spec, &argv, index) {
             true => "*".to_owned(),
             false => String::from_utf8_lossy(arg).into_owned(),
         };

@@ -3,7 +3,7 @@
 use crate::acl::DEFAULT_USER;
 use crate::keyspace::DbIndex;
 use crate::multi::Transaction;
-use crate::replication::replicas::Said;
+use crate::replication::replica::Announced;
 use crate::resp::encode::Resp;
 use crate::resp::request::Query;
 use crate::server::clients::Output;
@@ -145,8 +145,8 @@ pub struct Session {
     pub no_touch: bool,
     pub monitor: bool,
     pub peer: Peer,
-    /// What it said of itself in case it is a replica.
-    pub said: Option<Box<Said>>,
+    /// Properties announced with REPLCONF, in case it becomes a replica.
+    pub announced: Option<Box<Announced>>,
     /// How far the stream was when its last command was over: what WAIT waits for.
     pub written_to: u64,
     /// Held back until a pause ends.
@@ -216,7 +216,7 @@ impl Session {
             no_touch: false,
             monitor: false,
             peer: Peer::Client,
-            said: None,
+            announced: None,
             written_to: 0,
             paused: false,
             flushing: false,

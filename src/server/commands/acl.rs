@@ -4,7 +4,7 @@
 //! `server::core::permissions`.
 
 use super::container;
-use crate::acl::{AclLog, Entry as Refusal, Request, Roster, Selector, is_user_name};
+use crate::acl::{AclLog, CommandIndex, Entry as Refusal, Request, Selector, is_user_name};
 use crate::algo::number::parse_i64;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -62,6 +62,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 name: "deluser",
                 arity: -3,
                 usage: "username:string...",
+                secrets: Some(|_, index| index > 1),
                 summary: "Removes users and ends their connections.",
                 complexity: "O(1) amortized time considering the typical user.",
                 tips: EVERYWHERE,
@@ -101,6 +102,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 name: "getuser",
                 arity: 3,
                 usage: "username:string",
+                secrets: Some(|_, index| index > 1),
                 summary: "The rules of a user.",
                 complexity: "O(N). Where N is the number of password, command and pattern rules that the user has.",
                 ..ACL
@@ -168,6 +170,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 name: "setuser",
                 arity: -3,
                 usage: "username:string [rule:string...]",
+                secrets: Some(|_, index| index > 1),
                 summary: "Changes or creates a user.",
                 complexity: "O(N). Where N is the number of rules provided.",
                 tips: EVERYWHERE,
@@ -216,7 +219,7 @@ fn acl_cat(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Re
     if args.left() > 0 {
         return Err(too_many(args));
     }
-    let Some(category) = Roster::category(name) else {
+    let Some(category) = CommandIndex::category(name) else {
         return Err(CmdError::quoting(
             "ERR Unknown category '",
             name,
@@ -224,10 +227,10 @@ fn acl_cat(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Re
             "'",
         ));
     };
-    let roster = server.acl.roster();
-    reply.array(roster.in_category(category).count())?;
-    let mut numbers = roster.in_category(category);
-    numbers.try_for_each(|number| reply.bulk(roster.get(number).full_name.as_bytes()))
+    let command_index = server.acl.command_index();
+    reply.array(command_index.in_category(category).count())?;
+    let mut numbers = command_index.in_category(category);
+    numbers.try_for_each(|number| reply.bulk(command_index.get(number).full_name.as_bytes()))
 }
 
 /// ACL DELUSER user [user …].

@@ -3,6 +3,7 @@
 use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::config::is_sensitive;
 use crate::config::{Allowed, Extent, Host, enter_directory, is_settled};
 use crate::server::clients::session::Session;
 use crate::server::core::admit::LOADING_TEXT;
@@ -89,6 +90,9 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 group: Group::Server,
                 usage: "data{parameter:string value:string}...",
                 since: "2.0.0",
+                secrets: Some(|argv, index| {
+                    index > 2 && index % 2 == 1 && is_sensitive(argv.at(index - 1))
+                }),
                 summary: "Changes settings while the server runs.",
                 complexity: "O(N) when N is the number of configuration parameters provided",
                 tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],

@@ -19,7 +19,7 @@ pub static TABLE: &[ServerCommand] = &[
         spec: Spec {
             name: "ping",
             arity: -1,
-            flags: all(&[FAST, SUBSCRIBER, TELLS_DISK_ERROR]),
+            flags: all(&[FAST, SUBSCRIBER, REPORTS_DISK_ERROR]),
             group: Group::Connection,
             usage: "[message:string]",
             since: "1.0.0",
@@ -89,6 +89,7 @@ pub static TABLE: &[ServerCommand] = &[
             group: Group::Connection,
             usage: "[username:string!6.0.0] password:string",
             since: "1.0.0",
+            secrets: Some(|_, index| index > 0),
             summary: "Proves who the client is.",
             complexity: "O(N) where N is the number of passwords defined for the user",
             ..Spec::BASE
@@ -104,6 +105,10 @@ pub static TABLE: &[ServerCommand] = &[
             group: Group::Connection,
             usage: "[arguments{protover:integer [auth{username:string password:string}@AUTH] [clientname:string@SETNAME]}]",
             since: "6.0.0",
+            // HELLO version [AUTH user password] …
+            secrets: Some(|argv, index| {
+                argv.is_behind(index, b"auth", 1, 2) || argv.is_behind(index, b"auth", 2, 2)
+            }),
             summary: "Greets the server and chooses the protocol.",
             complexity: "O(1)",
             ..Spec::BASE

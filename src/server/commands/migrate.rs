@@ -7,7 +7,7 @@ use crate::command::effects::{Event, Propagate};
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::keyspace::Leave;
+use crate::keyspace::RemovalReason;
 use crate::net::peer::{Duration, Peer};
 use crate::rdb::dump;
 use crate::rdb::write::Style;
@@ -35,6 +35,12 @@ pub static TABLE: &[ServerCommand] = &[Entry {
                 [authentication(auth~password:string@AUTH!4.0.7|auth2{username:string \
                 password:string}@AUTH2!6.0.0)] [keys~key:key@KEYS!3.0.6...]",
         since: "2.6.0",
+        // MIGRATE host port key db timeout … [AUTH password | AUTH2 user password] …
+        secrets: Some(|argv, index| {
+            argv.is_behind(index, b"auth", 1, 6)
+                || argv.is_behind(index, b"auth2", 1, 6)
+                || argv.is_behind(index, b"auth2", 2, 6)
+        }),
         summary: "Moves keys to another server.",
         complexity: "This command actually executes a DUMP+DEL in the source instance, and a \
                      RESTORE in the target instance. See the pages of these commands for time \
@@ -47,7 +53,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
 }];
 
 /// The key of MIGRATE, or those behind KEYS. If both are given the command is wrong and has none.
-fn migrated_keys(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), Misfit> {
+fn migrated_keys(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), InvalidKeys> {
     let flags = key_flags(&[RW, ACCESS, DELETE]);
     let mut at = 6;
     while at < argv.len() {
@@ -239,7 +245,7 @@ fn forget(server: &mut Server, session: &Session, keys: &[&[u8]]) {
     for key in keys {
         let mut db = server.keyspace.db(session.db);
         if let Some(found) = db.peek(key) {
-            db.leave(found, Leave::Deleted);
+            db.remove(found, RemovalReason::Deleted);
             server.effects.dirty += 1;
             let (effects, shared) = (&mut server.effects, &mut server.keyspace.shared);
             effects.note(shared, session.db, key, Some(Event::DEL));

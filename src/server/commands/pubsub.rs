@@ -17,7 +17,14 @@ const PUBSUB_SPEC: Spec = Spec {
     group: Group::PubSub,
     ..Spec::BASE
 };
-const SUBSCRIBES: Flags = all(&[PUBSUB, NOSCRIPT, LOADING, STALE, SUBSCRIBER, ANSWERS_PUSH]);
+const SUBSCRIBES: Flags = all(&[
+    PUBSUB,
+    NOSCRIPT,
+    LOADING,
+    STALE,
+    SUBSCRIBER,
+    REPLIES_WITH_PUSH,
+]);
 const PUBLISHES: Flags = all(&[PUBSUB, LOADING, STALE, FAST, MAY_REPLICATE]);
 const LOOKS: Flags = all(&[PUBSUB, LOADING, STALE]);
 
@@ -29,6 +36,7 @@ pub static TABLE: &[ServerCommand] = &[
             flags: SUBSCRIBES,
             usage: "channel:string...",
             since: "2.0.0",
+            channels: Some(Channels::Names),
             summary: "Listens to channels.",
             complexity: "O(N) where N is the number of channels to subscribe to.",
             ..PUBSUB_SPEC
@@ -57,6 +65,7 @@ pub static TABLE: &[ServerCommand] = &[
             flags: SUBSCRIBES,
             usage: "pattern:pattern...",
             since: "2.0.0",
+            channels: Some(Channels::Patterns),
             summary: "Listens to all channels that fit patterns.",
             complexity: "O(N) where N is the number of patterns to subscribe to.",
             ..PUBSUB_SPEC
@@ -86,6 +95,7 @@ pub static TABLE: &[ServerCommand] = &[
             keys: &[KeySpec::range(1, -1, 1, &[NOT_KEY])],
             usage: "shardchannel:string...",
             since: "7.0.0",
+            channels: Some(Channels::Names),
             summary: "Listens to channels of a shard.",
             complexity: "O(N) where N is the number of shard channels to subscribe to.",
             ..PUBSUB_SPEC
@@ -115,6 +125,7 @@ pub static TABLE: &[ServerCommand] = &[
             flags: PUBLISHES,
             usage: "channel:string message:string",
             since: "2.0.0",
+            channels: Some(Channels::First),
             summary: "Sends a message to all who listen to a channel.",
             complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).",
             ..PUBSUB_SPEC
@@ -130,6 +141,7 @@ pub static TABLE: &[ServerCommand] = &[
             keys: &[KeySpec::at(1, &[NOT_KEY])],
             usage: "shardchannel:string message:string",
             since: "7.0.0",
+            channels: Some(Channels::First),
             summary: "Sends a message to all who listen to a channel of a shard.",
             complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
             ..PUBSUB_SPEC

@@ -5,7 +5,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::clients::describe;
 use crate::server::clients::session::Session;
-use crate::server::replication::status;
+use crate::server::replication::link;
 use crate::server::{Server, ServerCommand};
 
 const BASE: Spec = Spec {
@@ -71,7 +71,7 @@ fn replicaof(
             "ERR REPLICAOF not allowed in cluster mode.",
         ));
     }
-    if server.replication.failover.is_some() {
+    if server.replication.failover().is_some() {
         return Err(CmdError::Fixed(
             "ERR REPLICAOF not allowed while failing over.",
         ));
@@ -80,7 +80,7 @@ fn replicaof(
     if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         if server.replication.is_replica() {
             let line = describe::caller_line(server, session, &args.argv());
-            server.unfollow();
+            link::unset_primary(server);
             log::info!("MASTER MODE enabled (user request from '{line}')");
         }
         return reply.ok();
@@ -88,14 +88,14 @@ fn replicaof(
     let number = crate::algo::number::parse_i64(port);
     let port = number.filter(|n| (0..=65535).contains(n));
     let port = port.ok_or(CmdError::Fixed("ERR Invalid master port"))? as u16;
-    // ROLE and INFO show it.
+    // ROLE and INFO show the host.
     if has_control(host) {
         return Err(CmdError::Fixed("ERR Invalid master host"));
     }
     let host = String::from_utf8_lossy(host).into_owned();
-    if let Some(primary) = &server.replication.primary
-        && primary.host.eq_ignore_ascii_case(&host)
-        && primary.port == port
+    if let Some(primary) = server.replication.primary()
+        && primary.host().eq_ignore_ascii_case(&host)
+        && primary.port() == port
     {
         log::info!(
             "REPLICAOF would result into synchronization with the master we are already connected \
@@ -104,7 +104,7 @@ fn replicaof(
         return reply.simple("OK Already connected to specified master");
     }
     let line = describe::caller_line(server, session, &args.argv());
-    server.follow(host.clone(), port);
+    link::set_primary(server, host.clone(), port);
     log::info!("REPLICAOF {host}:{port} enabled (user request from '{line}')");
     reply.ok()
 }
@@ -112,19 +112,36 @@ fn replicaof(
 /// ROLE.
 fn role(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     if server.replication.is_replica() {
-        return status::role_of_replica(server, reply);
+        return role_of_replica(server, reply);
     }
-    let replicas = server.replication.replicas.list.iter();
+    let replicas = server.replication.replicas().iter();
     let online: Vec<_> = replicas.filter(|replica| replica.is_online()).collect();
     reply.array(3)?;
     reply.bulk(b"master")?;
-    reply.int(server.replication.history.offset as i64)?;
+    reply.int(server.replication.offset() as i64)?;
     reply.array(online.len())?;
     for replica in online {
         reply.array(3)?;
         reply.bulk(replica.ip().as_bytes())?;
-        reply.bulk_int(replica.said.port as i64)?;
-        reply.bulk_int(replica.acked as i64)?;
+        reply.bulk_int(replica.port() as i64)?;
+        reply.bulk_int(replica.acked() as i64)?;
     }
     Ok(())
+}
+
+/// Writes the reply to ROLE of a replica.
+fn role_of_replica(server: &Server, reply: &mut Reply) -> CmdResult {
+    let Some(primary) = server.replication.primary() else {
+        return reply.null();
+    };
+    let applied = match primary.is_connected() {
+        true => server.replication.offset() as i64,
+        false => -1,
+    };
+    reply.array(5)?;
+    reply.bulk(b"slave")?;
+    reply.bulk(primary.host().as_bytes())?;
+    reply.int(primary.port().into())?;
+    reply.bulk(primary.stage().word().as_bytes())?;
+    reply.int(applied)
 }

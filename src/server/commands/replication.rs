@@ -1,5 +1,5 @@
-//! What replicas say to their primary, and what clients ask of it: SYNC, PSYNC, REPLCONF; WAIT,
-//! WAITAOF.
+//! Commands between replica and primary, SYNC, PSYNC and REPLCONF, and those of clients: FAILOVER,
+//! WAIT and WAITAOF.
 
 use crate::algo::number::parse_i64;
 use crate::algo::quoting::in_line;
@@ -8,14 +8,18 @@ use crate::command::blocking::{Nothing, TimeoutMs, Unit, Wait, parse_timeout};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::checks::is_address;
-use crate::replication::replicas::Wants;
+use crate::replication::replica::{Announced, Filter};
 use crate::resp::request::Argv;
 use crate::server::clients::describe;
 use crate::server::clients::session::{Peer, Session};
+use crate::server::replication::failover;
+use crate::server::replication::link;
+use crate::server::replication::replicas;
+use crate::server::replication::sync;
 use crate::server::{Server, ServerCommand};
 use crate::types::value::Kind;
 
-/// An address is shorter than this.
+/// The limit on the length of an announced address, in bytes.
 const ADDRESS_MAX: usize = 256;
 
 pub static TABLE: &[ServerCommand] = &[
@@ -113,15 +117,17 @@ pub static TABLE: &[ServerCommand] = &[
     },
 ];
 
-/// Whether somebody may begin to follow us now.
-fn may_follow(server: &Server, session: &Session, reply: &Reply) -> Result<(), CmdError> {
-    if server.replication.failover.is_some() {
+/// Checks that a client may become a replica now.
+///
+/// # Errors
+/// The reply that says why not.
+fn check_can_sync(server: &Server, session: &Session, reply: &Reply) -> Result<(), CmdError> {
+    if server.replication.failover().is_some() {
         return Err(CmdError::Fixed(
             "NOMASTERLINK Can't SYNC while failing over",
         ));
     }
-    let primary = server.replication.primary.as_ref();
-    if primary.is_some_and(|primary| !primary.is_connected()) {
+    if server.replication.is_link_down() {
         return Err(CmdError::Fixed(
             "NOMASTERLINK Can't SYNC while not connected with my master",
         ));
@@ -131,24 +137,24 @@ fn may_follow(server: &Server, session: &Session, reply: &Reply) -> Result<(), C
             "ERR SYNC and PSYNC are invalid with pending output",
         ));
     }
-    let said = session.said.as_deref();
-    if said.is_some_and(|said| said.wants.is_part() && !said.reads_marked) {
+    let announced = session.announced.as_deref();
+    if announced.is_some_and(|one| one.filter.is_partial() && !one.reads_marked) {
         return Err(CmdError::Fixed(
             "ERR Filtered replica requires EOF capability",
         ));
     }
-    let name = server.replica_name(session, &said.cloned().unwrap_or_default());
+    let name = sync::replica_name(session);
     log::info!("Replica {name} asks for synchronization");
     Ok(())
 }
 
 /// SYNC.
 fn sync(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
-    if is_follower(session) {
+    if is_replica_or_monitor(session) {
         return Ok(());
     }
-    may_follow(server, session, reply)?;
-    server.resync(session, true, reply);
+    check_can_sync(server, session, reply)?;
+    sync::start_full(server, session, true, reply);
     Ok(())
 }
 
@@ -159,34 +165,33 @@ fn psync(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    if is_follower(session) {
+    if is_replica_or_monitor(session) {
         return Ok(());
     }
     let (id, offset) = (args.bytes(), args.bytes());
     if args.word("failover") {
         take_over(server, session, id, &args.argv())?;
     }
-    may_follow(server, session, reply)?;
+    check_can_sync(server, session, reply)?;
     let Some(next) = parse_i64(offset) else {
-        let said = session.said.as_deref().cloned().unwrap_or_default();
         log::warn!(
             "Replica {} asks for synchronization but with a wrong offset",
-            server.replica_name(session, &said)
+            sync::replica_name(session)
         );
         return Err(CmdError::NotInteger);
     };
-    if server.resume(session, (id, next), reply) {
+    if sync::try_partial(server, session, (id, next), reply) {
         server.stats.sync_partial_ok += 1;
         return Ok(());
     }
     if id.first() != Some(&b'?') {
         server.stats.sync_partial_err += 1;
     }
-    server.resync(session, false, reply);
+    sync::start_full(server, session, false, reply);
     Ok(())
 }
 
-/// PSYNC id offset FAILOVER, from our primary: we are to be it.
+/// PSYNC id offset FAILOVER, from our primary: the roles are exchanged.
 fn take_over(
     server: &mut Server,
     session: &Session,
@@ -199,12 +204,12 @@ fn take_over(
             "ERR PSYNC FAILOVER can't be sent to a master.",
         ));
     }
-    if !id.eq_ignore_ascii_case(server.replication.history.id.as_bytes()) {
+    if !id.eq_ignore_ascii_case(server.replication.history().id.as_bytes()) {
         return Err(CmdError::Fixed(
             "ERR PSYNC FAILOVER replid must match my replid.",
         ));
     }
-    server.unfollow();
+    link::unset_primary(server);
     let line = describe::caller_line(server, session, argv);
     log::info!("MASTER MODE enabled (failover request from '{line}')");
     Ok(())
@@ -214,10 +219,10 @@ fn take_over(
 fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let fixed = |text| Err(CmdError::Fixed(text));
     if args.left() == 1 && args.word("abort") {
-        if server.replication.failover.is_none() {
+        if server.replication.failover().is_none() {
             return fixed("ERR No failover in progress.");
         }
-        server.abort_failover("Failover manually aborted");
+        failover::abort(server, "Failover manually aborted");
         return reply.ok();
     }
     let (mut limit_ms, mut target, mut force) = (None, None, false);
@@ -238,13 +243,13 @@ fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut R
             return Err(CmdError::Syntax);
         }
     }
-    if server.replication.failover.is_some() {
+    if server.replication.failover().is_some() {
         return fixed("ERR FAILOVER already in progress.");
     }
     if server.replication.is_replica() {
         return fixed("ERR FAILOVER is not valid when server is a replica.");
     }
-    if server.replication.replicas.is_empty() {
+    if server.replication.replicas().is_empty() {
         return fixed("ERR FAILOVER requires connected replicas.");
     }
     if force && (limit_ms.is_none() || target.is_none()) {
@@ -253,9 +258,7 @@ fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut R
         );
     }
     if let Some((host, port)) = &target {
-        let mut replicas = server.replication.replicas.list.iter();
-        let found = replicas.find(|one| one.ip() == host && i64::from(one.said.port) == *port);
-        match found {
+        match server.replication.replicas().find(host, *port) {
             None => return fixed("ERR FAILOVER target HOST and PORT is not a replica."),
             Some(replica) if !replica.is_online() => {
                 return fixed("ERR FAILOVER target replica is not online.");
@@ -264,12 +267,12 @@ fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut R
         }
     }
     let target = target.map(|(host, port)| (host, port as i32));
-    server.begin_failover(target, limit_ms, force);
+    failover::begin(server, target, limit_ms, force);
     reply.ok()
 }
 
-/// Who follows already, or watches every command, is not to ask again.
-fn is_follower(session: &Session) -> bool {
+/// Whether a client is a replica already, or a monitor; neither gets a reply.
+fn is_replica_or_monitor(session: &Session) -> bool {
     session.peer == Peer::Replica || session.monitor
 }
 
@@ -285,58 +288,65 @@ fn replconf(
     }
     while args.left() > 0 {
         let (option, value) = (args.bytes(), args.bytes());
-        let said = session.said.get_or_insert_default();
-        match option.to_ascii_lowercase().as_slice() {
-            b"listening-port" => {
-                let port = parse_i64(value).ok_or(CmdError::NotInteger)?;
-                said.port = port as i32;
-            }
-            b"ip-address" if !is_address(value) => {
-                return Err(CmdError::Fixed(
-                    "ERR REPLCONF ip-address provided by replica instance is invalid",
-                ));
-            }
-            b"ip-address" if value.len() < ADDRESS_MAX => {
-                said.ip = String::from_utf8_lossy(value).into_owned();
-            }
-            b"ip-address" => {
-                return Err(CmdError::Text(format!(
-                    "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
-                    value.len()
-                )));
-            }
-            b"capa" => match value.to_ascii_lowercase().as_slice() {
-                b"eof" => said.reads_marked = true,
-                b"psync2" => said.takes_id = true,
-                // What we do not know we need not heed.
-                _ => {}
-            },
-            b"ack" => {
-                let words: Vec<&[u8]> = args.argv().iter().collect();
-                acknowledge(server, session, value, &words);
-                return Ok(());
-            }
-            // For a replica, from its primary.
-            b"getack" => {
-                server.asks_for_ack(session);
-                return Ok(());
-            }
-            b"rdb-only" => said.only_snapshot = zero_or_one(value)?,
-            b"rdb-filter-only" => said.wants = filter(value)?,
-            _ => {
-                return Err(CmdError::quoting(
-                    "ERR Unrecognized REPLCONF option: ",
-                    option,
-                    usize::MAX,
-                    "",
-                ));
-            }
+        if option.eq_ignore_ascii_case(b"ack") {
+            let words: Vec<&[u8]> = args.argv().iter().collect();
+            acknowledge(server, session, value, &words);
+            return Ok(());
         }
+        // From our primary, which gets the reply when the command is over.
+        if option.eq_ignore_ascii_case(b"getack") {
+            if let Some(primary) = server.replication.primary_mut() {
+                primary.note_getack(session.id.0);
+            }
+            return Ok(());
+        }
+        announce(session.announced.get_or_insert_default(), option, value)?;
     }
     reply.ok()
 }
 
-/// REPLCONF ACK offset [FACK offset]: not answered.
+/// Takes note of a property that a replica announces.
+fn announce(announced: &mut Announced, option: &[u8], value: &[u8]) -> Result<(), CmdError> {
+    match option.to_ascii_lowercase().as_slice() {
+        b"listening-port" => {
+            let port = parse_i64(value).ok_or(CmdError::NotInteger)?;
+            announced.port = port as i32;
+        }
+        b"ip-address" if !is_address(value) => {
+            return Err(CmdError::Fixed(
+                "ERR REPLCONF ip-address provided by replica instance is invalid",
+            ));
+        }
+        b"ip-address" if value.len() < ADDRESS_MAX => {
+            announced.ip = String::from_utf8_lossy(value).into_owned();
+        }
+        b"ip-address" => {
+            return Err(CmdError::Text(format!(
+                "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                value.len()
+            )));
+        }
+        b"capa" => match value.to_ascii_lowercase().as_slice() {
+            b"eof" => announced.reads_marked = true,
+            b"psync2" => announced.takes_id = true,
+            // Unknown capabilities are ignored.
+            _ => {}
+        },
+        b"rdb-only" => announced.only_snapshot = zero_or_one(value)?,
+        b"rdb-filter-only" => announced.filter = filter(value)?,
+        _ => {
+            return Err(CmdError::quoting(
+                "ERR Unrecognized REPLCONF option: ",
+                option,
+                usize::MAX,
+                "",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// REPLCONF ACK offset [FACK offset], which gets no reply.
 fn acknowledge(server: &mut Server, session: &Session, offset: &[u8], words: &[&[u8]]) {
     let Some(offset) = parse_i64(offset).filter(|_| session.peer == Peer::Replica) else {
         return;
@@ -346,7 +356,9 @@ fn acknowledge(server: &mut Server, session: &Session, offset: &[u8], words: &[&
         .position(|word| word.eq_ignore_ascii_case(b"fack"));
     let logged = at.and_then(|at| words.get(at + 1));
     let logged = logged.and_then(|word| parse_i64(word));
-    server.note_ack(session.id, offset, logged);
+    let now_s = server.clock.now_s();
+    let replicas = server.replication.replicas_mut();
+    replicas.acknowledge(session.id.0, offset, logged, now_s);
 }
 
 fn zero_or_one(value: &[u8]) -> Result<bool, CmdError> {
@@ -359,10 +371,10 @@ fn zero_or_one(value: &[u8]) -> Result<bool, CmdError> {
     }
 }
 
-/// What a snapshot is to hold: all that is not named is left out.
-fn filter(value: &[u8]) -> Result<Wants, CmdError> {
+/// Parses `rdb-filter-only`: what it does not name is left out of the snapshot.
+fn filter(value: &[u8]) -> Result<Filter, CmdError> {
     let words = split_args(value).ok_or(CmdError::Fixed("ERR Missing rdb-filter-only values"))?;
-    let mut wants = Wants {
+    let mut filter = Filter {
         no_keys: true,
         no_functions: true,
     };
@@ -371,13 +383,13 @@ fn filter(value: &[u8]) -> Result<Wants, CmdError> {
             let head = "ERR Unsupported rdb-filter-only option: ";
             return Err(CmdError::quoting(head, &word, usize::MAX, ""));
         }
-        wants.no_functions = false;
+        filter.no_functions = false;
     }
-    Ok(wants)
+    Ok(filter)
 }
 
-/// How long to wait: until a moment that the clock can show.
-fn patience(server: &Server, text: &[u8]) -> Result<TimeoutMs, CmdError> {
+/// Parses a timeout; its end has to be a time that the clock can represent.
+fn parse_patience(server: &Server, text: &[u8]) -> Result<TimeoutMs, CmdError> {
     let timeout_ms = parse_timeout(text, Unit::Milliseconds)?;
     let end_ms = server
         .keyspace
@@ -404,12 +416,15 @@ fn wait(
         ));
     }
     let wanted = parse_i64(args.bytes()).ok_or(CmdError::NotInteger)?;
-    let timeout_ms = patience(server, args.bytes())?;
-    let acked = server.replication.replicas.acked(session.written_to);
+    let timeout_ms = parse_patience(server, args.bytes())?;
+    let acked = server
+        .replication
+        .replicas()
+        .count_acked(session.written_to);
     if acked as i64 >= wanted || session.deny_blocking {
         return reply.int(acked as i64);
     }
-    server.await_replicas(session.id);
+    replicas::wait_for_acks(server, session.id);
     Err(CmdError::Wait(Box::new(Wait {
         nothing: Nothing::Again,
         ..Wait::new(Kind::String, [], timeout_ms)
@@ -430,7 +445,7 @@ fn waitaof(
             "ERR value is out of range, must be positive",
         ));
     }
-    let timeout_ms = patience(server, args.bytes())?;
+    let timeout_ms = parse_patience(server, args.bytes())?;
     if server.replication.is_replica() {
         return Err(CmdError::Fixed(
             "ERR WAITAOF cannot be used with replica instances. Please also note that writes to \
@@ -442,14 +457,17 @@ fn waitaof(
             "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
         ));
     }
-    let logged = server.replication.replicas.logged(session.written_to);
-    let is_here = server.synced_offset() >= Some(session.written_to);
+    let logged = server
+        .replication
+        .replicas()
+        .count_logged(session.written_to);
+    let is_here = server.persist.aof.synced_offset() >= Some(session.written_to);
     if logged as i64 >= wanted && (is_here || !local) || session.deny_blocking {
         reply.array(2)?;
         reply.int(is_here as i64)?;
         return reply.int(logged as i64);
     }
-    server.await_replicas(session.id);
+    replicas::wait_for_acks(server, session.id);
     Err(CmdError::Wait(Box::new(Wait {
         nothing: Nothing::Again,
         ..Wait::new(Kind::String, [], timeout_ms)

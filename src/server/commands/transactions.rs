@@ -11,6 +11,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::multi::Queued;
 use crate::resp::request::Argv;
 use crate::server::clients::session::{Peer, Session, Special};
+use crate::server::core::undelivered;
 use crate::server::{Server, ServerCommand};
 
 const TRANSACTION: Spec = Spec {
@@ -209,7 +210,7 @@ impl Server {
             multi.failed = true;
         }
         if session.peer == Peer::Primary {
-            self.note_unheard_error(session, &error.bytes());
+            undelivered::report_error(self, session, &error.bytes());
         }
         if spec.is_none_or(|spec| !spec.flags.has(RUNS_QUEUE)) {
             return self.reply_error(error, reply);
@@ -252,7 +253,7 @@ impl Server {
             match self.revoked(session, command) {
                 Some(error) => {
                     self.reply_error(&error, reply);
-                    result = Err(CmdError::Answered);
+                    result = Err(CmdError::Replied);
                 }
                 None => {
                     result = Ok(());

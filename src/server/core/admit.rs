@@ -153,7 +153,7 @@ impl Server {
         if self.gates.0 & Gates::LOADING == 0 {
             return None;
         }
-        let refused = match self.loads_aside() {
+        let refused = match self.replication.serves_reads_while_loading() {
             true => flags.has(NO_ASYNC_LOADING),
             false => !spec.flags.has(LOADING) || lacks.has(LOADING),
         };
@@ -163,13 +163,9 @@ impl Server {
     /// DEBUG and the loading of modules: only for those whom the configuration names. Asked before
     /// anything else, as Redis does.
     fn protected(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
-        if !spec.flags.has(PROTECTED) {
-            return None;
-        }
-        // Modules are what all other protected commands are about.
-        let (name, allowed) = match spec.name {
-            "debug" => ("debug", self.config.enable_debug_command),
-            _ => ("module", self.config.enable_module_command),
+        let (name, allowed) = match spec.guard? {
+            Guard::Debug => ("debug", self.config.enable_debug_command),
+            Guard::Module => ("module", self.config.enable_module_command),
         };
         let fine = match allowed {
             Allowed::No => false,
@@ -235,7 +231,7 @@ impl Server {
 
     /// What cannot be made to last is refused; PING tells who asks for that.
     fn disk_refuses(&self, spec: &Spec, flags: Flags) -> Option<CmdError> {
-        let asked = flags.has(WRITE) || spec.flags.has(TELLS_DISK_ERROR);
+        let asked = flags.has(WRITE) || spec.flags.has(REPORTS_DISK_ERROR);
         if self.gates.0 & Gates::DISK_ERROR == 0 || !asked {
             return None;
         }
@@ -246,12 +242,7 @@ impl Server {
 
     /// We follow a primary, have lost it, and are not to show what may be out of date.
     pub(in crate::server) fn is_stale(&self) -> bool {
-        !self.config.replica_serve_stale_data
-            && self
-                .replication
-                .primary
-                .as_ref()
-                .is_some_and(|primary| !primary.is_connected())
+        !self.config.replica_serve_stale_data && self.replication.is_link_down()
     }
 
     /// A monitor only watches, and a replica only hears.

@@ -27,7 +27,7 @@ impl Server {
         if ns < slowlog.threshold_ns || slot.spec.flags.has(SKIP_SLOWLOG) {
             return;
         }
-        let name = slot.full_name.as_str();
+        let spec = slot.spec;
         let args = (0..argv.len()).map(|index| argv.at(index));
         // A script has no connection of its own.
         let (peer, client) = match session.in_script {
@@ -38,7 +38,7 @@ impl Server {
             id: 0,
             unix_s: self.clock.now_s(),
             duration_us: ns / 1000,
-            args: cut(args, |index| is_secret(name, &argv, index)),
+            args: cut(args, |index| is_secret(spec, &argv, index)),
             peer,
             name: client,
         };

@@ -10,6 +10,7 @@ use crate::server::clients::monitors;
 use crate::server::clients::session::Session;
 use crate::server::core::admit::Verdict;
 use crate::server::core::table::Handler;
+use crate::server::core::undelivered;
 use crate::server::core::unit::Ran;
 use crate::server::gates::Gates;
 
@@ -191,10 +192,10 @@ impl Server {
             if let CmdError::Wait(wait) = error {
                 return self.wait(session, number, &args, wait, reply);
             }
-            if !matches!(error, CmdError::Answered) {
+            if !matches!(error, CmdError::Replied) {
                 self.reply_error(&error, reply);
                 if session.must_obey && !session.in_script {
-                    self.note_unheard_error(session, &error.bytes());
+                    undelivered::report_error(self, session, &error.bytes());
                 }
             }
         }
@@ -251,7 +252,7 @@ impl Server {
         if self.unit.is_eventful && self.unit.depth == 0 {
             self.leave_eventful(session, number);
         }
-        session.written_to = self.replication.history.offset;
+        session.written_to = self.replication.offset();
     }
 
     /// The outermost call is over, and something follows from it.

@@ -121,7 +121,10 @@ impl Server {
             true => self.persist.aof.buffer_bytes(),
             false => 0,
         };
-        log + self.stream_memory().replicas
+        log + self
+            .replication
+            .memory(self.config.repl_backlog_size as usize)
+            .replicas
     }
 
     /// Lets keys leave until so many bytes are free.

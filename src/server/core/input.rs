@@ -4,7 +4,7 @@
 //! gates (`admit`) and calls it (`call`), and stops early when the client ends or must wait.
 
 use crate::command::Reply;
-use crate::command::spec::ANSWERS_PUSH;
+use crate::command::spec::REPLIES_WITH_PUSH;
 use crate::keyspace::Db;
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::server::Server;
@@ -12,6 +12,7 @@ use crate::server::clients::invalidate;
 use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode, Session, Wire};
 use crate::server::clients::{Client, Output};
+use crate::server::core::undelivered;
 use crate::server::gates::Gates;
 
 /// After so many bytes of answers a client has to wait for its next turn, so that they are sent and
@@ -164,7 +165,7 @@ impl Server {
             }
             if is_replica && output.mark() != start {
                 let answer = output.take_since(start);
-                self.hang_up_on_replica(session, &argv, &answer);
+                undelivered::disconnect_replica(self, session, &argv, &answer);
             }
             if !self.clients.mail.is_empty() {
                 self.clients.take_mail(output, session, start);
@@ -189,7 +190,7 @@ impl Server {
     #[cold]
     pub(in crate::server) fn answered_push(&self, session: &Session) -> bool {
         let last = session.last_command.map(|number| self.table[number].spec);
-        last.is_some_and(|spec| spec.flags.has(ANSWERS_PUSH))
+        last.is_some_and(|spec| spec.flags.has(REPLIES_WITH_PUSH))
     }
 
     /// Recognises what a client has sent. A protocol error is answered, and ends the client once

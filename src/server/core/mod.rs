@@ -15,4 +15,5 @@ pub mod propagate;
 pub mod stats;
 pub mod table;
 pub mod unblock;
+pub mod undelivered;
 pub mod unit;

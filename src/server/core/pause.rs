@@ -6,6 +6,7 @@
 //! evicted: the data stands still.
 
 use crate::command::spec::{Flags, MAY_REPLICATE, WRITE};
+use crate::replication::primary::Primary;
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Peer, Session};
 use crate::server::gates::Gates;
@@ -92,7 +93,7 @@ pub fn start_pause(server: &mut Server, cause: Cause, held: Held, end_ms: i64) {
     asked.end_ms = asked.end_ms.max(end_ms);
     server.pause.sum_up();
     server.gates.set(Gates::PAUSED, true);
-    server.refresh_expiry_hold();
+    refresh_expiry_hold(server);
     arm_pause_end(server, cause);
 }
 
@@ -129,8 +130,11 @@ pub fn end_pause(server: &mut Server, cause: Cause) {
     server.pause.sum_up();
     let on = server.pause.is_on();
     server.gates.set(Gates::PAUSED, on);
-    server.refresh_expiry_hold();
-    server.wake_primary();
+    refresh_expiry_hold(server);
+    // The stream of the primary goes on.
+    let primary = server.replication.primary();
+    let slot = primary.and_then(Primary::slot);
+    server.clients.waking.extend(slot);
     for id in std::mem::take(&mut server.pause.waiting) {
         let slot = server.clients.slot_of(id);
         if let Some(client) = slot.and_then(|slot| server.clients.get_mut(slot)) {
@@ -142,4 +146,9 @@ pub fn end_pause(server: &mut Server, cause: Cause) {
             }
         }
     }
+}
+
+/// During a pause, and on a replica, keys do not expire on their own.
+pub fn refresh_expiry_hold(server: &mut Server) {
+    server.keyspace.shared.hold_expired = server.pause.is_on() || server.replication.is_replica();
 }

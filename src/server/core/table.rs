@@ -1,6 +1,6 @@
 //! All commands in one table: found by name, with their statistics.
 
-use crate::acl::{Known, Roster};
+use crate::acl::{CommandIndex, CommandInfo};
 use crate::algo::histogram::Histogram;
 use crate::command::keys::Begin;
 use crate::command::spec::{CATEGORIES, Group, Spec, WRITE};
@@ -280,8 +280,8 @@ impl Table {
     }
 
     /// The commands as the rules of users name them.
-    pub fn roster(&self) -> Roster {
-        let known = |slot: &Slot| Known {
+    pub fn command_index(&self) -> CommandIndex {
+        let known = |slot: &Slot| CommandInfo {
             full_name: slot.full_name.clone(),
             categories: (0..)
                 .zip(CATEGORIES)
@@ -290,7 +290,7 @@ impl Table {
             is_subcommand: slot.container.is_some(),
             subcommands: slot.subcommands.clone(),
         };
-        Roster::new(self.slots.iter().map(known).collect())
+        CommandIndex::new(self.slots.iter().map(known).collect())
     }
 
     /// Every command and subcommand.

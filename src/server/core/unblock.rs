@@ -11,7 +11,7 @@
 
 use crate::blocking::Ready;
 use crate::command::blocking::{Nothing, Wait};
-use crate::command::effects::Sweep;
+use crate::command::effects::DatabaseChange;
 use crate::command::{Args, CmdError, Reply};
 use crate::keyspace::DbIndex;
 use crate::resp::request::{Argv, Tag};
@@ -20,6 +20,7 @@ use crate::server::clients::limits;
 use crate::server::clients::parked::Parked;
 use crate::server::clients::session::{ClientId, Ending, Peer, ReplyMode, Session};
 use crate::server::clients::{Client, Clients};
+use crate::server::core::undelivered;
 use crate::server::timers::Timer;
 
 /// Why a wait ends without what was waited for.
@@ -120,15 +121,15 @@ impl Server {
     }
 
     /// What a change of whole databases means for those who wait.
-    pub(in crate::server) fn wake_swept(&mut self, sweep: Sweep) {
+    pub(in crate::server) fn wake_database(&mut self, change: DatabaseChange) {
         if self.blocking.is_empty() {
             return;
         }
-        match sweep {
-            Sweep::Flushed(db) => self.blocking.note_all_ready(db),
-            Sweep::FlushedAll | Sweep::Emptied => (0..self.keyspace.databases())
+        match change {
+            DatabaseChange::Flushed(db) => self.blocking.note_all_ready(db),
+            DatabaseChange::FlushedAll | DatabaseChange::Emptied => (0..self.keyspace.databases())
                 .for_each(|index| self.blocking.note_all_ready(DbIndex(index))),
-            Sweep::Swapped(a, b) => {
+            DatabaseChange::Swapped(a, b) => {
                 self.blocking.note_all_ready(a);
                 self.blocking.note_all_ready(b);
             }
@@ -304,7 +305,7 @@ impl Server {
         }
         if session.peer == Peer::Replica && output.mark() != start {
             let answer = output.take_since(start);
-            self.hang_up_on_replica(session, &Argv::of(&[], &[]), &answer);
+            undelivered::disconnect_replica(self, session, &Argv::of(&[], &[]), &answer);
         }
         if !self.clients.mail.is_empty() {
             self.clients.take_mail(output, session, start);

@@ -5,11 +5,11 @@
 //! end of the *execution unit*, everything leaves that the AOF and the replicas are to know, and
 //! clients are served that waited for a key.
 
-use crate::command::effects::{Event, Happened, Interest, Sweep};
+use crate::command::effects::{DatabaseChange, Event, Interest, KeyEvent};
 use crate::command::settle::{Noted, Target};
 use crate::keyspace::db::is_slow_to_drop;
-use crate::keyspace::{DbIndex, Keyspace, Waste};
-use crate::multi::Fate;
+use crate::keyspace::{DbIndex, Garbage, Keyspace};
+use crate::multi::WatchEffect;
 use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::invalidate;
@@ -48,16 +48,16 @@ impl Server {
     fn has_effects(&self) -> bool {
         let effects = &self.effects;
         self.keyspace.shared.stirred
-            || !effects.happened.is_empty()
+            || !effects.key_events.is_empty()
             || effects.propagate.is_set()
-            || !effects.sweeps.is_empty()
+            || !effects.database_changes.is_empty()
     }
 
     /// A command changed something, and that is all: on its own it goes straight to the log and to
     /// replicas.
     #[inline]
     fn tell(&mut self, ran: &Ran) {
-        let is_fed = self.persist.aof.is_on() || self.replication.backlog.is_some();
+        let is_fed = self.persist.aof.is_on() || self.replication.backlog().is_some();
         if self.unit.depth == 1 && self.unit.is_empty() && is_fed {
             return self.feed_everybody(ran.db, &ran.argv);
         }
@@ -81,19 +81,19 @@ impl Server {
 
     /// Tells of everything that happened, in the order in which it did.
     fn settle_facts(&mut self, client: ClientId) {
-        let mut sweeps = std::mem::take(&mut self.effects.sweeps);
-        for sweep in sweeps.drain(..) {
-            self.settle_sweep(client, sweep);
+        let mut changes = std::mem::take(&mut self.effects.database_changes);
+        for change in changes.drain(..) {
+            self.settle_database_change(client, change);
         }
-        self.effects.sweeps = sweeps;
-        let mut facts = std::mem::take(&mut self.effects.happened);
+        self.effects.database_changes = changes;
+        let mut facts = std::mem::take(&mut self.effects.key_events);
         self.gather_facts(&mut facts);
         let mut untold = None;
         for fact in facts.drain(..) {
             self.settle_fact(client, fact, &mut untold);
         }
         self.touch_untold(client, &mut untold);
-        self.effects.happened = facts;
+        self.effects.key_events = facts;
         self.bury_doomed();
         self.keyspace.shared.settled();
         self.unit.is_eventful |=
@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// Merges the removals that the keyspace noted into the facts that the command stated.
-    fn gather_facts(&mut self, facts: &mut Vec<Happened>) {
+    fn gather_facts(&mut self, facts: &mut Vec<KeyEvent>) {
         let noted = Noted::take(&mut self.keyspace.shared, &self.tuning);
         noted.settle(facts, |db, words| {
             self.propagate(db, words.iter().collect(), Target::Everybody);
@@ -110,10 +110,10 @@ impl Server {
 
     /// `untold` is a change that those who watch or cache the key hear of only when all events are
     /// told that belong to it.
-    fn settle_fact(&mut self, client: ClientId, fact: Happened, untold: &mut Option<Happened>) {
+    fn settle_fact(&mut self, client: ClientId, fact: KeyEvent, untold: &mut Option<KeyEvent>) {
         let mut touches = fact.event.is_none_or(Event::touches);
         if touches {
-            let same = |other: &Happened| other.db == fact.db && other.key == fact.key;
+            let same = |other: &KeyEvent| other.db == fact.db && other.key == fact.key;
             let continues = untold.as_ref().is_some_and(same);
             if !continues {
                 self.touch_untold(client, untold);
@@ -135,7 +135,7 @@ impl Server {
         }
     }
 
-    fn touch_untold(&mut self, client: ClientId, untold: &mut Option<Happened>) {
+    fn touch_untold(&mut self, client: ClientId, untold: &mut Option<KeyEvent>) {
         if let Some(fact) = untold.take() {
             self.touch(client, &fact);
         }
@@ -143,14 +143,14 @@ impl Server {
 
     /// A key changed while `client` was served, by its doing or by nobody's: tells those who watch
     /// or cache it.
-    fn touch(&mut self, client: ClientId, fact: &Happened) {
+    fn touch(&mut self, client: ClientId, fact: &KeyEvent) {
         if !self.watch.is_empty() {
             let keyspace = &self.keyspace;
             let is_there = || keyspace.holds(fact.db, &fact.key);
             self.watch.touch(fact.db, &fact.key, is_there);
         }
         if !self.tracking.is_empty() {
-            let by = match fact.by_itself {
+            let by = match fact.is_background {
                 true => ClientId::NOBODY,
                 false => client,
             };
@@ -160,44 +160,44 @@ impl Server {
 
     /// What a change of whole databases means.
     #[cold]
-    fn settle_sweep(&mut self, client: ClientId, sweep: Sweep) {
-        if sweep == Sweep::FlushedAll {
+    fn settle_database_change(&mut self, client: ClientId, change: DatabaseChange) {
+        if change == DatabaseChange::FlushedAll {
             jobs::reset_snapshot(self);
         }
         if !self.watch.is_empty() {
-            self.touch_swept(sweep);
+            self.touch_database(change);
         }
-        if !self.tracking.is_empty() && !matches!(sweep, Sweep::Swapped(..)) {
+        if !self.tracking.is_empty() && !matches!(change, DatabaseChange::Swapped(..)) {
             // As Redis does: a flush that waits for its end answers last.
             self.clients.mail_goes_first =
-                self.keyspace.shared.await_doomed && self.unit.depth == 1;
+                self.keyspace.shared.await_lazy_free && self.unit.depth == 1;
             self.unit.is_eventful = true;
             invalidate::invalidate_all(self, client);
         }
-        self.wake_swept(sweep);
+        self.wake_database(change);
     }
 
     /// Marks those who watch keys of a database that was emptied or replaced.
-    fn touch_swept(&mut self, sweep: Sweep) {
+    fn touch_database(&mut self, change: DatabaseChange) {
         let (keyspace, watch) = (&self.keyspace, &mut self.watch);
         let mut emptied = |db: DbIndex| {
             watch.touch_all(db, |key, was_expired| {
-                let was_there = keyspace.shared.doomed.iter().any(|doomed| {
-                    matches!(&doomed.waste, Waste::Entries(of, entries)
+                let was_there = keyspace.shared.to_free.iter().any(|job| {
+                    matches!(&job.garbage, Garbage::Entries(of, entries)
                         if *of == db && entries.find(keyspace.hash(key), key).is_some())
                 });
                 match (was_there, was_expired) {
-                    (true, false) => Fate::Changed,
-                    _ => Fate::Unchanged,
+                    (true, false) => WatchEffect::Changed,
+                    _ => WatchEffect::Unchanged,
                 }
             });
         };
-        match sweep {
-            Sweep::Flushed(db) => emptied(db),
-            Sweep::FlushedAll | Sweep::Emptied => {
+        match change {
+            DatabaseChange::Flushed(db) => emptied(db),
+            DatabaseChange::FlushedAll | DatabaseChange::Emptied => {
                 (0..keyspace.databases()).for_each(|index| emptied(DbIndex(index)));
             }
-            Sweep::Swapped(a, b) => {
+            DatabaseChange::Swapped(a, b) => {
                 for (db, before) in [(a, b), (b, a)] {
                     watch.touch_all(db, |key, was_expired| {
                         let was_there = keyspace.holds(before, key);
@@ -224,21 +224,21 @@ impl Server {
     fn bury_doomed(&mut self) {
         // As Redis does: within a transaction a synchronous flush is one, and nothing of it counts
         // as freed in the background.
-        let is_plain = self.keyspace.shared.await_doomed && self.unit.depth > 1;
-        let mut all = std::mem::take(&mut self.keyspace.shared.doomed);
-        for mut doomed in all.drain(..) {
-            if is_plain && matches!(doomed.waste, Waste::Entries(..)) {
-                doomed.objects = 0;
+        let is_plain = self.keyspace.shared.await_lazy_free && self.unit.depth > 1;
+        let mut all = std::mem::take(&mut self.keyspace.shared.to_free);
+        for mut job in all.drain(..) {
+            if is_plain && matches!(job.garbage, Garbage::Entries(..)) {
+                job.objects = 0;
             }
-            if is_slow_to_drop(&doomed.waste) {
-                self.bio.bury(doomed);
+            if is_slow_to_drop(&job.garbage) {
+                self.bio.defer_free(job);
             } else {
-                self.bio.count_freed(doomed.objects);
-                self.keyspace.drop_quickly(doomed.waste);
+                self.bio.count_freed(job.objects);
+                self.keyspace.drop_quickly(job.garbage);
             }
         }
-        self.keyspace.shared.doomed = all;
-        if std::mem::take(&mut self.keyspace.shared.await_doomed) && !self.bio.is_idle() {
+        self.keyspace.shared.to_free = all;
+        if std::mem::take(&mut self.keyspace.shared.await_lazy_free) && !self.bio.is_idle() {
             if self.unit.depth == 1 {
                 self.unit.awaits_freeing = true;
                 self.unit.is_eventful = true;
@@ -258,7 +258,7 @@ impl Server {
         self.effects.interest.set(Interest::EVENTS, notifies);
         self.keyspace.shared.note_misses =
             notifies && self.config.notify_keyspace_events.has_class(b'm');
-        self.keyspace.shared.note_departed = keys || notifies || self.propagates();
+        self.keyspace.shared.note_removed_keys = keys || notifies || self.propagates();
     }
 
     /// A call begins.
@@ -289,15 +289,15 @@ fn fate_of_replaced(
     key: &[u8],
     was_there: bool,
     was_expired: bool,
-) -> Fate {
+) -> WatchEffect {
     let is_there = keyspace.holds(db, key);
     let is_overdue = is_there && keyspace.is_overdue(db, key);
     match (was_there, is_there, was_expired) {
-        (false, false, true) => Fate::Overdue,
-        (false, false, false) => Fate::Unchanged,
-        (true, false, true) => Fate::Unchanged,
-        (_, true, true) if is_overdue => Fate::Overdue,
-        (false, true, false) if is_overdue => Fate::Overdue,
-        _ => Fate::Changed,
+        (false, false, true) => WatchEffect::Overdue,
+        (false, false, false) => WatchEffect::Unchanged,
+        (true, false, true) => WatchEffect::Unchanged,
+        (_, true, true) if is_overdue => WatchEffect::Overdue,
+        (false, true, false) if is_overdue => WatchEffect::Overdue,
+        _ => WatchEffect::Changed,
     }
 }

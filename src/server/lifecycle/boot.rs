@@ -15,6 +15,8 @@ use crate::server::Server;
 use crate::server::lifecycle::configure::{allow_clients, apply_log_format, level_filter};
 use crate::server::lifecycle::listen;
 use crate::server::process::{Process, Supervisor};
+use crate::server::replication::link;
+use crate::server::replication::link::transfer;
 use crate::server::storage::jobs;
 use crate::server::storage::loading;
 use crate::server::storage::loading::Unloadable;
@@ -158,7 +160,7 @@ fn find_supervisor(wish: Supervised) -> Supervisor {
 pub fn open(server: &mut Server, process: Process) -> Result<(), String> {
     server.life.process = process;
     logging::set_role(b'M');
-    server.follow_from_start();
+    link::set_configured_primary(server);
     let possible = allow_clients(server.config.maxclients);
     if possible == 0 {
         return Err(String::new());
@@ -322,11 +324,11 @@ pub fn go_on_loading(server: &mut Server) {
             }
             return;
         }
-        Ok(true) if server.loads_for_primary() => {
+        Ok(true) if server.replication.is_loading() => {
             let left_over = server.persist.left_over;
-            return server.snapshot_loaded(left_over);
+            return transfer::on_loaded(server, left_over);
         }
-        Err(Unloadable) if server.loads_for_primary() => return server.snapshot_failed(),
+        Err(Unloadable) if server.replication.is_loading() => return transfer::on_failed(server),
         Ok(true) => end_load(server),
         Err(Unloadable) => Err(String::new()),
     };
@@ -343,13 +345,13 @@ fn end_load(server: &mut Server) -> Result<(), String> {
     if server.config.appendonly && server.persist.opens_log {
         let mut aof = std::mem::take(&mut server.persist.aof);
         let with_rdb = server.config.aof_use_rdb_preamble;
-        aof.offset = server.replication.history.offset;
+        aof.offset = server.replication.offset();
         let opened = aof.open(with_rdb, |path| jobs::write_first_base(server, path));
-        server.replication.history.offset = aof.offset;
+        server.replication.set_offset(aof.offset);
         server.persist.aof = aof;
         opened?;
     } else {
-        server.go_on_with_history();
+        link::restore_history(server);
         // The log may have been switched on meanwhile: then it begins with what was loaded.
         jobs::apply_append_only(server)?;
     }
@@ -375,7 +377,7 @@ pub(in crate::server) fn become_ready(server: &mut Server) {
         // As Redis does, a list that cannot be followed changes nothing and says nothing.
         let _ = process::set_cpu_affinity(&cpus);
     }
-    server.begin_to_follow();
+    link::start(server);
     // The log has said what went wrong; it is no reason not to serve.
     let _ = server
         .life

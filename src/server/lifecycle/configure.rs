@@ -9,6 +9,8 @@ use crate::server::gates::Gates;
 use crate::server::lifecycle::boot;
 use crate::server::lifecycle::cron;
 use crate::server::lifecycle::listen;
+use crate::server::replication::link;
+use crate::server::replication::replicas;
 use crate::server::storage::jobs;
 use crate::sys::{crash, process, watchdog};
 use log::LevelFilter;
@@ -74,9 +76,11 @@ pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
             }
         }
         Apply::NotifyEvents => server.refresh_interest(),
-        Apply::Replication => server.refresh_gates_of_role(),
-        Apply::ReplBacklog => server.resize_backlog(),
-        Apply::GoodReplicas => server.refresh_good_replicas(),
+        Apply::Replication => link::refresh_role_gates(server),
+        Apply::ReplBacklog => server
+            .replication
+            .resize_backlog(server.config.repl_backlog_size as usize),
+        Apply::GoodReplicas => replicas::refresh_good(server),
         Apply::Observe => {
             let c = &server.config;
             server.observe.configure(

@@ -10,6 +10,10 @@ use crate::server::clients::session::{ClientId, Ending, Peer};
 use crate::server::core::pause;
 use crate::server::lifecycle::shutdown;
 use crate::server::lifecycle::slack;
+use crate::server::replication::failover;
+use crate::server::replication::link;
+use crate::server::replication::replicas;
+use crate::server::replication::sync;
 use crate::server::script::debug;
 use crate::server::storage::jobs;
 use crate::server::timers::{REPORT_MS, Timer};
@@ -27,7 +31,7 @@ const EXPIRY_STRIDES: u32 = 4;
 
 pub fn start_timers(server: &mut Server) {
     server.timers.arm(server.clock.mono_ms(), Timer::Cron);
-    server.start_looking_at_replicas();
+    replicas::arm_timer(server);
 }
 
 /// How long the loop may sleep, in milliseconds.
@@ -73,10 +77,10 @@ fn run_timer(server: &mut Server, timer: Timer) {
         Timer::WaitOver(id) => server.check_wait(id),
         Timer::PauseEnd => pause::end_pause_if_due(server),
         Timer::Freed => server.answer_flushes(),
-        Timer::Follow(round) => server.tick_follow(round),
-        Timer::Replicas => server.look_at_replicas(),
-        Timer::Synced => server.look_at_log(),
-        Timer::Failover => server.tend_failover(),
+        Timer::Follow(round) => link::tick(server, round),
+        Timer::Replicas => replicas::tick(server),
+        Timer::Synced => replicas::check_aof_synced(server),
+        Timer::Failover => failover::tick(server),
         Timer::SlowReader(id) => limits::check_slow_reader(server, id),
     }
 }
@@ -149,11 +153,12 @@ fn cron(server: &mut Server) {
     }
     buffers::sample_buffers(server);
     invalidate::limit_tracking(server);
+    sync::check_child(server);
     jobs::tend_persistence(server);
     debug::tend_sessions(server);
-    if !server.keyspace.shared.own_deadlines.is_empty() {
+    if !server.keyspace.shared.replica_expires.is_empty() {
         server.keyspace.set_now_ms(server.clock.now_ms());
-        server.keyspace.expire_own();
+        server.keyspace.expire_replica_keys();
         server.settle_alone();
     }
     if let Some(signal) = server.life.asked_to_stop.take() {

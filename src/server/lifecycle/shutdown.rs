@@ -11,6 +11,7 @@ use crate::server::Server;
 use crate::server::clients::session::ClientId;
 use crate::server::core::pause;
 use crate::server::core::pause::{Cause, Held};
+use crate::server::replication::link::transfer;
 use crate::server::script::debug;
 use crate::server::storage::jobs;
 use crate::sys::process;
@@ -88,9 +89,9 @@ pub fn stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refused> 
 
 /// Whether all who follow have what there is.
 fn replicas_are_up(server: &Server) -> bool {
-    let offset = server.replication.history.offset;
-    let mut replicas = server.replication.replicas.list.iter();
-    replicas.all(|replica| replica.acked == offset)
+    let offset = server.replication.offset();
+    let mut replicas = server.replication.replicas().iter();
+    replicas.all(|replica| replica.acked() == offset)
 }
 
 /// From cron: stops if replicas have caught up, or have had their time.
@@ -115,18 +116,15 @@ fn stop_no_more(server: &mut Server) {
 }
 
 fn tell_of_replicas(server: &Server) {
-    let offset = server.replication.history.offset;
-    let list = &server.replication.replicas.list;
-    let lagging = list.iter().filter(|replica| replica.acked != offset);
+    let offset = server.replication.offset();
+    let list = server.replication.replicas();
+    let lagging = list.iter().filter(|replica| replica.acked() != offset);
     for replica in lagging.clone() {
-        let lag_s = match replica.is_online() {
-            true => server.clock.now_s() - replica.heard_s,
-            false => 0,
-        };
+        let lag_s = replica.lag_s(server.clock.now_s());
         log::info!(
             "Lagging replica {} reported offset {} behind master, lag={lag_s}, state={}.",
-            replica.name,
-            offset - replica.acked.min(offset),
+            replica.name(),
+            offset - replica.acked().min(offset),
             replica.state_word()
         );
     }
@@ -184,7 +182,7 @@ fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), 
             log::warn!("Fail to fsync the AOF file: {reason}.");
         }
     }
-    server.persist.aof.offset = server.replication.history.offset;
+    server.persist.aof.offset = server.replication.offset();
     server.persist.aof.note_end();
     let by_points = !server.config.save.is_empty() && !flags.nosave;
     if !by_points && !flags.save {
@@ -213,7 +211,7 @@ fn leave_no_traces(server: &mut Server) {
         // Somebody may have removed it already; what matters is that it is gone.
         let _ = process::remove_pid_file(&path);
     }
-    server.forget_transfer();
+    transfer::abort(server);
     server.doors.listeners.close_all();
     if !server.config.unixsocket.is_empty() {
         log::info!("Removing the unix socket file.");

@@ -50,7 +50,7 @@ pub(in crate::server) fn debug_script(
     become_session(server);
     if let Ok((result, debugger)) = run_session(server, session, args, reply, run) {
         if let Err(error) = result
-            && !matches!(error, CmdError::Answered)
+            && !matches!(error, CmdError::Replied)
         {
             server.reply_error(&error, reply);
         }

@@ -11,7 +11,7 @@ use crate::acl::Context;
 use crate::command::effects::Propagate;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::keyspace::{Doomed, Waste};
+use crate::keyspace::{Garbage, LazyFree};
 use crate::rdb::dump;
 use crate::rdb::write::Style;
 use crate::resp::encode::Resp;
@@ -105,7 +105,7 @@ pub(in crate::server) fn run_script(
     let mut vm = server.script.take_vm(role);
     let mut host = ScriptHost {
         began_ms: server.clock.mono_ms(),
-        server: server,
+        server,
         session,
         role,
         name,
@@ -237,8 +237,8 @@ pub(in crate::server) fn bury_vm(
 ) {
     let Some(vm) = vm else { return };
     let counts = is_async && objects > FEW_OBJECTS;
-    server.bio.bury(Doomed {
-        waste: Waste::Foreign(vm),
+    server.bio.defer_free(LazyFree {
+        garbage: Garbage::Foreign(vm),
         objects: if counts { objects } else { 0 },
     });
 }

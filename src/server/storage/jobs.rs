@@ -14,10 +14,11 @@ use crate::persist::child::{ChildJob, Purpose};
 use crate::persist::reason;
 use crate::persist::save::{self, Aging, SaveFailed, SaveJob, Snapshot};
 use crate::rdb::write::Style;
+use crate::replication::primary::Primary;
 use crate::server::Server;
 use crate::server::gates::Gates;
 use crate::sys::clock;
-use crate::sys::fork::{self, Exit, Report, Teller};
+use crate::sys::fork::{self, Exit, ProgressPipe, Report};
 use std::path::{Path, PathBuf};
 
 /// A child could not be started; the log says why.
@@ -49,11 +50,10 @@ pub(in crate::server) fn snapshot(server: &Server, is_base: bool) -> Snapshot {
         ("ctime", (clock::unix_us() / 1_000_000).to_string()),
         ("used-mem", text(server.keyspace.used_memory())),
     ];
-    let primary = server.replication.primary.as_ref();
-    let is_known = primary.is_none_or(|primary| primary.is_connected() || primary.is_cached);
-    if !is_base && is_known && server.replication.backlog.is_some() {
-        let history = &server.replication.history;
-        notes.push(("repl-stream-db", server.database_of_stream().0.to_string()));
+    let is_known = server.replication.primary().is_none_or(Primary::is_known);
+    if !is_base && is_known && server.replication.backlog().is_some() {
+        let history = server.replication.history();
+        notes.push(("repl-stream-db", server.replication.database().to_string()));
         notes.push(("repl-id", history.id.clone()));
         notes.push(("repl-offset", history.offset.to_string()));
     }
@@ -103,7 +103,7 @@ pub(in crate::server) fn start_child<J>(
     server: &mut Server,
     purpose: Purpose,
     job: &J,
-    run: fn(&Keyspace, &J, &mut Teller) -> i32,
+    run: fn(&Keyspace, &J, &mut ProgressPipe) -> i32,
 ) -> std::io::Result<i32> {
     let unused = server.doors.listeners.fds();
     let begun_us = clock::mono_us();
@@ -161,7 +161,7 @@ pub fn start_rewrite(server: &mut Server) -> Result<(), NotStarted> {
     if is_lost(server) {
         return Err(NotStarted);
     }
-    server.persist.aof.offset = server.replication.history.offset;
+    server.persist.aof.offset = server.replication.offset();
     if server.persist.aof.begin_increment().is_err() {
         server.persist.aof.rewrites.last_failed = true;
         return Err(NotStarted);
@@ -204,7 +204,6 @@ pub fn write_first_base(server: &Server, path: &Path) -> bool {
 
 /// What cron does for files: looks after the child, and starts one where it is time to.
 pub fn tend_persistence(server: &mut Server) {
-    check_child(server);
     flush_aof(server, false);
     if server.persist.loading.is_some() || server.persist.child.is_some() {
         return;
@@ -254,28 +253,24 @@ fn rewrite_if_grown(server: &mut Server) {
     }
 }
 
-pub(in crate::server) fn check_child(server: &mut Server) {
+/// Reads the progress of the child. If it has ended, finishes its job and returns what it was and
+/// how it ended.
+pub(in crate::server) fn reap_child(server: &mut Server) -> Option<(Purpose, Exit)> {
     let now_ms = server.clock.mono_ms();
-    let Some(job) = &mut server.persist.child else {
-        return;
-    };
-    job.hear(now_ms);
-    let Some(exit) = job.process.reap() else {
-        return;
-    };
-    job.hear(now_ms);
-    let Some(job) = server.persist.child.take() else {
-        return;
-    };
+    let job = server.persist.child.as_mut()?;
+    job.note_progress(now_ms);
+    let exit = job.process.reap()?;
+    job.note_progress(now_ms);
+    let job = server.persist.child.take()?;
     match job.purpose {
         Purpose::Snapshot => finish_snapshot(server, &job, exit),
         Purpose::Rewrite => finish_rewrite(server, &job, exit),
         Purpose::Transfer => {
             server.persist.saves.last_took_s = server.clock.now_s() - job.started_s;
-            server.finish_transfer(exit);
         }
     }
     refresh_disk_gate(server);
+    Some((job.purpose, exit))
 }
 
 fn finish_snapshot(server: &mut Server, job: &ChildJob, exit: Exit) {
@@ -299,7 +294,6 @@ fn finish_snapshot(server: &mut Server, job: &ChildJob, exit: Exit) {
             saves.last_failed |= signal != libc::SIGUSR1;
         }
     }
-    server.snapshot_is_done(exit == Exit::Status(0));
 }
 
 fn finish_rewrite(server: &mut Server, job: &ChildJob, exit: Exit) {
@@ -396,7 +390,7 @@ pub fn apply_sanitizing(server: &mut Server) {
 /// Whether anybody is told of changes: the log, or replicas. Those of a replica get what its own
 /// primary sends, and nothing else.
 pub fn refresh_log_interest(server: &mut Server) {
-    let streams = server.replication.backlog.is_some() && !server.replication.is_replica();
+    let streams = server.replication.backlog().is_some() && !server.replication.is_replica();
     let on = (server.persist.aof.is_on() || streams) && server.persist.loading.is_none();
     server.effects.interest.set(Interest::PROPAGATE, on);
     server.refresh_interest();
@@ -429,7 +423,7 @@ pub fn flush_aof(server: &mut Server, force: bool) {
         spare_disk: server.config.no_appendfsync_on_rewrite && server.persist.child.is_some(),
         force,
         now_ms: server.clock.mono_ms(),
-        offset: server.replication.history.offset,
+        offset: server.replication.offset(),
     };
     if server.life.flush_sleep_us > 0 && server.persist.aof.needs_flush() {
         clock::sleep_us(server.life.flush_sleep_us);
@@ -458,7 +452,7 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
     }
     if !wanted {
         flush_aof(server, true);
-        server.persist.aof.offset = server.replication.history.offset;
+        server.persist.aof.offset = server.replication.offset();
         server.persist.aof.switch_off();
         kill_child(server, Purpose::Rewrite);
         refresh_log_interest(server);
@@ -507,12 +501,12 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
     Ok(())
 }
 
-fn run_snapshot(keyspace: &Keyspace, job: &SaveJob, teller: &mut Teller) -> i32 {
+fn run_snapshot(keyspace: &Keyspace, job: &SaveJob, pipe: &mut ProgressPipe) -> i32 {
     logging::set_role(b'C');
-    save::save_in_child(keyspace, job, teller)
+    save::save_in_child(keyspace, job, pipe)
 }
 
-fn run_rewrite(keyspace: &Keyspace, job: &RewriteJob, teller: &mut Teller) -> i32 {
+fn run_rewrite(keyspace: &Keyspace, job: &RewriteJob, pipe: &mut ProgressPipe) -> i32 {
     logging::set_role(b'C');
     let path = Aof::temporary_base(std::process::id() as i32);
     let mut told_us = clock::mono_us();
@@ -521,11 +515,11 @@ fn run_rewrite(keyspace: &Keyspace, job: &RewriteJob, teller: &mut Teller) -> i3
         if now_us - told_us >= 1_000_000 {
             told_us = now_us;
             let copied_bytes = fork::private_dirty_bytes();
-            teller.tell(Report { copied_bytes, keys });
+            pipe.send(Report { copied_bytes, keys });
         }
     });
     let copied_bytes = fork::private_dirty_bytes();
-    teller.tell(Report {
+    pipe.send(Report {
         copied_bytes,
         keys: 0,
     });

@@ -11,6 +11,7 @@ use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv, Tag};
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Session};
+use crate::server::core::undelivered;
 use crate::server::gates::Gates;
 use crate::server::storage::jobs;
 use crate::sys::clock;
@@ -155,11 +156,13 @@ fn load_until(server: &mut Server, go_on: &mut dyn FnMut() -> bool) -> Result<bo
         };
         server.keyspace.set_now_ms(server.clock.now_ms());
         loading.set_key_delay(server.config.key_load_delay as i64);
-        let mut staging = server.take_staging();
+        let mut staging = server.replication.take_staging(server.keyspace.now_ms());
         let keyspace = staging.as_deref_mut().unwrap_or(&mut server.keyspace);
         let step = loading.step(keyspace, &server.tuning, go_on);
         let is_aside = staging.is_some();
-        server.put_staging(staging);
+        if let Some(transfer) = server.replication.transfer_mut() {
+            transfer.put_staging(staging);
+        }
         match step {
             Step::Run(argv) => {
                 server.persist.loading = Some(loading);
@@ -185,7 +188,9 @@ fn load_until(server: &mut Server, go_on: &mut dyn FnMut() -> bool) -> Result<bo
                 return Ok(false);
             }
             Step::Function(code) if is_aside => {
-                server.keep_function(code);
+                if let Some(transfer) = server.replication.transfer_mut() {
+                    transfer.add_library(code);
+                }
                 server.persist.loading = Some(loading);
             }
             Step::Function(code) => {
@@ -247,7 +252,7 @@ fn run_logged(
     server.execute(session, argv, Tag::default(), &mut reply);
     if answer.first() == Some(&b'-') && server.stats.unexpected_errors == noted {
         let text = answer[1..].strip_suffix(b"\r\n").unwrap_or_default();
-        server.note_unheard_error(session, text);
+        undelivered::report_error(server, session, text);
     }
     if answer.capacity() <= KEEP_ANSWER {
         server.life.loader_answer = answer;

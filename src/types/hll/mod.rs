@@ -169,7 +169,7 @@ pub fn overwrite_dense(bytes: &mut [u8], registers: &Registers) {
     }
 }
 
-/// How many registers have each value.
+/// The number of registers with each value.
 type Histogram = [u32; 64];
 
 /// The estimate, from the registers.

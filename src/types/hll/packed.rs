@@ -14,7 +14,7 @@ use super::{REGISTERS, Registers};
 /// All registers, 6 bits each.
 pub type Packed = [u8; REGISTERS * 6 / 8];
 
-/// Where the four registers of three packed bytes lie.
+/// The masks of the four registers of three packed bytes.
 const PLACES: [u32; 4] = [0x3f, 0xfc0, 0x3_f000, 0xfc_0000];
 
 /// Raises each register to the packed one.

@@ -82,7 +82,7 @@ fn push_run(out: &mut impl Extend<u8>, value: u8, len: usize) {
     }
 }
 
-/// What became of an attempt to raise a register.
+/// The result of an attempt to raise a register.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Raised {
     Yes,

@@ -45,7 +45,7 @@ pub const EMPTY: [u8; 7] = [7, 0, 0, 0, 0, 0, 0xff];
 pub const HEADER: usize = 6;
 /// The byte behind the last entry.
 pub const END: u8 = 0xff;
-/// The count that says nothing.
+/// The count that stands for "unknown".
 const UNKNOWN: u16 = u16::MAX;
 /// The longest text of a 64-bit integer.
 const INT_TEXT_MAX: usize = 20;
@@ -58,7 +58,7 @@ pub enum Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// What a listpack makes of these bytes: an integer if they are the text of one.
+    /// The form in which a listpack stores these bytes: an integer if they are the text of one.
     #[inline]
     pub fn of(bytes: &'a [u8]) -> Item<'a> {
         if bytes.len() <= INT_TEXT_MAX

@@ -2,7 +2,7 @@
 
 use super::{END, HEADER, UNKNOWN, backlen_size, body_len, fixed};
 
-/// What is wrong with the bytes of a listpack.
+/// The reason why bytes are not a valid listpack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ListpackError {
     #[error("shorter than its header")]
@@ -54,7 +54,7 @@ pub fn validate(lp: &[u8], mut element: impl FnMut(usize) -> bool) -> Result<usi
     }
 }
 
-/// Where the entry at `at` ends, if it is whole and its backlen is right.
+/// The end of the entry at `at`, if it is whole and its backlen is right.
 fn entry_end(lp: &[u8], at: usize) -> Result<usize, ListpackError> {
     let inside = lp.len() - 1 - at;
     let head = match lp[at] {

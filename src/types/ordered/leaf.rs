@@ -105,7 +105,7 @@ impl Leaf {
         }
     }
 
-    /// How many items stand before `place`.
+    /// The number of items before `place`.
     pub fn partition(&self, place: &Place) -> usize {
         let items = self.live();
         let Some(rank) = place.rank() else {
@@ -132,7 +132,7 @@ impl Leaf {
         }
     }
 
-    /// Whether the keys tell little about the order, though finer ones could.
+    /// Whether the keys separate few members, though finer ones could.
     fn is_coarse(&self) -> bool {
         let spread = self
             .live()

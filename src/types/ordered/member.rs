@@ -61,7 +61,7 @@ impl Member {
     /// Gives the block back. Its owner has taken the handle out of tree and table.
     pub fn free(self) {
         let layout = layout(self.bytes().len());
-        // SAFETY: allocated by `new` with this layout, and forgotten by all who knew it.
+        // SAFETY: allocated by `new` with this layout; no other handle remains.
         unsafe { dealloc(self.0.as_ptr(), layout) }
     }
 
@@ -77,7 +77,7 @@ impl Member {
     }
 
     pub fn set_score(self, score: f64) {
-        // SAFETY: as `score`; only the owner of the set, who holds it exclusively, writes.
+        // SAFETY: as `score`; only the set's owner writes, with exclusive access.
         unsafe { self.0.cast::<f64>().write(score) }
     }
 

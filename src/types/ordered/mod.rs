@@ -42,7 +42,7 @@ pub fn ranked(score: f64) -> u64 {
     bits ^ ((bits as i64 >> 63) as u64 | 1 << 63)
 }
 
-/// Somewhere in the order.
+/// A position in the order.
 #[derive(Clone, Copy)]
 pub(in crate::types) struct Place<'a> {
     rank: Option<u64>,
@@ -50,7 +50,7 @@ pub(in crate::types) struct Place<'a> {
     tie: Tie,
 }
 
-/// How a place relates to what compares equal to it.
+/// The relation of a place to members that compare equal to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tie {
     /// At the member with these bytes.
@@ -62,7 +62,7 @@ enum Tie {
 }
 
 impl<'a> Place<'a> {
-    /// Where a member stands, or would stand.
+    /// The place of a member, existing or not.
     pub fn of(score: f64, bytes: &'a [u8]) -> Place<'a> {
         Place {
             rank: Some(ranked(score)),
@@ -123,7 +123,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// See the head of this file.
+/// A counted B+tree over the members of a sorted set, ordered by score and bytes.
 pub(in crate::types) struct Tree {
     root: Node,
     len: usize,
@@ -137,7 +137,7 @@ impl Tree {
         }
     }
 
-    /// A tree of members that come in order, none of them twice.
+    /// A tree of distinct members that come in order.
     pub fn of_ordered(members: &[Member]) -> Tree {
         let chunks = members.chunks(leaf::LEAF);
         let mut nodes: Vec<Node> = chunks.map(|m| Node::Leaf(Leaf::of(m))).collect();
@@ -221,7 +221,7 @@ impl Tree {
         self.insert(member);
     }
 
-    /// How many members stand in front of a place.
+    /// The number of members before a place.
     pub fn count_before(&self, place: &Place) -> usize {
         let mut node = &self.root;
         let mut before = 0;

@@ -1,4 +1,4 @@
-//! What a record is made of: an integer or a text, with its length in front.
+//! The parts of a record: an integer or a text, with its length in front.
 //!
 //! ```text
 //!   00..bf            text of so many bytes        +----+-------+

@@ -10,20 +10,20 @@
 //! ```
 //!
 //! One growing buffer would go through all sizes of blocks that the allocator has, and leave each
-//! behind for nobody: a third of all memory in a table that grows. Chunks of one size are taken up
-//! by the next segment that needs one, and growing copies nothing. Only the first chunk of a small
+//! behind unused: a third of all memory in a table that grows. Chunks of one size are taken up by
+//! the next segment that needs one, and growing copies nothing. Only the first chunk of a small
 //! table grows by and by. A record lies within one chunk; a place is its offset over all chunks.
 //! Padding begins with a byte that begins no record, so that chunks can be read from end to end.
 
 /// Bytes of a chunk: small beside a segment, large beside a record.
 const CHUNK: usize = 1024;
-/// So many have places of 16 bits.
+/// The number of chunks that 16-bit places can address.
 const CHUNKS_MAX: usize = (1 << 16) / CHUNK;
 
-/// What is left of a chunk begins with this.
+/// The first byte of the unused rest of a chunk.
 pub const PAD: u8 = 0xfd;
 
-/// See the head of this file.
+/// The memory of one segment's records, as chunks of one size.
 #[derive(Clone, Default)]
 pub struct Chunks {
     #[expect(
@@ -69,7 +69,7 @@ impl Chunks {
         }
     }
 
-    /// Where the places of the full chunks are written, for prefetching it.
+    /// The address of the list of full chunks, for prefetching it.
     #[inline(always)]
     pub fn index(&self) -> *const u8 {
         self.full.as_ptr().cast()

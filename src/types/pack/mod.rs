@@ -42,7 +42,7 @@ const MERGE_BYTES: usize = 32 << 10;
 /// Hash bits a directory may use; with five hundred records for each, memory ends before.
 const DEPTH_MAX: u8 = 24;
 
-/// Where a record is: good until the table changes.
+/// The place of a record: valid until the table changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct At {
     hash: u64,
@@ -56,7 +56,7 @@ impl At {
     }
 }
 
-/// A segment in its place. What a lookup needs next is told by the place itself, so that loading a
+/// A segment in its place. The place itself holds what a lookup needs next, so that loading a
 /// segment's head and its bucket can begin at once, not one after the other.
 #[derive(Clone)]
 struct Held {
@@ -100,7 +100,7 @@ impl Level {
     }
 }
 
-/// See the head of this file.
+/// A packed table: the members of a set, or the fields and values of a hash.
 pub struct Pack {
     hasher: KeyHasher,
     levels: Vec<Level>,
@@ -164,7 +164,7 @@ impl Pack {
         self.len
     }
 
-    /// Bytes allocated, as asked of the allocator.
+    /// Bytes allocated, as requested from the allocator.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -265,7 +265,7 @@ impl Pack {
         Some(At { hash, slot })
     }
 
-    /// The first record with this hash for which `is` answers true.
+    /// The first record with this hash for which `is` returns true.
     pub fn find_by(&self, hash: u64, mut is: impl FnMut(Record) -> bool) -> Option<At> {
         let segment = self.segment(hash)?;
         let paired = self.paired;
@@ -473,8 +473,8 @@ impl Pack {
         None
     }
 
-    /// Where a random number leads: every segment has one place, and every slot is as likely as if
-    /// all segments were of full size.
+    /// The slot that a random number selects: every segment has one place, and every slot is as
+    /// likely as if all segments were of full size.
     #[inline(always)]
     fn drawn(&self, draw: u64) -> (Option<&Segment>, usize) {
         let (level, place) = place(draw & self.mask());

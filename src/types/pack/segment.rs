@@ -30,7 +30,7 @@ use crate::sys::pages::prefetch;
 use crate::types::entries::KeyHasher;
 
 pub const SLOTS: usize = 20;
-/// Where the flag stands among the tags.
+/// The index of the overflow flag among the tags.
 const OVERFLOW: usize = 20;
 const PLACE_BITS: u32 = 15;
 /// Sizes an index goes through: those of the allocator's blocks, so that none is wasted.
@@ -95,8 +95,8 @@ fn tag_of(hash: u64) -> u8 {
     ((hash >> (64 - PLACE_BITS - 8)) as u8).max(1)
 }
 
-/// Where the parts of a segment are that a lookup reads: a copy outside of it, so that all of them
-/// can be loaded at once.
+/// The addresses of the parts of a segment that a lookup reads: a copy outside of it, so that all
+/// of them can be loaded at once.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Ways {
     index: usize,
@@ -173,14 +173,14 @@ fn number_of(bytes: &[u8]) -> Option<u16> {
     (bytes[0] == BOXED).then(|| u16::from_le_bytes([bytes[1], bytes[2]]))
 }
 
-/// The hash of the record that lies apart, whose head this is.
+/// The hash of the record stored apart whose head this is.
 #[inline(always)]
 fn hash_apart(bytes: &[u8]) -> u64 {
     let hash = bytes[3..BOXED_SIZE].try_into().expect("eight bytes");
     u64::from_le_bytes(hash)
 }
 
-/// What became of a record that was replaced.
+/// The fate of a replaced record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Replaced {
     InPlace,
@@ -198,7 +198,7 @@ pub enum Walk<'a> {
     Slots { slot: usize },
 }
 
-/// See the head of this file.
+/// One segment of a packed table: an index of buckets, and the arena of their records.
 #[derive(Clone)]
 pub struct Segment {
     buckets: Box<[Bucket]>,
@@ -264,7 +264,7 @@ impl Segment {
         (place_of(hash) as usize * self.buckets.len()) >> PLACE_BITS
     }
 
-    /// Where its parts are.
+    /// The addresses of its parts.
     #[inline(always)]
     pub fn ways(&self) -> Ways {
         Ways {
@@ -282,7 +282,7 @@ impl Segment {
         prefetch(head.wrapping_add(64));
     }
 
-    /// Where the first record that may be the one begins.
+    /// The start of the first record whose tag fits.
     #[inline(always)]
     pub fn candidate(&self, hash: u64) -> Option<*const u8> {
         let bucket = &self.buckets[self.home_of(hash)];
@@ -340,7 +340,7 @@ impl Segment {
         self.find_by(hash, |bytes| Record::key(bytes) == key)
     }
 
-    /// The first record with this hash for which `is` answers true.
+    /// The first record with this hash for which `is` returns true.
     #[inline(always)]
     pub fn find_by(&self, hash: u64, mut is: impl FnMut(&[u8]) -> bool) -> Option<usize> {
         let tag = tag_of(hash);
@@ -484,7 +484,8 @@ impl Segment {
         }
     }
 
-    /// How many records the segment takes before it splits: half of what it could, to all.
+    /// The number of records that the segment takes before it splits: half of its capacity, to
+    /// all.
     ///
     /// It is another number for each segment. If all were the same, all segments of a table would
     /// have the same size and grow from one size of blocks to the next together, leaving pages
@@ -568,7 +569,7 @@ impl Segment {
         }
     }
 
-    /// What a record takes of the arena.
+    /// The size of the record at `at` in the arena, in bytes.
     fn size_at(&self, at: u16) -> usize {
         let bytes = self.arena.get(at);
         match bytes[0] {
@@ -726,7 +727,7 @@ impl Segment {
     }
 }
 
-/// What a record of so many bytes takes of the arena.
+/// The size in the arena of a record of `size` bytes.
 fn stored_size(size: usize) -> usize {
     if size <= INLINE_MAX { size } else { BOXED_SIZE }
 }

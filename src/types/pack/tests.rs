@@ -1,4 +1,4 @@
-//! The packed table against a model, and what it does with bytes that are none of its own.
+//! The packed table against a model, and with invalid input.
 
 use super::*;
 use crate::algo::rng::Rng;

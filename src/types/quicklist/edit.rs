@@ -24,7 +24,7 @@ impl Quicklist {
         }
     }
 
-    /// The first element for which `is` answers true.
+    /// The first element for which `is` returns true.
     pub fn find(&self, mut is: impl FnMut(Item) -> bool) -> Option<Spot> {
         let mut index = 0;
         let mut found = false;
@@ -214,8 +214,8 @@ impl Quicklist {
         removed
     }
 
-    /// Removes elements for which `is` answers true, at most `most`, from the end that the walk
-    /// begins at. Returns how many.
+    /// Removes elements for which `is` returns true, at most `most`, from the end at which the
+    /// walk begins. Returns their number.
     pub fn remove_where(
         &mut self,
         toward: Toward,

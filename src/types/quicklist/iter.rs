@@ -19,7 +19,7 @@ pub(super) fn first(lp: &[u8]) -> Item<'_> {
 }
 
 impl Quicklist {
-    /// Where element `index` is.
+    /// The place of element `index`.
     pub fn spot(&self, index: usize) -> Option<Spot> {
         if index >= self.len {
             return None;
@@ -86,7 +86,7 @@ impl Quicklist {
         })
     }
 
-    /// Visits the elements from `index` on, until `visit` answers false.
+    /// Visits the elements from `index` on, until `visit` returns false.
     #[inline]
     pub fn walk(&self, index: usize, toward: Toward, mut visit: impl FnMut(Item) -> bool) {
         let Some(spot) = self.spot(index) else {

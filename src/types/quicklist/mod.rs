@@ -39,14 +39,14 @@ use std::collections::VecDeque;
 const BLOCK: usize = 128;
 /// The buffer a node begins with when there are full ones beside it.
 const ANOTHER: usize = 1024;
-/// What a node with a limit of elements may have in bytes, whatever the limit says.
+/// The maximum size in bytes of a node limited by its number of elements.
 const SAFETY_BYTES: usize = 8192;
-/// What Redis reckons for an element beside its bytes.
+/// The overhead that Redis counts per element beside its bytes.
 const ENTRY_OVERHEAD: usize = 8;
 /// The `fill` of a list that is a mere listpack: one node, whatever its size.
 const UNLIMITED: i32 = i32::MIN;
 
-/// How large nodes may get.
+/// The size limit of nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sizing {
     /// Elements if positive, a class of bytes if negative; as list-max-listpack-size.
@@ -130,7 +130,7 @@ struct Block {
     count: usize,
 }
 
-/// See the head of this file.
+/// A list as a deque of nodes, each a listpack of limited size.
 #[derive(Clone, Debug)]
 pub struct Quicklist {
     blocks: VecDeque<Block>,
@@ -223,7 +223,7 @@ impl Quicklist {
         (self.nodes == 1).then(|| self.node(0))
     }
 
-    /// Where node number `ordinal` is.
+    /// The place of node number `ordinal`.
     #[inline(always)]
     fn place(&self, ordinal: usize) -> (usize, usize) {
         if ordinal == 0 {
@@ -296,7 +296,8 @@ impl Quicklist {
         block.nodes.insert(at, node);
     }
 
-    /// Sees to it that block number `block` can take a node at `at`; the answer is where it goes.
+    /// Makes room in block number `block` for a node at `at`. Returns the place where the node
+    /// goes.
     fn make_place(&mut self, block: usize, at: usize) -> (usize, usize) {
         let Some(full) = self.blocks.get_mut(block) else {
             let nodes = VecDeque::with_capacity(1);
@@ -399,8 +400,9 @@ impl Quicklist {
         Some(self.edit(ordinal, |node| node.pop(end, take)))
     }
 
-    /// Compresses and decompresses nodes as their distance from the ends asks for. Called whenever
-    /// nodes came or went; what is farther inside is seen to by who touched it.
+    /// Compresses and decompresses nodes according to their distance from the ends. Called
+    /// whenever nodes are added or removed; the caller that changed an inner node restores that
+    /// one.
     fn restore_depth(&mut self) {
         let depth = self.depth as usize;
         if depth == 0 || self.nodes == 0 {
@@ -413,7 +415,7 @@ impl Quicklist {
         }
     }
 
-    /// Compresses a node or decompresses it, as its distance from the ends asks for.
+    /// Compresses or decompresses a node according to its distance from the ends.
     fn touch_up(&mut self, ordinal: usize) {
         let depth = self.depth as usize;
         if depth == 0 || ordinal >= self.nodes {

@@ -38,7 +38,7 @@ enum Form {
     PlainLzf,
 }
 
-/// See the head of this file.
+/// One node of a quicklist: a listpack, one large element, or either of them compressed.
 #[derive(Clone, Debug)]
 pub struct Node {
     buf: Box<[u8]>,
@@ -50,7 +50,7 @@ pub struct Node {
 
 const _: () = assert!(size_of::<Node>() == 32, "a node is half a cache line");
 
-/// What a node holds, readable.
+/// The readable content of a node.
 #[derive(Clone, Copy)]
 pub enum View<'a> {
     Packed(&'a [u8]),
@@ -132,7 +132,7 @@ impl Node {
         &self.buf[self.start as usize..self.end as usize]
     }
 
-    /// What the node holds; `scratch` takes it if it has to be decompressed.
+    /// The node's content; `scratch` takes it if it has to be decompressed.
     pub fn view<'a>(&'a self, scratch: &'a mut Vec<u8>) -> View<'a> {
         match self.form {
             Form::Packed => View::Packed(self.listpack()),
@@ -371,7 +371,7 @@ impl Node {
         removed
     }
 
-    /// Cuts the node before offset `at`; the answer is what was behind.
+    /// Cuts the node before offset `at`. Returns the part behind.
     pub fn split_off(&mut self, at: usize, count_before: usize) -> Node {
         let lp = self.listpack();
         let mut tail = Node::packed(HEADER + lp.len() - at, End::Right);

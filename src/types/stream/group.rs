@@ -6,8 +6,8 @@
 //!   Consumer  name, times, its pending ids
 //! ```
 //!
-//! The pending entries are held once, by the group; a consumer only knows their ids. Numbers are not
-//! given out again while the group lives, so a number never means somebody else.
+//! The pending entries are held once, by the group; a consumer only knows their ids. Numbers are
+//! not reused while the group lives, so a number never refers to another consumer.
 
 use super::id::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,16 +22,16 @@ pub struct Pending {
     pub consumer: ConsumerId,
     /// Unix milliseconds of the latest delivery.
     pub delivered_ms: i64,
-    /// How often it was delivered.
+    /// The number of deliveries.
     pub count: u64,
 }
 
-/// What becomes of a pending entry that `Group::pass` shows.
+/// The action to take on a pending entry that `Group::pass` shows.
 pub enum Verdict {
     Leave,
     /// It is delivered anew, perhaps to another consumer.
     Deliver(Pending),
-    /// It is pending no more.
+    /// It is no longer pending.
     Remove,
     /// It and those behind it are left as they are.
     Stop,
@@ -41,7 +41,7 @@ pub enum Verdict {
 #[derive(Clone, Debug)]
 pub struct Consumer {
     pub name: Box<[u8]>,
-    /// Unix milliseconds at which it last asked for something.
+    /// Unix milliseconds of its last request.
     pub seen_ms: i64,
     /// At which it last got something; -1 for never.
     pub active_ms: i64,
@@ -57,12 +57,12 @@ impl Consumer {
 
 const KNOWN: &str = "numbers come from this group's names";
 
-/// See the head of this file.
+/// A consumer group of a stream.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     /// The latest id that was delivered.
     pub last_id: StreamId,
-    /// How many entries were read up to there; `None` if nobody knows.
+    /// The number of entries read up to there; `None` if it is unknown.
     pub entries_read: Option<u64>,
     pending: BTreeMap<StreamId, Pending>,
     names: BTreeMap<Box<[u8]>, ConsumerId>,
@@ -143,7 +143,7 @@ impl Group {
         Some(consumer.pending.len())
     }
 
-    /// Notes that an entry is with a consumer, whoever had it before.
+    /// Assigns an entry to a consumer, replacing its previous owner.
     pub fn deliver(&mut self, id: StreamId, pending: Pending) {
         if let Some(old) = self.pending.insert(id, pending)
             && old.consumer != pending.consumer
@@ -153,7 +153,7 @@ impl Group {
         self.consumer_mut(pending.consumer).pending.insert(id);
     }
 
-    /// Shows the pending entries from `start` on, rising, and does with each what `judge` says.
+    /// Passes the pending entries from `start` on, rising, to `judge`, and acts on its verdict.
     pub fn pass(&mut self, start: StreamId, mut judge: impl FnMut(StreamId, Pending) -> Verdict) {
         let (consumers, mut removed) = (&mut self.consumers, Vec::new());
         for (&id, pending) in self.pending.range_mut(start..) {
@@ -200,6 +200,6 @@ impl Group {
             let consumer = self.consumers.get(&pending.consumer);
             consumer.is_some_and(|consumer| consumer.pending.contains(id))
         });
-        agree.then_some(()).ok_or("a pending entry is with nobody")
+        agree.then_some(()).ok_or("a pending entry has no consumer")
     }
 }

@@ -31,7 +31,7 @@ pub fn parse_part(text: &[u8]) -> Option<u64> {
     Some(if negative { n.wrapping_neg() } else { n })
 }
 
-/// See the head of this file. Ordered by time, then by number.
+/// The id of a stream entry. Ordered by time, then by number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
 pub struct StreamId {
     pub ms: u64,

@@ -8,7 +8,7 @@
 //!   runs   [ node node … ≤ 128 ] [ node … ] [ node … ]
 //! ```
 //!
-//! `tree_nodes` tells how many nodes the radix tree would have, because XINFO STREAM shows it.
+//! `tree_nodes` is the number of nodes of such a radix tree, because XINFO STREAM shows it.
 
 use super::id::StreamId;
 use super::node::{Entries, Entry, Node};
@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 /// Nodes in a run: a few kilobytes to move at most when one goes out of the middle.
 const RUN: usize = 128;
 
-/// See the head of this file.
+/// The nodes of a stream in the order of their ids.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     runs: VecDeque<Vec<Node>>,
@@ -28,7 +28,7 @@ pub struct Log {
     tree_nodes: Cell<usize>,
 }
 
-/// Where a node is; good until the log changes.
+/// The place of a node; valid until the log changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
     run: usize,
@@ -187,8 +187,8 @@ impl Log {
         self.runs.iter().flatten()
     }
 
-    /// How many nodes a radix tree of these ids has, as Redis counts them: a leaf per id, a node
-    /// where ids part, and one for each stretch of bytes in between.
+    /// The number of nodes that a radix tree of these ids would have, as Redis counts them: a leaf
+    /// per id, a node where ids part, and one for each stretch of bytes in between.
     pub fn tree_nodes(&self) -> usize {
         if self.tree_nodes.get() == 0 {
             self.tree_nodes.set(self.count_tree_nodes());

@@ -3,7 +3,7 @@
 //! ```text
 //!   Stream   log      nodes of entries, by id                      (`log`, `node`)
 //!            groups   name -> last delivered id, pending entries   (`group`)
-//!            last_id, first_id, max_deleted_id, entries_added: what lag is told from
+//!            last_id, first_id, max_deleted_id, entries_added: the base of lag
 //! ```
 //!
 //! Deleting marks an entry in its node; a node goes when its last live entry does. Trimming takes
@@ -30,7 +30,7 @@ use std::ops::ControlFlow;
 /// The largest node whatever `stream-node-max-bytes` says: 1 GiB.
 const NODE_MAX: usize = 1 << 30;
 
-/// See the head of this file.
+/// A stream: a log of entries under rising ids, and its consumer groups.
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
     log: Log,
@@ -45,7 +45,7 @@ pub struct Stream {
     pub groups: BTreeMap<Box<[u8]>, Group>,
 }
 
-/// Where nodes are cut.
+/// The limits at which nodes are cut.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeLimits {
     /// 0 for no limit but the largest.
@@ -61,14 +61,14 @@ pub enum Order {
     Falling,
 }
 
-/// What trimming goes by.
+/// The criterion of a trim.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bound {
     MaxLen(u64),
     MinId(StreamId),
 }
 
-/// How far trimming goes.
+/// The exactness of a trim.
 #[derive(Clone, Copy, Debug)]
 pub struct Trim {
     pub bound: Bound,
@@ -78,13 +78,13 @@ pub struct Trim {
     pub limit: u64,
 }
 
-/// What becomes of references that groups hold to an entry that is to be deleted.
+/// The treatment of group references to an entry that is to be deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum References {
-    /// They stay.
+    /// References stay.
     #[default]
     Keep,
-    /// They go with the entry.
+    /// References are deleted with the entry.
     Delete,
     /// Only entries that every group has acknowledged are deleted.
     Acknowledged,
@@ -156,7 +156,7 @@ impl Stream {
         self.bytes + self.log.bytes() + self.groups.values().map(Group::bytes).sum::<usize>()
     }
 
-    /// Sets what XSETID and loading tell.
+    /// Sets the ids given by XSETID and loading.
     pub fn set_ids(&mut self, last: StreamId, added: Option<u64>, max_deleted: Option<StreamId>) {
         self.last_id = last;
         self.entries_added = added.unwrap_or(self.entries_added);
@@ -269,7 +269,7 @@ impl Stream {
         node.iter().find(|entry| entry.id == id && !entry.deleted)
     }
 
-    /// What finds entries under rising ids, and the groups beside.
+    /// A finder of entries under rising ids, and the groups beside it.
     pub fn split(&mut self) -> (Finder<'_>, &mut BTreeMap<Box<[u8]>, Group>) {
         (self.log.finder(), &mut self.groups)
     }
@@ -332,7 +332,7 @@ impl Stream {
         }
     }
 
-    /// Removes entries from the start as `trim` says. Returns how many went.
+    /// Removes entries from the start according to `trim`. Returns their number.
     pub fn trim(&mut self, trim: Trim, references: References) -> u64 {
         if let Bound::MaxLen(max) = trim.bound
             && self.len <= max
@@ -419,7 +419,7 @@ impl Stream {
         }
     }
 
-    /// How many entries were added up to `id`, if that can be told.
+    /// The number of entries added up to `id`, if it can be determined.
     pub fn position(&self, id: StreamId) -> Option<u64> {
         if self.entries_added == 0 {
             return Some(0);

@@ -24,16 +24,16 @@ pub const DELETED: u8 = 1;
 /// The entry has the node's fields.
 pub const SAME_FIELDS: u8 = 2;
 
-/// See the head of this file.
+/// A run of entries in one block of bytes.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// The id of the first entry that was put in; the others are told relative to it.
+    /// The id of the first entry that was put in; the other ids are stored relative to it.
     pub master: StreamId,
     pub live: u32,
     pub deleted: u32,
     /// Bytes of Redis's listpack without the two counters at its head.
     listpack_rest: u32,
-    /// Where the last entry begins; at the end of the bytes while there is none.
+    /// The offset of the last entry; the end of the bytes while there is none.
     last: u32,
     bytes: Vec<u8>,
 }
@@ -45,7 +45,7 @@ pub struct Entry<'a> {
     pub deleted: bool,
     /// Number of fields.
     pub fields: usize,
-    /// Where it begins in the node.
+    /// The offset in the node.
     offset: usize,
     /// The names apart, or `None` where they stand beside the values.
     names: Option<&'a [u8]>,
@@ -396,7 +396,7 @@ impl Node {
     }
 }
 
-/// Where an entry begins in its node.
+/// The offset of an entry in its node.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(usize);
 
@@ -447,7 +447,7 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Where it lies, for `Node::delete`.
+    /// The offset, for `Node::delete`.
     pub fn mark(&self) -> Mark {
         Mark(self.offset)
     }

@@ -210,7 +210,7 @@ proptest! {
     }
 }
 
-/// What XINFO STREAM of Redis 8.2.3 tells of streams whose nodes begin at these ids.
+/// The reply of Redis 8.2.3's XINFO STREAM for streams whose nodes begin at these ids.
 #[test]
 fn the_tree_has_as_many_nodes_as_that_of_redis() {
     for (ids, expected) in [

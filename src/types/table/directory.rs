@@ -18,7 +18,7 @@ use std::ptr::{NonNull, null_mut};
 /// 2^40 segments are beyond any memory.
 const LEVELS: usize = 40;
 
-/// Where segments come from.
+/// The source of segments.
 #[derive(Clone)]
 pub enum Pool {
     /// The general allocator.
@@ -36,8 +36,8 @@ pub(super) struct Directory<T> {
     kind: PhantomData<T>,
 }
 
-// SAFETY: the directory is the only owner of what it points to, and items are raw handles whose
-// own owner vouches for them.
+// SAFETY: the directory is the only owner of what it points to; items are raw handles whose own
+// owner guarantees that they may be sent.
 unsafe impl<T> Send for Directory<T> {}
 
 fn level_layout(level: usize) -> Layout {
@@ -182,7 +182,7 @@ struct Chunk {
 struct Blocks {
     pool: Pool,
     chunks: Vec<NonNull<Chunk>>,
-    /// Chunks that can give a block, the one asked first at the end.
+    /// Chunks with free blocks; the last one is used first.
     room: Vec<NonNull<Chunk>>,
 }
 

@@ -40,7 +40,7 @@ const SPLIT_AT: u32 = (BUCKETS * SLOTS * 97 / 100) as u32;
 /// Two buddies with fewer items together than this become one again.
 const MERGE_AT: u32 = (BUCKETS * SLOTS * 40 / 100) as u32;
 
-/// Where an item sits. Any change of the table makes it stale: using it then finds another item or
+/// The place of an item. Any change of the table makes it stale: using it then finds another item or
 /// none, never a wrong address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Position {
@@ -48,7 +48,7 @@ pub struct Position {
     slot: u32,
 }
 
-/// How a table finds the hash of an item it holds; asked when a segment splits.
+/// The hash of an item in a table, computed again when a segment splits.
 pub trait HashItem<T> {
     fn hash_item(&self, item: T) -> u64;
 }
@@ -123,7 +123,7 @@ impl<T: Slot> Table<T> {
         }
     }
 
-    /// The first item whose tag fits: probably the one looked for. For prefetching it.
+    /// The first item whose tag fits: probably the requested one. For prefetching it.
     #[inline(always)]
     pub fn candidate(&self, hash: u64) -> Option<T> {
         if self.len == 0 {
@@ -138,7 +138,7 @@ impl<T: Slot> Table<T> {
         found
     }
 
-    /// The item with this hash for which `is` answers true, and where it sits.
+    /// The item with this hash for which `is` returns true, and its position.
     #[inline(always)]
     pub fn find(&self, hash: u64, is: impl FnMut(T) -> bool) -> Option<(Position, T)> {
         if self.len == 0 {

@@ -1,13 +1,14 @@
 //! Cursors that survive splits and merges, and fair random picks.
 //!
-//! A cursor is a place in the order (reversed hash bits of the segment, tag). Segments are
-//! ranges of that order: a split cuts a range in two, a merge joins two, and neither moves an item
-//! out of its range or to another home. So whatever is present from the first call to the last is
-//! visited: behind the cursor everything was seen, ahead of it everything will be. A merge joins
-//! a half-seen range with one that was not seen yet: the cursor carries the depth of its segment,
+//! A cursor is a place in the order (reversed hash bits of the segment, tag). Segments are ranges
+//! of that order: a split cuts a range in two, a merge joins two, and neither moves an item out of
+//! its range or to another home. So whatever is present from the first call to the last is
+//! visited: behind the cursor everything was seen, ahead of it everything will be. A merge joins a
+//! half-seen range with one that was not seen yet: the cursor carries the depth of its segment,
 //! and where that has shrunk since, the joined range is walked from its start. So after a merge or
-//! the growth of a root an item may be seen twice, as Redis's clients have to expect anyway. A cursor names a tag, not a slot, and visits whole homes: items that
-//! displacement moves about are seen with their home, whatever the number of buckets is by then.
+//! the growth of a root an item may be seen twice, as Redis's clients have to expect anyway. A
+//! cursor names a tag, not a slot, and visits whole homes: items that displacement moves about are
+//! seen with their home, whatever the number of buckets is by then.
 //!
 //! ```text
 //!   cursor   61           21 20   15 14     0

@@ -40,7 +40,7 @@ pub trait Slot: Copy {
 #[repr(C, align(64))]
 pub struct Header {
     pub count: u32,
-    /// How many low bits of the hash all items of this segment share.
+    /// The number of low hash bits that all items of this segment share.
     pub depth: u32,
     /// Those bits: the canonical index in the directory.
     pub pattern: u64,
@@ -115,7 +115,8 @@ impl<T: Slot> Segment<T> {
         self.at.cast()
     }
 
-    /// The record at the head of the segment. Handles are only held by the table that allocated the segment, and dropped with it.
+    /// The record at the head of the segment. Handles are only held by the table that allocated
+    /// the segment, and dropped with it.
     #[inline(always)]
     pub(super) fn header<'a>(self) -> &'a mut Header {
         // SAFETY: the table holds the segment exclusively when it writes and never keeps the
@@ -135,7 +136,7 @@ impl<T: Slot> Segment<T> {
         self.at.as_ptr().wrapping_add(1 + index).cast()
     }
 
-    /// The position of the item with this tag for which `is` answers true.
+    /// The position of the item with this tag for which `is` returns true.
     #[inline(always)]
     pub(super) fn find(
         self,

@@ -96,7 +96,7 @@ fn measure(options: &Options, subjects: &[Subject], row: &EveryRow) -> Vec<f64> 
             };
             let sample = load
                 .run_to_rest(time, most, || server.cpu_ns())
-                .expect("it answers");
+                .expect("it replies");
             figures.push(sample.server_ns as f64 / 1e3 / sample.requests as f64);
         }
     }
@@ -116,18 +116,18 @@ fn make(server: &Running, row: &EveryRow) -> Option<String> {
         .find_map(|(count, line)| fill(server, &[line], *count))
 }
 
-/// How long a batch takes, and the first error among its replies.
+/// The duration of a batch, and the first error among its replies.
 fn probe(server: &Running, lines: &[Template], depth: usize) -> (Duration, Option<String>) {
     let mut random = Random::new();
     let mut out = Vec::new();
     (0..depth).for_each(|n| lines[n % lines.len()].write(&mut random, n, &mut out));
     let mut replies = Replies::connect(server.port).expect("the server accepts");
     let began = std::time::Instant::now();
-    let refusal = replies.exchange(&out, depth).expect("the server answers");
+    let refusal = replies.exchange(&out, depth).expect("the server replies");
     (began.elapsed(), refusal)
 }
 
-/// What all rows together say: the geometric mean of the ratios, and how many are how high.
+/// Prints the summary of all rows: the geometric mean of the ratios, and their distribution.
 pub fn print_summary(rows: &[Row], subjects: &[Subject]) {
     let mut ratios: Vec<(f64, &str)> = rows
         .iter()

@@ -85,7 +85,7 @@ pub fn fill(server: &Running, lines: &[&str], count: usize) -> Option<String> {
         let commands = (end - done) * lines.len();
         let refusal = replies
             .exchange(&out, commands)
-            .expect("the server answers");
+            .expect("the server replies");
         if refusal.is_some() {
             return refusal;
         }

@@ -1,4 +1,4 @@
-//! HyperLogLog: registers that anybody can SET.
+//! HyperLogLog: registers that any client can SET.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Snapshots and payloads of DUMP: bytes that anybody can RESTORE.
+//! Snapshots and payloads of DUMP: bytes that any client can RESTORE.
 #![no_main]
 
 #[path = "../checks.rs"]

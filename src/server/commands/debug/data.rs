@@ -34,7 +34,7 @@ pub(super) fn digest_value(
         // Also of a key whose time has come and that is still there.
         let db = server.keyspace.db(session.db);
         let mut digest = Digest::default();
-        if let Some(found) = db.glance(key) {
+        if let Some(found) = db.locate(key) {
             digest.add_value(db.get(found));
         }
         reply.simple(&digest.to_hex())?;
@@ -61,7 +61,7 @@ pub(super) fn object(
     reply: &mut Reply,
 ) -> CmdResult {
     // What is overdue is shown as well.
-    let found = server.keyspace.db(session.db).glance(args.key());
+    let found = server.keyspace.db(session.db).locate(args.key());
     let found = found.ok_or(CmdError::NoSuchKey)?;
     let now_ms = server.keyspace.now_ms();
     let aging = server.keyspace.shared.aging.clone();

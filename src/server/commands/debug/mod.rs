@@ -21,6 +21,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
         name: "debug",
         arity: -2,
         flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, PROTECTED]),
+        guard: Some(Guard::Debug),
         group: Group::Server,
         since: "1.0.0",
         summary: "Helps to look into the server and to test it.",

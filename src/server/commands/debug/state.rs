@@ -126,7 +126,7 @@ pub(super) fn change_repl_id(
 ) -> CmdResult {
     log::info!("Changing replication IDs after receiving change-repl-id");
     let id = String::from_utf8_lossy(&server.rng.hex40()).into_owned();
-    server.replication.history.restart(id);
+    server.replication.restart_history(id);
     reply.ok()
 }
 

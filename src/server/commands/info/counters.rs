@@ -96,7 +96,7 @@ fn keys(server: &Server, text: &mut Text) {
     text.line("latest_fork_usec", server.life.fork_us);
     text.line("total_forks", server.life.forks);
     text.line("migrate_cached_sockets", server.life.peers.len());
-    let own = &server.keyspace.shared.own_deadlines;
+    let own = &server.keyspace.shared.replica_expires;
     text.line("slave_expires_tracked_keys", own.len());
     text.lines(
         &[

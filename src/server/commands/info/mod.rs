@@ -6,6 +6,7 @@
 mod counters;
 mod persistence;
 mod process;
+mod replication;
 mod state;
 
 use crate::command::spec::*;
@@ -65,7 +66,7 @@ const SECTIONS: &[Section] = &[
     section("Persistence", Shown::Always, persistence::persistence),
     section("Threads", Shown::Always, process::threads),
     section("Stats", Shown::Always, counters::stats),
-    section("Replication", Shown::Always, state::replication),
+    section("Replication", Shown::Always, replication::replication),
     section("CPU", Shown::Always, process::cpu),
     section("Modules", Shown::Always, state::modules),
     section("Commandstats", Shown::WithAll, counters::commands),

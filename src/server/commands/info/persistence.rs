@@ -10,7 +10,7 @@ fn status(failed: bool) -> &'static str {
 
 pub fn persistence(server: &Server, text: &mut Text) {
     let persist = &server.persist;
-    let aside = server.loads_aside();
+    let aside = server.replication.serves_reads_while_loading();
     let loads = persist.loading.is_some() && !aside;
     text.line("loading", loads as u8);
     text.line("async_loading", aside as u8);

@@ -133,7 +133,9 @@ pub fn memory(server: &Server, text: &mut Text) {
     ratio(text, "mem_fragmentation", rss, used);
     let uncounted = server.uncounted_memory();
     text.line("mem_not_counted_for_evict", uncounted);
-    let stream = server.stream_memory();
+    let stream = server
+        .replication
+        .memory(server.config.repl_backlog_size as usize);
     text.line("mem_replication_backlog", stream.backlog);
     text.line("mem_total_replication_buffers", stream.all);
     text.line("mem_replica_full_sync_buffer", 0);

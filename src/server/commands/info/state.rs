@@ -1,10 +1,7 @@
-//! The sections about what there is: Clients, Persistence, Replication, Modules, Cluster, Keyspace,
-//! Keysizes.
+//! The sections Clients, Modules, Cluster, Keyspace and Keysizes.
 
 use crate::keyspace::Db;
-use crate::replication::Failover;
 use crate::server::Server;
-use crate::server::replication::status;
 use crate::server::text::Text;
 use crate::types::value::Kind;
 
@@ -12,7 +9,7 @@ use crate::types::value::Kind;
 const TTL_LOOKS: usize = 256;
 
 pub fn clients(server: &Server, text: &mut Text) {
-    let replicas = server.replication.replicas.len();
+    let replicas = server.replication.replicas().len();
     text.line("connected_clients", server.clients.len() - replicas);
     text.line("cluster_connections", 0);
     text.line("maxclients", server.config.maxclients);
@@ -30,56 +27,6 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("total_blocking_keys", blocking.keys());
     let until_gone = blocking.keys_until_gone();
     text.line("total_blocking_keys_on_nokey", until_gone);
-}
-
-pub fn replication(server: &Server, text: &mut Text) {
-    let is_replica = server.replication.is_replica();
-    text.line("role", if is_replica { "slave" } else { "master" });
-    status::replica_lines(server, text);
-    followers(server, text);
-    let failover = server.replication.failover.as_ref();
-    let state = failover.map_or("no-failover", Failover::word);
-    text.line("master_failover_state", state);
-    text.line("master_replid", &server.replication.history.id);
-    text.line("master_replid2", &server.replication.history.previous);
-    text.line("master_repl_offset", server.replication.history.offset);
-    text.line(
-        "second_repl_offset",
-        server.replication.history.second_offset,
-    );
-    let backlog = server.replication.backlog.as_ref();
-    text.line("repl_backlog_active", backlog.is_some() as u8);
-    text.line("repl_backlog_size", server.config.repl_backlog_size);
-    let (first, len) = backlog.map_or((0, 0), |backlog| (backlog.first(), backlog.len()));
-    text.line("repl_backlog_first_byte_offset", first);
-    text.line("repl_backlog_histlen", len);
-}
-
-/// Who follows us.
-fn followers(server: &Server, text: &mut Text) {
-    let replicas = &server.replication.replicas;
-    text.line("connected_slaves", replicas.len());
-    let config = &server.config;
-    if config.min_replicas_to_write > 0 && config.min_replicas_max_lag > 0 {
-        text.line("min_slaves_good_slaves", replicas.good);
-    }
-    let now_s = server.clock.now_s();
-    for (index, replica) in replicas.list.iter().enumerate() {
-        let lag_s = match replica.is_online() {
-            true => now_s - replica.heard_s,
-            false => 0,
-        };
-        text.line(
-            &format!("slave{index}"),
-            format!(
-                "ip={},port={},state={},offset={},lag={lag_s}",
-                replica.ip(),
-                replica.said.port,
-                replica.state_word(),
-                replica.acked
-            ),
-        );
-    }
 }
 
 /// There are no modules.

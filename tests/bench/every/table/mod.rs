@@ -1,4 +1,4 @@
-//! What the measure `every` runs: at least one row for each command.
+//! The rows of the measure `every`: at least one for each command.
 //!
 //! `reasons.rs` names the commands without one; `tests/bench_rows.rs` checks that no command of the
 //! server lacks a row or a reason. `template.rs` describes the language of the lines.
@@ -17,9 +17,9 @@ mod zsets;
 /// One line of the report.
 pub struct EveryRow {
     pub name: &'static str,
-    /// What is made first: so many commands of each kind.
+    /// The preparation: the number of each command, and the command.
     pub made: &'static [(usize, &'static str)],
-    /// What is measured, in turn.
+    /// The measured commands, in turn.
     pub run: &'static [&'static str],
     /// Collections that grow are measured from nothing over so many commands.
     pub growing: Option<usize>,
@@ -39,7 +39,7 @@ const fn row(
     }
 }
 
-/// So many commands from an empty server on.
+/// A row that runs `count` commands from an empty server on.
 const fn growing(name: &'static str, count: usize, run: &'static [&'static str]) -> EveryRow {
     EveryRow {
         name,

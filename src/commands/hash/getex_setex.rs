@@ -1,7 +1,7 @@
 //! HGETDEL, HGETEX and HSETEX: values and deadlines in one step.
 
 use super::expire::{BAD_COUNT, Names, Unit, fields, find, propagate_gone};
-use super::{Glance, leave_if_empty};
+use super::{OverdueFields, leave_if_empty};
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
 use crate::keyspace::Found;
@@ -16,7 +16,7 @@ const UNITS: [(&str, Unit); 4] = [
     ("PXAT", Unit::PXAT),
 ];
 
-/// The deadline that an option says, if one does.
+/// The deadline of an option, if it is one.
 fn deadline_option(
     args: &mut Args,
     now_ms: i64,
@@ -37,14 +37,14 @@ pub(super) fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
     let Some(found) = found else {
         return names.iter().try_for_each(|_| reply.null());
     };
-    let mut glance = Glance::at(cx, found)?;
+    let mut fields = OverdueFields::at(cx, found)?;
     let mut removed = 0;
     for name in &names {
-        glance.answer(cx, name, reply)?;
+        fields.reply_value(cx, name, reply)?;
         removed += cx.db().remove_field(found, name) as u64;
     }
     if removed == 0 {
-        glance.end(cx);
+        fields.end(cx);
         return Ok(());
     }
     cx.changed(Event::HDEL, key);
@@ -54,7 +54,7 @@ pub(super) fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
     Ok(())
 }
 
-/// What HGETEX does with deadlines.
+/// The effect of HGETEX on deadlines.
 #[derive(Clone, Copy)]
 enum Change {
     None,
@@ -77,20 +77,20 @@ pub(super) fn hgetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     let Some(found) = found else {
         return names.iter().try_for_each(|_| reply.null());
     };
-    let mut glance = Glance::at(cx, found)?;
+    let mut fields = OverdueFields::at(cx, found)?;
     if !matches!(change, Change::None) {
         cx.db().hash_to_list(found);
     }
     let mut touched = Names::new();
     for name in &names {
-        let there = glance.has(cx, name);
-        glance.answer(cx, name, reply)?;
+        let there = fields.has(cx, name);
+        fields.reply_value(cx, name, reply)?;
         if there && change_field(cx, found, name, change) {
             touched.push(*name);
         }
     }
     if touched.is_empty() {
-        glance.end(cx);
+        fields.end(cx);
         return Ok(());
     }
     tell_changed(cx, (key, found), change, (&names, &touched));
@@ -122,7 +122,7 @@ fn change_field(cx: &mut Cx, found: Found, name: &[u8], change: Change) -> bool 
     }
 }
 
-/// Tells what HGETEX did to the fields it touched, out of those it was asked for.
+/// Notes and propagates the changes that HGETEX made to some of the given fields.
 fn tell_changed(
     cx: &mut Cx,
     (key, found): (&[u8], Found),
@@ -152,7 +152,7 @@ fn tell_changed(
     cx.effects.dirty += touched.len() as u64 - 1;
 }
 
-/// When HSETEX writes.
+/// The condition of HSETEX.
 #[derive(Clone, Copy, PartialEq)]
 enum When {
     Always,
@@ -160,7 +160,7 @@ enum When {
     AllThere,
 }
 
-/// What HSETEX was asked for.
+/// The arguments of HSETEX.
 struct Order<'a> {
     when: When,
     deadline: FieldDeadline,
@@ -299,12 +299,12 @@ fn allowed<'a>(
     if when == When::Always {
         return true;
     }
-    let Ok(mut glance) = Glance::at(cx, found) else {
+    let Ok(mut fields) = OverdueFields::at(cx, found) else {
         return false;
     };
     for name in names {
-        if glance.has(cx, name) != (when == When::AllThere) {
-            glance.end(cx);
+        if fields.has(cx, name) != (when == When::AllThere) {
+            fields.end(cx);
             return false;
         }
     }

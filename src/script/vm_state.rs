@@ -1,34 +1,34 @@
-//! What the libraries of a VM share, beside what lies in the VM itself.
+//! The state that the libraries of a VM share, beside the state in the VM itself.
 
 use crate::resp::encode::Resp;
 use crate::resp::request::OwnedArgv;
 use std::ffi::CStr;
 
-/// See the head of this file.
-pub struct Desk {
+/// The state that the libraries of a VM share.
+pub struct VmState {
     /// The arguments of the command under way; empty between two.
     pub argv: OwnedArgv,
-    /// The answer of the command under way.
+    /// The reply of the running command.
     pub reply: Vec<u8>,
-    /// What `redis.setresp` chose.
+    /// The protocol chosen by `redis.setresp`.
     pub resp: Resp,
-    /// Somebody ended the script: it dies at its next instruction, and the one after.
+    /// The script was killed: it ends at its next instruction, and the one after.
     pub killed: bool,
-    /// An error was answered.
+    /// An error was returned.
     pub failed: bool,
-    /// What it dies with.
+    /// The error of a killed script.
     pub kill_text: &'static CStr,
     /// The state of `math.random`.
     pub random: super::random::Random,
     /// The functions that a library registers while it loads.
     pub loading: Option<super::library::Loading>,
-    /// Who debugs the script, if somebody does.
+    /// The debugger of the script, if there is one.
     pub debugger: Option<Box<super::debug::Debugger>>,
 }
 
-impl Default for Desk {
-    fn default() -> Desk {
-        Desk {
+impl Default for VmState {
+    fn default() -> VmState {
+        VmState {
             argv: OwnedArgv::default(),
             reply: Vec::new(),
             resp: Resp::V2,

@@ -1,6 +1,6 @@
 //! Members by chance and by cursor: ZRANDMEMBER and ZSCAN.
 
-use super::range::answer;
+use super::range::write_members;
 use crate::algo::glob::{self, Case};
 use crate::algo::number;
 use crate::algo::rng::Rng;
@@ -10,10 +10,10 @@ use crate::keyspace::zset::ZsetRef;
 use crate::resp::encode::Resp;
 use hashbrown::HashSet;
 
-/// Buckets that ZSCAN visits at most per member it was asked for.
+/// The most buckets that ZSCAN visits per requested member.
 const VISITS_PER_MEMBER: u64 = 10;
 
-/// Where ZRANDMEMBER stops drawing and starts to leave out: above this share of all members.
+/// The share of all members above which ZRANDMEMBER picks the members to leave out.
 const MOST: usize = 3;
 
 fn show(set: &ZsetRef, number: usize, with_scores: bool, reply: &mut Reply) -> CmdResult {
@@ -84,7 +84,7 @@ pub(super) fn zrandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     let len = set.len();
     let wanted = count.unsigned_abs() as usize;
     if count > 0 && wanted >= len {
-        return answer(&set, 0..len, true, with_scores, reply);
+        return write_members(&set, 0..len, true, with_scores, reply);
     }
     let flat = with_scores && reply.resp == Resp::V2;
     reply.array(wanted * (1 + flat as usize))?;

@@ -1,13 +1,13 @@
 //! Whole hashes, random fields, and walks. Overdue fields are passed over.
 
-use super::Glance;
+use super::OverdueFields;
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::commands::scan_options::{self, ScanOptions};
 use crate::commands::signed_count;
-use crate::commands::walk::{self, Walk};
 use crate::keyspace::hash::{HashRef, is_overdue};
 use crate::types::fields::Field;
 
-/// What of a field is answered.
+/// The parts of a field that are returned.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
     Name,
@@ -16,7 +16,7 @@ enum Part {
 }
 
 impl Part {
-    fn answer(self, field: &Field, reply: &mut Reply) -> CmdResult {
+    fn write(self, field: &Field, reply: &mut Reply) -> CmdResult {
         if self != Part::Value {
             reply.item(field.name)?;
         }
@@ -44,7 +44,7 @@ fn all(cx: &mut Cx, args: &mut Args, reply: &mut Reply, part: Part) -> CmdResult
     if !overdue {
         part.open(hash.len(), reply)?;
         hash.each(|field| {
-            part.answer(&field, reply).expect("replies go to memory");
+            part.write(&field, reply).expect("replies go to memory");
         });
         return Ok(());
     }
@@ -52,7 +52,7 @@ fn all(cx: &mut Cx, args: &mut Args, reply: &mut Reply, part: Part) -> CmdResult
     hash.each(|field| {
         if !is_overdue(&field, now_ms) {
             count += 1;
-            part.answer(&field, reply).expect("replies go to memory");
+            part.write(&field, reply).expect("replies go to memory");
         }
     });
     match part {
@@ -98,12 +98,12 @@ pub(super) fn hrandfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cmd
     let Some(found) = cx.db().read(key) else {
         return none(reply);
     };
-    let glance = Glance::at(cx, found)?;
+    let fields = OverdueFields::at(cx, found)?;
     let (now_ms, mut db, rng) = (cx.keyspace.now_ms(), cx.keyspace.db(cx.db), &mut *cx.rng);
-    let overdue = db.hash_at(glance.found)?.next_due_ms();
+    let overdue = db.hash_at(fields.found)?.next_due_ms();
     if overdue.is_some_and(|ms| ms <= now_ms)
         && !db.holds_expired()
-        && !db.lapse_due(found, usize::MAX)
+        && !db.expire_due_fields(found, usize::MAX)
     {
         return none(reply);
     }
@@ -127,18 +127,18 @@ fn many(
     // Pairs stand each in an array of its own, or all in one where there are no nested ones.
     let nested = part == Part::Both && reply.resp != crate::resp::encode::Resp::V2;
     let width = if part == Part::Both && !nested { 2 } else { 1 };
-    let answer = |field: &Field, reply: &mut Reply| {
+    let write_part = |field: &Field, reply: &mut Reply| {
         if nested {
             reply.array(2)?;
         }
-        part.answer(field, reply)
+        part.write(field, reply)
     };
     if count < 0 {
         let count = count.unsigned_abs();
         reply.array(count as usize * width)?;
         for _ in 0..count {
             let field = hash.pick(&mut random);
-            field.map_or(Ok(()), |field| answer(&field, reply))?;
+            field.map_or(Ok(()), |field| write_part(&field, reply))?;
         }
         return Ok(());
     }
@@ -154,7 +154,7 @@ fn many(
             if places.insert(at)
                 && let Some(field) = table.get(at)
             {
-                answer(&field, reply)?;
+                write_part(&field, reply)?;
             }
         }
         return Ok(());
@@ -165,7 +165,7 @@ fn many(
     hash.each(|field| {
         if ((random() as u128 * left) >> 64) < wanted && result.is_ok() {
             wanted -= 1;
-            result = answer(&field, reply);
+            result = write_part(&field, reply);
         }
         left -= 1;
     });
@@ -175,14 +175,14 @@ fn many(
 /// HSCAN key cursor [MATCH pattern] [COUNT n] [NOVALUES].
 pub(super) fn hscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
-    let cursor = walk::parse_cursor(args.bytes())?;
+    let cursor = scan_options::parse_cursor(args.bytes())?;
     let now_ms = cx.now_ms();
     let mut db = cx.db();
     let Some(hash) = db.read_hash(key)? else {
-        return walk::nothing(reply);
+        return scan_options::empty_scan(reply);
     };
-    let walk = Walk::parse(args, "hscan")?;
-    let mut out = walk::Out::new(reply.resp);
+    let walk = ScanOptions::parse(args, "hscan")?;
+    let mut out = scan_options::ScanReply::new(reply.resp);
     let mut see = |field: Field| {
         if is_overdue(&field, now_ms) || !walk.wants(field.name) {
             return;
@@ -206,5 +206,5 @@ pub(super) fn hscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
             0
         }
     };
-    out.answer(next, reply)
+    out.write(next, reply)
 }

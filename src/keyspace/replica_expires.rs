@@ -1,4 +1,4 @@
-//! Keys that got a deadline from the clients of a writable replica.
+//! Keys that got a deadline from clients of a writable replica.
 //!
 //! A replica leaves it to its primary to remove what is overdue, but of these keys the primary knows
 //! nothing: so they are remembered, and removed here.
@@ -9,15 +9,15 @@ use hashbrown::HashSet;
 /// Keys looked at in one go.
 const LOOKS: usize = 1_000;
 
-/// See the head of this file.
+/// The keys with a deadline set by clients of a writable replica.
 #[derive(Default)]
-pub struct OwnDeadlines {
-    /// They are to be remembered.
+pub struct ReplicaExpires {
+    /// Whether deadlines are recorded.
     is_kept: bool,
     keys: HashSet<(DbIndex, Vec<u8>)>,
 }
 
-impl OwnDeadlines {
+impl ReplicaExpires {
     pub fn set_kept(&mut self, on: bool) {
         self.is_kept = on;
         if !on {
@@ -25,7 +25,8 @@ impl OwnDeadlines {
         }
     }
 
-    /// What follows is not done for a client: whether it would have been remembered, for `go_on`.
+    /// Pauses the recording for work not done for a client. Returns the previous state, for
+    /// `go_on`.
     pub fn pause(&mut self) -> bool {
         std::mem::take(&mut self.is_kept)
     }
@@ -54,13 +55,13 @@ impl OwnDeadlines {
 }
 
 impl Keyspace {
-    /// Removes those of the clients' own keys whose time has come, and forgets those that have no
+    /// Removes those of the clients' own keys that are overdue, and forgets those that have no
     /// deadline any more.
-    pub fn expire_own(&mut self) {
-        if self.shared.own_deadlines.is_empty() {
+    pub fn expire_replica_keys(&mut self) {
+        if self.shared.replica_expires.is_empty() {
             return;
         }
-        let keys = self.shared.own_deadlines.keys.iter().take(LOOKS);
+        let keys = self.shared.replica_expires.keys.iter().take(LOOKS);
         let (mut overdue, mut gone) = (Vec::new(), Vec::new());
         for (db, key) in keys {
             let found = self.view(*db).entries().find(self.hash(key), key);
@@ -78,7 +79,7 @@ impl Keyspace {
         }
         self.shared.hold_expired = held;
         for key in gone {
-            self.shared.own_deadlines.keys.remove(&key);
+            self.shared.replica_expires.keys.remove(&key);
         }
     }
 }
@@ -95,13 +96,13 @@ mod tests {
         ks.shared.hold_expired = true;
         let db = DbIndex(0);
         ks.db(db).add(b"theirs", NewValue::Int(1), Some(1_000_010));
-        ks.shared.own_deadlines.set_kept(true);
+        ks.shared.replica_expires.set_kept(true);
         ks.db(db).add(b"ours", NewValue::Int(1), Some(1_000_010));
         ks.db(db).add(b"later", NewValue::Int(1), Some(1_000_100));
-        assert_eq!(ks.shared.own_deadlines.len(), 2);
+        assert_eq!(ks.shared.replica_expires.len(), 2);
         ks.set_now_ms(1_000_020);
-        ks.expire_own();
-        assert_eq!((ks.view(db).len(), ks.shared.own_deadlines.len()), (2, 1));
+        ks.expire_replica_keys();
+        assert_eq!((ks.view(db).len(), ks.shared.replica_expires.len()), (2, 1));
         assert!(ks.holds(db, b"theirs"));
     }
 }

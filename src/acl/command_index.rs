@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 
 /// A command as rules see it. Its number is that of the command table.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct CommandInfo {
     /// `get`, or `client|list`: as declared, whatever clients have to call it.
     pub full_name: String,
     /// A bit for each of `CATEGORIES`.
@@ -14,22 +14,22 @@ pub struct Known {
     pub subcommands: Vec<u16>,
 }
 
-/// See the head of this file.
+/// The commands that rules may name, and the categories they are in.
 #[derive(Clone, Debug, Default)]
-pub struct Roster {
-    commands: Vec<Known>,
+pub struct CommandIndex {
+    commands: Vec<CommandInfo>,
     names: HashMap<Vec<u8>, u16>,
 }
 
-impl Roster {
+impl CommandIndex {
     /// All commands, in the order of their numbers.
-    pub fn new(commands: Vec<Known>) -> Roster {
+    pub fn new(commands: Vec<CommandInfo>) -> CommandIndex {
         let names = commands.iter().enumerate();
         let names = names.map(|(number, known)| {
             let number = u16::try_from(number).expect("there are fewer commands");
             (known.full_name.clone().into_bytes(), number)
         });
-        Roster {
+        CommandIndex {
             names: names.collect(),
             commands,
         }
@@ -44,7 +44,7 @@ impl Roster {
         self.names.get(&name.to_ascii_lowercase()).copied()
     }
 
-    pub fn get(&self, number: u16) -> &Known {
+    pub fn get(&self, number: u16) -> &CommandInfo {
         &self.commands[usize::from(number)]
     }
 

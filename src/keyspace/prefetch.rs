@@ -1,4 +1,4 @@
-//! Walking over many keys with their memory on its way: MSET, MGET, DEL and their kind.
+//! Batched lookups with memory prefetching: MSET, MGET, DEL and similar commands.
 //!
 //! A lookup is two or three cache misses. While key i is worked on, the bucket of key i + 16 and
 //! the entry of key i + 8 are being loaded, so the misses overlap instead of adding up.
@@ -14,13 +14,13 @@ use crate::types::pack::Pack;
 use crate::types::value::Heap;
 use crate::types::zset::SortedSet;
 
-/// Keys whose bucket is under way.
+/// Keys whose bucket is being loaded.
 const FAR: usize = 16;
-/// Keys whose entry is under way.
+/// Keys whose entry is being loaded.
 const NEAR: usize = 8;
 
 /// See `Keyspace::ahead`.
-pub struct Ahead<'a> {
+pub struct Lookahead<'a> {
     argv: Argv<'a>,
     step: usize,
     db: DbIndex,
@@ -32,9 +32,9 @@ pub struct Ahead<'a> {
 
 impl Keyspace {
     /// The keys that stand at every `step`th place of `argv`, to be looked up in this order.
-    pub fn ahead<'a>(&self, db: DbIndex, argv: Argv<'a>, step: usize) -> Ahead<'a> {
+    pub fn ahead<'a>(&self, db: DbIndex, argv: Argv<'a>, step: usize) -> Lookahead<'a> {
         let keys = argv.len().div_ceil(step);
-        let mut ahead = Ahead {
+        let mut ahead = Lookahead {
             argv,
             step,
             db,
@@ -56,7 +56,7 @@ impl Keyspace {
     }
 }
 
-impl<'a> Ahead<'a> {
+impl<'a> Lookahead<'a> {
     fn load_bucket(&mut self, keyspace: &Keyspace) {
         let hash = keyspace.hash(self.argv.at(self.hashed * self.step));
         self.hashes[self.hashed % FAR] = hash;
@@ -108,7 +108,7 @@ impl Db {
 
     /// Starts loading the bucket of an element in the collection under a key, whose entry should
     /// have arrived by now. Returns the element's hash there, or 0 if nothing is to be loaded, and
-    /// whether that is the one that packed tables go by.
+    /// whether that is the hash that packed tables use.
     #[inline]
     pub fn prefetch_element(&self, key_hash: u64, element: &[u8]) -> (u64, bool) {
         if element.len() > ELEMENT_MAX {

@@ -1,4 +1,4 @@
-//! What SSCAN, HSCAN and ZSCAN share: cursor, options, and the shape of the answer.
+//! The shared parts of SSCAN, HSCAN and ZSCAN: cursor, options, and the shape of the reply.
 
 pub(in crate::commands) use super::key::parse_cursor;
 use crate::algo::glob::{self, Case};
@@ -6,21 +6,21 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::resp::encode::Resp;
 use crate::types::listpack::Item;
 
-/// Buckets that are visited at most per element that was asked for, in a table with many holes.
+/// The most buckets visited per requested element, in a table with many holes.
 const VISITS_PER_ELEMENT: u64 = 10;
 
-/// What a walk was asked for besides the cursor.
-pub(in crate::commands) struct Walk<'a> {
+/// The options of a scan besides the cursor.
+pub(in crate::commands) struct ScanOptions<'a> {
     pattern: Option<&'a [u8]>,
     count: u64,
     /// HSCAN leaves the values out.
     pub no_values: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ScanOptions<'a> {
     /// The options of the command of this name.
-    pub fn parse(args: &mut Args<'a>, command: &str) -> Result<Walk<'a>, CmdError> {
-        let mut walk = Walk {
+    pub fn parse(args: &mut Args<'a>, command: &str) -> Result<ScanOptions<'a>, CmdError> {
+        let mut walk = ScanOptions {
             pattern: None,
             count: 10,
             no_values: false,
@@ -48,7 +48,7 @@ impl<'a> Walk<'a> {
         Ok(walk)
     }
 
-    /// Whether an element is to be answered.
+    /// Whether an element belongs in the reply.
     pub fn wants(&self, item: Item) -> bool {
         self.pattern.is_none_or(|pattern| {
             let mut buffer = itoa::Buffer::new();
@@ -73,16 +73,16 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The elements of an answer, whose cursor comes first.
-pub(in crate::commands) struct Out {
+/// The elements of a reply, whose cursor comes first.
+pub(in crate::commands) struct ScanReply {
     text: Vec<u8>,
     resp: Resp,
     count: usize,
 }
 
-impl Out {
-    pub fn new(resp: Resp) -> Out {
-        Out {
+impl ScanReply {
+    pub fn new(resp: Resp) -> ScanReply {
+        ScanReply {
             text: Vec::new(),
             resp,
             count: 0,
@@ -96,7 +96,7 @@ impl Out {
             .expect("replies go to memory");
     }
 
-    pub fn answer(self, cursor: u64, reply: &mut Reply) -> CmdResult {
+    pub fn write(self, cursor: u64, reply: &mut Reply) -> CmdResult {
         reply.array(2)?;
         reply.bulk(itoa::Buffer::new().format(cursor).as_bytes())?;
         reply.array(self.count)?;
@@ -104,7 +104,7 @@ impl Out {
     }
 }
 
-/// The answer where there is no such key.
-pub(in crate::commands) fn nothing(reply: &mut Reply) -> CmdResult {
-    Out::new(reply.resp).answer(0, reply)
+/// The reply for a missing key.
+pub(in crate::commands) fn empty_scan(reply: &mut Reply) -> CmdResult {
+    ScanReply::new(reply.resp).write(0, reply)
 }

@@ -1,0 +1,318 @@
+//! One replica of a primary, as the primary sees it.
+//!
+//! ```text
+//!                          a child starts         the child is done
+//!   full sync -> WaitStart ------> WaitEnd(File) -----------> SendFile --sent--> Online
+//!                    ^      \                                                     ^  ^
+//!                    |       '---> WaitEnd(Socket) ---the child is done-----------'  |
+//!                    '- no fork ---'                  (stream follows the ACK)       |
+//!   partial sync --------------------------------------------------------------------'
+//! ```
+//!
+//! A replica that gets a snapshot continues with the stream at the byte that came next when the
+//! child was forked. `replicas` has the events, `output` what is written to a replica.
+
+use super::backlog::Backlog;
+use super::replicas::ReplicaAction;
+use crate::sys::socket::Sending;
+use std::fs::File;
+
+/// The way of a snapshot to a replica.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// A child writes the snapshot file of the server, which is sent when it is complete.
+    File,
+    /// A child writes straight to the socket.
+    Socket,
+}
+
+/// The progress of a replica.
+#[derive(Debug)]
+pub enum Stage {
+    /// It waits for a child to start on its snapshot.
+    WaitStart,
+    /// It waits for the child to end.
+    WaitEnd(Target),
+    /// It gets the file, of which `sent` bytes of `len` were sent.
+    SendFile { file: File, sent: u64, len: u64 },
+    /// It gets the stream.
+    Online,
+}
+
+/// Properties that a replica announced with REPLCONF, before it asked for anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Announced {
+    /// The address it listens on; 0 and empty if unknown.
+    pub port: i32,
+    pub ip: String,
+    /// It finds the end of a snapshot by a mark, and needs no length (`capa eof`).
+    pub reads_marked: bool,
+    /// It understands `+CONTINUE` with an ID (`capa psync2`).
+    pub takes_id: bool,
+    /// It wants only the snapshot (`redis-cli --rdb`), not the stream.
+    pub only_snapshot: bool,
+    pub filter: Filter,
+}
+
+impl Announced {
+    /// The name of the replica in the log. `peer_ip` is the address of its connection, `client` the
+    /// number of its client.
+    pub fn name(&self, peer_ip: &str, client: u64) -> String {
+        let ip = match self.ip.as_str() {
+            "" => peer_ip,
+            ip => ip,
+        };
+        if ip.is_empty() {
+            return format!("client id #{client}");
+        }
+        let shown = match ip.contains(':') {
+            true => format!("[{ip}]"),
+            false => ip.to_owned(),
+        };
+        match self.port {
+            0 => format!("{shown}:<unknown-replica-port>"),
+            port => format!("{shown}:{port}"),
+        }
+    }
+
+    /// Whether a snapshot made for another replica suits this one.
+    pub(super) fn suits(&self, other: &Announced) -> bool {
+        (self.reads_marked || !other.reads_marked)
+            && (self.takes_id || !other.takes_id)
+            && self.filter == other.filter
+    }
+}
+
+/// The parts of the data that are left out of a snapshot (`rdb-filter-only`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub no_keys: bool,
+    pub no_functions: bool,
+}
+
+impl Filter {
+    /// Whether anything is left out.
+    pub fn is_partial(self) -> bool {
+        self != Filter::default()
+    }
+}
+
+/// The identity of a new replica.
+pub struct NewReplica {
+    /// The number of its client, and its slot.
+    pub client: u64,
+    pub slot: usize,
+    pub announced: Announced,
+    /// The address of its connection.
+    pub peer_ip: String,
+    /// It came with SYNC: it gets no `+FULLRESYNC`, and never acknowledges.
+    pub is_plain: bool,
+}
+
+/// One replica.
+#[derive(Debug)]
+pub struct Replica {
+    pub(super) client: u64,
+    pub(super) slot: usize,
+    pub(super) announced: Announced,
+    /// Its name in the log.
+    pub(super) name: String,
+    pub(super) peer_ip: String,
+    pub(super) stage: Stage,
+    /// The byte of the stream it gets next.
+    pub(super) next: u64,
+    /// It got its snapshot through its socket, and gets the stream only after it has acknowledged
+    /// that: so it need not find the end of the one in the other.
+    pub(super) awaits_ack: bool,
+    /// It acknowledged before the server noticed the end of the child.
+    pub(super) acked_early: bool,
+    pub(super) is_plain: bool,
+    /// The socket takes nothing for now.
+    pub(super) is_blocked: bool,
+    /// The offset it has applied, and the one that is safe in its log.
+    pub(super) acked: u64,
+    pub(super) logged: u64,
+    /// The last acknowledgement, or when it came online; unix seconds, as are the next two.
+    pub(super) last_ack_s: i64,
+    /// The start of its wait for a snapshot.
+    pub(super) asked_s: i64,
+    /// Its last progress with what a child sends it.
+    pub(super) progress_s: i64,
+    pub(super) sending: Sending,
+    /// Since when its pending output exceeds the soft limit, in monotonic milliseconds.
+    pub(super) over_soft_limit_ms: Option<u64>,
+}
+
+impl Replica {
+    pub(super) fn new(new: NewReplica, stage: Stage, next: u64, now_s: i64) -> Replica {
+        Replica {
+            name: new.announced.name(&new.peer_ip, new.client),
+            client: new.client,
+            slot: new.slot,
+            announced: new.announced,
+            peer_ip: new.peer_ip,
+            stage,
+            next,
+            awaits_ack: false,
+            acked_early: false,
+            is_plain: new.is_plain,
+            is_blocked: false,
+            acked: 0,
+            logged: 0,
+            last_ack_s: now_s,
+            asked_s: now_s,
+            progress_s: now_s,
+            sending: Sending::default(),
+            over_soft_limit_ms: None,
+        }
+    }
+
+    pub fn slot(&self) -> usize {
+        self.slot
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn is_online(&self) -> bool {
+        matches!(self.stage, Stage::Online)
+    }
+
+    pub(super) fn waits_for_start(&self) -> bool {
+        matches!(self.stage, Stage::WaitStart)
+    }
+
+    pub(super) fn waits_for_child(&self, target: Target) -> bool {
+        matches!(self.stage, Stage::WaitEnd(one) if one == target)
+    }
+
+    /// The word of INFO.
+    pub fn state_word(&self) -> &'static str {
+        match self.stage {
+            Stage::WaitStart | Stage::WaitEnd(_) => "wait_bgsave",
+            Stage::SendFile { .. } => "send_bulk",
+            Stage::Online => "online",
+        }
+    }
+
+    /// Whether it needs the bytes that are appended to the stream.
+    pub(super) fn follows_stream(&self) -> bool {
+        !self.waits_for_start() && !self.announced.only_snapshot
+    }
+
+    /// The address it is known by.
+    pub fn ip(&self) -> &str {
+        match self.announced.ip.is_empty() {
+            true => &self.peer_ip,
+            false => &self.announced.ip,
+        }
+    }
+
+    /// The port it announced, 0 if none.
+    pub fn port(&self) -> i32 {
+        self.announced.port
+    }
+
+    /// The offset it has acknowledged.
+    pub fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    /// Seconds since its last acknowledgement, 0 before it is online.
+    pub fn lag_s(&self, now_s: i64) -> i64 {
+        match self.is_online() {
+            true => now_s - self.last_ack_s,
+            false => 0,
+        }
+    }
+
+    /// Whether bytes of a file or of the stream, which ends before byte `end`, can be written to it.
+    pub(super) fn is_owed(&self, end: u64) -> bool {
+        let has_more = match self.stage {
+            Stage::SendFile { .. } => true,
+            Stage::Online => !self.awaits_ack && self.next < end,
+            Stage::WaitStart | Stage::WaitEnd(_) => false,
+        };
+        has_more && !self.is_blocked
+    }
+
+    /// Bytes of the stream that it has yet to get, and the number of blocks that hold them, as CLIENT
+    /// LIST and the output limits count them.
+    pub fn pending(&self, backlog: Option<&Backlog>) -> (usize, usize) {
+        match backlog {
+            Some(backlog) if self.follows_stream() && self.next < backlog.next() => {
+                let bytes = (backlog.next() - self.next) as usize;
+                (bytes, backlog.blocks_from(self.next))
+            }
+            _ => (0, 0),
+        }
+    }
+
+    /// Whether its pending output exceeds the limits now.
+    pub(super) fn exceeds(&mut self, pending: u64, limits: &Limits, now_ms: u64) -> bool {
+        if pending < limits.soft {
+            self.over_soft_limit_ms = None;
+            return pending >= limits.hard;
+        }
+        let since_ms = *self.over_soft_limit_ms.get_or_insert(now_ms);
+        pending >= limits.hard || now_ms - since_ms > limits.soft_ms
+    }
+
+    pub(super) fn put_online(&mut self, now_s: i64) -> Vec<ReplicaAction> {
+        self.stage = Stage::Online;
+        if self.announced.only_snapshot {
+            let text = format!(
+                "RDB transfer completed, rdb only replica ({}) should be disconnected asap",
+                self.name
+            );
+            let slot = self.slot;
+            return vec![ReplicaAction::info(text), ReplicaAction::Close { slot }];
+        }
+        self.last_ack_s = now_s;
+        let text = format!("Synchronization with replica {} succeeded", self.name);
+        vec![ReplicaAction::info(text), ReplicaAction::RefreshGood]
+    }
+
+    /// Checks that it acknowledges, or takes what a child sends it.
+    pub(super) fn check_silence(
+        &mut self,
+        now_s: i64,
+        timeout_s: i64,
+        sending: &mut dyn FnMut(usize) -> Option<Sending>,
+    ) -> Vec<ReplicaAction> {
+        let slot = self.slot;
+        if self.waits_for_child(Target::Socket) {
+            let Some(sending) = sending(slot) else {
+                return Vec::new();
+            };
+            // A replica that has taken everything waits for the others.
+            if sending.waiting == 0 || sending.taken != self.sending.taken {
+                (self.sending, self.progress_s) = (sending, now_s);
+            } else if now_s - self.progress_s > timeout_s {
+                let text = format!("Disconnecting timedout replica (full sync): {}", self.name);
+                return vec![ReplicaAction::warn(text), ReplicaAction::ShutDown { slot }];
+            }
+            return Vec::new();
+        }
+        let acknowledges = self.is_online() && !self.is_plain;
+        if acknowledges && now_s - self.last_ack_s > timeout_s {
+            let text = format!(
+                "Disconnecting timedout replica (streaming sync): {}",
+                self.name
+            );
+            return vec![ReplicaAction::warn(text), ReplicaAction::Close { slot }];
+        }
+        Vec::new()
+    }
+}
+
+/// Limits on the pending output of a replica; `u64::MAX` for none.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// In bytes.
+    pub hard: u64,
+    pub soft: u64,
+    /// Milliseconds that the soft limit may be exceeded.
+    pub soft_ms: u64,
+}
