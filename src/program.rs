@@ -38,11 +38,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
     let argv: Vec<Vec<u8>> = args.into_iter().map(OsStringExt::into_vec).collect();
     let mut stdin = std::io::stdin();
     let mut host = StartHost::default();
-    let mut around = StartupEnv {
+    let mut env = StartupEnv {
         stdin: &mut stdin,
         host: &mut host,
     };
-    match cli::start(&argv, &mut around) {
+    match cli::start(&argv, &mut env) {
         Startup::Run(run) => serve(run),
         Startup::Print {
             text,

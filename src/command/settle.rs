@@ -4,11 +4,11 @@
 //! the same events and propagate the same commands.
 //!
 //! ```text
-//!   Effects::key_events    stated by the command     ┐
-//!   Shared::missed       keymiss                   │ events, sorted by `at`
-//!   Shared::departed     expired, evicted          │           DEL or UNLINK    ┐ propagated,
-//!   Shared::lapsed       hexpired, and perhaps del ┘           HDEL per field   │ in this order
-//!   Effects::propagate                                         the command      ┘
+//!   Effects::key_events       stated by the command     ┐
+//!   Shared::missed            keymiss                   │ events, sorted by `seq`
+//!   Shared::removed_keys      expired, evicted          │           DEL or UNLINK    ┐ propagated,
+//!   Shared::expired_fields    hexpired, and perhaps del ┘           HDEL per field   │ in this order
+//!   Effects::propagate                                              the command      ┘
 //! ```
 
 use super::effects::{Event, KeyEvent, Propagate};
@@ -29,8 +29,8 @@ pub enum Target {
 
 /// The keys and fields that the keyspace removed or missed while a command ran.
 pub struct Noted {
-    departed: Vec<RemovedKey>,
-    lapsed: Vec<ExpiredFields>,
+    removed: Vec<RemovedKey>,
+    expired: Vec<ExpiredFields>,
     missed: Vec<Missed>,
     /// The commands that propagate a removal: DEL or UNLINK.
     expired_word: &'static [u8],
@@ -41,8 +41,8 @@ impl Noted {
     /// Takes the lists out of the keyspace and leaves empty ones.
     pub fn take(shared: &mut Shared, tuning: &Tuning) -> Noted {
         Noted {
-            departed: std::mem::take(&mut shared.removed_keys),
-            lapsed: std::mem::take(&mut shared.expired_fields),
+            removed: std::mem::take(&mut shared.removed_keys),
+            expired: std::mem::take(&mut shared.expired_fields),
             missed: std::mem::take(&mut shared.missed),
             expired_word: tuning.word_for_expired(),
             evicted_word: tuning.word_for_evicted(),
@@ -66,23 +66,28 @@ impl Noted {
         for missed in self.missed {
             push(missed.seq, missed.db, missed.key, Event::KEYMISS);
         }
-        for gone in self.departed {
-            let (event, word) = match gone.why {
+        for key in self.removed {
+            let (event, word) = match key.why {
                 RemovalReason::Evicted => (Event::EVICTED, self.evicted_word),
                 _ => (Event::EXPIRED, self.expired_word),
             };
-            propagate(gone.db, &[word, &gone.key]);
-            push(gone.seq, gone.db, gone.key, event);
+            propagate(key.db, &[word, &key.key]);
+            push(key.seq, key.db, key.key, event);
         }
-        for lapsed in self.lapsed {
-            for field in &lapsed.fields {
-                propagate(lapsed.db, &[b"HDEL", &lapsed.key, field]);
+        for expired in self.expired {
+            for field in &expired.fields {
+                propagate(expired.db, &[b"HDEL", &expired.key, field]);
             }
-            if lapsed.emptied {
-                push(lapsed.seq, lapsed.db, lapsed.key.clone(), Event::HEXPIRED);
-                push(lapsed.seq, lapsed.db, lapsed.key, Event::DEL);
+            if expired.emptied {
+                push(
+                    expired.seq,
+                    expired.db,
+                    expired.key.clone(),
+                    Event::HEXPIRED,
+                );
+                push(expired.seq, expired.db, expired.key, Event::DEL);
             } else {
-                push(lapsed.seq, lapsed.db, lapsed.key, Event::HEXPIRED);
+                push(expired.seq, expired.db, expired.key, Event::HEXPIRED);
             }
         }
         if facts.len() > stated {

@@ -174,7 +174,7 @@ pub enum Garbage {
     Value(Box<Heap>),
     /// All of a database.
     Entries(DbIndex, Box<Entries>),
-    /// A value of another module, which is only dropped: a VM of scripts.
+    /// A value made outside the keyspace: a VM of scripts.
     Foreign(#[allow(dead_code, reason = "held to be dropped")] Box<dyn Send>),
 }
 

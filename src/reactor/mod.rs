@@ -101,7 +101,7 @@ impl Reactor {
             }
             self.serve();
         }
-        if loading && transfer::can_go_on_loading(&mut self.server) {
+        if loading && transfer::can_go_on_loading(&self.server) {
             boot::go_on_loading(&mut self.server);
         }
         let mut intake = Intake::come_back(run::take_attendant(&mut self.server));

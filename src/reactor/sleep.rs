@@ -30,7 +30,7 @@ impl Reactor {
     pub(super) fn before_sleep(&mut self) {
         invalidate::broadcast_invalid(&mut self.server);
         jobs::flush_before_answers(&mut self.server);
-        if jobs::is_lost(&mut self.server) {
+        if jobs::is_lost(&self.server) {
             return;
         }
         sync::start_requested(&mut self.server);

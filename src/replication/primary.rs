@@ -199,11 +199,6 @@ impl Primary {
         self.client.map(|(_, slot)| slot)
     }
 
-    /// The client that is the link, and its slot.
-    pub fn client(&self) -> Option<(u64, usize)> {
-        self.client
-    }
-
     pub fn transfer(&self) -> Option<&Transfer> {
         self.transfer.as_deref()
     }

@@ -105,7 +105,7 @@ pub(in crate::server) fn run_script(
     let mut vm = server.script.take_vm(role);
     let mut host = ScriptHost {
         began_ms: server.clock.mono_ms(),
-        server: server,
+        server,
         session,
         role,
         name,
