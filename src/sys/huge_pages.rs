@@ -22,8 +22,14 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 /// are never filled, about 10 MiB, which must stay a small part of the whole.
 const GROWN_BYTES: usize = 48 << 20;
 
-/// The size and the alignment of the piece of address space in which the allocator begins.
+/// The size of the piece of address space in which the allocator begins.
 const HEAP_SPAN: usize = 1 << 30;
+
+/// The allocator's first blocks lie in the first bytes of that piece, this many at most.
+const HEAP_START: usize = 32 << 20;
+
+/// The size of a huge page on x86-64 and arm64, in bytes.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// The result of a request to disable transparent huge pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +123,8 @@ pub fn begin() {
 #[cfg(target_os = "linux")]
 fn advise_heap(huge: bool) {
     let block = Box::new(0u8);
-    let start = std::ptr::from_ref(&*block).map_addr(|at| at & !(HEAP_SPAN - 1));
+    let start = std::ptr::from_ref(&*block)
+        .map_addr(|at| (at & !(HUGE_PAGE - 1)).saturating_sub(HEAP_START));
     let advice = match huge {
         true => libc::MADV_HUGEPAGE,
         false => libc::MADV_NOHUGEPAGE,
