@@ -14,7 +14,7 @@ use crate::server::{self, Server};
 use crate::sys::memory;
 use crate::sys::signal::Signals;
 use crate::sys::title::Title;
-use crate::sys::{code_pages, crash, schedule, system_check};
+use crate::sys::{crash, schedule, system_check};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -113,7 +113,6 @@ fn serve(run: Run) -> i32 {
         return 1;
     }
     schedule::step_forward();
-    code_pages::forget();
     let ended = signals.and_then(|signals| Reactor::new(server, Some(signals))?.run());
     ended.unwrap_or_else(|error| {
         log::warn!("Fatal error in the event loop: {error}");

@@ -10,6 +10,8 @@ pub const REPORT_MS: u64 = 5_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
     Cron,
+    /// The start is over: its code need not stay in memory.
+    StartOver,
     /// Look whether a client has been idle for too long.
     /// Only the latest round counts: a change of `timeout` begins another.
     ClientIdle(ClientId, u32),

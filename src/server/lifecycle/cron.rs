@@ -17,8 +17,12 @@ use crate::server::replication::sync;
 use crate::server::script::debug;
 use crate::server::storage::jobs;
 use crate::server::timers::{REPORT_MS, Timer};
-use crate::sys::{clock, watchdog};
+use crate::sys::{clock, code_pages, watchdog};
 use crate::types::wheel::Step;
+
+/// The time after which the code of the start is given back, in milliseconds: not before the first
+/// clients, who often wait for the server, have their replies.
+const START_MS: u64 = 100;
 
 /// Removing due keys may take this long per turn of the loop, in microseconds: what a client can be
 /// held up by it.
@@ -30,6 +34,8 @@ const EXPIRY_SLICE_US: u64 = 1_000;
 const EXPIRY_STRIDES: u32 = 4;
 
 pub fn start_timers(server: &mut Server) {
+    let now_ms = server.clock.mono_ms();
+    server.timers.arm(now_ms + START_MS, Timer::StartOver);
     server.timers.arm(server.clock.mono_ms(), Timer::Cron);
     replicas::arm_timer(server);
 }
@@ -76,6 +82,7 @@ fn run_timer(server: &mut Server, timer: Timer) {
         Timer::ClientIdle(..) => {}
         Timer::WaitOver(id) => server.check_wait(id),
         Timer::PauseEnd => pause::end_pause_if_due(server),
+        Timer::StartOver => code_pages::forget(),
         Timer::Freed => server.answer_flushes(),
         Timer::Follow(round) => link::tick(server, round),
         Timer::Replicas => replicas::tick(server),
