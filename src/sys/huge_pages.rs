@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 /// The bytes that the allocator may hand out before its memory is on huge pages too: some of them
 /// are never filled, about 10 MiB, which must stay a small part of the whole.
-const GROWN_BYTES: usize = 48 << 20;
+const GROWN_BYTES: usize = 128 << 20;
 
 /// The size of the piece of address space in which the allocator begins.
 const HEAP_SPAN: usize = 1 << 30;

@@ -35,7 +35,7 @@ fn an_empty_server_is_small_and_grows_onto_huge_pages() {
     assert_eq!(kib(&server, "smaps_rollup", "AnonHugePages"), 0);
     if has_huge_pages() {
         let value = "x".repeat(100_000);
-        for key in 0..500 {
+        for key in 0..1_500 {
             client.call(&["SET", &format!("key:{key}"), &value]);
         }
         assert!(kib(&server, "smaps_rollup", "AnonHugePages") > 0);
