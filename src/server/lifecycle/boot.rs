@@ -359,7 +359,8 @@ fn end_load(server: &mut Server) -> Result<(), String> {
     Ok(())
 }
 
-/// Reports to the supervisor and in the log that the server accepts connections.
+/// Announces in the log and to the supervisor that the server accepts connections, and starts the
+/// link to a primary.
 pub(in crate::server) fn become_ready(server: &mut Server) {
     if server.doors.listeners.iter().any(|l| !l.is_unix()) {
         log::info!("Ready to accept connections tcp");

@@ -69,8 +69,8 @@ pub fn abort_stop(server: &mut Server) -> bool {
 /// Ends the server with exit code 0, once the replicas have caught up or `shutdown-timeout` is
 /// over.
 ///
-/// # Errors The data was to be saved and could not be, without FORCE; or a shutdown is in progress
-/// already.
+/// # Errors
+/// The data was to be saved and could not be, without FORCE; or a shutdown is in progress already.
 pub fn stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refused> {
     if server.life.stopping.is_some() {
         return Ok(Stop::Waits);
@@ -156,7 +156,8 @@ fn finish_stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refuse
 
 /// Flushes the log and saves the data, as configured.
 ///
-/// # Errors One of these failed, without FORCE.
+/// # Errors
+/// One of these failed, without FORCE.
 fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), Refused> {
     debug::kill_sessions(server);
     let child = server.persist.child.as_ref().map(|job| job.purpose);

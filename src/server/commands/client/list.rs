@@ -1,4 +1,4 @@
-//! CLIENT INFO and CLIENT LIST: a line for each connection.
+//! CLIENT INFO and CLIENT LIST: one line per connection.
 
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};

@@ -1,4 +1,4 @@
-//! The sections that count: Stats, Commandstats, Errorstats, Latencystats.
+//! The sections with counters: Stats, Commandstats, Errorstats, Latencystats.
 
 use crate::pubsub::Scope;
 use crate::server::Server;
@@ -149,7 +149,8 @@ pub fn commands(server: &Server, text: &mut Text) {
     }
 }
 
-/// A command may have been renamed to anything; what would break a line does not appear in it.
+/// Returns the field name of a command. A command may have been renamed to anything; characters
+/// that would break a line are replaced.
 fn field(prefix: &str, slot: &Slot) -> String {
     let unsafe_in_line = |c: char| "#:".contains(c) || c.is_control();
     format!("{prefix}_{}", slot.full_name.replace(unsafe_in_line, "_"))

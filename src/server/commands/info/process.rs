@@ -74,7 +74,7 @@ fn listeners(server: &Server, text: &mut Text) {
     }
 }
 
-/// Bytes, and the same for people.
+/// Writes a number of bytes, and the same in human-readable form.
 fn bytes(text: &mut Text, name: &str, bytes: usize) {
     text.line(name, bytes);
     text.suffixed(name, "_human", bytes_human(bytes as u64));
@@ -91,7 +91,7 @@ fn ratio(text: &mut Text, name: &str, more: usize, less: usize) {
 }
 
 pub fn memory(server: &Server, text: &mut Text) {
-    // The buffer of this very answer is no use of memory that anyone asks about.
+    // The buffer of this reply itself is not counted.
     let own = memory::block_size(text.0.capacity());
     let used = server.keyspace.used_memory().saturating_sub(own);
     let Resident { rss, committed, .. } = server.life.resident(server.clock.now_ms());
@@ -157,7 +157,7 @@ pub fn memory(server: &Server, text: &mut Text) {
     );
 }
 
-/// Scripts and functions: what their VMs hold, and what is kept of them beside.
+/// Writes the memory of scripts and functions: that of their VMs, and that of their caches.
 fn script_memory(server: &Server, text: &mut Text) {
     let script = &server.script;
     let (eval, functions) = script.vm_bytes();

@@ -53,7 +53,7 @@ fn replicas(server: &Server, text: &mut Text) {
     }
 }
 
-/// Writes the lines of INFO replication that only a replica has, in front of those of a primary.
+/// Writes the lines of INFO replication that only a replica has, before those of a primary.
 fn replica_lines(server: &Server, text: &mut Text) {
     let Some(primary) = server.replication.primary() else {
         return;

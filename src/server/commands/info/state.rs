@@ -5,7 +5,7 @@ use crate::server::Server;
 use crate::server::text::Text;
 use crate::types::value::Kind;
 
-/// Keys that are looked at for the average time to live.
+/// The number of keys that are sampled for the average time to live.
 const TTL_LOOKS: usize = 256;
 
 pub fn clients(server: &Server, text: &mut Text) {
@@ -29,7 +29,7 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("total_blocking_keys_on_nokey", until_gone);
 }
 
-/// There are no modules.
+/// Writes nothing: modules are not supported.
 pub fn modules(_: &Server, _: &mut Text) {}
 
 pub fn cluster(_: &Server, text: &mut Text) {
@@ -49,7 +49,7 @@ pub fn keyspace(server: &Server, text: &mut Text) {
     }
 }
 
-/// The average time to live of the first volatile keys that are met.
+/// Returns the average time to live of the first volatile keys of a scan, in milliseconds.
 fn average_ttl_ms(db: &Db, now_ms: i64) -> i64 {
     if db.volatile() == 0 {
         return 0;
@@ -63,7 +63,7 @@ fn average_ttl_ms(db: &Db, now_ms: i64) -> i64 {
     sum / count.max(1)
 }
 
-/// How many values have which size, for each database and type, by powers of two.
+/// Writes the distribution of value sizes by powers of two, for each database and type.
 pub fn keysizes(server: &Server, text: &mut Text) {
     let filled = |(_, db): &(_, &Db)| !db.entries().is_empty();
     for (index, db) in server.keyspace.iter().filter(filled) {
@@ -85,7 +85,7 @@ pub fn keysizes(server: &Server, text: &mut Text) {
     }
 }
 
-/// A power of two in the shortest words: 1024 is 1K.
+/// Returns a power of two in its shortest form: 1024 is 1K.
 fn power_of_two(n: u64) -> String {
     let mut units = ["", "K", "M", "G", "T", "P", "E"].into_iter();
     let mut rest = n;
