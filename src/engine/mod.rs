@@ -56,11 +56,11 @@ pub struct KeyEvent {
 /// Commands behave as on a server with its default configuration, with RESP3 for replies.
 ///
 /// - **Scope.** Data commands only: no transactions, scripts, Pub/Sub, persistence or memory limit.
-///   SELECT is [`Engine::select`]. A blocking command (BLPOP, XREAD BLOCK, …) that would wait returns
-///   [`Reply::Null`] at once.
+///   SELECT is [`Engine::select`]. A blocking command (BLPOP, XREAD BLOCK, …) that would wait
+///   returns [`Reply::Null`] at once.
 /// - **Threads.** An `Engine` is [`Send`]: create it on one thread and use it on another. Every
-///   command needs `&mut self`, so to share one put it into a [`Mutex`](std::sync::Mutex). It starts
-///   no thread.
+///   command needs `&mut self`, so to share one put it into a [`Mutex`](std::sync::Mutex). It
+///   starts no thread.
 /// - **Time.** The clock is the system's, read before each command; time stands still within one.
 ///   [`Engine::freeze_at_ms`] and [`Engine::advance_ms`] stop it for good. A key is gone for every
 ///   command once its deadline has passed; [`Engine::expire_due`] also frees its memory.

@@ -91,7 +91,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// Returns the first word, which tells errors apart: `ERR`, `WRONGTYPE`, …
+    /// Returns the first word, which identifies the kind of error: `ERR`, `WRONGTYPE`, …
     pub fn code(&self) -> &str {
         self.text.split(' ').next().unwrap_or_default()
     }

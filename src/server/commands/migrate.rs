@@ -94,6 +94,7 @@ struct Kept {
 }
 
 impl Peers {
+    /// Returns the number of cached connections.
     pub fn len(&self) -> usize {
         self.0.len()
     }

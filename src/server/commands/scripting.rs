@@ -31,12 +31,14 @@ const RUNS: Flags = all(&[
     MOVABLEKEYS,
 ]);
 const READS: Flags = all(&[RUNS, READONLY]);
+/// The declaration that the read-only forms share.
 pub(super) const READER: Spec = Spec {
     flags: READS,
     since: "7.0.0",
     keys: &[KeySpec::counted(2, &[RO, ACCESS])],
     ..RUNNER
 };
+/// The declaration that the forms that may write share.
 pub(super) const WRITER: Spec = Spec {
     keys: &[KeySpec::counted(2, &[RW, ACCESS, UPDATE])
         .noting("Scripts can read and write their keys as they please.")],

@@ -32,12 +32,15 @@ const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
 /// The parts of the command line that the start needs.
 pub struct Launch {
+    /// The command line, the name of the program first.
     pub argv: Vec<Vec<u8>>,
+    /// Whether a configuration file or options were given.
     pub has_arguments: bool,
     /// Log lines from reading the configuration.
     pub notes: Vec<(LogLevel, String)>,
     /// The version line.
     pub version: String,
+    /// The process title, if it may be changed.
     pub title: Option<Title>,
 }
 

@@ -33,6 +33,7 @@ const EXPIRY_SLICE_US: u64 = 1_000;
 /// before can cost milliseconds.
 const EXPIRY_STRIDES: u32 = 4;
 
+/// Arms the timers of the server: cron, replication, and the release of the code of the start.
 pub fn start_timers(server: &mut Server) {
     let now_ms = server.clock.mono_ms();
     server.timers.arm(now_ms + START_MS, Timer::StartOver);

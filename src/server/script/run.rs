@@ -257,6 +257,7 @@ pub fn lend_attendant(server: &mut Server, attendant: Box<dyn Attendant>) {
     server.life.attendant = Some(attendant);
 }
 
+/// Takes the event loop back from the server.
 pub fn take_attendant(server: &mut Server) -> Option<Box<dyn Attendant>> {
     server.life.attendant.take()
 }

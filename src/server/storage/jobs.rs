@@ -99,6 +99,7 @@ pub fn save_now(server: &mut Server) -> Result<(), SaveFailed> {
     Ok(())
 }
 
+/// Forks a child that runs a job, and returns its process id.
 pub(in crate::server) fn start_child<J>(
     server: &mut Server,
     purpose: Purpose,
@@ -367,6 +368,7 @@ pub fn reset_snapshot(server: &mut Server) {
     }
 }
 
+/// Updates the gate that denies writes after a persistence error.
 pub fn refresh_disk_gate(server: &mut Server) {
     let refuses = server
         .persist
@@ -375,7 +377,7 @@ pub fn refresh_disk_gate(server: &mut Server) {
     server.gates.set(Gates::DISK_ERROR, refuses);
 }
 
-/// Applies the directive on validating values from untrusted bytes.
+/// Copies the directives on the RDB format and on payload validation to `Tuning`.
 pub fn apply_sanitizing(server: &mut Server) {
     use crate::config::SanitizeDump;
     server.tuning.rdb_version = server.config.rdb_save_version;

@@ -44,6 +44,7 @@ impl Server {
     }
 }
 
+/// Returns the rules of loading, as configured.
 pub(in crate::server) fn rules(server: &Server) -> Rules {
     Rules {
         checksum: server.config.rdbchecksum && !server.tuning.skip_checksum,

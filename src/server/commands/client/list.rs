@@ -45,6 +45,7 @@ pub(super) fn client_list(
     reply.verbatim(b"txt", lines.as_bytes())
 }
 
+/// Returns the error for an unknown client type.
 pub(super) fn unknown_type(word: &[u8]) -> CmdError {
     CmdError::quoting("ERR Unknown client type '", word, usize::MAX, "'")
 }

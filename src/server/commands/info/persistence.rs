@@ -8,6 +8,7 @@ fn status(failed: bool) -> &'static str {
     if failed { "err" } else { "ok" }
 }
 
+/// Writes the section Persistence.
 pub fn persistence(server: &Server, text: &mut Text) {
     let persist = &server.persist;
     let aside = server.replication.serves_reads_while_loading();

@@ -12,6 +12,7 @@ const DAY_S: i64 = 24 * 60 * 60;
 /// The bits of the LRU clock.
 const LRU_BITS: i64 = (1 << 24) - 1;
 
+/// Writes the section Server.
 pub fn server(server: &Server, text: &mut Text) {
     let (life, config) = (&server.life, &server.config);
     let uptime_s = (server.clock.now_ms() - life.started_ms).max(0) / 1000;
@@ -90,6 +91,7 @@ fn ratio(text: &mut Text, name: &str, more: usize, less: usize) {
     text.suffixed(name, "_bytes", more as i64 - less as i64);
 }
 
+/// Writes the section Memory.
 pub fn memory(server: &Server, text: &mut Text) {
     // The buffer of this reply itself is not counted.
     let own = memory::block_size(text.0.capacity());
@@ -174,6 +176,7 @@ fn script_memory(server: &Server, text: &mut Text) {
     bytes(text, "used_memory_scripts", of_scripts + of_functions);
 }
 
+/// Writes the section Threads.
 pub fn threads(server: &Server, text: &mut Text) {
     let (reads, writes) = (server.stats.reads, server.stats.writes);
     let clients = server.clients.len();
@@ -183,6 +186,7 @@ pub fn threads(server: &Server, text: &mut Text) {
     );
 }
 
+/// Writes the section CPU.
 pub fn cpu(_: &Server, text: &mut Text) {
     let seconds = |us: u64| format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
     for (whose, suffix) in [
@@ -196,6 +200,7 @@ pub fn cpu(_: &Server, text: &mut Text) {
     }
 }
 
+/// Writes the section Debug.
 pub fn debug(server: &Server, text: &mut Text) {
     let stats = &server.stats;
     text.line("eventloop_duration_aof_sum", 0);

@@ -6,6 +6,7 @@ use crate::replication::transfer::Transfer;
 use crate::server::Server;
 use crate::server::text::Text;
 
+/// Writes the section Replication.
 pub fn replication(server: &Server, text: &mut Text) {
     let is_replica = server.replication.is_replica();
     text.line("role", if is_replica { "slave" } else { "master" });

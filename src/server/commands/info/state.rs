@@ -8,6 +8,7 @@ use crate::types::value::Kind;
 /// The number of keys that are sampled for the average time to live.
 const TTL_LOOKS: usize = 256;
 
+/// Writes the section Clients.
 pub fn clients(server: &Server, text: &mut Text) {
     let replicas = server.replication.replicas().len();
     text.line("connected_clients", server.clients.len() - replicas);
@@ -32,10 +33,12 @@ pub fn clients(server: &Server, text: &mut Text) {
 /// Writes nothing: modules are not supported.
 pub fn modules(_: &Server, _: &mut Text) {}
 
+/// Writes the section Cluster.
 pub fn cluster(_: &Server, text: &mut Text) {
     text.line("cluster_enabled", 0);
 }
 
+/// Writes the section Keyspace.
 pub fn keyspace(server: &Server, text: &mut Text) {
     let now_ms = server.keyspace.now_ms();
     for (index, db) in server.keyspace.iter().filter(|(_, db)| !db.is_empty()) {
