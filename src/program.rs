@@ -1,4 +1,4 @@
-//! The program: a command line and a configuration become a running server.
+//! The program: from a command line and a configuration to a running server.
 
 use crate::acl::Acl;
 use crate::algo::rng::Rng;
@@ -120,11 +120,11 @@ fn serve(run: Run) -> i32 {
     })
 }
 
-/// Directs the log to a file, or to the standard output for an empty name.
+/// Sends the log to a file, or to the standard output for an empty name.
 fn start_log(logfile: PathBuf) {
     env_logger::Builder::new()
         .filter_level(log::LevelFilter::Trace)
-        // The poll would tell of each of its steps at `loglevel debug`.
+        // The poll logs each of its steps at `loglevel debug`.
         .filter_module("mio", log::LevelFilter::Off)
         .format(|out, record| logging::format_line(out, record.level(), &record.args().to_string()))
         .target(env_logger::Target::Pipe(Box::new(Sink::new(logfile))))
@@ -140,7 +140,7 @@ fn fail(notes: Vec<(LogLevel, String)>, why: Fatal) -> i32 {
     match why {
         Fatal::Log(text) => log::warn!("{text}"),
         Fatal::Stderr(text) => {
-            // There is nobody left to tell if this fails.
+            // A failure cannot be reported anywhere.
             let _ = std::io::stderr().write_all(&text);
         }
     }
@@ -152,12 +152,12 @@ fn missing(what: &str) -> i32 {
     1
 }
 
-/// What the configuration may ask of its surroundings while the process starts.
+/// The environment of the configuration while the process starts.
 #[derive(Default)]
 struct StartHost {
-    /// The commands with the names given so far; made for the first who asks.
+    /// The commands under the names given so far; built for the first directive that needs them.
     table: Option<Table>,
-    /// What knows rules, made for the first `user`.
+    /// The ACL that parses rules; built for the first `user`.
     acl: Option<Acl>,
 }
 

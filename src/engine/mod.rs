@@ -56,11 +56,11 @@ pub struct KeyEvent {
 /// Commands behave as on a server with its default configuration, with RESP3 for replies.
 ///
 /// - **Scope.** Data commands only: no transactions, scripts, Pub/Sub, persistence or memory limit.
-///   SELECT is [`Engine::select`]. A blocking command (BLPOP, XREAD BLOCK, …) that would wait returns
-///   [`Reply::Null`] at once.
+///   SELECT is [`Engine::select`]. A blocking command (BLPOP, XREAD BLOCK, …) that would wait
+///   returns [`Reply::Null`] at once.
 /// - **Threads.** An `Engine` is [`Send`]: create it on one thread and use it on another. Every
-///   command needs `&mut self`, so to share one put it into a [`Mutex`](std::sync::Mutex). It starts
-///   no thread.
+///   command needs `&mut self`, so to share one put it into a [`Mutex`](std::sync::Mutex). It
+///   starts no thread.
 /// - **Time.** The clock is the system's, read before each command; time stands still within one.
 ///   [`Engine::freeze_at_ms`] and [`Engine::advance_ms`] stop it for good. A key is gone for every
 ///   command once its deadline has passed; [`Engine::expire_due`] also frees its memory.
@@ -113,7 +113,7 @@ impl Engine {
     }
 
     /// Returns an empty store whose random choices follow from `seed`. Where keys come from
-    /// strangers the seed should be random: it also keys the hash of the tables.
+    /// untrusted sources the seed should be random: it also keys the hash of the tables.
     pub fn with_seed(seed: u64) -> Engine {
         let mut rng = Rng::new(seed);
         let clock = Clock::new();
@@ -140,14 +140,14 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The error reply of the command, for example `WRONGTYPE` for a key of another type. A name
-    /// that is no data command is an error as well.
+    /// The error reply of the command, for example `WRONGTYPE` for a key of another type. An
+    /// unknown command is an error as well.
     pub fn call<A: AsRef<[u8]>>(&mut self, argv: &[A]) -> Result<Reply, Error> {
         reply::decode(&self.execute(argv, Resp::V3))
     }
 
-    /// Selects the database for the commands that follow, 0 at first. Returns false, and changes
-    /// nothing, if there is none of this number.
+    /// Selects the database for the following commands, 0 at first. Returns false, and changes
+    /// nothing, if there is no database of this number.
     pub fn select(&mut self, db: u32) -> bool {
         let exists = db < self.keyspace.databases();
         if exists {
@@ -227,7 +227,7 @@ impl Engine {
         (entry.run)(&mut cx, &mut Args::new(argv, skip), reply)
     }
 
-    /// Returns the command that is meant, and the number of words in its name.
+    /// Returns the command, and the number of words in its name.
     fn look_up(&self, argv: &Argv) -> Result<(&'static DataCommand, usize), CmdError> {
         let word = |index: usize| String::from_utf8_lossy(argv.at(index)).to_lowercase();
         let name = word(0);
@@ -250,7 +250,7 @@ impl Engine {
         }
     }
 
-    /// Collects the effects of what just ran into the outcome.
+    /// Collects the effects of the last command into the outcome.
     fn settle(&mut self, argv: &Argv) {
         let outcome = &mut self.outcome;
         let owned = |argv: &Argv| argv.iter().map(<[u8]>::to_vec).collect();

@@ -1,4 +1,4 @@
-//! Typed replies: what a command wrote in RESP3, decoded.
+//! Typed replies: the RESP3 reply of a command, decoded.
 //!
 //! The format is that of the RESP3 specification: a type byte, a length or a value, CR LF, and for
 //! aggregates their elements. The decoder reads replies of this crate, yet trusts none of the
@@ -11,11 +11,11 @@ use crate::algo::number::{parse_bound, parse_i64};
 pub enum Reply {
     /// No value: the key, field or element does not exist.
     Null,
-    /// An integer: a length, a count, or 1 and 0 for yes and no.
+    /// An integer: a length, a count, or 1 and 0 for true and false.
     Integer(i64),
     /// A double, such as the score of a member. It can be infinite.
     Double(f64),
-    /// A short text that is no data, such as `OK` or the name of a type.
+    /// A short text that is not data, such as `OK` or the name of a type.
     Status(String),
     /// A string: a value, a member, a key. Any bytes.
     Bytes(Vec<u8>),
@@ -59,7 +59,7 @@ impl Reply {
         }
     }
 
-    /// Whether there is no value.
+    /// Returns true for [`Reply::Null`].
     pub fn is_null(&self) -> bool {
         *self == Reply::Null
     }
@@ -91,12 +91,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// Returns the first word, by which programs tell errors apart: `ERR`, `WRONGTYPE`, …
+    /// Returns the first word, which identifies the kind of error: `ERR`, `WRONGTYPE`, …
     pub fn code(&self) -> &str {
         self.text.split(' ').next().unwrap_or_default()
     }
 
-    /// Returns the text behind the code.
+    /// Returns the text after the code.
     pub fn message(&self) -> &str {
         self.text.split_once(' ').map_or("", |(_, message)| message)
     }
@@ -154,7 +154,7 @@ impl<'r> Decoder<'r> {
         }
     }
 
-    /// The bytes of a bulk string of the length `len`; `None` for -1.
+    /// Returns the bytes of a bulk string of the length `len`; `None` for -1.
     fn bulk(&mut self, len: &[u8]) -> Option<&'r [u8]> {
         let len = usize::try_from(parse_i64(len)?).ok()?;
         let (bytes, rest) = self.rest.split_at(len.min(self.rest.len()));
@@ -162,7 +162,8 @@ impl<'r> Decoder<'r> {
         Some(bytes)
     }
 
-    /// As many elements as `len` says and the bytes hold: an element has three bytes at least.
+    /// Decodes up to `len` elements, as far as the bytes hold them: an element has at least three
+    /// bytes.
     fn elements(&mut self, len: &[u8]) -> Vec<Reply> {
         let count = self.count(len);
         let mut elements = Vec::with_capacity(count);

@@ -30,7 +30,7 @@ impl Engine {
         self.execute(argv, self.resp)
     }
 
-    /// Runs a command typed as for a terminal, and returns the reply as text, a blank for each
+    /// Runs a command typed as for a terminal, and returns the reply as text, with a blank for each
     /// line break.
     pub fn ask(&mut self, line: &str) -> String {
         let argv = split_args(line.as_bytes()).unwrap_or_default();
@@ -38,7 +38,7 @@ impl Engine {
         reply.trim_end().to_owned()
     }
 
-    /// Selects the protocol of the raw replies that follow.
+    /// Selects the protocol of the following raw replies.
     pub fn speak(&mut self, resp: Resp) {
         self.resp = resp;
     }
@@ -48,7 +48,7 @@ impl Engine {
         &mut self.keyspace
     }
 
-    /// The configuration of values.
+    /// The configuration of the data commands.
     pub fn tuning(&mut self) -> &mut Tuning {
         &mut self.tuning
     }

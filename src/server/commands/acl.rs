@@ -1,6 +1,6 @@
-//! ACL: the users and what they may do, over the wire.
+//! ACL: users and their permissions.
 //!
-//! The rules themselves are in `acl`; what a change means for connections is in
+//! The rules themselves are in `acl`; the effects of a change on connections are in
 //! `server::core::permissions`.
 
 use super::container;
@@ -14,12 +14,12 @@ use crate::server::{Server, ServerCommand};
 use std::io::Write;
 use std::path::Path;
 
-/// Entries that ACL LOG answers unless told otherwise.
+/// The default number of entries of ACL LOG.
 const DEFAULT_ENTRIES: i64 = 10;
-/// The longest password ACL GENPASS makes, in bits, and the usual one.
+/// The maximum length of a password of ACL GENPASS, in bits, and the default.
 const PASSWORD_BITS_MAX: i64 = 4096;
 const PASSWORD_BITS: i64 = 256;
-/// Bytes of a wrong category that an error shows.
+/// The number of bytes of an unknown category that an error shows.
 const CATEGORY_SHOWN: usize = 128;
 
 const ACL: Spec = Spec {
@@ -29,7 +29,7 @@ const ACL: Spec = Spec {
     complexity: "O(N). Where N is the number of configured users.",
     ..Spec::BASE
 };
-/// What anybody may ask.
+/// The flags of subcommands that every user may call.
 const FREE: Flags = all(&[NOSCRIPT, LOADING, STALE]);
 const EVERYWHERE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 
@@ -204,7 +204,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
     ],
 }];
 
-/// The caller gave more arguments than a subcommand takes.
+/// Returns the error for too many arguments of a subcommand.
 fn too_many(args: &Args) -> CmdError {
     CmdError::wrong_form("ACL", args.argv().at(1))
 }
@@ -317,7 +317,7 @@ fn acl_genpass(
              positive number up to {PASSWORD_BITS_MAX}"
         )));
     }
-    // A secret comes from the system, and not from the generator whose picks can be repeated.
+    // A secret comes from the system, not from the seedable generator.
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut random = [0u8; PASSWORD_BITS_MAX as usize / 8];
     let mut hex = [0u8; PASSWORD_BITS_MAX as usize / 4];
@@ -361,7 +361,7 @@ fn acl_getuser(
     })
 }
 
-/// The three fields of a selector.
+/// Writes the three fields of a selector.
 fn describe(selector: &Selector, reply: &mut Reply) -> CmdResult {
     for (name, rules) in [
         ("commands", selector.show_commands()),
@@ -432,7 +432,7 @@ fn acl_save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Repl
     let temporary = Path::new(&name);
     if let Err((step, error)) = save(path, temporary, &server.acl.file_text()) {
         log::warn!("{step} for ACL SAVE: {}", os_reason(&error));
-        // It may not exist; there is nothing more to do about it.
+        // It may not exist, and a failure has no consequence.
         let _ = std::fs::remove_file(temporary);
         return Err(CmdError::Fixed(
             "ERR There was an error trying to save the ACLs. Please check the server logs for \
@@ -442,7 +442,7 @@ fn acl_save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Repl
     reply.ok()
 }
 
-/// Writes a file whole: a crash leaves the old one or the new one. The error names the step.
+/// Writes a file atomically: a crash leaves the old one or the new one. The error names the step.
 fn save(path: &Path, temporary: &Path, text: &[u8]) -> Result<(), (&'static str, std::io::Error)> {
     let at = |step| move |error| (step, error);
     let mut file = std::fs::File::create(temporary).map_err(at("Opening temp ACL file"))?;
@@ -477,7 +477,7 @@ fn acl_log(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Re
     entries.try_for_each(|entry| tell(entry, now_ms, reply))
 }
 
-/// The ten fields of an entry of the log.
+/// Writes the ten fields of an entry of the log.
 fn tell(entry: &Refusal, now_ms: i64, reply: &mut Reply) -> CmdResult {
     let event = &entry.event;
     reply.map(10)?;

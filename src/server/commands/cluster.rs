@@ -1,5 +1,5 @@
-//! CLUSTER, READONLY, READWRITE, ASKING: there is no cluster, and they say so. Their names and
-//! declarations are here because rules of users and clients name them.
+//! CLUSTER, READONLY, READWRITE, ASKING: cluster mode is not implemented, and these commands reply
+//! with that error. They are declared because ACL rules and clients name them.
 
 use super::container;
 use crate::command::spec::*;
@@ -27,7 +27,7 @@ const fn word(name: &'static str, flags: Flags, summary: &'static str) -> Server
 
 const HINTS: Flags = all(&[LOADING, STALE, FAST]);
 
-/// What all subcommands of CLUSTER have in common.
+/// The declaration that all subcommands of CLUSTER share.
 const CLUSTER: Spec = Spec {
     group: Group::Cluster,
     since: "3.0.0",

@@ -1,4 +1,4 @@
-//! COMMAND: what there is to say of the commands themselves, all of it taken from their `Spec`.
+//! COMMAND: descriptions of the commands, all taken from their `Spec`.
 
 use crate::algo::glob;
 use crate::command::keys::{Begin, Find, INCOMPLETE, KeyFlags, KeySpec, NOT_KEY, legacy_range};
@@ -202,7 +202,7 @@ fn command_info(
     Ok(())
 }
 
-/// Describes all commands. The answer is made once and then shared by all who get it.
+/// Describes all commands. The reply is built once and then shared.
 fn info_of_all(table: &mut Table, reply: &mut Reply) -> CmdResult {
     let resp = reply.resp;
     if let Some(answer) = table.described(resp) {
@@ -219,24 +219,24 @@ fn info_of_all(table: &mut Table, reply: &mut Reply) -> CmdResult {
     reply.shared(&answer)
 }
 
-/// Describes one command. The answer is made once.
+/// Describes one command. The reply is built once.
 fn info_of_one(table: &mut Table, number: u16, reply: &mut Reply) -> CmdResult {
     let resp = reply.resp;
     reply.raw(table.part((number, resp), |table| {
         let mut bytes = Vec::new();
-        // An answer without a bound does not fail.
+        // A reply without a size limit does not fail.
         let _ = info(table, number, &mut Reply::new(&mut bytes, resp));
         bytes.into()
     }))
 }
 
-/// A set of words as simple strings.
+/// Writes a set of words as simple strings.
 fn words<'a>(mut words: impl Iterator<Item = &'a str> + Clone, reply: &mut Reply) -> CmdResult {
     reply.set(words.clone().count())?;
     words.try_for_each(|word| reply.simple(word))
 }
 
-/// The ten fields of COMMAND INFO.
+/// Writes the ten fields of COMMAND INFO.
 fn info(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     let slot = &table[number];
     let spec = slot.spec;
@@ -268,7 +268,7 @@ fn info(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     spec.keys
         .iter()
         .try_for_each(|keys| key_spec(keys, reply))?;
-    // As Redis does: an array of subcommands, but an empty set of none.
+    // As in Redis: an array of subcommands, but an empty set if there are none.
     match slot.subcommands.len() {
         0 => reply.set(0)?,
         len => reply.array(len)?,
@@ -278,7 +278,7 @@ fn info(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
         .try_for_each(|&sub| info(table, sub, reply))
 }
 
-/// Whether the range of the oldest form does not tell all keys.
+/// Returns true if the key range of the oldest form does not cover all keys.
 fn has_movable_keys(spec: &Spec) -> bool {
     spec.keys.iter().any(|keys| {
         keys.flags.has(INCOMPLETE)
@@ -291,13 +291,13 @@ fn field(name: &str, reply: &mut Reply) -> CmdResult {
     reply.bulk(name.as_bytes())
 }
 
-/// `name` with a text.
+/// Writes `name` with a text.
 fn text(name: &str, value: &str, reply: &mut Reply) -> CmdResult {
     field(name, reply)?;
     reply.bulk(value.as_bytes())
 }
 
-/// `name` with a number.
+/// Writes `name` with a number.
 fn number(name: &str, value: i64, reply: &mut Reply) -> CmdResult {
     field(name, reply)?;
     reply.int(value)
@@ -388,7 +388,7 @@ fn command_docs(
         .try_for_each(|&number| docs(table, number, reply))
 }
 
-/// A command's name and what there is to say of it.
+/// Writes the name of a command and its documentation.
 fn docs(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     let slot = &table[number];
     let spec = slot.spec;
@@ -590,7 +590,7 @@ fn command_getkeysandflags(
     Ok(())
 }
 
-/// The keys of a whole command, with what happens to each.
+/// Returns the keys of a whole command, with the kind of access to each.
 fn keys_of(table: &Table, argv: &Argv) -> Result<Vec<(usize, KeyFlags)>, CmdError> {
     let mut found = table.lookup(argv.at(0));
     if let Some(number) = found

@@ -1,4 +1,4 @@
-//! CONFIG: the table of directives, over the wire.
+//! CONFIG: access to the table of directives.
 
 use super::container;
 use crate::command::spec::*;
@@ -122,7 +122,7 @@ fn config_get(
     Ok(())
 }
 
-/// CONFIG SET directive value ... All of it, or nothing.
+/// CONFIG SET directive value ... All of them are set, or none.
 fn config_set(
     server: &mut Server,
     session: &mut Session,
@@ -136,7 +136,7 @@ fn config_set(
     while args.left() > 0 {
         pairs.push((args.bytes(), args.bytes()));
     }
-    // Said before anything else that may be wrong: clients know what to do then.
+    // Checked before all other errors: clients know how to handle it.
     let loads = server.gates.0 & Gates::LOADING != 0;
     if loads && pairs.iter().any(|(name, _)| is_settled(name)) {
         return Err(CmdError::Fixed(LOADING_TEXT));
@@ -154,7 +154,7 @@ fn config_set(
         let Err(reason) = configure::apply(server, *apply) else {
             continue;
         };
-        // Back to what was, also in those who have acted already.
+        // Rolls back the values, also in parts that have applied them already.
         server.config.rollback(changes.undo, &mut RunningHost);
         for (apply, name) in &changes.applies[..done] {
             if let Err(reason) = configure::apply(server, *apply) {
@@ -165,7 +165,7 @@ fn config_set(
             "ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"
         )));
     }
-    // The others have been told of a new `requirepass`.
+    // A changed `requirepass` has been applied to the other sessions; this one is checked out.
     server.enroll(session);
     reply.ok()
 }
@@ -186,7 +186,7 @@ pub(super) fn rewrite(server: &mut Server, extent: Extent, reply: &mut Reply) ->
         let text = "ERR The server is running without a config file";
         return Err(CmdError::Fixed(text));
     };
-    // Where users have a file of their own, they are not told here as well.
+    // With an ACL file, users are not written to redis.conf.
     let users: Vec<Vec<u8>> = match server.config.aclfile.is_empty() {
         true => server.acl.lines().collect(),
         false => Vec::new(),
@@ -230,7 +230,7 @@ fn config_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply)
     ])
 }
 
-/// What a change of `dir` asks for while the server runs.
+/// The host of configuration changes while the server runs: it changes the directory.
 struct RunningHost;
 
 impl Host for RunningHost {

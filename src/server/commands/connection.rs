@@ -1,4 +1,4 @@
-//! Greeting and choosing: PING, ECHO, SELECT, AUTH, HELLO, RESET, QUIT.
+//! Connection commands: PING, ECHO, SELECT, AUTH, HELLO, RESET, QUIT.
 
 use crate::acl::DEFAULT_USER;
 use crate::algo::number::parse_i64;
@@ -136,7 +136,7 @@ pub static TABLE: &[ServerCommand] = &[
 
 /// PING [message].
 fn ping(_: &mut Server, session: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    // What a RESP2 subscriber is sent has to look like a message.
+    // A RESP2 subscriber gets the reply in the form of a message.
     if session.is_confined() && args.left() <= 1 {
         reply.array(2)?;
         reply.bulk(b"pong")?;
@@ -264,7 +264,7 @@ fn hello(
     greet(server, session, reply)
 }
 
-/// What HELLO answers.
+/// Writes the reply of HELLO.
 fn greet(server: &Server, session: &Session, reply: &mut Reply) -> CmdResult {
     reply.map(7)?;
     for (field, value) in [("server", "redis"), ("version", REDIS_VERSION)] {

@@ -218,7 +218,7 @@ fn run(
     let Some(function) = server.script.libraries.function(name) else {
         return Err(CmdError::Fixed("ERR Function not found"));
     };
-    // Errors and FUNCTION STATS name it as it was registered.
+    // Errors and FUNCTION STATS show the name as it was registered.
     let name = match function.name[..] == *name {
         true => Cow::Borrowed(name),
         false => Cow::Owned(function.name.to_vec()),
@@ -278,7 +278,7 @@ fn function_flush(
         let text = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option";
         return Err(CmdError::Fixed(text));
     }
-    // As Redis counts: the functions, and what runs them.
+    // As Redis counts: the functions and their engine.
     let objects = server.script.libraries.function_count() as u64 + 1;
     let vm = server.script.flush_libraries();
     let is_async = is_async(server, args);
@@ -403,7 +403,7 @@ fn function_stats(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    // Of a script that is none of its own it tells nothing.
+    // A running script that is not a function is not shown.
     if server
         .script
         .busy

@@ -1,4 +1,4 @@
-//! LATENCY: what `observe::latency` notes, and how long commands take.
+//! LATENCY: the events of `observe::latency`, and the histograms of command durations.
 
 use super::container;
 use crate::algo::histogram::Histogram;

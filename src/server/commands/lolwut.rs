@@ -1,7 +1,7 @@
-//! LOLWUT: a picture, and behind it the version that clients look for.
+//! LOLWUT: a picture, followed by the version that clients look for.
 //!
-//! The picture is a wheel: timers on the rim of a hierarchical wheel, drawn with Braille dots, of
-//! another phase at every call. Versions this server has no picture for have none, as in Redis.
+//! The picture is a wheel: timers on the rim of a hierarchical wheel, drawn with Braille dots, in a
+//! different phase at each call. A version without a picture here gets none, as in Redis.
 
 use crate::algo::rng::Rng;
 use crate::command::spec::*;
@@ -26,7 +26,7 @@ pub static TABLE: &[ServerCommand] = &[Entry {
     subcommands: &[],
 }];
 
-/// Dots across a picture, in both directions.
+/// The width and height of a picture, in dots.
 const DOTS: usize = 64;
 /// Versions with pictures.
 const PICTURES: std::ops::RangeInclusive<i64> = 5..=8;
@@ -75,7 +75,7 @@ impl Canvas {
     }
 }
 
-/// Rings with ticks on them, fewer the further out, and spokes where something is due.
+/// Draws rings with ticks, fewer on the outer ones, and spokes where a timer is due.
 fn picture(rng: &mut Rng) -> String {
     let mut canvas = Canvas(vec![[false; DOTS]; DOTS]);
     let middle = (DOTS - 1) as f64 / 2.0;

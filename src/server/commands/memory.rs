@@ -1,4 +1,4 @@
-//! MEMORY: where memory goes, what a key takes, and what the allocator says.
+//! MEMORY: usage by purpose, the size of a key, and the allocator's statistics.
 
 use super::container;
 use crate::command::keys::*;
@@ -123,13 +123,13 @@ pub static TABLE: &[ServerCommand] = &[Entry {
     ],
 }];
 
-/// Below this much in use, there is nothing to say about memory.
+/// The memory in use below which MEMORY DOCTOR gives no advice, in bytes.
 const TOO_LITTLE: usize = 5 << 20;
 const NOTHING_TO_SAY: &[u8] =
     b"Hi Sam, there is so little in memory here that nothing can be said about it. \
       Come back when there is data.\n";
 
-/// MEMORY USAGE key [SAMPLES count]. Nothing is sampled: what a value takes is known.
+/// MEMORY USAGE key [SAMPLES count]. Nothing is sampled: the exact size of a value is known.
 fn memory_usage(
     server: &mut Server,
     session: &mut Session,
@@ -152,7 +152,7 @@ fn memory_usage(
     }
 }
 
-/// What is in use, and for what.
+/// The memory in use, by purpose.
 struct Picture {
     used: usize,
     peak: usize,
@@ -164,7 +164,7 @@ struct Picture {
     allocated: usize,
     committed: usize,
     rss: usize,
-    /// What is kept of scripts, of libraries, and by the VMs.
+    /// Scripts, libraries and their VMs, in bytes.
     scripts: usize,
     libraries: usize,
     vms: usize,
@@ -194,7 +194,7 @@ impl Picture {
         }
     }
 
-    /// Everything but data.
+    /// Returns the bytes of everything but data.
     fn overhead(&self) -> usize {
         let scripts = self.scripts + self.libraries + self.vms;
         let sum = self.startup + self.clients + self.tables + self.timers + scripts;
@@ -210,7 +210,7 @@ impl Picture {
     }
 }
 
-/// The wheel's item of a volatile key.
+/// The size of the wheel's item of a volatile key, in bytes.
 const TIMER: usize = 8;
 
 fn ratio(more: usize, less: usize) -> f64 {
@@ -221,7 +221,7 @@ fn ratio(more: usize, less: usize) -> f64 {
 enum Field {
     Bytes(&'static str, usize),
     Ratio(&'static str, f64),
-    /// The number of a database with its tables: keys, and deadlines.
+    /// The number of a database, and the bytes of its tables: keys, and deadlines.
     Db(u32, usize, usize),
 }
 
@@ -261,7 +261,7 @@ fn memory_stats(
     })
 }
 
-/// The fields in front of the databases. What this server has no part for uses nothing.
+/// Returns the fields before the databases. Parts that this server does not have use 0 bytes.
 fn consumers(picture: &Picture) -> Vec<Field> {
     vec![
         Field::Bytes("peak.allocated", picture.peak),
@@ -279,7 +279,7 @@ fn consumers(picture: &Picture) -> Vec<Field> {
     ]
 }
 
-/// The fields behind the databases.
+/// Returns the fields after the databases.
 fn totals(p: &Picture) -> Vec<Field> {
     let percent = |part, whole| ratio(part, whole) * 100.0;
     let less = |more: usize, less: usize| more.saturating_sub(less);
@@ -335,9 +335,9 @@ fn memory_doctor(
     reply.verbatim(b"txt", text.as_bytes())
 }
 
-/// What is remarkable about the use of memory, and what to do about it.
+/// Returns the findings about memory use, with advice.
 fn diagnosis(p: &Picture, clients: usize) -> String {
-    /// More than this per client on average is remarkable.
+    /// The average size per client above which it is a finding, in bytes.
     const LARGE_CLIENT: usize = 200 << 10;
     let findings: [(bool, &str); 3] = [
         (

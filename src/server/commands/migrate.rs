@@ -1,7 +1,7 @@
-//! MIGRATE: keys go to another server, by RESTORE there and DEL here.
+//! MIGRATE: moves keys to another server, by RESTORE there and DEL here.
 //!
-//! The server waits for the other one, with a time limit for each step. Connections are kept for a
-//! while, since keys tend to move in numbers.
+//! The server blocks on the other one, with a time limit for each step. Connections are cached,
+//! since keys tend to be moved in batches.
 
 use crate::command::effects::{Event, Propagate};
 use crate::command::keys::*;
@@ -52,7 +52,8 @@ pub static TABLE: &[ServerCommand] = &[Entry {
     subcommands: &[],
 }];
 
-/// The key of MIGRATE, or those behind KEYS. If both are given the command is wrong and has none.
+/// Finds the key of MIGRATE, or those after KEYS. If both are given the command is invalid and has
+/// no keys.
 fn migrated_keys(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), InvalidKeys> {
     let flags = key_flags(&[RW, ACCESS, DELETE]);
     let mut at = 6;
@@ -75,13 +76,13 @@ fn migrated_keys(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), 
     Ok(())
 }
 
-/// Connections that are kept, and for how long.
+/// The maximum number of cached connections.
 const KEPT_MAX: usize = 64;
 const KEPT_MS: u64 = 10_000;
-/// Bytes sent at once.
+/// The maximum number of bytes per write.
 const CHUNK: usize = 64 << 10;
 
-/// Connections to servers that keys went to.
+/// Cached connections to the targets of earlier migrations.
 #[derive(Debug, Default)]
 pub struct Peers(HashMap<(String, i64), Kept>);
 
@@ -93,6 +94,7 @@ struct Kept {
 }
 
 impl Peers {
+    /// Returns the number of cached connections.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -101,14 +103,14 @@ impl Peers {
         self.0.is_empty()
     }
 
-    /// Closes those that nobody used for a while.
+    /// Closes connections that have been idle for a while.
     pub fn expire(&mut self, now_ms: u64) {
         self.0
             .retain(|_, kept| now_ms.saturating_sub(kept.used_ms) < KEPT_MS);
     }
 }
 
-/// What was asked for.
+/// The parsed arguments.
 struct Plan<'a> {
     host: String,
     port: i64,
@@ -160,7 +162,7 @@ fn plan<'a>(args: &mut Args<'a>) -> Result<Plan<'a>, CmdError> {
     };
     Ok(Plan {
         host,
-        // As Redis does, what is no number is port 0, where nobody listens.
+        // As in Redis, a port that is not a number counts as 0, which refuses connections.
         port: int(port).unwrap_or(0),
         db,
         limit: Duration::from_millis(limit_ms),
@@ -176,7 +178,7 @@ fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
     words.iter().for_each(|word| encode::bulk(out, word));
 }
 
-/// How a talk with the other server went wrong.
+/// Failures of the exchange with the target server.
 enum Trouble {
     Connecting,
     Writing(io::Error),
@@ -213,7 +215,7 @@ fn migrate(
     }
     let mut moved = Vec::new();
     let mut talked = talk(server, &plan, &moving, &mut moved);
-    // A connection that was kept may have been closed by the other side meanwhile.
+    // The other side may have closed a cached connection meanwhile.
     let stale = matches!(&talked, Err(Trouble::Writing(why) | Trouble::Reading(why))
         if !matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut));
     if stale && moved.is_empty() {
@@ -240,7 +242,7 @@ fn migrate(
     }
 }
 
-/// Removes the keys that are with the other server now.
+/// Removes the keys that have been moved to the target server.
 fn forget(server: &mut Server, session: &Session, keys: &[&[u8]]) {
     for key in keys {
         let mut db = server.keyspace.db(session.db);
@@ -260,20 +262,21 @@ fn forget(server: &mut Server, session: &Session, keys: &[&[u8]]) {
     };
 }
 
-/// As in Redis, a negative port is none, and of a large one the low bits count.
+/// Connects to the target. As in Redis, a negative port is invalid, and of a large one the low bits
+/// count.
 fn connect(plan: &Plan) -> Result<Peer, Trouble> {
     if plan.port < 0 {
         return Err(Trouble::Connecting);
     }
     let connected = Peer::connect(&plan.host, plan.port as u16, plan.limit);
     connected.map_err(|why| match why.kind() {
-        // Redis does not wait for the answer to its SYN, and notices when it writes.
+        // Redis connects without blocking, and detects the refusal when it writes.
         io::ErrorKind::ConnectionRefused => Trouble::Writing(why),
         _ => Trouble::Connecting,
     })
 }
 
-/// Sends everything and hears what the other server says. `moved` tells which it has taken.
+/// Sends all commands and reads the replies. `moved` marks the keys that the target has accepted.
 fn talk(
     server: &mut Server,
     plan: &Plan,

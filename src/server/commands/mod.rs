@@ -1,4 +1,4 @@
-//! The server commands: those that reach beyond the keyspace.
+//! Server commands: those that need more than the keyspace.
 
 pub mod acl;
 pub mod client;
@@ -59,7 +59,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     vectors::TABLE,
 ];
 
-/// A container without a subcommand: the arguments are too few.
+/// The handler of a container without a subcommand: a wrong number of arguments.
 pub fn container(_: &mut Server, _: &mut Session, args: &mut Args, _: &mut Reply) -> CmdResult {
     let name = String::from_utf8_lossy(args.argv().at(0)).to_lowercase();
     Err(CmdError::Arity(name))

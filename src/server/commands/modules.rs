@@ -1,4 +1,4 @@
-//! MODULE. There are no modules: the list is empty, and nothing can be loaded.
+//! MODULE. Modules are not supported: the list is empty, and loading one is an error.
 
 use super::container;
 use crate::command::spec::*;

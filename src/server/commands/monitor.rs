@@ -1,7 +1,7 @@
-//! MONITOR: every command as it comes, with its time, database, sender and arguments.
+//! MONITOR: every command as it is executed, with its time, database, client and arguments.
 //!
-//! `feed_monitors` is called behind each command while the gate `MONITORED` is set; while nobody
-//! watches, that gate is all it costs.
+//! `feed_monitors` is called after each command while the gate `MONITORED` is set; without
+//! monitors, that gate is the only cost.
 
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -35,7 +35,7 @@ fn monitor(
             "ERR MONITOR isn't allowed for DENY BLOCKING client",
         ));
     }
-    // Asked again, it stays silent.
+    // A monitor or replica gets no reply.
     if session.monitor || session.peer == Peer::Replica {
         return Ok(());
     }

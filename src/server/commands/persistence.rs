@@ -93,7 +93,7 @@ fn save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
     server.persist.saves.saves += 1;
     match jobs::save_now(server) {
         Ok(()) => reply.ok(),
-        // As Redis does, the log has to be looked at, unless there is something to be done about it.
+        // As in Redis, a bare ERR: the reason is in the log, unless the client can remedy it.
         Err(SaveFailed(None)) => Err(CmdError::Fixed("ERR")),
         Err(SaveFailed(Some(refusal))) => Err(CmdError::Text(format!("ERR {refusal}"))),
     }
@@ -117,7 +117,7 @@ fn bgsave(
     if is_at(server, Purpose::is_snapshot) {
         return Err(IN_PROGRESS);
     }
-    // In a transaction a fork would see the half of it.
+    // In a transaction a fork would capture only part of its changes.
     if server.persist.child.is_some() || session.deny_blocking {
         if !schedule && !session.deny_blocking {
             return Err(CmdError::Fixed(
@@ -148,7 +148,7 @@ fn bgrewriteaof(
     }
     if server.persist.child.is_some() || session.deny_blocking {
         server.persist.aof.rewrites.scheduled = true;
-        // Somebody asked: earlier failures do not hold it back.
+        // An explicit request is not delayed by earlier failures.
         server.persist.aof.rewrites.failures_in_a_row = 0;
         return reply.simple("Background append only file rewriting scheduled");
     }

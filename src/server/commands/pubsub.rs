@@ -1,6 +1,6 @@
-//! SUBSCRIBE and its kin, PUBLISH, SPUBLISH, PUBSUB: messages to whoever listens.
+//! SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their opposites, PUBLISH, SPUBLISH, PUBSUB.
 //!
-//! A subscription is answered by a push for each name, in RESP2 by an array that looks the same.
+//! The reply to a subscription is a push for each name, in RESP2 an array of the same form.
 
 use super::container;
 use crate::algo::glob::{Case, matches};
@@ -246,7 +246,7 @@ pub static TABLE: &[ServerCommand] = &[
     },
 ];
 
-/// What the commands of a scope say.
+/// The words in the replies of a scope.
 struct Words {
     scope: Scope,
     command: &'static str,
@@ -273,7 +273,7 @@ static SHARD: Words = Words {
     ended: b"sunsubscribe",
 };
 
-/// Subscriptions as the answers count them: those of shards apart.
+/// Returns the number of subscriptions as the replies count them: those of shards apart.
 fn subscriptions_of(server: &Server, scope: Scope, client: u64) -> i64 {
     let count = |scope| server.pubsub.count(scope, client) as i64;
     match scope {
@@ -290,7 +290,7 @@ fn subscribe(
     reply: &mut Reply,
     words: &Words,
 ) -> CmdResult {
-    // As Redis does: a transaction may, though its other commands must not wait either.
+    // As in Redis: a transaction may subscribe, though its other commands must not block either.
     let is_free = session.multi.is_some() && words.scope != Scope::Shard;
     if session.deny_blocking && !is_free {
         return Err(CmdError::Text(format!(

@@ -1,4 +1,4 @@
-//! Commands between replica and primary, SYNC, PSYNC and REPLCONF, and those of clients: FAILOVER,
+//! Commands between replica and primary: SYNC, PSYNC and REPLCONF; and those of clients: FAILOVER,
 //! WAIT and WAITAOF.
 
 use crate::algo::number::parse_i64;
@@ -120,7 +120,7 @@ pub static TABLE: &[ServerCommand] = &[
 /// Checks that a client may become a replica now.
 ///
 /// # Errors
-/// The reply that says why not.
+/// The reply with the reason.
 fn check_can_sync(server: &Server, session: &Session, reply: &Reply) -> Result<(), CmdError> {
     if server.replication.failover().is_some() {
         return Err(CmdError::Fixed(
@@ -271,7 +271,7 @@ fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut R
     reply.ok()
 }
 
-/// Whether a client is a replica already, or a monitor; neither gets a reply.
+/// Returns true for a replica or a monitor; neither gets a reply.
 fn is_replica_or_monitor(session: &Session) -> bool {
     session.peer == Peer::Replica || session.monitor
 }
@@ -293,7 +293,7 @@ fn replconf(
             acknowledge(server, session, value, &words);
             return Ok(());
         }
-        // From our primary, which gets the reply when the command is over.
+        // From our primary, which gets the reply at the end of the command.
         if option.eq_ignore_ascii_case(b"getack") {
             if let Some(primary) = server.replication.primary_mut() {
                 primary.note_getack(session.id.0);
@@ -305,7 +305,7 @@ fn replconf(
     reply.ok()
 }
 
-/// Takes note of a property that a replica announces.
+/// Stores a property that a replica announces.
 fn announce(announced: &mut Announced, option: &[u8], value: &[u8]) -> Result<(), CmdError> {
     match option.to_ascii_lowercase().as_slice() {
         b"listening-port" => {
@@ -371,7 +371,7 @@ fn zero_or_one(value: &[u8]) -> Result<bool, CmdError> {
     }
 }
 
-/// Parses `rdb-filter-only`: what it does not name is left out of the snapshot.
+/// Parses `rdb-filter-only`: the parts that it does not name are left out of the snapshot.
 fn filter(value: &[u8]) -> Result<Filter, CmdError> {
     let words = split_args(value).ok_or(CmdError::Fixed("ERR Missing rdb-filter-only values"))?;
     let mut filter = Filter {
@@ -388,7 +388,7 @@ fn filter(value: &[u8]) -> Result<Filter, CmdError> {
     Ok(filter)
 }
 
-/// Parses a timeout; its end has to be a time that the clock can represent.
+/// Parses a timeout; the clock must be able to represent its deadline.
 fn parse_patience(server: &Server, text: &[u8]) -> Result<TimeoutMs, CmdError> {
     let timeout_ms = parse_timeout(text, Unit::Milliseconds)?;
     let end_ms = server

@@ -1,4 +1,4 @@
-//! EVAL and its kin, SCRIPT: scripts of clients. What runs them is `server::script::run`.
+//! EVAL, EVALSHA and their read-only forms, and SCRIPT. `server::script::run` runs the scripts.
 
 use super::container;
 use crate::command::keys::*;
@@ -14,7 +14,7 @@ use crate::server::script::run;
 use crate::server::script::run::Rights;
 use crate::server::{Server, ServerCommand};
 
-/// Of all commands that run code.
+/// The declaration that all commands that run code share.
 pub(super) const RUNNER: Spec = Spec {
     arity: -3,
     group: Group::Scripting,
@@ -31,12 +31,14 @@ const RUNS: Flags = all(&[
     MOVABLEKEYS,
 ]);
 const READS: Flags = all(&[RUNS, READONLY]);
+/// The declaration that the read-only forms share.
 pub(super) const READER: Spec = Spec {
     flags: READS,
     since: "7.0.0",
     keys: &[KeySpec::counted(2, &[RO, ACCESS])],
     ..RUNNER
 };
+/// The declaration that the forms that may write share.
 pub(super) const WRITER: Spec = Spec {
     keys: &[KeySpec::counted(2, &[RW, ACCESS, UPDATE])
         .noting("Scripts can read and write their keys as they please.")],
@@ -239,7 +241,7 @@ fn evalsha_ro(
     run_known(server, session, args, reply, Rights::ReadOnly)
 }
 
-/// The number of keys of a script, which has to fit the arguments behind it.
+/// Takes the number of keys of a script, which must not exceed the number of arguments after it.
 pub(super) fn key_count(args: &mut Args, wrong: CmdError) -> Result<usize, CmdError> {
     let count = args.int().map_err(|_| wrong)?;
     if count > args.left() as i64 {
@@ -358,7 +360,7 @@ fn script_flush(
     reply.ok()
 }
 
-/// Whether a flush whose last argument, if there is one, was read is to go on by itself.
+/// Returns true if a flush is asynchronous, once its last argument, if any, has been taken.
 pub(super) fn is_async(server: &Server, args: &Args) -> bool {
     let argv = args.argv();
     match argv.len() {
@@ -380,7 +382,7 @@ fn script_debug(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    // What the debugger says would overtake earlier answers.
+    // The output of the debugger would overtake earlier replies.
     if reply.written() > 0 {
         let text = "ERR SCRIPT DEBUG must be called outside a pipeline";
         return Err(CmdError::Fixed(text));

@@ -27,7 +27,8 @@ pub static TABLE: &[ServerCommand] = &[Entry {
     subcommands: &[],
 }];
 
-/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. Success has no answer: the connection closes.
+/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. On success there is no reply: the connection
+/// closes.
 fn shutdown(
     server: &mut Server,
     session: &mut Session,

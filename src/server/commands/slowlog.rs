@@ -1,4 +1,4 @@
-//! SLOWLOG: what `observe::slowlog` keeps.
+//! SLOWLOG: the entries of `observe::slowlog`.
 
 use super::container;
 use crate::command::spec::*;
@@ -6,7 +6,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
-/// Entries SLOWLOG GET answers unless told otherwise, as in Redis.
+/// The default number of entries of SLOWLOG GET, as in Redis.
 const DEFAULT_COUNT: usize = 10;
 
 pub static TABLE: &[ServerCommand] = &[Entry {

@@ -21,8 +21,8 @@ pub static TABLE: &[ServerCommand] = &[Entry {
     subcommands: &[],
 }];
 
-/// TIME. Not that of the turn but of this very moment, as far as the clock runs; within a transaction
-/// or a script, the moment at which that began.
+/// TIME. Read at the call, not at the start of the event-loop iteration; within a transaction or a
+/// script, the time at which that began.
 fn time(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     let us = if server.unit.is_nested() {
         server.unit.time_us(&server.clock)

@@ -1,8 +1,9 @@
-//! MULTI, EXEC, DISCARD, WATCH, UNWATCH: commands that run as one.
+//! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 //!
-//! Between MULTI and EXEC the gates send commands here instead of running them (`queue`). EXEC runs
-//! the queue through the same `call` as anything, within its own execution unit: nothing else runs
-//! in between, nobody is made to wait, and all of it is propagated together.
+//! Between MULTI and EXEC the admission checks queue commands instead of running them (`queue`).
+//! EXEC runs the queue through the same `call` as any command, within its own execution unit: no
+//! other client's command runs in between, no command blocks, and all of them are propagated
+//! together.
 
 use crate::command::effects::Propagate;
 use crate::command::keys::*;
@@ -115,7 +116,7 @@ fn exec(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Re
         server.end_transaction(session);
         return reply.null_array();
     }
-    // Watched no longer: the commands themselves need not be compared with anything.
+    // Unwatched first, so that the queued commands need not be compared with the watched keys.
     server.watch.forget(session.id.0);
     server.refresh_interest();
     let result = server.run_queue(session, queue, reply);
@@ -170,7 +171,7 @@ fn unwatch(
 }
 
 impl Server {
-    /// Puts a command into the queue of its client.
+    /// Queues a command of a client.
     #[cold]
     pub(in crate::server) fn queue(
         &mut self,
@@ -182,9 +183,10 @@ impl Server {
     ) {
         session.last_command = Some(number);
         let spec = self.table[number].spec;
-        // A script says itself what it does, and EXEC is held back for what it will run.
+        // The flags of a script come from its shebang line, and EXEC is refused for the flags of
+        // the queued commands.
         let flags = self.script.flags_of_call(spec, &argv);
-        // It will not run, so it need not be kept.
+        // The transaction will not run, so the command need not be kept.
         let is_lost = self.watch.is_dirty(session.id.0);
         if let Some(multi) = session.multi.as_mut().filter(|multi| !multi.failed)
             && !is_lost
@@ -196,8 +198,8 @@ impl Server {
         let _ = reply.simple("QUEUED");
     }
 
-    /// A command was refused: if that happens while commands are queued, none of them will run. To
-    /// EXEC itself the answer says so.
+    /// Records that a command was refused: within a transaction, EXEC will then fail. A refusal of
+    /// EXEC itself discards the transaction, and the reply says so.
     #[cold]
     pub(in crate::server) fn fail_transaction(
         &mut self,
@@ -223,7 +225,7 @@ impl Server {
         self.reply_error(&CmdError::Bytes(text), reply);
     }
 
-    /// Whether the time of a watched key has come since. It may not have been removed yet.
+    /// Returns true if a watched key has expired since WATCH. It may not have been removed yet.
     fn watches_expired(&self, session: &Session) -> bool {
         let client = session.id.0;
         self.watch.watched(client).iter().any(|(db, key)| {
@@ -231,8 +233,8 @@ impl Server {
         })
     }
 
-    /// Runs what was queued, each command with an answer of its own. As Redis counts, EXEC itself has
-    /// failed if the last of them may not run any more.
+    /// Runs the queue, each command with a reply of its own. As Redis counts, EXEC itself has
+    /// failed if its last command is not allowed any more.
     fn run_queue(
         &mut self,
         session: &mut Session,
@@ -269,13 +271,13 @@ impl Server {
             reply.resp = session.resp;
         }
         session.deny_blocking = denied;
-        // What EXEC took is what its commands took, and what it tells is what they told.
+        // The duration and the effects of EXEC are those of its commands.
         self.life.stamp = began;
         self.effects.propagate = Propagate::Nothing;
         result
     }
 
-    /// Back to the state before MULTI and WATCH.
+    /// Resets the state of MULTI and WATCH.
     pub fn end_transaction(&mut self, session: &mut Session) {
         session.multi = None;
         session.special.set(Special::MULTI, false);

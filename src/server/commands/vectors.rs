@@ -1,5 +1,5 @@
 //! The commands of vector sets, which Redis 8.2 has built in as a module. They are not implemented,
-//! but rules of users may name them; a call is answered as for any unknown command.
+//! but ACL rules may name them; a call gets the error of an unknown command.
 
 use crate::command::keys::*;
 use crate::command::spec::*;
@@ -23,7 +23,7 @@ const fn unknown(name: &'static str, flags: Flags) -> ServerCommand {
     }
 }
 
-/// As those of all modules that do not say more.
+/// The key of commands of modules that declare no details.
 const KEY: &[KeySpec] = &[KeySpec::at(1, &[RW, ACCESS, UPDATE])];
 const READ_FAST: Flags = all(&[READONLY, FAST]);
 

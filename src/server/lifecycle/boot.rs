@@ -1,13 +1,13 @@
-//! The start: what happens between a read configuration and the first connection, in Redis's order
-//! and with its words, because people and programs read them.
+//! The start: all steps between reading the configuration and accepting the first connection, in
+//! Redis's order and with its log lines, because people and programs read them.
 //!
 //! ```text
 //!   check the system -> go into the background -> banner -> [Server::new] -> limits -> pid file
 //!     -> title -> mode -> listeners -> ready
 //! ```
 //!
-//! `main` calls `announce` before there is a server and `Server::open` after; the loop then runs.
-//! An error is a last line for the log; the process ends with status 1.
+//! `main` calls `announce` before there is a server and `Server::open` after it; then the loop
+//! runs. An error is a last line for the log; the process ends with status 1.
 
 use crate::config::{Config, LogFormat, LogLevel, OOM_SCORES_FALL, Supervised, Word};
 use crate::logging;
@@ -27,26 +27,29 @@ use crate::sys::system_check::{self, CHECKS, Verdict};
 use crate::sys::title::Title;
 use std::path::PathBuf;
 
-/// Where a daemon writes its process id unless told otherwise.
+/// The default pid file of a daemon.
 const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
-/// The part of the command line that the start needs.
+/// The parts of the command line that the start needs.
 pub struct Launch {
+    /// The command line, the name of the program first.
     pub argv: Vec<Vec<u8>>,
+    /// Whether a configuration file or options were given.
     pub has_arguments: bool,
-    /// What was noted while the configuration was read.
+    /// Log lines from reading the configuration.
     pub notes: Vec<(LogLevel, String)>,
-    /// The line with our version.
+    /// The version line.
     pub version: String,
+    /// The process title, if it may be changed.
     pub title: Option<Title>,
 }
 
-/// Sets the logger's level and shape; whether lines go to syslog too.
+/// Sets the level and format of the logger, and whether lines go to syslog too.
 pub fn configure_log(config: &Config) {
     log::set_max_level(level_filter(config.loglevel));
     apply_log_format(config);
     if config.log_format != LogFormat::Legacy {
-        // As Valkey does, who has these formats: the start is the primary's already.
+        // As in Valkey, which has these formats: the role during the start is that of a primary.
         logging::set_role(b'M');
     }
     if config.syslog_enabled {
@@ -62,8 +65,7 @@ pub fn configure_log(config: &Config) {
     }
 }
 
-/// Everything before the server exists: warnings about the system, the step into the background,
-/// the banner.
+/// Runs the steps before the server exists: warnings about the system, daemonization, the banner.
 pub fn announce(config: &Config, launch: Launch) -> Process {
     for (level, text) in &launch.notes {
         say(*level, text);
@@ -110,7 +112,7 @@ fn say(level: LogLevel, text: &str) {
     }
 }
 
-/// The checks that are cheap enough for every start.
+/// Runs the system checks that are cheap enough for every start.
 fn warn_about_system(config: &Config) {
     if !config.oom_score_adj_values.is_sorted() {
         log::warn!("{OOM_SCORES_FALL}");
@@ -156,7 +158,7 @@ fn find_supervisor(wish: Supervised) -> Supervisor {
     Supervisor::Nobody
 }
 
-/// Everything between an empty server and a listening one.
+/// Runs the steps from an empty server to a listening one. The error is a last line for the log.
 pub fn open(server: &mut Server, process: Process) -> Result<(), String> {
     server.life.process = process;
     logging::set_role(b'M');
@@ -195,11 +197,11 @@ fn write_pid_file(server: &mut Server) {
         let reason = crate::config::os_reason(&error);
         log::warn!("Failed to write PID file: {reason}");
     }
-    // As Redis does, a file that could not be written is removed all the same.
+    // As in Redis, the file is removed at the end even if it could not be written.
     server.life.process.pid_file = Some(path);
 }
 
-/// Shows the process title its template asks for.
+/// Sets the process title from its template.
 pub fn show_title(server: &mut Server) {
     if !server.config.set_proc_title {
         return;
@@ -236,7 +238,7 @@ fn title(server: &Server) -> String {
     title.trim_end().to_owned()
 }
 
-/// Says in which mode we run: in a line, or as a picture where somebody looks at a terminal.
+/// Logs the mode: one line, or the ASCII art if the output is a terminal.
 fn show_mode(server: &Server) {
     let port = match server.config.port {
         0 => server.config.tls_port,
@@ -273,8 +275,8 @@ fn check_backlog(server: &Server) {
     }
 }
 
-/// What is configured and would be dangerous to ignore ends the start; what merely does nothing
-/// yet is named in the log.
+/// Fails the start for configured features that are not implemented and dangerous to ignore; those
+/// that merely have no effect yet are named in the log.
 fn refuse_what_is_missing(server: &Server) -> Result<(), String> {
     let config = &server.config;
     let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -315,7 +317,7 @@ fn warn_about_memory_limit(server: &Server) {
     }
 }
 
-/// What the loop does while data is being loaded.
+/// Continues loading; the loop calls this in each iteration.
 pub fn go_on_loading(server: &mut Server) {
     let loaded = match loading::load_slice(server) {
         Ok(false) => {
@@ -340,7 +342,7 @@ pub fn go_on_loading(server: &mut Server) {
     }
 }
 
-/// Everything is loaded: the log goes on where it ended, or begins.
+/// Ends loading: the log of writes is reopened at its end, or begun.
 fn end_load(server: &mut Server) -> Result<(), String> {
     if server.config.appendonly && server.persist.opens_log {
         let mut aof = std::mem::take(&mut server.persist.aof);
@@ -352,7 +354,7 @@ fn end_load(server: &mut Server) -> Result<(), String> {
         opened?;
     } else {
         link::restore_history(server);
-        // The log may have been switched on meanwhile: then it begins with what was loaded.
+        // The log may have been enabled during loading: then it begins with the loaded data.
         jobs::apply_append_only(server)?;
     }
     jobs::refresh_log_interest(server);
@@ -360,7 +362,8 @@ fn end_load(server: &mut Server) -> Result<(), String> {
     Ok(())
 }
 
-/// Tells everybody who waits for us that we are there.
+/// Announces in the log and to the supervisor that the server accepts connections, and starts the
+/// link to a primary.
 pub(in crate::server) fn become_ready(server: &mut Server) {
     if server.doors.listeners.iter().any(|l| !l.is_unix()) {
         log::info!("Ready to accept connections tcp");
@@ -374,11 +377,11 @@ pub(in crate::server) fn become_ready(server: &mut Server) {
     }
     let cpus = String::from_utf8_lossy(&server.config.server_cpulist);
     if !cpus.is_empty() {
-        // As Redis does, a list that cannot be followed changes nothing and says nothing.
+        // As in Redis, an invalid CPU list has no effect and is not reported.
         let _ = process::set_cpu_affinity(&cpus);
     }
     link::start(server);
-    // The log has said what went wrong; it is no reason not to serve.
+    // The failure is logged and is no reason not to serve.
     let _ = server
         .life
         .process

@@ -1,4 +1,4 @@
-//! What happens when directives change at run time, and once for all of them at the start.
+//! The effects of configuration changes, at run time and once for all directives at the start.
 
 use crate::config::{Apply, Config, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy};
 use crate::logging::{self, Layout, Timestamp};
@@ -15,10 +15,10 @@ use crate::server::storage::jobs;
 use crate::sys::{crash, process, watchdog};
 use log::LevelFilter;
 
-/// File descriptors that are not for clients: listeners, files, the poll.
+/// File descriptors that are reserved for other uses than clients: listeners, files, the poll.
 const RESERVED_FDS: usize = 32;
 
-/// Hands the configuration to everybody who keeps a part of it. At the start.
+/// Applies the whole configuration to all parts that keep a copy of a value. Called at the start.
 pub fn apply_all(server: &mut Server) {
     for change in [
         Apply::Encodings,
@@ -41,7 +41,7 @@ pub fn apply_all(server: &mut Server) {
     }
 }
 
-/// Does what a change asks for. The error is the reason a client is told.
+/// Applies a change of the configuration. The error is the reason that the client gets.
 pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
     match apply {
         Apply::Bind => listen::listen_elsewhere(server)
@@ -91,15 +91,16 @@ pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
         }
         Apply::Watchdog => apply_watchdog(server),
         Apply::CrashLog => crash::set_enabled(server.config.crash_log_enabled),
-        // Read where needed: cron looks at `hz` whenever it arms itself anew, and so on.
+        // These are read where they are used: cron reads `hz` whenever it is armed, and so on.
         Apply::Hz | Apply::Tracking | Apply::AppendFsync | Apply::Nothing => {}
-        // For parts that are not there yet.
+        // The parts that these belong to are not implemented yet.
         Apply::TlsPort | Apply::Tls | Apply::Cluster | Apply::Locale => {}
     }
     Ok(())
 }
 
-/// Winds the watchdog, or stops it. A period shorter than two runs of cron would always be over.
+/// Starts or stops the watchdog. Its period is at least two runs of cron, since a shorter one would
+/// always expire.
 fn apply_watchdog(server: &mut Server) {
     let period_ms = &mut server.config.watchdog_period;
     if *period_ms > 0 {
@@ -152,8 +153,8 @@ fn apply_aging(server: &mut Server) {
     aging.lfu_decay_minutes = server.config.lfu_decay_time;
 }
 
-/// Raises the limit of open files for so many clients, and says in the log where it cannot; how
-/// many clients are possible.
+/// Raises the limit of open files for this number of clients, and logs a failure. Returns the
+/// number of clients that are possible.
 pub fn allow_clients(wanted: usize) -> usize {
     let needed = wanted + RESERVED_FDS;
     let before = process::adjust_open_files(0).unwrap_or(0) as usize;
@@ -190,7 +191,7 @@ pub fn allow_clients(wanted: usize) -> usize {
     possible
 }
 
-/// The levels of redis.conf as those of the logger.
+/// Converts the levels of redis.conf to those of the logger.
 pub fn level_filter(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Debug => LevelFilter::Trace,
@@ -201,7 +202,7 @@ pub fn level_filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// `log-format` and `log-timestamp-format`.
+/// Applies `log-format` and `log-timestamp-format`.
 pub fn apply_log_format(config: &Config) {
     let layout = match config.log_format {
         LogFormat::Legacy => Layout::Legacy,

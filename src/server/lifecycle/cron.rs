@@ -1,4 +1,4 @@
-//! What happens by itself: timers, and the jobs that run every 1000/hz milliseconds.
+//! Timers and periodic jobs (Redis's `serverCron`), run every 1000/hz milliseconds.
 
 use crate::keyspace::DbIndex;
 use crate::keyspace::expiry::Slice;
@@ -20,19 +20,20 @@ use crate::server::timers::{REPORT_MS, Timer};
 use crate::sys::{clock, code_pages, watchdog};
 use crate::types::wheel::Step;
 
-/// The time after which the code of the start is given back, in milliseconds: not before the first
-/// clients, who often wait for the server, have their replies.
+/// The delay after which the code pages of the start are released, in milliseconds. It is long
+/// enough for the first clients, which often wait for the server, to get their replies.
 const START_MS: u64 = 100;
 
-/// Removing due keys may take this long per turn of the loop, in microseconds: what a client can be
-/// held up by it.
+/// The budget of active expiry per event-loop iteration, in microseconds; it bounds the delay that
+/// expiry adds to a client's command.
 const EXPIRY_SLICE_US: u64 = 1_000;
 
-/// After so many looks at the clock what was removed is told of: a few hundred keys, whose names
-/// then lie where those of the last few hundred did. Memory never touched before can cost
-/// milliseconds.
+/// The number of clock checks between two settlements of the effects of expiry. That is a few
+/// hundred expired keys, so that the copies of their names reuse warm memory; memory never touched
+/// before can cost milliseconds.
 const EXPIRY_STRIDES: u32 = 4;
 
+/// Arms the timers of the server: cron, replication, and the release of the code of the start.
 pub fn start_timers(server: &mut Server) {
     let now_ms = server.clock.mono_ms();
     server.timers.arm(now_ms + START_MS, Timer::StartOver);
@@ -40,7 +41,7 @@ pub fn start_timers(server: &mut Server) {
     replicas::arm_timer(server);
 }
 
-/// How long the loop may sleep, in milliseconds.
+/// Returns how long the loop may sleep, in milliseconds.
 pub fn sleep_ms(server: &Server) -> u64 {
     let mono_ms = server.clock.mono_ms();
     let timers = server
@@ -92,7 +93,7 @@ fn run_timer(server: &mut Server, timer: Timer) {
     }
 }
 
-/// Removes keys whose time has come, in a slice that holds up no client for long.
+/// Removes expired keys within the budget of one slice.
 pub fn expire_slice(server: &mut Server) {
     if server.pause.is_on() || server.persist.loading.is_some() {
         return;
@@ -113,7 +114,7 @@ pub fn expire_slice(server: &mut Server) {
     server.note_latency("expire-cycle", took_us);
 }
 
-/// Removes the due keys of a database. Returns false if the slice that began at `start_us` ends
+/// Removes the expired keys of a database. Returns false if the slice that began at `start_us` ends
 /// before that.
 fn expire_in(server: &mut Server, index: DbIndex, start_us: u64) -> bool {
     loop {
@@ -142,7 +143,7 @@ fn cron(server: &mut Server) {
         return;
     }
     if server.config.watchdog_period > 0 {
-        // It was wound before, so it can be.
+        // It was started before, so starting it again cannot fail.
         let _ = watchdog::wind(server.config.watchdog_period);
     }
     let now_ms = server.clock.mono_ms();
@@ -180,7 +181,7 @@ fn cron(server: &mut Server) {
     slack::give_back_slack(server, now_ms);
 }
 
-/// Tells the log, where it is verbose, how large the databases are.
+/// Logs the sizes of the databases at the level verbose.
 fn report_databases(server: &Server) {
     if !log::log_enabled!(log::Level::Debug) || server.persist.loading.is_some() {
         return;
@@ -195,7 +196,7 @@ fn report_databases(server: &Server) {
     }
 }
 
-/// Sees to it that a client is closed when it has been idle for `timeout` seconds from now.
+/// Arms the timer that closes a client once it has been idle for `timeout` seconds.
 pub fn watch_idle(server: &mut Server, id: ClientId) {
     if server.config.timeout > 0 {
         let limit_ms = server.config.timeout as u64 * 1000;
@@ -203,7 +204,7 @@ pub fn watch_idle(server: &mut Server, id: ClientId) {
     }
 }
 
-/// The same for everybody, after `timeout` changed.
+/// Arms the idle timers of all clients anew, after `timeout` changed.
 pub fn watch_idle_anew(server: &mut Server) {
     server.timers.idle_round = server.timers.idle_round.wrapping_add(1);
     let ids: Vec<ClientId> = server.clients.ids().collect();
@@ -215,7 +216,7 @@ fn arm_idle_timer(server: &mut Server, id: ClientId, at_ms: u64) {
     server.timers.arm(at_ms, Timer::ClientIdle(id, round));
 }
 
-/// Closes a client that has been idle for `timeout` seconds, or looks again later.
+/// Closes a client that has been idle for `timeout` seconds, or checks it again later.
 fn check_idle(server: &mut Server, id: ClientId) {
     let limit_ms = server.config.timeout as u64 * 1000;
     let Some(slot) = server.clients.slot_of(id) else {
@@ -227,7 +228,7 @@ fn check_idle(server: &mut Server, id: ClientId) {
     if limit_ms == 0 {
         return;
     }
-    // Who waits for a key is not idle, nor is a replica that has nothing to say.
+    // A blocked client is not idle, nor is a replica without output.
     if client.session.parked.is_some() || client.session.peer != Peer::Client {
         client.session.last_active_ms = server.clock.mono_ms();
     }
@@ -240,7 +241,7 @@ fn check_idle(server: &mut Server, id: ClientId) {
     }
 }
 
-/// Bytes of buffers and state of the clients that are not being served just now.
+/// Returns the bytes of buffers and state of all clients, except those that are checked out.
 pub fn client_bytes(server: &Server) -> usize {
     let clients = server.clients.iter();
     clients

@@ -1,4 +1,4 @@
-//! Where the server listens: from directives to listeners, at the start and when they change.
+//! Listeners: from directives to open sockets, at the start and when directives change.
 
 use crate::config::Config;
 use crate::net::Listener;
@@ -7,7 +7,7 @@ use crate::server::Server;
 use std::io;
 use std::path::PathBuf;
 
-/// The TCP addresses that are listened on.
+/// The TCP addresses to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Plan {
     hosts: Vec<Vec<u8>>,
@@ -27,22 +27,22 @@ impl Plan {
     }
 }
 
-/// Room for the path of a Unix socket and its end in an address of the system.
+/// The size of `sun_path`: the path of a Unix socket and its terminating zero, in bytes.
 const UNIX_PATH_MAX: usize = 108;
 
-/// Some address could not be listened on; the log says why.
+/// An address could not be bound; the reason is in the log.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotListening;
 
-/// The doors of the server.
+/// The listeners of the server.
 #[derive(Default)]
 pub struct Doors {
     pub listeners: Listeners,
-    /// What the TCP listeners were opened for.
+    /// The plan that the TCP listeners were opened for.
     plan: Option<Plan>,
 }
 
-/// Opens every listener the configuration asks for. The error is a line for the log.
+/// Opens all listeners of the configuration. The error is a line for the log.
 pub fn listen(server: &mut Server) -> Result<(), String> {
     let plan = Plan::of(&server.config);
     let failed = format!("Failed listening on port {} (tcp), aborting.", plan.port);
@@ -78,13 +78,13 @@ fn take_listener(server: &mut Server, listener: Listener) -> Result<(), String> 
         .map_err(|error| format!("Can't watch a listening socket: {}", reason(&error)))
 }
 
-/// Listens on other addresses from now on. Where that fails, the old ones stay open.
+/// Replaces the TCP listeners. If that fails, the old ones stay open.
 pub fn listen_elsewhere(server: &mut Server) -> Result<(), NotListening> {
     let plan = Plan::of(&server.config);
     let old = server.doors.plan.clone();
     let listeners = &mut server.doors.listeners;
     let opened = match &old {
-        // The same port may overlap with what is open: that must close first.
+        // The same port may overlap with an open listener, which must close first.
         Some(old) if old.port == plan.port => {
             listeners.close_tcp();
             open(&plan).inspect_err(|_| {
@@ -143,7 +143,7 @@ fn open(plan: &Plan) -> Result<Vec<Listener>, NotListening> {
     Ok(listeners)
 }
 
-/// The system has no such kind of socket, as where IPv6 is off.
+/// Returns true if the system does not support this kind of socket, such as IPv6 where it is off.
 fn is_unsupported(error: &io::Error) -> bool {
     const UNSUPPORTED: [i32; 5] = [
         libc::ENOPROTOOPT,
@@ -157,7 +157,7 @@ fn is_unsupported(error: &io::Error) -> bool {
         .is_some_and(|code| UNSUPPORTED.contains(&code))
 }
 
-/// The system's words, without what Rust puts around them.
+/// Returns the system's error text, without Rust's additions.
 fn reason(error: &io::Error) -> String {
     let text = crate::config::os_reason(error);
     match text.strip_prefix("failed to lookup address information: ") {

@@ -1,8 +1,8 @@
-//! How the server stops: by a signal, or by SHUTDOWN.
+//! Shutdown of the server, by a signal or by SHUTDOWN.
 //!
-//! Stopping is graceful: what would outlive us and mislead others (pid file, socket file) is
-//! removed, the log says goodbye, and the loop ends with the exit code 0 once the answers of this
-//! turn are written.
+//! Shutdown is graceful: files that would be misleading afterwards (pid file, socket file) are
+//! removed, the log gets a last line, and the loop ends with exit code 0 once the replies of this
+//! iteration are written.
 
 use crate::config::ShutdownFlags;
 use crate::persist::aof::State;
@@ -18,40 +18,41 @@ use crate::sys::process;
 use crate::sys::signal::{self, Signal};
 use crate::sys::supervisor;
 
-/// The server would not stop; the log says why.
+/// The refusal of a shutdown; the reason is in the log.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused;
 
-/// How far stopping has come.
+/// The progress of a shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The loop ends with this turn.
+    /// The loop ends with this iteration.
     Now,
-    /// Replicas are to come to where we are first.
+    /// Replicas have to catch up first.
     Waits,
 }
 
-/// The server is about to stop, and waits for its replicas.
+/// A pending shutdown that waits for the replicas.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopping {
     flags: ShutdownFlags,
-    /// In monotonic milliseconds.
+    /// The deadline in monotonic milliseconds.
     pub until_ms: u64,
 }
 
-/// TERM or INT came.
+/// Shuts down after SIGTERM or SIGINT.
 pub fn stop_by_signal(server: &mut Server, signal: Signal) {
     let flags = match signal {
         Signal::Terminate => server.config.shutdown_on_sigterm,
         Signal::Interrupt => server.config.shutdown_on_sigint,
     };
     if stop(server, flags).is_err() {
-        // The next INT is a first one again.
+        // The next SIGINT counts as a first one again.
         signal::rearm();
     }
 }
 
-/// SHUTDOWN ABORT: a signal that was not seen to yet counts as if it had not come.
+/// Cancels a shutdown (SHUTDOWN ABORT); a signal that is still pending is discarded. Returns false
+/// if there was nothing to cancel.
 pub fn abort_stop(server: &mut Server) -> bool {
     let waits = server.life.stopping.is_some();
     let asked = server.life.asked_to_stop.take().is_some() || waits;
@@ -65,9 +66,11 @@ pub fn abort_stop(server: &mut Server) -> bool {
     asked
 }
 
-/// Ends the server with exit code 0, once replicas have what was written, if that takes no longer
-/// than `shutdown-timeout`. It refuses if data was to be saved and cannot be, unless forced, and
-/// if it is at it already.
+/// Ends the server with exit code 0, once the replicas have caught up or `shutdown-timeout` is
+/// over.
+///
+/// # Errors
+/// The data was to be saved and could not be, without FORCE; or a shutdown is in progress already.
 pub fn stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refused> {
     if server.life.stopping.is_some() {
         return Ok(Stop::Waits);
@@ -87,25 +90,26 @@ pub fn stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refused> 
     Ok(Stop::Waits)
 }
 
-/// Whether all who follow have what there is.
+/// Returns true if all replicas have the whole stream.
 fn replicas_are_up(server: &Server) -> bool {
     let offset = server.replication.offset();
     let mut replicas = server.replication.replicas().iter();
     replicas.all(|replica| replica.acked() == offset)
 }
 
-/// From cron: stops if replicas have caught up, or have had their time.
+/// Finishes a pending shutdown once the replicas have caught up or the deadline has passed. Called
+/// by cron.
 pub(in crate::server) fn stop_if_due(server: &mut Server) {
     let Some(stopping) = server.life.stopping else {
         return;
     };
     if stopping.until_ms <= server.clock.mono_ms() || replicas_are_up(server) {
-        // The log says so if it does not.
+        // A failure is logged.
         let _ = finish_stop(server, stopping.flags);
     }
 }
 
-/// The server goes on after all: whoever asked for its end hears so.
+/// Cancels a pending shutdown; the clients blocked in SHUTDOWN get an error.
 fn stop_no_more(server: &mut Server) {
     server.life.stopping = None;
     for id in std::mem::take(&mut server.blocking.until_stopped) {
@@ -150,7 +154,10 @@ fn finish_stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refuse
     Ok(Stop::Now)
 }
 
-/// Brings to disk what is to outlive us. It refuses if that cannot be done, unless forced.
+/// Flushes the log and saves the data, as configured.
+///
+/// # Errors
+/// One of these failed, without FORCE.
 fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), Refused> {
     debug::kill_sessions(server);
     let child = server.persist.child.as_ref().map(|job| job.purpose);
@@ -158,7 +165,7 @@ fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), 
         log::warn!("There is a child saving an .rdb. Killing it!");
         jobs::kill_child(server, purpose);
     }
-    // Half the data must not replace what is on disk.
+    // An incomplete data set must not replace the one on disk.
     if server.persist.loading.is_some() {
         return Ok(());
     }
@@ -204,11 +211,11 @@ fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), 
     }
 }
 
-/// Removes the files that say that we are here.
+/// Removes the pid file and the socket file.
 fn leave_no_traces(server: &mut Server) {
     if let Some(path) = server.life.process.pid_file.take() {
         log::info!("Removing the pid file.");
-        // Somebody may have removed it already; what matters is that it is gone.
+        // It may have been removed already; only its absence matters.
         let _ = process::remove_pid_file(&path);
     }
     transfer::abort(server);

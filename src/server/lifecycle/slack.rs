@@ -1,28 +1,30 @@
-//! Memory that the allocator holds although nothing is in it.
+//! Release of idle allocator memory to the system.
 //!
-//! It keeps freed pages for the next burst, and has no clock of its own: a server that was left
-//! alone after a large answer would hold them for ever. So cron looks now and then at what is
-//! resident and at what is in use, and if much has been idle since the look before, gives it back.
-//! Where that brings nothing, because the gaps lie between values, it is tried less and less often.
+//! The allocator keeps freed pages for the next burst, and has no clock of its own: a server
+//! without traffic after a large reply would hold them for ever. So cron samples the resident
+//! memory and the memory in use at intervals, and releases idle memory if much has been idle since
+//! the previous sample. Where that has no effect, because the gaps lie between values, the interval
+//! grows.
 
 use crate::server::Server;
 use crate::sys::{memory, process};
 
-/// Between two looks.
+/// The interval between two samples, in milliseconds.
 const LOOK_MS: u64 = 2_000;
-/// The most between two looks, where giving back has brought nothing.
+/// The longest interval between two samples, in milliseconds, where releasing has had no effect.
 const RARELY_MS: u64 = 120_000;
-/// So much may be idle: it is for the next burst, and the program itself is in it.
+/// Idle memory that is kept, in bytes: a reserve for the next burst, which includes the program
+/// itself.
 const KEEP: u64 = 24 << 20;
-/// The same as a part of what is in use.
+/// Idle memory that is kept, as a fraction (1/n) of the memory in use.
 const KEEP_PART: u64 = 8;
 
-/// When and how cron looks.
+/// The state of the sampling by cron.
 #[derive(Debug)]
 pub struct Slack {
     next_ms: u64,
     period_ms: u64,
-    /// How much was idle at the last look.
+    /// The idle memory at the last sample, in bytes.
     idle: u64,
 }
 
@@ -37,14 +39,15 @@ impl Default for Slack {
 }
 
 impl Slack {
-    /// Whether to give back what is idle: so much in use, and so much resident.
+    /// Returns true if idle memory should be released, given the bytes in use and the resident
+    /// bytes.
     fn is_much(&mut self, used: u64, resident: u64) -> bool {
         let idle = resident.saturating_sub(used);
         let lasting = std::mem::replace(&mut self.idle, idle).min(idle);
         lasting > KEEP + used / KEEP_PART
     }
 
-    /// Notes how much is idle after giving back.
+    /// Records the idle memory that is left after a release, in bytes.
     fn note(&mut self, idle: u64) {
         self.period_ms = match idle <= self.idle / 4 * 3 {
             true => LOOK_MS,
@@ -54,7 +57,7 @@ impl Slack {
     }
 }
 
-/// Gives memory back in which nothing is, if there has been much of it for a while.
+/// Releases unused memory to the system if there has been much of it for a while.
 pub(in crate::server) fn give_back_slack(server: &mut Server, now_ms: u64) {
     if now_ms < server.life.slack.next_ms {
         return;
@@ -77,10 +80,10 @@ mod tests {
     fn what_stays_idle_is_given_back_and_what_cannot_be_is_tried_rarely() {
         const MB: u64 = 1 << 20;
         let mut slack = Slack::default();
-        // A burst: at the second look it is over.
+        // A burst: over by the second sample.
         assert!(!slack.is_much(100 * MB, 300 * MB));
         assert!(!slack.is_much(100 * MB, 120 * MB));
-        // It stays.
+        // Idle memory that stays.
         assert!(!slack.is_much(100 * MB, 300 * MB));
         assert!(slack.is_much(100 * MB, 300 * MB));
         slack.note(10 * MB);

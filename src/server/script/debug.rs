@@ -1,9 +1,8 @@
-//! Sessions of the debugger of scripts: how one begins and ends. What happens in between is
-//! `script::debug`.
+//! Debugger sessions: their start and their end. The debugger itself is `script::debug`.
 //!
-//! After SCRIPT DEBUG YES a script runs in a child of its own, which has a copy of the data and the
-//! connection to itself; the parent forgets the client. After SCRIPT DEBUG SYNC it runs here, and
-//! everybody waits. Either way the connection ends with the script.
+//! After SCRIPT DEBUG YES a script runs in a forked child with a copy of the data, which owns the
+//! connection; the parent drops the client. After SCRIPT DEBUG SYNC it runs in the server and
+//! blocks all other clients. Either way the connection ends with the script.
 
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::logging;
@@ -14,13 +13,14 @@ use crate::server::clients::session::{Debugging, Ending, Session};
 use crate::sys::fork::{self, Side};
 use crate::sys::socket::Waiting;
 
-/// A script runs for this long before its user is asked about it, if nothing is configured.
+/// The time a script runs before the debugger asks its user about it, in milliseconds, if
+/// `busy-reply-threshold` is 0.
 const PATIENCE_MS: u64 = 5000;
 
-/// What runs the script.
+/// The function that runs the script.
 type Run = fn(&mut Server, &mut Session, &mut Args, &mut Reply) -> CmdResult;
 
-/// EVAL of a client that debugs its scripts.
+/// Runs EVAL of a client that has debugging enabled.
 pub(in crate::server) fn debug_script(
     server: &mut Server,
     session: &mut Session,
@@ -41,7 +41,7 @@ pub(in crate::server) fn debug_script(
         Ok(Side::Parent(child)) => {
             server.life.forks += 1;
             server.script.sessions.push(child);
-            // The connection is the child's now.
+            // The child owns the connection now.
             session.ending = Ending::Now;
             return Ok(());
         }
@@ -60,18 +60,19 @@ pub(in crate::server) fn debug_script(
     fork::leave(0)
 }
 
-/// What a child must not touch is the parent's: files, helpers, the other children.
+/// Detaches a child from everything that belongs to the parent: files, helper threads, the other
+/// children.
 fn become_session(server: &mut Server) {
     logging::set_role(b'C');
     log::info!("Redis forked for debugging eval");
     server.persist.child = None;
     server.script.sessions.clear();
     server.config.save.clear();
-    // Its thread is not here, and what it was given is not to be waited for.
+    // Its thread does not exist in the child, and the work it was given must not be waited for.
     std::mem::forget(std::mem::take(&mut server.bio));
 }
 
-/// Runs a script under a debugger, who comes back to say goodbye.
+/// Runs a script under a debugger, which is returned to end the session.
 fn run_session(
     server: &mut Server,
     session: &mut Session,
@@ -94,13 +95,13 @@ fn run_session(
     Ok((result, debugger))
 }
 
-/// Forgets the children whose sessions are over.
+/// Reaps the children whose sessions have ended.
 pub(in crate::server) fn tend_sessions(server: &mut Server) {
     let sessions = &mut server.script.sessions;
     sessions.retain(|child| child.reap().is_none());
 }
 
-/// Ends all sessions in children.
+/// Kills all sessions in children.
 pub(in crate::server) fn kill_sessions(server: &mut Server) {
     for child in server.script.sessions.drain(..) {
         log::info!("Killing debugging session {}", child.pid);

@@ -1,4 +1,4 @@
-//! Scripts at work: running, busy and killed scripts, and the sessions of the debugger.
+//! Script execution: running, busy and killed scripts, and the sessions of the debugger.
 
 pub mod debug;
 pub mod run;

@@ -1,11 +1,13 @@
-//! Scripts at work: what a script may do here, and how it is ended.
+//! Script execution: the permissions of a running script, and its termination.
 //!
-//! A script runs as its caller does, within the caller's execution unit: its commands go through the
-//! same `call` as any, nobody is made to wait, and all they tell leaves together. Before each of them
-//! `ScriptHost` asks what the gates ask a client, as far as that can change within a script.
+//! A script runs on behalf of its caller, within the caller's execution unit: its commands go
+//! through the same `call` as any, none of them blocks, and all of them are propagated together.
+//! Before each command `ScriptHost` repeats those admission checks whose result can change within a
+//! script.
 //!
-//! A script that takes longer than `busy-reply-threshold` is *busy*: from then on the loop attends to
-//! others in between (`Server::attend`), who hear -BUSY unless they come to end it.
+//! A script that takes longer than `busy-reply-threshold` is *busy*: from then on the loop serves
+//! other clients in between (`Server::attend`), which get -BUSY unless they send a command that
+//! ends the script.
 
 use crate::acl::Context;
 use crate::command::effects::Propagate;
@@ -30,32 +32,33 @@ use crate::server::gates::Gates;
 use std::any::Any;
 use std::borrow::Cow;
 
-/// Who attends to others while a script takes long: the loop, which no command can reach otherwise.
+/// The event loop as seen by a busy script: it serves other clients, and commands cannot reach it
+/// otherwise.
 pub trait Attendant: Any {
     fn attend(&mut self, server: &mut Server);
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
-/// What the command that runs a script allows.
+/// The permissions of a script, from the command that runs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rights {
     All,
-    /// EVAL_RO and its kin.
+    /// EVAL_RO, EVALSHA_RO and FCALL_RO.
     ReadOnly,
 }
 
 const STALE_SCRIPT: &str = "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to \
     'no' and 'allow-stale' flag is not set on the script.";
-/// The dash says that it brings its own code.
+/// The leading dash marks a text with its own error code.
 const OUT_OF_MEMORY: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
 
-/// What a script is told of a command whose answer exceeds the bound of answers.
+/// The error of a command within a script whose reply exceeds the size limit of replies.
 const TOO_LARGE: &[u8] = b"The reply of the command is too large";
 
-/// So few objects are not counted as freed in the background, as in Redis.
+/// The number of objects up to which a flush is not counted as lazily freed, as in Redis.
 const FEW_OBJECTS: u64 = 64;
 
-/// See `Host`.
+/// The `Host` of a script: the server and the session of its caller.
 struct ScriptHost<'s> {
     server: &'s mut Server,
     session: &'s mut Session,
@@ -65,14 +68,13 @@ struct ScriptHost<'s> {
     began_ms: u64,
     read_only: bool,
     allow_oom: bool,
-    /// There was no memory left when the script began.
+    /// The memory limit was exceeded when the script began.
     out_of_memory: bool,
-    /// It has called a command that writes.
+    /// The script has called a command that writes.
     has_written: bool,
 }
 
-/// Runs a script or function: the arguments taken so far are its name and the number of its
-/// keys.
+/// Runs a script or function. The arguments taken so far are its name and the number of its keys.
 #[allow(clippy::too_many_arguments)]
 pub(in crate::server) fn run_script(
     server: &mut Server,
@@ -122,13 +124,14 @@ pub(in crate::server) fn run_script(
     session.deny_blocking = denied;
     session.in_script = was_in_script;
     (session.db, session.commands_run) = (db, commands_run);
-    // What a script took is what its commands took, and what it tells is what they told.
+    // The duration and the effects of a script are those of its commands.
     server.life.stamp = began;
     server.effects.propagate = Propagate::Nothing;
     result
 }
 
-/// Monitors see a command that runs code before what it calls, and also if it fails.
+/// Sends a command that runs code to the monitors, before the commands that it calls and also if it
+/// fails.
 pub(in crate::server) fn show_script(
     server: &mut Server,
     session: &Session,
@@ -146,7 +149,7 @@ fn is_out_of_memory(server: &Server) -> bool {
     server.gates.0 & Gates::MAXMEMORY != 0 && server.eviction.failed
 }
 
-/// What a script has to have said of itself to begin.
+/// Checks that a script may begin, by the flags of its shebang line.
 fn may_begin(
     server: &Server,
     session: &Session,
@@ -184,7 +187,7 @@ fn may_begin(
     Ok(())
 }
 
-/// Why the disk keeps scripts that write from running.
+/// Returns the persistence error that denies scripts that write.
 fn script_disk_error(server: &Server) -> Option<String> {
     const BLOCKED: &str =
         "Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
@@ -203,7 +206,7 @@ fn script_disk_error(server: &Server) -> Option<String> {
     })
 }
 
-/// SCRIPT KILL and FUNCTION KILL.
+/// Marks the running script as killed (SCRIPT KILL and FUNCTION KILL).
 pub(in crate::server) fn kill_script(server: &mut Server, of: Role) -> CmdResult {
     let Some(busy) = &mut server.script.busy else {
         let text = "NOTBUSY No scripts in execution right now.";
@@ -227,8 +230,8 @@ pub(in crate::server) fn kill_script(server: &mut Server, of: Role) -> CmdResult
     Ok(())
 }
 
-/// A VM goes: it may hold much, so the helper thread drops it. It counts only where clients asked
-/// for that, and only if there was something to count.
+/// Hands a VM to the helper thread, since dropping it may take long. It counts as lazily freed only
+/// if a client asked for that and it held enough objects.
 pub(in crate::server) fn bury_vm(
     server: &mut Server,
     vm: Option<Box<Vm>>,
@@ -249,21 +252,22 @@ fn end_busy(server: &mut Server) {
     }
 }
 
-/// The loop hands itself over while commands run.
+/// Lends the event loop to the server while commands run.
 pub fn lend_attendant(server: &mut Server, attendant: Box<dyn Attendant>) {
     server.life.attendant = Some(attendant);
 }
 
+/// Takes the event loop back from the server.
 pub fn take_attendant(server: &mut Server) -> Option<Box<dyn Attendant>> {
     server.life.attendant.take()
 }
 
-/// Whether a client is being served just now.
+/// Returns true if the client in this slot is being served.
 pub fn is_served(server: &Server, slot: usize) -> bool {
     server.clients.is_out(slot)
 }
 
-/// Lets the loop attend to others in the middle of a script.
+/// Lets the event loop serve other clients in the middle of a script.
 fn attend(server: &mut Server) {
     let Some(mut attendant) = server.life.attendant.take() else {
         return;
@@ -278,7 +282,7 @@ fn attend(server: &mut Server) {
     server.life.attendant = Some(attendant);
 }
 
-/// All libraries as FUNCTION DUMP tells them.
+/// Returns all libraries in the format of FUNCTION DUMP.
 pub(in crate::server) fn dump_libraries(server: &Server) -> Vec<u8> {
     let style = Style {
         version: server.tuning.rdb_version,
@@ -288,7 +292,7 @@ pub(in crate::server) fn dump_libraries(server: &Server) -> Vec<u8> {
     dump::dump_functions(server.script.libraries.codes(), style)
 }
 
-/// Loads what `dump_libraries` told, all or nothing.
+/// Loads the libraries of a `dump_libraries` payload, all or none.
 pub(in crate::server) fn restore_libraries(
     server: &mut Server,
     payload: &[u8],
@@ -306,7 +310,7 @@ pub(in crate::server) fn restore_libraries(
 }
 
 impl ScriptHost<'_> {
-    /// The command that is meant, and how many words name it.
+    /// Returns the command, and the number of words in its name.
     fn resolve(&self, argv: &Argv) -> Result<(u16, usize), &'static str> {
         const UNKNOWN: &str = "Unknown Redis command called from script";
         let table = &self.server.table;
@@ -319,7 +323,7 @@ impl ScriptHost<'_> {
         Ok((number, skip))
     }
 
-    /// Why a script may never run this command.
+    /// Returns why a script may never run this command.
     fn misfit(&self, spec: &Spec, argc: usize) -> Option<&'static str> {
         if !spec.accepts(argc) {
             return Some("Wrong number of args calling Redis command from script");
@@ -333,7 +337,7 @@ impl ScriptHost<'_> {
         None
     }
 
-    /// Why its user may not run this command.
+    /// Returns why the user of the script may not run this command.
     fn forbidden(&mut self, number: u16, argv: &Argv) -> Option<String> {
         if !self.session.is_restricted() {
             return None;
@@ -347,7 +351,7 @@ impl ScriptHost<'_> {
         Some(format!("ACL failure in script: {text}"))
     }
 
-    /// Why a script may not run this command now.
+    /// Returns why a script may not run this command now.
     fn refusal(&self, spec: &Spec) -> Option<Cow<'static, str>> {
         if self.read_only && spec.flags.any(WRITE | MAY_REPLICATE) {
             return Some("Write commands are not allowed from read-only scripts.".into());
@@ -363,7 +367,7 @@ impl ScriptHost<'_> {
         (full && spec.flags.has(DENYOOM)).then_some(OUT_OF_MEMORY.into())
     }
 
-    /// Why it may not begin to write now. What has been begun cannot be refused.
+    /// Returns why the script may not start to write now. A script that has written is not refused.
     fn write_refusal(&self) -> Option<Cow<'static, str>> {
         let server = &self.server;
         if server.replication.is_replica() && server.config.replica_read_only {
@@ -393,7 +397,7 @@ impl ScriptHost<'_> {
         Err(text.as_bytes().to_vec())
     }
 
-    /// The script has taken long: others are told so from now on.
+    /// Marks the script as busy: other clients get -BUSY from now on.
     #[cold]
     fn begin_busy(&mut self, ms: u64) {
         let (name, command) = (
@@ -463,7 +467,7 @@ impl Host for ScriptHost<'_> {
     }
 
     fn on_count(&mut self) -> bool {
-        // Without a threshold everybody waits, as in Redis.
+        // Without a threshold all clients wait, as in Redis.
         if self.server.config.busy_reply_threshold == 0 && self.server.script.busy.is_none() {
             return false;
         }
@@ -484,7 +488,7 @@ impl Host for ScriptHost<'_> {
         if killed {
             log::info!("Lua script killed by user with SCRIPT KILL.");
         }
-        // What has no end cannot be waited for when the server stops.
+        // A shutdown cannot wait for an endless script.
         killed || self.server.life.exit.is_some()
     }
 }

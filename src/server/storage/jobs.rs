@@ -1,8 +1,8 @@
-//! Snapshots and rewrites: when a child begins its work, and what follows when it ends; the log of
-//! writes at the end of a turn.
+//! Jobs for snapshots and AOF rewrites: when a child starts, and the steps after it ends; flushing
+//! the AOF at the end of an iteration.
 //!
-//! There is one child at a time. Cron looks after it, asks the save points, and starts what was
-//! put off (`scheduled`) when the way is free.
+//! There is at most one child. Cron reaps it, checks the save points, and starts postponed jobs
+//! (`scheduled`) when no child is running.
 
 use crate::command::effects::Interest;
 use crate::config::{AppendFsync, MaxmemoryPolicy};
@@ -21,11 +21,11 @@ use crate::sys::clock;
 use crate::sys::fork::{self, Exit, ProgressPipe, Report};
 use std::path::{Path, PathBuf};
 
-/// A child could not be started; the log says why.
+/// A child could not be started; the reason is in the log.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotStarted;
 
-/// What a child does for BGREWRITEAOF.
+/// The work of the child of BGREWRITEAOF.
 struct RewriteJob {
     snapshot: Snapshot,
     with_rdb: bool,
@@ -40,7 +40,7 @@ fn style(server: &Server) -> Style {
     }
 }
 
-/// What a snapshot is made of, for a file of its own or as the base of the log.
+/// Collects the inputs of a snapshot, for a file of its own or as the base of the AOF.
 pub(in crate::server) fn snapshot(server: &Server, is_base: bool) -> Snapshot {
     let text = |n: usize| n.to_string();
     let number = |on: bool| (on as u8).to_string();
@@ -89,7 +89,7 @@ fn save_job(server: &Server) -> SaveJob {
     }
 }
 
-/// Writes a snapshot here and now.
+/// Writes a snapshot on the main thread.
 pub fn save_now(server: &mut Server) -> Result<(), SaveFailed> {
     let job = save_job(server);
     save::save(&server.keyspace, &job, &mut |_| {})?;
@@ -99,6 +99,7 @@ pub fn save_now(server: &mut Server) -> Result<(), SaveFailed> {
     Ok(())
 }
 
+/// Forks a child that runs a job, and returns its process id.
 pub(in crate::server) fn start_child<J>(
     server: &mut Server,
     purpose: Purpose,
@@ -130,7 +131,7 @@ pub(in crate::server) fn start_child<J>(
     Ok(pid)
 }
 
-/// Has a child write a snapshot.
+/// Starts a child that writes a snapshot.
 pub fn start_bgsave(server: &mut Server) -> Result<(), NotStarted> {
     if server.persist.child.is_some() {
         return Err(NotStarted);
@@ -152,7 +153,7 @@ pub fn start_bgsave(server: &mut Server) -> Result<(), NotStarted> {
     }
 }
 
-/// Has a child write a new base of the log.
+/// Starts a child that writes a new base of the AOF.
 pub fn start_rewrite(server: &mut Server) -> Result<(), NotStarted> {
     if server.persist.child.is_some() {
         return Err(NotStarted);
@@ -189,7 +190,7 @@ pub fn start_rewrite(server: &mut Server) -> Result<(), NotStarted> {
     }
 }
 
-/// Writes the first base of a log at the start.
+/// Writes the first base of an AOF at the start. Returns false if it could not be written.
 pub fn write_first_base(server: &Server, path: &Path) -> bool {
     let job = RewriteJob {
         snapshot: snapshot(server, true),
@@ -202,7 +203,7 @@ pub fn write_first_base(server: &Server, path: &Path) -> bool {
     write_base(&server.keyspace, &job, path, &mut |_| {})
 }
 
-/// What cron does for files: looks after the child, and starts one where it is time to.
+/// Runs the persistence part of cron: reaps the child, and starts one when it is due.
 pub fn tend_persistence(server: &mut Server) {
     flush_aof(server, false);
     if server.persist.loading.is_some() || server.persist.child.is_some() {
@@ -236,7 +237,7 @@ pub fn tend_persistence(server: &mut Server) {
     }
 }
 
-/// The log has grown so much that a new base pays.
+/// Starts a rewrite if the AOF has grown by `auto-aof-rewrite-percentage`.
 fn rewrite_if_grown(server: &mut Server) {
     let (percentage, least) = (
         server.config.auto_aof_rewrite_percentage as u64,
@@ -253,8 +254,8 @@ fn rewrite_if_grown(server: &mut Server) {
     }
 }
 
-/// Reads the progress of the child. If it has ended, finishes its job and returns what it was and
-/// how it ended.
+/// Reads the progress of the child. If it has ended, finishes its job and returns its purpose and
+/// its exit status.
 pub(in crate::server) fn reap_child(server: &mut Server) -> Option<(Purpose, Exit)> {
     let now_ms = server.clock.mono_ms();
     let job = server.persist.child.as_mut()?;
@@ -290,7 +291,7 @@ fn finish_snapshot(server: &mut Server, job: &ChildJob, exit: Exit) {
         Exit::Signal(signal) => {
             log::warn!("Background saving terminated by signal {signal}");
             let _ = std::fs::remove_file(save::temporary_name(job.process.pid as u32));
-            // Somebody wanted it to end: no sign of trouble with the disk.
+            // Killed on purpose: no sign of trouble with the disk.
             saves.last_failed |= signal != libc::SIGUSR1;
         }
     }
@@ -328,13 +329,13 @@ fn finish_rewrite(server: &mut Server, job: &ChildJob, exit: Exit) {
             aof.discard_rewrite(pid);
         }
     }
-    // Without a base the log that was asked for cannot begin.
+    // Without a base the requested AOF cannot begin.
     if aof.state == State::WaitRewrite {
         aof.rewrites.scheduled = true;
     }
 }
 
-/// Ends a child that is no longer wanted, if it works on this.
+/// Kills the running child if it has this purpose.
 pub fn kill_child(server: &mut Server, purpose: Purpose) {
     let Some(job) = server.persist.child.take_if(|job| job.purpose == purpose) else {
         return;
@@ -353,8 +354,8 @@ pub fn kill_child(server: &mut Server, purpose: Purpose) {
     }
 }
 
-/// FLUSHALL: a snapshot of what was there is of no use any more, and the one on disk is not to
-/// come back.
+/// Replaces the snapshot on disk after FLUSHALL and kills the child that saves the old data, so
+/// that the old data does not come back.
 pub fn reset_snapshot(server: &mut Server) {
     if let Some(job) = &server.persist.child
         && job.purpose.is_snapshot()
@@ -362,11 +363,12 @@ pub fn reset_snapshot(server: &mut Server) {
         job.process.kill();
     }
     if !server.config.save.is_empty() && server.persist.loading.is_none() {
-        // The log says so if it fails.
+        // A failure is logged.
         let _ = save_now(server);
     }
 }
 
+/// Updates the gate that denies writes after a persistence error.
 pub fn refresh_disk_gate(server: &mut Server) {
     let refuses = server
         .persist
@@ -375,7 +377,7 @@ pub fn refresh_disk_gate(server: &mut Server) {
     server.gates.set(Gates::DISK_ERROR, refuses);
 }
 
-/// What the configuration says about values that come in from bytes.
+/// Copies the directives on the RDB format and on payload validation to `Tuning`.
 pub fn apply_sanitizing(server: &mut Server) {
     use crate::config::SanitizeDump;
     server.tuning.rdb_version = server.config.rdb_save_version;
@@ -387,8 +389,8 @@ pub fn apply_sanitizing(server: &mut Server) {
     };
 }
 
-/// Whether anybody is told of changes: the log, or replicas. Those of a replica get what its own
-/// primary sends, and nothing else.
+/// Updates whether commands are propagated, to the AOF or to replicas. The replicas of a replica
+/// get the stream of its own primary, and nothing else.
 pub fn refresh_log_interest(server: &mut Server) {
     let streams = server.replication.backlog().is_some() && !server.replication.is_replica();
     let on = (server.persist.aof.is_on() || streams) && server.persist.loading.is_none();
@@ -396,7 +398,7 @@ pub fn refresh_log_interest(server: &mut Server) {
     server.refresh_interest();
 }
 
-/// Writes the log, before any answer of this turn leaves.
+/// Writes the AOF, before any reply of this iteration is sent.
 #[inline(always)]
 pub fn flush_before_answers(server: &mut Server) {
     if server.persist.aof.needs_flush() {
@@ -404,12 +406,13 @@ pub fn flush_before_answers(server: &mut Server) {
     }
 }
 
-/// Whether the server ends because it cannot keep its promises: then nothing is acknowledged.
+/// Returns true if the server ends because it cannot keep its durability guarantee: then no write
+/// is acknowledged.
 pub fn is_lost(server: &Server) -> bool {
     server.life.exit.is_some_and(|code| code != 0)
 }
 
-/// Writes the log and has it synced as configured.
+/// Writes the AOF and syncs it as configured.
 pub fn flush_aof(server: &mut Server, force: bool) {
     if !server.persist.aof.is_on() {
         return;
@@ -440,7 +443,7 @@ pub fn flush_aof(server: &mut Server, force: bool) {
     }
 }
 
-/// `appendonly` was changed.
+/// Applies a change of `appendonly`.
 pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
     server
         .persist
@@ -534,7 +537,7 @@ fn run_rewrite(keyspace: &Keyspace, job: &RewriteJob, pipe: &mut ProgressPipe) -
     !done as i32
 }
 
-/// Writes the data as a base of the log, beside `path` first; says in the log what went wrong.
+/// Writes the data as a base of the AOF, to a temporary file beside `path` first; logs a failure.
 fn write_base(
     keyspace: &Keyspace,
     job: &RewriteJob,

@@ -1,7 +1,7 @@
-//! Data from disk at the start, and again for DEBUG RELOAD and LOADAOF.
+//! Loading of data from disk, at the start and for DEBUG RELOAD and LOADAOF.
 //!
-//! The loop calls `load_slice` each turn until everything is there; in between clients hear that
-//! they have to wait. What a log's commands do is done by `call`, as for anybody.
+//! The loop calls `load_slice` in each iteration until all data is loaded; in between, clients get
+//! -LOADING. The commands of an AOF run through `call`, like those of any client.
 
 use crate::algo::quoting::in_line;
 use crate::command::{CmdError, Reply};
@@ -18,18 +18,18 @@ use crate::sys::clock;
 use crate::sys::signal;
 use std::path::PathBuf;
 
-/// How long a slice takes, in microseconds: what a client waits for the answer that it must wait.
+/// The budget of a slice, in microseconds: the delay of a -LOADING reply.
 const SLICE_US: u64 = 10_000;
 
-/// Loading came to nothing, and the log says why.
+/// Loading failed; the reason is in the log.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unloadable;
 
-/// Room for answers that is kept while a log is read.
+/// The capacity of the reply buffer that is kept while an AOF is loaded, in bytes.
 const KEEP_ANSWER: usize = 64 << 10;
 
 impl Server {
-    /// Whether all these files are there; the log says which is not.
+    /// Returns true if all these files exist; logs the missing one.
     fn are_there(parts: &[Part]) -> bool {
         parts.iter().all(|part| {
             let told = |error: &std::io::Error| {
@@ -44,6 +44,7 @@ impl Server {
     }
 }
 
+/// Returns the rules of loading, as configured.
 pub(in crate::server) fn rules(server: &Server) -> Rules {
     Rules {
         checksum: server.config.rdbchecksum && !server.tuning.skip_checksum,
@@ -55,11 +56,11 @@ pub(in crate::server) fn rules(server: &Server) -> Rules {
     }
 }
 
-/// The snapshot, if there is one.
+/// Returns the snapshot, if it exists.
 fn snapshot_parts(server: &Server) -> Vec<Part> {
     let name = String::from_utf8_lossy(&server.config.dbfilename).into_owned();
     let path = PathBuf::from(&name);
-    // What cannot even be looked at shows when it is opened.
+    // A file that cannot be inspected fails when it is opened.
     let missing = matches!(path.try_exists(), Ok(false));
     match missing || name.is_empty() {
         true => Vec::new(),
@@ -71,7 +72,7 @@ fn snapshot_parts(server: &Server) -> Vec<Part> {
     }
 }
 
-/// The files of the log.
+/// Returns the files of the AOF.
 fn log_parts(server: &Server) -> Vec<Part> {
     let aof = &server.persist.aof;
     let part = |name: &String, role| Part {
@@ -93,15 +94,16 @@ fn log_parts(server: &Server) -> Vec<Part> {
     base.chain(rest).collect()
 }
 
-/// Begins to load what is on disk: the log if there is to be one, else the snapshot. False if there
-/// is nothing. The error is for the log.
+/// Begins to load the data on disk: the AOF if it is enabled, else the snapshot. Returns false if
+/// there is nothing to load. The error is for the log.
 pub fn begin_load(server: &mut Server) -> Result<bool, String> {
     let config = &server.config;
     server.persist.opens_log = config.appendonly;
     let (directory, name) = (&config.appenddirname, &config.appendfilename);
     server.persist.aof.locate(directory, name);
     server.persist.aof.keep_history(config.aof_disable_auto_gc);
-    // It tells the numbers that files have had, even if there is to be no log now.
+    // The manifest holds the numbers of earlier files, and is needed even if the AOF is disabled
+    // now.
     server.persist.aof.read_manifest()?;
     let parts = if server.persist.opens_log {
         server.persist.aof.adopt_single_file()?;
@@ -118,14 +120,14 @@ pub fn begin_load(server: &mut Server) -> Result<bool, String> {
     if parts.is_empty() {
         return Ok(false);
     }
-    // A log holds a command for the end of each key; a snapshot does not.
+    // An AOF has a DEL for each expired key; a snapshot does not.
     start_loading(server, parts, server.persist.opens_log);
     Ok(true)
 }
 
 fn start_loading(server: &mut Server, parts: Vec<Part>, keep_expired: bool) {
     let rules = Rules {
-        // The primary of a replica tells when they go.
+        // On a replica, the primary propagates their expiry.
         keep_expired: keep_expired || server.replication.is_replica(),
         note_dropped: true,
         ..rules(server)
@@ -134,7 +136,7 @@ fn start_loading(server: &mut Server, parts: Vec<Part>, keep_expired: bool) {
     install_loading(server, Loading::new(parts, rules, now_s));
 }
 
-/// From now on the loop loads this.
+/// Installs a load that the loop continues from now on.
 pub(in crate::server) fn install_loading(server: &mut Server, loading: Loading) {
     server.persist.loading = Some(Box::new(loading));
     server.gates.set(Gates::LOADING, true);
@@ -142,7 +144,7 @@ pub(in crate::server) fn install_loading(server: &mut Server, loading: Loading) 
     jobs::refresh_log_interest(server);
 }
 
-/// Loads for a slice of time. True when everything is loaded.
+/// Loads for one slice. Returns true when all data is loaded.
 pub fn load_slice(server: &mut Server) -> Result<bool, Unloadable> {
     let until_us = clock::mono_us() + SLICE_US;
     load_until(server, &mut || clock::mono_us() < until_us)
@@ -214,7 +216,7 @@ fn load_until(server: &mut Server, go_on: &mut dyn FnMut() -> bool) -> Result<bo
     }
 }
 
-/// The session that runs a log's commands; kept between slices.
+/// Returns the session that runs the commands of an AOF; it is kept between slices.
 fn loader(server: &mut Server) -> Session {
     match server.life.loader.take() {
         Some(session) => *session,
@@ -232,7 +234,7 @@ fn park_loader(server: &mut Server, session: &mut Session) {
     server.life.loader = Some(Box::new(std::mem::replace(session, fresh)));
 }
 
-/// Runs a command of the log.
+/// Runs a command of the AOF.
 fn run_logged(
     server: &mut Server,
     session: &mut Session,
@@ -264,7 +266,7 @@ fn run_logged(
     Ok(())
 }
 
-/// A command of the log must be one, with as many arguments as it takes.
+/// Checks that a command of the AOF exists and has a valid number of arguments.
 fn check_logged(server: &Server, argv: &Argv) -> Result<(), Unloadable> {
     let Some(loading) = &server.persist.loading else {
         return Ok(());
@@ -301,7 +303,7 @@ fn finish_loading(server: &mut Server, loading: Loading) {
     server.persist.saves.clean_at = dirty;
 }
 
-/// Loads the snapshot again, here and now; mostly into an empty server.
+/// Loads the snapshot again on the main thread, mostly into an empty server.
 pub fn reload_snapshot(server: &mut Server, flush: bool, merge: bool) -> Result<(), Unloadable> {
     let parts = snapshot_parts(server);
     if flush {
@@ -317,7 +319,7 @@ pub fn reload_snapshot(server: &mut Server, flush: bool, merge: bool) -> Result<
     load_it_all(server)
 }
 
-/// Loads the log again, here and now, into an empty server.
+/// Loads the AOF again on the main thread, into an empty server.
 pub fn reload_log(server: &mut Server) -> Result<(), Unloadable> {
     jobs::flush_aof(server, true);
     empty_everything(server);
@@ -331,7 +333,7 @@ pub fn reload_log(server: &mut Server) -> Result<(), Unloadable> {
         return Err(Unloadable);
     }
     let parts = log_parts(server);
-    // As in Redis, there is nothing to load where there has never been a log.
+    // As in Redis, there is nothing to load if there has never been an AOF.
     if parts.is_empty() || !Server::are_there(&parts) {
         return Err(Unloadable);
     }

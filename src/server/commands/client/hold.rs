@@ -1,4 +1,4 @@
-//! CLIENT PAUSE, UNPAUSE and UNBLOCK: making clients wait, and letting them go on.
+//! CLIENT PAUSE, UNPAUSE and UNBLOCK: suspending and resuming clients.
 
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};

@@ -1,4 +1,4 @@
-//! CLIENT KILL: ending connections, by address or by what is known of them.
+//! CLIENT KILL: disconnects clients, by address or by filter.
 
 use super::list::unknown_type;
 use crate::algo::number::parse_i64;
@@ -7,7 +7,7 @@ use crate::server::Server;
 use crate::server::clients::describe::{self, Kind, Seen, caller};
 use crate::server::clients::session::{ClientId, Ending, Session};
 
-/// What the clients to be closed have in common.
+/// The filter that selects the clients to close.
 #[derive(Default)]
 struct Filter<'a> {
     id: Option<u64>,
@@ -41,7 +41,7 @@ pub(super) fn client_kill(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    // The oldest form names one address, and takes the caller too.
+    // The old form names one address, and includes the caller.
     let oldest = args.left() == 1;
     let filter = if oldest {
         Filter {
@@ -60,7 +60,7 @@ pub(super) fn client_kill(
         .collect();
     for &id in &doomed {
         if id == session.id {
-            // The caller still gets the answer.
+            // The caller still gets the reply.
             session.ending = Ending::AfterReply;
         } else if let Some(slot) = server.clients.slot_of(id) {
             server.clients.close(slot, Ending::Now);

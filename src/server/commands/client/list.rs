@@ -1,4 +1,4 @@
-//! CLIENT INFO and CLIENT LIST: a line for each connection.
+//! CLIENT INFO and CLIENT LIST: one line per connection.
 
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -45,6 +45,7 @@ pub(super) fn client_list(
     reply.verbatim(b"txt", lines.as_bytes())
 }
 
+/// Returns the error for an unknown client type.
 pub(super) fn unknown_type(word: &[u8]) -> CmdError {
     CmdError::quoting("ERR Unknown client type '", word, usize::MAX, "'")
 }

@@ -1,7 +1,7 @@
-//! CLIENT: what the server knows of its connections, and what can be done to them.
+//! CLIENT: inspection and control of connections.
 //!
-//! `list` describes them, `kill` ends them, `hold` makes them wait, `state` is what a connection
-//! says of itself.
+//! `list` describes them, `kill` closes them, `hold` suspends them, `state` holds the properties
+//! that a client sets for its connection.
 
 mod hold;
 mod kill;

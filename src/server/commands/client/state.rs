@@ -1,4 +1,4 @@
-//! What a connection says of itself: its name, its library, whether it wants replies.
+//! Properties that a client sets for its connection: name, library, reply mode.
 
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
@@ -39,7 +39,7 @@ pub(super) fn client_setname(
 }
 
 impl Session {
-    /// Names the connection; an empty name takes the name away.
+    /// Names the connection; an empty name removes the name.
     pub fn set_name(&mut self, name: &[u8]) -> CmdResult {
         check_name(name)?;
         self.name = name.to_vec();
@@ -47,7 +47,7 @@ impl Session {
     }
 }
 
-/// Names appear in CLIENT LIST, so nothing in them may look like the end of a field.
+/// Checks that a name has no characters that would end a field of CLIENT LIST.
 pub(in crate::server) fn check_name(name: &[u8]) -> CmdResult {
     if name.iter().all(u8::is_ascii_graphic) {
         return Ok(());
@@ -81,7 +81,7 @@ pub(super) fn client_setinfo(
     reply.ok()
 }
 
-/// ON or OFF.
+/// Parses ON or OFF.
 fn switch(args: &mut Args) -> Result<bool, CmdError> {
     if args.word("on") {
         Ok(true)
@@ -115,7 +115,7 @@ pub(super) fn client_no_touch(
     reply.ok()
 }
 
-/// CLIENT REPLY ON|OFF|SKIP. Whether this very answer goes out is decided by the mode it sets.
+/// CLIENT REPLY ON|OFF|SKIP. The new mode applies to this reply already.
 pub(super) fn client_reply(
     _: &mut Server,
     session: &mut Session,

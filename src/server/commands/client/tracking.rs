@@ -1,4 +1,4 @@
-//! CLIENT TRACKING, CACHING, GETREDIR, TRACKINGINFO: client-side caching, as a client asks for it.
+//! CLIENT TRACKING, CACHING, GETREDIR, TRACKINGINFO: client-side caching.
 
 use crate::algo::number::parse_i64;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -66,7 +66,7 @@ fn parse_redirect(server: &Server, before: u64, word: &[u8]) -> Result<u64, CmdE
     }
 }
 
-/// Whether the options go together, and with what the client chose before.
+/// Checks that the options are consistent, with each other and with the client's earlier options.
 fn check_options(
     server: &Server,
     session: &Session,
@@ -126,7 +126,7 @@ fn check_options(
     Ok(())
 }
 
-/// CLIENT CACHING YES|NO: whether the next command is remembered, for those who chose to say so.
+/// CLIENT CACHING YES|NO: whether the keys of the next command are tracked, under OPTIN or OPTOUT.
 pub(super) fn client_caching(
     server: &mut Server,
     session: &mut Session,
@@ -158,7 +158,7 @@ pub(super) fn client_caching(
     reply.ok()
 }
 
-/// CLIENT GETREDIR: where invalidations go; 0 for here, -1 for nowhere.
+/// CLIENT GETREDIR: the target of invalidations; 0 for this connection, -1 for none.
 pub(super) fn client_getredir(
     server: &mut Server,
     session: &mut Session,

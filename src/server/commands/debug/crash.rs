@@ -1,4 +1,4 @@
-//! Ends on purpose: what a crash report looks like, and what happens around one.
+//! DEBUG subcommands that crash the server, to test crash reports.
 
 use crate::command::{Args, CmdResult, Reply};
 use crate::server::Server;

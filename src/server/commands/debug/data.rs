@@ -1,4 +1,4 @@
-//! Data as it lies: digests, encodings, tables, and many keys at once.
+//! DEBUG subcommands for data: digests, encodings, tables, and bulk creation of keys.
 
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::digest::Digest;
@@ -31,7 +31,7 @@ pub(super) fn digest_value(
 ) -> CmdResult {
     reply.array(args.left())?;
     while let Some(key) = args.option() {
-        // Also of a key whose time has come and that is still there.
+        // This includes an expired key that has not been removed yet.
         let db = server.keyspace.db(session.db);
         let mut digest = Digest::default();
         if let Some(found) = db.locate(key) {
@@ -42,7 +42,7 @@ pub(super) fn digest_value(
     Ok(())
 }
 
-/// The key that is next, which must be there. Looking at it is no use of it.
+/// Looks up the key of the next argument, which must exist. The lookup does not count as an access.
 pub(super) fn find(
     server: &mut Server,
     session: &Session,
@@ -60,7 +60,7 @@ pub(super) fn object(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    // What is overdue is shown as well.
+    // Expired keys are shown as well.
     let found = server.keyspace.db(session.db).locate(args.key());
     let found = found.ok_or(CmdError::NoSuchKey)?;
     let now_ms = server.keyspace.now_ms();
@@ -79,7 +79,7 @@ pub(super) fn object(
     ))
 }
 
-/// Bytes of the value in a snapshot.
+/// Returns the bytes of the value in a snapshot.
 fn serialized_len(entry: EntryRef, compress: bool) -> usize {
     let style = Style {
         version: VERSION,
@@ -87,12 +87,12 @@ fn serialized_len(entry: EntryRef, compress: bool) -> usize {
         checksum: false,
     };
     let mut out = Writer::in_memory(style);
-    // The latest version holds everything.
+    // The latest version can encode every value.
     let _ = encode::value(&mut out, entry);
     out.into_bytes().len()
 }
 
-/// DEBUG SDSLEN key: in the words of Redis, whose strings have a header of their own.
+/// DEBUG SDSLEN key: in the format of Redis, whose strings have a header of their own.
 pub(super) fn sdslen(
     server: &mut Server,
     session: &mut Session,
@@ -124,7 +124,7 @@ pub(super) fn sdslen(
     ))
 }
 
-/// DEBUG POPULATE count [prefix] [size]. Keys that are there stay as they are.
+/// DEBUG POPULATE count [prefix] [size]. Existing keys are kept unchanged.
 pub(super) fn populate(
     server: &mut Server,
     session: &mut Session,
@@ -178,7 +178,7 @@ pub(super) fn htstats(
     reply.verbatim(b"txt", text.as_bytes())
 }
 
-/// The tables of a database in the words of Redis. Deadlines have no table but a wheel.
+/// Describes the tables of a database in the format of Redis. Deadlines have no table but a wheel.
 fn shape(db: &Db, full: bool) -> String {
     let mut text = String::from("[Dictionary HT]\n");
     let mut table = |title: &str, size: usize, elements: usize, more: &[(&str, usize)]| {
@@ -230,7 +230,7 @@ pub(super) fn htstats_key(
     reply.verbatim(b"txt", text.as_bytes())
 }
 
-/// Slots and elements of the table that a value has inside.
+/// Returns the slots and elements of the table inside a value, if it has one.
 fn table_inside(entry: EntryRef) -> Option<(usize, usize)> {
     match entry.heap()? {
         Heap::Zset(set) => Some((set.capacity(), set.len())),
@@ -268,7 +268,7 @@ mod tests {
             let found = db.peek(b"k").expect("just set");
             assert_eq!(serialized_len(db.get(found), true), len, "{value}");
         }
-        // Built by APPEND, it is a text that reads as a number.
+        // Built by APPEND, it is a raw string that reads as a number.
         let mut db = ks.db(DbIndex(0));
         db.set(b"k", string::raw(b"700001"), Deadline::Clear);
         let found = db.peek(b"k").expect("just set");

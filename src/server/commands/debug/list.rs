@@ -1,4 +1,5 @@
-//! DEBUG LISTPACK, QUICKLIST and QUICKLIST-PACKED-THRESHOLD: how small values and lists lie.
+//! DEBUG LISTPACK, QUICKLIST and QUICKLIST-PACKED-THRESHOLD: the encodings of small values and
+//! lists.
 
 use super::data::find;
 use crate::algo::units::parse_memory;
@@ -11,10 +12,10 @@ use crate::types::listpack;
 use crate::types::quicklist::{Node, Quicklist};
 use crate::types::value::{Encoding, Heap, Value};
 
-/// What a threshold must be less than: a listpack counts its bytes in 32 bits, with some to spare.
+/// The exclusive upper bound of a threshold: a listpack counts its bytes in 32 bits, less a margin.
 const THRESHOLD_MAX: u64 = (1 << 32) - (1 << 20);
 
-/// The listpack of a value that is one.
+/// Returns the listpack of a value that is encoded as one.
 fn listpack_of(entry: EntryRef<'_>) -> Option<&[u8]> {
     match entry.value() {
         Value::Compact(lp) if entry.encoding() == Encoding::Listpack => Some(lp),
@@ -116,7 +117,7 @@ pub(super) fn packed_threshold(
     reply.ok()
 }
 
-/// What DEBUG OBJECT says of a quicklist besides.
+/// Returns the additional fields of DEBUG OBJECT for a quicklist.
 pub(super) fn describe(entry: EntryRef) -> String {
     let Value::Rich(Heap::List(list)) = entry.value() else {
         return String::new();

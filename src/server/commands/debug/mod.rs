@@ -1,7 +1,7 @@
-//! DEBUG: for tests, and for a look into a running server. Not for applications.
+//! DEBUG: tools for tests and for the inspection of a running server, not for applications.
 //!
-//! A tool is a row: its name, how many arguments it takes, its function, and its lines of help.
-//! Which of them a number of arguments fits none is answered like an unknown name, as Redis does.
+//! A tool is a row: its name, the number of its arguments, its function, and its lines of help. A
+//! number of arguments that does not fit gets the error of an unknown name, as in Redis.
 
 mod crash;
 mod data;
@@ -35,10 +35,10 @@ pub static TABLE: &[ServerCommand] = &[Entry {
 
 struct Tool {
     name: &'static str,
-    /// How many arguments follow the name.
+    /// The number of arguments after the name.
     args: RangeInclusive<usize>,
     run: ServerFn,
-    /// Its line in HELP, and what it does.
+    /// The lines of help: the usage, and the effect.
     help: &'static [&'static str],
 }
 
@@ -58,7 +58,7 @@ const fn tool(
 
 const MANY: usize = usize::MAX;
 
-/// All tools, as HELP lists them.
+/// All tools, in the order of HELP.
 #[rustfmt::skip]
 static TOOLS: &[Tool] = &[
     tool("AOF-FLUSH-SLEEP", 1..=1, reload::flush_sleep, &[
@@ -165,7 +165,7 @@ fn debug(
     }
 }
 
-/// Something that tests switch and that has nothing to switch here.
+/// Accepts a switch of Redis's tests that has no effect here.
 fn accept(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.ok()
 }
@@ -176,7 +176,7 @@ fn help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> Cmd
     reply.help(&lines)
 }
 
-/// A number as C's `atoi` reads it: tests write what they like behind a switch.
+/// Parses a number as C's `atoi` does: tests pass arbitrary text to a switch.
 fn switch(bytes: &[u8]) -> bool {
     let digits = bytes.iter().take_while(|b| b.is_ascii_digit());
     digits.into_iter().any(|&b| b != b'0')

@@ -1,4 +1,4 @@
-//! Answers of every type: for those who write clients.
+//! DEBUG subcommands with replies of every type, for authors of client libraries.
 
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::resp::encode::Resp;
@@ -11,7 +11,7 @@ pub(super) fn error(_: &mut Server, _: &mut Session, args: &mut Args, _: &mut Re
 }
 
 /// DEBUG PROTOCOL type.
-// Not meant to be the number of the circle.
+// Unrelated to the constant pi.
 #[allow(clippy::approx_constant)]
 pub(super) fn protocol(
     _: &mut Server,
@@ -64,7 +64,7 @@ fn big_number(reply: &mut Reply, digits: &[u8]) -> CmdResult {
     }
 }
 
-/// An answer with something about it in front; RESP2 knows only the answer.
+/// Writes a reply preceded by an attribute; in RESP2 only the reply.
 fn attribute(reply: &mut Reply) -> CmdResult {
     if reply.resp == Resp::V3 {
         reply.raw(b"|1\r\n")?;
@@ -76,7 +76,7 @@ fn attribute(reply: &mut Reply) -> CmdResult {
     reply.bulk(b"Some real reply following the attribute")
 }
 
-/// An answer, and something nobody asked for behind it.
+/// Writes a reply followed by an unrelated push.
 fn push(reply: &mut Reply) -> CmdResult {
     if reply.resp == Resp::V2 {
         return Err(CmdError::Fixed(

@@ -1,4 +1,4 @@
-//! RELOAD and LOADAOF: the data once over the disk and back.
+//! RELOAD and LOADAOF: the data is written to disk and loaded again.
 
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
@@ -44,8 +44,9 @@ pub(super) fn reload(
     reply.ok()
 }
 
-/// A log that loads itself would never end. And, unlike Redis, whoever asks while the start is still
-/// loading has to wait: half the data must not replace what is on disk.
+/// Refuses to load within an AOF that is being loaded, which would never end. Unlike in Redis,
+/// other clients are refused as well while the start is still loading: an incomplete data set must
+/// not replace the one on disk.
 fn refuse_while_loading(server: &Server, session: &Session) -> CmdResult {
     if session.must_obey {
         return Err(CmdError::Fixed("ERR Loading within loading"));
@@ -56,7 +57,7 @@ fn refuse_while_loading(server: &Server, session: &Session) -> CmdResult {
     }
 }
 
-/// What was loaded is no change: it was there before.
+/// Restores the number of changes: loaded data was there before and is not a change.
 fn forget_changes(server: &mut Server, dirty: u64) {
     server.effects.dirty = dirty;
     server.persist.saves.clean_at = dirty;

@@ -1,4 +1,4 @@
-//! The server's own state: its clock, its generators, its switches.
+//! DEBUG subcommands for the server's own state: clock, generators, switches.
 
 use super::switch;
 use crate::algo::number::parse_f64;
@@ -15,7 +15,7 @@ use crate::sys::clock;
 use crate::types::entry::EntryPtr;
 use crate::types::value::Heap;
 
-/// DEBUG SLEEP seconds. Like Redis, takes what is no number as zero.
+/// DEBUG SLEEP seconds. As in Redis, an argument that is not a number counts as zero.
 pub(super) fn sleep(
     server: &mut Server,
     _: &mut Session,
@@ -29,9 +29,9 @@ pub(super) fn sleep(
     reply.ok()
 }
 
-/// Lets the commands that follow in this turn see the time as it is now.
+/// Updates the time for the following commands of this iteration.
 fn show_time(server: &mut Server) {
-    // Within a transaction or a script it stands still.
+    // Within a transaction or a script time stands still.
     if !server.unit.is_nested() {
         server.keyspace.set_now_ms(server.clock.now_ms());
     }
@@ -68,7 +68,7 @@ pub(super) fn seed(
 ) -> CmdResult {
     let mut rng = Rng::new(args.int()? as u64);
     server.keyspace.rng = rng.split();
-    // Zero would stop this generator for good.
+    // A zero state would stop this generator for good.
     server.keyspace.shared.aging.dice = rng.next_u64() | 1;
     server.rng = rng;
     reply.ok()
@@ -197,7 +197,7 @@ pub(super) fn struct_sizes(
     reply.bulk(text.as_bytes())
 }
 
-/// The smallest and the largest bucket of DEBUG CLIENT-EVICTION end here, as powers of two.
+/// The exponents of the smallest and the largest bucket of DEBUG CLIENT-EVICTION, as powers of two.
 const BUCKETS: std::ops::RangeInclusive<u32> = 15..=33;
 
 /// DEBUG CLIENT-EVICTION.

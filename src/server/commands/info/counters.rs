@@ -1,4 +1,4 @@
-//! The sections that count: Stats, Commandstats, Errorstats, Latencystats.
+//! The sections with counters: Stats, Commandstats, Errorstats, Latencystats.
 
 use crate::pubsub::Scope;
 use crate::server::Server;
@@ -6,6 +6,7 @@ use crate::server::core::stats::Rate;
 use crate::server::core::table::Slot;
 use crate::server::text::Text;
 
+/// Writes the section Stats.
 pub fn stats(server: &Server, text: &mut Text) {
     traffic(server, text);
     keys(server, text);
@@ -127,6 +128,7 @@ fn turns(server: &Server, text: &mut Text) {
     text.line("instantaneous_eventloop_duration_usec", us_per_turn);
 }
 
+/// Writes the section Commandstats.
 pub fn commands(server: &Server, text: &mut Text) {
     for slot in server.table.iter() {
         let stats = &slot.stats;
@@ -149,12 +151,14 @@ pub fn commands(server: &Server, text: &mut Text) {
     }
 }
 
-/// A command may have been renamed to anything; what would break a line does not appear in it.
+/// Returns the field name of a command. A command may have been renamed to anything; characters
+/// that would break a line are replaced.
 fn field(prefix: &str, slot: &Slot) -> String {
     let unsafe_in_line = |c: char| "#:".contains(c) || c.is_control();
     format!("{prefix}_{}", slot.full_name.replace(unsafe_in_line, "_"))
 }
 
+/// Writes the section Errorstats.
 pub fn errors(server: &Server, text: &mut Text) {
     let mut codes: Vec<_> = server.stats.error_codes.iter().collect();
     codes.sort();
@@ -164,6 +168,7 @@ pub fn errors(server: &Server, text: &mut Text) {
     }
 }
 
+/// Writes the section Latencystats.
 pub fn latencies(server: &Server, text: &mut Text) {
     if !server.config.latency_tracking {
         return;

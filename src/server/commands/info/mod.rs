@@ -1,7 +1,7 @@
-//! INFO: the sections, and which of them a call asks for.
+//! INFO: the sections, and the selection of sections by a call.
 //!
-//! A section is a row: its name, when it is shown, and the function that writes its lines. Values
-//! are what they say; what this server has no part for yet has the value that is true of it: none.
+//! A section is a row: its name, its visibility, and the function that writes its lines. The fields
+//! of parts that this server does not have show none or zero.
 
 mod counters;
 mod persistence;
@@ -38,13 +38,13 @@ pub static TABLE: &[ServerCommand] = &[Entry {
     subcommands: &[],
 }];
 
-/// When a section is shown.
+/// The visibility of a section.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Always,
-    /// By `all`, `everything` or its name.
+    /// Shown for `all`, `everything` or its name.
     WithAll,
-    /// By its name only.
+    /// Shown for its name only.
     ByName,
 }
 
@@ -58,7 +58,7 @@ const fn section(name: &'static str, shown: Shown, write: fn(&Server, &mut Text)
     Section { name, shown, write }
 }
 
-/// All sections in the order they are printed.
+/// All sections in the order of the output.
 const SECTIONS: &[Section] = &[
     section("Server", Shown::Always, process::server),
     section("Clients", Shown::Always, state::clients),
@@ -78,7 +78,7 @@ const SECTIONS: &[Section] = &[
     section("Debug", Shown::ByName, process::debug),
 ];
 
-/// Room for the sections that are shown by default.
+/// The initial capacity for the sections that are shown by default, in bytes.
 const ROOM: usize = 8 << 10;
 
 /// INFO [section ...].
@@ -96,7 +96,7 @@ fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply
     reply.verbatim(b"txt", text.as_bytes())
 }
 
-/// The sections these words ask for.
+/// Returns the text of the sections that these words select.
 pub fn sections_text(server: &Server, words: &[&[u8]]) -> String {
     let mut text = Text(String::with_capacity(ROOM));
     for section in SECTIONS {

@@ -1,4 +1,4 @@
-//! The section on snapshots, the log and loading.
+//! The section Persistence: snapshots, the AOF and loading.
 
 use crate::persist::load::Loading;
 use crate::server::Server;
@@ -8,6 +8,7 @@ fn status(failed: bool) -> &'static str {
     if failed { "err" } else { "ok" }
 }
 
+/// Writes the section Persistence.
 pub fn persistence(server: &Server, text: &mut Text) {
     let persist = &server.persist;
     let aside = server.replication.serves_reads_while_loading();
@@ -22,7 +23,7 @@ pub fn persistence(server: &Server, text: &mut Text) {
     }
 }
 
-/// How far the child is.
+/// Writes the progress of the child.
 fn child(server: &Server, text: &mut Text) {
     let job = server.persist.child.as_ref();
     let now_ms = server.clock.mono_ms();
@@ -48,7 +49,7 @@ fn child(server: &Server, text: &mut Text) {
     text.line("current_save_keys_total", keys);
 }
 
-/// Since when a child has been at this, in seconds; -1 if none is.
+/// Returns the seconds since a child of this kind was started; -1 if none is running.
 fn at_work_s(server: &Server, snapshot: bool) -> i64 {
     let job = server.persist.child.as_ref();
     let job = job.filter(|job| job.purpose.is_snapshot() == snapshot);
@@ -101,7 +102,7 @@ fn log(server: &Server, text: &mut Text) {
     }
 }
 
-/// How far loading is, and when it will be done if it goes on like this.
+/// Writes the progress of loading, and the estimated time to its end.
 fn progress(server: &Server, loading: &Loading, text: &mut Text) {
     let (total, loaded) = (loading.total_bytes, loading.loaded_bytes());
     let elapsed_s = server.clock.now_s() - loading.started_s;

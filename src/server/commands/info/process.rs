@@ -12,6 +12,7 @@ const DAY_S: i64 = 24 * 60 * 60;
 /// The bits of the LRU clock.
 const LRU_BITS: i64 = (1 << 24) - 1;
 
+/// Writes the section Server.
 pub fn server(server: &Server, text: &mut Text) {
     let (life, config) = (&server.life, &server.config);
     let uptime_s = (server.clock.now_ms() - life.started_ms).max(0) / 1000;
@@ -74,7 +75,7 @@ fn listeners(server: &Server, text: &mut Text) {
     }
 }
 
-/// Bytes, and the same for people.
+/// Writes a number of bytes, and the same in human-readable form.
 fn bytes(text: &mut Text, name: &str, bytes: usize) {
     text.line(name, bytes);
     text.suffixed(name, "_human", bytes_human(bytes as u64));
@@ -90,8 +91,9 @@ fn ratio(text: &mut Text, name: &str, more: usize, less: usize) {
     text.suffixed(name, "_bytes", more as i64 - less as i64);
 }
 
+/// Writes the section Memory.
 pub fn memory(server: &Server, text: &mut Text) {
-    // The buffer of this very answer is no use of memory that anyone asks about.
+    // The buffer of this reply itself is not counted.
     let own = memory::block_size(text.0.capacity());
     let used = server.keyspace.used_memory().saturating_sub(own);
     let Resident { rss, committed, .. } = server.life.resident(server.clock.now_ms());
@@ -157,7 +159,7 @@ pub fn memory(server: &Server, text: &mut Text) {
     );
 }
 
-/// Scripts and functions: what their VMs hold, and what is kept of them beside.
+/// Writes the memory of scripts and functions: that of their VMs, and that of their caches.
 fn script_memory(server: &Server, text: &mut Text) {
     let script = &server.script;
     let (eval, functions) = script.vm_bytes();
@@ -174,6 +176,7 @@ fn script_memory(server: &Server, text: &mut Text) {
     bytes(text, "used_memory_scripts", of_scripts + of_functions);
 }
 
+/// Writes the section Threads.
 pub fn threads(server: &Server, text: &mut Text) {
     let (reads, writes) = (server.stats.reads, server.stats.writes);
     let clients = server.clients.len();
@@ -183,6 +186,7 @@ pub fn threads(server: &Server, text: &mut Text) {
     );
 }
 
+/// Writes the section CPU.
 pub fn cpu(_: &Server, text: &mut Text) {
     let seconds = |us: u64| format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
     for (whose, suffix) in [
@@ -196,6 +200,7 @@ pub fn cpu(_: &Server, text: &mut Text) {
     }
 }
 
+/// Writes the section Debug.
 pub fn debug(server: &Server, text: &mut Text) {
     let stats = &server.stats;
     text.line("eventloop_duration_aof_sum", 0);

@@ -6,6 +6,7 @@ use crate::replication::transfer::Transfer;
 use crate::server::Server;
 use crate::server::text::Text;
 
+/// Writes the section Replication.
 pub fn replication(server: &Server, text: &mut Text) {
     let is_replica = server.replication.is_replica();
     text.line("role", if is_replica { "slave" } else { "master" });
@@ -53,7 +54,7 @@ fn replicas(server: &Server, text: &mut Text) {
     }
 }
 
-/// Writes the lines of INFO replication that only a replica has, in front of those of a primary.
+/// Writes the lines of INFO replication that only a replica has, before those of a primary.
 fn replica_lines(server: &Server, text: &mut Text) {
     let Some(primary) = server.replication.primary() else {
         return;

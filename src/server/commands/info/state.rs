@@ -5,9 +5,10 @@ use crate::server::Server;
 use crate::server::text::Text;
 use crate::types::value::Kind;
 
-/// Keys that are looked at for the average time to live.
+/// The number of keys that are sampled for the average time to live.
 const TTL_LOOKS: usize = 256;
 
+/// Writes the section Clients.
 pub fn clients(server: &Server, text: &mut Text) {
     let replicas = server.replication.replicas().len();
     text.line("connected_clients", server.clients.len() - replicas);
@@ -29,13 +30,15 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("total_blocking_keys_on_nokey", until_gone);
 }
 
-/// There are no modules.
+/// Writes nothing: modules are not supported.
 pub fn modules(_: &Server, _: &mut Text) {}
 
+/// Writes the section Cluster.
 pub fn cluster(_: &Server, text: &mut Text) {
     text.line("cluster_enabled", 0);
 }
 
+/// Writes the section Keyspace.
 pub fn keyspace(server: &Server, text: &mut Text) {
     let now_ms = server.keyspace.now_ms();
     for (index, db) in server.keyspace.iter().filter(|(_, db)| !db.is_empty()) {
@@ -49,7 +52,7 @@ pub fn keyspace(server: &Server, text: &mut Text) {
     }
 }
 
-/// The average time to live of the first volatile keys that are met.
+/// Returns the average time to live of the first volatile keys of a scan, in milliseconds.
 fn average_ttl_ms(db: &Db, now_ms: i64) -> i64 {
     if db.volatile() == 0 {
         return 0;
@@ -63,7 +66,7 @@ fn average_ttl_ms(db: &Db, now_ms: i64) -> i64 {
     sum / count.max(1)
 }
 
-/// How many values have which size, for each database and type, by powers of two.
+/// Writes the distribution of value sizes by powers of two, for each database and type.
 pub fn keysizes(server: &Server, text: &mut Text) {
     let filled = |(_, db): &(_, &Db)| !db.entries().is_empty();
     for (index, db) in server.keyspace.iter().filter(filled) {
@@ -85,7 +88,7 @@ pub fn keysizes(server: &Server, text: &mut Text) {
     }
 }
 
-/// A power of two in the shortest words: 1024 is 1K.
+/// Returns a power of two in its shortest form: 1024 is 1K.
 fn power_of_two(n: u64) -> String {
     let mut units = ["", "K", "M", "G", "T", "P", "E"].into_iter();
     let mut rest = n;
