@@ -35,15 +35,15 @@ impl Reactor {
         if jobs::is_lost(&self.server) {
             return;
         }
-        // After the AOF flush and before replies are written, because a full sync may queue output.
+        // Before replies are written, because it announces the snapshot to its replicas (+FULLRESYNC).
         sync::start_requested(&mut self.server);
-        // Before replies are written, because ACKs of this iteration may unblock WAIT clients.
+        // Before replies are written, because it replies to the WAIT clients of new ACKs.
         replicas::recheck_wait_clients(&mut self.server);
         // After the ACKs are counted, because a failover proceeds once its replica has caught up.
         failover::tick(&mut self.server);
         // After every step that adds replies, because they leave in this iteration.
         self.server.write_all();
-        // After the replies, because a client waits for its reply and not for the replicas.
+        // After the replies, because a replica's own replies announce the stream that follows them.
         feed::flush(&mut self.server);
         // Before exit, because replicas must get the end of the stream, as far as sockets accept.
         while self.server.life.exit.is_some() && self.server.replication.replicas().goes_on() {
