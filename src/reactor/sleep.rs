@@ -35,7 +35,7 @@ impl Reactor {
         if jobs::is_lost(&self.server) {
             return;
         }
-        // Before replies are written, because it announces the snapshot to its replicas (+FULLRESYNC).
+        // Before replies are written, because it announces snapshots to replicas (+FULLRESYNC).
         sync::start_requested(&mut self.server);
         // Before replies are written, because it replies to the WAIT clients of new ACKs.
         replicas::recheck_wait_clients(&mut self.server);
