@@ -60,8 +60,9 @@ impl Reactor {
     }
 }
 
-/// Frees closed clients once their pending output is written. In the middle of an iteration (`amid`)
-/// checked-out clients and the link to our primary are left for later: losing it has side effects.
+/// Frees closed clients once their pending output is written. In the middle of an iteration
+/// (`amid`) checked-out clients and the link to our primary are left for later: losing that link
+/// has side effects.
 pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
     let closing = std::mem::take(&mut server.clients.closing);
     for slot in closing {

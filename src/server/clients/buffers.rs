@@ -32,6 +32,7 @@ pub struct RecentPeak {
 }
 
 impl RecentPeak {
+    /// Records a value.
     #[inline(always)]
     pub fn note(&mut self, value: usize) {
         self.current = self.current.max(value);
@@ -48,6 +49,7 @@ impl RecentPeak {
         *slot = (*slot).max(std::mem::take(&mut self.current));
     }
 
+    /// Returns the largest recorded value.
     pub fn get(&self) -> usize {
         self.slots.iter().copied().fold(self.current, usize::max)
     }

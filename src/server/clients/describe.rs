@@ -39,6 +39,7 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Parses a type as CLIENT LIST and CLIENT KILL take it.
     pub fn parse(word: &[u8]) -> Option<Kind> {
         let word = word.to_ascii_lowercase();
         Some(match word.as_slice() {

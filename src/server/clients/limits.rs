@@ -10,8 +10,8 @@ use crate::server::clients::describe;
 use crate::server::clients::session::{ClientId, Ending, Peer, Session, Special};
 use crate::server::timers::Timer;
 
-/// Query buffer limit of an unauthenticated client, in bytes. Its pending output has the same
-/// limit: replies to it are short.
+/// Query buffer limit of an unauthenticated client, in bytes. Replies to it are short, and a client
+/// that does not read them is not waited for.
 const STRANGER_QUERY: usize = 1 << 20;
 
 /// Minimum reply limit in bytes, below which a server could not even describe its commands. An

@@ -110,6 +110,7 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// Returns a new client id.
     pub fn next_id(&mut self) -> ClientId {
         self.last_id += 1;
         ClientId(self.last_id)
@@ -149,11 +150,13 @@ impl Clients {
         *place = Some(client);
     }
 
+    /// Returns the client in a slot, unless it is checked out.
     #[inline(always)]
     pub fn get_mut(&mut self, slot: usize) -> Option<&mut Client> {
         self.slots.get_mut(slot)?.as_deref_mut()
     }
 
+    /// Returns the client in a slot, unless it is checked out.
     pub fn get(&self, slot: usize) -> Option<&Client> {
         self.slots.get(slot)?.as_deref()
     }
@@ -163,6 +166,7 @@ impl Clients {
         self.slots.get(slot).is_some_and(Option::is_none)
     }
 
+    /// Returns the slot of a client.
     pub fn slot_of(&self, id: ClientId) -> Option<usize> {
         self.by_id.get(&id).copied()
     }
@@ -193,12 +197,14 @@ impl Clients {
             .filter_map(|(slot, client)| Some((slot, client.as_deref()?)))
     }
 
+    /// Returns all clients that are not checked out, with their slots.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Client)> {
         self.slots
             .iter_mut()
             .filter_map(|(slot, client)| Some((slot, client.as_deref_mut()?)))
     }
 
+    /// Returns the ids of all clients.
     pub fn ids(&self) -> impl Iterator<Item = ClientId> {
         self.by_id.keys().copied()
     }
@@ -289,6 +295,7 @@ impl Clients {
         self.outputs.pop().unwrap_or_default()
     }
 
+    /// Takes back an output buffer for reuse.
     #[inline(always)]
     pub fn recycle_output(&mut self, mut bytes: Vec<u8>) {
         self.lent_peaks.1 = self.lent_peaks.1.max(bytes.capacity());

@@ -57,10 +57,12 @@ pub enum Resized {
 }
 
 impl ReplyBuffer {
+    /// Returns the current size in bytes.
     pub fn size(&self) -> usize {
         usize::from(self.size)
     }
 
+    /// Returns the peak use in bytes.
     pub fn peak(&self) -> usize {
         usize::from(self.peak)
     }
@@ -117,6 +119,7 @@ impl ReplyBuffer {
         }
     }
 
+    /// Returns the number of blocks in the list.
     pub fn blocks(&self, owed: usize) -> usize {
         self.listed(owed).div_ceil(BLOCK)
     }

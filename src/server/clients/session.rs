@@ -108,6 +108,7 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// Returns the current sizes of these buffers.
     #[inline(always)]
     pub fn of(query: &Query, output: &Output) -> Wire {
         Wire {

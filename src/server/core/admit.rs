@@ -218,8 +218,8 @@ impl Server {
         ))
     }
 
-    /// Restricts a RESP2 subscriber to the commands of a subscriber: it could take a reply for a
-    /// message.
+    /// Restricts a RESP2 subscriber to the commands allowed while subscribed: it could take other
+    /// replies for messages.
     fn subscribed(&self, session: &Session, spec: &'static Spec) -> Option<CmdError> {
         let held = session.is_confined() && !spec.flags.has(SUBSCRIBER);
         held.then(|| {

@@ -147,6 +147,7 @@ impl Server {
         self.fail_transaction(session, None, &error, reply);
     }
 
+    /// Writes an error reply and counts it.
     #[cold]
     pub(in crate::server) fn reply_error(&mut self, error: &CmdError, reply: &mut Reply) {
         let text = error.bytes();
@@ -163,7 +164,7 @@ impl Server {
         let dirty = self.effects.dirty;
         self.enter_unit();
         let confined = session.is_restricted() && self.is_confined(session, number, &args);
-        // The hint is set even without a key: the address of an earlier command's key may now hold
+        // Without a key the hint is cleared: the address of an earlier command's key may now hold
         // other bytes.
         match args.hashed_key() {
             Some((key, hash)) => self.keyspace.hint(key, hash),

@@ -31,6 +31,7 @@ impl Rate {
         (self.last, self.last_ms) = (counter, now_ms);
     }
 
+    /// Returns the average rate per second of the samples.
     pub fn per_second(&self) -> u64 {
         self.samples.iter().sum::<u64>() / self.samples.len() as u64
     }

@@ -79,8 +79,8 @@ pub struct Table {
     parts: HashMap<(u16, Resp), Box<[u8]>>,
 }
 
-/// Returns a short name as a number, in lower case. Names that end in zero bytes are told apart by
-/// the length.
+/// Returns a short name as a number, in lower case. The length distinguishes names that end in zero
+/// bytes.
 #[inline(always)]
 fn pack(name: &[u8]) -> (u128, u8) {
     let mut bytes = [0u8; SHORT];
@@ -96,6 +96,7 @@ fn place(packed: u128) -> usize {
 }
 
 impl Table {
+    /// Builds the table from the declarations of data and server commands.
     pub fn new(data: &[&'static [DataCommand]], server: &[&'static [ServerCommand]]) -> Self {
         let mut table = Table {
             slots: Vec::new(),
@@ -257,6 +258,7 @@ impl Table {
         numbers.into_iter()
     }
 
+    /// Returns the number of top-level commands that can be called.
     pub fn count(&self) -> usize {
         self.count
     }
@@ -266,6 +268,7 @@ impl Table {
         self.described[resp as usize].as_ref()
     }
 
+    /// Caches the reply of COMMAND for a protocol.
     pub fn keep_described(&mut self, resp: Resp, answer: Bytes) {
         self.described[resp as usize] = Some(answer);
     }

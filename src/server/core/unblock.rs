@@ -162,8 +162,7 @@ impl Server {
     fn serve(&mut self, id: ClientId) {
         self.with_parked(id, |server, session, parked, reply| {
             session.resumed = Some(parked.deadline_ms);
-            // The session that made the key ready may see overdue keys, if it is a primary; other
-            // sessions do not.
+            // Commands of our primary may see overdue keys; the clients they make ready must not.
             let obeyed = std::mem::take(&mut server.keyspace.shared.none_overdue);
             let done = server.execute(session, parked.argv.as_argv(), Tag::default(), reply);
             server.keyspace.shared.none_overdue = obeyed;

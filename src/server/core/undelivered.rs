@@ -1,4 +1,5 @@
-//! Replies that no client receives: those to our primary, to a replica, and of commands of a log.
+//! Replies that are never delivered: to our primary, to a replica, and of commands loaded from an
+//! AOF.
 //!
 //! An error among them means that two copies of the data differ, so it is logged as critical
 //! (`afterErrorReply` in Redis's networking.c).
