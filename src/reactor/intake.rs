@@ -85,7 +85,7 @@ impl Intake {
         lent.into_any().downcast().expect("it is what was lent")
     }
 
-    /// Whether there is more to do without waiting.
+    /// Returns whether there is more to do without waiting.
     pub fn has_more(&self) -> bool {
         !self.accepting.is_empty() || !self.kept.is_empty()
     }

@@ -38,7 +38,7 @@ pub struct Slot {
     /// The index of the first key, 0 if it has no fixed position.
     pub first_key: u8,
     pub writes: bool,
-    /// See `Spec::element`.
+    /// The index of the argument that names a collection element, as in `Spec::element`.
     pub element: u8,
     pub stats: CommandStats,
 }
