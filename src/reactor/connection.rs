@@ -1,8 +1,8 @@
-//! A connection's bytes: read, recognised, run.
+//! Connection input: read, parse, run.
 //!
-//! Clients are served in groups: all of a group are read and recognised first, which starts loading
-//! the memory their commands will need, then they run in order. A group is small, so that its
-//! buffers stay in the cache.
+//! Clients are served in groups: all clients of a group are read and parsed first, which prefetches
+//! the memory their commands will access, then their commands run in order. A group is small, so
+//! that its buffers stay in the cache.
 
 use super::Reactor;
 use crate::resp::request::{Argv, Stop};
@@ -16,12 +16,12 @@ use std::io;
 
 /// Clients per group.
 const GROUP: usize = 16;
-/// Commands per client whose entries are loaded before the first of the group runs: those that the
-/// look-ahead of `Server::process` does not reach.
+/// Commands per client whose entries are prefetched before the first command of the group runs:
+/// those that the look-ahead of `Server::process` does not reach.
 const FIRST: usize = crate::server::core::input::NEAR;
 
 impl Reactor {
-    /// Serves everybody who is ready, each once: who has more to say stays ready.
+    /// Serves each ready client once; a client with more input stays ready.
     pub(super) fn serve(&mut self) {
         if self.ready.is_empty() {
             return;
@@ -54,7 +54,7 @@ impl Reactor {
 }
 
 impl Server {
-    /// Reads what a client sent and recognises it.
+    /// Reads and parses a client's input.
     pub(super) fn receive(&mut self, slot: usize) {
         let Some(mut client) = self.clients.check_out(slot) else {
             return;
@@ -71,7 +71,7 @@ impl Server {
                 client.query = Some(self.clients.query());
             }
             let has_input = client.query.as_ref().is_some_and(|query| query.may_go_on());
-            // Who is held back is read on, to see whether it is still there.
+            // A held-back client is still read, to detect its disconnection.
             if client.readable && (!has_input || client.session.is_held()) {
                 self.read(&mut client);
             }
@@ -87,13 +87,13 @@ impl Server {
         };
         let (buffer, wanted) = query.target();
         match client.link.read(buffer, wanted) {
-            // Unlike Redis, a peer that has only shut down its own side gets all it is owed, not
-            // just what the socket takes at once.
+            // Unlike Redis, a peer that has only shut down its writing side receives all pending
+            // output, not just what the socket accepts at once.
             Ok(0) if client.output.pending() > 0 => client.session.ending = Ending::AfterReply,
             Ok(0) => client.session.ending = Ending::Now,
             Ok(n) => {
-                // A short read has emptied the socket, and the next byte will be an edge. Only a
-                // peer that hung up will not make another: its end is read for.
+                // A short read has drained the socket, so the next byte triggers an edge. A peer
+                // that hung up triggers no further edge: keep reading up to its EOF.
                 client.readable = n == wanted || client.hung_up;
                 client.session.bytes_in += n as u64;
                 self.stats.bytes_in += n as u64;
@@ -113,14 +113,15 @@ impl Server {
         match self.parse(client) {
             Ok(Stop::Starved | Stop::Full) => {}
             Err(error) => {
-                // The commands before the error run; then it is answered.
+                // The commands before the error run first; then the error is replied.
                 client.protocol_error = Some(error);
             }
         }
         self.prepare(client);
     }
 
-    /// Runs what a client has sent. True if it can go on without waiting for the socket.
+    /// Runs a client's parsed commands. Returns true if it can continue without waiting for the
+    /// socket.
     pub(super) fn respond(&mut self, slot: usize) -> bool {
         let client = self.clients.get(slot);
         if client.is_some_and(|client| client.session.peer == Peer::Primary) {
@@ -169,7 +170,8 @@ impl Server {
             self.clients.closing.push(slot);
             return false;
         }
-        // Who waits is read on only to see its end, which is near once it has hung up.
+        // A blocked client is only read to detect disconnection (EOF), which is near once the peer
+        // has hung up.
         again && (!client.session.is_held() || client.hung_up && client.readable)
     }
 

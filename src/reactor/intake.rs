@@ -1,10 +1,10 @@
-//! What comes in: the poll with its events, new connections, signals.
+//! Event intake: the poll with its events, new connections, signals.
 //!
-//! It is a thing apart from the reactor because a script that takes long needs it in the middle of a
-//! turn: while commands run the server holds it, as an `Attendant`. Then it takes events, accepts,
-//! reads and answers (mostly -BUSY), and leaves alone what belongs to the turn that is under way:
-//! timers, expiry, the end of clients, signals. The client whose script runs is checked out; what is
-//! heard of it meanwhile is kept until it is back.
+//! It is separate from the reactor because a long-running script needs it in the middle of an
+//! iteration: while commands run the server holds it, as an `Attendant`. Then it polls, accepts,
+//! reads and replies (mostly -BUSY), but leaves alone what belongs to the current iteration:
+//! timers, expiry, freeing of clients, signals. The client whose script runs is checked out; its
+//! events are kept until it is checked in again.
 
 use super::LISTENERS;
 use crate::net::Link;
@@ -23,21 +23,21 @@ use std::any::Any;
 use std::io;
 
 pub(super) const SIGNALS: Token = Token(0);
-/// Clients have the tokens from here on: their slot plus this.
+/// First token of the clients: a client's token is its slot plus this.
 const CLIENTS: usize = 1024;
-/// The link to our primary while it is being made.
+/// Token of the link to our primary during the handshake and the transfer.
 const PRIMARY: Token = Token(CLIENTS - 1);
-/// Events taken from the system at once.
+/// Maximum events per poll.
 const EVENTS: usize = 1024;
 
-/// What a stranger from elsewhere hears while nothing protects the server but `protected-mode`.
+/// Reply to a non-local connection in protected mode, while the default user has no password.
 const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
     enabled and no password is set for the default user. In this mode connections are only \
     accepted from the loopback interface. Set a password (requirepass) or, if the network is \
     trusted, turn protected mode off: CONFIG SET protected-mode no from a local connection, or \
     'protected-mode no' in the configuration file.\r\n";
 
-/// What the poll told of a client.
+/// The readiness of a client, as reported by the poll.
 #[derive(Clone, Copy)]
 struct News {
     slot: usize,
@@ -46,20 +46,21 @@ struct News {
     hung_up: bool,
 }
 
-/// See the head of this file.
+/// The event source: poll, listeners to accept from, and signals.
 pub(super) struct Intake {
     pub poll: Poll,
     events: Events,
-    /// Places of listeners that may have more connections waiting.
+    /// Indexes of listeners that may have more pending connections.
     accepting: Vec<usize>,
     signals: Option<Signals>,
     signalled: bool,
     heard_primary: bool,
-    /// Slots of clients that can go on, from attending in the middle of a turn.
+    /// Slots of clients that can be served, collected while attending in the middle of an
+    /// iteration.
     pub ready: Vec<usize>,
-    /// Of clients that were checked out.
+    /// Events of clients that were checked out.
     kept: Vec<News>,
-    /// The clients with input left from before were looked for.
+    /// Whether clients with unprocessed earlier input have been collected.
     looked: bool,
 }
 
@@ -78,13 +79,13 @@ impl Intake {
         }
     }
 
-    /// Comes back from the server.
+    /// Takes the intake back from the server.
     pub fn come_back(attendant: Option<Box<dyn Attendant>>) -> Box<Intake> {
         let lent = attendant.expect("whoever takes it puts it back");
         lent.into_any().downcast().expect("it is what was lent")
     }
 
-    /// Whether there is more to do without waiting.
+    /// Returns whether there is more to do without waiting.
     pub fn has_more(&self) -> bool {
         !self.accepting.is_empty() || !self.kept.is_empty()
     }
@@ -96,7 +97,8 @@ impl Intake {
         }
     }
 
-    /// Notes who can be served.
+    /// Dispatches the polled events: marks clients, listeners, signals and the primary's link as
+    /// ready.
     pub fn sort_events(&mut self, server: &mut Server, ready: &mut Vec<usize>) {
         self.looked = false;
         for news in std::mem::take(&mut self.kept) {
@@ -129,7 +131,7 @@ impl Intake {
         self.events.clear();
     }
 
-    /// Does what signals ask for.
+    /// Handles received signals.
     pub fn take_signals(&mut self, server: &mut Server) {
         if !std::mem::take(&mut self.signalled) {
             return;
@@ -138,12 +140,12 @@ impl Intake {
             return;
         };
         while let Some(signal) = signals.take() {
-            // Cron does it, so that SHUTDOWN ABORT has a chance.
+            // Cron handles it, so that SHUTDOWN ABORT has a chance.
             server.life.asked_to_stop = Some(signal);
         }
     }
 
-    /// Watches the link to our primary while it is being made, and reports its events.
+    /// Watches the link to our primary during the handshake, and reports its events.
     pub fn attend_primary(&mut self, server: &mut Server) {
         let is_ready = std::mem::take(&mut self.heard_primary);
         let Some(primary) = server.replication.primary_mut() else {
@@ -158,7 +160,8 @@ impl Intake {
         self.watch_primary(server);
     }
 
-    /// A new link has to be watched, and one that became a client under another name.
+    /// Registers a new link to the primary, or registers it again under the token of the client it
+    /// became.
     pub fn watch_primary(&mut self, server: &mut Server) {
         let Some(primary) = server.replication.primary_mut() else {
             return;
@@ -178,7 +181,8 @@ impl Intake {
         }
     }
 
-    /// Takes waiting connections, a few per turn so that a storm of them starves nobody.
+    /// Accepts pending connections, a bounded number per iteration so that a connection storm does
+    /// not starve clients.
     pub fn accept(&mut self, server: &mut Server) {
         let most = server.config.max_new_connections_per_cycle.max(1);
         let accepting = std::mem::take(&mut self.accepting);
@@ -233,7 +237,7 @@ impl Intake {
         cron::watch_idle(server, id);
     }
 
-    /// Clients that were read before the script began, and wait for their turn.
+    /// Collects the clients that were read before the script began and have unprocessed input.
     fn look_for_input(&mut self, server: &Server) {
         self.looked = true;
         let waiting = server.clients.iter().filter(|(_, client)| {
@@ -243,7 +247,7 @@ impl Intake {
     }
 }
 
-/// Tells a client what was heard of it. False if it is not there.
+/// Applies an event to its client. Returns false if the client is not in its slot.
 fn take_news(server: &mut Server, news: News, ready: &mut Vec<usize>) -> bool {
     let Some(client) = server.clients.get_mut(news.slot) else {
         return false;

@@ -1,10 +1,10 @@
-//! The loop: wait, read, run, write. It owns the poll and the list of clients that
-//! can go on without waiting.
+//! The event loop: wait, read, run, write. The reactor owns the poll and the list of clients that
+//! can be served without waiting.
 //!
-//! One turn: the clock is read, clients that became readable are read and their input recognised
-//! in groups, the groups are run, timers fire, due keys leave, and what was answered is written
-//! (`sleep`). mio reports edges, not levels: whoever stops before the socket is empty stays on
-//! `ready`, and then the loop does not sleep.
+//! One iteration: refresh the clock, read readable clients and parse their input in groups, run the
+//! groups, fire timers, expire keys, and write the replies (`sleep`). mio is edge-triggered: a
+//! client whose socket was not drained stays on `ready`, and while that list is not empty the loop
+//! does not sleep.
 
 mod connection;
 mod intake;
@@ -24,17 +24,17 @@ use mio::{Interest, Poll};
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// Listeners have the tokens from here on.
+/// First token of the listeners.
 const LISTENERS: usize = 1;
 
-/// How often in a turn those are served who were let go by those just served.
+/// Maximum unblock rounds per event-loop iteration.
 const WAKE_ROUNDS: usize = 8;
 
-/// See the head of this file.
+/// The event loop: owns the server and drives it with the events of the poll.
 pub struct Reactor {
-    /// Out while commands run: a script that takes long attends to others through it.
+    /// `None` while commands run: a long-running script polls for events through it (`Attendant`).
     intake: Option<Box<Intake>>,
-    /// Slots of clients that can be served now.
+    /// Slots of clients that can be served without waiting.
     ready: Vec<usize>,
     serving: Vec<usize>,
     pub server: Server,
@@ -57,7 +57,7 @@ impl Reactor {
         })
     }
 
-    /// Serves until something asks the server to stop; the answer is the exit code.
+    /// Runs the event loop until the server is asked to stop; returns the exit code.
     pub fn run(&mut self) -> io::Result<i32> {
         loop {
             self.turn()?;
@@ -93,8 +93,8 @@ impl Reactor {
         cron::run_timers(&mut self.server);
         cron::expire_slice(&mut self.server);
         self.server.evict_slice();
-        // Who was let go says what it has waiting before anything else is told of this turn, and so
-        // does whom it lets go.
+        // Process the input of just-unblocked clients before propagating invalidations; they may
+        // unblock further clients, hence the bounded rounds.
         for _ in 0..WAKE_ROUNDS {
             if !self.wake() {
                 break;
@@ -119,7 +119,7 @@ impl Reactor {
         Ok(())
     }
 
-    /// Puts those who may go on among the ready; false if there are none.
+    /// Moves the clients that may continue to `ready`; returns false if there are none.
     fn wake(&mut self) -> bool {
         if self.server.clients.waking.is_empty() {
             return false;

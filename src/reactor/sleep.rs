@@ -1,4 +1,4 @@
-//! Before the loop sleeps: every answer is written, and clients that ended are reaped.
+//! Before the event loop sleeps: pending replies are written and closed clients are freed.
 
 use super::Reactor;
 use crate::server::Server;
@@ -18,31 +18,40 @@ use crate::server::storage::jobs;
 use mio::Registry;
 use std::io;
 
-/// Bytes written to one client per turn, so that a huge answer does not starve the others.
+/// Maximum bytes written to one client per iteration, so that a huge reply does not starve others.
 const WRITE_MAX: usize = 1 << 20;
 
-/// Bytes read and forgotten from a client that is closed: more than one read of a query takes.
+/// Maximum bytes read and discarded from a closing client: more than one read of a query takes.
 const UNREAD_MAX: usize = 64 << 10;
 
 impl Reactor {
-    /// In this order: the log of writes, so that what is acknowledged is in it; answers; the end of
-    /// those who leave.
+    /// Runs the work due before the loop sleeps. The order of the steps matters.
     pub(super) fn before_sleep(&mut self) {
+        // Before replies are written, because invalidations join the output of this iteration.
         invalidate::broadcast_invalid(&mut self.server);
+        // Before any reply is sent, because an acknowledged write must be in the AOF; nothing is
+        // sent if the AOF is lost.
         jobs::flush_before_answers(&mut self.server);
         if jobs::is_lost(&self.server) {
             return;
         }
+        // Before replies are written, because it announces snapshots to replicas (+FULLRESYNC).
         sync::start_requested(&mut self.server);
+        // Before replies are written, because it replies to the WAIT clients of new ACKs.
         replicas::recheck_wait_clients(&mut self.server);
+        // After the ACKs are counted, because a failover proceeds once its replica has caught up.
         failover::tick(&mut self.server);
+        // After every step that adds replies, because they leave in this iteration.
         self.server.write_all();
+        // After the replies, because a replica's own replies announce the stream that follows them.
         feed::flush(&mut self.server);
-        // Who follows gets the last words, as far as the sockets take them.
+        // Before exit, because replicas must get the end of the stream, as far as sockets accept.
         while self.server.life.exit.is_some() && self.server.replication.replicas().goes_on() {
             feed::flush(&mut self.server);
         }
+        // After writing, because sent output no longer counts towards `maxmemory-clients`.
         limits::evict_clients(&mut self.server);
+        // Last, because every step above may close clients.
         if !self.server.clients.closing.is_empty()
             && let Some(intake) = &self.intake
         {
@@ -51,8 +60,9 @@ impl Reactor {
     }
 }
 
-/// Removes the clients that ended, once what they are owed is written. In the middle of a turn that
-/// is done for those who are in their places, and not for our primary, whose end means a lot.
+/// Frees closed clients once their pending output is written. In the middle of an iteration
+/// (`amid`) checked-out clients and the link to our primary are left for later: losing that link
+/// has side effects.
 pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
     let closing = std::mem::take(&mut server.clients.closing);
     for slot in closing {
@@ -75,12 +85,12 @@ pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
         };
         if client.readable && client.session.ending == Ending::AfterReply {
             // Closing over unread bytes would reset the connection, and the peer could lose the
-            // answer that tells it why.
+            // reply that explains why.
             let mut unread = Vec::with_capacity(UNREAD_MAX);
             let _ = client.link.read(&mut unread, UNREAD_MAX);
         }
         if client.session.peer == Peer::Replica {
-            // A child may write to it, too.
+            // A forked child may write to the same socket.
             client.link.shut_down();
         }
         let _ = client.link.deregister(registry);
@@ -89,7 +99,7 @@ pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
 }
 
 impl Server {
-    /// Writes what everybody is owed. Who is checked out is written to later.
+    /// Flushes pending output of all clients. Checked-out clients are deferred to the next flush.
     pub(super) fn write_all(&mut self) {
         let mut writing = std::mem::take(&mut self.clients.writing);
         let mut out = Vec::new();
@@ -106,13 +116,13 @@ impl Server {
         self.clients.writing.extend(out);
     }
 
-    /// Writes what a client is owed, as far as the socket takes it.
+    /// Flushes a client's pending output, as far as the socket accepts it.
     fn write(&mut self, slot: usize) {
         let Some(client) = self.clients.get_mut(slot) else {
             return;
         };
         client.is_writing = false;
-        // Who is thrown out hears nothing more.
+        // A client closed with `Ending::Now` gets no further output.
         if client.session.ending == Ending::Now || client.session.flushing {
             return;
         }
@@ -142,7 +152,7 @@ impl Server {
         }
     }
 
-    /// Lets go of what was sent; `all` tells that this write went as far as it was to go.
+    /// Releases sent output; `all` is true if the socket accepted everything that was tried.
     fn after_write(&mut self, slot: usize, all: bool) {
         let Some(client) = self.clients.get_mut(slot) else {
             return;
@@ -156,8 +166,8 @@ impl Server {
             }
             return self.clients.recycle_output(bytes);
         }
-        // A short write waits for the socket; a full one only made room for the others.
-        // A slow reader's buffer must not keep what was sent.
+        // Release the sent bytes, so that a slow reader's buffer does not keep them. After a short
+        // write the client waits for its socket; a full one only yields to the other clients.
         output.compact();
         if all {
             client.is_writing = true;
@@ -165,7 +175,7 @@ impl Server {
         }
     }
 
-    /// Lets go of a client that is closed.
+    /// Frees a closed client and undoes its registrations in the other subsystems.
     fn forget(&mut self, mut client: Client) {
         if client.session.peer == Peer::Primary {
             link::link_lost(self, &client.session);

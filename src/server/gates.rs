@@ -1,32 +1,32 @@
-//! The gates: a bit for each state of the server in which some commands are refused, have to wait, or
-//! are shown to others.
+//! The gates: a bit for each server state in which some commands are rejected, have to wait, or are
+//! fed to other clients.
 
-/// States in which commands may be refused or have to wait.
+/// Server states in which commands may be rejected or have to wait.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Gates(pub u32);
 
 impl Gates {
-    /// A pause is on.
+    /// A pause is active.
     pub const PAUSED: u32 = 1;
-    /// There is a memory limit.
+    /// `maxmemory` is set.
     pub const MAXMEMORY: u32 = 2;
-    /// Somebody watches every command.
+    /// At least one client is a monitor.
     pub const MONITORED: u32 = 4;
     /// Data is being loaded.
     pub const LOADING: u32 = 8;
-    /// What is written does not reach the disk.
+    /// Persistence fails with a disk error.
     pub const DISK_ERROR: u32 = 16;
-    /// Somebody caches what it reads. Nothing is refused for that.
+    /// At least one client uses tracking. No command is rejected for that.
     pub const TRACKED: u32 = 32;
-    /// A script takes long (`server::script::run`).
+    /// A script runs longer than `busy-reply-threshold` (`server::script::run`).
     pub const BUSY: u32 = 64;
-    /// We follow a primary.
+    /// This server is a replica.
     pub const REPLICA: u32 = 1 << 16;
-    /// Too few replicas are near enough.
+    /// Fewer good replicas than `min-replicas-to-write`.
     pub const FEW_REPLICAS: u32 = 128;
-    /// What has to be asked before a command.
+    /// Gates checked before a command.
     pub const BEFORE: u32 = !Gates::TRACKED;
-    /// What has to be done behind a command.
+    /// Gates handled after a command.
     pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED;
 
     pub fn set(&mut self, gate: u32, on: bool) {

@@ -1,8 +1,9 @@
-//! The server: the sum of its parts.
+//! The server: its subsystems and their construction.
 //!
-//! Its rooms, lowest first; a room imports only from rooms before it: `clients` (sessions, output and
-//! limits), `core` (the path of a command), `storage` (snapshots and the log), `script`, `replication`,
-//! `lifecycle` (start, periodic jobs, shutdown) and `commands` (those that need more than the keyspace).
+//! Its modules, lowest layer first; a module imports only from modules before it: `clients`
+//! (sessions, output and limits), `core` (the execution path of a command), `storage` (snapshots
+//! and the AOF), `script`, `replication`, `lifecycle` (start, periodic jobs, shutdown) and
+//! `commands` (those that need more than the keyspace).
 
 pub mod clients;
 pub mod commands;
@@ -49,13 +50,13 @@ use lifecycle::listen::Doors;
 use process::Process;
 use timers::Timers;
 
-/// The function of a server command: it can reach everything.
+/// The handler of a server command: it has access to the whole server.
 pub type ServerFn =
     for<'a> fn(&mut Server, &mut Session, &mut Args<'a>, &mut Reply<'_>) -> CmdResult;
-/// A server command as it is declared.
+/// The declaration of a server command.
 pub type ServerCommand = Entry<ServerFn>;
 
-/// The sum of the parts. A function that needs two parts takes two parts.
+/// The server: all subsystems. A function that needs only some of them takes those as arguments.
 pub struct Server {
     pub keyspace: Keyspace,
     pub effects: Effects,
@@ -85,59 +86,60 @@ pub struct Server {
     pub eviction: Eviction,
 }
 
-/// What concerns the process as a whole.
+/// Process-wide state.
 #[derive(Default)]
 pub struct Life {
     pub run_id: String,
     pub started_ms: i64,
-    /// The cycle counter at the end of the last command: the start of the next.
+    /// The cycle counter at the end of the last command, which is the start of the next.
     pub stamp: u64,
-    /// When the log last told of a connection that spoke HTTP, in monotonic milliseconds.
+    /// Time of the last log line about a connection that spoke HTTP, in monotonic milliseconds.
     pub cross_protocol_ms: Option<u64>,
-    /// Something asked the server to stop: with this exit code.
+    /// The exit code, once the server is to stop.
     pub exit: Option<i32>,
     pub process: Process,
-    /// Bytes in use when the start was over, and the most since.
+    /// Bytes in use at the end of startup, and the peak since.
     pub startup_bytes: usize,
     pub peak: Peak,
-    /// The last figures of the system about our memory, for INFO.
+    /// The last memory figures of the system, for INFO.
     pub resident: std::cell::Cell<Resident>,
-    /// How long the last fork took, in microseconds, and how many there were.
+    /// Duration of the last fork in microseconds, and the number of forks.
     pub fork_us: u64,
     pub forks: u64,
-    /// Who runs the commands of a log that is being read, and room for the answers.
+    /// The session that runs the commands of an AOF being loaded, and the buffer for their replies.
     pub loader: Option<Box<Session>>,
     pub loader_answer: Vec<u8>,
-    /// A signal asked for the end, and cron has not seen to it yet.
+    /// A signal requested shutdown and cron has not handled it yet.
     pub asked_to_stop: Option<Signal>,
-    /// It stops when replicas have caught up.
+    /// A pending shutdown: the server stops when its replicas have caught up.
     pub stopping: Option<lifecycle::shutdown::Stopping>,
-    /// A pause before the log is written, for tests (DEBUG AOF-FLUSH-SLEEP).
+    /// A pause before the AOF is written, in microseconds, for tests (DEBUG AOF-FLUSH-SLEEP).
     pub flush_sleep_us: u64,
-    /// Connections that MIGRATE keeps.
+    /// Cached connections of MIGRATE.
     pub peers: commands::migrate::Peers,
-    /// The loop, while commands run (`scripts`).
+    /// The event source of the reactor, while commands run (`script::run`).
     pub attendant: Option<Box<dyn script::run::Attendant>>,
-    /// What the allocator holds for nothing.
+    /// Memory held by the allocator but not used.
     pub slack: lifecycle::slack::Slack,
-    /// Cron does nothing, for tests (DEBUG PAUSE-CRON).
+    /// Cron is disabled, for tests (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
-    /// Looks in a row at which the table of cached keys was too large.
+    /// Consecutive checks in which the tracking table was too large.
     pub tracking_overruns: usize,
 }
 
-/// Bytes of memory as the system and the allocator count them, and when they were asked.
+/// Memory figures of the system and the allocator in bytes, and the time they were read.
 #[derive(Clone, Copy, Default)]
 pub struct Resident {
     at_ms: i64,
-    /// In memory.
+    /// Resident set size.
     pub rss: usize,
-    /// Held by the allocator, used or not.
+    /// Committed by the allocator, used or not.
     pub committed: usize,
 }
 
 impl Life {
-    /// The figures of the last tenth of a second, or new ones: the system takes its time to tell.
+    /// Returns the figures, read anew if they are older than 100 ms: reading them is a slow system
+    /// call.
     pub fn resident(&self, now_ms: i64) -> Resident {
         let known = self.resident.get();
         if (0..100).contains(&(now_ms - known.at_ms)) {
@@ -153,8 +155,8 @@ impl Life {
     }
 }
 
-/// What one VM for scripts may take, unless half of the machine's memory is less. Unlike Redis, which
-/// takes what it gets.
+/// Memory limit of one script VM in bytes, unless half of the machine's memory is less. Redis has
+/// no such limit.
 const VM_BYTES: usize = 4 << 30;
 
 impl Server {
@@ -199,7 +201,7 @@ impl Server {
             config,
         };
         for (from, to) in &server.config.renamed_commands {
-            // The configuration was refused if a name was wrong.
+            // The configuration is rejected earlier if a name is wrong.
             let _ = server.table.rename(from, to);
         }
         let half = crate::sys::process::total_system_memory() as usize / 2;
@@ -209,7 +211,7 @@ impl Server {
         server
     }
 
-    /// Hands the thresholds of the configuration to the keyspace.
+    /// Copies the thresholds of the configuration to the keyspace.
     pub fn apply_tuning(&mut self) {
         let (c, tuning) = (&self.config, &mut self.tuning);
         tuning.max_string = c.proto_max_bulk_len as usize;

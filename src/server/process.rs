@@ -1,27 +1,26 @@
-//! The process of the server: its names, its supervisor and its place in the kernel's order of
-//! killing.
+//! The process of the server: its names, its supervisor and its OOM score.
 
 use crate::config::{Config, OomScoreAdj};
 use crate::sys::process;
 use crate::sys::title::Title;
 use std::path::PathBuf;
 
-/// Facts of the process that the server keeps.
+/// Process state that the server keeps.
 #[derive(Debug, Default)]
 pub struct Process {
-    /// `argv[0]`, as it was and made absolute.
+    /// `argv[0]`, as given and made absolute.
     pub argv0: String,
     pub executable: String,
-    /// Who is told when we are ready.
+    /// The supervisor to notify when the server is ready.
     pub supervisor: Supervisor,
-    /// Written by us, and ours to remove.
+    /// The pid file, if this process wrote it and has to remove it.
     pub pid_file: Option<PathBuf>,
-    /// The OOM score we were started with, while we changed it.
+    /// The OOM score at startup, while ours differs from it.
     pub oom_base: Option<i32>,
     pub title: Option<Title>,
 }
 
-/// Who supervises us.
+/// The supervisor of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Supervisor {
     #[default]
@@ -31,7 +30,7 @@ pub enum Supervisor {
 }
 
 impl Supervisor {
-    /// As INFO calls it.
+    /// Returns its name in INFO.
     pub fn name(self) -> &'static str {
         match self {
             Supervisor::Nobody => "no",
@@ -42,8 +41,8 @@ impl Supervisor {
 }
 
 impl Process {
-    /// Sets the kernel's OOM score of a primary or a replica. The score of the start counts as the
-    /// base, and comes back with `oom-score-adj no`.
+    /// Sets the kernel's OOM score of a primary or a replica. The score at startup is the base, and
+    /// is restored by `oom-score-adj no`.
     pub fn set_oom_score(&mut self, config: &Config, is_replica: bool) -> Result<(), String> {
         if config.oom_score_adj == OomScoreAdj::No && self.oom_base.is_none() {
             return Ok(());
@@ -64,7 +63,7 @@ impl Process {
         Ok(())
     }
 
-    /// Sets the score of a child, which the kernel may kill before us.
+    /// Sets the OOM score of a child, which the kernel may kill before the server.
     pub fn set_oom_score_of_child(&self, config: &Config, pid: i32) {
         let wanted = config.oom_score_adj_values[2];
         let value = match (config.oom_score_adj, self.oom_base) {
@@ -78,7 +77,7 @@ impl Process {
     }
 }
 
-/// Logs why the kernel's score is out of reach, and returns the error for a client.
+/// Logs why the kernel's score cannot be read or written, and returns the error for a client.
 fn complain(what: &str, error: std::io::Error) -> String {
     let reason = crate::config::os_reason(&error);
     log::warn!("Unable to {what} oom_score_adj: {reason}");

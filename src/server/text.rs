@@ -12,7 +12,7 @@ impl Text {
         self.suffixed(name, "", value);
     }
 
-    /// Adds a line whose name has two parts.
+    /// Adds a line whose name is `name` followed by `suffix`.
     pub fn suffixed(&mut self, name: &str, suffix: &str, value: impl Display) {
         self.0.push_str(name);
         self.0.push_str(suffix);
@@ -22,7 +22,7 @@ impl Text {
         self.0.push_str("\r\n");
     }
 
-    /// Adds many lines with one value.
+    /// Adds a line with the same value for each name.
     pub fn lines(&mut self, names: &[&str], value: impl Display + Copy) {
         names.iter().for_each(|name| self.line(name, value));
     }

@@ -1,39 +1,39 @@
-//! The timers of the server: one wheel for everything that happens at a moment.
+//! The timers of the server: one timing wheel for all deadlines.
 
 use crate::server::clients::session::ClientId;
 use crate::types::wheel::{Timed, Wheel};
 
-/// How often a verbose log describes the databases, in milliseconds.
+/// Interval of the log lines about the databases at level verbose, in milliseconds.
 pub const REPORT_MS: u64 = 5_000;
 
-/// What a timer means.
+/// The purpose of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
     Cron,
-    /// The start is over: its code need not stay in memory.
+    /// Startup is over: its code need not stay in memory.
     StartOver,
-    /// Look whether a client has been idle for too long.
-    /// Only the latest round counts: a change of `timeout` begins another.
+    /// Check a client for `timeout`. Only the latest round counts: a change of `timeout` starts a
+    /// new one.
     ClientIdle(ClientId, u32),
-    /// A client's time to wait for a key may be over.
+    /// A blocked client may have reached its timeout.
     WaitOver(ClientId),
-    /// A pause may be over.
+    /// A pause may have ended.
     PauseEnd,
-    /// What was flushed may be freed by now.
+    /// Flushed data may have been freed by now.
     Freed,
-    /// A replica looks after its link; only its latest round counts.
+    /// Replication cron of a replica; only the timer of the latest round counts.
     Follow(u64),
-    /// Replicas are to be looked at.
+    /// Replication cron of a primary.
     Replicas,
-    /// The log may be safe further than it was.
+    /// The AOF may have been fsynced further.
     Synced,
-    /// Handing over to a replica has taken its time.
+    /// A failover may have timed out.
     Failover,
-    /// A client exceeded the soft limit of its output a while ago.
+    /// A client exceeded the soft limit of its output buffer.
     SlowReader(ClientId),
 }
 
-/// A timer with its moment, in monotonic milliseconds.
+/// A timer with its deadline, in monotonic milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Armed {
     at_ms: u64,
@@ -49,9 +49,9 @@ impl Timed for Armed {
 /// The server's timers.
 pub struct Timers {
     pub wheel: Wheel<Armed>,
-    /// The round of idle timers that counts.
+    /// The current round of idle timers.
     pub idle_round: u32,
-    /// The moment of the next log lines about the databases.
+    /// Time of the next log lines about the databases, in monotonic milliseconds.
     pub report_ms: u64,
 }
 

@@ -1,42 +1,44 @@
-//! The largest buffers clients had lately: INFO clients, `client_recent_max_*_buffer`.
+//! The largest recent client buffers: INFO clients, `client_recent_max_*_buffer`.
 //!
-//! Buffers are lent to clients while they are needed, so looking at clients now and then would miss
-//! most: a buffer is noted when it is given back, and those still in use are looked at by cron, each
-//! client about once a second. A peak is forgotten after eight seconds, as in Redis.
+//! Clients hold buffers only while they need them, so periodic sampling would miss most: a buffer
+//! is recorded when it is given back, and those in use are sampled by cron, each client about once
+//! a second. A peak is forgotten after eight seconds, as in Redis.
 //!
-//! A client whose request came in pieces keeps its query buffer; the same look trims it. It also
-//! lets the size of its reply buffer follow what was used of it, and holds a client that is owed
-//! much against its limits: who does not read for long is cut off even if nothing new is said.
+//! A client with a partial request keeps its query buffer; the same sampling trims it. It also
+//! adjusts the size of the reply buffer to its use, and checks clients with much pending output
+//! against their limits, so that a client that stopped reading is disconnected even without new
+//! output.
 
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::publish;
 use crate::server::clients::reply_buffer::Resized;
 
-/// Seconds a peak is remembered.
+/// Seconds for which a peak is kept.
 const SECONDS: usize = 8;
 
-/// A client that was quiet for this long needs no query buffer of its own.
+/// Idle time in milliseconds after which a client's query buffer is released.
 const SILENT_MS: u64 = 2_000;
 
-/// The largest value of the last seconds.
+/// The largest value of the last `SECONDS` seconds.
 #[derive(Clone, Debug, Default)]
 pub struct RecentPeak {
-    /// The largest of each second, in a ring.
+    /// The largest value of each second, in a ring.
     slots: [usize; SECONDS],
     /// The second of the newest slot.
     second: u64,
-    /// The largest since the ring was last turned.
+    /// The largest value since the ring was last advanced.
     current: usize,
 }
 
 impl RecentPeak {
+    /// Records a value.
     #[inline(always)]
     pub fn note(&mut self, value: usize) {
         self.current = self.current.max(value);
     }
 
-    /// Files what was noted under this second, and forgets the oldest.
+    /// Stores the current peak under this second, and drops the oldest.
     fn turn(&mut self, second: u64) {
         let passed = second.saturating_sub(self.second).min(SECONDS as u64);
         for ahead in 0..passed {
@@ -47,6 +49,7 @@ impl RecentPeak {
         *slot = (*slot).max(std::mem::take(&mut self.current));
     }
 
+    /// Returns the largest recorded value.
     pub fn get(&self) -> usize {
         self.slots.iter().copied().fold(self.current, usize::max)
     }
@@ -55,15 +58,15 @@ impl RecentPeak {
 /// Milliseconds after which the peak of a reply buffer is forgotten.
 pub const FORGET_PEAK_MS: u64 = 5_000;
 
-/// See the head of this file.
+/// The largest recent client buffers, and the state of their sampling.
 #[derive(Debug)]
 pub struct RecentBuffers {
     pub input: RecentPeak,
     pub output: RecentPeak,
-    /// Sizes of reply buffers follow their use.
+    /// Reply buffers are resized according to their use.
     pub resizes: bool,
     pub forget_peak_ms: Option<u64>,
-    /// The slot of the client looked at last.
+    /// The slot of the client sampled last.
     cursor: usize,
 }
 
@@ -80,7 +83,7 @@ impl Default for RecentBuffers {
 }
 
 impl RecentBuffers {
-    /// Notes what a client holds.
+    /// Records the buffers of a client.
     fn look_at(&mut self, client: &Client) {
         let query = client.query.as_ref();
         self.input.note(query.map_or(0, |q| q.capacity()));
@@ -88,9 +91,9 @@ impl RecentBuffers {
     }
 }
 
-/// Looks at the buffers of some clients: with `hz` calls a second, at those of all.
+/// Samples the buffers of some clients: `hz` calls, that is one second, cover all.
 pub fn sample_buffers(server: &mut Server) {
-    /// Clients looked at in any case.
+    /// Minimum number of clients per call.
     const SOME: usize = 5;
     let slots = server.clients.slots();
     let hz = server.config.hz.clamp(1, 500) as usize;

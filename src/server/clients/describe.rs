@@ -1,4 +1,4 @@
-//! Descriptions of clients: the line of CLIENT LIST, which the log shows too.
+//! Descriptions of clients: the line of CLIENT LIST, which is also used in the log.
 
 use crate::command::Args;
 use crate::pubsub::Scope;
@@ -8,8 +8,8 @@ use crate::server::clients::session::{ClientId, Ending, Peer, Session, Special, 
 use crate::server::clients::{Client, limits};
 use std::fmt::Write;
 
-/// A client as CLIENT LIST and KILL see it: one of the others, or the caller, who is not among
-/// them while it is served.
+/// A client as seen by CLIENT LIST and KILL: one in its slot, or the caller, which is checked out
+/// while it is served.
 pub struct Seen<'a> {
     pub session: &'a Session,
     pub wire: Wire,
@@ -18,7 +18,7 @@ pub struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// `normal`, `pubsub`, `replica` or `master`.
+    /// Returns its type: `normal`, `pubsub`, `replica` or `master`.
     pub fn kind(&self) -> Kind {
         match self.session.peer {
             Peer::Primary => Kind::Primary,
@@ -29,7 +29,7 @@ impl Seen<'_> {
     }
 }
 
-/// The types of clients.
+/// The client types.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Normal,
@@ -39,6 +39,7 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Parses a type as CLIENT LIST and CLIENT KILL take it.
     pub fn parse(word: &[u8]) -> Option<Kind> {
         let word = word.to_ascii_lowercase();
         Some(match word.as_slice() {
@@ -51,7 +52,8 @@ impl Kind {
     }
 }
 
-/// All clients that are not closed yet, the caller among them, in the order in which they came.
+/// Returns all clients that are not being closed, the caller included, in the order in which they
+/// connected.
 pub fn all<'a>(server: &'a Server, caller: Seen<'a>) -> Vec<Seen<'a>> {
     let mut found: Vec<Seen> = server
         .clients
@@ -64,7 +66,7 @@ pub fn all<'a>(server: &'a Server, caller: Seen<'a>) -> Vec<Seen<'a>> {
     found
 }
 
-/// The caller as one of the clients.
+/// Returns the view of the caller.
 pub fn caller<'a>(session: &'a Session, args: &Args) -> Seen<'a> {
     let arguments = args.argv().iter().map(<[u8]>::len);
     Seen {
@@ -74,7 +76,7 @@ pub fn caller<'a>(session: &'a Session, args: &Args) -> Seen<'a> {
     }
 }
 
-/// A client as it stands between two commands.
+/// Returns the view of a client between two commands.
 pub fn seen(client: &Client) -> Seen<'_> {
     Seen {
         session: &client.session,
@@ -91,12 +93,12 @@ pub fn seen(client: &Client) -> Seen<'_> {
     }
 }
 
-/// A client as the log tells of it: its line of CLIENT LIST.
+/// Returns the description of a client for the log: its line of CLIENT LIST.
 pub fn client_line(server: &Server, client: &Client) -> String {
     describe(server, &seen(client)).trim_end().to_owned()
 }
 
-/// The same for whoever runs a command just now.
+/// Returns the description of the client that is running a command, for the log.
 pub fn caller_line(server: &Server, session: &Session, argv: &Argv) -> String {
     let running = argv.iter().map(<[u8]>::len).sum();
     line_of(server, session, running)
@@ -111,7 +113,7 @@ fn line_of(server: &Server, session: &Session, running: usize) -> String {
     describe(server, &seen).trim_end().to_owned()
 }
 
-/// The client with this id.
+/// Returns the client with this id.
 pub fn find<'a>(all: &'a [Seen<'a>], id: i64) -> Option<&'a Seen<'a>> {
     let id = ClientId(u64::try_from(id).ok()?);
     all.binary_search_by_key(&id, |seen| seen.session.id)
@@ -119,7 +121,7 @@ pub fn find<'a>(all: &'a [Seen<'a>], id: i64) -> Option<&'a Seen<'a>> {
         .map(|at| &all[at])
 }
 
-/// The line of a client, as CLIENT LIST has it.
+/// Returns the line of a client, as in CLIENT LIST.
 pub fn describe(server: &Server, seen: &Seen) -> String {
     let (s, wire) = (seen.session, &seen.wire);
     let now_ms = server.clock.mono_ms();
@@ -187,7 +189,7 @@ pub fn describe(server: &Server, seen: &Seen) -> String {
     line
 }
 
-/// The letters for what is special about a client, in the order Redis writes them.
+/// Returns the flags of a client, in the order Redis writes them.
 fn flags(server: &Server, s: &Session) -> String {
     let tracker = server.tracking.get(s.id.0);
     let letters = [

@@ -1,8 +1,8 @@
-//! Client-side caching: remembering who read what, and telling them what changed.
+//! Client-side caching: remembering which client read which keys, and sending invalidations.
 //!
-//! A client that changes a key it has cached itself hears of it behind the answer of its command;
-//! such keys wait in `Unit::own_invalid` until the unit ends. Broadcasts leave once per turn of the
-//! loop, before it sleeps.
+//! A client that changes a key it has cached itself receives the invalidation after the reply of
+//! its command; such keys wait in `Unit::own_invalid` until the unit ends. Broadcasts are sent once
+//! per iteration of the event loop, before it sleeps.
 
 use crate::command::spec::PUBSUB;
 use crate::resp::encode::{self, Resp};
@@ -13,14 +13,14 @@ use crate::server::clients::publish::Encoded;
 use crate::server::clients::session::{ClientId, Session};
 use bytes::Bytes;
 
-/// Where invalidations go in RESP2.
+/// The channel of invalidations in RESP2.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
 
-/// Keys given up at once when there are too many, and so much more for each time that was not
-/// enough. The numbers are those of Redis.
+/// Keys evicted from the tracking table at once when it is full; each further attempt evicts that
+/// many more. The numbers are those of Redis.
 const GIVEN_UP: usize = 100;
 
-/// A client that caches has run a command that reads.
+/// Remembers the keys read by a command of a tracking client.
 #[cold]
 pub(in crate::server) fn remember_keys(
     server: &mut Server,
@@ -48,7 +48,7 @@ pub(in crate::server) fn remember_keys(
     }
 }
 
-/// What CLIENT CACHING said holds for one command, or one transaction.
+/// Clears the state set by CLIENT CACHING: it holds for one command or one transaction.
 #[cold]
 pub(in crate::server) fn forget_caching(server: &mut Server, session: &Session) {
     if session.multi.is_none()
@@ -58,8 +58,8 @@ pub(in crate::server) fn forget_caching(server: &mut Server, session: &Session) 
     }
 }
 
-/// A key changed: tells those who may have cached it. `client` is who is being served, and `by`
-/// whose doing it is.
+/// Invalidates a changed key. `client` is the client being served, `by` the client that made the
+/// change.
 pub(in crate::server) fn invalidate(
     server: &mut Server,
     client: ClientId,
@@ -89,7 +89,7 @@ fn invalidate_cached(server: &mut Server, client: ClientId, key: &[u8]) {
     }
 }
 
-/// Databases were emptied: nothing that was cached holds any more.
+/// Invalidates all keys: databases were emptied.
 pub(in crate::server) fn invalidate_all(server: &mut Server, client: ClientId) {
     for id in server.tracking.ids() {
         if id == client.0 {
@@ -106,8 +106,8 @@ pub(in crate::server) fn invalidate_all(server: &mut Server, client: ClientId) {
     server.tracking.forget_all_keys();
 }
 
-/// Tells the client that was served what it has to forget by its own doing, behind what was
-/// published to it meanwhile.
+/// Sends the served client the invalidations of its own changes, after the messages published to it
+/// meanwhile.
 pub(in crate::server) fn send_own_invalid(server: &mut Server, client: ClientId) {
     if server.unit.own_invalid.is_empty() {
         return;
@@ -122,7 +122,7 @@ pub(in crate::server) fn send_own_invalid(server: &mut Server, client: ClientId)
     }
 }
 
-/// Tells a client, or whoever it named, that something it may have cached is no longer so.
+/// Sends an invalidation to a client, or to the client it redirects to.
 fn send_invalid(server: &mut Server, id: u64, what: &[u8]) {
     let redirect = server.tracking.route(id).map_or(0, |route| route.redirect);
     let (mut to, mut subscribed) = (id, false);
@@ -138,7 +138,7 @@ fn send_invalid(server: &mut Server, id: u64, what: &[u8]) {
         .send(ClientId(to), &encoded(what, subscribed));
 }
 
-/// Tells a client that whoever it named to hear of changes is gone.
+/// Notifies a client that the target of its redirection is gone.
 fn tell_broken(server: &mut Server, id: u64, gone: u64) {
     if let Some(tracker) = server.tracking.get_mut(id) {
         tracker.is_broken = true;
@@ -154,7 +154,7 @@ fn tell_broken(server: &mut Server, id: u64, gone: u64) {
     server.clients.send(ClientId(id), &encoded);
 }
 
-/// Before the loop sleeps: tells those in broadcasting mode what changed in this turn.
+/// Sends the changes of this iteration to the clients in broadcasting mode, before the loop sleeps.
 pub fn broadcast_invalid(server: &mut Server) {
     if !server.tracking.has_changed {
         return;
@@ -180,15 +180,15 @@ pub fn broadcast_invalid(server: &mut Server) {
     publish::judge_bulky(server);
 }
 
-/// Whether more keys are remembered than `tracking-table-max-keys` allows.
+/// Returns whether the tracking table exceeds `tracking-table-max-keys`.
 #[inline]
 pub fn remembers_too_much(server: &Server) -> bool {
     let max = server.config.tracking_table_max_keys as usize;
     max != 0 && server.tracking.keys() > max
 }
 
-/// Gives up what was remembered of keys beyond `tracking-table-max-keys`: before a command runs,
-/// and in cron.
+/// Evicts keys from the tracking table beyond `tracking-table-max-keys`: before a command runs, and
+/// in cron.
 #[cold]
 pub fn limit_tracking(server: &mut Server) {
     if !remembers_too_much(server) {
@@ -209,7 +209,7 @@ pub fn limit_tracking(server: &mut Server) {
     };
 }
 
-/// A client caches no longer, or is gone.
+/// Disables tracking for a client, also when it is freed.
 pub fn stop_tracking(server: &mut Server, session: &mut Session) {
     if session.tracks {
         session.tracks = false;
@@ -218,7 +218,7 @@ pub fn stop_tracking(server: &mut Server, session: &mut Session) {
     }
 }
 
-/// What an invalidation looks like. In RESP2 only a subscriber can be told anything unasked.
+/// Encodes an invalidation. In RESP2 only a subscriber can receive one.
 fn encoded(what: &[u8], subscribed: bool) -> Encoded {
     let mut v3 = Vec::with_capacity(what.len() + 24);
     encode::push(&mut v3, Resp::V3, 2);

@@ -1,7 +1,7 @@
-//! What a client may make us hold: its query buffer and its output.
+//! Memory limits of a client: its query buffer and its output.
 //!
-//! A hard limit ends the client at once; a soft limit when it has been exceeded without a break for
-//! its seconds, which a timer looks after.
+//! A hard limit disconnects the client at once; a soft limit once it has been exceeded continuously
+//! for its seconds, which a timer checks.
 
 use crate::config::OutputLimit;
 use crate::server::Server;
@@ -10,18 +10,18 @@ use crate::server::clients::describe;
 use crate::server::clients::session::{ClientId, Ending, Peer, Session, Special};
 use crate::server::timers::Timer;
 
-/// What somebody who has not authenticated may have waiting, in bytes: answers to strangers are
-/// short, and whoever does not read them is not waited for.
+/// Query buffer limit of an unauthenticated client, in bytes. Replies to it are short, and a client
+/// that does not read them is not waited for.
 const STRANGER_QUERY: usize = 1 << 20;
 
-/// The least bound of a reply, below which a server could not even describe its commands. An empty
-/// server already uses about as much, so that no data fits under a smaller `maxmemory`.
+/// Minimum reply limit in bytes, below which a server could not even describe its commands. An
+/// empty server already uses about as much, so that no data fits under a smaller `maxmemory`.
 const LEAST_BOUND: u64 = 1 << 20;
 
-/// How much may be owed to a client that has no stricter limit, in bytes.
+/// Maximum pending output of a client without a stricter limit, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyBounds {
-    /// `maxmemory`, and never more than half of the machine's memory.
+    /// `maxmemory`, at most half of the machine's memory.
     pub most: usize,
     /// The same, or the hard limit of normal clients.
     normal: usize,
@@ -36,7 +36,7 @@ impl Default for ReplyBounds {
     }
 }
 
-/// Draws the bounds of answers from the configuration.
+/// Derives the reply limits from the configuration.
 pub fn apply_reply_bounds(server: &mut Server) {
     let half = crate::sys::process::total_system_memory() / 2;
     let half = half.max(LEAST_BOUND);
@@ -54,7 +54,7 @@ pub fn apply_reply_bounds(server: &mut Server) {
     };
 }
 
-/// How much the answers to a client may grow to.
+/// Returns the maximum size of the replies to a client, in bytes.
 #[inline(always)]
 pub fn reply_limit(server: &Server, session: &Session) -> usize {
     let bounds = &server.clients.reply_bounds;
@@ -64,12 +64,12 @@ pub fn reply_limit(server: &Server, session: &Session) -> usize {
     }
 }
 
-/// Ends a client whose unfinished request has grown past `client-query-buffer-limit`.
+/// Closes a client whose unfinished request has grown past `client-query-buffer-limit`.
 #[inline]
 pub fn check_query_limit(server: &mut Server, client: &mut Client) {
     let Some(query) = &client.query else { return };
     let multi = client.session.multi.as_ref();
-    // What waits for EXEC was sent and has not run either.
+    // Commands queued for EXEC count too: they have not run either.
     let queued = multi.map_or(0, |multi| multi.argument_bytes());
     let held = query.pending_bytes() + query.argument_bytes() + queued;
     if held <= STRANGER_QUERY {
@@ -84,7 +84,7 @@ pub fn check_query_limit(server: &mut Server, client: &mut Client) {
     }
 }
 
-/// Ends a client that does not read its answers fast enough, or begins to watch it.
+/// Closes a client whose pending output exceeds its limits, or starts the soft limit's timer.
 #[inline]
 pub fn check_output_limit(server: &mut Server, client: &mut Client) {
     let pending = client.output.pending();
@@ -114,7 +114,7 @@ fn judge_output(server: &mut Server, client: &mut Client, pending: usize) {
         soft_bytes,
         soft_seconds,
     } = limit;
-    // Replicas are owed the stream, which has its own limits.
+    // The output of replicas is the stream, which has its own limits.
     let bound = match client.session.peer {
         Peer::Replica => 0,
         _ => server.clients.reply_bounds.most as u64,
@@ -151,10 +151,10 @@ fn end_slow_reader(server: &mut Server, client: &mut Client) {
     client.session.ending = Ending::Now;
 }
 
-/// Bytes that belong to a client besides its buffers: what it has queued, watches, listens to,
-/// caches, and waits for.
+/// Returns the bytes of a client besides its buffers: queued commands, watched keys, subscriptions,
+/// tracking and blocking.
 pub fn session_bytes(server: &Server, session: &Session) -> usize {
-    /// A watched key in both indexes.
+    /// Bytes of a watched key in both indexes.
     const WATCHED: usize = 64;
     let id = session.id.0;
     let multi = session.multi.as_ref().map_or(0, |multi| multi.bytes());
@@ -178,7 +178,7 @@ pub fn session_bytes(server: &Server, session: &Session) -> usize {
     multi + parked + watched + heard + prefixes
 }
 
-/// All bytes that a client takes.
+/// Returns all bytes used by a client.
 pub fn bytes_of(server: &Server, client: &Client) -> usize {
     let query = client.query.as_ref();
     let query = query.map_or(0, |query| {
@@ -187,7 +187,7 @@ pub fn bytes_of(server: &Server, client: &Client) -> usize {
     size_of::<Client>() + query + client.output.held() + session_bytes(server, &client.session)
 }
 
-/// A client may have grown or shrunk: keeps the sum right, if there is a limit on it.
+/// Updates a client's share of the total after a change, if `maxmemory-clients` is set.
 #[inline]
 pub fn recount(server: &mut Server, client: &mut Client) {
     if server.config.maxmemory_clients != 0 {
@@ -197,7 +197,7 @@ pub fn recount(server: &mut Server, client: &mut Client) {
 
 #[cold]
 fn recount_now(server: &mut Server, client: &mut Client) {
-    // Who is thrown out takes nothing any more.
+    // A client closed with `Ending::Now` no longer counts.
     let bytes = match client.session.ending {
         Ending::Now => 0,
         _ if client.session.peer != Peer::Client => 0,
@@ -207,7 +207,7 @@ fn recount_now(server: &mut Server, client: &mut Client) {
     server.clients.counted_bytes -= std::mem::replace(&mut client.counted_bytes, bytes);
 }
 
-/// The same for a client in its slot.
+/// Updates the share of a client in its slot.
 #[inline]
 pub fn recount_slot(server: &mut Server, slot: usize) {
     if server.config.maxmemory_clients != 0
@@ -218,13 +218,13 @@ pub fn recount_slot(server: &mut Server, slot: usize) {
     }
 }
 
-/// The limit on all clients together changed: counts them all.
+/// Recounts all clients after a change of `maxmemory-clients`.
 pub fn recount_all(server: &mut Server) {
     (0..server.clients.slots()).for_each(|slot| recount_slot(server, slot));
 }
 
-/// Before the loop sleeps, and before keys make room: closes the largest clients while all
-/// together exceed `maxmemory-clients`.
+/// Closes the largest clients while the total exceeds `maxmemory-clients`; called before the loop
+/// sleeps and before keys are evicted.
 pub fn evict_clients(server: &mut Server) {
     let limit = server.config.maxmemory_clients_bytes() as usize;
     if limit == 0 || server.clients.counted_bytes < limit {
@@ -252,7 +252,7 @@ pub fn evict_clients(server: &mut Server) {
     }
 }
 
-/// Looks again at a client that exceeded its soft limit a while ago.
+/// Checks again a client that exceeded its soft limit.
 pub fn check_slow_reader(server: &mut Server, id: ClientId) {
     let Some(slot) = server.clients.slot_of(id) else {
         return;

@@ -1,7 +1,8 @@
-//! The clients: a slab of boxes, each in one place at a time.
+//! The clients: a slab of boxed clients.
 //!
-//! Whoever serves a client takes its box out (`check_out`), so that the rest of the server can be
-//! borrowed meanwhile, and puts it back (`check_in`). Closing only marks; the reactor reaps.
+//! To serve a client its box is taken out (`check_out`), so that the rest of the server can be
+//! borrowed meanwhile, and put back afterwards (`check_in`). Closing only marks a client; the
+//! reactor frees it.
 
 pub mod buffers;
 pub mod describe;
@@ -27,33 +28,33 @@ use crate::server::clients::session::{ClientId, Ending, ReplyMode, Session};
 use hashbrown::HashMap;
 use slab::Slab;
 
-/// Bytes of a fresh query buffer.
+/// Initial size of a query buffer, in bytes.
 pub const QUERY_BYTES: usize = 16 << 10;
-/// Bytes of output a client may keep between answers.
+/// Largest output buffer kept for reuse, in bytes.
 const KEEP_OUTPUT: usize = CHUNK;
-/// Buffers kept for the next client that needs one.
+/// Maximum number of buffers kept for reuse.
 const POOLED: usize = 64;
 
-/// A connection.
+/// A client connection.
 pub struct Client {
     pub link: Link,
     pub session: Session,
-    /// Present while there are bytes to parse or to run.
+    /// Present while there is input to parse or to run.
     pub query: Option<Box<Query>>,
     pub output: Output,
-    /// In the list of those with output to write.
+    /// Whether it is in the list of clients with output to write.
     pub is_writing: bool,
-    /// In the list of those to be served in the next turn.
+    /// Whether it is in the list of clients to serve in the next iteration.
     pub is_ready: bool,
-    /// The socket may hold more than was read.
+    /// Whether the socket may hold unread bytes.
     pub readable: bool,
-    /// The peer will send nothing more.
+    /// Whether the peer has shut down its writing side or disconnected.
     pub hung_up: bool,
-    /// What the bytes behind the recognised commands were.
+    /// The protocol error after the last parsed command.
     pub protocol_error: Option<ProtocolError>,
-    /// Since when the soft limit of the output is exceeded, in monotonic milliseconds.
+    /// Since when the soft output limit is exceeded, in monotonic milliseconds.
     pub over_soft_limit_ms: Option<u64>,
-    /// How it is counted in the sum of all clients, while there is a limit on that.
+    /// Its share of the total of all clients in bytes, while `maxmemory-clients` is set.
     pub counted_bytes: usize,
 }
 
@@ -75,45 +76,47 @@ impl Client {
     }
 }
 
-/// The slab and what finds clients in it.
+/// The slab of clients and its indexes.
 #[derive(Default)]
 pub struct Clients {
     slots: Slab<Option<Box<Client>>>,
     by_id: HashMap<ClientId, usize>,
     last_id: u64,
-    /// Slots with output to write before the loop sleeps.
+    /// Slots of clients with output to write before the loop sleeps.
     pub writing: Vec<usize>,
-    /// Slots to be reaped.
+    /// Slots of closed clients to be freed.
     pub closing: Vec<usize>,
-    /// Slots of clients that may go on with what they have sent.
+    /// Slots of clients whose remaining input may be processed.
     pub waking: Vec<usize>,
-    /// Slots of clients whose output may have reached a limit by what others sent.
+    /// Slots of clients whose output may have reached a limit through messages of other clients.
     pub bulky: Vec<usize>,
-    /// What was sent to clients that are being served.
+    /// Messages for clients that are being served.
     pub mail: Vec<Mail>,
-    /// It goes before the answer of the command that runs: that is given when all is done.
+    /// Mail precedes the reply of the running command, which is sent when all is done.
     pub mail_goes_first: bool,
-    /// Who watches every command.
+    /// The clients in MONITOR mode.
     pub monitors: Monitors,
     pub recent_buffers: RecentBuffers,
     pub reply_bounds: ReplyBounds,
-    /// Bytes of all clients, while there is a limit on them.
+    /// Total bytes of all clients, while `maxmemory-clients` is set.
     pub counted_bytes: usize,
-    // Boxes, because that is how a client holds its query: lending one moves a pointer.
+    // Boxed, because a client holds its query in a box: lending one moves a pointer.
     #[allow(clippy::vec_box)]
     queries: Vec<Box<Query>>,
     outputs: Vec<Vec<u8>>,
-    /// The largest query and output given back since somebody asked.
+    /// The capacities of the largest query and output buffer returned since the last
+    /// `take_lent_peaks`.
     lent_peaks: (usize, usize),
 }
 
 impl Clients {
+    /// Returns a new client id.
     pub fn next_id(&mut self) -> ClientId {
         self.last_id += 1;
         ClientId(self.last_id)
     }
 
-    /// Adds a client; the answer is its slot.
+    /// Adds a client; returns its slot.
     pub fn add(&mut self, client: Box<Client>) -> usize {
         let id = client.session.id;
         let slot = self.slots.insert(Some(client));
@@ -125,18 +128,18 @@ impl Clients {
         self.slots.len()
     }
 
-    /// Slots are below this number.
+    /// Returns the exclusive upper bound of the slots.
     pub fn slots(&self) -> usize {
         self.slots.capacity()
     }
 
-    /// Takes a client out to serve it.
+    /// Takes a client out of its slot to serve it.
     #[inline(always)]
     pub fn check_out(&mut self, slot: usize) -> Option<Box<Client>> {
         self.slots.get_mut(slot)?.take()
     }
 
-    /// Puts a client back.
+    /// Puts a client back into its slot.
     #[inline(always)]
     pub fn check_in(&mut self, slot: usize, client: Box<Client>) {
         let place = &mut self.slots[slot];
@@ -147,25 +150,28 @@ impl Clients {
         *place = Some(client);
     }
 
+    /// Returns the client in a slot, unless it is checked out.
     #[inline(always)]
     pub fn get_mut(&mut self, slot: usize) -> Option<&mut Client> {
         self.slots.get_mut(slot)?.as_deref_mut()
     }
 
+    /// Returns the client in a slot, unless it is checked out.
     pub fn get(&self, slot: usize) -> Option<&Client> {
         self.slots.get(slot)?.as_deref()
     }
 
-    /// Whether the client in this slot is checked out.
+    /// Returns whether the client in this slot is checked out.
     pub fn is_out(&self, slot: usize) -> bool {
         self.slots.get(slot).is_some_and(Option::is_none)
     }
 
+    /// Returns the slot of a client.
     pub fn slot_of(&self, id: ClientId) -> Option<usize> {
         self.by_id.get(&id).copied()
     }
 
-    /// A client no longer counts: it is on its way out.
+    /// Removes a client's share from the total: it is being closed.
     pub fn uncount(&mut self, slot: usize) {
         let client = self
             .slots
@@ -176,7 +182,7 @@ impl Clients {
         }
     }
 
-    /// Removes a client for good.
+    /// Removes a client from the slab.
     pub fn remove(&mut self, slot: usize) -> Option<Box<Client>> {
         self.uncount(slot);
         let client = self.slots.try_remove(slot)??;
@@ -184,24 +190,26 @@ impl Clients {
         Some(client)
     }
 
-    /// All clients that are not checked out, with their slots.
+    /// Returns all clients that are not checked out, with their slots.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &Client)> {
         self.slots
             .iter()
             .filter_map(|(slot, client)| Some((slot, client.as_deref()?)))
     }
 
+    /// Returns all clients that are not checked out, with their slots.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Client)> {
         self.slots
             .iter_mut()
             .filter_map(|(slot, client)| Some((slot, client.as_deref_mut()?)))
     }
 
+    /// Returns the ids of all clients.
     pub fn ids(&self) -> impl Iterator<Item = ClientId> {
         self.by_id.keys().copied()
     }
 
-    /// Marks a client for closing; the reactor reaps it at the end of the turn.
+    /// Marks a client for closing; the reactor frees it at the end of the iteration.
     pub fn close(&mut self, slot: usize, ending: Ending) {
         if let Some(client) = self.get_mut(slot) {
             client.session.ending = ending;
@@ -209,7 +217,7 @@ impl Clients {
         }
     }
 
-    /// Closes a client for what it takes: that is free at once.
+    /// Closes a client to free memory: its output is freed at once.
     pub fn drop_out(&mut self, slot: usize) {
         self.uncount(slot);
         self.close(slot, Ending::Now);
@@ -218,15 +226,15 @@ impl Clients {
         }
     }
 
-    /// Lets a client go on with what it has sent, in the next turn of the loop.
+    /// Schedules a client's remaining input for the next iteration of the event loop.
     pub fn wake(&mut self, id: ClientId) {
         if let Some(slot) = self.slot_of(id) {
             self.waking.push(slot);
         }
     }
 
-    /// Appends bytes that are no answer to what a client is owed. Nothing happens to the client
-    /// that is being served: the caller has its reply at hand.
+    /// Appends bytes that are not part of a reply to a client's output. Does nothing for the client
+    /// being served: the caller has its reply at hand.
     pub fn tell(&mut self, id: ClientId, bytes: &[u8]) {
         let Some(slot) = self.slot_of(id) else { return };
         let Some(client) = self.get_mut(slot) else {
@@ -238,7 +246,7 @@ impl Clients {
         }
     }
 
-    /// A client is owed more, by what others did.
+    /// Handles output added to a client by other clients.
     #[inline]
     pub fn note_output(&mut self, slot: usize) {
         let client = self.slots.get_mut(slot).and_then(|c| c.as_deref_mut());
@@ -249,7 +257,7 @@ impl Clients {
         }
     }
 
-    /// Sees to it that a client's output is written before the loop sleeps.
+    /// Schedules a client's output to be written before the loop sleeps.
     #[inline(always)]
     pub fn will_write(writing: &mut Vec<usize>, slot: usize, client: &mut Client) {
         if !client.is_writing && client.output.pending() > 0 {
@@ -258,7 +266,7 @@ impl Clients {
         }
     }
 
-    /// A query for a client that has none.
+    /// Returns a query for a client without one.
     #[inline(always)]
     pub fn query(&mut self) -> Box<Query> {
         self.queries
@@ -266,7 +274,7 @@ impl Clients {
             .unwrap_or_else(|| Box::new(Query::with_capacity(QUERY_BYTES)))
     }
 
-    /// Takes a query back that its client does not need now.
+    /// Takes back the query of an idle client for reuse.
     #[inline(always)]
     pub fn recycle_query(&mut self, query: Box<Query>) {
         self.lent_peaks.0 = self.lent_peaks.0.max(query.capacity());
@@ -276,17 +284,18 @@ impl Clients {
         }
     }
 
-    /// The largest query and output that clients gave back since the last call.
+    /// Returns the capacities of the largest query and output buffer returned since the last call.
     pub fn take_lent_peaks(&mut self) -> (usize, usize) {
         std::mem::take(&mut self.lent_peaks)
     }
 
-    /// A buffer for a client that has something to say.
+    /// Returns an output buffer.
     #[inline(always)]
     pub fn output(&mut self) -> Vec<u8> {
         self.outputs.pop().unwrap_or_default()
     }
 
+    /// Takes back an output buffer for reuse.
     #[inline(always)]
     pub fn recycle_output(&mut self, mut bytes: Vec<u8>) {
         self.lent_peaks.1 = self.lent_peaks.1.max(bytes.capacity());

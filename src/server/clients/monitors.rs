@@ -1,4 +1,4 @@
-//! Clients in MONITOR mode, and the lines that they are sent.
+//! Clients in MONITOR mode, and the lines fed to them.
 
 use crate::algo::quoting::write_quoted;
 use crate::command::Reply;
@@ -22,7 +22,7 @@ impl Monitors {
     }
 }
 
-/// A client watches no longer, or is gone.
+/// Ends the MONITOR mode of a client, also when it is freed.
 pub fn stop(server: &mut Server, session: &mut Session) {
     session.monitor = false;
     let monitors = &mut server.clients.monitors;
@@ -30,18 +30,18 @@ pub fn stop(server: &mut Server, session: &mut Session) {
     server.gates.set(Gates::MONITORED, !monitors.is_empty());
 }
 
-/// Shows a command that ran to everybody who watches.
+/// Feeds an executed command to the monitors.
 #[cold]
 pub fn feed(server: &mut Server, session: &Session, number: u16, argv: &Argv, reply: &mut Reply) {
     let spec = server.table[number].spec;
-    // Administration is nobody else's business.
+    // Administrative commands are not fed.
     if spec.flags.has(ADMIN) || spec.flags.has(SKIP_MONITOR) {
         return;
     }
     show(server, session, number, argv, reply);
 }
 
-/// Shows a command, whatever it is.
+/// Feeds a command regardless of its flags.
 #[cold]
 pub fn show(server: &mut Server, session: &Session, number: u16, argv: &Argv, reply: &mut Reply) {
     let line = monitor_line(session, server.table[number].spec, argv);
@@ -57,7 +57,7 @@ pub fn show(server: &mut Server, session: &Session, number: u16, argv: &Argv, re
     publish::judge_bulky(server);
 }
 
-/// `+<seconds>.<microseconds> [<db> <address>] "<argument>" …`.
+/// Encodes the line of a command: `+<seconds>.<microseconds> [<db> <address>] "<argument>" …`.
 fn monitor_line(session: &Session, spec: &Spec, argv: &Argv) -> Vec<u8> {
     let us = clock::unix_us();
     let mut line = Vec::new();

@@ -1,8 +1,8 @@
-//! What a client is owed, and how it is sent.
+//! The output of a client: its pending replies, and how they are sent.
 //!
-//! Answers are appended to `bytes`, the tail of what is owed; full chunks of them, and messages that
-//! are shared with other clients, stand before it in the queue (`resp::chunks`). All leave in order,
-//! many pieces in one system call, and a piece that is sent is given back.
+//! Replies are appended to `bytes`, the tail of the output; full chunks, and messages shared with
+//! other clients, stand before it in the queue (`resp::chunks`). All are sent in order, many pieces
+//! per system call, and sent pieces are freed.
 
 use crate::net::Link;
 use crate::resp::chunks::{CHUNK, Mark, Piece, Queue};
@@ -10,58 +10,57 @@ use crate::server::clients::reply_buffer::ReplyBuffer;
 use bytes::Bytes;
 use std::io::{self, IoSlice};
 
-/// Pieces handed to the system at once.
+/// Maximum pieces per system call.
 const PIECES: usize = 64;
 
-/// See the head of this file.
+/// The pending output of a client.
 #[derive(Default, Debug)]
 pub struct Output {
     pub bytes: Vec<u8>,
     pub queue: Queue,
-    /// How many bytes of the first piece that is the client's own are sent; of the tail, if there is
-    /// none.
+    /// Sent bytes of the first piece owned by the client, or of the tail if there is none.
     sent: usize,
     pub buffer: ReplyBuffer,
-    /// An answer outgrew its bound and was forgotten: the client is not to go on without it.
+    /// A reply exceeded its limit and was discarded: the client must be closed.
     pub is_over: bool,
 }
 
 impl Output {
-    /// Bytes that are not sent yet.
+    /// Returns the number of unsent bytes.
     #[inline(always)]
     pub fn pending(&self) -> usize {
         self.written() - self.sent
     }
 
-    /// Bytes that are held to be sent, with those sent of the first chunk.
+    /// Returns the bytes held for sending, including those already sent of the first chunk.
     #[inline(always)]
     pub fn written(&self) -> usize {
         self.queue.bytes() + self.bytes.len()
     }
 
-    /// Bytes of memory held for this client: a shared message counts in full, as if it had it alone.
+    /// Returns the memory held for this client in bytes; a shared message counts in full.
     #[inline(always)]
     pub fn held(&self) -> usize {
         self.bytes.capacity() + self.queue.held()
     }
 
-    /// The end of what is owed now.
+    /// Returns the current end of the output.
     #[inline(always)]
     pub fn mark(&self) -> Mark {
         self.queue.mark(&self.bytes)
     }
 
-    /// Forgets what was written since `mark`.
+    /// Discards the output since `mark`.
     pub fn undo(&mut self, mark: Mark) {
         self.queue.undo(&mut self.bytes, mark);
     }
 
-    /// Takes away what was written since `mark`.
+    /// Removes and returns the output since `mark`.
     pub fn take_since(&mut self, mark: Mark) -> Vec<u8> {
         self.queue.take_since(&mut self.bytes, mark)
     }
 
-    /// Appends bytes that are no answer.
+    /// Appends bytes that are not part of a reply.
     pub fn append(&mut self, bytes: &[u8]) {
         if self.bytes.len() >= CHUNK {
             self.queue.seal(&mut self.bytes);
@@ -69,13 +68,13 @@ impl Output {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Puts bytes that are no answer at `mark`.
+    /// Inserts bytes that are not part of a reply at `mark`.
     #[cold]
     pub fn insert(&mut self, mark: Mark, bytes: &[u8]) {
         self.queue.insert(&mut self.bytes, mark, bytes);
     }
 
-    /// Appends a message that others get, too.
+    /// Appends a message shared with other clients.
     #[inline]
     pub fn share(&mut self, message: Bytes) {
         if !self.bytes.is_empty() {
@@ -84,7 +83,7 @@ impl Output {
         self.queue.push(Piece::Shared(message));
     }
 
-    /// Makes a piece of the tail, which goes on in the same memory.
+    /// Turns the tail into a piece; the tail continues in the same memory.
     #[cold]
     fn seal_short(&mut self) {
         let from = match self.queue.is_empty() {
@@ -97,8 +96,8 @@ impl Output {
         self.bytes.clear();
     }
 
-    /// Sends as much as the socket takes, at most about `max` bytes. The answer is how many went,
-    /// and whether that was all there was to try.
+    /// Sends as much as the socket accepts, at most about `max` bytes. Returns the number of bytes
+    /// sent, and whether everything that was tried was sent.
     #[inline]
     pub fn send(&mut self, link: &Link, max: usize) -> io::Result<(usize, bool)> {
         self.buffer.note(self.pending());
@@ -119,7 +118,7 @@ impl Output {
     }
 
     fn send_pieces(&mut self, link: &Link, max: usize) -> io::Result<(usize, bool)> {
-        // The common case: one message for a client that is owed nothing else.
+        // The common case: one message for a client without other pending output.
         if self.queue.len() == 1
             && self.bytes.is_empty()
             && let Some(Piece::Shared(message)) = self.queue.front()
@@ -155,7 +154,7 @@ impl Output {
         Ok((n, n == total))
     }
 
-    /// Gives back what is sent: `n` bytes more.
+    /// Releases `n` sent bytes.
     fn advance(&mut self, mut n: usize) {
         while let Some(front) = self.queue.front() {
             match front {
@@ -179,7 +178,7 @@ impl Output {
         self.sent += n;
     }
 
-    /// Drops bytes of the tail that were sent, once they are the greater part.
+    /// Drops the sent bytes of the tail, once they are the greater part.
     pub fn compact(&mut self) {
         if self.queue.is_empty() && self.sent > self.bytes.len() / 2 {
             self.bytes.drain(..self.sent);
@@ -187,13 +186,13 @@ impl Output {
         }
     }
 
-    /// The buffer of a client that is owed nothing, to be used elsewhere.
+    /// Takes the buffer of a client without pending output, for reuse.
     pub fn take_bytes(&mut self) -> Vec<u8> {
         self.sent = 0;
         std::mem::take(&mut self.bytes)
     }
 
-    /// Forgets everything: nobody will read it.
+    /// Discards all output: the client will not read it.
     pub fn clear(&mut self) {
         *self = Output::default();
     }
@@ -203,7 +202,7 @@ impl Output {
 mod tests {
     use super::*;
 
-    /// What would go over the wire.
+    /// Returns the bytes as sent to the socket.
     fn drain(output: &mut Output, step: usize) -> Vec<u8> {
         let mut wire = Vec::new();
         while output.pending() > 0 {
@@ -238,7 +237,7 @@ mod tests {
             assert_eq!(output.pending(), 27);
             assert_eq!(drain(&mut output, step), b"one two three four five six");
             assert!(output.queue.is_empty() && output.queue.bytes() == 0);
-            // A message behind a part of an answer that has begun to leave.
+            // A message after part of a reply that has begun to be sent.
             output.take_bytes();
             output.append(b"seven ");
             output.advance(2);

@@ -7,20 +7,20 @@ use crate::resp::request::OwnedArgv;
 /// A blocked command.
 #[derive(Debug)]
 pub struct Parked {
-    /// What runs again.
+    /// The command to run again.
     pub argv: OwnedArgv,
-    /// Its place in the command table.
+    /// Its index in the command table.
     pub number: u16,
     pub wait: Box<Wait>,
     pub db: DbIndex,
-    /// Where it stands in the queues; `None` while a pause holds it back, for then it is in none.
+    /// Its ticket in the queues; `None` while a pause holds it back, when it is in none.
     pub ticket: Option<u64>,
-    /// In monotonic milliseconds.
+    /// The timeout, in monotonic milliseconds.
     pub deadline_ms: Option<u64>,
 }
 
 impl Parked {
-    /// Bytes of the arguments, for CLIENT LIST.
+    /// Returns the bytes of the arguments, for CLIENT LIST.
     pub fn argument_bytes(&self) -> usize {
         self.argv.as_argv().iter().map(<[u8]>::len).sum()
     }

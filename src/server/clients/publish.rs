@@ -1,8 +1,8 @@
-//! Messages on their way to clients: published ones, notifications, invalidations.
+//! Push messages: published messages, keyspace notifications, invalidations.
 //!
-//! A message is encoded at most once for each protocol version and then shared by all who get it.
-//! A client that is being served just now is not in its slot: what it is sent meanwhile waits as
-//! *mail* and follows the answer of its command, as it does in Redis.
+//! A message is encoded at most once per protocol version and then shared by all its receivers. A
+//! client that is being served is not in its slot: messages to it wait as *mail* and follow the
+//! reply of its command, as in Redis.
 
 use crate::command::Reply;
 use crate::command::effects::Event;
@@ -17,7 +17,8 @@ use crate::server::clients::session::{ClientId, Ending, Session, Special};
 use crate::server::clients::{Client, Clients, Output};
 use bytes::Bytes;
 
-/// Bytes that are no answer, for each protocol version; empty where it cannot be said.
+/// Encoded bytes that are not a reply, per protocol version; empty where the protocol has no
+/// encoding.
 #[derive(Clone, Debug, Default)]
 pub struct Encoded {
     pub v2: Bytes,
@@ -71,7 +72,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Something sent to a client that is being served.
+/// A message for a client that is being served.
 #[derive(Debug)]
 pub struct Mail {
     pub to: ClientId,
@@ -79,7 +80,7 @@ pub struct Mail {
 }
 
 impl Clients {
-    /// Appends a message to what the client in a slot is owed; CLIENT REPLY does not silence it.
+    /// Appends a message to the output of the client in a slot; CLIENT REPLY does not silence it.
     #[inline]
     fn deliver(&mut self, id: ClientId, slot: usize, message: &mut Message) {
         match self.get_mut(slot) {
@@ -94,7 +95,7 @@ impl Clients {
         }
     }
 
-    /// The same for bytes that are encoded already.
+    /// Sends encoded bytes to a client.
     pub(in crate::server) fn send(&mut self, id: ClientId, encoded: &Encoded) {
         let Some(slot) = self.slot_of(id) else { return };
         match self.get_mut(slot) {
@@ -121,8 +122,8 @@ impl Clients {
         self.note_output(slot);
     }
 
-    /// Gives a client that was served what it was sent meanwhile, behind the answer that begins at
-    /// `start`, or before it if that was the order.
+    /// Appends its mail to the output of a served client: after the reply that begins at `start`,
+    /// or before it if `mail_goes_first`.
     #[cold]
     pub(in crate::server) fn take_mail(
         &mut self,
@@ -138,7 +139,7 @@ impl Clients {
         output.insert(start, &mail);
     }
 
-    /// Gives a client about to be answered what it was sent meanwhile: that goes first.
+    /// Writes its mail ahead of a client's reply.
     #[cold]
     pub(in crate::server) fn answer_with_mail(&mut self, session: &Session, reply: &mut Reply) {
         self.hand_over_mail(session, |bytes| {
@@ -162,8 +163,8 @@ impl Clients {
     }
 }
 
-/// Sends a message to all who are subscribed to a channel, or to a pattern it fits. The answer
-/// is how many times it was sent.
+/// Publishes a message to the subscribers of a channel and of matching patterns. Returns the number
+/// of deliveries.
 pub fn publish(server: &mut Server, scope: Scope, channel: &[u8], payload: &[u8]) -> usize {
     let word: &[u8] = match scope {
         Scope::Shard => b"smessage",
@@ -190,7 +191,7 @@ pub fn publish(server: &mut Server, scope: Scope, channel: &[u8], payload: &[u8]
     receivers
 }
 
-/// Holds clients whose output grew large against their limits.
+/// Checks clients whose output grew large against their limits.
 #[inline]
 pub fn judge_bulky(server: &mut Server) {
     while let Some(slot) = server.clients.bulky.pop() {
@@ -206,13 +207,13 @@ pub fn judge_bulky(server: &mut Server) {
     }
 }
 
-/// Whether notifications are configured and somebody hears them.
+/// Returns whether keyspace notifications are enabled and have a subscriber.
 pub(in crate::server) fn notifies(server: &Server) -> bool {
     let flags = server.config.notify_keyspace_events.0;
     flags & (NotifyFlags::KEYSPACE | NotifyFlags::KEYEVENT) != 0 && !server.pubsub.is_deserted()
 }
 
-/// Tells those who listen what happened to a key.
+/// Publishes the keyspace notifications of an event.
 pub(in crate::server) fn notify(server: &mut Server, event: Event, db: DbIndex, key: &[u8]) {
     let flags = server.config.notify_keyspace_events;
     if !flags.has_class(event.class.0) || !notifies(server) {
@@ -228,14 +229,14 @@ pub(in crate::server) fn notify(server: &mut Server, event: Event, db: DbIndex, 
     }
 }
 
-/// After subscriptions changed: what the caller is, and who hears.
+/// Updates the caller's flags and the stated effects after a change of subscriptions.
 pub(in crate::server) fn subscriptions_changed(server: &mut Server, session: &mut Session) {
     let is_subscriber = server.pubsub.has(session.id.0);
     session.special.set(Special::SUBSCRIBER, is_subscriber);
     server.refresh_interest();
 }
 
-/// A client is subscribed to nothing any more.
+/// Removes all subscriptions of a client.
 pub fn unsubscribe_all(server: &mut Server, session: &mut Session) {
     if !session.special.has(Special::SUBSCRIBER) {
         return;
@@ -249,7 +250,7 @@ pub fn unsubscribe_all(server: &mut Server, session: &mut Session) {
 }
 
 impl Client {
-    /// Whether it counts as a subscriber among the types of clients.
+    /// Returns whether its client type is `pubsub`.
     pub fn is_subscriber(&self) -> bool {
         self.session.special.has(Special::SUBSCRIBER)
     }

@@ -1,13 +1,13 @@
-//! Secret arguments: MONITOR and SLOWLOG show `(redacted)` in their place.
+//! Redaction of secret arguments: MONITOR and SLOWLOG show `(redacted)` in their place.
 
 use crate::command::spec::Spec;
 use crate::resp::request::Argv;
 
-/// The text in the place of a secret.
+/// The replacement text of a secret argument.
 pub const REDACTED: &[u8] = b"(redacted)";
 
-/// Whether the argument at `index` is a secret: passwords, the words about users, and the values of
-/// directives that hold passwords.
+/// Returns whether the argument at `index` is a secret: a password, an ACL rule, or the value of a
+/// directive that holds a password.
 pub fn is_secret(spec: &Spec, argv: &Argv, index: usize) -> bool {
     spec.secrets.is_some_and(|is_secret| is_secret(argv, index))
 }
@@ -18,7 +18,7 @@ mod tests {
     use crate::resp::request::OwnedArgv;
     use crate::server::core::table::Table;
 
-    /// The arguments as MONITOR shows them.
+    /// Returns the arguments as MONITOR shows them.
     fn seen(command: &str, line: &str) -> String {
         let table = Table::new(crate::commands::TABLES, crate::server::commands::TABLES);
         let mut names = command.split('|');

@@ -1,36 +1,37 @@
-//! What may wait for a client before limits are asked: its reply buffer.
+//! The reply buffer of a client: pending output that is exempt from its limits.
 //!
-//! Redis gives every client a buffer for its answers, and a list of blocks for what does not fit;
-//! only the list is held against `client-output-buffer-limit`. Here all that a client is owed stands
-//! in one place, in memory that is lent. But the division is kept, for clients see it: in who is cut
-//! off, and in CLIENT LIST (`rbs`, `rbp`, `obl`, `oll`, `omem`).
+//! Redis gives every client a reply buffer, and a list of blocks for what does not fit; only the
+//! list counts towards `client-output-buffer-limit`. Here all pending output is contiguous, in
+//! pooled memory. The division is kept because it is visible: in which clients are disconnected,
+//! and in CLIENT LIST (`rbs`, `rbp`, `obl`, `oll`, `omem`).
 //!
 //! ```text
 //!   owed   [ buffer: up to `size` bytes ][ list: blocks, each counted whole ]
 //! ```
 //!
-//! What does not fit goes to the list, and all that follows until nothing is owed any more. The size
-//! follows what was used lately, between 1 and 16 KiB: cron looks at it (`server::clients::buffers`).
+//! Output that does not fit goes to the list, and so does all that follows until nothing is
+//! pending. The size follows recent use, between 1 and 16 KiB: cron adjusts it
+//! (`server::clients::buffers`).
 
-/// The largest size, and that of a new client.
+/// The largest size, and that of a new client, in bytes.
 const MOST: u16 = 16 << 10;
 const LEAST: u16 = 1 << 10;
-/// Room in a block of the list as Redis allocates it, and what is counted for it.
+/// Payload of a block of the list as Redis allocates it, and the bytes counted for it.
 const BLOCK: usize = 20_464;
 const BLOCK_COUNTED: usize = BLOCK + 40;
 
-/// See the head of this file.
+/// The accounting of a client's reply buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyBuffer {
     size: u16,
-    /// The most that was in it since that was last forgotten.
+    /// The peak use since it was last reset.
     peak: u16,
-    /// What is still in it while there is a list.
+    /// Bytes still in the buffer while there is a list.
     front: u16,
     has_list: bool,
-    /// When the peak was forgotten, in monotonic milliseconds modulo 2^32; 0 for never.
+    /// Time of the last reset of the peak, in monotonic milliseconds modulo 2^32; 0 for never.
     forgot_ms: u32,
-    /// No limit is reached as long as no more than this is owed.
+    /// Pending bytes up to which no limit can be reached.
     alarm: u32,
 }
 
@@ -47,7 +48,7 @@ impl Default for ReplyBuffer {
     }
 }
 
-/// What cron made of a size.
+/// The outcome of a resize by cron.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Resized {
     No,
@@ -56,10 +57,12 @@ pub enum Resized {
 }
 
 impl ReplyBuffer {
+    /// Returns the current size in bytes.
     pub fn size(&self) -> usize {
         usize::from(self.size)
     }
 
+    /// Returns the peak use in bytes.
     pub fn peak(&self) -> usize {
         usize::from(self.peak)
     }
@@ -68,19 +71,19 @@ impl ReplyBuffer {
         self.has_list
     }
 
-    /// Whether all that is owed is in the buffer.
+    /// Returns whether all pending output fits in the buffer.
     #[inline(always)]
     pub fn holds(&self, owed: usize) -> bool {
         !self.has_list && owed <= usize::from(self.size)
     }
 
-    /// Whether what is owed must be held against the limits.
+    /// Returns whether the pending output must be checked against the limits.
     #[inline(always)]
     pub fn alarms(&self, owed: usize) -> bool {
         owed > self.alarm as usize
     }
 
-    /// Looks at what is owed before any of it leaves.
+    /// Accounts the pending output before any of it is sent.
     #[inline(always)]
     pub fn note(&mut self, owed: usize) {
         if owed > usize::from(self.peak) && !self.has_list {
@@ -96,7 +99,7 @@ impl ReplyBuffer {
         self.peak = owed.min(self.size()) as u16;
     }
 
-    /// Some bytes left, and so many are still owed.
+    /// Accounts sent bytes; `owed` bytes are still pending.
     #[inline(always)]
     pub fn sent(&mut self, bytes: usize, owed: usize) {
         if owed == 0 {
@@ -108,7 +111,7 @@ impl ReplyBuffer {
         }
     }
 
-    /// Of what is owed, how much is in the list.
+    /// Returns how many of the pending bytes are in the list.
     pub fn listed(&self, owed: usize) -> usize {
         match self.has_list {
             true => owed.saturating_sub(usize::from(self.front)),
@@ -116,29 +119,30 @@ impl ReplyBuffer {
         }
     }
 
+    /// Returns the number of blocks in the list.
     pub fn blocks(&self, owed: usize) -> usize {
         self.listed(owed).div_ceil(BLOCK)
     }
 
-    /// What the list counts as.
+    /// Returns the counted size of the list.
     pub fn counted(&self, owed: usize) -> usize {
         self.blocks(owed) * BLOCK_COUNTED
     }
 
-    /// The list was held against its limits: it need not be again while they are far.
+    /// Records a check of the list: no further check is needed while the nearest limit is far.
     pub fn judged(&mut self, nearest: Option<u64>) {
         let limit = nearest.map_or(usize::MAX, |limit| limit as usize);
-        // Counted in blocks a list is at most one block and a little more than it holds.
+        // A list counts as at most one block and a little more than it holds.
         let quiet = limit.saturating_sub(BLOCK_COUNTED) / BLOCK_COUNTED * BLOCK;
         self.alarm = u32::try_from(quiet).unwrap_or(u32::MAX);
     }
 
-    /// Limits are not what they were.
+    /// Forces a check after a change of limits.
     pub fn judge_anew(&mut self) {
         self.alarm = 0;
     }
 
-    /// Follows what was used lately; after `forget_ms` the peak is forgotten.
+    /// Adjusts the size to recent use; resets the peak after `forget_ms`.
     pub fn tend(&mut self, owed: usize, now_ms: u64, forget_ms: Option<u64>) -> Resized {
         self.note(owed);
         let (half, double) = (self.size / 2, self.size.saturating_mul(2));
@@ -172,7 +176,7 @@ impl ReplyBuffer {
 mod tests {
     use super::*;
 
-    /// A buffer of the least size.
+    /// Returns a buffer of the minimum size.
     fn small() -> ReplyBuffer {
         let mut buffer = ReplyBuffer::default();
         assert_eq!(buffer.tend(0, 1, Some(5000)), Resized::No);
@@ -212,7 +216,7 @@ mod tests {
         assert_eq!(buffer.counted(1_500), 20_504);
         buffer.sent(1_000, 500);
         assert_eq!(buffer.listed(500), 476);
-        // There is room again, but what comes now must not overtake.
+        // There is room again, but new output must not overtake the list.
         assert!(!buffer.holds(500));
         buffer.note(900);
         assert_eq!(buffer.listed(900), 876);

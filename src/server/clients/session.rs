@@ -1,4 +1,4 @@
-//! Who is calling: what the server remembers of a connection apart from its bytes.
+//! Sessions: the state of a connection apart from its buffers.
 
 use crate::acl::DEFAULT_USER;
 use crate::keyspace::DbIndex;
@@ -10,35 +10,35 @@ use crate::server::clients::Output;
 use crate::server::clients::parked::Parked;
 use crate::server::clients::reply_buffer::ReplyBuffer;
 
-/// A connection's number, never used twice.
+/// The id of a connection, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub u64);
 
 impl ClientId {
-    /// For what happens by itself.
+    /// The id for work without a client.
     pub const NOBODY: ClientId = ClientId(0);
 }
 
-/// What CLIENT REPLY chose.
+/// The mode set by CLIENT REPLY.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ReplyMode {
     #[default]
     On,
     Off,
-    /// The next command's answer is dropped.
+    /// The next command's reply is dropped.
     SkipNext,
-    /// This command's answer is dropped.
+    /// This command's reply is dropped.
     Skip,
 }
 
 impl ReplyMode {
-    /// Whether what a command answers is forgotten.
+    /// Returns whether replies are dropped.
     #[inline(always)]
     pub fn is_silent(self) -> bool {
         matches!(self, ReplyMode::Off | ReplyMode::Skip)
     }
 
-    /// The mode after a command.
+    /// Returns the mode after a command.
     pub fn next(self) -> ReplyMode {
         match self {
             ReplyMode::SkipNext => ReplyMode::Skip,
@@ -48,39 +48,39 @@ impl ReplyMode {
     }
 }
 
-/// What the other end of a connection is.
+/// The kind of peer of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Peer {
     #[default]
     Client,
-    /// It follows us (`replication::replicas`).
+    /// A replica of ours (`replication::replicas`).
     Replica,
-    /// We follow it (`replication::primary`).
+    /// Our primary (`replication::primary`).
     Primary,
 }
 
-/// How a connection is to end.
+/// How a connection is to be closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Ending {
     #[default]
     No,
-    /// What is in the output still goes out.
+    /// Pending output is still sent.
     AfterReply,
     Now,
 }
 
-/// States of a client in which the gates look at every command.
+/// Client states that require admission checks for every command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Special(pub u8);
 
 impl Special {
     /// Between MULTI and EXEC.
     pub const MULTI: u8 = 1;
-    /// Subscribed to something, in RESP2.
+    /// Subscribed to at least one channel or pattern, in RESP2.
     pub const SUBSCRIBER: u8 = 2;
-    /// It follows us, or watches every command.
+    /// A replica or a monitor.
     pub const REPLICA: u8 = 4;
-    /// Its user may not do everything (`server::core::permissions`).
+    /// Restricted by the ACL rules of its user (`server::core::permissions`).
     pub const RESTRICTED: u8 = 8;
 
     pub fn set(&mut self, state: u8, on: bool) {
@@ -95,19 +95,20 @@ impl Special {
 /// The sizes of a client's buffers, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wire {
-    /// Received and not run.
+    /// Received bytes that have not run.
     pub query: usize,
     /// Room left in the query buffer.
     pub query_free: usize,
     /// Arguments of an unfinished command.
     pub arguments: usize,
-    /// Answers not sent yet.
+    /// Unsent output.
     pub output: usize,
     pub output_capacity: usize,
     pub buffer: ReplyBuffer,
 }
 
 impl Wire {
+    /// Returns the current sizes of these buffers.
     #[inline(always)]
     pub fn of(query: &Query, output: &Output) -> Wire {
         Wire {
@@ -121,17 +122,17 @@ impl Wire {
     }
 }
 
-/// See the head of this file.
+/// The state of a connection apart from its buffers.
 #[derive(Debug)]
 pub struct Session {
     pub id: ClientId,
     pub db: DbIndex,
     pub resp: Resp,
-    /// Its commands were decided elsewhere: they come from a log or from a primary.
+    /// Its commands come from an AOF or from our primary and must be applied.
     pub must_obey: bool,
-    /// May run any command: authenticated, or nobody has to be.
+    /// Authenticated, or no authentication is required.
     pub authenticated: bool,
-    /// It has said who it is, or did not have to when it came.
+    /// It authenticated, or needed no password when it connected.
     pub vouched: bool,
     pub user: Vec<u8>,
     /// Its user's `skip-sanitize-payload`.
@@ -147,47 +148,48 @@ pub struct Session {
     pub peer: Peer,
     /// Properties announced with REPLCONF, in case it becomes a replica.
     pub announced: Option<Box<Announced>>,
-    /// How far the stream was when its last command was over: what WAIT waits for.
+    /// The replication offset after its last command, which WAIT waits for.
     pub written_to: u64,
-    /// Held back until a pause ends.
+    /// Its next command waits until a pause ends.
     pub paused: bool,
-    /// Its answer waits until the helper thread has freed what it flushed (`server::core::flush_wait`).
+    /// Its reply waits until the helper thread has freed the data it flushed
+    /// (`server::core::flush_wait`).
     pub flushing: bool,
-    /// States in which the gates look at every command.
+    /// Client states that require admission checks for every command.
     pub special: Special,
-    /// What it has queued since MULTI.
+    /// Its commands queued since MULTI.
     pub multi: Option<Box<Transaction>>,
-    /// It may not be made to wait: EXEC runs its commands.
+    /// It must not block: EXEC runs its commands.
     pub deny_blocking: bool,
-    /// A script runs for it.
+    /// A script of this client is running.
     pub in_script: bool,
-    /// SCRIPT DEBUG: its scripts are debugged.
+    /// The SCRIPT DEBUG mode of its scripts.
     pub debugging: Debugging,
-    /// It caches what it reads (`tracking`).
+    /// It uses client-side caching (`tracking`).
     pub tracks: bool,
-    /// The command that waits for a key, if one does (`server::core::unblock`).
+    /// Its blocked command, if any (`server::core::unblock`).
     pub parked: Option<Box<Parked>>,
-    /// The command that runs now has waited before: until when it may, if that is limited, in
-    /// monotonic milliseconds.
+    /// `Some` if the running command was blocked before: its deadline in monotonic milliseconds, if
+    /// it has one.
     pub resumed: Option<Option<u64>>,
-    /// The earliest alarm that is set for the end of a wait, in monotonic milliseconds.
+    /// The earliest alarm set for the end of its wait, in monotonic milliseconds.
     pub alarm_ms: Option<u64>,
     pub is_unix: bool,
     pub addresses: Box<(String, String)>,
-    /// The socket's number, as CLIENT LIST shows it.
+    /// The file descriptor, as CLIENT LIST shows it.
     pub fd: i32,
-    /// The buffers as they were when the commands that run now arrived.
+    /// The buffer sizes when the commands being run arrived.
     pub wire: Wire,
     pub created_ms: u64,
     pub last_active_ms: u64,
-    /// The slot of the last command in the table.
+    /// The index of the last command in the table.
     pub last_command: Option<u16>,
     pub commands_run: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
 }
 
-/// How a client wants its scripts to run.
+/// How scripts of a client are debugged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Debugging {
     #[default]
@@ -242,30 +244,31 @@ impl Session {
         }
     }
 
-    /// Nothing of what it has sent may run now.
+    /// Returns whether none of its input may run now.
     #[inline(always)]
     pub fn is_held(&self) -> bool {
         self.paused || self.flushing || self.parked.is_some()
     }
 
-    /// Subscribed in RESP2: it may say little, for its answers could be taken for messages.
+    /// Returns whether it is subscribed in RESP2: most commands are rejected, since their replies
+    /// could be taken for messages.
     pub fn is_confined(&self) -> bool {
         self.special.has(Special::SUBSCRIBER) && self.resp == Resp::V2
     }
 
-    /// Whether what it runs has to be asked about: its user may not do everything.
+    /// Returns whether its commands need ACL checks.
     #[inline(always)]
     pub fn is_restricted(&self) -> bool {
         self.special.has(Special::RESTRICTED) && !self.must_obey
     }
 
-    /// Whether the caller is on this very machine.
+    /// Returns whether the client is on the same machine.
     pub fn is_local(&self) -> bool {
         let peer = &self.addresses.0;
         self.is_unix || peer.starts_with("127.") || peer.starts_with("[::1]:")
     }
 
-    /// RESET: everything a client can set, back to the start, save who it is.
+    /// Resets everything a client can set, except its identity (RESET).
     pub fn reset(&mut self) {
         self.db = DbIndex(0);
         self.resp = Resp::V2;

@@ -1,7 +1,7 @@
-//! The gates before a command, in the order tests observe.
+//! The admission checks (gates) before a command, in the order tests observe.
 //!
 //! In the common case this costs one test: `Gates` has a bit for each state in which some commands
-//! are refused, and the command of a client who may do everything passes at once while none is set.
+//! are rejected, and the command of an unrestricted client is admitted at once while none is set.
 
 use crate::command::spec::*;
 use crate::command::{CmdError, Reply};
@@ -19,21 +19,22 @@ pub const READ_ONLY_TEXT: &str = "READONLY You can't write against a read only r
 pub const STALE_TEXT: &str =
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 
-/// How long the log is quiet about further connections that speak HTTP, as Redis is.
+/// Minimum interval between log lines about connections that speak HTTP, in milliseconds, as in
+/// Redis.
 const CROSS_PROTOCOL_QUIET_MS: u64 = 60_000;
 
-/// What the gates say.
+/// The verdict of the gates on a command.
 pub enum Verdict {
     Run,
     Refuse(CmdError),
-    /// Not now: the command stays where it is.
+    /// The command stays where it is until a pause ends.
     Wait,
-    /// When EXEC says so.
+    /// The command is queued for EXEC.
     Queue,
 }
 
 impl Server {
-    /// Whether a known command with checked arity may run.
+    /// Decides whether a known command with checked arity may run.
     #[inline(always)]
     pub fn admit(
         &mut self,
@@ -62,9 +63,9 @@ impl Server {
         argv: &Argv,
         reply: &mut Reply,
     ) -> Verdict {
-        // What was decided elsewhere is not questioned here.
+        // Commands of a primary or an AOF were already admitted at their source.
         if session.must_obey {
-            // A replica with a limit of its own makes room for what its primary sends.
+            // A replica with its own memory limit evicts for the writes of its primary.
             if self.gates.0 & Gates::MAXMEMORY != 0 && session.peer == Peer::Primary {
                 self.make_room();
             }
@@ -81,13 +82,13 @@ impl Server {
             return Verdict::Refuse(error);
         }
         if session.is_restricted() {
-            // A refusal is noted with what the caller is owed at this moment.
+            // A denial is logged with the client's output size of this moment.
             session.wire.output = reply.written();
             if let Some(error) = self.forbidden(session, number, argv) {
                 return Verdict::Refuse(error);
             }
         }
-        // EXEC is all that it will run.
+        // EXEC has the flags of all commands it will run.
         let mut flags = self.script.flags_of_call(spec, argv);
         let mut lacks = Flags::NONE;
         if let Some(multi) = &session.multi
@@ -132,7 +133,7 @@ impl Server {
         Verdict::Run
     }
 
-    /// A primary with too few replicas takes no writes, nor does a replica.
+    /// Rejects writes on a read-only replica, and on a primary with too few good replicas.
     fn role_refuses(&self, flags: Flags) -> Option<&'static str> {
         if !flags.has(WRITE) {
             return None;
@@ -144,7 +145,7 @@ impl Server {
         (is_replica && self.config.replica_read_only).then_some(READ_ONLY_TEXT)
     }
 
-    /// What there is may be old, because our primary is out of reach, or not all there yet.
+    /// Rejects reads of stale data (link to the primary is down) or while loading.
     fn data_is_not_ready(&self, spec: &Spec, flags: Flags, lacks: Flags) -> Option<&'static str> {
         let minds_age = !flags.has(STALE) || lacks.has(STALE);
         if self.gates.0 & Gates::REPLICA != 0 && minds_age && self.is_stale() {
@@ -160,8 +161,8 @@ impl Server {
         refused.then_some(LOADING_TEXT)
     }
 
-    /// DEBUG and the loading of modules: only for those whom the configuration names. Asked before
-    /// anything else, as Redis does.
+    /// Rejects DEBUG and module loading unless the configuration allows them to this client.
+    /// Checked first, as in Redis.
     fn protected(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
         let (name, allowed) = match spec.guard? {
             Guard::Debug => ("debug", self.config.enable_debug_command),
@@ -182,21 +183,21 @@ impl Server {
         })
     }
 
-    /// Without a password, only the commands that lead to one.
+    /// Rejects commands of an unauthenticated client, except those that authenticate.
     fn stranger(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
         (!session.authenticated && !spec.flags.has(NO_AUTH))
             .then_some(CmdError::Fixed("NOAUTH Authentication required."))
     }
 
-    /// Some commands make no sense in a transaction.
+    /// Rejects commands that are not allowed in a transaction.
     fn outside_only(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
         (session.special.has(Special::MULTI) && spec.flags.has(NO_MULTI)).then_some(
             CmdError::Fixed("ERR Command not allowed inside a transaction"),
         )
     }
 
-    /// At the memory limit others make room; where they cannot, nothing may run that needs more,
-    /// nor be queued.
+    /// Evicts at the memory limit; if that fails, rejects commands that need more memory, queued
+    /// ones included.
     fn out_of_memory(
         &mut self,
         session: &Session,
@@ -208,7 +209,7 @@ impl Server {
         }
         let full = self.make_room() == Room::None;
         self.eviction.failed = full;
-        // Who had cached what made room hears of it before the answer.
+        // Deliver invalidations for keys evicted here before the reply.
         if !self.clients.mail.is_empty() && !session.reply_mode.is_silent() {
             self.clients.answer_with_mail(session, reply);
         }
@@ -217,7 +218,8 @@ impl Server {
         ))
     }
 
-    /// In RESP2 a reply could be taken for a message, so a subscriber says little else.
+    /// Restricts a RESP2 subscriber to the commands allowed while subscribed: it could take other
+    /// replies for messages.
     fn subscribed(&self, session: &Session, spec: &'static Spec) -> Option<CmdError> {
         let held = session.is_confined() && !spec.flags.has(SUBSCRIBER);
         held.then(|| {
@@ -229,7 +231,7 @@ impl Server {
         })
     }
 
-    /// What cannot be made to last is refused; PING tells who asks for that.
+    /// Rejects writes that cannot be persisted, and PING, which reports the disk error.
     fn disk_refuses(&self, spec: &Spec, flags: Flags) -> Option<CmdError> {
         let asked = flags.has(WRITE) || spec.flags.has(REPORTS_DISK_ERROR);
         if self.gates.0 & Gates::DISK_ERROR == 0 || !asked {
@@ -240,12 +242,12 @@ impl Server {
             .map(CmdError::Text)
     }
 
-    /// We follow a primary, have lost it, and are not to show what may be out of date.
+    /// Returns whether the link to our primary is down and stale data must not be served.
     pub(in crate::server) fn is_stale(&self) -> bool {
         !self.config.replica_serve_stale_data && self.replication.is_link_down()
     }
 
-    /// A monitor only watches, and a replica only hears.
+    /// Rejects data commands of a monitor or a replica: they only receive a feed.
     fn only_watches(&self, session: &Session, flags: Flags) -> Option<CmdError> {
         let data = flags.any(WRITE | READONLY | MAY_REPLICATE);
         ((session.monitor || session.peer == Peer::Replica) && data).then_some(CmdError::Fixed(
@@ -253,19 +255,19 @@ impl Server {
         ))
     }
 
-    /// The error for a name nobody knows.
+    /// Returns the error for an unknown command.
     #[cold]
     pub fn unknown_command(&self, argv: &Argv) -> CmdError {
         CmdError::unknown_command(argv)
     }
 
-    /// Whether these are the words of an HTTP request: somebody's browser was made to send them.
+    /// Returns whether the words are those of an HTTP request (cross-protocol scripting attack).
     pub fn is_cross_protocol(&self, argv: &Argv) -> bool {
         let name = argv.at(0);
         name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
     }
 
-    /// Ends a connection that speaks HTTP, and says so in the log once a minute at most.
+    /// Closes a connection that speaks HTTP, and logs it at most once a minute.
     #[cold]
     pub fn abort_cross_protocol(&mut self, session: &mut Session) {
         let now_ms = self.clock.mono_ms();

@@ -1,4 +1,4 @@
-//! After a command that took long: the clock, the slow log and the latency monitor.
+//! After a slow command: the clock, the slow log and the latency monitor.
 
 use crate::command::spec::{FAST, SKIP_SLOWLOG};
 use crate::observe::slowlog::{Entry, cut};
@@ -8,7 +8,7 @@ use crate::server::clients::redact::is_secret;
 use crate::server::clients::session::Session;
 
 impl Server {
-    /// Looks at a command that took longer than one of the thresholds.
+    /// Records a command that exceeded one of the thresholds.
     #[cold]
     pub fn notice(&mut self, session: &Session, number: u16, argv: Argv, ns: u64) {
         self.clock.catch_up(self.life.stamp);
@@ -45,7 +45,7 @@ impl Server {
         slowlog.push(entry, self.config.slowlog_max_len as usize);
     }
 
-    /// Notes something that held up the loop and is no command.
+    /// Records a latency event that is not a command.
     pub fn note_latency(&mut self, event: &'static str, us: u64) {
         self.observe
             .latency

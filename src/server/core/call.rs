@@ -1,4 +1,4 @@
-//! The one path by which commands run, whoever calls.
+//! The execution path of all commands, whatever their source.
 
 use crate::command::context::Caller;
 use crate::command::spec::{ARBITRARY_KEYS, READONLY};
@@ -15,8 +15,8 @@ use crate::server::core::unit::Ran;
 use crate::server::gates::Gates;
 
 impl Server {
-    /// Looks a command up, asks the gates and calls it; an error is the answer. False if the
-    /// command has to wait and stays where it is.
+    /// Looks up a command, checks the gates and calls it; an error becomes the reply. Returns false
+    /// if the command must wait and stays where it is.
     #[inline(always)]
     pub fn execute(
         &mut self,
@@ -43,7 +43,7 @@ impl Server {
             }
         };
         let spec = self.table[number].spec;
-        // What is refused is logged with it.
+        // A rejected command is logged with its name.
         session.last_command = Some(number);
         match self.admit(session, number, spec, &argv, reply) {
             Verdict::Run => {}
@@ -71,8 +71,8 @@ impl Server {
         true
     }
 
-    /// The command itself or the subcommand that is meant, with checked arity, and how many words
-    /// name it.
+    /// Returns the command or the subcommand it selects, with checked arity, and the number of
+    /// words that name it.
     #[inline(always)]
     pub(in crate::server) fn resolve(
         &self,
@@ -102,8 +102,9 @@ impl Server {
         Ok((sub, 2))
     }
 
-    /// Refuses what has the wrong form. A subcommand that nobody knows counts for no command; a wrong
-    /// number of arguments counts for the one that is meant.
+    /// Rejects an unknown subcommand or a wrong number of arguments. Unknown subcommands are not
+    /// attributed to any command's stats; arity errors count as `rejected_calls` of the resolved
+    /// one.
     #[cold]
     fn refuse_form(
         &mut self,
@@ -125,7 +126,7 @@ impl Server {
         }
     }
 
-    /// Answers with an error instead of running a command.
+    /// Replies with an error instead of running a command.
     #[cold]
     fn refuse(&mut self, session: &mut Session, number: u16, error: CmdError, reply: &mut Reply) {
         self.table[number].stats.rejected += 1;
@@ -134,7 +135,7 @@ impl Server {
         self.fail_transaction(session, Some(spec), &error, reply);
     }
 
-    /// A name nobody knows is an error, or the words of a browser that was led here.
+    /// Replies to an unknown command; an HTTP request closes the connection instead.
     #[cold]
     fn answer_unknown(&mut self, session: &mut Session, argv: &Argv, reply: &mut Reply) {
         session.last_command = None;
@@ -146,6 +147,7 @@ impl Server {
         self.fail_transaction(session, None, &error, reply);
     }
 
+    /// Writes an error reply and counts it.
     #[cold]
     pub(in crate::server) fn reply_error(&mut self, error: &CmdError, reply: &mut Reply) {
         let text = error.bytes();
@@ -153,7 +155,7 @@ impl Server {
         let _ = reply.error(&text);
     }
 
-    /// Runs a command: the handler, its time, its statistics, and what follows from its effects.
+    /// Runs a command: the handler, its timing, its statistics, and its effects.
     #[inline(always)]
     pub fn call(&mut self, session: &mut Session, number: u16, mut args: Args, reply: &mut Reply) {
         let slot = &self.table[number];
@@ -162,7 +164,8 @@ impl Server {
         let dirty = self.effects.dirty;
         self.enter_unit();
         let confined = session.is_restricted() && self.is_confined(session, number, &args);
-        // Other bytes may stand where an earlier command had its key.
+        // Without a key the hint is cleared: the address of an earlier command's key may now hold
+        // other bytes.
         match args.hashed_key() {
             Some((key, hash)) => self.keyspace.hint(key, hash),
             None => self.keyspace.forget_hint(),
@@ -220,16 +223,16 @@ impl Server {
         self.leave(session, number, &args, dirty);
     }
 
-    /// What those see of a command who watch all of them, and who cache what they read.
+    /// Feeds a command to the monitors, and remembers the keys it read for a tracking client.
     #[cold]
     fn look_behind(&mut self, session: &Session, number: u16, args: &Args, reply: &mut Reply) {
-        // Who ran this before, and waited, was seen then.
+        // A command that blocked and resumed was fed on its first run.
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
         if session.tracks {
             let spec = self.table[number].spec;
-            // What a script reads it calls itself.
+            // The commands a script calls remember their own keys.
             if spec.flags.has(READONLY) && spec.script.is_none() {
                 invalidate::remember_keys(self, session, number, &args.argv());
             }
@@ -239,7 +242,7 @@ impl Server {
         }
     }
 
-    /// The effects of a command are settled, and the unit ends if it was all of it.
+    /// Settles the effects of a command, and ends the unit if this was the outermost call.
     #[inline(always)]
     fn leave(&mut self, session: &mut Session, number: u16, args: &Args, dirty: u64) {
         self.settle(Ran {
@@ -255,7 +258,7 @@ impl Server {
         session.written_to = self.replication.offset();
     }
 
-    /// The outermost call is over, and something follows from it.
+    /// Ends the unit of an outermost call that has effects to handle.
     #[cold]
     fn leave_eventful(&mut self, session: &mut Session, number: u16) {
         let flags = self.table[number].spec.flags;
@@ -266,7 +269,8 @@ impl Server {
         self.end_unit(session.id);
     }
 
-    /// A command has nothing to answer yet. It counts when it answers.
+    /// Blocks the caller of a command that has no reply yet. The command is counted when it
+    /// replies.
     #[cold]
     fn wait(
         &mut self,
@@ -279,7 +283,7 @@ impl Server {
         if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
-        // It has read, if only that there is nothing yet.
+        // It has read the key, even if it found nothing to return yet.
         if session.tracks && self.table[number].spec.flags.has(READONLY) {
             invalidate::remember_keys(self, session, number, &args.argv());
         }

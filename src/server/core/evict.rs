@@ -1,10 +1,10 @@
-//! Making room: what happens while more memory is in use than `maxmemory` allows.
+//! Eviction: frees memory while more than `maxmemory` is in use.
 //!
-//! Before each command as many keys leave as it takes to be below the limit, for a while that
-//! `maxmemory-eviction-tenacity` measures; then the command runs all the same and the loop goes on
-//! evicting turn by turn. What counts is what the keys that leave took, not what is in use
-//! afterwards: telling clients and the log of each takes memory too, and must not make further keys
-//! leave.
+//! Before each command keys are evicted until usage is below the limit, for at most the time that
+//! `maxmemory-eviction-tenacity` allows; then the command runs regardless and the event loop
+//! continues evicting between commands. Progress is measured by the memory of the evicted keys, not
+//! by the usage afterwards: invalidations and AOF records of evicted keys use memory too, and must
+//! not cause further evictions.
 
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::evict::{Among, Evicted, First};
@@ -13,46 +13,47 @@ use crate::server::clients::limits;
 use crate::server::gates::Gates;
 use crate::sys::clock;
 
-/// Keys that leave between two looks at the clock.
+/// Evictions between two clock checks.
 const STRIDE: u32 = 16;
 
-/// What an attempt to make room came to.
+/// The result of an eviction attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Room {
     Enough,
-    /// There will be soon.
+    /// Not yet; memory is about to be freed.
     Coming,
-    /// There is none, and no key that may leave.
+    /// Not enough, and no key may be evicted.
     None,
 }
 
-/// What is known of the limit.
+/// The eviction state.
 #[derive(Default)]
 pub struct Eviction {
-    /// Keys leave in each turn of the loop.
+    /// Eviction continues in each iteration of the event loop.
     pub goes_on: bool,
-    /// The last command found no room.
+    /// The last attempt freed too little.
     pub failed: bool,
-    /// Since when there has been more in use than allowed, in monotonic microseconds.
+    /// Since when the limit is exceeded, in monotonic microseconds.
     exceeded_since_us: Option<u64>,
-    /// How long that was so before.
+    /// Earlier time over the limit, in microseconds.
     exceeded_us: u64,
 }
 
 impl Eviction {
-    /// For INFO, in milliseconds: how long the limit has been exceeded, in all and now.
+    /// Returns how long the limit has been exceeded, in total and currently, in milliseconds
+    /// (INFO).
     pub fn exceeded_ms(&self) -> (u64, u64) {
         let now = |since| clock::mono_us().saturating_sub(since);
         let current = self.exceeded_since_us.map_or(0, now);
         ((self.exceeded_us + current) / 1000, current / 1000)
     }
 
-    /// CONFIG RESETSTAT.
+    /// Resets the statistics (CONFIG RESETSTAT).
     pub fn reset_stats(&mut self) {
         (self.exceeded_since_us, self.exceeded_us) = (None, 0);
     }
 
-    /// Keeps the account of how long the limit is exceeded.
+    /// Accounts the time over the limit.
     pub(in crate::server) fn note(&mut self, room: Room) {
         match (room, self.exceeded_since_us) {
             (Room::Enough, Some(since_us)) => {
@@ -66,13 +67,13 @@ impl Eviction {
 }
 
 impl Server {
-    /// Sees to it that no more is in use than allowed, as far as that can be done now.
+    /// Evicts until usage is within the limit, as far as the time limit allows.
     #[inline]
     pub(in crate::server) fn make_room(&mut self) -> Room {
         if self.gates.0 & (Gates::BUSY | Gates::LOADING | Gates::PAUSED) != 0 {
             return Room::Enough;
         }
-        // What a replica keeps is what its primary keeps.
+        // A replica holds the same keys as its primary.
         if self.gates.0 & Gates::REPLICA != 0 && self.config.replica_ignore_maxmemory {
             return Room::Enough;
         }
@@ -92,14 +93,14 @@ impl Server {
         room
     }
 
-    /// Goes on making room between commands.
+    /// Continues evicting between commands.
     pub fn evict_slice(&mut self) {
         if self.eviction.goes_on {
             self.eviction.goes_on = self.make_room() == Room::Coming;
         }
     }
 
-    /// Bytes in use that count and are more than allowed.
+    /// Returns the bytes by which the counted memory exceeds the limit.
     #[inline]
     fn excess_memory(&self) -> usize {
         match self.config.maxmemory {
@@ -108,14 +109,14 @@ impl Server {
         }
     }
 
-    /// Bytes in use that `maxmemory` limits: not those that are as good as freed, nor what waits to
-    /// be written to the log.
+    /// Returns the bytes in use that `maxmemory` limits: without those queued for the helper thread
+    /// to free, and without the buffers of the AOF and the replicas.
     pub(in crate::server) fn counted_memory(&self) -> usize {
         let not_counted = self.bio.held_bytes() + self.uncounted_memory();
         self.keyspace.used_memory().saturating_sub(not_counted)
     }
 
-    /// Bytes of buffers that grow because keys leave, and therefore do not count.
+    /// Returns the bytes of buffers that grow through eviction, and therefore do not count.
     pub fn uncounted_memory(&self) -> usize {
         let log = match self.persist.aof.is_on() {
             true => self.persist.aof.buffer_bytes(),
@@ -127,7 +128,7 @@ impl Server {
             .replicas
     }
 
-    /// Lets keys leave until so many bytes are free.
+    /// Evicts keys until `wanted` bytes are free.
     #[cold]
     fn evict(&mut self, wanted: usize) -> Room {
         let Some((among, first)) = policy(self.config.maxmemory_policy) else {
@@ -169,7 +170,8 @@ impl Server {
         room
     }
 
-    /// There is nothing left to remove, but something may be about to be freed.
+    /// Handles the case that no key is left to evict, but the helper thread may be about to free
+    /// memory.
     fn await_room(&mut self, limit_us: u64) -> Room {
         if !self.bio.is_idle() {
             let began_us = clock::mono_us();
@@ -183,7 +185,7 @@ impl Server {
     }
 }
 
-/// Which keys may go, and which first; `None` if none may.
+/// Returns the candidates of a policy and its order; `None` if no key may be evicted.
 fn policy(policy: MaxmemoryPolicy) -> Option<(Among, First)> {
     Some(match policy {
         MaxmemoryPolicy::NoEviction => return None,
@@ -197,8 +199,8 @@ fn policy(policy: MaxmemoryPolicy) -> Option<(Among, First)> {
     })
 }
 
-/// How long an attempt may take, in microseconds: up to half a millisecond in even steps, from there
-/// on 15 % more with each point of tenacity, and at 100 as long as it takes. As in Redis.
+/// Returns the time limit of an attempt in microseconds, as in Redis: up to 500 us linear in the
+/// tenacity, then 15 % more per point, and unlimited at 100.
 fn patience_us(tenacity: u32) -> u64 {
     match tenacity {
         0..=10 => 50 * u64::from(tenacity),

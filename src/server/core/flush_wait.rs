@@ -1,17 +1,17 @@
-//! A synchronous flush answers when what it flushed is freed, so that whoever asks for the memory
-//! used next sees it gone. The loop does not wait for that: the helper thread frees, the caller's
-//! answer stays in its output, and a timer looks whether the thread is done.
+//! A synchronous flush replies when the flushed data is freed, so that a client that then reads the
+//! used memory sees it gone. The event loop does not wait for that: the helper thread frees, the
+//! caller's reply stays in its output, and a timer polls for completion.
 
 use crate::server::Server;
 use crate::server::clients::Clients;
 use crate::server::clients::session::{ClientId, Session};
 use crate::server::timers::Timer;
 
-/// Milliseconds between two looks.
+/// Polling interval in milliseconds.
 const LOOK_MS: u64 = 1;
 
 impl Server {
-    /// The command that is over flushed what is not freed yet: its caller waits.
+    /// Holds back the caller's reply: its command flushed data that is not freed yet.
     #[cold]
     pub(in crate::server) fn await_freeing(&mut self, session: &mut Session) {
         self.unit.awaits_freeing = false;
@@ -30,7 +30,7 @@ impl Server {
             .arm(self.clock.mono_ms() + LOOK_MS, Timer::Freed);
     }
 
-    /// Lets those go on who waited, if the helper thread is done.
+    /// Resumes the clients of flushes once the helper thread is done.
     pub(in crate::server) fn answer_flushes(&mut self) {
         if self.blocking.until_freed.is_empty() {
             return;

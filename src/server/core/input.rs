@@ -1,7 +1,8 @@
-//! What happens to commands that have arrived: recognised, prepared, run in order.
+//! Input processing: commands are parsed, prepared, and run in order.
 //!
-//! `process` serves one client's input: for each complete command it looks the command up, asks the
-//! gates (`admit`) and calls it (`call`), and stops early when the client ends or must wait.
+//! `process` serves one client's input: for each complete command it looks up the command, checks
+//! the gates (`admit`) and calls it (`call`), and stops early when the client is closed or must
+//! wait.
 
 use crate::command::Reply;
 use crate::command::spec::REPLIES_WITH_PUSH;
@@ -15,17 +16,17 @@ use crate::server::clients::{Client, Output};
 use crate::server::core::undelivered;
 use crate::server::gates::Gates;
 
-/// After so many bytes of answers a client has to wait for its next turn, so that they are sent and
-/// its limits looked at.
+/// Reply bytes after which a client yields to the next iteration, so that its output is sent and
+/// its limits are checked.
 const BATCH_OUTPUT: usize = 512 << 10;
 
-/// How far ahead of the running command the entries of its successors are loaded.
+/// Look-ahead distance, in commands, at which entries are prefetched.
 pub const NEAR: usize = 8;
-/// The same for the records of the elements they look up.
+/// Look-ahead distance, in commands, at which the records of collection elements are prefetched.
 const NEARER: usize = 4;
 
 impl Server {
-    /// What a client may send just now.
+    /// Returns the current request limits of a client.
     pub fn limits(&self, session: &Session) -> Limits {
         Limits {
             max_bulk: self.config.proto_max_bulk_len as i64,
@@ -33,8 +34,8 @@ impl Server {
         }
     }
 
-    /// Looks up the commands a client's query has newly recognised and starts loading the table
-    /// buckets of their keys.
+    /// Looks up the newly parsed commands of a client's query and prefetches the table buckets of
+    /// their keys.
     #[inline]
     pub fn prepare(&self, client: &mut Client) {
         let Some(query) = &mut client.query else {
@@ -68,7 +69,7 @@ impl Server {
         query.expect_elements(elements);
     }
 
-    /// Starts loading the entries of the first keys of a client's input.
+    /// Prefetches the entries of the first keys of a client's input.
     #[inline]
     pub fn prefetch(&self, client: &Client, commands: usize) {
         let Some(query) = &client.query else { return };
@@ -82,8 +83,8 @@ impl Server {
         }
     }
 
-    /// Starts loading what the first commands of a client look up in collections, whose entries
-    /// should have arrived by now.
+    /// Prefetches the collection elements that a client's first commands look up; the entries of
+    /// the collections should have arrived by now.
     #[inline]
     pub fn prefetch_elements(&mut self, slot: usize) {
         let keyspace = &self.keyspace;
@@ -101,7 +102,7 @@ impl Server {
         }
     }
 
-    /// Runs what a client's query has recognised.
+    /// Runs the parsed commands of a client's query.
     pub fn process(&mut self, client: &mut Client) {
         let Client {
             query,
@@ -154,7 +155,7 @@ impl Server {
             }
             let done = self.execute(session, argv, tag, &mut reply);
             if reply.is_over() {
-                // What is not wanted may be as long as it likes.
+                // A discarded reply may exceed the limit.
                 output.is_over = !silent;
             }
             if session.reply_mode != ReplyMode::On && session.parked.is_none() {
@@ -186,15 +187,16 @@ impl Server {
         query.compact();
     }
 
-    /// Whether the last command answered by pushes, which nothing silences.
+    /// Returns whether the last command replied by push messages, which CLIENT REPLY does not
+    /// silence.
     #[cold]
     pub(in crate::server) fn answered_push(&self, session: &Session) -> bool {
         let last = session.last_command.map(|number| self.table[number].spec);
         last.is_some_and(|spec| spec.flags.has(REPLIES_WITH_PUSH))
     }
 
-    /// Recognises what a client has sent. A protocol error is answered, and ends the client once
-    /// the commands before it have run.
+    /// Parses a client's input. A protocol error is replied, and closes the client once the
+    /// commands before it have run.
     pub fn parse(&mut self, client: &mut Client) -> Result<Stop, ProtocolError> {
         let limits = self.limits(&client.session);
         match &mut client.query {
@@ -204,7 +206,7 @@ impl Server {
     }
 }
 
-/// Starts loading the bucket of what a command will look up in a collection.
+/// Prefetches the bucket of the collection element that a command will look up.
 #[inline(always)]
 fn prefetch_bucket_of_element(db: &Db, query: &mut Query, ahead: usize) {
     if let Some(mut tag) = query.tag(ahead)
@@ -217,7 +219,7 @@ fn prefetch_bucket_of_element(db: &Db, query: &mut Query, ahead: usize) {
     }
 }
 
-/// Starts loading the record itself.
+/// Prefetches the record itself.
 #[inline(always)]
 fn prefetch_record_of_element(db: &Db, query: &Query, ahead: usize) {
     if let Some(tag) = query.tag(ahead)

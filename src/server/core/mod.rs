@@ -1,5 +1,5 @@
-//! The core: the command table, admission, the one path of every command, and what follows from a
-//! command (events, propagation, unblocking).
+//! The core: the command table, admission, the execution path of every command, and the handling of
+//! its effects (events, propagation, unblocking).
 //!
 //! A request passes `input`, `admit`, `call`, `unit` and `propagate`, in this order.
 

@@ -1,9 +1,9 @@
-//! A pause: commands are held back for a while, where they stand, and run afterwards in the order in
-//! which they were held. CLIENT PAUSE asks for one, and so does whoever lets replicas come to where
-//! we are, to stop or to hand over; each ends its own.
+//! Pauses: commands are held back for a while and then run in the order in which they were held.
+//! CLIENT PAUSE starts one, and so do shutdown and failover, to let replicas catch up; each ends
+//! its own.
 //!
-//! A pause of writes lets reads through. While any pause is on, nothing expires and nothing is
-//! evicted: the data stands still.
+//! A write pause lets reads through. During any pause keys are neither expired nor evicted: the
+//! data set does not change.
 
 use crate::command::spec::{Flags, MAY_REPLICATE, WRITE};
 use crate::replication::primary::Primary;
@@ -12,17 +12,17 @@ use crate::server::clients::session::{ClientId, Peer, Session};
 use crate::server::gates::Gates;
 use crate::server::timers::Timer;
 
-/// What is held back.
+/// The commands that are held back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Held {
     #[default]
     Nothing,
-    /// What changes data, or could reach replicas.
+    /// Writes, and commands that may propagate to replicas.
     Writes,
     Everything,
 }
 
-/// Who asked for a pause.
+/// The origin of a pause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
     Client,
@@ -30,20 +30,20 @@ pub enum Cause {
     Failover,
 }
 
-/// What one of them asked for, until when in unix milliseconds.
+/// The request of one origin, with its end in unix milliseconds.
 #[derive(Clone, Copy, Default)]
 struct Asked {
     held: Held,
     end_ms: i64,
 }
 
-/// The pause that is on, if one is.
+/// The active pause, if any.
 #[derive(Default)]
 pub struct Pause {
-    /// All that is asked for together.
+    /// The union of all requests.
     held: Held,
     asked: [Asked; 3],
-    /// The clients held back, the first first.
+    /// The held-back clients, in order of arrival.
     waiting: Vec<ClientId>,
 }
 
@@ -52,20 +52,20 @@ impl Pause {
         self.held != Held::Nothing
     }
 
-    /// Draws the sum of what is asked for.
+    /// Recomputes the union of all requests.
     fn sum_up(&mut self) {
         let asked = self.asked.iter().map(|one| one.held);
         self.held = asked.max().unwrap_or_default();
     }
 
-    /// Clients held back.
+    /// Returns the number of clients held back.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether this command of this client has to wait.
+    /// Returns whether this command of this client has to wait.
     pub fn holds(&self, session: &Session, flags: Flags) -> bool {
-        // A monitor is to see that nothing happens, and a replica to tell how far it is.
+        // Monitors and replicas are never paused: a replica must be able to acknowledge its offset.
         if session.monitor || session.peer == Peer::Replica {
             return false;
         }
@@ -76,7 +76,7 @@ impl Pause {
         }
     }
 
-    /// Notes a client whose next command waits.
+    /// Records a client whose next command waits.
     #[cold]
     pub fn hold(&mut self, session: &mut Session) {
         if !session.paused {
@@ -86,7 +86,7 @@ impl Pause {
     }
 }
 
-/// Starts a pause, or extends and widens the one that is on: it never gets shorter or milder.
+/// Starts a pause, or extends and widens the active one: it never becomes shorter or weaker.
 pub fn start_pause(server: &mut Server, cause: Cause, held: Held, end_ms: i64) {
     let asked = &mut server.pause.asked[cause as usize];
     asked.held = asked.held.max(held);
@@ -102,13 +102,13 @@ fn arm_pause_end(server: &mut Server, cause: Cause) {
     if end_ms == i64::MAX {
         return;
     }
-    // The millisecond in which it ends is still part of it.
+    // The last millisecond is still part of the pause.
     let left_ms = (end_ms - server.clock.now_ms()).max(0) as u64 + 1;
     let at_ms = server.clock.mono_ms().saturating_add(left_ms);
     server.timers.arm(at_ms, Timer::PauseEnd);
 }
 
-/// The time of a pause is over, unless it was extended meanwhile.
+/// Ends the pauses whose time is over, unless they were extended meanwhile.
 pub fn end_pause_if_due(server: &mut Server) {
     for cause in [Cause::Client, Cause::Shutdown, Cause::Failover] {
         let asked = server.pause.asked[cause as usize];
@@ -123,15 +123,15 @@ pub fn end_pause_if_due(server: &mut Server) {
     }
 }
 
-/// Everybody goes on, unless somebody else asked for a pause, too: whom that holds back is held
-/// again.
+/// Ends the pause of one origin and resumes the held-back clients; if another pause is active,
+/// their commands may be held again.
 pub fn end_pause(server: &mut Server, cause: Cause) {
     server.pause.asked[cause as usize] = Asked::default();
     server.pause.sum_up();
     let on = server.pause.is_on();
     server.gates.set(Gates::PAUSED, on);
     refresh_expiry_hold(server);
-    // The stream of the primary goes on.
+    // Resume the stream of the primary.
     let primary = server.replication.primary();
     let slot = primary.and_then(Primary::slot);
     server.clients.waking.extend(slot);
@@ -139,7 +139,7 @@ pub fn end_pause(server: &mut Server, cause: Cause) {
         let slot = server.clients.slot_of(id);
         if let Some(client) = slot.and_then(|slot| server.clients.get_mut(slot)) {
             client.session.paused = false;
-            // What waited for a key and was about to be served when the pause held it back.
+            // A blocked command that was about to be served when the pause held it back.
             match client.session.parked {
                 Some(_) => server.serve_held(id),
                 None => server.clients.wake(id),
@@ -148,7 +148,7 @@ pub fn end_pause(server: &mut Server, cause: Cause) {
     }
 }
 
-/// During a pause, and on a replica, keys do not expire on their own.
+/// Suspends expiration during a pause and on a replica.
 pub fn refresh_expiry_hold(server: &mut Server) {
     server.keyspace.shared.hold_expired = server.pause.is_on() || server.replication.is_replica();
 }

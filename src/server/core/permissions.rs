@@ -1,9 +1,9 @@
-//! What the rules of users mean for sessions: who is asked, what a refusal leaves behind, and who
-//! has to go when rules change.
+//! ACL rules applied to sessions: permission checks, their denials, and the disconnection of
+//! sessions when rules change.
 //!
-//! A session holds the name of its user and three bits that follow from it, so that nobody who may
-//! do everything is ever looked up: whether it has logged in at all, whether its commands have to
-//! be asked about, and whether what it restores is trusted. `enroll` sets them, and whoever changes
+//! A session holds the name of its user and three bits derived from it, so that an unrestricted
+//! user needs no lookup: whether the session is authenticated, whether its commands must be
+//! checked, and whether its RESTORE payloads are trusted. `enroll` sets them; code that changes
 //! users calls `enroll_all` afterwards.
 
 use crate::acl::{self, Acl, Context, DEFAULT_USER, Denial, Event, Reason, Request, Users};
@@ -19,24 +19,24 @@ use crate::server::clients::session::{ClientId, Ending, Session, Special};
 use std::os::unix::ffi::OsStrExt;
 
 impl Server {
-    /// `acl-pubsub-default` and `acllog-max-len`.
+    /// Applies `acl-pubsub-default` and `acllog-max-len`.
     pub fn apply_acl(&mut self) {
         let all_channels = self.config.acl_pubsub_default == AclPubsubDefault::AllChannels;
         self.acl.configure(all_channels, self.config.acllog_max_len);
     }
 
-    /// `requirepass`. Who is in stays in; without a password everybody is.
+    /// Applies `requirepass`. Authenticated sessions stay so; without a password every session is.
     pub(in crate::server) fn apply_password(&mut self) {
         self.acl.set_default_password(&self.config.requirepass);
         self.enroll_all();
     }
 
-    /// Gives a session what follows from its user.
+    /// Derives a session's permission bits from its user.
     pub fn enroll(&self, session: &mut Session) {
         follow(&self.acl, session);
     }
 
-    /// Gives all sessions what follows from their users. The caller's is not among them.
+    /// Derives the permission bits of all sessions except the caller's, which is checked out.
     pub(in crate::server) fn enroll_all(&mut self) {
         let acl = &self.acl;
         for (_, client) in self.clients.iter_mut() {
@@ -44,14 +44,14 @@ impl Server {
         }
     }
 
-    /// Makes a session the default user again, logged in or not as a new connection would be.
+    /// Resets a session to the default user, authenticated or not as a new connection would be.
     pub fn welcome(&self, session: &mut Session) {
         session.user = DEFAULT_USER.to_vec();
         session.vouched = self.acl.admits_strangers();
         self.enroll(session);
     }
 
-    /// Makes a session this user, if the password is right.
+    /// Authenticates a session as a user, if the password is right.
     pub(in crate::server) fn log_in(
         &mut self,
         session: &mut Session,
@@ -77,7 +77,7 @@ impl Server {
         false
     }
 
-    /// What a restricted user may not about this command, noted in the log.
+    /// Returns what the ACL denies a restricted user about a command, and adds it to the ACL log.
     #[cold]
     pub(in crate::server) fn denial(
         &mut self,
@@ -105,7 +105,7 @@ impl Server {
         Some(denial)
     }
 
-    /// Whether the rules of a session's user allow a command.
+    /// Checks a command against the ACL rules of a session's user.
     pub(in crate::server) fn ask_rules(
         &mut self,
         session: &Session,
@@ -120,7 +120,7 @@ impl Server {
         self.acl.check(&session.user, &request)
     }
 
-    /// The gate of the rules.
+    /// The ACL gate: returns the error for a denied command.
     #[cold]
     pub(in crate::server) fn forbidden(
         &mut self,
@@ -133,7 +133,7 @@ impl Server {
         Some(CmdError::Bytes([b"NOPERM ".as_slice(), &text].concat()))
     }
 
-    /// The same for a command that was allowed when it was queued.
+    /// The ACL gate for a command that was allowed when it was queued.
     pub(in crate::server) fn revoked(
         &mut self,
         session: &Session,
@@ -151,7 +151,7 @@ impl Server {
         )))
     }
 
-    /// Whether a command that may come across keys nobody named must not read them.
+    /// Returns whether a command that may touch undeclared keys must not read them.
     #[cold]
     pub(in crate::server) fn is_confined(
         &mut self,
@@ -165,8 +165,8 @@ impl Server {
         spec.flags.has(BY_PATTERN) && !self.acl.may_look_around(&session.user, &request)
     }
 
-    /// Ends the sessions that `is_doomed` names, the caller's after its answer. They are nobody from
-    /// now on, whatever they still have to say.
+    /// Disconnects the sessions selected by `is_doomed`, the caller's after its reply. They lose
+    /// their permissions at once, so input still buffered is denied.
     fn expel(&mut self, caller: &mut Session, is_doomed: impl Fn(&Server, &Session) -> bool) {
         let all = self.clients.iter();
         let doomed: Vec<usize> = all
@@ -187,7 +187,7 @@ impl Server {
         }
     }
 
-    /// Whether a session listens to something that these channel patterns do not allow.
+    /// Returns whether a session is subscribed to a channel that these patterns do not allow.
     fn overhears(&self, client: ClientId, allowed: &[Vec<u8>]) -> bool {
         [Scope::Pattern, Scope::Channel, Scope::Shard]
             .into_iter()
@@ -199,7 +199,8 @@ impl Server {
             })
     }
 
-    /// A user was changed or created. `remaining`: what is left of the channels it had.
+    /// Handles a changed or created user. `remaining`: the channels it may still access of those it
+    /// had.
     pub(in crate::server) fn user_changed(
         &mut self,
         caller: &mut Session,
@@ -215,14 +216,15 @@ impl Server {
         self.enroll(caller);
     }
 
-    /// A user is gone, and its connections go too.
+    /// Handles a deleted user: disconnects its sessions.
     pub(in crate::server) fn user_deleted(&mut self, caller: &mut Session, name: &[u8]) {
         self.expel(caller, |_, session| session.user == name);
         self.enroll_all();
         self.enroll(caller);
     }
 
-    /// All users were replaced. Who has none any more goes, and who listens to what it may not.
+    /// Handles the replacement of all users: disconnects sessions whose user is gone, and
+    /// subscribers of channels now denied.
     pub(in crate::server) fn users_replaced(&mut self, caller: &mut Session, before: &Users) {
         self.expel(caller, |server, session| {
             if session.user == DEFAULT_USER {
@@ -239,13 +241,13 @@ impl Server {
         self.enroll(caller);
     }
 
-    /// Reads the file of users; the answer is who there was before, the error what is wrong.
+    /// Loads the ACL file; returns the previous users, or the errors of the file.
     pub(in crate::server) fn load_users(&mut self) -> Result<Users, Vec<u8>> {
         let path = &self.config.aclfile;
         let name = String::from_utf8_lossy(path);
         match std::fs::read(std::ffi::OsStr::from_bytes(path)) {
             Ok(text) => self.acl.load(&text, &name),
-            // A directory opens, but has no lines.
+            // A directory can be opened, but has no lines.
             Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
                 self.acl.load(b"", &name)
             }
@@ -257,7 +259,8 @@ impl Server {
         }
     }
 
-    /// The users of the configuration or of the file, at the start. The error is for the log.
+    /// Loads the users of the configuration or of the ACL file at startup. The error is for the
+    /// log.
     pub(in crate::server) fn load_first_users(&mut self) -> Result<(), String> {
         if !self.config.aclfile.is_empty() && !self.config.users.is_empty() {
             return Err(
@@ -283,7 +286,7 @@ impl Server {
     }
 }
 
-/// Sets what follows from a session's user. Whose commands were decided elsewhere is never asked.
+/// Derives the permission bits. Commands of a primary or an AOF are never checked.
 fn follow(acl: &Acl, session: &mut Session) {
     session.authenticated = session.vouched || acl.admits_strangers();
     session.trusted = acl.is_trusted(&session.user);
@@ -291,7 +294,7 @@ fn follow(acl: &Acl, session: &mut Session) {
     session.special.set(Special::RESTRICTED, restricted);
 }
 
-/// Where a session is when it is refused something.
+/// Returns the context of a denial for the ACL log.
 fn context_of(session: &Session) -> Context {
     match session.multi {
         Some(_) => Context::Multi,

@@ -1,11 +1,10 @@
-//! What a unit tells the AOF and the replicas.
+//! Propagation of an execution unit to the AOF and the replicas.
 //!
-//! While a unit runs, every change is noted as a record, in the order in which it happened: the
-//! removal of an expired key before the command that came across it, then the command as it came or
-//! what it said instead. Nothing is noted while nobody listens (`Interest::PROPAGATE`). When the unit
-//! ends, all its records leave together through `Server::propagate_unit`, the one place where the
-//! AOF and the replicas connect; more than one become a transaction, so that whoever applies them
-//! shows no half of a unit either.
+//! While a unit runs, every change is recorded in the order in which it happened: the deletion of
+//! an expired key before the command that found it, then the command as received or its
+//! replacement. Nothing is recorded while there is no target (`Interest::PROPAGATE`). When the unit
+//! ends, all its records are propagated together by `Server::propagate_unit`; more than one record
+//! become a transaction, so that a replica or a loaded AOF never exposes half of a unit.
 
 use crate::command::effects::Interest;
 pub use crate::command::settle::Target;
@@ -14,11 +13,10 @@ use crate::resp::request::{Argv, OwnedArgv};
 use crate::server::Server;
 use crate::sys::clock::Clock;
 
-/// A command as the AOF and the replicas get it.
+/// A command as propagated to the AOF and the replicas.
 #[derive(Debug)]
 pub struct Record {
-    /// The database it runs in; `None` where that does not matter, as for the brackets of a
-    /// transaction.
+    /// The database it runs in; `None` where it does not matter, as for MULTI and EXEC.
     pub db: Option<DbIndex>,
     pub argv: OwnedArgv,
     pub target: Target,
@@ -34,29 +32,30 @@ impl Record {
     }
 }
 
-/// The execution unit that is open, and what it has to tell when it ends.
+/// The open execution unit, and the records to propagate when it ends.
 pub struct Unit {
-    /// Calls that are open, one within the other.
+    /// Nesting depth of calls.
     pub(in crate::server) depth: u32,
-    /// The stamp of the moment that TIME tells within it, and what that is, once it was asked for.
+    /// The cycle stamp at which TIME stands still within the unit, and its unix time in
+    /// microseconds, once it was read.
     began: u64,
     time_us: Option<i64>,
     records: Vec<Record>,
-    /// Where records go: what a script chose.
+    /// The targets of its records, as chosen by a script.
     pub(in crate::server) to: u8,
-    /// Its records are no transaction: what SCAN and RANDOMKEY removed on their way.
+    /// Its records form no transaction: expirations triggered by SCAN and RANDOMKEY.
     pub(in crate::server) is_loose: bool,
-    /// Its answer waits until what it flushed is freed.
+    /// Its reply waits until the flushed data is freed.
     pub(in crate::server) awaits_freeing: bool,
-    /// There is something to do when it ends.
+    /// It has effects to handle when it ends.
     pub(in crate::server) is_eventful: bool,
-    /// What the client that is served has cached and changed itself; `None` for everything.
+    /// The keys that the served client has cached and changed itself; `None` for all keys.
     pub(in crate::server) own_invalid: Vec<Option<Vec<u8>>>,
     #[cfg(test)]
     pub(in crate::server) seen: Vec<Vec<Record>>,
 }
 
-/// The AOF (1) and replicas (2).
+/// Both targets: the AOF (1) and replicas (2).
 pub(in crate::server) const EVERYBODY: u8 = 3;
 
 impl Default for Unit {
@@ -78,37 +77,37 @@ impl Default for Unit {
 }
 
 impl Unit {
-    /// Whether a call is open within another.
+    /// Returns whether a call is open within another.
     pub fn is_nested(&self) -> bool {
         self.depth > 1
     }
 
-    /// A command that calls others begins, at the moment of `stamp`: time stands still in it.
+    /// Freezes the time at `stamp` for a command that calls others.
     pub fn stop_time(&mut self, stamp: u64) {
         if !self.is_nested() {
             self.move_time(stamp);
         }
     }
 
-    /// Others are served in the middle of it, and time goes on.
+    /// Advances the frozen time when other clients are served in the middle of the unit.
     pub fn move_time(&mut self, stamp: u64) {
         self.began = stamp;
         self.time_us = None;
     }
 
-    /// Unix microseconds as TIME tells them within it.
+    /// Returns the unix time in microseconds as TIME reports it within the unit.
     pub fn time_us(&mut self, clock: &Clock) -> i64 {
         *self
             .time_us
             .get_or_insert_with(|| clock.unix_us_at(self.began))
     }
 
-    /// Whether a call is open.
+    /// Returns whether a call is open.
     pub fn is_open(&self) -> bool {
         self.depth > 0
     }
 
-    /// Whether nothing is to be told yet.
+    /// Returns whether there is nothing to propagate yet.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
@@ -124,13 +123,13 @@ impl Unit {
 }
 
 impl Server {
-    /// Whether anybody wants to be told of changes.
+    /// Returns whether changes are propagated to any target.
     #[inline(always)]
     pub fn propagates(&self) -> bool {
         self.effects.interest.has(Interest::PROPAGATE)
     }
 
-    /// Adds a command to what the open unit tells.
+    /// Adds a command to the records of the open unit.
     pub fn propagate(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
         let target = match (self.unit.to, target) {
             (EVERYBODY, target) => target,
@@ -143,7 +142,7 @@ impl Server {
         }
     }
 
-    /// What a command itself tells, if it changed something or said so.
+    /// Propagates a command itself, if it changed something or requested propagation.
     pub(in crate::server) fn propagate_command(&mut self, db: DbIndex, argv: &Argv, changed: bool) {
         let stated = std::mem::take(&mut self.effects.propagate);
         stated.settle(argv, changed, |argv, target| {
@@ -151,7 +150,7 @@ impl Server {
         });
     }
 
-    /// Hands over what the unit that just ended has to tell.
+    /// Propagates the records of the unit that just ended.
     pub(in crate::server) fn propagate_pending(&mut self) {
         let is_loose = std::mem::take(&mut self.unit.is_loose);
         let mut records = std::mem::take(&mut self.unit.records);
@@ -171,14 +170,14 @@ impl Server {
         }
     }
 
-    /// Adds a command to the log of writes.
+    /// Appends a command to the AOF.
     #[inline]
     fn feed_log(&mut self, db: Option<DbIndex>, argv: &Argv) {
         let (stamp, now_s) = (self.config.aof_timestamp_enabled, self.clock.now_s());
         self.persist.aof.feed(db, argv, now_s, stamp);
     }
 
-    /// A unit that is one command: tells everybody of it.
+    /// Propagates a unit of a single command to all targets.
     #[inline]
     pub(in crate::server) fn feed_everybody(&mut self, db: DbIndex, argv: &Argv) {
         if self.persist.aof.is_on() {
@@ -187,8 +186,8 @@ impl Server {
         self.replication.feed(Some(db.0), argv);
     }
 
-    /// Where everything goes that the AOF and the replicas are told: the records of one unit, in
-    /// order, brackets included.
+    /// Propagates the records of one unit to the AOF and the replicas, in order, MULTI and EXEC
+    /// included.
     fn propagate_unit(&mut self, records: Vec<Record>) {
         if self.persist.aof.is_on() {
             for record in for_target(&records, Target::Aof) {
@@ -204,8 +203,8 @@ impl Server {
     }
 }
 
-/// What of a unit is for the log, or for replicas. Of several records that are not all for it, one
-/// may be left: that needs no brackets.
+/// Returns the records of a unit for one target. If only one of several records is for it, MULTI
+/// and EXEC are omitted.
 fn for_target(records: &[Record], to: Target) -> impl Iterator<Item = &Record> {
     let is_for_it =
         move |record: &&Record| record.target == to || record.target == Target::Everybody;
@@ -227,7 +226,7 @@ mod tests {
     use crate::resp::request::Tag;
     use crate::server::clients::session::{ClientId, Session};
 
-    /// A server without sockets, one client of it, and somebody who wants to be told.
+    /// A server without sockets, one client, and a propagation target.
     struct Bench {
         server: Server,
         session: Session,
@@ -255,7 +254,7 @@ mod tests {
             String::from_utf8_lossy(&out).replace("\r\n", " ")
         }
 
-        /// Everything told since the last call, a line for each unit.
+        /// Everything propagated since the last call, one line per unit.
         fn told(&mut self) -> Vec<String> {
             let text = |record: &Record| {
                 let words: Vec<_> = record.argv.as_argv().iter().collect();

@@ -1,18 +1,18 @@
-//! Counters of the whole server, as INFO stats shows them.
+//! Server-wide counters, as INFO stats shows them.
 
 use crate::keyspace::KeyStats;
 use crate::server::Server;
 use crate::server::core::table::CommandStats;
 use hashbrown::HashMap;
 
-/// A code is at most this long.
+/// Maximum length of an error code, in bytes.
 const CODE_MAX: usize = 32;
-/// Different error codes counted one by one; more than these say that scripts make them up.
+/// Maximum number of distinct error codes; more indicate that scripts invent them.
 const ERROR_CODES: usize = 128;
-/// So many codes, or fewer, are no work to be left to the background.
+/// Maximum number of codes that are freed without the helper thread.
 const FEW_CODES: u64 = 64;
 
-/// How often something happened per second lately: a ring of samples, one per 100 ms.
+/// Events per second, averaged over a ring of samples taken every 100 ms.
 #[derive(Clone, Debug, Default)]
 pub struct Rate {
     last: u64,
@@ -22,7 +22,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Takes a sample of a growing counter.
+    /// Samples a growing counter.
     pub fn sample(&mut self, counter: u64, now_ms: u64) {
         let passed = now_ms.saturating_sub(self.last_ms);
         let grown = counter.saturating_sub(self.last);
@@ -31,12 +31,13 @@ impl Rate {
         (self.last, self.last_ms) = (counter, now_ms);
     }
 
+    /// Returns the average rate per second of the samples.
     pub fn per_second(&self) -> u64 {
         self.samples.iter().sum::<u64>() / self.samples.len() as u64
     }
 }
 
-/// See the head of this file.
+/// Server-wide counters, as INFO stats shows them.
 #[derive(Default)]
 pub struct Stats {
     pub commands: u64,
@@ -44,7 +45,7 @@ pub struct Stats {
     pub rejected_connections: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
-    /// The same for the links to replicas and to a primary.
+    /// Bytes of replication links, to replicas and to a primary.
     pub repl_bytes_in: u64,
     pub repl_bytes_out: u64,
     pub sync_full: u64,
@@ -54,7 +55,7 @@ pub struct Stats {
     pub writes: u64,
     pub turns: u64,
     pub turns_us: u64,
-    /// The longest turn, and the most commands of one.
+    /// The longest iteration of the event loop in microseconds, and the most commands in one.
     pub turn_max_us: u64,
     pub turn_max_commands: u64,
     pub cron_us: u64,
@@ -77,15 +78,15 @@ pub struct Stats {
     pub repl_out_rate: Rate,
     pub turn_rate: Rate,
     pub turn_us_rate: Rate,
-    /// By code, the first word of the error.
+    /// Error counts by code, the first word of the error.
     pub error_codes: HashMap<String, u64>,
     pub error_codes_full: bool,
-    /// Codes that were forgotten: objects freed in the background, to those who ask.
+    /// Discarded codes, reported as objects freed in the background.
     pub freed_codes: u64,
 }
 
 impl Stats {
-    /// Counts a turn of the loop that ran so many commands.
+    /// Counts an iteration of the event loop and its commands.
     #[inline]
     pub fn count_turn(&mut self, us: u64, commands: u64) {
         self.turns += 1;
@@ -100,7 +101,7 @@ impl Stats {
         if self.error_codes_full {
             return;
         }
-        // As Redis does, what has no code in front counts as one that has the usual.
+        // As in Redis, an error without a code counts as `ERR`.
         let start = &text[..text.len().min(CODE_MAX)];
         let end = start.iter().position(|&byte| byte == b' ');
         let code = end.map_or(b"ERR".as_slice(), |end| &text[..end]);
@@ -114,7 +115,7 @@ impl Stats {
         }
     }
 
-    /// Somebody makes codes up: forgets them all and counts none from now on.
+    /// Discards all codes and stops counting them, since scripts invent codes.
     #[cold]
     fn give_up_on_codes(&mut self) {
         self.freed_codes += self.error_codes.len() as u64;
@@ -130,10 +131,10 @@ impl Stats {
 }
 
 impl Server {
-    /// CONFIG RESETSTAT.
+    /// Resets the statistics (CONFIG RESETSTAT).
     pub fn reset_stats(&mut self) {
         let codes = self.stats.error_codes.len() as u64;
-        // What was denied is not forgotten, as in Redis.
+        // ACL denials are kept, as in Redis.
         let was = std::mem::take(&mut self.stats);
         self.stats = Stats {
             auth_denied: was.auth_denied,

@@ -1,4 +1,4 @@
-//! All commands in one table: found by name, with their statistics.
+//! The command table: lookup by name, and the statistics of each command.
 
 use crate::acl::{CommandIndex, CommandInfo};
 use crate::algo::histogram::Histogram;
@@ -10,14 +10,14 @@ use crate::server::ServerCommand;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
-/// The function behind a command.
+/// The handler of a command.
 #[derive(Clone, Copy)]
 pub enum Handler {
     Data(DataFn),
     Server(crate::server::ServerFn),
 }
 
-/// What INFO commandstats and latencystats show.
+/// The statistics of a command, for INFO commandstats and latencystats.
 #[derive(Default)]
 pub struct CommandStats {
     pub calls: u64,
@@ -35,17 +35,17 @@ pub struct Slot {
     pub full_name: String,
     pub container: Option<u16>,
     pub subcommands: Vec<u16>,
-    /// The index of the first key, 0 if there is none at a fixed place.
+    /// The index of the first key, 0 if it has no fixed position.
     pub first_key: u8,
     pub writes: bool,
-    /// See `Spec::element`.
+    /// The index of the argument that names a collection element, as in `Spec::element`.
     pub element: u8,
     pub stats: CommandStats,
 }
 
 impl Slot {
-    /// Whether the command is in an ACL category. A container is only in those it names itself:
-    /// what its subcommands are about is said of them.
+    /// Returns whether the command is in an ACL category. A container is only in the categories it
+    /// declares itself: those of its subcommands belong to the subcommands.
     pub fn in_category(&self, category: &str) -> bool {
         if self.subcommands.is_empty() {
             return self.spec.in_category(category);
@@ -59,28 +59,28 @@ impl Slot {
     }
 }
 
-/// Longest name the fast path knows.
+/// Maximum length in bytes of a name on the fast path.
 const SHORT: usize = 16;
-/// Places of the fast path; a power of two a few times the number of commands.
+/// Size of the fast path's hash table: a power of two, a few times the number of commands.
 const PLACES: usize = 2048;
 
-/// See the head of this file.
+/// The command table.
 pub struct Table {
     slots: Vec<Slot>,
-    /// The names clients use, after renaming, lower case.
+    /// Command names as clients use them: after renaming, in lower case.
     names: HashMap<Vec<u8>, u16>,
-    /// How many of them name a command that is there.
+    /// Number of names whose command is not absent.
     count: usize,
     /// Open addressing over the short names: (packed name, length, slot + 1).
     short: Vec<(u128, u8, u16)>,
-    /// The answer of COMMAND in each protocol, since somebody asked for it: clients are sent these
-    /// very bytes.
+    /// The encoded reply of COMMAND for each protocol, cached on first use.
     described: [Option<Bytes>; 2],
-    /// The same for the single commands that somebody asked about.
+    /// The encoded COMMAND INFO entries of single commands, cached on first use.
     parts: HashMap<(u16, Resp), Box<[u8]>>,
 }
 
-/// A short name as a number, in lower case. The length keeps names apart that end in zeros.
+/// Returns a short name as a number, in lower case. The length distinguishes names that end in zero
+/// bytes.
 #[inline(always)]
 fn pack(name: &[u8]) -> (u128, u8) {
     let mut bytes = [0u8; SHORT];
@@ -96,6 +96,7 @@ fn place(packed: u128) -> usize {
 }
 
 impl Table {
+    /// Builds the table from the declarations of data and server commands.
     pub fn new(data: &[&'static [DataCommand]], server: &[&'static [ServerCommand]]) -> Self {
         let mut table = Table {
             slots: Vec::new(),
@@ -163,7 +164,7 @@ impl Table {
         (self.slots.len() - 1) as u16
     }
 
-    /// Builds the fast path anew.
+    /// Rebuilds the fast path.
     fn index(&mut self) {
         self.count = self.commands().count();
         self.described = [None, None];
@@ -182,20 +183,20 @@ impl Table {
         }
     }
 
-    /// Whether a command is a subcommand of CLIENT.
+    /// Returns whether a command is a subcommand of CLIENT.
     pub fn is_of_client(&self, number: u16) -> bool {
         self[number]
             .container
             .is_some_and(|container| self[container].spec.group == Group::Connection)
     }
 
-    /// What a command is called in full.
+    /// Returns the full name of a command.
     pub fn name_of(&self, spec: &'static Spec) -> &str {
         let slot = self.slots.iter().find(|slot| std::ptr::eq(slot.spec, spec));
         slot.map_or(spec.name, |slot| &slot.full_name)
     }
 
-    /// The command that a client calls by this name.
+    /// Returns the command with this name, as clients use it.
     #[inline(always)]
     pub fn lookup(&self, name: &[u8]) -> Option<u16> {
         if name.len() > SHORT {
@@ -215,7 +216,7 @@ impl Table {
         }
     }
 
-    /// The subcommand of a container by its name.
+    /// Returns the subcommand of a container with this name.
     pub fn subcommand(&self, container: u16, name: &[u8]) -> Option<u16> {
         let subs = &self[container].subcommands;
         subs.iter()
@@ -223,7 +224,7 @@ impl Table {
             .find(|&sub| self[sub].spec.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
-    /// A command by its full name, as COMMAND INFO takes it (`client|list`).
+    /// Returns the command with this full name (`client|list`), as COMMAND INFO takes it.
     pub fn lookup_full(&self, name: &[u8]) -> Option<u16> {
         match name.iter().position(|&b| b == b'|') {
             Some(bar) => self.subcommand(self.lookup(&name[..bar])?, &name[bar + 1..]),
@@ -231,8 +232,8 @@ impl Table {
         }
     }
 
-    /// `rename-command`: an empty new name removes the command. False if there is no such command,
-    /// or the new name is taken.
+    /// Renames a command (`rename-command`); an empty new name removes it. Fails if there is no
+    /// such command or the new name is taken.
     pub fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), &'static str> {
         let (from, to) = (from.to_ascii_lowercase(), to.to_ascii_lowercase());
         let Some(&number) = self.names.get(&from) else {
@@ -249,7 +250,7 @@ impl Table {
         Ok(())
     }
 
-    /// Top-level commands that can be called.
+    /// Returns the top-level commands that can be called.
     pub fn commands(&self) -> impl Iterator<Item = u16> {
         let is_there = |number: &u16| !self[*number].spec.absent;
         let mut numbers: Vec<u16> = self.names.values().copied().filter(is_there).collect();
@@ -257,20 +258,23 @@ impl Table {
         numbers.into_iter()
     }
 
+    /// Returns the number of top-level commands that can be called.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The answer of COMMAND in a protocol, if it was kept since names changed last.
+    /// Returns the cached reply of COMMAND for a protocol, if names have not changed since.
     pub fn described(&self, resp: Resp) -> Option<&Bytes> {
         self.described[resp as usize].as_ref()
     }
 
+    /// Caches the reply of COMMAND for a protocol.
     pub fn keep_described(&mut self, resp: Resp, answer: Bytes) {
         self.described[resp as usize] = Some(answer);
     }
 
-    /// What COMMAND INFO says of one command in a protocol, made by `make` if nobody asked before.
+    /// Returns the cached COMMAND INFO entry of a command for a protocol; `make` encodes it on
+    /// first use.
     pub fn part(&mut self, key: (u16, Resp), make: impl FnOnce(&Table) -> Box<[u8]>) -> &[u8] {
         if !self.parts.contains_key(&key) {
             let part = make(self);
@@ -279,7 +283,7 @@ impl Table {
         &self.parts[&key]
     }
 
-    /// The commands as the rules of users name them.
+    /// Returns the command index of the ACL.
     pub fn command_index(&self) -> CommandIndex {
         let known = |slot: &Slot| CommandInfo {
             full_name: slot.full_name.clone(),
@@ -293,7 +297,7 @@ impl Table {
         CommandIndex::new(self.slots.iter().map(known).collect())
     }
 
-    /// Every command and subcommand.
+    /// Returns all commands and subcommands.
     pub fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter()
     }

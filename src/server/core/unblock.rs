@@ -1,13 +1,14 @@
-//! Clients in a blocking command: parked, served when a key becomes ready, or let go otherwise.
+//! Clients in a blocking command: parked, served when a key becomes ready, or unblocked for another
+//! reason.
 //!
-//! A parked client keeps its command as its own; reading goes on, so that its end is noticed, but
-//! nothing behind the command runs. When a key it waits for becomes ready the command runs again,
-//! through the same gates as any, and answers, or finds nothing and waits on under a new ticket,
-//! for what is left of its time.
+//! A parked client keeps its command; its socket is still read to detect disconnection, but no
+//! later command runs. When a key it waits for becomes ready, the command runs again through the
+//! same gates as any other, and either replies or blocks again under a new ticket for the rest of
+//! its timeout.
 //!
-//! Ready keys are served at the end of the unit in which they changed, in the order in which they
-//! changed, and for each key in the order in which its clients began to wait. What becomes ready by
-//! that is served after them, never inside: a chain of BLMOVE runs as a loop.
+//! Ready keys are served at the end of the unit in which they changed, in the order of the changes,
+//! and the clients of each key in the order in which they blocked. Keys that become ready meanwhile
+//! are served afterwards, never recursively: a chain of BLMOVE runs as a loop.
 
 use crate::blocking::Ready;
 use crate::command::blocking::{Nothing, Wait};
@@ -23,19 +24,18 @@ use crate::server::clients::{Client, Clients};
 use crate::server::core::undelivered;
 use crate::server::timers::Timer;
 
-/// Why a wait ends without what was waited for.
+/// Why a client is unblocked without data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Over {
     TimedOut,
-    /// Somebody said CLIENT UNBLOCK … ERROR.
+    /// CLIENT UNBLOCK … ERROR.
     Unblocked,
-    /// The server is a replica now: what is waited for is not for it to bring about.
+    /// The server became a replica: its keys now change only through its primary.
     RoleChanged,
 }
 
 impl Server {
-    /// Makes the caller wait. What it had left to wait if it waited before is in
-    /// `session.resumed`.
+    /// Blocks the caller. If it was blocked before, `session.resumed` holds its remaining deadline.
     #[cold]
     pub(in crate::server) fn park(
         &mut self,
@@ -66,7 +66,7 @@ impl Server {
         );
     }
 
-    /// Puts a client with its command into the queues.
+    /// Adds a client and its command to the queues.
     fn enter(&mut self, session: &mut Session, mut parked: Parked) {
         let wait = &parked.wait;
         let (id, keys) = (session.id, wait.keys.as_slice());
@@ -74,7 +74,7 @@ impl Server {
         parked.ticket = Some(blocking.enter(id.0, wait.kind, wait.until_gone, parked.db, keys));
         if let Some(deadline_ms) = parked.deadline_ms {
             blocking.timed += 1;
-            // An alarm that comes too early is set again, so one that is set need not be cancelled.
+            // An alarm that fires too early is set again, so an existing one need not be cancelled.
             if session
                 .alarm_ms
                 .is_none_or(|alarm_ms| alarm_ms > deadline_ms)
@@ -87,7 +87,7 @@ impl Server {
         self.keyspace.shared.awaited = self.blocking.awaited();
     }
 
-    /// Takes a client's command out of the queues.
+    /// Removes a client's command from the queues.
     fn unpark(&mut self, session: &mut Session) -> Option<Box<Parked>> {
         let mut parked = session.parked.take()?;
         if let Some(ticket) = parked.ticket.take() {
@@ -98,12 +98,12 @@ impl Server {
         Some(parked)
     }
 
-    /// A client is going: it waits no more.
+    /// Unblocks a client that is being freed.
     pub fn stop_waiting(&mut self, session: &mut Session) {
         self.unpark(session);
     }
 
-    /// Notes the keys that became ready, and serves them unless that is being done already.
+    /// Collects the keys that became ready, and serves them unless that is already in progress.
     pub(in crate::server) fn serve_ready(&mut self) {
         for (db, key) in std::mem::take(&mut self.keyspace.shared.ready) {
             self.blocking.note_ready(db, key);
@@ -120,7 +120,7 @@ impl Server {
         self.blocking.is_serving = false;
     }
 
-    /// What a change of whole databases means for those who wait.
+    /// Handles a change of whole databases for blocked clients.
     pub(in crate::server) fn wake_database(&mut self, change: DatabaseChange) {
         if self.blocking.is_empty() {
             return;
@@ -136,15 +136,14 @@ impl Server {
         }
     }
 
-    /// Lets those who wait for a key run again, the first first. Who comes to wait meanwhile is not
-    /// among them.
+    /// Serves the clients blocked on a key in order. Clients that block meanwhile are not included.
     fn serve_key(&mut self, ready: &Ready) {
         let Some(last) = self.blocking.last(ready) else {
             return;
         };
         let mut after = 0;
         loop {
-            // Looking has no effect: an overdue key is not there, and stays.
+            // The lookup has no side effect: an overdue key counts as missing but is not deleted.
             let is_overdue = self.keyspace.is_overdue(ready.db, &ready.key);
             let mut db = self.keyspace.db(ready.db);
             let kind = match is_overdue {
@@ -163,7 +162,7 @@ impl Server {
     fn serve(&mut self, id: ClientId) {
         self.with_parked(id, |server, session, parked, reply| {
             session.resumed = Some(parked.deadline_ms);
-            // Who made the key ready may see overdue keys, being a primary; nobody else does.
+            // Commands of our primary may see overdue keys; the clients they make ready must not.
             let obeyed = std::mem::take(&mut server.keyspace.shared.none_overdue);
             let done = server.execute(session, parked.argv.as_argv(), Tag::default(), reply);
             server.keyspace.shared.none_overdue = obeyed;
@@ -175,12 +174,12 @@ impl Server {
         });
     }
 
-    /// A pause is over: runs the command that it held back from being served.
+    /// Runs a blocked command that a pause held back.
     pub(in crate::server) fn serve_held(&mut self, id: ClientId) {
         self.serve(id);
     }
 
-    /// Ends a client's wait with nothing. False if it does not wait for a key.
+    /// Unblocks a client without data. Returns false if it is not blocked on a key.
     pub fn end_wait(&mut self, id: ClientId, over: Over) -> bool {
         let slot = self.clients.slot_of(id);
         let client = slot.and_then(|slot| self.clients.get(slot));
@@ -218,7 +217,7 @@ impl Server {
         true
     }
 
-    /// Ends a client's wait with an error.
+    /// Unblocks a client with an error.
     pub(in crate::server) fn refuse_waiting(&mut self, id: ClientId, text: &'static str) {
         self.with_parked(id, |server, session, parked, reply| {
             server.reply_error(&CmdError::Fixed(text), reply);
@@ -230,7 +229,7 @@ impl Server {
         });
     }
 
-    /// A command that waited for acknowledgements answers with what there is.
+    /// Replies to a command that waited for acknowledgements with the current count.
     fn answer_late(&mut self, session: &mut Session, parked: &Parked, reply: &mut Reply) {
         let denied = std::mem::replace(&mut session.deny_blocking, true);
         session.resumed = Some(None);
@@ -239,7 +238,7 @@ impl Server {
         session.deny_blocking = denied;
     }
 
-    /// Whether a client waits for acknowledgements.
+    /// Returns whether a client waits for acknowledgements.
     pub(in crate::server) fn waits_for_acks(&self, id: ClientId) -> bool {
         let slot = self.clients.slot_of(id);
         let client = slot.and_then(|slot| self.clients.get(slot));
@@ -247,8 +246,8 @@ impl Server {
         parked.is_some_and(|parked| parked.wait.nothing == Nothing::Again)
     }
 
-    /// Takes a parked client out of its queues and lets `act` answer it. Unless it is parked again
-    /// afterwards, it goes on with what it has sent.
+    /// Removes a parked client from its queues and lets `act` reply to it. Unless it is parked
+    /// again afterwards, its remaining input is processed.
     fn with_parked(
         &mut self,
         id: ClientId,
@@ -313,7 +312,7 @@ impl Server {
         limits::check_output_limit(self, client);
     }
 
-    /// A client's time to wait may be over.
+    /// Unblocks a client if its timeout has passed.
     pub(in crate::server) fn check_wait(&mut self, id: ClientId) {
         let now_ms = self.clock.mono_ms();
         let slot = self.clients.slot_of(id);
@@ -321,7 +320,7 @@ impl Server {
             return;
         };
         let session = &mut client.session;
-        // This may be an alarm that another, earlier one made needless.
+        // This may be an alarm made obsolete by an earlier one.
         if session.alarm_ms.is_none_or(|alarm_ms| alarm_ms > now_ms) {
             return;
         }

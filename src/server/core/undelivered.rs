@@ -1,6 +1,7 @@
-//! Replies that no client receives: those to our primary, to a replica, and of commands of a log.
+//! Replies that are never delivered: to our primary, to a replica, and of commands loaded from an
+//! AOF.
 //!
-//! An error among them means that two copies of the data differ, so the log has it as critical
+//! An error among them means that two copies of the data differ, so it is logged as critical
 //! (`afterErrorReply` in Redis's networking.c).
 
 use crate::algo::quoting::{in_line, quote};
@@ -10,9 +11,9 @@ use crate::server::Server;
 use crate::server::clients::describe;
 use crate::server::clients::session::{Ending, Peer, Session};
 
-/// Bytes of an error that the log shows.
+/// Maximum bytes of an error shown in the log.
 const ERROR_SHOWN: usize = 4096;
-/// Bytes of the replication stream that the log shows beside an error.
+/// Maximum bytes of the replication stream shown beside an error.
 const STREAM_SHOWN: usize = 256;
 
 /// Reports the error reply of a command of the replication stream or of a log that is being loaded.
@@ -43,7 +44,7 @@ pub fn report_error(server: &mut Server, session: &Session, text: &[u8]) {
         PropagationError::Ignore => false,
     };
     if panics {
-        // The directive asks for it: a copy that differs from its source must not go on.
+        // Required by the directive: a copy that differs from its source must not go on.
         panic!(
             "This {from} panicked sending an error to its {to} after processing the command \
              '{name}'"
@@ -79,7 +80,7 @@ fn error_as_logged(text: &[u8]) -> String {
     }
 }
 
-/// The full name of the last command of a session.
+/// Returns the full name of the last command of a session.
 fn last_command_name(server: &Server, session: &Session) -> String {
     let number = session.last_command;
     number.map_or("<unknown>".into(), |number| {

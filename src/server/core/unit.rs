@@ -1,9 +1,10 @@
-//! The end of a command, and of the unit it belongs to: what its effects mean for everybody else.
+//! The end of a command and of its execution unit: handles the effects on other clients, the AOF
+//! and the replicas.
 //!
 //! Calls nest: EXEC runs the commands of its queue, a script those it calls. After each command
-//! `settle` tells whoever watches, caches or listens. Only when the outermost call is over, at the
-//! end of the *execution unit*, everything leaves that the AOF and the replicas are to know, and
-//! clients are served that waited for a key.
+//! `settle` notifies watching, tracking and subscribed clients. When the outermost call ends, at
+//! the end of the *execution unit*, its records are propagated to the AOF and the replicas, and
+//! blocked clients are served.
 
 use crate::command::effects::{DatabaseChange, Event, Interest, KeyEvent};
 use crate::command::settle::{Noted, Target};
@@ -18,22 +19,22 @@ use crate::server::clients::session::ClientId;
 use crate::server::gates::Gates;
 use crate::server::storage::jobs;
 
-/// For how long a synchronous flush inside of a transaction or script waits for the helper thread,
-/// in microseconds: it can answer no later (`freeing`). Entries and tables count as free at once,
-/// since nobody can reach them; this is for values beside them.
+/// How long a synchronous flush inside a transaction or script waits for the helper thread, in
+/// microseconds: it cannot defer its reply (`flush_wait`). Entries and tables count as free at
+/// once, since they are unreachable; the wait is for values stored outside of them.
 const SYNC_FLUSH_US: u64 = 2_000;
 
-/// A command that is over.
+/// A command that has run.
 pub struct Ran<'a> {
     pub client: ClientId,
     pub db: DbIndex,
     pub argv: Argv<'a>,
-    /// It changed something.
+    /// It changed the data set.
     pub changed: bool,
 }
 
 impl Server {
-    /// Draws the conclusions from what a command stated.
+    /// Handles the effects of a command.
     #[inline(always)]
     pub(in crate::server) fn settle(&mut self, ran: Ran) {
         let told = ran.changed && self.propagates();
@@ -53,8 +54,8 @@ impl Server {
             || !effects.database_changes.is_empty()
     }
 
-    /// A command changed something, and that is all: on its own it goes straight to the log and to
-    /// replicas.
+    /// Propagates a command that changed something and has no other effects: outside of nested
+    /// calls directly to the AOF and the replicas.
     #[inline]
     fn tell(&mut self, ran: &Ran) {
         let is_fed = self.persist.aof.is_on() || self.replication.backlog().is_some();
@@ -70,7 +71,7 @@ impl Server {
         self.propagate_command(ran.db, &ran.argv, ran.changed);
     }
 
-    /// Settles what happened without a command, each thing as a unit of its own.
+    /// Settles effects without a command, each as a unit of its own.
     pub fn settle_alone(&mut self) {
         if self.has_effects() {
             self.unit.is_loose = true;
@@ -79,7 +80,7 @@ impl Server {
         }
     }
 
-    /// Tells of everything that happened, in the order in which it did.
+    /// Handles all effects in the order in which they occurred.
     fn settle_facts(&mut self, client: ClientId) {
         let mut changes = std::mem::take(&mut self.effects.database_changes);
         for change in changes.drain(..) {
@@ -100,7 +101,7 @@ impl Server {
             !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready();
     }
 
-    /// Merges the removals that the keyspace noted into the facts that the command stated.
+    /// Merges the removals recorded by the keyspace into the facts stated by the command.
     fn gather_facts(&mut self, facts: &mut Vec<KeyEvent>) {
         let noted = Noted::take(&mut self.keyspace.shared, &self.tuning);
         noted.settle(facts, |db, words| {
@@ -108,8 +109,8 @@ impl Server {
         });
     }
 
-    /// `untold` is a change that those who watch or cache the key hear of only when all events are
-    /// told that belong to it.
+    /// Handles one fact. `untold` is a change reported to watching and tracking clients only after
+    /// all its events are published.
     fn settle_fact(&mut self, client: ClientId, fact: KeyEvent, untold: &mut Option<KeyEvent>) {
         let mut touches = fact.event.is_none_or(Event::touches);
         if touches {
@@ -141,8 +142,8 @@ impl Server {
         }
     }
 
-    /// A key changed while `client` was served, by its doing or by nobody's: tells those who watch
-    /// or cache it.
+    /// Reports a changed key to watching and tracking clients. `client` is the client being served,
+    /// even if the change is not its own.
     fn touch(&mut self, client: ClientId, fact: &KeyEvent) {
         if !self.watch.is_empty() {
             let keyspace = &self.keyspace;
@@ -158,7 +159,7 @@ impl Server {
         }
     }
 
-    /// What a change of whole databases means.
+    /// Handles a change of whole databases.
     #[cold]
     fn settle_database_change(&mut self, client: ClientId, change: DatabaseChange) {
         if change == DatabaseChange::FlushedAll {
@@ -168,7 +169,8 @@ impl Server {
             self.touch_database(change);
         }
         if !self.tracking.is_empty() && !matches!(change, DatabaseChange::Swapped(..)) {
-            // As Redis does: a flush that waits for its end answers last.
+            // As in Redis, invalidations precede the reply of a flush that waits for its
+            // completion.
             self.clients.mail_goes_first =
                 self.keyspace.shared.await_lazy_free && self.unit.depth == 1;
             self.unit.is_eventful = true;
@@ -177,7 +179,7 @@ impl Server {
         self.wake_database(change);
     }
 
-    /// Marks those who watch keys of a database that was emptied or replaced.
+    /// Marks the clients that watch keys of an emptied or replaced database.
     fn touch_database(&mut self, change: DatabaseChange) {
         let (keyspace, watch) = (&self.keyspace, &mut self.watch);
         let mut emptied = |db: DbIndex| {
@@ -208,7 +210,7 @@ impl Server {
         }
     }
 
-    /// Marks those who watch keys of data that ours took the place of.
+    /// Marks the clients that watch keys whose data set was replaced.
     pub(in crate::server) fn touch_exchanged(&mut self, before: &Keyspace) {
         let (keyspace, watch) = (&self.keyspace, &mut self.watch);
         for index in 0..keyspace.databases() {
@@ -220,10 +222,10 @@ impl Server {
         }
     }
 
-    /// Drops what left, what takes long by the helper thread.
+    /// Frees removed keys and databases, expensive ones in the helper thread.
     fn bury_doomed(&mut self) {
-        // As Redis does: within a transaction a synchronous flush is one, and nothing of it counts
-        // as freed in the background.
+        // As in Redis, a flush within a transaction is synchronous, and nothing of it counts as
+        // freed in the background.
         let is_plain = self.keyspace.shared.await_lazy_free && self.unit.depth > 1;
         let mut all = std::mem::take(&mut self.keyspace.shared.to_free);
         for mut job in all.drain(..) {
@@ -248,7 +250,7 @@ impl Server {
         }
     }
 
-    /// Sees to it that commands state what somebody wants to hear of, and nothing else.
+    /// Updates the set of effects that commands must state: those with a consumer.
     pub fn refresh_interest(&mut self) {
         let interest = &mut self.effects.interest;
         let keys = !self.watch.is_empty() || !self.tracking.is_empty();
@@ -261,20 +263,21 @@ impl Server {
         self.keyspace.shared.note_removed_keys = keys || notifies || self.propagates();
     }
 
-    /// A call begins.
+    /// Enters a call.
     #[inline(always)]
     pub(in crate::server) fn enter_unit(&mut self) {
         self.unit.depth += 1;
     }
 
-    /// The outermost call is over.
+    /// Ends the unit when the outermost call is over.
     pub(in crate::server) fn end_unit(&mut self, client: ClientId) {
         self.unit.is_eventful = false;
         self.propagate_pending();
         invalidate::send_own_invalid(self, client);
         self.clients.mail_goes_first &= !self.clients.mail.is_empty();
         if !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready() {
-            // Time stood still in a unit of many commands; who is served now sees that it went on.
+            // Time stood still in a unit of several commands; clients served now see the current
+            // time.
             self.clock.refresh();
             self.keyspace.set_now_ms(self.clock.now_ms());
         }
@@ -282,7 +285,7 @@ impl Server {
     }
 }
 
-/// What it means for a watched key that a whole database took the place of another.
+/// Returns what replacing a whole database means for a watched key.
 fn fate_of_replaced(
     keyspace: &Keyspace,
     db: DbIndex,
