@@ -74,7 +74,7 @@ impl<'a> Reply<'a> {
         self
     }
 
-    /// Whether the bound was exceeded; see the head of this file.
+    /// Whether the reply has exceeded its bound.
     #[inline(always)]
     pub fn is_over(&self) -> bool {
         self.is_over

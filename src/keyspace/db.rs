@@ -161,7 +161,7 @@ impl Db {
     }
 }
 
-/// A database in use; see the head of this file.
+/// A database in use, together with the state that all databases share.
 pub struct DbMut<'k> {
     pub(super) index: DbIndex,
     pub(super) db: &'k mut Db,

@@ -62,7 +62,7 @@ impl Timed for KeyTimer {
     }
 }
 
-/// Sees to it that the wheel surfaces a key no later than its new deadline.
+/// Makes the wheel surface a key no later than its new deadline.
 pub(super) fn arm(db: &mut DbMut, found: Found, old_ms: Option<i64>, deadline_ms: i64) {
     if db.shared.replica_expires.is_kept() {
         let key = db.get(found).key().to_vec();

@@ -297,7 +297,7 @@ impl DbMut<'_> {
         }
     }
 
-    /// Sees to it that a found set takes `count` more members at once in a fitting encoding.
+    /// Converts a found set to an encoding that takes `count` more members, if need be.
     pub fn expect_members(&mut self, found: Found, count: usize, tuning: &Tuning) {
         let too_many = match self.get(found).encoding() {
             Encoding::Intset => count > intset_max(tuning),

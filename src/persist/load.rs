@@ -458,7 +458,7 @@ impl Loading {
         }
     }
 
-    /// Sees to it that all keys are where they belong. Returns what is to be done if one cannot be.
+    /// Adds all keys to their databases. Returns the next step if a key cannot be added.
     fn admit_all(&mut self, keyspace: &mut Keyspace) -> Option<Step> {
         let mut failed = None;
         while !self.under_way.is_empty() {

@@ -149,7 +149,7 @@ impl Reader {
         }
     }
 
-    /// Sees to it that so many bytes are there, without reading them.
+    /// Waits until this many bytes are buffered, without consuming them.
     pub fn await_bytes(&mut self, len: usize) -> Result<()> {
         self.need(len)
     }

@@ -277,7 +277,7 @@ struct Command {
     end: u32,
 }
 
-/// A client's read buffer and what was recognised in it; see the head of this file.
+/// A client's read buffer, and the commands recognised in it.
 #[derive(Default)]
 pub struct Query {
     buf: Vec<u8>,

@@ -63,7 +63,7 @@ const _: () = assert!(
     "the header fits the first page"
 );
 
-/// An allocator of small blocks; see the head of this file.
+/// An allocator of small blocks in chunks of its own.
 pub struct Arena {
     /// Chunks by index; `None` where one was returned to the kernel.
     chunks: Vec<Option<NonNull<Header>>>,

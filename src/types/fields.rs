@@ -67,7 +67,7 @@ impl Armed {
     }
 }
 
-/// A small hash with deadlines being read; see the head of this file.
+/// A view of a small hash with deadlines, for reading.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldList<'a> {
     lp: &'a [u8],

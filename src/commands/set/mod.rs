@@ -320,7 +320,7 @@ fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
     }
 }
 
-/// Tells of so many changes of a set at once.
+/// Notes this many changes of a set at once.
 fn changed_times(cx: &mut Cx, times: usize, event: Event, key: &[u8]) {
     cx.changed(event, key);
     cx.effects.dirty += times as u64 - 1;

@@ -1,4 +1,4 @@
-//! The stack of Lua: how values go in and out. See the head of the folder for what makes it safe.
+//! The stack of Lua: how values go in and out. `lua/mod.rs` says what makes it safe.
 #![allow(unsafe_code)]
 
 use super::raise::Outcome;
@@ -102,7 +102,7 @@ impl<'l> Stack<'l> {
         unsafe { ffi::lua_settop(self.raw, top) }
     }
 
-    /// Sees to it that there is room for so many more values; false if there cannot be.
+    /// Makes room for this many more values. Returns false if Lua has no more room.
     #[must_use]
     pub fn room(&mut self, count: i32) -> bool {
         // The caller may be recursive: the machine's stack is finite, too.

@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 const SCORE: usize = 8;
 const LONG: u8 = 0xff;
 
-/// A raw handle to a member's block; see the head of this file.
+/// A raw handle to a member's block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::types) struct Member(NonNull<u8>);
 

@@ -509,7 +509,7 @@ impl Pack {
         }
     }
 
-    /// Sees to it that the segment of a hash takes one more record.
+    /// Splits or grows the segment of a hash until it takes one more record.
     fn make_room(&mut self, hash: u64, size: usize) {
         if self.levels.is_empty() {
             let first = Segment::new(0, 0, self.paired, 1, size);

@@ -53,7 +53,7 @@ pub trait HashItem<T> {
     fn hash_item(&self, item: T) -> u64;
 }
 
-/// A table of thin pointers; see the head of this file. It does not own what they point to.
+/// A hash table of thin pointers, which does not own what they point to.
 pub struct Table<T: Slot> {
     directory: Directory<T>,
     len: usize,
