@@ -1,6 +1,6 @@
 //! Bitmaps, bit fields and HyperLogLog.
 
-use super::{EveryRow, row};
+use super::{EveryRow, growing, row};
 
 const BITS: (usize, &str) = (1_000, "SET bits:{s} {v:100}");
 const WIDE: (usize, &str) = (10, "SET bits:{s} {v:102400}");
@@ -68,7 +68,8 @@ pub const ROWS: &[EveryRow] = &[
         &[BITS],
         &["BITFIELD_RO bits:{r:1000} GET u8 {r:700}"],
     ),
-    row("pfadd", &[], &["PFADD hll:{r:100} e:{r:1000000}"]),
+    // Values that grow cost more and more, so all servers get the same number of commands.
+    growing("pfadd", 100_000, &["PFADD hll:{r:100} e:{r:1000000}"]),
     row(
         "pfadd-sparse",
         &[(1_000, "PFADD hll:{s} a b c")],
