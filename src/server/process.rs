@@ -24,7 +24,7 @@ pub struct Process {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Supervisor {
     #[default]
-    Nobody,
+    Unsupervised,
     Systemd,
     Upstart,
 }
@@ -33,7 +33,7 @@ impl Supervisor {
     /// Returns its name in INFO.
     pub fn name(self) -> &'static str {
         match self {
-            Supervisor::Nobody => "no",
+            Supervisor::Unsupervised => "no",
             Supervisor::Systemd => "systemd",
             Supervisor::Upstart => "upstart",
         }

@@ -73,7 +73,7 @@ pub fn announce(config: &Config, launch: Launch) -> Process {
     warn_about_system(config);
     let supervisor = find_supervisor(config.supervised);
     if config.daemonize
-        && supervisor == Supervisor::Nobody
+        && supervisor == Supervisor::Unsupervised
         && let Err(error) = process::daemonize()
     {
         let reason = crate::config::os_reason(&error);
@@ -138,7 +138,7 @@ fn find_supervisor(wish: Supervised) -> Supervisor {
     if upstart {
         if !supervisor::is_under_upstart() {
             log::warn!("upstart supervision requested, but UPSTART_JOB not found!");
-            return Supervisor::Nobody;
+            return Supervisor::Unsupervised;
         }
         log::info!("Supervised by upstart, will stop to signal readiness.");
         supervisor::upstart_ready();
@@ -147,7 +147,7 @@ fn find_supervisor(wish: Supervised) -> Supervisor {
     if systemd {
         if !supervisor::sd_notify("STATUS=Redis is loading...\n") {
             log::warn!("systemd supervision requested, but NOTIFY_SOCKET not found!");
-            return Supervisor::Nobody;
+            return Supervisor::Unsupervised;
         }
         log::info!(
             "Supervised by systemd. Please make sure you set appropriate values for \
@@ -155,7 +155,7 @@ fn find_supervisor(wish: Supervised) -> Supervisor {
         );
         return Supervisor::Systemd;
     }
-    Supervisor::Nobody
+    Supervisor::Unsupervised
 }
 
 /// Runs the steps from an empty server to a listening one. The error is a last line for the log.

@@ -99,7 +99,7 @@ fn bury(server: &mut Server, databases: Option<Box<Keyspace>>) {
 }
 
 /// Databases to be dropped.
-struct Discarded(#[allow(dead_code)] Box<Keyspace>);
+struct Discarded(#[allow(dead_code, reason = "held to be dropped")] Box<Keyspace>);
 
 fn end_loading(server: &mut Server) {
     server.gates.set(Gates::LOADING, false);
