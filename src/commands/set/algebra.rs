@@ -75,11 +75,19 @@ fn intersect(sets: &[SetRef], mut visit: impl FnMut(Item) -> bool) {
     }
 }
 
-/// Calls `visit` with every member of a set and whether a table has it, too, until it says stop. What
-/// the lookups of the next members need is loaded meanwhile.
+/// Tables of up to so many bytes stay in the cache of a core while they are asked for one member after
+/// the other: loading ahead would cost more than it saves.
+const CACHED_BYTES: usize = 512 << 10;
+
+/// Calls `visit` with every member of a set and whether a table has it, too, until it says stop.
+/// Where the table is large, what the lookups of the next members need is loaded meanwhile.
 fn look_ahead<'d>(set: SetRef<'d>, table: &Pack, mut visit: impl FnMut(Item<'d>, bool) -> bool) {
     const AHEAD: usize = 16;
     let mut members = set.iter();
+    if table.bytes() <= CACHED_BYTES {
+        members.all(|item| visit(item, table.contains(item)));
+        return;
+    }
     let mut coming: SmallVec<[(u64, Item); AHEAD]> = SmallVec::new();
     loop {
         coming.clear();
