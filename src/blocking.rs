@@ -15,6 +15,7 @@
 //! clients. `awaited` tells the keyspace, in a byte, which changes could matter to any blocked
 //! client.
 
+use crate::command::effects::DatabaseChange;
 use crate::keyspace::DbIndex;
 use crate::types::value::Kind;
 use hashbrown::HashMap;
@@ -181,7 +182,24 @@ impl Blocking {
         }
     }
 
-    /// The same for all keys of a database that clients are blocked on.
+    /// The keys that a change of whole databases, `databases` in number, may have made ready.
+    pub fn note_database_change(&mut self, change: DatabaseChange, databases: u32) {
+        if self.is_empty() {
+            return;
+        }
+        match change {
+            DatabaseChange::Flushed(db) => self.note_all_ready(db),
+            DatabaseChange::FlushedAll | DatabaseChange::Emptied => {
+                (0..databases).for_each(|index| self.note_all_ready(DbIndex(index)));
+            }
+            DatabaseChange::Swapped(a, b) => {
+                self.note_all_ready(a);
+                self.note_all_ready(b);
+            }
+        }
+    }
+
+    /// Notes all keys of a database that clients are blocked on as ready.
     pub fn note_all_ready(&mut self, db: DbIndex) {
         let Some(queues) = self.queues.get_mut(&db) else {
             return;

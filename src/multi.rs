@@ -16,8 +16,9 @@
 //! This knows nothing of commands and databases: `server::commands::transactions` queues and runs,
 //! `server::core::unit` says which keys changed.
 
+use crate::command::effects::DatabaseChange;
 use crate::command::spec::{Flags, LOADING, STALE};
-use crate::keyspace::DbIndex;
+use crate::keyspace::{DbIndex, Garbage, Keyspace};
 use crate::resp::request::OwnedArgv;
 use hashbrown::HashMap;
 
@@ -263,6 +264,77 @@ fn decide(places: &mut [Place], mut effect: impl FnMut(bool) -> WatchEffect) -> 
         }
     }
     touched
+}
+
+/// Changes of whole databases, and time.
+impl WatchIndex {
+    /// Marks the clients that watch keys of an emptied or replaced database.
+    pub fn touch_database(&mut self, keyspace: &Keyspace, change: DatabaseChange) {
+        let mut emptied = |db: DbIndex| {
+            self.touch_all(db, |key, was_expired| {
+                let was_there = keyspace.shared.to_free.iter().any(|job| {
+                    matches!(&job.garbage, Garbage::Entries(of, entries)
+                        if *of == db && entries.find(keyspace.hash(key), key).is_some())
+                });
+                match (was_there, was_expired) {
+                    (true, false) => WatchEffect::Changed,
+                    _ => WatchEffect::Unchanged,
+                }
+            });
+        };
+        match change {
+            DatabaseChange::Flushed(db) => emptied(db),
+            DatabaseChange::FlushedAll | DatabaseChange::Emptied => {
+                (0..keyspace.databases()).for_each(|index| emptied(DbIndex(index)));
+            }
+            DatabaseChange::Swapped(a, b) => {
+                for (db, before) in [(a, b), (b, a)] {
+                    self.touch_all(db, |key, was_expired| {
+                        let was_there = keyspace.holds(before, key);
+                        fate_of_replaced(keyspace, db, key, was_there, was_expired)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Marks the clients that watch keys whose data set was replaced.
+    pub fn touch_exchanged(&mut self, before: &Keyspace, keyspace: &Keyspace) {
+        for index in 0..keyspace.databases() {
+            let db = DbIndex(index);
+            self.touch_all(db, |key, was_expired| {
+                let was_there = before.holds(db, key);
+                fate_of_replaced(keyspace, db, key, was_there, was_expired)
+            });
+        }
+    }
+
+    /// Whether a key that a client watches has expired since WATCH. It may not be removed yet.
+    pub fn has_expired(&self, client: u64, keyspace: &Keyspace) -> bool {
+        self.watched(client)
+            .iter()
+            .any(|(db, key)| keyspace.is_overdue(*db, key) && !self.was_expired(client, *db, key))
+    }
+}
+
+/// Returns what replacing a whole database means for a watched key.
+fn fate_of_replaced(
+    keyspace: &Keyspace,
+    db: DbIndex,
+    key: &[u8],
+    was_there: bool,
+    was_expired: bool,
+) -> WatchEffect {
+    let is_there = keyspace.holds(db, key);
+    let is_overdue = is_there && keyspace.is_overdue(db, key);
+    match (was_there, is_there, was_expired) {
+        (false, false, true) => WatchEffect::Overdue,
+        (false, false, false) => WatchEffect::Unchanged,
+        (true, false, true) => WatchEffect::Unchanged,
+        (_, true, true) if is_overdue => WatchEffect::Overdue,
+        (false, true, false) if is_overdue => WatchEffect::Overdue,
+        _ => WatchEffect::Changed,
+    }
 }
 
 #[cfg(test)]

@@ -97,6 +97,8 @@ pub struct Tracking {
     stopped: Option<(u64, Route)>,
     /// Some prefix has changed keys to broadcast.
     pub has_changed: bool,
+    /// Consecutive checks in which the table of keys was too large.
+    pub overruns: usize,
 }
 
 impl Tracking {

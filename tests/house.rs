@@ -95,7 +95,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
 ];
 
 /// The most fields `Server` may have, so that it stays a sum of parts.
-const SERVER_FIELDS: usize = 26;
+const SERVER_FIELDS: usize = 31;
 
 /// The rooms of `src/server`, lowest first. A room imports only from rooms before it.
 const ROOMS: &[&str] = &[
@@ -119,8 +119,8 @@ const UPWARD: &[(&str, &str, &str, &str)] = &[(
 /// The most methods `Server` may have, and the most `impl` blocks they may stand in: what needs one
 /// part is a method of that part, and what a room does is a function of the room, whose callers
 /// import it. Both numbers may only shrink.
-const SERVER_METHODS: usize = 123;
-const SERVER_IMPLS: usize = 16;
+const SERVER_METHODS: usize = 76;
+const SERVER_IMPLS: usize = 15;
 
 /// The sinks of what leaves for the log and the replicas, and the files that may call them.
 const SINKS: &[(&str, &[&str])] = &[

@@ -4,7 +4,7 @@ use super::rules::until_zero;
 use super::selector::{Access, Selector};
 use super::user::User;
 use crate::algo::glob::{Case, matches};
-use crate::command::keys::{ACCESS, DELETE, INSERT, KeyFlags, UPDATE};
+use crate::command::keys::{ACCESS, DELETE, FoundKeys, INSERT, KeyFlags, UPDATE};
 use crate::command::spec::{Channels, NO_AUTH, Spec};
 use crate::resp::request::Argv;
 
@@ -100,7 +100,7 @@ pub fn fits(allowed: &[Vec<u8>], channel: &[u8], is_pattern: bool) -> bool {
 }
 
 impl Selector {
-    fn check(&self, request: &Request, keys: &mut Keys) -> Result<(), Denial> {
+    fn check(&self, request: &Request, keys: &mut FoundKeys) -> Result<(), Denial> {
         let spec = request.spec;
         let free = self.all_commands || spec.flags.has(NO_AUTH);
         if !free && !self.has_command(request.number) {
@@ -111,7 +111,7 @@ impl Selector {
             }
         }
         if !self.all_keys {
-            for &(at, flags) in keys.of(request) {
+            for &(at, flags) in keys.of(spec, &request.argv) {
                 if !self.has_key(request.argv.at(at), access_for(flags)) {
                     return Err(Denial::Key(at));
                 }
@@ -144,44 +144,12 @@ impl Selector {
     }
 }
 
-/// The keys of a command, found when the first selector needs them.
-struct Keys<'k> {
-    found: &'k mut Vec<(usize, KeyFlags)>,
-    is_found: bool,
-}
-
-impl Keys<'_> {
-    fn of(&mut self, request: &Request) -> &[(usize, KeyFlags)] {
-        if !self.is_found {
-            self.is_found = true;
-            self.found.clear();
-            // Invalid arguments name no keys: the command itself will return the error.
-            if request
-                .spec
-                .find_keys_into(&request.argv, self.found)
-                .is_err()
-            {
-                self.found.clear();
-            }
-        }
-        self.found
-    }
-}
-
 impl User {
     /// Whether one of the selectors allows all of a command.
-    pub fn check(
-        &self,
-        request: &Request,
-        keys: &mut Vec<(usize, KeyFlags)>,
-    ) -> Result<(), Denial> {
-        let mut keys = Keys {
-            found: keys,
-            is_found: false,
-        };
+    pub fn check(&self, request: &Request, keys: &mut FoundKeys) -> Result<(), Denial> {
         let mut worst = Denial::Command;
         for selector in self.all_selectors() {
-            match selector.check(request, &mut keys) {
+            match selector.check(request, keys) {
                 Ok(()) => return Ok(()),
                 Err(denial) if denial.rank() > worst.rank() => worst = denial,
                 Err(_) => {}
@@ -191,12 +159,8 @@ impl User {
     }
 
     /// Whether one of the selectors allows all of a command and reading every key.
-    pub fn may_look_around(&self, request: &Request, keys: &mut Vec<(usize, KeyFlags)>) -> bool {
-        let mut keys = Keys {
-            found: keys,
-            is_found: false,
-        };
+    pub fn may_look_around(&self, request: &Request, keys: &mut FoundKeys) -> bool {
         self.all_selectors()
-            .any(|selector| selector.reads_all() && selector.check(request, &mut keys).is_ok())
+            .any(|selector| selector.reads_all() && selector.check(request, keys).is_ok())
     }
 }

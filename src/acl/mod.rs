@@ -34,7 +34,7 @@ pub use rules::{RuleError, Unclosed, is_user_name, merge_selectors};
 pub use selector::Selector;
 pub use user::User;
 
-use crate::command::keys::KeyFlags;
+use crate::command::keys::FoundKeys;
 use rules::Scope;
 use secrets::Secrets;
 use std::collections::BTreeMap;
@@ -58,8 +58,6 @@ pub struct Acl {
     pub secrets: Secrets,
     /// New users and selectors may use all channels (`acl-pubsub-default`).
     all_channels: bool,
-    /// A buffer for the keys of the command that is being checked.
-    keys: Vec<(usize, KeyFlags)>,
 }
 
 impl Acl {
@@ -71,7 +69,6 @@ impl Acl {
             log: AclLog::default(),
             secrets: Secrets::default(),
             all_channels: false,
-            keys: Vec::new(),
         }
     }
 
@@ -139,17 +136,22 @@ impl Acl {
     }
 
     /// Whether a user may run a command; if not, what stands in the way.
-    pub fn check(&mut self, name: &[u8], request: &Request) -> Result<(), Denial> {
+    pub fn check(
+        &self,
+        name: &[u8],
+        request: &Request,
+        keys: &mut FoundKeys,
+    ) -> Result<(), Denial> {
         let Some(user) = self.users.get(name) else {
             return Err(Denial::Command);
         };
-        user.check(request, &mut self.keys)
+        user.check(request, keys)
     }
 
     /// Whether a user may run a command and besides read any key, though the arguments name none.
-    pub fn may_look_around(&mut self, name: &[u8], request: &Request) -> bool {
+    pub fn may_look_around(&self, name: &[u8], request: &Request, keys: &mut FoundKeys) -> bool {
         let user = self.users.get(name);
-        user.is_some_and(|user| user.may_look_around(request, &mut self.keys))
+        user.is_some_and(|user| user.may_look_around(request, keys))
     }
 
     /// Changes or creates a user: all of the rules, or none. The error is the text for the client.

@@ -1,6 +1,7 @@
 //! Users, rules and checks together, over a few made-up commands and over random words.
 
 use super::*;
+use crate::command::keys::FoundKeys;
 use crate::command::keys::{ACCESS, KeySpec, OW, RO, UPDATE};
 use crate::command::spec::{Channels, NO_AUTH, READONLY, Spec, WRITE};
 use crate::resp::request::OwnedArgv;
@@ -94,7 +95,7 @@ fn check(acl: &mut Acl, user: &str, number: u16, line: &str) -> Result<(), Denia
         spec: SPECS[usize::from(number)],
         argv: argv.as_argv(),
     };
-    acl.check(user.as_bytes(), &request)
+    acl.check(user.as_bytes(), &request, &mut FoundKeys::default())
 }
 
 #[test]
@@ -399,7 +400,7 @@ proptest! {
         ] {
             let argv: OwnedArgv = line.split(' ').collect();
             let request = || Request { number, spec: SPECS[usize::from(number)], argv: argv.as_argv() };
-            let mut keys = Vec::new();
+            let mut keys = FoundKeys::default();
             let before = user.check(&request(), &mut keys);
             let now = again.check(&request(), &mut keys);
             prop_assert_eq!(before, now, "{}", line);

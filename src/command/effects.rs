@@ -198,6 +198,12 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Whether changes are propagated to any target.
+    #[inline(always)]
+    pub fn propagates(&self) -> bool {
+        self.interest.has(Interest::PROPAGATE)
+    }
+
     /// Notes what happened to a key, for its listeners.
     #[inline(always)]
     pub fn note(&mut self, shared: &mut Shared, db: DbIndex, key: &[u8], event: Option<Event>) {

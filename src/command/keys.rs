@@ -7,7 +7,7 @@ use super::spec::Spec;
 use crate::resp::request::Argv;
 
 /// The access of a command to a key; names as COMMAND INFO and GETKEYSANDFLAGS print them.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyFlags(pub u16);
 
 macro_rules! key_flags {
@@ -90,6 +90,36 @@ pub struct InvalidKeys;
 /// the options as the command does. `Err` if the command will refuse them: then all that is known
 /// is what the key specifications say.
 pub type FindKeys = fn(&Argv, &mut Vec<(usize, KeyFlags)>) -> Result<(), InvalidKeys>;
+
+/// The keys of a command, found when they are first needed: the ACL rules of several selectors ask
+/// for them.
+#[derive(Debug, Default)]
+pub struct FoundKeys {
+    /// Indexes of arguments, and the access to each. The list is used again for the next command.
+    list: Vec<(usize, KeyFlags)>,
+    is_found: bool,
+}
+
+impl FoundKeys {
+    /// Another command is next.
+    #[inline(always)]
+    pub fn forget(&mut self) {
+        self.is_found = false;
+    }
+
+    /// The keys of a command; always the same one until `forget`. Invalid arguments name no keys:
+    /// the command itself will return the error.
+    pub fn of(&mut self, spec: &Spec, argv: &Argv) -> &[(usize, KeyFlags)] {
+        if !self.is_found {
+            self.is_found = true;
+            self.list.clear();
+            if spec.find_keys_into(argv, &mut self.list).is_err() {
+                self.list.clear();
+            }
+        }
+        &self.list
+    }
+}
 
 /// One group of keys.
 #[derive(Clone, Copy)]

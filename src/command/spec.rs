@@ -78,6 +78,11 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
+    /// These flags except `others`.
+    pub const fn without(self, others: Flags) -> Flags {
+        Flags(self.0 & !others.0)
+    }
+
     /// Both sets of flags.
     pub const fn and(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)

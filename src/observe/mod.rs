@@ -21,9 +21,16 @@ pub struct Observe {
     pub noticed_ns: u64,
     /// `latency-tracking`: durations of commands go into their histograms.
     pub tracking: bool,
+    /// Time of the last log line about a connection that spoke HTTP, in monotonic milliseconds.
+    pub cross_protocol_ms: Option<u64>,
 }
 
 impl Observe {
+    /// Records an event of so many microseconds that is not a command, at a time in Unix seconds.
+    pub fn note(&mut self, event: &'static str, now_s: i64, us: u64) {
+        self.latency.note(event, now_s, us / 1000);
+    }
+
     /// Takes over the thresholds: microseconds for the slow log, negative for none; milliseconds for
     /// the latency monitor, 0 for none.
     pub fn configure(&mut self, slower_than_us: i64, latency_ms: u64, tracking: bool) {

@@ -10,6 +10,8 @@ use crate::server::Server;
 use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode};
 use crate::server::clients::{Client, Clients};
+use crate::server::core::input;
+use crate::server::core::stats::Stats;
 use crate::server::core::undelivered;
 use crate::server::replication::link::apply;
 use std::io;
@@ -18,7 +20,7 @@ use std::io;
 const GROUP: usize = 16;
 /// Commands per client whose entries are prefetched before the first command of the group runs:
 /// those that the look-ahead of `Server::process` does not reach.
-const FIRST: usize = crate::server::core::input::NEAR;
+const FIRST: usize = input::NEAR;
 
 impl Reactor {
     /// Serves each ready client once; a client with more input stays ready.
@@ -34,14 +36,15 @@ impl Reactor {
             }
             for &slot in group {
                 if let Some(client) = self.server.clients.get(slot) {
-                    self.server.prefetch(client, FIRST);
+                    input::prefetch(&self.server.keyspace, client, FIRST);
                 }
             }
             for &slot in group {
-                self.server.prefetch_elements(slot);
+                let server = &mut self.server;
+                input::prefetch_elements(&server.keyspace, &mut server.clients, slot);
             }
             let server = &mut self.server;
-            server.life.stamp = server.clock.cycles();
+            server.frame.began = server.clock.cycles();
             for &slot in group {
                 if server.respond(slot) {
                     self.ready.push(slot);
@@ -50,6 +53,35 @@ impl Reactor {
         }
         serving.clear();
         self.serving = serving;
+    }
+}
+
+/// Reads what a client's socket holds, as far as its query has room.
+fn read(stats: &mut Stats, client: &mut Client) {
+    let Some(query) = &mut client.query else {
+        return;
+    };
+    let (buffer, wanted) = query.target();
+    match client.link.read(buffer, wanted) {
+        // Unlike Redis, a peer that has only shut down its writing side receives all pending
+        // output, not just what the socket accepts at once.
+        Ok(0) if client.output.pending() > 0 => client.session.ending = Ending::AfterReply,
+        Ok(0) => client.session.ending = Ending::Now,
+        Ok(n) => {
+            // A short read has drained the socket, so the next byte triggers an edge. A peer
+            // that hung up triggers no further edge: keep reading up to its EOF.
+            client.readable = n == wanted || client.hung_up;
+            client.session.bytes_in += n as u64;
+            stats.bytes_in += n as u64;
+            stats.reads += 1;
+            query.note_read(n == wanted);
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.readable = false,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        Err(error) => {
+            log::debug!("Reading from client: {error}");
+            client.session.ending = Ending::Now;
+        }
     }
 }
 
@@ -73,7 +105,7 @@ impl Server {
             let has_input = client.query.as_ref().is_some_and(|query| query.may_go_on());
             // A held-back client is still read, to detect its disconnection.
             if client.readable && (!has_input || client.session.is_held()) {
-                self.read(&mut client);
+                read(&mut self.stats, &mut client);
             }
             self.recognise(&mut client);
             limits::check_query_limit(self, &mut client);
@@ -81,43 +113,15 @@ impl Server {
         self.clients.check_in(slot, client);
     }
 
-    fn read(&mut self, client: &mut Client) {
-        let Some(query) = &mut client.query else {
-            return;
-        };
-        let (buffer, wanted) = query.target();
-        match client.link.read(buffer, wanted) {
-            // Unlike Redis, a peer that has only shut down its writing side receives all pending
-            // output, not just what the socket accepts at once.
-            Ok(0) if client.output.pending() > 0 => client.session.ending = Ending::AfterReply,
-            Ok(0) => client.session.ending = Ending::Now,
-            Ok(n) => {
-                // A short read has drained the socket, so the next byte triggers an edge. A peer
-                // that hung up triggers no further edge: keep reading up to its EOF.
-                client.readable = n == wanted || client.hung_up;
-                client.session.bytes_in += n as u64;
-                self.stats.bytes_in += n as u64;
-                self.stats.reads += 1;
-                query.note_read(n == wanted);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.readable = false,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                log::debug!("Reading from client: {error}");
-                client.session.ending = Ending::Now;
-            }
-        }
-    }
-
     fn recognise(&mut self, client: &mut Client) {
-        match self.parse(client) {
+        match input::parse(&self.config, client) {
             Ok(Stop::Starved | Stop::Full) => {}
             Err(error) => {
                 // The commands before the error run first; then the error is replied.
                 client.protocol_error = Some(error);
             }
         }
-        self.prepare(client);
+        input::prepare(&self.table, &self.keyspace, client);
     }
 
     /// Runs a client's parsed commands. Returns true if it can continue without waiting for the

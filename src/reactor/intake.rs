@@ -11,6 +11,7 @@ use crate::net::Link;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{Peer, Session};
+use crate::server::core::permissions;
 use crate::server::lifecycle::cron;
 use crate::server::replication::link::connect;
 use crate::server::replication::link::transfer;
@@ -141,7 +142,7 @@ impl Intake {
         };
         while let Some(signal) = signals.take() {
             // Cron handles it, so that SHUTDOWN ABORT has a chance.
-            server.life.asked_to_stop = Some(signal);
+            server.shutdown.asked = Some(signal);
         }
     }
 
@@ -223,7 +224,7 @@ impl Intake {
         let mut session = Session::new(id, server.clock.mono_ms());
         session.is_unix = link.is_unix();
         session.fd = link.fd();
-        server.welcome(&mut session);
+        permissions::welcome(&server.acl, &mut session);
         session.addresses = Box::new(link.addresses());
         server.stats.connections += 1;
         let slot = server.clients.add(Box::new(Client::new(link, session)));
@@ -294,7 +295,7 @@ impl Attendant for Intake {
         ready.dedup();
         for slot in ready {
             server.receive(slot);
-            server.life.stamp = server.clock.cycles();
+            server.frame.began = server.clock.cycles();
             if server.respond(slot) {
                 self.ready.push(slot);
             }

@@ -61,7 +61,7 @@ impl Reactor {
     pub fn run(&mut self) -> io::Result<i32> {
         loop {
             self.turn()?;
-            if let Some(code) = self.server.life.exit {
+            if let Some(code) = self.server.shutdown.exit {
                 return Ok(code);
             }
         }

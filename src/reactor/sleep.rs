@@ -2,12 +2,14 @@
 
 use super::Reactor;
 use crate::server::Server;
-use crate::server::clients::Client;
 use crate::server::clients::invalidate;
 use crate::server::clients::limits;
 use crate::server::clients::monitors;
 use crate::server::clients::publish;
 use crate::server::clients::session::{Ending, Peer};
+use crate::server::clients::{Client, Clients};
+use crate::server::core::stats::Stats;
+use crate::server::core::unblock;
 use crate::server::replication::failover;
 use crate::server::replication::feed;
 use crate::server::replication::link;
@@ -46,7 +48,7 @@ impl Reactor {
         // After the replies, because a replica's own replies announce the stream that follows them.
         feed::flush(&mut self.server);
         // Before exit, because replicas must get the end of the stream, as far as sockets accept.
-        while self.server.life.exit.is_some() && self.server.replication.replicas().goes_on() {
+        while self.server.shutdown.exit.is_some() && self.server.replication.replicas().goes_on() {
             feed::flush(&mut self.server);
         }
         // After writing, because sent output no longer counts towards `maxmemory-clients`.
@@ -98,6 +100,65 @@ pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
     }
 }
 
+/// Releases sent output; `all` is true if the socket accepted everything that was tried.
+fn after_write(clients: &mut Clients, slot: usize, all: bool) {
+    let Some(client) = clients.get_mut(slot) else {
+        return;
+    };
+    let output = &mut client.output;
+    if output.pending() == 0 {
+        let bytes = output.take_bytes();
+        client.over_soft_limit_ms = None;
+        if client.session.ending != Ending::No {
+            clients.closing.push(slot);
+        }
+        return clients.recycle_output(bytes);
+    }
+    // Release the sent bytes, so that a slow reader's buffer does not keep them. After a short
+    // write the client waits for its socket; a full one only yields to the other clients.
+    output.compact();
+    if all {
+        client.is_writing = true;
+        clients.writing.push(slot);
+    }
+}
+
+/// Flushes a client's pending output, as far as the socket accepts it.
+fn write(clients: &mut Clients, stats: &mut Stats, slot: usize) {
+    let Some(client) = clients.get_mut(slot) else {
+        return;
+    };
+    client.is_writing = false;
+    // A client closed with `Ending::Now` gets no further output.
+    if client.session.ending == Ending::Now || client.session.flushing {
+        return;
+    }
+    let held = match client.output.queue.is_empty() {
+        true => 0,
+        false => client.output.held(),
+    };
+    match client.output.send(&client.link, WRITE_MAX) {
+        Ok((n, all)) => {
+            client.session.bytes_out += n as u64;
+            stats.bytes_out += n as u64;
+            stats.writes += 1;
+            if held > 0 {
+                clients.recent_buffers.output.note(held);
+            }
+            after_write(clients, slot, all);
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            client.is_writing = true;
+            clients.writing.push(slot);
+        }
+        Err(error) => {
+            log::debug!("Error writing to client: {error}");
+            clients.close(slot, Ending::Now);
+        }
+    }
+}
+
 impl Server {
     /// Flushes pending output of all clients. Checked-out clients are deferred to the next flush.
     pub(super) fn write_all(&mut self) {
@@ -107,7 +168,7 @@ impl Server {
             if run::is_served(self, slot) {
                 out.push(slot);
             } else {
-                self.write(slot);
+                write(&mut self.clients, &mut self.stats, slot);
                 limits::recount_slot(self, slot);
             }
         }
@@ -116,71 +177,12 @@ impl Server {
         self.clients.writing.extend(out);
     }
 
-    /// Flushes a client's pending output, as far as the socket accepts it.
-    fn write(&mut self, slot: usize) {
-        let Some(client) = self.clients.get_mut(slot) else {
-            return;
-        };
-        client.is_writing = false;
-        // A client closed with `Ending::Now` gets no further output.
-        if client.session.ending == Ending::Now || client.session.flushing {
-            return;
-        }
-        let held = match client.output.queue.is_empty() {
-            true => 0,
-            false => client.output.held(),
-        };
-        match client.output.send(&client.link, WRITE_MAX) {
-            Ok((n, all)) => {
-                client.session.bytes_out += n as u64;
-                self.stats.bytes_out += n as u64;
-                self.stats.writes += 1;
-                if held > 0 {
-                    self.clients.recent_buffers.output.note(held);
-                }
-                self.after_write(slot, all);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                client.is_writing = true;
-                self.clients.writing.push(slot);
-            }
-            Err(error) => {
-                log::debug!("Error writing to client: {error}");
-                self.clients.close(slot, Ending::Now);
-            }
-        }
-    }
-
-    /// Releases sent output; `all` is true if the socket accepted everything that was tried.
-    fn after_write(&mut self, slot: usize, all: bool) {
-        let Some(client) = self.clients.get_mut(slot) else {
-            return;
-        };
-        let output = &mut client.output;
-        if output.pending() == 0 {
-            let bytes = output.take_bytes();
-            client.over_soft_limit_ms = None;
-            if client.session.ending != Ending::No {
-                self.clients.closing.push(slot);
-            }
-            return self.clients.recycle_output(bytes);
-        }
-        // Release the sent bytes, so that a slow reader's buffer does not keep them. After a short
-        // write the client waits for its socket; a full one only yields to the other clients.
-        output.compact();
-        if all {
-            client.is_writing = true;
-            self.clients.writing.push(slot);
-        }
-    }
-
     /// Frees a closed client and undoes its registrations in the other subsystems.
     fn forget(&mut self, mut client: Client) {
         if client.session.peer == Peer::Primary {
             link::link_lost(self, &client.session);
         }
-        self.stop_waiting(&mut client.session);
+        unblock::stop_waiting(&mut self.blocking, &mut self.keyspace, &mut client.session);
         self.end_transaction(&mut client.session);
         invalidate::stop_tracking(self, &mut client.session);
         publish::unsubscribe_all(self, &mut client.session);

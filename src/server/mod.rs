@@ -40,14 +40,17 @@ use crate::server::lifecycle::configure;
 use crate::server::lifecycle::cron;
 use crate::server::storage::jobs;
 use crate::sys::clock::Clock;
-use crate::sys::memory::Peak;
-use crate::sys::signal::Signal;
 use crate::tracking::Tracking;
 use clients::Clients;
 use clients::session::Session;
+use commands::migrate::Peers;
+use core::frame::Frame;
 use core::pause::Pause;
 use lifecycle::listen::Doors;
+use lifecycle::memory::Memory;
+use lifecycle::shutdown::Shutdown;
 use process::Process;
+use script::run::Attendant;
 use timers::Timers;
 
 /// The handler of a server command: it has access to the whole server.
@@ -76,7 +79,14 @@ pub struct Server {
     pub doors: Doors,
     pub observe: Observe,
     pub rng: Rng,
-    pub life: Life,
+    pub frame: Frame,
+    pub process: Process,
+    pub memory: Memory,
+    pub shutdown: Shutdown,
+    /// Cached connections of MIGRATE.
+    pub peers: Peers,
+    /// The event source of the reactor, while commands run (`script::run`).
+    pub attendant: Option<Box<dyn Attendant>>,
     pub pause: Pause,
     pub script: Script,
     pub pubsub: PubSub,
@@ -84,75 +94,6 @@ pub struct Server {
     pub persist: Persist,
     pub replication: Replication,
     pub eviction: Eviction,
-}
-
-/// Process-wide state.
-#[derive(Default)]
-pub struct Life {
-    pub run_id: String,
-    pub started_ms: i64,
-    /// The cycle counter at the end of the last command, which is the start of the next.
-    pub stamp: u64,
-    /// Time of the last log line about a connection that spoke HTTP, in monotonic milliseconds.
-    pub cross_protocol_ms: Option<u64>,
-    /// The exit code, once the server is to stop.
-    pub exit: Option<i32>,
-    pub process: Process,
-    /// Bytes in use at the end of startup, and the peak since.
-    pub startup_bytes: usize,
-    pub peak: Peak,
-    /// The last memory figures of the system, for INFO.
-    pub resident: std::cell::Cell<Resident>,
-    /// Duration of the last fork in microseconds, and the number of forks.
-    pub fork_us: u64,
-    pub forks: u64,
-    /// The session that runs the commands of an AOF being loaded, and the buffer for their replies.
-    pub loader: Option<Box<Session>>,
-    pub loader_answer: Vec<u8>,
-    /// A signal requested shutdown and cron has not handled it yet.
-    pub asked_to_stop: Option<Signal>,
-    /// A pending shutdown: the server stops when its replicas have caught up.
-    pub stopping: Option<lifecycle::shutdown::Stopping>,
-    /// A pause before the AOF is written, in microseconds, for tests (DEBUG AOF-FLUSH-SLEEP).
-    pub flush_sleep_us: u64,
-    /// Cached connections of MIGRATE.
-    pub peers: commands::migrate::Peers,
-    /// The event source of the reactor, while commands run (`script::run`).
-    pub attendant: Option<Box<dyn script::run::Attendant>>,
-    /// Memory held by the allocator but not used.
-    pub slack: lifecycle::slack::Slack,
-    /// Cron is disabled, for tests (DEBUG PAUSE-CRON).
-    pub cron_paused: bool,
-    /// Consecutive checks in which the tracking table was too large.
-    pub tracking_overruns: usize,
-}
-
-/// Memory figures of the system and the allocator in bytes, and the time they were read.
-#[derive(Clone, Copy, Default)]
-pub struct Resident {
-    at_ms: i64,
-    /// Resident set size.
-    pub rss: usize,
-    /// Committed by the allocator, used or not.
-    pub committed: usize,
-}
-
-impl Life {
-    /// Returns the figures, read anew if they are older than 100 ms: reading them is a slow system
-    /// call.
-    pub fn resident(&self, now_ms: i64) -> Resident {
-        let known = self.resident.get();
-        if (0..100).contains(&(now_ms - known.at_ms)) {
-            return known;
-        }
-        let fresh = Resident {
-            at_ms: now_ms,
-            rss: crate::sys::process::rss_bytes() as usize,
-            committed: crate::sys::memory::committed_bytes(),
-        };
-        self.resident.set(fresh);
-        fresh
-    }
 }
 
 /// Memory limit of one script VM in bytes, unless half of the machine's memory is less. Redis has
@@ -186,11 +127,16 @@ impl Server {
             doors: Doors::default(),
             observe: Observe::default(),
             rng,
-            life: Life {
+            frame: Frame::default(),
+            process: Process {
                 run_id,
                 started_ms: now_ms,
-                ..Life::default()
+                ..Process::default()
             },
+            memory: Memory::default(),
+            shutdown: Shutdown::default(),
+            peers: Peers::default(),
+            attendant: None,
             pause: Pause::default(),
             script: Script::default(),
             pubsub: PubSub::default(),

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 /// Process state that the server keeps.
 #[derive(Debug, Default)]
 pub struct Process {
+    pub run_id: String,
+    /// Time of the start, in Unix milliseconds.
+    pub started_ms: i64,
     /// `argv[0]`, as given and made absolute.
     pub argv0: String,
     pub executable: String,

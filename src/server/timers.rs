@@ -53,6 +53,8 @@ pub struct Timers {
     pub idle_round: u32,
     /// Time of the next log lines about the databases, in monotonic milliseconds.
     pub report_ms: u64,
+    /// Cron is disabled, for tests (DEBUG PAUSE-CRON).
+    pub cron_paused: bool,
 }
 
 impl Timers {
@@ -60,6 +62,7 @@ impl Timers {
         Timers {
             wheel: Wheel::new(now_ms),
             idle_round: 0,
+            cron_paused: false,
             report_ms: now_ms + REPORT_MS,
         }
     }

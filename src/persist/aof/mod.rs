@@ -126,6 +126,8 @@ pub struct Aof {
     syncer: Syncer,
     progress: flush::Progress,
     pub rewrites: Rewrites,
+    /// A pause before the log is written, in microseconds, for tests (DEBUG AOF-FLUSH-SLEEP).
+    pub flush_sleep_us: u64,
 }
 
 impl Aof {

@@ -192,20 +192,20 @@ pub fn remembers_too_much(server: &Server) -> bool {
 #[cold]
 pub fn limit_tracking(server: &mut Server) {
     if !remembers_too_much(server) {
-        server.life.tracking_overruns = 0;
+        server.tracking.overruns = 0;
         return;
     }
     let max = server.config.tracking_table_max_keys as usize;
-    let effort = GIVEN_UP * (server.life.tracking_overruns + 1);
+    let effort = GIVEN_UP * (server.tracking.overruns + 1);
     for _ in 0..effort {
         let Some(key) = server.tracking.oldest_beyond(max) else {
             break;
         };
         invalidate_cached(server, ClientId::NOBODY, &key);
     }
-    server.life.tracking_overruns = match server.tracking.keys() <= max {
+    server.tracking.overruns = match server.tracking.keys() <= max {
         true => 0,
-        false => server.life.tracking_overruns + 1,
+        false => server.tracking.overruns + 1,
     };
 }
 

@@ -16,6 +16,7 @@ pub mod redact;
 pub mod reply_buffer;
 pub mod session;
 
+use crate::command::blocking::Nothing;
 use crate::net::Link;
 use crate::resp::chunks::CHUNK;
 use crate::resp::request::{ProtocolError, Query};
@@ -76,6 +77,15 @@ impl Client {
     }
 }
 
+/// The client without a connection that runs the commands of an AOF.
+#[derive(Default)]
+pub struct Loader {
+    /// Kept between two slices of loading.
+    pub session: Option<Box<Session>>,
+    /// The buffer of its replies, and of those to a primary.
+    pub reply: Vec<u8>,
+}
+
 /// The slab of clients and its indexes.
 #[derive(Default)]
 pub struct Clients {
@@ -96,6 +106,7 @@ pub struct Clients {
     pub mail_goes_first: bool,
     /// The clients in MONITOR mode.
     pub monitors: Monitors,
+    pub loader: Loader,
     pub recent_buffers: RecentBuffers,
     pub reply_bounds: ReplyBounds,
     /// Total bytes of all clients, while `maxmemory-clients` is set.
@@ -114,6 +125,13 @@ impl Clients {
     pub fn next_id(&mut self) -> ClientId {
         self.last_id += 1;
         ClientId(self.last_id)
+    }
+
+    /// Returns whether a client waits for acknowledgements of replicas or of the AOF.
+    pub fn waits_for_acks(&self, id: ClientId) -> bool {
+        let client = self.slot_of(id).and_then(|slot| self.get(slot));
+        let parked = client.and_then(|client| client.session.parked.as_ref());
+        parked.is_some_and(|parked| parked.wait.nothing == Nothing::Again)
     }
 
     /// Adds a client; returns its slot.

@@ -44,7 +44,12 @@ pub fn feed(server: &mut Server, session: &Session, number: u16, argv: &Argv, re
 /// Feeds a command regardless of its flags.
 #[cold]
 pub fn show(server: &mut Server, session: &Session, number: u16, argv: &Argv, reply: &mut Reply) {
-    let line = monitor_line(session, server.table[number].spec, argv);
+    let line = monitor_line(
+        session,
+        server.frame.in_script,
+        server.table[number].spec,
+        argv,
+    );
     let monitors = std::mem::take(&mut server.clients.monitors);
     for &id in &monitors.0 {
         if id == session.id {
@@ -58,13 +63,13 @@ pub fn show(server: &mut Server, session: &Session, number: u16, argv: &Argv, re
 }
 
 /// Encodes the line of a command: `+<seconds>.<microseconds> [<db> <address>] "<argument>" …`.
-fn monitor_line(session: &Session, spec: &Spec, argv: &Argv) -> Vec<u8> {
+fn monitor_line(session: &Session, in_script: bool, spec: &Spec, argv: &Argv) -> Vec<u8> {
     let us = clock::unix_us();
     let mut line = Vec::new();
     let (db, unix) = (session.db.0, if session.is_unix { "unix:" } else { "" });
     let address = &session.addresses.0;
-    let unix = if session.in_script { "" } else { unix };
-    let address = if session.in_script {
+    let unix = if in_script { "" } else { unix };
+    let address = if in_script {
         "lua"
     } else if session.is_unix {
         address.strip_suffix(":0").unwrap_or(address)

@@ -159,19 +159,12 @@ pub struct Session {
     pub special: Special,
     /// Its commands queued since MULTI.
     pub multi: Option<Box<Transaction>>,
-    /// It must not block: EXEC runs its commands.
-    pub deny_blocking: bool,
-    /// A script of this client is running.
-    pub in_script: bool,
     /// The SCRIPT DEBUG mode of its scripts.
     pub debugging: Debugging,
     /// It uses client-side caching (`tracking`).
     pub tracks: bool,
     /// Its blocked command, if any (`server::core::unblock`).
     pub parked: Option<Box<Parked>>,
-    /// `Some` if the running command was blocked before: its deadline in monotonic milliseconds, if
-    /// it has one.
-    pub resumed: Option<Option<u64>>,
     /// The earliest alarm set for the end of its wait, in monotonic milliseconds.
     pub alarm_ms: Option<u64>,
     pub is_unix: bool,
@@ -224,12 +217,9 @@ impl Session {
             flushing: false,
             special: Special::default(),
             multi: None,
-            deny_blocking: false,
-            in_script: false,
             debugging: Debugging::No,
             tracks: false,
             parked: None,
-            resumed: None,
             alarm_ms: None,
             is_unix: false,
             addresses: Box::default(),

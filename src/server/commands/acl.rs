@@ -6,10 +6,12 @@
 use super::container;
 use crate::acl::{AclLog, CommandIndex, Entry as Refusal, Request, Selector, is_user_name};
 use crate::algo::number::parse_i64;
+use crate::command::keys::FoundKeys;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::os_reason;
 use crate::server::clients::session::Session;
+use crate::server::core::permissions;
 use crate::server::{Server, ServerCommand};
 use std::io::Write;
 use std::path::Path;
@@ -287,7 +289,7 @@ fn acl_dryrun(
     }
     let spec = slot.spec;
     let request = Request { number, spec, argv };
-    match server.acl.check(name, &request) {
+    match server.acl.check(name, &request, &mut FoundKeys::default()) {
         Ok(()) => reply.ok(),
         Err(denial) => {
             let argument = denial.argument(&argv).unwrap_or_default();
@@ -409,8 +411,7 @@ fn acl_load(
     if server.config.aclfile.is_empty() {
         return Err(NO_FILE);
     }
-    let before = server
-        .load_users()
+    let before = permissions::load_users(&mut server.acl, &server.config)
         .map_err(|why| CmdError::Bytes([b"ERR ".as_slice(), &why].concat()))?;
     server.users_replaced(session, &before);
     reply.ok()

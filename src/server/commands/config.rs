@@ -6,7 +6,8 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::is_sensitive;
 use crate::config::{Allowed, Extent, Host, enter_directory, is_settled};
 use crate::server::clients::session::Session;
-use crate::server::core::admit::LOADING_TEXT;
+use crate::server::core::checks::LOADING_TEXT;
+use crate::server::core::permissions;
 use crate::server::gates::Gates;
 use crate::server::lifecycle::configure;
 use crate::server::{Server, ServerCommand};
@@ -166,7 +167,7 @@ fn config_set(
         )));
     }
     // A changed `requirepass` has been applied to the other sessions; this one is checked out.
-    server.enroll(session);
+    permissions::enroll(&server.acl, session);
     reply.ok()
 }
 

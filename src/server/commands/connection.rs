@@ -11,6 +11,7 @@ use crate::server::clients::monitors;
 use crate::server::clients::publish;
 use crate::server::clients::session::{Ending, Peer, Session};
 use crate::server::commands::client::check_name;
+use crate::server::core::permissions;
 use crate::server::{Server, ServerCommand};
 use crate::version::REDIS_VERSION;
 
@@ -301,7 +302,7 @@ fn reset(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut R
     invalidate::stop_tracking(server, session);
     publish::unsubscribe_all(server, session);
     session.reset();
-    server.welcome(session);
+    permissions::welcome(&server.acl, session);
     server.keyspace.shared.no_touch = false;
     reply.resp = session.resp;
     reply.simple("RESET")

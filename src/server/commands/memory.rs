@@ -7,7 +7,8 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::measure;
 use crate::server::clients::session::Session;
 use crate::server::lifecycle::cron;
-use crate::server::{Resident, Server, ServerCommand};
+use crate::server::lifecycle::memory::Resident;
+use crate::server::{Server, ServerCommand};
 use crate::sys::memory;
 
 pub static TABLE: &[ServerCommand] = &[Entry {
@@ -173,14 +174,14 @@ struct Picture {
 impl Picture {
     fn of(server: &mut Server) -> Picture {
         let used = server.keyspace.used_memory();
-        server.life.peak.note(used, server.clock.now_ms());
-        let Resident { rss, committed, .. } = server.life.resident(server.clock.now_ms());
+        server.memory.peak.note(used, server.clock.now_ms());
+        let Resident { rss, committed, .. } = server.memory.resident(server.clock.now_ms());
         let (eval, functions) = server.script.vm_bytes();
         let dbs = || server.keyspace.iter().map(|(_, db)| db);
         Picture {
             used,
-            peak: server.life.peak.bytes(),
-            startup: server.life.startup_bytes,
+            peak: server.memory.peak.bytes(),
+            startup: server.memory.startup_bytes,
             clients: cron::client_bytes(server),
             tables: dbs().map(|db| db.entries().table_bytes()).sum(),
             timers: dbs().map(|db| db.timers() * TIMER).sum(),

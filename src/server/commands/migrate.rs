@@ -285,7 +285,7 @@ fn talk(
 ) -> Result<(), Trouble> {
     let address = (plan.host.clone(), plan.port);
     let now_ms = server.clock.mono_ms();
-    let peers = &mut server.life.peers;
+    let peers = &mut server.peers;
     let mut kept = match peers.0.remove(&address) {
         Some(kept) => kept,
         None => Kept {
@@ -340,8 +340,8 @@ fn talk(
         Some(text) => Err(Trouble::Refused(text)),
         None => {
             kept.db = Some(plan.db);
-            if server.life.peers.len() < KEPT_MAX {
-                server.life.peers.0.insert(address, kept);
+            if server.peers.len() < KEPT_MAX {
+                server.peers.0.insert(address, kept);
             }
             Ok(())
         }

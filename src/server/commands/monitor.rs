@@ -30,7 +30,7 @@ fn monitor(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    if session.deny_blocking {
+    if !server.frame.may_block(session) {
         return Err(CmdError::Fixed(
             "ERR MONITOR isn't allowed for DENY BLOCKING client",
         ));

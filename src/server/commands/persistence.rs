@@ -118,8 +118,8 @@ fn bgsave(
         return Err(IN_PROGRESS);
     }
     // In a transaction a fork would capture only part of its changes.
-    if server.persist.child.is_some() || session.deny_blocking {
-        if !schedule && !session.deny_blocking {
+    if server.persist.child.is_some() || !server.frame.may_block(session) {
+        if !schedule && server.frame.may_block(session) {
             return Err(CmdError::Fixed(
                 "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE \
                  SCHEDULE in order to schedule a BGSAVE whenever possible.",
@@ -146,7 +146,7 @@ fn bgrewriteaof(
             "ERR Background append only file rewriting already in progress",
         ));
     }
-    if server.persist.child.is_some() || session.deny_blocking {
+    if server.persist.child.is_some() || !server.frame.may_block(session) {
         server.persist.aof.rewrites.scheduled = true;
         // An explicit request is not delayed by earlier failures.
         server.persist.aof.rewrites.failures_in_a_row = 0;

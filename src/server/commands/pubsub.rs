@@ -292,7 +292,7 @@ fn subscribe(
 ) -> CmdResult {
     // As in Redis: a transaction may subscribe, though its other commands must not block either.
     let is_free = session.multi.is_some() && words.scope != Scope::Shard;
-    if session.deny_blocking && !is_free {
+    if !server.frame.may_block(session) && !is_free {
         return Err(CmdError::Text(format!(
             "ERR {} isn't allowed for a DENY BLOCKING client",
             words.command
@@ -357,7 +357,7 @@ fn unsubscribe(
 fn publish(server: &mut Server, args: &mut Args, reply: &mut Reply, scope: Scope) -> CmdResult {
     let (channel, payload) = (args.bytes(), args.bytes());
     let receivers = publish::publish(server, scope, channel, payload);
-    if server.propagates() {
+    if server.effects.propagates() {
         server.effects.propagate = Propagate::Replicas;
     }
     reply.int(receivers as i64)

@@ -421,7 +421,7 @@ fn wait(
         .replication
         .replicas()
         .count_acked(session.written_to);
-    if acked as i64 >= wanted || session.deny_blocking {
+    if acked as i64 >= wanted || !server.frame.may_block(session) {
         return reply.int(acked as i64);
     }
     replicas::wait_for_acks(server, session.id);
@@ -462,7 +462,7 @@ fn waitaof(
         .replicas()
         .count_logged(session.written_to);
     let is_here = server.persist.aof.synced_offset() >= Some(session.written_to);
-    if logged as i64 >= wanted && (is_here || !local) || session.deny_blocking {
+    if logged as i64 >= wanted && (is_here || !local) || !server.frame.may_block(session) {
         reply.array(2)?;
         reply.int(is_here as i64)?;
         return reply.int(logged as i64);

@@ -62,7 +62,7 @@ fn shutdown(
             false => Err(CmdError::Fixed("ERR No shutdown in progress.")),
         };
     }
-    if !flags.now && session.deny_blocking {
+    if !flags.now && !server.frame.may_block(session) {
         return Err(CmdError::Fixed(
             "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client",
         ));

@@ -12,6 +12,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::multi::Queued;
 use crate::resp::request::Argv;
 use crate::server::clients::session::{Peer, Session, Special};
+use crate::server::core::admit::{self, Admission, Origin};
 use crate::server::core::undelivered;
 use crate::server::{Server, ServerCommand};
 
@@ -112,7 +113,9 @@ fn exec(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Re
             "EXECABORT Transaction discarded because of previous errors.",
         ));
     }
-    if server.watch.is_dirty(session.id.0) || server.watches_expired(session) {
+    if server.watch.is_dirty(session.id.0)
+        || server.watch.has_expired(session.id.0, &server.keyspace)
+    {
         server.end_transaction(session);
         return reply.null_array();
     }
@@ -215,22 +218,14 @@ impl Server {
             undelivered::report_error(self, session, &error.bytes());
         }
         if spec.is_none_or(|spec| !spec.flags.has(RUNS_QUEUE)) {
-            return self.reply_error(error, reply);
+            return self.stats.reply_error(error, reply);
         }
         self.end_transaction(session);
         let before = b"EXECABORT Transaction discarded because of: ";
         let why = error.bytes();
         let why = why.strip_prefix(b"ERR ").unwrap_or(&why);
         let text = [before.as_slice(), why].concat();
-        self.reply_error(&CmdError::Bytes(text), reply);
-    }
-
-    /// Returns true if a watched key has expired since WATCH. It may not have been removed yet.
-    fn watches_expired(&self, session: &Session) -> bool {
-        let client = session.id.0;
-        self.watch.watched(client).iter().any(|(db, key)| {
-            self.keyspace.is_overdue(*db, key) && !self.watch.was_expired(client, *db, key)
-        })
+        self.stats.reply_error(&CmdError::Bytes(text), reply);
     }
 
     /// Runs the queue, each command with a reply of its own. As Redis counts, EXEC itself has
@@ -242,9 +237,8 @@ impl Server {
         reply: &mut Reply,
     ) -> CmdResult {
         let mut result = Ok(());
-        let began = self.life.stamp;
-        self.unit.stop_time(began);
-        let denied = std::mem::replace(&mut session.deny_blocking, true);
+        self.unit.stop_time(self.frame.began);
+        let outer = self.frame.enter(false);
         if !session.reply_mode.is_silent() {
             let _ = reply.array(queue.len());
         }
@@ -252,14 +246,17 @@ impl Server {
             let silent = session.reply_mode.is_silent();
             let start = silent.then(|| reply.deferred());
             session.wire.output = reply.written();
-            match self.revoked(session, command) {
+            let argv = command.argv.as_argv();
+            let spec = self.table[command.number].spec;
+            let again = Admission::new(session, command.number, spec, argv, Origin::Exec);
+            match admit::refusal(self, &again) {
                 Some(error) => {
-                    self.reply_error(&error, reply);
+                    self.stats.reply_error(&error, reply);
                     result = Err(CmdError::Replied);
                 }
                 None => {
                     result = Ok(());
-                    let args = Args::new(command.argv.as_argv(), command.skip);
+                    let args = Args::new(argv, command.skip);
                     self.call(session, command.number, args, reply);
                 }
             }
@@ -270,9 +267,8 @@ impl Server {
             }
             reply.resp = session.resp;
         }
-        session.deny_blocking = denied;
         // The duration and the effects of EXEC are those of its commands.
-        self.life.stamp = began;
+        self.frame.leave(outer);
         self.effects.propagate = Propagate::Nothing;
         result
     }

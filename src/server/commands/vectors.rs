@@ -3,7 +3,7 @@
 
 use crate::command::keys::*;
 use crate::command::spec::*;
-use crate::command::{Args, CmdResult, Reply};
+use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
@@ -42,6 +42,6 @@ pub static TABLE: &[ServerCommand] = &[
     unknown("vsim", READONLY),
 ];
 
-fn refuse(server: &mut Server, _: &mut Session, args: &mut Args, _: &mut Reply) -> CmdResult {
-    Err(server.unknown_command(&args.argv()))
+fn refuse(_: &mut Server, _: &mut Session, args: &mut Args, _: &mut Reply) -> CmdResult {
+    Err(CmdError::unknown_command(&args.argv()))
 }

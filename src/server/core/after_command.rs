@@ -11,7 +11,7 @@ impl Server {
     /// Records a command that exceeded one of the thresholds.
     #[cold]
     pub fn notice(&mut self, session: &Session, number: u16, argv: Argv, ns: u64) {
-        self.clock.catch_up(self.life.stamp);
+        self.clock.catch_up(self.frame.began);
         if !self.unit.is_nested() {
             self.keyspace.set_now_ms(self.clock.now_ms());
         }
@@ -30,7 +30,7 @@ impl Server {
         let spec = slot.spec;
         let args = (0..argv.len()).map(|index| argv.at(index));
         // A script has no connection of its own.
-        let (peer, client) = match session.in_script {
+        let (peer, client) = match self.frame.in_script {
             true => Default::default(),
             false => (session.addresses.0.clone(), session.name.clone()),
         };
@@ -43,12 +43,5 @@ impl Server {
             name: client,
         };
         slowlog.push(entry, self.config.slowlog_max_len as usize);
-    }
-
-    /// Records a latency event that is not a command.
-    pub fn note_latency(&mut self, event: &'static str, us: u64) {
-        self.observe
-            .latency
-            .note(event, self.clock.now_s(), us / 1000);
     }
 }

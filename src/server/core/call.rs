@@ -3,16 +3,43 @@
 use crate::command::context::Caller;
 use crate::command::spec::{ARBITRARY_KEYS, READONLY};
 use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
+use crate::observe::Observe;
 use crate::resp::request::{Argv, Tag};
 use crate::server::Server;
 use crate::server::clients::invalidate;
 use crate::server::clients::monitors;
-use crate::server::clients::session::Session;
+use crate::server::clients::session::{Ending, Session};
 use crate::server::core::admit::Verdict;
 use crate::server::core::table::Handler;
 use crate::server::core::undelivered;
 use crate::server::core::unit::Ran;
 use crate::server::gates::Gates;
+
+/// Minimum interval between log lines about connections that speak HTTP, in milliseconds, as in
+/// Redis.
+const CROSS_PROTOCOL_QUIET_MS: u64 = 60_000;
+
+/// Returns whether the words are those of an HTTP request (cross-protocol scripting attack).
+fn is_cross_protocol(argv: &Argv) -> bool {
+    let name = argv.at(0);
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// Closes a connection that speaks HTTP, and logs it at most once a minute.
+#[cold]
+fn abort_cross_protocol(observe: &mut Observe, now_ms: u64, session: &mut Session) {
+    let last_ms = &mut observe.cross_protocol_ms;
+    let quiet = last_ms.is_none_or(|ms| now_ms.saturating_sub(ms) > CROSS_PROTOCOL_QUIET_MS);
+    if quiet {
+        *last_ms = Some(now_ms);
+        log::warn!(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: \
+             commands to Redis. Connection from {} aborted.",
+            session.addresses.0
+        );
+    }
+    session.ending = Ending::Now;
+}
 
 impl Server {
     /// Looks up a command, checks the gates and calls it; an error becomes the reply. Returns false
@@ -35,7 +62,7 @@ impl Server {
             },
             command => command - 1,
         };
-        let (number, skip) = match self.resolve(number, &argv) {
+        let (number, skip) = match self.table.resolve(number, &argv) {
             Ok(found) => found,
             Err(error) => {
                 self.refuse_form(session, number, &argv, error, reply);
@@ -69,37 +96,6 @@ impl Server {
         }
         self.call(session, number, args, reply);
         true
-    }
-
-    /// Returns the command or the subcommand it selects, with checked arity, and the number of
-    /// words that name it.
-    #[inline(always)]
-    pub(in crate::server) fn resolve(
-        &self,
-        number: u16,
-        argv: &Argv,
-    ) -> Result<(u16, usize), CmdError> {
-        let slot = &self.table[number];
-        if !slot.subcommands.is_empty() && argv.len() > 1 {
-            return self.resolve_subcommand(number, argv);
-        }
-        if !slot.spec.accepts(argv.len()) {
-            return Err(CmdError::Arity(slot.full_name.clone()));
-        }
-        Ok((number, 1))
-    }
-
-    fn resolve_subcommand(&self, number: u16, argv: &Argv) -> Result<(u16, usize), CmdError> {
-        let name = argv.at(1);
-        let Some(sub) = self.table.subcommand(number, name) else {
-            let container = self.table[number].spec.name;
-            return Err(CmdError::unknown_subcommand(container, name));
-        };
-        let slot = &self.table[sub];
-        if !slot.spec.accepts(argv.len()) {
-            return Err(CmdError::Arity(slot.full_name.clone()));
-        }
-        Ok((sub, 2))
     }
 
     /// Rejects an unknown subcommand or a wrong number of arguments. Unknown subcommands are not
@@ -139,20 +135,12 @@ impl Server {
     #[cold]
     fn answer_unknown(&mut self, session: &mut Session, argv: &Argv, reply: &mut Reply) {
         session.last_command = None;
-        if self.is_cross_protocol(argv) {
-            self.abort_cross_protocol(session);
+        if is_cross_protocol(argv) {
+            abort_cross_protocol(&mut self.observe, self.clock.mono_ms(), session);
             return;
         }
-        let error = self.unknown_command(argv);
+        let error = CmdError::unknown_command(argv);
         self.fail_transaction(session, None, &error, reply);
-    }
-
-    /// Writes an error reply and counts it.
-    #[cold]
-    pub(in crate::server) fn reply_error(&mut self, error: &CmdError, reply: &mut Reply) {
-        let text = error.bytes();
-        self.stats.count_error(&text);
-        let _ = reply.error(&text);
     }
 
     /// Runs a command: the handler, its timing, its statistics, and its effects.
@@ -162,7 +150,7 @@ impl Server {
         let handler = slot.handler;
         reply.set_may_end(!slot.writes);
         let dirty = self.effects.dirty;
-        self.enter_unit();
+        self.unit.depth += 1;
         let confined = session.is_restricted() && self.is_confined(session, number, &args);
         // Without a key the hint is cleared: the address of an earlier command's key may now hold
         // other bytes.
@@ -180,10 +168,10 @@ impl Server {
                     db: session.db,
                     caller: Caller {
                         must_obey: session.must_obey,
-                        in_script: session.in_script,
+                        in_script: self.frame.in_script,
                         confined,
                         trusted: session.trusted,
-                        may_wait: !session.deny_blocking,
+                        may_wait: self.frame.may_block(session),
                     },
                 };
                 run(&mut cx, &mut args, reply)
@@ -196,15 +184,15 @@ impl Server {
                 return self.wait(session, number, &args, wait, reply);
             }
             if !matches!(error, CmdError::Replied) {
-                self.reply_error(&error, reply);
-                if session.must_obey && !session.in_script {
+                self.stats.reply_error(&error, reply);
+                if session.must_obey && !self.frame.in_script {
                     undelivered::report_error(self, session, &error.bytes());
                 }
             }
         }
         let now = self.clock.cycles();
-        let ns = self.clock.cycles_to_ns(now.wrapping_sub(self.life.stamp));
-        self.life.stamp = now;
+        let ns = self.clock.cycles_to_ns(now.wrapping_sub(self.frame.began));
+        self.frame.began = now;
         let stats = &mut self.table[number].stats;
         stats.calls += 1;
         stats.ns += ns;
@@ -227,7 +215,7 @@ impl Server {
     #[cold]
     fn look_behind(&mut self, session: &Session, number: u16, args: &Args, reply: &mut Reply) {
         // A command that blocked and resumed was fed on its first run.
-        if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
+        if self.gates.0 & Gates::MONITORED != 0 && self.frame.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
         if session.tracks {
@@ -280,7 +268,7 @@ impl Server {
         wait: Box<Wait>,
         reply: &mut Reply,
     ) {
-        if self.gates.0 & Gates::MONITORED != 0 && session.resumed.is_none() {
+        if self.gates.0 & Gates::MONITORED != 0 && self.frame.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
         // It has read the key, even if it found nothing to return yet.
@@ -288,7 +276,7 @@ impl Server {
             invalidate::remember_keys(self, session, number, &args.argv());
         }
         self.park(session, number, args, wait);
-        self.life.stamp = self.clock.cycles();
+        self.frame.began = self.clock.cycles();
         let written_to = session.written_to;
         self.leave(session, number, args, self.effects.dirty);
         session.written_to = written_to;

@@ -148,7 +148,11 @@ impl Server {
             let before_us = if watched { clock::mono_us() } else { 0 };
             let evicted = self.keyspace.evict(among, first, samples, lazily);
             if watched {
-                self.note_latency("eviction-del", clock::mono_us() - before_us);
+                self.observe.note(
+                    "eviction-del",
+                    self.clock.now_s(),
+                    clock::mono_us() - before_us,
+                );
             }
             match evicted {
                 Evicted::Freed(bytes) => freed += bytes,
@@ -166,7 +170,11 @@ impl Server {
                 break Room::Coming;
             }
         };
-        self.note_latency("eviction-cycle", clock::mono_us() - began_us);
+        self.observe.note(
+            "eviction-cycle",
+            self.clock.now_s(),
+            clock::mono_us() - began_us,
+        );
         room
     }
 
@@ -176,7 +184,11 @@ impl Server {
         if !self.bio.is_idle() {
             let began_us = clock::mono_us();
             self.bio.await_idle(limit_us);
-            self.note_latency("eviction-lazyfree", clock::mono_us() - began_us);
+            self.observe.note(
+                "eviction-lazyfree",
+                self.clock.now_s(),
+                clock::mono_us() - began_us,
+            );
         }
         match self.excess_memory() {
             0 => Room::Enough,

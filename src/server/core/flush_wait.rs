@@ -5,10 +5,15 @@
 use crate::server::Server;
 use crate::server::clients::Clients;
 use crate::server::clients::session::{ClientId, Session};
-use crate::server::timers::Timer;
+use crate::server::timers::{Timer, Timers};
+use crate::sys::clock::Clock;
 
 /// Polling interval in milliseconds.
 const LOOK_MS: u64 = 1;
+
+fn look_again(timers: &mut Timers, clock: &Clock) {
+    timers.arm(clock.mono_ms() + LOOK_MS, Timer::Freed);
+}
 
 impl Server {
     /// Holds back the caller's reply: its command flushed data that is not freed yet.
@@ -20,14 +25,9 @@ impl Server {
         }
         session.flushing = true;
         if self.blocking.until_freed.is_empty() {
-            self.look_again();
+            look_again(&mut self.timers, &self.clock);
         }
         self.blocking.until_freed.push(session.id.0);
-    }
-
-    fn look_again(&mut self) {
-        self.timers
-            .arm(self.clock.mono_ms() + LOOK_MS, Timer::Freed);
     }
 
     /// Resumes the clients of flushes once the helper thread is done.
@@ -36,7 +36,7 @@ impl Server {
             return;
         }
         if !self.bio.is_idle() {
-            return self.look_again();
+            return look_again(&mut self.timers, &self.clock);
         }
         for id in std::mem::take(&mut self.blocking.until_freed) {
             let id = ClientId(id);

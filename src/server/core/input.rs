@@ -5,14 +5,15 @@
 //! wait.
 
 use crate::command::Reply;
-use crate::command::spec::REPLIES_WITH_PUSH;
-use crate::keyspace::Db;
+use crate::config::Config;
+use crate::keyspace::{Db, Keyspace};
 use crate::resp::request::{Limits, ProtocolError, Query, Stop, Tag};
 use crate::server::Server;
 use crate::server::clients::invalidate;
 use crate::server::clients::limits;
-use crate::server::clients::session::{Ending, Peer, ReplyMode, Session, Wire};
-use crate::server::clients::{Client, Output};
+use crate::server::clients::session::{Ending, Peer, ReplyMode, Wire};
+use crate::server::clients::{Client, Clients, Output};
+use crate::server::core::table::Table;
 use crate::server::core::undelivered;
 use crate::server::gates::Gates;
 
@@ -25,83 +26,87 @@ pub const NEAR: usize = 8;
 /// Look-ahead distance, in commands, at which the records of collection elements are prefetched.
 const NEARER: usize = 4;
 
-impl Server {
-    /// Returns the current request limits of a client.
-    pub fn limits(&self, session: &Session) -> Limits {
-        Limits {
-            max_bulk: self.config.proto_max_bulk_len as i64,
-            authenticated: session.authenticated,
-        }
+/// Parses a client's input. A protocol error is replied, and closes the client once the
+/// commands before it have run.
+pub fn parse(config: &Config, client: &mut Client) -> Result<Stop, ProtocolError> {
+    let limits = Limits {
+        max_bulk: config.proto_max_bulk_len as i64,
+        authenticated: client.session.authenticated,
+    };
+    match &mut client.query {
+        Some(query) => query.parse(limits),
+        None => Ok(Stop::Starved),
     }
+}
 
-    /// Looks up the newly parsed commands of a client's query and prefetches the table buckets of
-    /// their keys.
-    #[inline]
-    pub fn prepare(&self, client: &mut Client) {
-        let Some(query) = &mut client.query else {
-            return;
+/// Looks up the newly parsed commands of a client's query and prefetches the table buckets of
+/// their keys.
+#[inline]
+pub fn prepare(table: &Table, keyspace: &Keyspace, client: &mut Client) {
+    let Some(query) = &mut client.query else {
+        return;
+    };
+    let entries = keyspace.view(client.session.db).entries();
+    let mut elements = false;
+    for ahead in 0..query.ready() {
+        let Some(argv) = query.peek(ahead) else {
+            break;
         };
-        let entries = self.keyspace.view(client.session.db).entries();
-        let mut elements = false;
-        for ahead in 0..query.ready() {
-            let Some(argv) = query.peek(ahead) else {
-                break;
-            };
-            let mut tag = Tag::default();
-            if let Some(number) = self.table.lookup(argv.at(0)) {
-                tag.command = number + 1;
-                let slot = &self.table[number];
-                if slot.first_key > 0 && argv.len() > slot.first_key as usize {
-                    tag.hash = self.keyspace.hash(argv.at(slot.first_key as usize));
-                    tag.hashed = true;
-                    entries.prefetch_bucket(tag.hash);
-                    if slot.writes {
-                        entries.prefetch_insert(tag.hash);
-                    }
-                    if slot.element > 0 && argv.len() > slot.element as usize {
-                        tag.element = slot.element;
-                        elements = true;
-                    }
+        let mut tag = Tag::default();
+        if let Some(number) = table.lookup(argv.at(0)) {
+            tag.command = number + 1;
+            let slot = &table[number];
+            if slot.first_key > 0 && argv.len() > slot.first_key as usize {
+                tag.hash = keyspace.hash(argv.at(slot.first_key as usize));
+                tag.hashed = true;
+                entries.prefetch_bucket(tag.hash);
+                if slot.writes {
+                    entries.prefetch_insert(tag.hash);
+                }
+                if slot.element > 0 && argv.len() > slot.element as usize {
+                    tag.element = slot.element;
+                    elements = true;
                 }
             }
-            query.set_tag(ahead, tag);
         }
-        query.expect_elements(elements);
+        query.set_tag(ahead, tag);
     }
+    query.expect_elements(elements);
+}
 
-    /// Prefetches the entries of the first keys of a client's input.
-    #[inline]
-    pub fn prefetch(&self, client: &Client, commands: usize) {
-        let Some(query) = &client.query else { return };
-        let entries = self.keyspace.view(client.session.db).entries();
-        for ahead in 0..commands.min(query.ready()) {
-            if let Some(tag) = query.tag(ahead)
-                && tag.hashed
-            {
-                entries.prefetch_entry(tag.hash);
-            }
-        }
-    }
-
-    /// Prefetches the collection elements that a client's first commands look up; the entries of
-    /// the collections should have arrived by now.
-    #[inline]
-    pub fn prefetch_elements(&mut self, slot: usize) {
-        let keyspace = &self.keyspace;
-        if let Some(client) = self.clients.get_mut(slot)
-            && let Some(query) = &mut client.query
-            && query.has_elements()
+/// Prefetches the entries of the first keys of a client's input.
+#[inline]
+pub fn prefetch(keyspace: &Keyspace, client: &Client, commands: usize) {
+    let Some(query) = &client.query else { return };
+    let entries = keyspace.view(client.session.db).entries();
+    for ahead in 0..commands.min(query.ready()) {
+        if let Some(tag) = query.tag(ahead)
+            && tag.hashed
         {
-            let db = keyspace.view(client.session.db);
-            for ahead in 0..NEAR.min(query.ready()) {
-                prefetch_bucket_of_element(db, query, ahead);
-            }
-            for ahead in 0..NEARER.min(query.ready()) {
-                prefetch_record_of_element(db, query, ahead);
-            }
+            entries.prefetch_entry(tag.hash);
         }
     }
+}
 
+/// Prefetches the collection elements that a client's first commands look up; the entries of
+/// the collections should have arrived by now.
+#[inline]
+pub fn prefetch_elements(keyspace: &Keyspace, clients: &mut Clients, slot: usize) {
+    if let Some(client) = clients.get_mut(slot)
+        && let Some(query) = &mut client.query
+        && query.has_elements()
+    {
+        let db = keyspace.view(client.session.db);
+        for ahead in 0..NEAR.min(query.ready()) {
+            prefetch_bucket_of_element(db, query, ahead);
+        }
+        for ahead in 0..NEARER.min(query.ready()) {
+            prefetch_record_of_element(db, query, ahead);
+        }
+    }
+}
+
+impl Server {
     /// Runs the parsed commands of a client's query.
     pub fn process(&mut self, client: &mut Client) {
         let Client {
@@ -115,7 +120,7 @@ impl Server {
             output.bytes = self.clients.output();
         }
         self.keyspace.shared.no_touch = session.no_touch;
-        self.clock.catch_up(self.life.stamp);
+        self.clock.catch_up(self.frame.began);
         if !self.unit.is_open() {
             self.keyspace.set_now_ms(self.clock.now_ms());
         }
@@ -159,7 +164,7 @@ impl Server {
                 output.is_over = !silent;
             }
             if session.reply_mode != ReplyMode::On && session.parked.is_none() {
-                if silent && !self.answered_push(session) {
+                if silent && !self.table.replied_with_push(session.last_command) {
                     output.undo(start);
                 }
                 session.reply_mode = session.reply_mode.next();
@@ -185,24 +190,6 @@ impl Server {
             }
         }
         query.compact();
-    }
-
-    /// Returns whether the last command replied by push messages, which CLIENT REPLY does not
-    /// silence.
-    #[cold]
-    pub(in crate::server) fn answered_push(&self, session: &Session) -> bool {
-        let last = session.last_command.map(|number| self.table[number].spec);
-        last.is_some_and(|spec| spec.flags.has(REPLIES_WITH_PUSH))
-    }
-
-    /// Parses a client's input. A protocol error is replied, and closes the client once the
-    /// commands before it have run.
-    pub fn parse(&mut self, client: &mut Client) -> Result<Stop, ProtocolError> {
-        let limits = self.limits(&client.session);
-        match &mut client.query {
-            Some(query) => query.parse(limits),
-            None => Ok(Stop::Starved),
-        }
     }
 }
 

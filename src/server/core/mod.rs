@@ -6,8 +6,10 @@
 pub mod admit;
 pub mod after_command;
 pub mod call;
+pub mod checks;
 pub mod evict;
 pub mod flush_wait;
+pub mod frame;
 pub mod input;
 pub mod pause;
 pub mod permissions;

@@ -6,7 +6,6 @@
 //! ends, all its records are propagated together by `Server::propagate_unit`; more than one record
 //! become a transaction, so that a replica or a loaded AOF never exposes half of a unit.
 
-use crate::command::effects::Interest;
 pub use crate::command::settle::Target;
 use crate::keyspace::DbIndex;
 use crate::resp::request::{Argv, OwnedArgv};
@@ -123,12 +122,6 @@ impl Unit {
 }
 
 impl Server {
-    /// Returns whether changes are propagated to any target.
-    #[inline(always)]
-    pub fn propagates(&self) -> bool {
-        self.effects.interest.has(Interest::PROPAGATE)
-    }
-
     /// Adds a command to the records of the open unit.
     pub fn propagate(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
         let target = match (self.unit.to, target) {
@@ -137,7 +130,7 @@ impl Server {
             (2, Target::Everybody | Target::Replicas) => Target::Replicas,
             _ => return,
         };
-        if self.propagates() {
+        if self.effects.propagates() {
             self.unit.push(db, argv, target);
         }
     }
@@ -221,6 +214,7 @@ mod tests {
     use crate::algo::quoting::split_args;
     use crate::algo::rng::Rng;
     use crate::command::Reply;
+    use crate::command::effects::Interest;
     use crate::config::Config;
     use crate::resp::encode::Resp;
     use crate::resp::request::Tag;

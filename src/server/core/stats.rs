@@ -1,5 +1,6 @@
 //! Server-wide counters, as INFO stats shows them.
 
+use crate::command::{CmdError, Reply};
 use crate::keyspace::KeyStats;
 use crate::server::Server;
 use crate::server::core::table::CommandStats;
@@ -71,6 +72,9 @@ pub struct Stats {
     pub key_denied: u64,
     pub channel_denied: u64,
     pub expire_cycle_us: u64,
+    /// Duration of the last fork in microseconds, and the number of forks.
+    pub fork_us: u64,
+    pub forks: u64,
     pub ops_rate: Rate,
     pub in_rate: Rate,
     pub out_rate: Rate,
@@ -86,6 +90,14 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Writes an error reply and counts it.
+    #[cold]
+    pub fn reply_error(&mut self, error: &CmdError, reply: &mut Reply) {
+        let text = error.bytes();
+        self.count_error(&text);
+        let _ = reply.error(&text);
+    }
+
     /// Counts an iteration of the event loop and its commands.
     #[inline]
     pub fn count_turn(&mut self, us: u64, commands: u64) {

@@ -3,9 +3,10 @@
 use crate::acl::{CommandIndex, CommandInfo};
 use crate::algo::histogram::Histogram;
 use crate::command::keys::Begin;
-use crate::command::spec::{CATEGORIES, Group, Spec, WRITE};
-use crate::command::{DataCommand, DataFn};
+use crate::command::spec::{CATEGORIES, Group, REPLIES_WITH_PUSH, Spec, WRITE};
+use crate::command::{CmdError, DataCommand, DataFn};
 use crate::resp::encode::Resp;
+use crate::resp::request::Argv;
 use crate::server::ServerCommand;
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -96,6 +97,40 @@ fn place(packed: u128) -> usize {
 }
 
 impl Table {
+    /// Returns the command or the subcommand it selects, with checked arity, and the number of
+    /// words that name it.
+    #[inline(always)]
+    pub fn resolve(&self, number: u16, argv: &Argv) -> Result<(u16, usize), CmdError> {
+        let slot = &self[number];
+        if !slot.subcommands.is_empty() && argv.len() > 1 {
+            return self.resolve_subcommand(number, argv);
+        }
+        if !slot.spec.accepts(argv.len()) {
+            return Err(CmdError::Arity(slot.full_name.clone()));
+        }
+        Ok((number, 1))
+    }
+
+    fn resolve_subcommand(&self, number: u16, argv: &Argv) -> Result<(u16, usize), CmdError> {
+        let name = argv.at(1);
+        let Some(sub) = self.subcommand(number, name) else {
+            let container = self[number].spec.name;
+            return Err(CmdError::unknown_subcommand(container, name));
+        };
+        let slot = &self[sub];
+        if !slot.spec.accepts(argv.len()) {
+            return Err(CmdError::Arity(slot.full_name.clone()));
+        }
+        Ok((sub, 2))
+    }
+
+    /// Returns whether a session's last command replied by push messages, which CLIENT REPLY does
+    /// not silence.
+    #[cold]
+    pub fn replied_with_push(&self, last_command: Option<u16>) -> bool {
+        last_command.is_some_and(|number| self[number].spec.flags.has(REPLIES_WITH_PUSH))
+    }
+
     /// Builds the table from the declarations of data and server commands.
     pub fn new(data: &[&'static [DataCommand]], server: &[&'static [ServerCommand]]) -> Self {
         let mut table = Table {

@@ -10,11 +10,10 @@
 //! and the clients of each key in the order in which they blocked. Keys that become ready meanwhile
 //! are served afterwards, never recursively: a chain of BLMOVE runs as a loop.
 
-use crate::blocking::Ready;
+use crate::blocking::{Blocking, Ready};
 use crate::command::blocking::{Nothing, Wait};
-use crate::command::effects::DatabaseChange;
 use crate::command::{Args, CmdError, Reply};
-use crate::keyspace::DbIndex;
+use crate::keyspace::Keyspace;
 use crate::resp::request::{Argv, Tag};
 use crate::server::Server;
 use crate::server::clients::limits;
@@ -34,8 +33,28 @@ pub enum Over {
     RoleChanged,
 }
 
+/// Removes a client's command from the queues.
+fn unpark(
+    blocking: &mut Blocking,
+    keyspace: &mut Keyspace,
+    session: &mut Session,
+) -> Option<Box<Parked>> {
+    let mut parked = session.parked.take()?;
+    if let Some(ticket) = parked.ticket.take() {
+        blocking.leave(ticket, parked.db, &parked.wait.keys);
+        blocking.timed -= parked.deadline_ms.is_some() as usize;
+        keyspace.shared.awaited = blocking.awaited();
+    }
+    Some(parked)
+}
+
+/// Unblocks a client that is being freed.
+pub fn stop_waiting(blocking: &mut Blocking, keyspace: &mut Keyspace, session: &mut Session) {
+    unpark(blocking, keyspace, session);
+}
+
 impl Server {
-    /// Blocks the caller. If it was blocked before, `session.resumed` holds its remaining deadline.
+    /// Blocks the caller. If it was blocked before, the frame holds its remaining deadline.
     #[cold]
     pub(in crate::server) fn park(
         &mut self,
@@ -45,7 +64,7 @@ impl Server {
         mut wait: Box<Wait>,
     ) {
         let argv = wait.again.take().unwrap_or_else(|| args.argv().to_owned());
-        let deadline_ms = match session.resumed.take() {
+        let deadline_ms = match self.frame.resumed.take() {
             Some(resumed) => resumed,
             None => {
                 self.clock.catch_up(self.clock.cycles());
@@ -87,22 +106,6 @@ impl Server {
         self.keyspace.shared.awaited = self.blocking.awaited();
     }
 
-    /// Removes a client's command from the queues.
-    fn unpark(&mut self, session: &mut Session) -> Option<Box<Parked>> {
-        let mut parked = session.parked.take()?;
-        if let Some(ticket) = parked.ticket.take() {
-            self.blocking.leave(ticket, parked.db, &parked.wait.keys);
-            self.blocking.timed -= parked.deadline_ms.is_some() as usize;
-            self.keyspace.shared.awaited = self.blocking.awaited();
-        }
-        Some(parked)
-    }
-
-    /// Unblocks a client that is being freed.
-    pub fn stop_waiting(&mut self, session: &mut Session) {
-        self.unpark(session);
-    }
-
     /// Collects the keys that became ready, and serves them unless that is already in progress.
     pub(in crate::server) fn serve_ready(&mut self) {
         for (db, key) in std::mem::take(&mut self.keyspace.shared.ready) {
@@ -118,22 +121,6 @@ impl Server {
             }
         }
         self.blocking.is_serving = false;
-    }
-
-    /// Handles a change of whole databases for blocked clients.
-    pub(in crate::server) fn wake_database(&mut self, change: DatabaseChange) {
-        if self.blocking.is_empty() {
-            return;
-        }
-        match change {
-            DatabaseChange::Flushed(db) => self.blocking.note_all_ready(db),
-            DatabaseChange::FlushedAll | DatabaseChange::Emptied => (0..self.keyspace.databases())
-                .for_each(|index| self.blocking.note_all_ready(DbIndex(index))),
-            DatabaseChange::Swapped(a, b) => {
-                self.blocking.note_all_ready(a);
-                self.blocking.note_all_ready(b);
-            }
-        }
     }
 
     /// Serves the clients blocked on a key in order. Clients that block meanwhile are not included.
@@ -161,12 +148,12 @@ impl Server {
     /// Runs a client's parked command again.
     fn serve(&mut self, id: ClientId) {
         self.with_parked(id, |server, session, parked, reply| {
-            session.resumed = Some(parked.deadline_ms);
+            server.frame.resumed = Some(parked.deadline_ms);
             // Commands of our primary may see overdue keys; the clients they make ready must not.
             let obeyed = std::mem::take(&mut server.keyspace.shared.none_overdue);
             let done = server.execute(session, parked.argv.as_argv(), Tag::default(), reply);
             server.keyspace.shared.none_overdue = obeyed;
-            session.resumed = None;
+            server.frame.resumed = None;
             if !done {
                 // A pause holds it back: it runs when the pause ends.
                 session.parked = Some(parked);
@@ -199,12 +186,12 @@ impl Server {
                 }
                 Over::Unblocked => {
                     let error = CmdError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-                    server.reply_error(&error, reply);
+                    server.stats.reply_error(&error, reply);
                 }
                 Over::RoleChanged => {
                     let text = "UNBLOCKED force unblock from blocking operation, instance state \
                                 changed (master -> replica?)";
-                    server.reply_error(&CmdError::Fixed(text), reply);
+                    server.stats.reply_error(&CmdError::Fixed(text), reply);
                     session.ending = Ending::AfterReply;
                 }
             }
@@ -220,7 +207,7 @@ impl Server {
     /// Unblocks a client with an error.
     pub(in crate::server) fn refuse_waiting(&mut self, id: ClientId, text: &'static str) {
         self.with_parked(id, |server, session, parked, reply| {
-            server.reply_error(&CmdError::Fixed(text), reply);
+            server.stats.reply_error(&CmdError::Fixed(text), reply);
             let stats = &mut server.table[parked.number].stats;
             stats.calls += 1;
             stats.failed += 1;
@@ -231,19 +218,11 @@ impl Server {
 
     /// Replies to a command that waited for acknowledgements with the current count.
     fn answer_late(&mut self, session: &mut Session, parked: &Parked, reply: &mut Reply) {
-        let denied = std::mem::replace(&mut session.deny_blocking, true);
-        session.resumed = Some(None);
+        let bound = std::mem::replace(&mut self.frame.is_bound, true);
+        self.frame.resumed = Some(None);
         self.execute(session, parked.argv.as_argv(), Tag::default(), reply);
-        session.resumed = None;
-        session.deny_blocking = denied;
-    }
-
-    /// Returns whether a client waits for acknowledgements.
-    pub(in crate::server) fn waits_for_acks(&self, id: ClientId) -> bool {
-        let slot = self.clients.slot_of(id);
-        let client = slot.and_then(|slot| self.clients.get(slot));
-        let parked = client.and_then(|client| client.session.parked.as_ref());
-        parked.is_some_and(|parked| parked.wait.nothing == Nothing::Again)
+        self.frame.resumed = None;
+        self.frame.is_bound = bound;
     }
 
     /// Removes a parked client from its queues and lets `act` reply to it. Unless it is parked
@@ -260,7 +239,8 @@ impl Server {
             return;
         };
         if client.session.ending == Ending::No
-            && let Some(parked) = self.unpark(&mut client.session)
+            && let Some(parked) =
+                unpark(&mut self.blocking, &mut self.keyspace, &mut client.session)
         {
             self.answer_parked(&mut client, parked, act);
             Clients::will_write(&mut self.clients.writing, slot, &mut client);
@@ -285,7 +265,7 @@ impl Server {
         if output.bytes.capacity() == 0 {
             output.bytes = self.clients.output();
         }
-        self.life.stamp = self.clock.cycles();
+        self.frame.began = self.clock.cycles();
         let no_touch = std::mem::replace(&mut self.keyspace.shared.no_touch, session.no_touch);
         session.last_active_ms = self.clock.mono_ms();
         let silent = session.reply_mode.is_silent();

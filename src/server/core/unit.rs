@@ -6,11 +6,10 @@
 //! the end of the *execution unit*, its records are propagated to the AOF and the replicas, and
 //! blocked clients are served.
 
-use crate::command::effects::{DatabaseChange, Event, Interest, KeyEvent};
+use crate::command::effects::{DatabaseChange, Effects, Event, Interest, KeyEvent};
 use crate::command::settle::{Noted, Target};
 use crate::keyspace::db::is_slow_to_drop;
 use crate::keyspace::{DbIndex, Garbage, Keyspace};
-use crate::multi::WatchEffect;
 use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::invalidate;
@@ -33,25 +32,25 @@ pub struct Ran<'a> {
     pub changed: bool,
 }
 
+/// Returns whether there is anything to settle besides the command itself.
+#[inline(always)]
+fn has_effects(effects: &Effects, keyspace: &Keyspace) -> bool {
+    keyspace.shared.stirred
+        || !effects.key_events.is_empty()
+        || effects.propagate.is_set()
+        || !effects.database_changes.is_empty()
+}
+
 impl Server {
     /// Handles the effects of a command.
     #[inline(always)]
     pub(in crate::server) fn settle(&mut self, ran: Ran) {
-        let told = ran.changed && self.propagates();
-        if self.has_effects() {
+        let told = ran.changed && self.effects.propagates();
+        if has_effects(&self.effects, &self.keyspace) {
             self.settle_effects(&ran);
         } else if told {
             self.tell(&ran);
         }
-    }
-
-    #[inline(always)]
-    fn has_effects(&self) -> bool {
-        let effects = &self.effects;
-        self.keyspace.shared.stirred
-            || !effects.key_events.is_empty()
-            || effects.propagate.is_set()
-            || !effects.database_changes.is_empty()
     }
 
     /// Propagates a command that changed something and has no other effects: outside of nested
@@ -73,7 +72,7 @@ impl Server {
 
     /// Settles effects without a command, each as a unit of its own.
     pub fn settle_alone(&mut self) {
-        if self.has_effects() {
+        if has_effects(&self.effects, &self.keyspace) {
             self.unit.is_loose = true;
             self.settle_facts(ClientId::NOBODY);
             self.end_unit(ClientId::NOBODY);
@@ -166,7 +165,7 @@ impl Server {
             jobs::reset_snapshot(self);
         }
         if !self.watch.is_empty() {
-            self.touch_database(change);
+            self.watch.touch_database(&self.keyspace, change);
         }
         if !self.tracking.is_empty() && !matches!(change, DatabaseChange::Swapped(..)) {
             // As in Redis, invalidations precede the reply of a flush that waits for its
@@ -176,50 +175,8 @@ impl Server {
             self.unit.is_eventful = true;
             invalidate::invalidate_all(self, client);
         }
-        self.wake_database(change);
-    }
-
-    /// Marks the clients that watch keys of an emptied or replaced database.
-    fn touch_database(&mut self, change: DatabaseChange) {
-        let (keyspace, watch) = (&self.keyspace, &mut self.watch);
-        let mut emptied = |db: DbIndex| {
-            watch.touch_all(db, |key, was_expired| {
-                let was_there = keyspace.shared.to_free.iter().any(|job| {
-                    matches!(&job.garbage, Garbage::Entries(of, entries)
-                        if *of == db && entries.find(keyspace.hash(key), key).is_some())
-                });
-                match (was_there, was_expired) {
-                    (true, false) => WatchEffect::Changed,
-                    _ => WatchEffect::Unchanged,
-                }
-            });
-        };
-        match change {
-            DatabaseChange::Flushed(db) => emptied(db),
-            DatabaseChange::FlushedAll | DatabaseChange::Emptied => {
-                (0..keyspace.databases()).for_each(|index| emptied(DbIndex(index)));
-            }
-            DatabaseChange::Swapped(a, b) => {
-                for (db, before) in [(a, b), (b, a)] {
-                    watch.touch_all(db, |key, was_expired| {
-                        let was_there = keyspace.holds(before, key);
-                        fate_of_replaced(keyspace, db, key, was_there, was_expired)
-                    });
-                }
-            }
-        }
-    }
-
-    /// Marks the clients that watch keys whose data set was replaced.
-    pub(in crate::server) fn touch_exchanged(&mut self, before: &Keyspace) {
-        let (keyspace, watch) = (&self.keyspace, &mut self.watch);
-        for index in 0..keyspace.databases() {
-            let db = DbIndex(index);
-            watch.touch_all(db, |key, was_expired| {
-                let was_there = before.holds(db, key);
-                fate_of_replaced(keyspace, db, key, was_there, was_expired)
-            });
-        }
+        self.blocking
+            .note_database_change(change, self.keyspace.databases());
     }
 
     /// Frees removed keys and databases, expensive ones in the helper thread.
@@ -260,13 +217,7 @@ impl Server {
         self.effects.interest.set(Interest::EVENTS, notifies);
         self.keyspace.shared.note_misses =
             notifies && self.config.notify_keyspace_events.has_class(b'm');
-        self.keyspace.shared.note_removed_keys = keys || notifies || self.propagates();
-    }
-
-    /// Enters a call.
-    #[inline(always)]
-    pub(in crate::server) fn enter_unit(&mut self) {
-        self.unit.depth += 1;
+        self.keyspace.shared.note_removed_keys = keys || notifies || self.effects.propagates();
     }
 
     /// Ends the unit when the outermost call is over.
@@ -282,25 +233,5 @@ impl Server {
             self.keyspace.set_now_ms(self.clock.now_ms());
         }
         self.serve_ready();
-    }
-}
-
-/// Returns what replacing a whole database means for a watched key.
-fn fate_of_replaced(
-    keyspace: &Keyspace,
-    db: DbIndex,
-    key: &[u8],
-    was_there: bool,
-    was_expired: bool,
-) -> WatchEffect {
-    let is_there = keyspace.holds(db, key);
-    let is_overdue = is_there && keyspace.is_overdue(db, key);
-    match (was_there, is_there, was_expired) {
-        (false, false, true) => WatchEffect::Overdue,
-        (false, false, false) => WatchEffect::Unchanged,
-        (true, false, true) => WatchEffect::Unchanged,
-        (_, true, true) if is_overdue => WatchEffect::Overdue,
-        (false, true, false) if is_overdue => WatchEffect::Overdue,
-        _ => WatchEffect::Changed,
     }
 }

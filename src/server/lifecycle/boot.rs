@@ -12,6 +12,7 @@
 use crate::config::{Config, LogFormat, LogLevel, OOM_SCORES_FALL, Supervised, Word};
 use crate::logging;
 use crate::server::Server;
+use crate::server::core::permissions;
 use crate::server::lifecycle::configure::{allow_clients, apply_log_format, level_filter};
 use crate::server::lifecycle::listen;
 use crate::server::process::{Process, Supervisor};
@@ -160,7 +161,7 @@ fn find_supervisor(wish: Supervised) -> Supervisor {
 
 /// Runs the steps from an empty server to a listening one. The error is a last line for the log.
 pub fn open(server: &mut Server, process: Process) -> Result<(), String> {
-    server.life.process = process;
+    server.process = process;
     logging::set_role(b'M');
     link::set_configured_primary(server);
     let possible = allow_clients(server.config.maxclients);
@@ -174,7 +175,7 @@ pub fn open(server: &mut Server, process: Process) -> Result<(), String> {
     show_mode(server);
     check_backlog(server);
     refuse_what_is_missing(server)?;
-    server.load_first_users()?;
+    permissions::load_first_users(&mut server.acl, &server.config)?;
     listen::listen(server)?;
     log::info!("Server initialized");
     warn_about_memory_limit(server);
@@ -198,7 +199,7 @@ fn write_pid_file(server: &mut Server) {
         log::warn!("Failed to write PID file: {reason}");
     }
     // As in Redis, the file is removed at the end even if it could not be written.
-    server.life.process.pid_file = Some(path);
+    server.process.pid_file = Some(path);
 }
 
 /// Sets the process title from its template.
@@ -207,7 +208,7 @@ pub fn show_title(server: &mut Server) {
         return;
     }
     let text = title(server);
-    if let Some(title) = &mut server.life.process.title {
+    if let Some(title) = &mut server.process.title {
         title.set(&text);
     }
 }
@@ -225,7 +226,7 @@ fn title(server: &Server) -> String {
     let file = file.map_or(String::new(), |file| file.display().to_string());
     let mut title = words(&config.proc_title_template);
     for (variable, value) in [
-        ("{title}", server.life.process.argv0.as_str()),
+        ("{title}", server.process.argv0.as_str()),
         ("{listen-addr}", &address),
         ("{server-mode}", ""),
         ("{port}", &config.port.to_string()),
@@ -338,7 +339,7 @@ pub fn go_on_loading(server: &mut Server) {
         if !why.is_empty() {
             log::warn!("{why}");
         }
-        server.life.exit = Some(1);
+        server.shutdown.exit = Some(1);
     }
 }
 
@@ -371,7 +372,7 @@ pub(in crate::server) fn become_ready(server: &mut Server) {
     if server.doors.listeners.iter().any(|l| l.is_unix()) {
         log::info!("Ready to accept connections unix");
     }
-    if server.life.process.supervisor == Supervisor::Systemd {
+    if server.process.supervisor == Supervisor::Systemd {
         supervisor::sd_notify("STATUS=Ready to accept connections\n");
         supervisor::sd_notify("READY=1\n");
     }
@@ -383,10 +384,9 @@ pub(in crate::server) fn become_ready(server: &mut Server) {
     link::start(server);
     // The failure is logged and is no reason not to serve.
     let _ = server
-        .life
         .process
         .set_oom_score(&server.config, server.replication.is_replica());
-    server.life.startup_bytes = server.keyspace.used_memory();
+    server.memory.startup_bytes = server.keyspace.used_memory();
 }
 
 #[cfg(test)]
@@ -399,7 +399,7 @@ mod tests {
         config.proc_title_template = template.into();
         change(&mut config);
         let mut server = Server::new(config, Rng::new(1));
-        server.life.process.argv0 = "redis-server".into();
+        server.process.argv0 = "redis-server".into();
         super::title(&server)
     }
 

@@ -1,6 +1,8 @@
 //! The effects of configuration changes, at run time and once for all directives at the start.
 
-use crate::config::{Apply, Config, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy};
+use crate::config::{
+    AclPubsubDefault, Apply, Config, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy,
+};
 use crate::logging::{self, Layout, Timestamp};
 use crate::server::Server;
 use crate::server::clients::limits;
@@ -54,11 +56,13 @@ pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
         Apply::LogFormat => apply_log_format(&server.config),
         Apply::ProcTitle => boot::show_title(server),
         Apply::OomScoreAdj => server
-            .life
             .process
             .set_oom_score(&server.config, server.replication.is_replica())?,
         Apply::RequirePass => server.apply_password(),
-        Apply::Acl => server.apply_acl(),
+        Apply::Acl => {
+            let all = server.config.acl_pubsub_default == AclPubsubDefault::AllChannels;
+            server.acl.configure(all, server.config.acllog_max_len);
+        }
         Apply::MaxMemory => {
             apply_memory_limit(server);
             limits::apply_reply_bounds(server);

@@ -9,7 +9,6 @@ use crate::server::clients::limits;
 use crate::server::clients::session::{ClientId, Ending, Peer};
 use crate::server::core::pause;
 use crate::server::lifecycle::shutdown;
-use crate::server::lifecycle::slack;
 use crate::server::replication::failover;
 use crate::server::replication::link;
 use crate::server::replication::replicas;
@@ -111,7 +110,9 @@ pub fn expire_slice(server: &mut Server) {
     (0..databases).all(|index| expire_in(server, DbIndex(index), start));
     let took_us = clock::mono_us() - start;
     server.stats.expire_cycle_us += took_us;
-    server.note_latency("expire-cycle", took_us);
+    server
+        .observe
+        .note("expire-cycle", server.clock.now_s(), took_us);
 }
 
 /// Removes the expired keys of a database. Returns false if the slice that began at `start_us` ends
@@ -139,7 +140,7 @@ fn expire_in(server: &mut Server, index: DbIndex, start_us: u64) -> bool {
 }
 
 fn cron(server: &mut Server) {
-    if server.life.cron_paused {
+    if server.timers.cron_paused {
         return;
     }
     if server.config.watchdog_period > 0 {
@@ -169,16 +170,17 @@ fn cron(server: &mut Server) {
         server.keyspace.expire_replica_keys();
         server.settle_alone();
     }
-    if let Some(signal) = server.life.asked_to_stop.take() {
+    if let Some(signal) = server.shutdown.asked.take() {
         shutdown::stop_by_signal(server, signal);
     }
     shutdown::stop_if_due(server);
-    if !server.life.peers.is_empty() {
-        server.life.peers.expire(now_ms);
+    if !server.peers.is_empty() {
+        server.peers.expire(now_ms);
     }
     let used = server.keyspace.used_memory();
-    server.life.peak.note(used, server.clock.now_ms());
-    slack::give_back_slack(server, now_ms);
+    server.memory.peak.note(used, server.clock.now_ms());
+    let used = server.keyspace.used_memory() as u64;
+    server.memory.give_back_slack(used, now_ms);
 }
 
 /// Logs the sizes of the databases at the level verbose.

@@ -4,5 +4,5 @@ pub mod boot;
 pub mod configure;
 pub mod cron;
 pub mod listen;
+pub mod memory;
 pub mod shutdown;
-pub mod slack;

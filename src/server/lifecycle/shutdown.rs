@@ -39,6 +39,17 @@ pub struct Stopping {
     pub until_ms: u64,
 }
 
+/// The end of the server: requested, pending or decided.
+#[derive(Debug, Default)]
+pub struct Shutdown {
+    /// The exit code, once the event loop is to end.
+    pub exit: Option<i32>,
+    /// A signal requested shutdown and cron has not handled it yet.
+    pub asked: Option<Signal>,
+    /// A pending shutdown: the server stops when its replicas have caught up.
+    pub stopping: Option<Stopping>,
+}
+
 /// Shuts down after SIGTERM or SIGINT.
 pub fn stop_by_signal(server: &mut Server, signal: Signal) {
     let flags = match signal {
@@ -54,8 +65,8 @@ pub fn stop_by_signal(server: &mut Server, signal: Signal) {
 /// Cancels a shutdown (SHUTDOWN ABORT); a signal that is still pending is discarded. Returns false
 /// if there was nothing to cancel.
 pub fn abort_stop(server: &mut Server) -> bool {
-    let waits = server.life.stopping.is_some();
-    let asked = server.life.asked_to_stop.take().is_some() || waits;
+    let waits = server.shutdown.stopping.is_some();
+    let asked = server.shutdown.asked.take().is_some() || waits;
     if waits {
         stop_no_more(server);
     }
@@ -72,7 +83,7 @@ pub fn abort_stop(server: &mut Server) -> bool {
 /// # Errors
 /// The data was to be saved and could not be, without FORCE; or a shutdown is in progress already.
 pub fn stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refused> {
-    if server.life.stopping.is_some() {
+    if server.shutdown.stopping.is_some() {
         return Ok(Stop::Waits);
     }
     log::info!("User requested shutdown...");
@@ -83,7 +94,7 @@ pub fn stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refused> 
     }
     pause::start_pause(server, Cause::Shutdown, Held::Writes, i64::MAX);
     log::info!("Waiting for replicas before shutting down.");
-    server.life.stopping = Some(Stopping {
+    server.shutdown.stopping = Some(Stopping {
         flags,
         until_ms: server.clock.mono_ms_up() + patience_ms,
     });
@@ -100,7 +111,7 @@ fn replicas_are_up(server: &Server) -> bool {
 /// Finishes a pending shutdown once the replicas have caught up or the deadline has passed. Called
 /// by cron.
 pub(in crate::server) fn stop_if_due(server: &mut Server) {
-    let Some(stopping) = server.life.stopping else {
+    let Some(stopping) = server.shutdown.stopping else {
         return;
     };
     if stopping.until_ms <= server.clock.mono_ms() || replicas_are_up(server) {
@@ -111,7 +122,7 @@ pub(in crate::server) fn stop_if_due(server: &mut Server) {
 
 /// Cancels a pending shutdown; the clients blocked in SHUTDOWN get an error.
 fn stop_no_more(server: &mut Server) {
-    server.life.stopping = None;
+    server.shutdown.stopping = None;
     for id in std::mem::take(&mut server.blocking.until_stopped) {
         server.refuse_waiting(ClientId(id), "ERR Errors trying to SHUTDOWN. Check logs.");
     }
@@ -150,7 +161,7 @@ fn finish_stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refuse
     }
     leave_no_traces(server);
     log::warn!("Redis is now ready to exit, bye bye...");
-    server.life.exit = Some(0);
+    server.shutdown.exit = Some(0);
     Ok(Stop::Now)
 }
 
@@ -213,7 +224,7 @@ fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), 
 
 /// Removes the pid file and the socket file.
 fn leave_no_traces(server: &mut Server) {
-    if let Some(path) = server.life.process.pid_file.take() {
+    if let Some(path) = server.process.pid_file.take() {
         log::info!("Removing the pid file.");
         // It may have been removed already; only its absence matters.
         let _ = process::remove_pid_file(&path);

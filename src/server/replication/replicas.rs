@@ -58,7 +58,7 @@ pub(in crate::server) fn arm_timer(server: &mut Server) {
 /// Looks after the replicas, once a second (`replicationCron` of Redis).
 pub(in crate::server) fn tick(server: &mut Server) {
     arm_timer(server);
-    if server.life.cron_paused {
+    if server.timers.cron_paused {
         return;
     }
     let period = server.config.repl_ping_replica_period.max(1) as u64;
@@ -177,7 +177,7 @@ pub fn recheck_wait_clients(server: &mut Server) {
     let mut waiting = std::mem::take(&mut server.blocking.until_acked);
     waiting.dedup();
     for id in waiting.into_iter().map(ClientId) {
-        if server.waits_for_acks(id) {
+        if server.clients.waits_for_acks(id) {
             server.serve_held(id);
         }
     }

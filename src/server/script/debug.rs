@@ -39,7 +39,7 @@ pub(in crate::server) fn debug_script(
     match fork::split(&server.doors.listeners.fds()) {
         Ok(Side::Child(_)) => {}
         Ok(Side::Parent(child)) => {
-            server.life.forks += 1;
+            server.stats.forks += 1;
             server.script.sessions.push(child);
             // The child owns the connection now.
             session.ending = Ending::Now;
@@ -52,7 +52,7 @@ pub(in crate::server) fn debug_script(
         if let Err(error) = result
             && !matches!(error, CmdError::Replied)
         {
-            server.reply_error(&error, reply);
+            server.stats.reply_error(&error, reply);
         }
         debugger.end(&reply.to_vec());
     }

@@ -2,14 +2,12 @@
 //!
 //! A script runs on behalf of its caller, within the caller's execution unit: its commands go
 //! through the same `call` as any, none of them blocks, and all of them are propagated together.
-//! Before each command `ScriptHost` repeats those admission checks whose result can change within a
-//! script.
+//! Before each command `ScriptHost` asks those gates whose verdict can change within a script.
 //!
 //! A script that takes longer than `busy-reply-threshold` is *busy*: from then on the loop serves
 //! other clients in between (`Server::attend`), which get -BUSY unless they send a command that
 //! ends the script.
 
-use crate::acl::Context;
 use crate::command::effects::Propagate;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -26,11 +24,10 @@ use crate::script::sandbox::Role;
 use crate::script::{Busy, Host, Invocation};
 use crate::server::Server;
 use crate::server::clients::monitors;
-use crate::server::clients::session::Session;
-use crate::server::core::admit::{FEW_REPLICAS_TEXT, READ_ONLY_TEXT, STALE_TEXT};
+use crate::server::clients::session::{Session, Special};
+use crate::server::core::admit::{self, Admission, Origin};
 use crate::server::gates::Gates;
 use std::any::Any;
-use std::borrow::Cow;
 
 /// The event loop as seen by a busy script: it serves other clients, and commands cannot reach it
 /// otherwise.
@@ -46,11 +43,6 @@ pub enum Rights {
     /// EVAL_RO, EVALSHA_RO and FCALL_RO.
     ReadOnly,
 }
-
-const STALE_SCRIPT: &str = "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to \
-    'no' and 'allow-stale' flag is not set on the script.";
-/// The leading dash marks a text with its own error code.
-const OUT_OF_MEMORY: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
 
 /// The error of a command within a script whose reply exceeds the size limit of replies.
 const TOO_LARGE: &[u8] = b"The reply of the command is too large";
@@ -87,11 +79,7 @@ pub(in crate::server) fn run_script(
     reply: &mut Reply,
 ) -> CmdResult {
     let out_of_memory = is_out_of_memory(server);
-    if !flags.has(ScriptFlags::COMPATIBLE) {
-        may_begin(server, session, flags, rights, out_of_memory)?;
-    } else if server.is_stale() {
-        return Err(CmdError::Fixed(STALE_TEXT));
-    }
+    may_begin(server, session, args.argv(), flags, rights, out_of_memory)?;
     let rest = args.rest();
     let call = Invocation {
         function,
@@ -99,11 +87,9 @@ pub(in crate::server) fn run_script(
         keys: rest.until(keys),
         args: rest.from(keys),
     };
-    let began = server.life.stamp;
-    server.unit.stop_time(began);
+    server.unit.stop_time(server.frame.began);
     let (db, commands_run) = (session.db, session.commands_run);
-    let denied = std::mem::replace(&mut session.deny_blocking, true);
-    let was_in_script = std::mem::replace(&mut session.in_script, true);
+    let outer = server.frame.enter(true);
     let mut vm = server.script.take_vm(role);
     let mut host = ScriptHost {
         began_ms: server.clock.mono_ms(),
@@ -121,11 +107,9 @@ pub(in crate::server) fn run_script(
     server.script.put_vm(role, vm);
     end_busy(server);
     server.unit.to = crate::server::core::propagate::EVERYBODY;
-    session.deny_blocking = denied;
-    session.in_script = was_in_script;
     (session.db, session.commands_run) = (db, commands_run);
     // The duration and the effects of a script are those of its commands.
-    server.life.stamp = began;
+    server.frame.leave(outer);
     server.effects.propagate = Propagate::Nothing;
     result
 }
@@ -151,59 +135,37 @@ fn is_out_of_memory(server: &Server) -> bool {
 
 /// Checks that a script may begin, by the flags of its shebang line.
 fn may_begin(
-    server: &Server,
+    server: &mut Server,
     session: &Session,
+    argv: Argv,
     flags: ScriptFlags,
     rights: Rights,
     out_of_memory: bool,
 ) -> CmdResult {
-    if server.is_stale() && !flags.has(ScriptFlags::ALLOW_STALE) {
-        return Err(CmdError::Fixed(STALE_SCRIPT));
-    }
-    if flags.has(ScriptFlags::NO_WRITES) || session.must_obey {
+    let Some(number) = session.last_command else {
         return Ok(());
+    };
+    let spec = server.table[number].spec;
+    let old = flags.has(ScriptFlags::COMPATIBLE);
+    let origin = if old {
+        Origin::OldScript
+    } else {
+        Origin::Script
+    };
+    let writes = !old && !flags.has(ScriptFlags::NO_WRITES) && !session.must_obey;
+    let needs_memory = writes && out_of_memory && !flags.has(ScriptFlags::ALLOW_OOM);
+    let kept = |flag: Flags, on: bool| if on { flag } else { Flags::NONE };
+    let admission = Admission {
+        flags: kept(STALE, flags.has(ScriptFlags::ALLOW_STALE) && !old)
+            | kept(WRITE, writes)
+            | kept(DENYOOM, needs_memory),
+        reads_only: rights == Rights::ReadOnly,
+        ..Admission::new(session, number, spec, argv, origin)
+    };
+    match admit::refusal(server, &admission) {
+        Some(error) => Err(error),
+        None => Ok(()),
     }
-    if server.replication.is_replica() && server.config.replica_read_only {
-        let text = "READONLY Can not run script with write flag on readonly replica";
-        return Err(CmdError::Fixed(text));
-    }
-    if server.gates.0 & Gates::DISK_ERROR != 0
-        && let Some(why) = script_disk_error(server)
-    {
-        return Err(CmdError::Text(why));
-    }
-    if server.gates.0 & Gates::FEW_REPLICAS != 0 {
-        return Err(CmdError::Fixed(FEW_REPLICAS_TEXT));
-    }
-    if rights == Rights::ReadOnly {
-        let text = "ERR Can not execute a script with write flag using *_ro command.";
-        return Err(CmdError::Fixed(text));
-    }
-    if out_of_memory && !flags.has(ScriptFlags::ALLOW_OOM) {
-        let text = "OOM allow-oom flag is not set on the script, can not run it when used \
-                    memory > 'maxmemory'";
-        return Err(CmdError::Fixed(text));
-    }
-    Ok(())
-}
-
-/// Returns the persistence error that denies scripts that write.
-fn script_disk_error(server: &Server) -> Option<String> {
-    const BLOCKED: &str =
-        "Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
-    let why = server
-        .persist
-        .disk_error(server.config.save_failure_stops_writes())?;
-    Some(match why.split_once("AOF file: ") {
-        Some((_, why)) => format!(
-            "MISCONF Redis is configured to persist data to AOF, but it's currently unable to \
-             persist to disk. {BLOCKED} AOF error: {why}"
-        ),
-        None => format!(
-            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
-             persist to disk. {BLOCKED}"
-        ),
-    })
 }
 
 /// Marks the running script as killed (SCRIPT KILL and FUNCTION KILL).
@@ -254,12 +216,12 @@ fn end_busy(server: &mut Server) {
 
 /// Lends the event loop to the server while commands run.
 pub fn lend_attendant(server: &mut Server, attendant: Box<dyn Attendant>) {
-    server.life.attendant = Some(attendant);
+    server.attendant = Some(attendant);
 }
 
 /// Takes the event loop back from the server.
 pub fn take_attendant(server: &mut Server) -> Option<Box<dyn Attendant>> {
-    server.life.attendant.take()
+    server.attendant.take()
 }
 
 /// Returns true if the client in this slot is being served.
@@ -269,17 +231,19 @@ pub fn is_served(server: &Server, slot: usize) -> bool {
 
 /// Lets the event loop serve other clients in the middle of a script.
 fn attend(server: &mut Server) {
-    let Some(mut attendant) = server.life.attendant.take() else {
+    let Some(mut attendant) = server.attendant.take() else {
         return;
     };
     let no_touch = server.keyspace.shared.no_touch;
     let mail = std::mem::take(&mut server.clients.mail);
+    let frame = std::mem::take(&mut server.frame);
     server.clock.refresh();
     server.unit.move_time(server.clock.cycles());
     attendant.attend(server);
     server.clients.mail = mail;
+    server.frame = frame;
     server.keyspace.shared.no_touch = no_touch;
-    server.life.attendant = Some(attendant);
+    server.attendant = Some(attendant);
 }
 
 /// Returns all libraries in the format of FUNCTION DUMP.
@@ -311,8 +275,8 @@ pub(in crate::server) fn restore_libraries(
 
 impl ScriptHost<'_> {
     /// Returns the command, and the number of words in its name.
-    fn resolve(&self, argv: &Argv) -> Result<(u16, usize), &'static str> {
-        const UNKNOWN: &str = "Unknown Redis command called from script";
+    fn resolve(&self, argv: &Argv) -> Result<(u16, usize), CmdError> {
+        const UNKNOWN: CmdError = CmdError::Fixed("ERR Unknown Redis command called from script");
         let table = &self.server.table;
         let mut number = table.lookup(argv.at(0)).ok_or(UNKNOWN)?;
         let mut skip = 1;
@@ -323,78 +287,59 @@ impl ScriptHost<'_> {
         Ok((number, skip))
     }
 
-    /// Returns why a script may never run this command.
-    fn misfit(&self, spec: &Spec, argc: usize) -> Option<&'static str> {
-        if !spec.accepts(argc) {
-            return Some("Wrong number of args calling Redis command from script");
-        }
-        if spec.flags.has(NOSCRIPT) && !self.server.script.allows_all {
-            return Some("This Redis command is not allowed from script");
-        }
-        if !spec.flags.has(STALE) && self.server.is_stale() {
-            return Some("Can not execute the command on a stale replica");
-        }
-        None
-    }
-
-    /// Returns why the user of the script may not run this command.
-    fn forbidden(&mut self, number: u16, argv: &Argv) -> Option<String> {
-        if !self.session.is_restricted() {
+    /// Returns the error of a command that the script may not run now.
+    #[inline(always)]
+    fn refusal(&mut self, number: u16, argv: &Argv) -> Option<CmdError> {
+        let spec = self.server.table[number].spec;
+        let full = self.out_of_memory && !self.allow_oom && !self.has_written;
+        if self.server.gates.0 & Gates::BEFORE == 0
+            && self.session.special == Special::default()
+            && !(self.read_only || full)
+            && !spec.flags.has(NOSCRIPT)
+            && spec.accepts(argv.len())
+        {
             return None;
         }
-        let denial = self
-            .server
-            .denial(self.session, number, argv, Context::Lua)?;
-        let command = &self.server.table[number].full_name;
-        let text = denial.text(&self.session.user, command);
-        let text = String::from_utf8_lossy(&text);
-        Some(format!("ACL failure in script: {text}"))
-    }
-
-    /// Returns why a script may not run this command now.
-    fn refusal(&self, spec: &Spec) -> Option<Cow<'static, str>> {
-        if self.read_only && spec.flags.any(WRITE | MAY_REPLICATE) {
-            return Some("Write commands are not allowed from read-only scripts.".into());
-        }
-        if spec.flags.has(WRITE)
-            && !self.has_written
-            && !self.session.must_obey
-            && let Some(text) = self.write_refusal()
-        {
-            return Some(text);
-        }
-        let full = self.out_of_memory && !self.allow_oom && !self.has_written;
-        (full && spec.flags.has(DENYOOM)).then_some(OUT_OF_MEMORY.into())
-    }
-
-    /// Returns why the script may not start to write now. A script that has written is not refused.
-    fn write_refusal(&self) -> Option<Cow<'static, str>> {
-        let server = &self.server;
-        if server.replication.is_replica() && server.config.replica_read_only {
-            return Some(format!("-{READ_ONLY_TEXT}").into());
-        }
-        if server.gates.0 & Gates::DISK_ERROR != 0
-            && let Some(why) = server
-                .persist
-                .disk_error(server.config.save_failure_stops_writes())
-        {
-            return Some(format!("-{why}").into());
-        }
-        let few = server.gates.0 & Gates::FEW_REPLICAS != 0;
-        few.then(|| format!("-{FEW_REPLICAS_TEXT}").into())
+        self.ask_gates(number, spec, argv, full)
     }
 
     #[cold]
-    fn refuse(&mut self, number: Option<u16>, text: &str) -> Result<(), Vec<u8>> {
+    fn ask_gates(
+        &mut self,
+        number: u16,
+        spec: &'static Spec,
+        argv: &Argv,
+        full: bool,
+    ) -> Option<CmdError> {
+        let mut flags = spec.flags;
+        // A script that has written is not stopped half way; a primary's never is.
+        if self.has_written || self.session.must_obey {
+            flags = flags.without(WRITE);
+        }
+        if !full {
+            flags = flags.without(DENYOOM);
+        }
+        let admission = Admission {
+            flags,
+            reads_only: self.read_only,
+            ..Admission::new(self.session, number, spec, *argv, Origin::InScript)
+        };
+        admit::refusal(self.server, &admission)
+    }
+
+    /// Counts an error and returns it as the script sees it: without the code ERR, and with a
+    /// leading dash before any other code.
+    #[cold]
+    fn refuse(&mut self, number: Option<u16>, error: &CmdError) -> Result<(), Vec<u8>> {
         if let Some(number) = number {
             self.server.table[number].stats.rejected += 1;
         }
-        let counted = match text.strip_prefix('-') {
-            Some(text) => text.to_owned(),
-            None => format!("ERR {text}"),
-        };
-        self.server.stats.count_error(counted.as_bytes());
-        Err(text.as_bytes().to_vec())
+        let text = error.bytes();
+        self.server.stats.count_error(&text);
+        Err(match text.strip_prefix(b"ERR ") {
+            Some(text) => text.to_vec(),
+            None => [b"-".as_slice(), &text].concat(),
+        })
     }
 
     /// Marks the script as busy: other clients get -BUSY from now on.
@@ -428,20 +373,13 @@ impl Host for ScriptHost<'_> {
     fn call(&mut self, argv: Argv, resp: Resp, reply: &mut Vec<u8>) -> Result<(), Vec<u8>> {
         let (number, skip) = match self.resolve(&argv) {
             Ok(found) => found,
-            Err(text) => return self.refuse(None, text),
+            Err(error) => return self.refuse(None, &error),
         };
-        let spec = self.server.table[number].spec;
-        if let Some(text) = self.misfit(spec, argv.len()) {
-            return self.refuse(Some(number), text);
+        if let Some(error) = self.refusal(number, &argv) {
+            return self.refuse(Some(number), &error);
         }
-        if let Some(text) = self.forbidden(number, &argv) {
-            return self.refuse(Some(number), &text);
-        }
-        if let Some(text) = self.refusal(spec) {
-            return self.refuse(Some(number), &text);
-        }
-        self.has_written |= spec.flags.has(WRITE);
-        self.server.life.stamp = self.server.clock.cycles();
+        self.has_written |= self.server.table[number].spec.flags.has(WRITE);
+        self.server.frame.began = self.server.clock.cycles();
         let most = self.server.clients.reply_bounds.most;
         let mut reply = Reply::new(reply, resp).bounded(most);
         self.server
@@ -454,6 +392,7 @@ impl Host for ScriptHost<'_> {
 
     fn may_run(&mut self, argv: Argv) -> Option<bool> {
         let (number, _) = self.resolve(&argv).ok()?;
+        self.server.frame.keys.forget();
         let free = !self.session.is_restricted();
         Some(free || self.server.ask_rules(self.session, number, &argv).is_ok())
     }
@@ -489,6 +428,6 @@ impl Host for ScriptHost<'_> {
             log::info!("Lua script killed by user with SCRIPT KILL.");
         }
         // A shutdown cannot wait for an endless script.
-        killed || self.server.life.exit.is_some()
+        killed || self.server.shutdown.exit.is_some()
     }
 }

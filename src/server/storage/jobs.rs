@@ -109,15 +109,12 @@ pub(in crate::server) fn start_child<J>(
     let unused = server.doors.listeners.fds();
     let begun_us = clock::mono_us();
     let process = fork::run_in_child(&server.keyspace, job, &unused, run)?;
-    server.life.fork_us = clock::mono_us() - begun_us;
-    server.life.forks += 1;
-    let took_us = server.life.fork_us;
-    server.note_latency("fork", took_us);
+    server.stats.fork_us = clock::mono_us() - begun_us;
+    server.stats.forks += 1;
+    let took_us = server.stats.fork_us;
+    server.observe.note("fork", server.clock.now_s(), took_us);
     let pid = process.pid;
-    server
-        .life
-        .process
-        .set_oom_score_of_child(&server.config, pid);
+    server.process.set_oom_score_of_child(&server.config, pid);
     server.persist.child = Some(ChildJob {
         purpose,
         process,
@@ -409,7 +406,7 @@ pub fn flush_before_answers(server: &mut Server) {
 /// Returns true if the server ends because it cannot keep its durability guarantee: then no write
 /// is acknowledged.
 pub fn is_lost(server: &Server) -> bool {
-    server.life.exit.is_some_and(|code| code != 0)
+    server.shutdown.exit.is_some_and(|code| code != 0)
 }
 
 /// Writes the AOF and syncs it as configured.
@@ -428,15 +425,17 @@ pub fn flush_aof(server: &mut Server, force: bool) {
         now_ms: server.clock.mono_ms(),
         offset: server.replication.offset(),
     };
-    if server.life.flush_sleep_us > 0 && server.persist.aof.needs_flush() {
-        clock::sleep_us(server.life.flush_sleep_us);
+    if server.persist.aof.flush_sleep_us > 0 && server.persist.aof.needs_flush() {
+        clock::sleep_us(server.persist.aof.flush_sleep_us);
     }
     let begun_us = clock::mono_us();
     let flushed = server.persist.aof.flush(rules);
     let took_us = clock::mono_us() - begun_us;
-    server.note_latency("aof-write", took_us);
+    server
+        .observe
+        .note("aof-write", server.clock.now_s(), took_us);
     if flushed.is_err() {
-        server.life.exit = Some(1);
+        server.shutdown.exit = Some(1);
     }
     if server.gates.0 & Gates::DISK_ERROR != 0 || server.persist.aof.failure().is_some() {
         refresh_disk_gate(server);

@@ -28,20 +28,18 @@ pub struct Unloadable;
 /// The capacity of the reply buffer that is kept while an AOF is loaded, in bytes.
 const KEEP_ANSWER: usize = 64 << 10;
 
-impl Server {
-    /// Returns true if all these files exist; logs the missing one.
-    fn are_there(parts: &[Part]) -> bool {
-        parts.iter().all(|part| {
-            let told = |error: &std::io::Error| {
-                log::warn!(
-                    "Unable to obtain the AOF file {} length. stat: {}",
-                    part.name,
-                    reason(error)
-                );
-            };
-            std::fs::metadata(&part.path).inspect_err(told).is_ok()
-        })
-    }
+/// Returns true if all these files exist; logs the missing one.
+fn are_there(parts: &[Part]) -> bool {
+    parts.iter().all(|part| {
+        let told = |error: &std::io::Error| {
+            log::warn!(
+                "Unable to obtain the AOF file {} length. stat: {}",
+                part.name,
+                reason(error)
+            );
+        };
+        std::fs::metadata(&part.path).inspect_err(told).is_ok()
+    })
 }
 
 /// Returns the rules of loading, as configured.
@@ -108,7 +106,7 @@ pub fn begin_load(server: &mut Server) -> Result<bool, String> {
     let parts = if server.persist.opens_log {
         server.persist.aof.adopt_single_file()?;
         let parts = log_parts(server);
-        if !Server::are_there(&parts) {
+        if !are_there(&parts) {
             return Err(String::new());
         }
         parts
@@ -218,12 +216,11 @@ fn load_until(server: &mut Server, go_on: &mut dyn FnMut() -> bool) -> Result<bo
 
 /// Returns the session that runs the commands of an AOF; it is kept between slices.
 fn loader(server: &mut Server) -> Session {
-    match server.life.loader.take() {
+    match server.clients.loader.session.take() {
         Some(session) => *session,
         None => {
             let mut session = Session::new(ClientId::NOBODY, server.clock.mono_ms());
             session.must_obey = true;
-            session.deny_blocking = true;
             session
         }
     }
@@ -231,7 +228,7 @@ fn loader(server: &mut Server) -> Session {
 
 fn park_loader(server: &mut Server, session: &mut Session) {
     let fresh = Session::new(ClientId::NOBODY, server.clock.mono_ms());
-    server.life.loader = Some(Box::new(std::mem::replace(session, fresh)));
+    server.clients.loader.session = Some(Box::new(std::mem::replace(session, fresh)));
 }
 
 /// Runs a command of the AOF.
@@ -246,7 +243,7 @@ fn run_logged(
         clock::sleep_us(server.config.key_load_delay as u64);
     }
     server.keyspace.shared.none_overdue = true;
-    let mut answer = std::mem::take(&mut server.life.loader_answer);
+    let mut answer = std::mem::take(&mut server.clients.loader.reply);
     answer.clear();
     let most = server.clients.reply_bounds.most;
     let mut reply = Reply::new(&mut answer, Resp::V2).bounded(most);
@@ -257,7 +254,7 @@ fn run_logged(
         undelivered::report_error(server, session, text);
     }
     if answer.capacity() <= KEEP_ANSWER {
-        server.life.loader_answer = answer;
+        server.clients.loader.reply = answer;
     }
     server.keyspace.shared.none_overdue = false;
     if let Some(loading) = &mut server.persist.loading {
@@ -273,7 +270,7 @@ fn check_logged(server: &Server, argv: &Argv) -> Result<(), Unloadable> {
     };
     let (name, file) = (in_line(argv.at(0)), loading.file_name());
     let number = server.table.lookup(argv.at(0));
-    match number.map(|number| server.resolve(number, argv)) {
+    match number.map(|number| server.table.resolve(number, argv)) {
         Some(Ok(_)) => return Ok(()),
         Some(Err(CmdError::Arity(name))) => log::warn!(
             "Wrong number of arguments for command '{name}' at offset {} reading the append \
@@ -296,7 +293,7 @@ fn finish_loading(server: &mut Server, loading: Loading) {
     server.persist.left_over = loading.left_over;
     server.persist.loaded_position = loading.position;
     server.persist.dropped = loading.dropped;
-    server.life.loader = None;
+    server.clients.loader.session = None;
     server.gates.set(Gates::LOADING, false);
     signal::set_loading(false);
     let dirty = server.effects.dirty;
@@ -334,7 +331,7 @@ pub fn reload_log(server: &mut Server) -> Result<(), Unloadable> {
     }
     let parts = log_parts(server);
     // As in Redis, there is nothing to load if there has never been an AOF.
-    if parts.is_empty() || !Server::are_there(&parts) {
+    if parts.is_empty() || !are_there(&parts) {
         return Err(Unloadable);
     }
     start_loading(server, parts, true);

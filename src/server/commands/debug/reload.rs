@@ -3,7 +3,7 @@
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::Server;
 use crate::server::clients::session::Session;
-use crate::server::core::admit::LOADING_TEXT;
+use crate::server::core::checks::LOADING_TEXT;
 use crate::server::storage::jobs;
 use crate::server::storage::loading;
 
@@ -101,6 +101,6 @@ pub(super) fn flush_sleep(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    server.life.flush_sleep_us = args.int()?.max(0) as u64;
+    server.persist.aof.flush_sleep_us = args.int()?.max(0) as u64;
     reply.ok()
 }

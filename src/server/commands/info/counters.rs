@@ -94,9 +94,9 @@ fn keys(server: &Server, text: &mut Text) {
     text.line("pubsub_channels", pubsub.len(Scope::Channel));
     text.line("pubsub_patterns", pubsub.len(Scope::Pattern));
     text.line("pubsubshard_channels", pubsub.len(Scope::Shard));
-    text.line("latest_fork_usec", server.life.fork_us);
-    text.line("total_forks", server.life.forks);
-    text.line("migrate_cached_sockets", server.life.peers.len());
+    text.line("latest_fork_usec", server.stats.fork_us);
+    text.line("total_forks", server.stats.forks);
+    text.line("migrate_cached_sockets", server.peers.len());
     let own = &server.keyspace.shared.replica_expires;
     text.line("slave_expires_tracked_keys", own.len());
     text.lines(

@@ -84,7 +84,7 @@ const ROOM: usize = 8 << 10;
 /// INFO [section ...].
 fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let used = server.keyspace.used_memory();
-    server.life.peak.note(used, server.clock.now_ms());
+    server.memory.peak.note(used, server.clock.now_ms());
     let mut words: Vec<&[u8]> = Vec::new();
     while let Some(word) = args.option() {
         words.push(word);

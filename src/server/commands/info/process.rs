@@ -1,9 +1,10 @@
 //! The sections about the process: Server, Memory, Threads, CPU, Debug.
 
 use crate::algo::units::bytes_human;
+use crate::server::Server;
 use crate::server::lifecycle::cron;
+use crate::server::lifecycle::memory::Resident;
 use crate::server::text::Text;
-use crate::server::{Resident, Server};
 use crate::sys::process::{self, CpuTime, Whose};
 use crate::sys::{clock, memory};
 use crate::version;
@@ -14,8 +15,8 @@ const LRU_BITS: i64 = (1 << 24) - 1;
 
 /// Writes the section Server.
 pub fn server(server: &Server, text: &mut Text) {
-    let (life, config) = (&server.life, &server.config);
-    let uptime_s = (server.clock.now_ms() - life.started_ms).max(0) / 1000;
+    let (this, config) = (&server.process, &server.config);
+    let uptime_s = (server.clock.now_ms() - this.started_ms).max(0) / 1000;
     text.line("redis_version", version::REDIS_VERSION);
     text.line("redwheel_version", version::OWN_VERSION);
     text.line("redis_git_sha1", version::BUILD_SHA);
@@ -29,11 +30,11 @@ pub fn server(server: &Server, text: &mut Text) {
     text.line("atomicvar_api", "c11-builtin");
     text.line("gcc_version", "0.0.0");
     text.line("process_id", std::process::id());
-    text.line("process_supervised", life.process.supervisor.name());
-    text.line("run_id", &life.run_id);
+    text.line("process_supervised", this.supervisor.name());
+    text.line("run_id", &this.run_id);
     text.line("tcp_port", config.port);
     text.line("server_time_usec", clock::unix_us());
-    if let Some(stopping) = &server.life.stopping {
+    if let Some(stopping) = &server.shutdown.stopping {
         let left_ms = stopping.until_ms.saturating_sub(server.clock.mono_ms());
         text.line("shutdown_in_milliseconds", left_ms);
     }
@@ -42,7 +43,7 @@ pub fn server(server: &Server, text: &mut Text) {
     text.line("hz", config.hz);
     text.line("configured_hz", config.hz);
     text.line("lru_clock", server.clock.now_s() & LRU_BITS);
-    text.line("executable", &life.process.executable);
+    text.line("executable", &this.executable);
     let file = config.config_file.as_ref();
     let file = file.map_or(String::new(), |file| file.display().to_string());
     text.line("config_file", file);
@@ -96,9 +97,9 @@ pub fn memory(server: &Server, text: &mut Text) {
     // The buffer of this reply itself is not counted.
     let own = memory::block_size(text.0.capacity());
     let used = server.keyspace.used_memory().saturating_sub(own);
-    let Resident { rss, committed, .. } = server.life.resident(server.clock.now_ms());
-    let peak = server.life.peak.bytes().max(used);
-    let startup = server.life.startup_bytes;
+    let Resident { rss, committed, .. } = server.memory.resident(server.clock.now_ms());
+    let peak = server.memory.peak.bytes().max(used);
+    let startup = server.memory.startup_bytes;
     let clients = cron::client_bytes(server);
     let tables = server.keyspace.iter();
     let tables: usize = tables.map(|(_, db)| db.entries().table_bytes()).sum();
@@ -109,7 +110,7 @@ pub fn memory(server: &Server, text: &mut Text) {
     bytes(text, "used_memory_peak", peak);
     text.line(
         "used_memory_peak_time",
-        server.life.peak.at_unix_ms() / 1000,
+        server.memory.peak.at_unix_ms() / 1000,
     );
     text.line("used_memory_peak_perc", percent(used, peak));
     text.line("used_memory_overhead", overhead);

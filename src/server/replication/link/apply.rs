@@ -96,7 +96,7 @@ fn apply_received(server: &mut Server, client: &mut Client) -> bool {
         return false;
     };
     let mut incoming = primary.take_incoming();
-    server.life.stamp = server.clock.cycles();
+    server.frame.began = server.clock.cycles();
     server.keyspace.shared.no_touch = false;
     server.keyspace.shared.none_overdue = true;
     let was_kept = server.keyspace.shared.replica_expires.pause();
@@ -120,7 +120,7 @@ fn execute_commands(
     incoming: &mut Incoming,
 ) -> (usize, bool) {
     let until_us = clock::mono_us() + TURN_US;
-    let mut replies = std::mem::take(&mut server.life.loader_answer);
+    let mut replies = std::mem::take(&mut server.clients.loader.reply);
     let (mut applied, mut count, mut more) = (0, 0, false);
     loop {
         match incoming.advance() {
@@ -161,7 +161,7 @@ fn execute_commands(
         }
     }
     if replies.capacity() <= KEEP_REPLIES {
-        server.life.loader_answer = replies;
+        server.clients.loader.reply = replies;
     }
     (applied, more)
 }

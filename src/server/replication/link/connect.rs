@@ -161,7 +161,6 @@ pub(super) fn adopt(server: &mut Server, db: u32) {
     let mut session = Session::new(id, now_ms);
     session.peer = Peer::Primary;
     session.must_obey = true;
-    session.deny_blocking = true;
     session.user = "(superuser)".into();
     session.db = db;
     session.fd = link.fd();

@@ -219,7 +219,6 @@ fn role_changed(server: &mut Server) {
     replicas::refresh_good(server);
     // A failure is logged there; the role changes nevertheless.
     let _ = server
-        .life
         .process
         .set_oom_score(&server.config, server.replication.is_replica());
 }
@@ -287,6 +286,6 @@ pub(super) fn restart_aof(server: &mut Server) {
             "FATAL: this replica instance finished the synchronization with its master, but the \
              AOF can't be turned on. Exiting now."
         );
-        server.life.exit = Some(1);
+        server.shutdown.exit = Some(1);
     }
 }

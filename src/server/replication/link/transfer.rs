@@ -370,7 +370,7 @@ fn swap_in(server: &mut Server, transfer: &mut Transfer) -> bool {
         return false;
     }
     server.keyspace.exchange(&mut staging);
-    server.touch_exchanged(&staging);
+    server.watch.touch_exchanged(&staging, &server.keyspace);
     server
         .effects
         .database_changes

@@ -1,4 +1,4 @@
-//! Release of idle allocator memory to the system.
+//! The memory of the process: what the system reports, the peak, and the release of idle memory.
 //!
 //! The allocator keeps freed pages for the next burst, and has no clock of its own: a server
 //! without traffic after a large reply would hold them for ever. So cron samples the resident
@@ -6,8 +6,9 @@
 //! the previous sample. Where that has no effect, because the gaps lie between values, the interval
 //! grows.
 
-use crate::server::Server;
-use crate::sys::{memory, process};
+use crate::sys::memory::{self, Peak};
+use crate::sys::process;
+use std::cell::Cell;
 
 /// The interval between two samples, in milliseconds.
 const LOOK_MS: u64 = 2_000;
@@ -18,6 +19,61 @@ const RARELY_MS: u64 = 120_000;
 const KEEP: u64 = 24 << 20;
 /// Idle memory that is kept, as a fraction (1/n) of the memory in use.
 const KEEP_PART: u64 = 8;
+
+/// The memory of the process, as far as it is sampled.
+#[derive(Default)]
+pub struct Memory {
+    /// Bytes in use at the end of startup, and the peak since.
+    pub startup_bytes: usize,
+    pub peak: Peak,
+    /// The last figures of the system, for INFO.
+    last: Cell<Resident>,
+    /// Memory held by the allocator but not used.
+    slack: Slack,
+}
+
+/// Memory figures of the system and the allocator in bytes, and the time they were read.
+#[derive(Clone, Copy, Default)]
+pub struct Resident {
+    at_ms: i64,
+    /// Resident set size.
+    pub rss: usize,
+    /// Committed by the allocator, used or not.
+    pub committed: usize,
+}
+
+impl Memory {
+    /// Returns the figures of the system, read anew if they are older than 100 ms: reading them is
+    /// a slow system call.
+    pub fn resident(&self, now_ms: i64) -> Resident {
+        let known = self.last.get();
+        if (0..100).contains(&(now_ms - known.at_ms)) {
+            return known;
+        }
+        let fresh = Resident {
+            at_ms: now_ms,
+            rss: process::rss_bytes() as usize,
+            committed: memory::committed_bytes(),
+        };
+        self.last.set(fresh);
+        fresh
+    }
+
+    /// Releases unused memory to the system if there has been much of it for a while. `used`: the
+    /// bytes of the keyspace.
+    pub(in crate::server) fn give_back_slack(&mut self, used: u64, now_ms: u64) {
+        if now_ms < self.slack.next_ms {
+            return;
+        }
+        let before = process::rss_bytes();
+        if self.slack.is_much(used, before) {
+            memory::collect();
+            let idle = process::rss_bytes().saturating_sub(used);
+            self.slack.note(idle);
+        }
+        self.slack.next_ms = now_ms + self.slack.period_ms;
+    }
+}
 
 /// The state of the sampling by cron.
 #[derive(Debug)]
@@ -55,21 +111,6 @@ impl Slack {
         };
         self.idle = 0;
     }
-}
-
-/// Releases unused memory to the system if there has been much of it for a while.
-pub(in crate::server) fn give_back_slack(server: &mut Server, now_ms: u64) {
-    if now_ms < server.life.slack.next_ms {
-        return;
-    }
-    let used = server.keyspace.used_memory() as u64;
-    let before = process::rss_bytes();
-    if server.life.slack.is_much(used, before) {
-        memory::collect();
-        let idle = process::rss_bytes().saturating_sub(used);
-        server.life.slack.note(idle);
-    }
-    server.life.slack.next_ms = now_ms + server.life.slack.period_ms;
 }
 
 #[cfg(test)]
