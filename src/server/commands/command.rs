@@ -4,143 +4,14 @@ use crate::algo::glob;
 use crate::command::keys::{Begin, Find, INCOMPLETE, KeyFlags, KeySpec, NOT_KEY, legacy_range};
 use crate::command::spec::*;
 use crate::command::usage::{self, Argument};
-use crate::command::{Args, CmdError, CmdResult, Reply, history};
+use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::resp::request::Argv;
 use crate::server::clients::session::Session;
 use crate::server::core::table::{Slot, Table};
 use crate::server::{Server, ServerCommand};
 use bytes::Bytes;
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "command",
-        arity: -1,
-        flags: all(&[LOADING, STALE]),
-        group: Group::Server,
-        acl: &["connection"],
-        since: "2.8.13",
-        summary: "Describes all commands.",
-        complexity: "O(N) where N is the total number of Redis commands",
-        tips: &["nondeterministic_output_order"],
-        ..Spec::BASE
-    },
-    run: command,
-    subcommands: &[
-        Entry {
-            spec: Spec {
-                name: "count",
-                arity: 2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                since: "2.8.13",
-                summary: "How many commands there are.",
-                complexity: "O(1)",
-                ..Spec::BASE
-            },
-            run: command_count,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "docs",
-                arity: -2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                usage: "[command-name:string...]",
-                since: "7.0.0",
-                summary: "The documentation of commands.",
-                complexity: "O(N) where N is the number of commands to look up",
-                tips: &["nondeterministic_output_order"],
-                ..Spec::BASE
-            },
-            run: command_docs,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "getkeys",
-                arity: -3,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                usage: "command:string [arg:string...]",
-                since: "2.8.13",
-                summary: "The keys among the arguments of a command.",
-                complexity: "O(N) where N is the number of arguments to the command",
-                ..Spec::BASE
-            },
-            run: command_getkeys,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "getkeysandflags",
-                arity: -3,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                usage: "command:string [arg:string...]",
-                since: "7.0.0",
-                summary: "The keys among the arguments of a command, and what happens to each.",
-                complexity: "O(N) where N is the number of arguments to the command",
-                ..Spec::BASE
-            },
-            run: command_getkeysandflags,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "help",
-                arity: 2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                since: "5.0.0",
-                summary: "What COMMAND can do.",
-                complexity: "O(1)",
-                ..Spec::BASE
-            },
-            run: command_help,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "info",
-                arity: -2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                usage: "[command-name:string...]",
-                since: "2.8.13",
-                summary: "Describes some commands.",
-                complexity: "O(N) where N is the number of commands to look up",
-                tips: &["nondeterministic_output_order"],
-                ..Spec::BASE
-            },
-            run: command_info,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "list",
-                arity: -2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                usage: "[filterby(module-name:string@MODULE|category:string@ACLCAT|pattern:pattern@PATTERN)@FILTERBY]",
-                since: "7.0.0",
-                summary: "The names of commands.",
-                complexity: "O(N) where N is the total number of Redis commands",
-                tips: &["nondeterministic_output_order"],
-                ..Spec::BASE
-            },
-            run: command_list,
-            subcommands: &[],
-        },
-    ],
-}];
+pub static TABLE: &[ServerCommand] = &[COMMAND];
 
 const HELP: &[&str] = &[
     "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -162,12 +33,45 @@ const HELP: &[&str] = &[
     "    Print this help.",
 ];
 
-/// COMMAND.
+const COMMAND: ServerCommand = Spec {
+    name: "command",
+    arity: -1,
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    since: "2.8.13",
+    summary: "Describes all commands.",
+    complexity: "O(N) where N is the total number of Redis commands",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::of(Group::Server)
+}
+.contains(
+    &[
+        COMMAND_COUNT,
+        COMMAND_DOCS,
+        COMMAND_GETKEYS,
+        COMMAND_GETKEYSANDFLAGS,
+        COMMAND_HELP,
+        COMMAND_INFO,
+        COMMAND_LIST,
+    ],
+    command,
+);
+
 fn command(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     info_of_all(&mut server.table, reply)
 }
 
-/// COMMAND COUNT.
+const COMMAND_COUNT: ServerCommand = Spec {
+    name: "count",
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    since: "2.8.13",
+    summary: "How many commands there are.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Server)
+}
+.subcommand(command_count);
+
 fn command_count(
     server: &mut Server,
     _: &mut Session,
@@ -177,12 +81,35 @@ fn command_count(
     reply.int(server.table.count() as i64)
 }
 
-/// COMMAND HELP.
+const COMMAND_HELP: ServerCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    since: "5.0.0",
+    summary: "What COMMAND can do.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Server)
+}
+.subcommand(command_help);
+
 fn command_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(HELP)
 }
 
-/// COMMAND INFO [name …].
+const COMMAND_INFO: ServerCommand = Spec {
+    name: "info",
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    usage: "[command-name:string...]",
+    since: "2.8.13",
+    summary: "Describes some commands.",
+    complexity: "O(N) where N is the number of commands to look up",
+    tips: &["nondeterministic_output_order"],
+    history: &[("7.0.0", "Without names it describes all commands.")],
+    ..Spec::of(Group::Server)
+}
+.subcommand(command_info);
+
 fn command_info(
     server: &mut Server,
     _: &mut Session,
@@ -365,7 +292,19 @@ fn key_flags(flags: KeyFlags, reply: &mut Reply) -> CmdResult {
     words(names, reply)
 }
 
-/// COMMAND DOCS [name …].
+const COMMAND_DOCS: ServerCommand = Spec {
+    name: "docs",
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    usage: "[command-name:string...]",
+    since: "7.0.0",
+    summary: "The documentation of commands.",
+    complexity: "O(N) where N is the number of commands to look up",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::of(Group::Server)
+}
+.subcommand(command_docs);
+
 fn command_docs(
     server: &mut Server,
     _: &mut Session,
@@ -393,7 +332,7 @@ fn docs(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     let slot = &table[number];
     let spec = slot.spec;
     let arguments = usage::parse(spec.usage);
-    let changes = history::of(&slot.full_name);
+    let changes = spec.history;
     let flags: Vec<&str> = [
         (spec.deprecated.is_some(), "deprecated"),
         (spec.internal, "syscmd"),
@@ -514,7 +453,20 @@ fn argument(a: &Argument, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN glob]. Subcommands are listed too.
+const COMMAND_LIST: ServerCommand = Spec {
+    name: "list",
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    usage: "[filterby(module-name:string@MODULE|category:string@ACLCAT|pattern:pattern@PATTERN)@FILTERBY]",
+    since: "7.0.0",
+    summary: "The names of commands.",
+    complexity: "O(N) where N is the total number of Redis commands",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::of(Group::Server)
+}
+.subcommand(command_list);
+
+/// Subcommands are listed too.
 fn command_list(
     server: &mut Server,
     _: &mut Session,
@@ -558,7 +510,18 @@ fn command_list(
         .try_for_each(|name| reply.bulk(name.as_bytes()))
 }
 
-/// COMMAND GETKEYS command [arg …].
+const COMMAND_GETKEYS: ServerCommand = Spec {
+    name: "getkeys",
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    usage: "command:string [arg:string...]",
+    since: "2.8.13",
+    summary: "The keys among the arguments of a command.",
+    complexity: "O(N) where N is the number of arguments to the command",
+    ..Spec::of(Group::Server)
+}
+.subcommand(command_getkeys);
+
 fn command_getkeys(
     server: &mut Server,
     _: &mut Session,
@@ -572,7 +535,18 @@ fn command_getkeys(
         .try_for_each(|(index, _)| reply.bulk(argv.at(*index)))
 }
 
-/// COMMAND GETKEYSANDFLAGS command [arg …].
+const COMMAND_GETKEYSANDFLAGS: ServerCommand = Spec {
+    name: "getkeysandflags",
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    usage: "command:string [arg:string...]",
+    since: "7.0.0",
+    summary: "The keys among the arguments of a command, and what happens to each.",
+    complexity: "O(N) where N is the number of arguments to the command",
+    ..Spec::of(Group::Server)
+}
+.subcommand(command_getkeysandflags);
+
 fn command_getkeysandflags(
     server: &mut Server,
     _: &mut Session,

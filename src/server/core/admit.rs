@@ -164,15 +164,17 @@ impl Server {
     /// Rejects DEBUG and module loading unless the configuration allows them to this client.
     /// Checked first, as in Redis.
     fn protected(&self, session: &Session, spec: &Spec) -> Option<CmdError> {
-        let (name, allowed) = match spec.guard? {
-            Guard::Debug => ("debug", self.config.enable_debug_command),
-            Guard::Module => ("module", self.config.enable_module_command),
+        let guard = spec.guard?;
+        let allowed = match guard {
+            Guard::Debug => self.config.enable_debug_command,
+            Guard::Module => self.config.enable_module_command,
         };
         let fine = match allowed {
             Allowed::No => false,
             Allowed::Yes => true,
             Allowed::Local => session.is_local(),
         };
+        let name = guard.command();
         let upper = name.to_uppercase();
         (!fine).then(|| {
             CmdError::Text(format!(
