@@ -442,4 +442,11 @@ impl<F> Entry<F> {
     pub const fn name(&self) -> &'static str {
         self.spec.name
     }
+
+    /// The subcommand of this name, in lower case.
+    pub fn find_subcommand(&self, name: &str) -> Option<&'static Entry<F>> {
+        self.subcommands
+            .iter()
+            .find(|entry| entry.spec.name == name)
+    }
 }

@@ -1,4 +1,5 @@
-//! The data commands, by family. Each file declares its commands above the functions.
+//! The data commands, by family. Each command is declared directly above its function; the `TABLE`
+//! of a family lists its commands with the file of each.
 
 pub mod bitfield;
 pub mod bitmap;

@@ -1,5 +1,5 @@
 //! Places in sorted sets: GEOADD, the queries of single places, and searches. A place is a member
-//! whose score is its geohash (`algo::geohash`). The table is here; searches are in `search`.
+//! whose score is its geohash (`algo::geohash`). Searches are in `search`.
 
 mod search;
 #[cfg(test)]
@@ -11,9 +11,6 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::zset::{When, add};
-use search::{
-    GEORADIUS, GEORADIUS_RO, GEORADIUSBYMEMBER, GEORADIUSBYMEMBER_RO, GEOSEARCH, GEOSEARCHSTORE,
-};
 
 /// A unit of length by its name, in metres.
 fn unit(name: &[u8]) -> Result<f64, CmdError> {
@@ -225,10 +222,10 @@ pub static TABLE: &[DataCommand] = &[
     GEOPOS,
     GEODIST,
     GEOHASH,
-    GEOSEARCH,
-    GEOSEARCHSTORE,
-    GEORADIUS,
-    GEORADIUS_RO,
-    GEORADIUSBYMEMBER,
-    GEORADIUSBYMEMBER_RO,
+    search::GEOSEARCH,
+    search::GEOSEARCHSTORE,
+    search::GEORADIUS,
+    search::GEORADIUS_RO,
+    search::GEORADIUSBYMEMBER,
+    search::GEORADIUSBYMEMBER_RO,
 ];

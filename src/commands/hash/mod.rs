@@ -1,5 +1,5 @@
-//! Hashes: reading and writing fields. The table is here; random fields and walks are in `look`,
-//! deadlines in `expire`, what reads or writes together with a deadline in `exchange`.
+//! Hashes: reading and writing fields. Random fields and scans are in `read`, deadlines in
+//! `expire`, commands that read or write together with a deadline in `getex_setex`.
 //!
 //! A field whose deadline has passed does not exist for a reader. Most commands that come across
 //! one remove it (`OverdueFields`); those that read whole hashes skip it. As Redis does, HSET,
@@ -17,11 +17,6 @@ use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::hash::{FieldDeadline, HashRef, is_overdue, stays_small};
 use crate::keyspace::{Found, RemovalReason};
 use crate::resp::request::Argv;
-use expire::{
-    HEXPIRE, HEXPIREAT, HEXPIRETIME, HPERSIST, HPEXPIRE, HPEXPIREAT, HPEXPIRETIME, HPTTL, HTTL,
-};
-use getex_setex::{HGETDEL, HGETEX, HSETEX};
-use read::{HGETALL, HKEYS, HRANDFIELD, HSCAN, HVALS};
 
 pub static TABLE: &[DataCommand] = &[
     HSET,
@@ -35,23 +30,23 @@ pub static TABLE: &[DataCommand] = &[
     HSTRLEN,
     HINCRBY,
     HINCRBYFLOAT,
-    HKEYS,
-    HVALS,
-    HGETALL,
-    HRANDFIELD,
-    HSCAN,
-    HGETDEL,
-    HGETEX,
-    HSETEX,
-    HEXPIRE,
-    HPEXPIRE,
-    HEXPIREAT,
-    HPEXPIREAT,
-    HTTL,
-    HPTTL,
-    HEXPIRETIME,
-    HPEXPIRETIME,
-    HPERSIST,
+    read::HKEYS,
+    read::HVALS,
+    read::HGETALL,
+    read::HRANDFIELD,
+    read::HSCAN,
+    getex_setex::HGETDEL,
+    getex_setex::HGETEX,
+    getex_setex::HSETEX,
+    expire::HEXPIRE,
+    expire::HPEXPIRE,
+    expire::HEXPIREAT,
+    expire::HPEXPIREAT,
+    expire::HTTL,
+    expire::HPTTL,
+    expire::HEXPIRETIME,
+    expire::HPEXPIRETIME,
+    expire::HPERSIST,
 ];
 
 /// The pairs of field and value that are left.

@@ -1,5 +1,5 @@
-//! Keys, whatever they hold: deleting, renaming, databases. The table is here; deadlines, copies,
-//! walks and looks behind a value are in the files beside.
+//! Keys, whatever they hold: deleting, renaming, databases. Deadlines, copies, scans and the
+//! inspection of values are in the files beside.
 
 mod copy;
 mod dump;
@@ -18,13 +18,6 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply, container};
 use crate::commands::tell_overwritten;
 use crate::keyspace::{DbIndex, RemovalReason};
-use copy::{COPY, MOVE};
-use dump::{DUMP, RESTORE, RESTORE_ASKING};
-use expire::{EXPIRE, EXPIREAT, EXPIRETIME, PERSIST, PEXPIRE, PEXPIREAT, PEXPIRETIME, PTTL, TTL};
-use flush::{FLUSHALL, FLUSHDB, SWAPDB};
-use object::{OBJECT_ENCODING, OBJECT_FREQ, OBJECT_HELP, OBJECT_IDLETIME, OBJECT_REFCOUNT};
-use scan::{KEYS, RANDOMKEY, SCAN};
-use sort::{SORT, SORT_RO};
 
 pub static TABLE: &[DataCommand] = &[
     DEL,
@@ -34,30 +27,30 @@ pub static TABLE: &[DataCommand] = &[
     TOUCH,
     RENAME,
     RENAMENX,
-    RANDOMKEY,
-    KEYS,
-    SCAN,
-    COPY,
-    MOVE,
-    EXPIRE,
-    PEXPIRE,
-    EXPIREAT,
-    PEXPIREAT,
-    TTL,
-    PTTL,
-    EXPIRETIME,
-    PEXPIRETIME,
-    PERSIST,
+    scan::RANDOMKEY,
+    scan::KEYS,
+    scan::SCAN,
+    copy::COPY,
+    copy::MOVE,
+    expire::EXPIRE,
+    expire::PEXPIRE,
+    expire::EXPIREAT,
+    expire::PEXPIREAT,
+    expire::TTL,
+    expire::PTTL,
+    expire::EXPIRETIME,
+    expire::PEXPIRETIME,
+    expire::PERSIST,
     OBJECT,
     DBSIZE,
-    FLUSHDB,
-    FLUSHALL,
-    SWAPDB,
-    SORT,
-    SORT_RO,
-    DUMP,
-    RESTORE,
-    RESTORE_ASKING,
+    flush::FLUSHDB,
+    flush::FLUSHALL,
+    flush::SWAPDB,
+    sort::SORT,
+    sort::SORT_RO,
+    dump::DUMP,
+    dump::RESTORE,
+    dump::RESTORE_ASKING,
 ];
 
 const OBJECT: DataCommand = Spec {
@@ -68,11 +61,11 @@ const OBJECT: DataCommand = Spec {
 }
 .contains(
     &[
-        OBJECT_ENCODING,
-        OBJECT_FREQ,
-        OBJECT_HELP,
-        OBJECT_IDLETIME,
-        OBJECT_REFCOUNT,
+        object::OBJECT_ENCODING,
+        object::OBJECT_FREQ,
+        object::OBJECT_HELP,
+        object::OBJECT_IDLETIME,
+        object::OBJECT_REFCOUNT,
     ],
     container,
 );

@@ -1,6 +1,5 @@
-//! Lists: elements in order, taken and added at both ends. The table is here, the functions are in
-//! the files beside: `push_pop` for the ends, `read` and `edit` for the middle, `blocking` for the
-//! commands that move elements and those that block.
+//! Lists: elements in order, taken and added at both ends: `push_pop` for the ends, `read` and
+//! `edit` for the middle, `blocking` for the commands that move elements and those that block.
 
 mod blocking;
 mod edit;
@@ -12,10 +11,6 @@ use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::{Found, RemovalReason};
 use crate::types::listpack::Item;
 use crate::types::quicklist::End;
-use blocking::{BLMOVE, BLMPOP, BLPOP, BRPOP, BRPOPLPUSH, LMOVE, LMPOP, RPOPLPUSH};
-use edit::{LINSERT, LREM, LSET, LTRIM};
-use push_pop::{LPOP, LPUSH, LPUSHX, RPOP, RPUSH, RPUSHX};
-use read::{LINDEX, LLEN, LPOS, LRANGE};
 
 /// Replies with an element.
 #[inline(always)]
@@ -67,8 +62,28 @@ fn settle(cx: &mut Cx, key: &[u8], found: Found) {
 }
 
 pub static TABLE: &[DataCommand] = &[
-    LPUSH, RPUSH, LPUSHX, RPUSHX, LPOP, RPOP, LLEN, LINDEX, LINSERT, LSET, LREM, LTRIM, LRANGE,
-    LPOS, LMOVE, RPOPLPUSH, LMPOP, BLPOP, BRPOP, BLMOVE, BRPOPLPUSH, BLMPOP,
+    push_pop::LPUSH,
+    push_pop::RPUSH,
+    push_pop::LPUSHX,
+    push_pop::RPUSHX,
+    push_pop::LPOP,
+    push_pop::RPOP,
+    read::LLEN,
+    read::LINDEX,
+    edit::LINSERT,
+    edit::LSET,
+    edit::LREM,
+    edit::LTRIM,
+    read::LRANGE,
+    read::LPOS,
+    blocking::LMOVE,
+    blocking::RPOPLPUSH,
+    blocking::LMPOP,
+    blocking::BLPOP,
+    blocking::BRPOP,
+    blocking::BLMOVE,
+    blocking::BRPOPLPUSH,
+    blocking::BLMPOP,
 ];
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Sets: single members and whole sets. The table is here; operations on several sets are in
-//! `algebra`, random members in `pop`.
+//! Sets: single members and whole sets. Operations on several sets are in `algebra`,
+//! random members in `pop`.
 
 mod algebra;
 mod pop;
@@ -12,8 +12,6 @@ use crate::commands::scan_options::{self, ScanOptions};
 use crate::keyspace::set::{SetRef, SetValue};
 use crate::keyspace::{Found, RemovalReason};
 use crate::types::listpack::Item;
-use algebra::{SDIFF, SDIFFSTORE, SINTER, SINTERCARD, SINTERSTORE, SUNION, SUNIONSTORE};
-use pop::{SPOP, SRANDMEMBER};
 
 pub static TABLE: &[DataCommand] = &[
     SADD,
@@ -22,15 +20,15 @@ pub static TABLE: &[DataCommand] = &[
     SISMEMBER,
     SMISMEMBER,
     SCARD,
-    SPOP,
-    SRANDMEMBER,
-    SINTER,
-    SINTERCARD,
-    SINTERSTORE,
-    SUNION,
-    SUNIONSTORE,
-    SDIFF,
-    SDIFFSTORE,
+    pop::SPOP,
+    pop::SRANDMEMBER,
+    algebra::SINTER,
+    algebra::SINTERCARD,
+    algebra::SINTERSTORE,
+    algebra::SUNION,
+    algebra::SUNIONSTORE,
+    algebra::SDIFF,
+    algebra::SDIFFSTORE,
     SMEMBERS,
     SSCAN,
 ];

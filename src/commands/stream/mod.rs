@@ -1,5 +1,4 @@
-//! Streams: entries at the end, ranges, groups that share the reading. The table is here, the
-//! functions are in the files beside.
+//! Streams: entries at the end, ranges, groups that share the reading.
 
 mod add;
 mod args;
@@ -16,23 +15,28 @@ mod tests;
 use crate::command::DataCommand;
 use crate::command::container;
 use crate::command::spec::*;
-use add::{XADD, XLEN, XSETID, XTRIM};
-use claim::{XAUTOCLAIM, XCLAIM, XPENDING};
-use delete::{XACKDEL, XDEL, XDELEX};
-use group::{
-    XACK, XGROUP_CREATE, XGROUP_CREATECONSUMER, XGROUP_DELCONSUMER, XGROUP_DESTROY, XGROUP_HELP,
-    XGROUP_SETID,
-};
-use info::{XINFO_CONSUMERS, XINFO_GROUPS, XINFO_HELP, XINFO_STREAM};
-use range::{XRANGE, XREVRANGE};
-use read::{XREAD, XREADGROUP};
 
 /// The group of all commands here. `Group` is the type of consumer groups in most of these files.
 const STREAM: Group = Group::Stream;
 
 pub static TABLE: &[DataCommand] = &[
-    XADD, XLEN, XRANGE, XREVRANGE, XDEL, XDELEX, XTRIM, XREAD, XREADGROUP, XGROUP, XSETID, XACK,
-    XACKDEL, XPENDING, XCLAIM, XAUTOCLAIM, XINFO,
+    add::XADD,
+    add::XLEN,
+    range::XRANGE,
+    range::XREVRANGE,
+    delete::XDEL,
+    delete::XDELEX,
+    add::XTRIM,
+    read::XREAD,
+    read::XREADGROUP,
+    XGROUP,
+    add::XSETID,
+    group::XACK,
+    delete::XACKDEL,
+    claim::XPENDING,
+    claim::XCLAIM,
+    claim::XAUTOCLAIM,
+    XINFO,
 ];
 
 const XGROUP: DataCommand = Spec {
@@ -45,12 +49,12 @@ const XGROUP: DataCommand = Spec {
 }
 .contains(
     &[
-        XGROUP_HELP,
-        XGROUP_CREATECONSUMER,
-        XGROUP_DELCONSUMER,
-        XGROUP_SETID,
-        XGROUP_CREATE,
-        XGROUP_DESTROY,
+        group::XGROUP_HELP,
+        group::XGROUP_CREATECONSUMER,
+        group::XGROUP_DELCONSUMER,
+        group::XGROUP_SETID,
+        group::XGROUP_CREATE,
+        group::XGROUP_DESTROY,
     ],
     container,
 );
@@ -64,6 +68,11 @@ const XINFO: DataCommand = Spec {
     ..Spec::of(STREAM)
 }
 .contains(
-    &[XINFO_GROUPS, XINFO_HELP, XINFO_CONSUMERS, XINFO_STREAM],
+    &[
+        info::XINFO_GROUPS,
+        info::XINFO_HELP,
+        info::XINFO_CONSUMERS,
+        info::XINFO_STREAM,
+    ],
     container,
 );

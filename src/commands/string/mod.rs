@@ -1,5 +1,4 @@
-//! Strings: SET and its relatives, counters, ranges, LCS. The table is here, the functions are in
-//! the files beside.
+//! Strings: SET and its relatives, counters, ranges, LCS.
 
 mod counter;
 mod lcs;
@@ -7,32 +6,28 @@ mod range;
 mod set;
 
 use crate::command::DataCommand;
-use counter::{DECR, DECRBY, INCR, INCRBY, INCRBYFLOAT};
-use lcs::LCS;
-use range::{APPEND, GETRANGE, SETRANGE, STRLEN, SUBSTR};
-use set::{GET, GETDEL, GETEX, GETSET, MGET, MSET, MSETNX, PSETEX, SET, SETEX, SETNX};
 
 pub static TABLE: &[DataCommand] = &[
-    GET,
-    SET,
-    GETDEL,
-    GETEX,
-    GETSET,
-    SETNX,
-    SETEX,
-    PSETEX,
-    MGET,
-    MSET,
-    MSETNX,
-    APPEND,
-    STRLEN,
-    GETRANGE,
-    SUBSTR,
-    SETRANGE,
-    INCR,
-    DECR,
-    INCRBY,
-    DECRBY,
-    INCRBYFLOAT,
-    LCS,
+    set::GET,
+    set::SET,
+    set::GETDEL,
+    set::GETEX,
+    set::GETSET,
+    set::SETNX,
+    set::SETEX,
+    set::PSETEX,
+    set::MGET,
+    set::MSET,
+    set::MSETNX,
+    range::APPEND,
+    range::STRLEN,
+    range::GETRANGE,
+    range::SUBSTR,
+    range::SETRANGE,
+    counter::INCR,
+    counter::DECR,
+    counter::INCRBY,
+    counter::DECRBY,
+    counter::INCRBYFLOAT,
+    lcs::LCS,
 ];

@@ -1,5 +1,4 @@
-//! Sorted sets: ZADD and all that follows from it. The table is here, the functions are in the
-//! files beside.
+//! Sorted sets: ZADD and all that follows from it.
 
 mod add;
 mod algebra;
@@ -14,14 +13,6 @@ use crate::keyspace::zset::Built;
 use crate::keyspace::{Deadline, RemovalReason};
 use crate::types::value::Kind;
 pub(in crate::commands) use add::{When, add};
-use add::{ZADD, ZCARD, ZINCRBY, ZMSCORE, ZRANK, ZREM, ZREVRANK, ZSCORE};
-use algebra::{ZDIFF, ZDIFFSTORE, ZINTER, ZINTERCARD, ZINTERSTORE, ZUNION, ZUNIONSTORE};
-use pop::{BZMPOP, BZPOPMAX, BZPOPMIN, ZMPOP, ZPOPMAX, ZPOPMIN};
-use random_scan::{ZRANDMEMBER, ZSCAN};
-use range::{
-    ZCOUNT, ZLEXCOUNT, ZRANGE, ZRANGEBYLEX, ZRANGEBYSCORE, ZRANGESTORE, ZREMRANGEBYLEX,
-    ZREMRANGEBYRANK, ZREMRANGEBYSCORE, ZREVRANGE, ZREVRANGEBYLEX, ZREVRANGEBYSCORE,
-};
 
 /// Stores the result of a STORE command and replies with its size; an empty one deletes the key.
 pub(in crate::commands) fn store(
@@ -44,41 +35,41 @@ pub(in crate::commands) fn store(
 }
 
 pub static TABLE: &[DataCommand] = &[
-    ZADD,
-    ZINCRBY,
-    ZREM,
-    ZREMRANGEBYRANK,
-    ZREMRANGEBYSCORE,
-    ZREMRANGEBYLEX,
-    ZRANGE,
-    ZRANGESTORE,
-    ZRANGEBYSCORE,
-    ZREVRANGEBYSCORE,
-    ZRANGEBYLEX,
-    ZREVRANGEBYLEX,
-    ZREVRANGE,
-    ZCOUNT,
-    ZLEXCOUNT,
-    ZCARD,
-    ZSCORE,
-    ZMSCORE,
-    ZRANK,
-    ZREVRANK,
-    ZPOPMIN,
-    ZPOPMAX,
-    ZMPOP,
-    BZPOPMIN,
-    BZPOPMAX,
-    BZMPOP,
-    ZRANDMEMBER,
-    ZSCAN,
-    ZUNION,
-    ZINTER,
-    ZDIFF,
-    ZUNIONSTORE,
-    ZINTERSTORE,
-    ZDIFFSTORE,
-    ZINTERCARD,
+    add::ZADD,
+    add::ZINCRBY,
+    add::ZREM,
+    range::ZREMRANGEBYRANK,
+    range::ZREMRANGEBYSCORE,
+    range::ZREMRANGEBYLEX,
+    range::ZRANGE,
+    range::ZRANGESTORE,
+    range::ZRANGEBYSCORE,
+    range::ZREVRANGEBYSCORE,
+    range::ZRANGEBYLEX,
+    range::ZREVRANGEBYLEX,
+    range::ZREVRANGE,
+    range::ZCOUNT,
+    range::ZLEXCOUNT,
+    add::ZCARD,
+    add::ZSCORE,
+    add::ZMSCORE,
+    add::ZRANK,
+    add::ZREVRANK,
+    pop::ZPOPMIN,
+    pop::ZPOPMAX,
+    pop::ZMPOP,
+    pop::BZPOPMIN,
+    pop::BZPOPMAX,
+    pop::BZMPOP,
+    random_scan::ZRANDMEMBER,
+    random_scan::ZSCAN,
+    algebra::ZUNION,
+    algebra::ZINTER,
+    algebra::ZDIFF,
+    algebra::ZUNIONSTORE,
+    algebra::ZINTERSTORE,
+    algebra::ZDIFFSTORE,
+    algebra::ZINTERCARD,
 ];
 
 #[cfg(test)]

@@ -16,14 +16,6 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdResult, Reply};
 use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
-use hold::{CLIENT_PAUSE, CLIENT_UNBLOCK, CLIENT_UNPAUSE};
-use kill::CLIENT_KILL;
-use list::{CLIENT_INFO, CLIENT_LIST};
-use state::{
-    CLIENT_GETNAME, CLIENT_ID, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_REPLY, CLIENT_SETINFO,
-    CLIENT_SETNAME,
-};
-use tracking::{CLIENT_CACHING, CLIENT_GETREDIR, CLIENT_TRACKING, CLIENT_TRACKINGINFO};
 
 pub static TABLE: &[ServerCommand] = &[CLIENT];
 
@@ -35,24 +27,24 @@ const CLIENT: ServerCommand = Spec {
 }
 .contains(
     &[
-        CLIENT_CACHING,
-        CLIENT_GETNAME,
-        CLIENT_GETREDIR,
+        tracking::CLIENT_CACHING,
+        state::CLIENT_GETNAME,
+        tracking::CLIENT_GETREDIR,
         CLIENT_HELP,
-        CLIENT_ID,
-        CLIENT_INFO,
-        CLIENT_KILL,
-        CLIENT_LIST,
-        CLIENT_NO_EVICT,
-        CLIENT_NO_TOUCH,
-        CLIENT_PAUSE,
-        CLIENT_REPLY,
-        CLIENT_SETINFO,
-        CLIENT_SETNAME,
-        CLIENT_TRACKING,
-        CLIENT_TRACKINGINFO,
-        CLIENT_UNBLOCK,
-        CLIENT_UNPAUSE,
+        state::CLIENT_ID,
+        list::CLIENT_INFO,
+        kill::CLIENT_KILL,
+        list::CLIENT_LIST,
+        state::CLIENT_NO_EVICT,
+        state::CLIENT_NO_TOUCH,
+        hold::CLIENT_PAUSE,
+        state::CLIENT_REPLY,
+        state::CLIENT_SETINFO,
+        state::CLIENT_SETNAME,
+        tracking::CLIENT_TRACKING,
+        tracking::CLIENT_TRACKINGINFO,
+        hold::CLIENT_UNBLOCK,
+        hold::CLIENT_UNPAUSE,
     ],
     container,
 );
