@@ -5,15 +5,15 @@
 //! family lists:
 //!
 //! ```text
-//!   const STRLEN: DataCommand = Spec {
-//!       name: "strlen",
+//!   const GET: DataCommand = Spec {
+//!       name: "get",
 //!       usage: "key:key",
-//!       since: "2.2.0",
-//!       summary: "The length of a string.",
+//!       since: "1.0.0",
+//!       summary: "The string at a key.",
 //!       complexity: "O(1)",
 //!       ..Spec::reading_fast(Group::String)
 //!   }
-//!   .runs(strlen);
+//!   .runs(get);
 //! ```
 
 use super::keys::{ACCESS, FindKeys, KeySpec, RO};

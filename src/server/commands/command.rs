@@ -11,6 +11,13 @@ use crate::server::core::table::{Slot, Table};
 use crate::server::{Server, ServerCommand};
 use bytes::Bytes;
 
+/// The declaration that all subcommands share.
+const COMMAND_SPEC: Spec = Spec {
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    ..Spec::of(Group::Server)
+};
+
 pub static TABLE: &[ServerCommand] = &[COMMAND];
 
 const HELP: &[&str] = &[
@@ -63,12 +70,10 @@ fn command(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply
 
 const COMMAND_COUNT: ServerCommand = Spec {
     name: "count",
-    flags: all(&[LOADING, STALE]),
-    acl: &["connection"],
     since: "2.8.13",
     summary: "How many commands there are.",
     complexity: "O(1)",
-    ..Spec::of(Group::Server)
+    ..COMMAND_SPEC
 }
 .subcommand(command_count);
 
@@ -83,12 +88,10 @@ fn command_count(
 
 const COMMAND_HELP: ServerCommand = Spec {
     name: "help",
-    flags: all(&[LOADING, STALE]),
-    acl: &["connection"],
     since: "5.0.0",
     summary: "What COMMAND can do.",
     complexity: "O(1)",
-    ..Spec::of(Group::Server)
+    ..COMMAND_SPEC
 }
 .subcommand(command_help);
 
@@ -98,15 +101,13 @@ fn command_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply
 
 const COMMAND_INFO: ServerCommand = Spec {
     name: "info",
-    flags: all(&[LOADING, STALE]),
-    acl: &["connection"],
     usage: "[command-name:string...]",
     since: "2.8.13",
     summary: "Describes some commands.",
     complexity: "O(N) where N is the number of commands to look up",
     tips: &["nondeterministic_output_order"],
     history: &[("7.0.0", "Without names it describes all commands.")],
-    ..Spec::of(Group::Server)
+    ..COMMAND_SPEC
 }
 .subcommand(command_info);
 
@@ -294,14 +295,12 @@ fn key_flags(flags: KeyFlags, reply: &mut Reply) -> CmdResult {
 
 const COMMAND_DOCS: ServerCommand = Spec {
     name: "docs",
-    flags: all(&[LOADING, STALE]),
-    acl: &["connection"],
     usage: "[command-name:string...]",
     since: "7.0.0",
     summary: "The documentation of commands.",
     complexity: "O(N) where N is the number of commands to look up",
     tips: &["nondeterministic_output_order"],
-    ..Spec::of(Group::Server)
+    ..COMMAND_SPEC
 }
 .subcommand(command_docs);
 
@@ -455,14 +454,12 @@ fn argument(a: &Argument, reply: &mut Reply) -> CmdResult {
 
 const COMMAND_LIST: ServerCommand = Spec {
     name: "list",
-    flags: all(&[LOADING, STALE]),
-    acl: &["connection"],
     usage: "[filterby(module-name:string@MODULE|category:string@ACLCAT|pattern:pattern@PATTERN)@FILTERBY]",
     since: "7.0.0",
     summary: "The names of commands.",
     complexity: "O(N) where N is the total number of Redis commands",
     tips: &["nondeterministic_output_order"],
-    ..Spec::of(Group::Server)
+    ..COMMAND_SPEC
 }
 .subcommand(command_list);
 
@@ -512,13 +509,11 @@ fn command_list(
 
 const COMMAND_GETKEYS: ServerCommand = Spec {
     name: "getkeys",
-    flags: all(&[LOADING, STALE]),
-    acl: &["connection"],
     usage: "command:string [arg:string...]",
     since: "2.8.13",
     summary: "The keys among the arguments of a command.",
     complexity: "O(N) where N is the number of arguments to the command",
-    ..Spec::of(Group::Server)
+    ..COMMAND_SPEC
 }
 .subcommand(command_getkeys);
 
@@ -537,13 +532,11 @@ fn command_getkeys(
 
 const COMMAND_GETKEYSANDFLAGS: ServerCommand = Spec {
     name: "getkeysandflags",
-    flags: all(&[LOADING, STALE]),
-    acl: &["connection"],
     usage: "command:string [arg:string...]",
     since: "7.0.0",
     summary: "The keys among the arguments of a command, and what happens to each.",
     complexity: "O(N) where N is the number of arguments to the command",
-    ..Spec::of(Group::Server)
+    ..COMMAND_SPEC
 }
 .subcommand(command_getkeysandflags);
 

@@ -11,6 +11,12 @@ use crate::server::gates::Gates;
 use crate::server::lifecycle::configure;
 use crate::server::{Server, ServerCommand};
 
+/// The declaration that most subcommands share.
+const CONFIG_SPEC: Spec = Spec {
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    ..Spec::of(Group::Server)
+};
+
 pub static TABLE: &[ServerCommand] = &[CONFIG];
 
 const CONFIG: ServerCommand = Spec {
@@ -32,13 +38,12 @@ const CONFIG: ServerCommand = Spec {
 
 const CONFIG_GET: ServerCommand = Spec {
     name: "get",
-    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     usage: "parameter:string...",
     since: "2.0.0",
     summary: "The values of settings.",
     complexity: "O(N) when N is the number of configuration parameters provided",
     history: &[("7.0.0", "Takes several patterns.")],
-    ..Spec::of(Group::Server)
+    ..CONFIG_SPEC
 }
 .subcommand(config_get);
 
@@ -61,7 +66,6 @@ fn config_get(
 
 const CONFIG_SET: ServerCommand = Spec {
     name: "set",
-    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     usage: "data{parameter:string value:string}...",
     since: "2.0.0",
     secrets: Some(|argv, index| index > 2 && index % 2 == 1 && is_sensitive(argv.at(index - 1))),
@@ -69,7 +73,7 @@ const CONFIG_SET: ServerCommand = Spec {
     complexity: "O(N) when N is the number of configuration parameters provided",
     tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
     history: &[("7.0.0", "Takes several pairs.")],
-    ..Spec::of(Group::Server)
+    ..CONFIG_SPEC
 }
 .subcommand(config_set);
 
@@ -123,12 +127,11 @@ fn config_set(
 
 const CONFIG_REWRITE: ServerCommand = Spec {
     name: "rewrite",
-    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     since: "2.8.0",
     summary: "Writes the configuration to its file.",
     complexity: "O(1)",
     tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-    ..Spec::of(Group::Server)
+    ..CONFIG_SPEC
 }
 .subcommand(config_rewrite);
 
@@ -165,12 +168,11 @@ pub(super) fn rewrite(server: &mut Server, extent: Extent, reply: &mut Reply) ->
 
 const CONFIG_RESETSTAT: ServerCommand = Spec {
     name: "resetstat",
-    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     since: "2.0.0",
     summary: "Sets the statistics back.",
     complexity: "O(1)",
     tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-    ..Spec::of(Group::Server)
+    ..CONFIG_SPEC
 }
 .subcommand(config_resetstat);
 

@@ -8,6 +8,12 @@ use crate::server::clients::session::Session;
 use crate::server::core::table::Slot;
 use crate::server::{Server, ServerCommand};
 
+/// The declaration that most subcommands share.
+const LATENCY_SPEC: Spec = Spec {
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    ..Spec::of(Group::Server)
+};
+
 pub static TABLE: &[ServerCommand] = &[LATENCY];
 
 const LATENCY: ServerCommand = Spec {
@@ -31,7 +37,6 @@ const LATENCY: ServerCommand = Spec {
 
 const LATENCY_LATEST: ServerCommand = Spec {
     name: "latest",
-    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     since: "2.8.13",
     summary: "The latest of what took long.",
     complexity: "O(1)",
@@ -40,7 +45,7 @@ const LATENCY_LATEST: ServerCommand = Spec {
         "request_policy:all_nodes",
         "response_policy:special",
     ],
-    ..Spec::of(Group::Server)
+    ..LATENCY_SPEC
 }
 .subcommand(latency_latest);
 
@@ -65,7 +70,6 @@ fn latency_latest(
 
 const LATENCY_HISTORY: ServerCommand = Spec {
     name: "history",
-    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     usage: "event:string",
     since: "2.8.13",
     summary: "What took long, over time.",
@@ -75,7 +79,7 @@ const LATENCY_HISTORY: ServerCommand = Spec {
         "request_policy:all_nodes",
         "response_policy:special",
     ],
-    ..Spec::of(Group::Server)
+    ..LATENCY_SPEC
 }
 .subcommand(latency_history);
 
@@ -98,7 +102,6 @@ fn latency_history(
 
 const LATENCY_GRAPH: ServerCommand = Spec {
     name: "graph",
-    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     usage: "event:string",
     since: "2.8.13",
     summary: "A graph of what took long.",
@@ -108,7 +111,7 @@ const LATENCY_GRAPH: ServerCommand = Spec {
         "request_policy:all_nodes",
         "response_policy:special",
     ],
-    ..Spec::of(Group::Server)
+    ..LATENCY_SPEC
 }
 .subcommand(latency_graph);
 
@@ -129,13 +132,12 @@ fn latency_graph(
 
 const LATENCY_RESET: ServerCommand = Spec {
     name: "reset",
-    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     usage: "[event:string...]",
     since: "2.8.13",
     summary: "Forgets what took long.",
     complexity: "O(1)",
     tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
-    ..Spec::of(Group::Server)
+    ..LATENCY_SPEC
 }
 .subcommand(latency_reset);
 
@@ -159,7 +161,6 @@ fn latency_reset(
 
 const LATENCY_DOCTOR: ServerCommand = Spec {
     name: "doctor",
-    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     since: "2.8.13",
     summary: "Advice on what took long.",
     complexity: "O(1)",
@@ -168,7 +169,7 @@ const LATENCY_DOCTOR: ServerCommand = Spec {
         "request_policy:all_nodes",
         "response_policy:special",
     ],
-    ..Spec::of(Group::Server)
+    ..LATENCY_SPEC
 }
 .subcommand(latency_doctor);
 
@@ -220,7 +221,6 @@ fn latency_doctor(
 
 const LATENCY_HISTOGRAM: ServerCommand = Spec {
     name: "histogram",
-    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     usage: "[command:string...]",
     since: "7.0.0",
     summary: "How the durations of commands are spread.",
@@ -230,7 +230,7 @@ const LATENCY_HISTOGRAM: ServerCommand = Spec {
         "request_policy:all_nodes",
         "response_policy:special",
     ],
-    ..Spec::of(Group::Server)
+    ..LATENCY_SPEC
 }
 .subcommand(latency_histogram);
 

@@ -1,5 +1,6 @@
 //! CLIENT INFO and CLIENT LIST: one line per connection.
 
+use super::CLIENT_SPEC;
 use crate::algo::number::parse_i64;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -9,12 +10,11 @@ use crate::server::{Server, ServerCommand};
 
 pub(super) const CLIENT_INFO: ServerCommand = Spec {
     name: "info",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     since: "6.2.0",
     summary: "What is known of this connection.",
     complexity: "O(1)",
     tips: &["nondeterministic_output"],
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_info);
 

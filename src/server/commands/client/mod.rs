@@ -17,6 +17,12 @@ use crate::command::{Args, CmdResult, Reply};
 use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
+/// The declaration that most subcommands share.
+const CLIENT_SPEC: Spec = Spec {
+    flags: all(&[NOSCRIPT, LOADING, STALE]),
+    ..Spec::of(Group::Connection)
+};
+
 pub static TABLE: &[ServerCommand] = &[CLIENT];
 
 const CLIENT: ServerCommand = Spec {

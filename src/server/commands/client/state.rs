@@ -1,5 +1,6 @@
 //! Properties that a client sets for its connection: name, library, reply mode.
 
+use super::CLIENT_SPEC;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::server::clients::session::{ReplyMode, Session};
@@ -7,11 +8,10 @@ use crate::server::{Server, ServerCommand};
 
 pub(super) const CLIENT_ID: ServerCommand = Spec {
     name: "id",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     since: "5.0.0",
     summary: "The number of the connection.",
     complexity: "O(1)",
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_id);
 
@@ -21,11 +21,10 @@ fn client_id(_: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Re
 
 pub(super) const CLIENT_GETNAME: ServerCommand = Spec {
     name: "getname",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     since: "2.6.9",
     summary: "The name of the connection.",
     complexity: "O(1)",
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_getname);
 
@@ -43,13 +42,12 @@ fn client_getname(
 
 pub(super) const CLIENT_SETNAME: ServerCommand = Spec {
     name: "setname",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     usage: "connection-name:string",
     since: "2.6.9",
     summary: "Names the connection.",
     complexity: "O(1)",
     tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_setname);
 
@@ -84,13 +82,12 @@ pub(in crate::server) fn check_name(name: &[u8]) -> CmdResult {
 
 pub(super) const CLIENT_SETINFO: ServerCommand = Spec {
     name: "setinfo",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     usage: "attr(libname:string@LIB-NAME|libver:string@LIB-VER)",
     since: "7.2.0",
     summary: "Says which library the connection uses.",
     complexity: "O(1)",
     tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_setinfo);
 
@@ -151,12 +148,11 @@ fn client_no_evict(
 
 pub(super) const CLIENT_NO_TOUCH: ServerCommand = Spec {
     name: "no-touch",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     usage: "enabled(on=ON|off=OFF)",
     since: "7.2.0",
     summary: "Lets the connection read without marking keys as used.",
     complexity: "O(1)",
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_no_touch);
 
@@ -173,12 +169,11 @@ fn client_no_touch(
 
 pub(super) const CLIENT_REPLY: ServerCommand = Spec {
     name: "reply",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     usage: "action(on=ON|off=OFF|skip=SKIP)",
     since: "3.2.0",
     summary: "Whether the connection gets replies.",
     complexity: "O(1)",
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_reply);
 

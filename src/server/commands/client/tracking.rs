@@ -1,5 +1,6 @@
 //! CLIENT TRACKING, CACHING, GETREDIR, TRACKINGINFO: client-side caching.
 
+use super::CLIENT_SPEC;
 use crate::algo::number::parse_i64;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
@@ -10,12 +11,11 @@ use crate::tracking::{Options, overlap};
 
 pub(super) const CLIENT_TRACKING: ServerCommand = Spec {
     name: "tracking",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     usage: "status(on=ON|off=OFF) [client-id:integer@REDIRECT] [prefix:string@PREFIX+...] [bcast=BCAST] [optin=OPTIN] [optout=OPTOUT] [noloop=NOLOOP]",
     since: "6.0.0",
     summary: "Whether the connection is told of changes of what it has read.",
     complexity: "O(1). Some options may introduce additional complexity.",
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_tracking);
 
@@ -140,12 +140,11 @@ fn check_options(
 
 pub(super) const CLIENT_CACHING: ServerCommand = Spec {
     name: "caching",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     usage: "mode(yes=YES|no=NO)",
     since: "6.0.0",
     summary: "Whether the next command is tracked.",
     complexity: "O(1)",
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_caching);
 
@@ -183,11 +182,10 @@ fn client_caching(
 
 pub(super) const CLIENT_GETREDIR: ServerCommand = Spec {
     name: "getredir",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     since: "6.0.0",
     summary: "Where invalidations of this connection go.",
     complexity: "O(1)",
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_getredir);
 
@@ -204,11 +202,10 @@ fn client_getredir(
 
 pub(super) const CLIENT_TRACKINGINFO: ServerCommand = Spec {
     name: "trackinginfo",
-    flags: all(&[NOSCRIPT, LOADING, STALE]),
     since: "6.2.0",
     summary: "How client-side caching stands for the connection.",
     complexity: "O(1)",
-    ..Spec::of(Group::Connection)
+    ..CLIENT_SPEC
 }
 .subcommand(client_trackinginfo);
 
