@@ -41,30 +41,25 @@ pub struct Event {
     /// Whether the notification precedes the invalidation of cached keys. Redis has no rule for
     /// that, but a client that receives both sees the order.
     pub is_told_first: bool,
-}
-
-impl Event {
     /// Whether the key changed for clients that watch or cache it. Some events come beside another
     /// that counts; and, as in Redis, a change of a stream's groups is none.
-    pub fn touches(self) -> bool {
-        let of_groups = self.name.starts_with("xgroup") || self == Event::XSETID;
-        !matches!(self.class.0, b'n' | b'o' | b'c' | b'm') && !of_groups
-    }
+    pub touches: bool,
 }
 
 macro_rules! events {
-    ($first:literal: $($constant:ident = $name:literal, $class:literal;)*) => {
+    (is_told_first: $first:literal, touches: $touches:literal; $($constant:ident = $name:literal, $class:literal;)*) => {
         impl Event {
             $(pub const $constant: Event = Event {
                 name: $name,
                 class: Class($class),
                 is_told_first: $first,
+                touches: $touches,
             };)*
         }
     };
 }
 
-events! { false:
+events! { is_told_first: false, touches: true;
     SET = "set", b'$';
     APPEND = "append", b'$';
     SETRANGE = "setrange", b'$';
@@ -94,9 +89,6 @@ events! { false:
     HINCRBYFLOAT = "hincrbyfloat", b'h';
     HEXPIRE = "hexpire", b'h';
     HGETEX_PERSIST = "hpersist", b'h';
-    NEW = "new", b'n';
-    OVERWRITTEN = "overwritten", b'o';
-    TYPE_CHANGED = "type_changed", b'c';
     LPUSH = "lpush", b'l';
     RPUSH = "rpush", b'l';
     LINSERT = "linsert", b'l';
@@ -111,8 +103,14 @@ events! { false:
     MOVE_TO = "move_to", b'g';
     COPY_TO = "copy_to", b'g';
     RESTORE = "restore", b'g';
-    KEYMISS = "keymiss", b'm';
     XDEL = "xdel", b't';
+}
+
+events! { is_told_first: false, touches: false;
+    NEW = "new", b'n';
+    OVERWRITTEN = "overwritten", b'o';
+    TYPE_CHANGED = "type_changed", b'c';
+    KEYMISS = "keymiss", b'm';
     XSETID = "xsetid", b't';
     XGROUP_CREATE = "xgroup-create", b't';
     XGROUP_SETID = "xgroup-setid", b't';
@@ -121,7 +119,7 @@ events! { false:
     XGROUP_DELCONSUMER = "xgroup-delconsumer", b't';
 }
 
-events! { true:
+events! { is_told_first: true, touches: true;
     LPOP = "lpop", b'l';
     RPOP = "rpop", b'l';
     LREM = "lrem", b'l';

@@ -112,10 +112,19 @@ impl CmdError {
         CmdError::quoting("ERR unknown subcommand '", sub, SHOWN, &after)
     }
 
-    /// The subcommand that the caller wrote as `sub` is unknown, or its arguments are too many.
-    pub fn wrong_form(container: &str, sub: &[u8]) -> CmdError {
-        let before = "ERR unknown subcommand or wrong number of arguments for '";
-        CmdError::quoting(before, sub, SHOWN, &format!("'. Try {container} HELP."))
+    /// The subcommand in `argv` is unknown, or its arguments are too many.
+    pub fn wrong_form(argv: &Argv) -> CmdError {
+        let container = argv.at(0).to_ascii_uppercase();
+        CmdError::Bytes(
+            [
+                b"ERR unknown subcommand or wrong number of arguments for '",
+                shown_part(argv.at(1), SHOWN),
+                b"'. Try ",
+                shown_part(&container, usize::MAX),
+                b" HELP.",
+            ]
+            .concat(),
+        )
     }
 
     /// The text of the error reply behind the `-`.

@@ -5,7 +5,6 @@ pub mod blocking;
 pub mod context;
 pub mod effects;
 pub mod error;
-pub mod history;
 pub mod keys;
 pub mod reply;
 pub mod settle;

@@ -1,7 +1,23 @@
 //! The declaration of a command. Everything the server says about a command derives from here:
 //! lookup and arity, COMMAND INFO/DOCS/LIST, ACL categories, key positions, gates, statistics.
+//!
+//! A declaration stands directly above its function and is a constant, which the `TABLE` of its
+//! family lists:
+//!
+//! ```text
+//!   const GET: DataCommand = Spec {
+//!       name: "get",
+//!       usage: "key:key",
+//!       since: "1.0.0",
+//!       summary: "The string at a key.",
+//!       complexity: "O(1)",
+//!       ..Spec::reading_fast(Group::String)
+//!   }
+//!   .runs(get);
+//! ```
 
-use super::keys::{FindKeys, KeySpec};
+use super::keys::{ACCESS, FindKeys, KeySpec, RO};
+use super::usage;
 use crate::resp::request::Argv;
 
 /// Properties of a command: what it does and where it may run. Names as COMMAND INFO prints them.
@@ -206,6 +222,14 @@ pub struct Deprecated {
     pub replaced_by: &'static str,
 }
 
+/// The mark of a command that is deprecated since a version of Redis in favour of another.
+pub const fn deprecated(since: &'static str, replaced_by: &'static str) -> Option<Deprecated> {
+    Some(Deprecated { since, replaced_by })
+}
+
+/// A change of a command, for COMMAND DOCS: the version of Redis that brought it, and a sentence.
+pub type Change = (&'static str, &'static str);
+
 /// A directive that allows commands, from everywhere or from local connections alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Guard {
@@ -213,6 +237,16 @@ pub enum Guard {
     Debug,
     /// `enable-module-command`.
     Module,
+}
+
+impl Guard {
+    /// The command that the directive is about.
+    pub const fn command(self) -> &'static str {
+        match self {
+            Guard::Debug => "debug",
+            Guard::Module => "module",
+        }
+    }
 }
 
 /// Arguments that are names or patterns of channels.
@@ -245,7 +279,8 @@ pub enum ScriptSource {
 pub struct Spec {
     /// Lower case; of a subcommand, without its container.
     pub name: &'static str,
-    /// Arguments with the name; negative for "at least".
+    /// Number of words with the command's name; negative for "at least". Zero in a declaration
+    /// stands for the number that follows from `usage`; few commands declare another.
     pub arity: i32,
     pub flags: Flags,
     pub group: Group,
@@ -264,6 +299,8 @@ pub struct Spec {
     pub complexity: &'static str,
     pub tips: &'static [&'static str],
     pub deprecated: Option<Deprecated>,
+    /// The changes since the first version, oldest first.
+    pub history: &'static [Change],
     /// Of a command that runs a script: what its first argument is.
     pub script: Option<ScriptSource>,
     /// The directive without which the command is refused.
@@ -281,7 +318,7 @@ pub struct Spec {
 impl Spec {
     pub const BASE: Spec = Spec {
         name: "",
-        arity: -1,
+        arity: 0,
         flags: Flags::NONE,
         group: Group::Generic,
         acl: &[],
@@ -294,6 +331,7 @@ impl Spec {
         complexity: "",
         tips: &[],
         deprecated: None,
+        history: &[],
         script: None,
         guard: None,
         channels: None,
@@ -301,6 +339,66 @@ impl Spec {
         internal: false,
         absent: false,
     };
+
+    /// The start of the declaration of a command of this group.
+    pub const fn of(group: Group) -> Spec {
+        Spec {
+            group,
+            ..Spec::BASE
+        }
+    }
+
+    /// The same for a command that reads the value under its first argument.
+    pub const fn reading(group: Group) -> Spec {
+        Spec {
+            flags: READONLY,
+            keys: const { &[KeySpec::at(1, &[RO, ACCESS])] },
+            ..Spec::of(group)
+        }
+    }
+
+    /// The same for a command that does so in constant or logarithmic time.
+    pub const fn reading_fast(group: Group) -> Spec {
+        Spec {
+            flags: all(&[READONLY, FAST]),
+            ..Spec::reading(group)
+        }
+    }
+
+    /// Completes the declaration of a command with its function.
+    pub const fn runs<F: Copy>(self, run: F) -> Entry<F> {
+        self.entry(usage::arity(self.usage, 1), run, &[])
+    }
+
+    /// Completes the declaration of a subcommand, which is called with two words, with its function.
+    pub const fn subcommand<F: Copy>(self, run: F) -> Entry<F> {
+        self.entry(usage::arity(self.usage, 2), run, &[])
+    }
+
+    /// Completes the declaration of a command with subcommands. `run` serves a call without one,
+    /// which the arity rules out unless the declaration gives another.
+    pub const fn contains<F: Copy>(mut self, subcommands: &'static [Entry<F>], run: F) -> Entry<F> {
+        if self.complexity.is_empty() {
+            self.complexity = "Depends on subcommand.";
+        }
+        self.entry(-2, run, subcommands)
+    }
+
+    const fn entry<F: Copy>(
+        mut self,
+        arity: i32,
+        run: F,
+        subcommands: &'static [Entry<F>],
+    ) -> Entry<F> {
+        if self.arity == 0 {
+            self.arity = arity;
+        }
+        Entry {
+            spec: self,
+            run,
+            subcommands,
+        }
+    }
 
     /// Whether the arity allows this number of words, the command's name included.
     pub fn accepts(&self, argc: usize) -> bool {
@@ -342,4 +440,18 @@ pub struct Entry<F: 'static> {
     pub spec: Spec,
     pub run: F,
     pub subcommands: &'static [Entry<F>],
+}
+
+impl<F> Entry<F> {
+    /// The declared name, which errors show even where the command was renamed.
+    pub const fn name(&self) -> &'static str {
+        self.spec.name
+    }
+
+    /// The subcommand of this name, in lower case.
+    pub fn find_subcommand(&self, name: &str) -> Option<&'static Entry<F>> {
+        self.subcommands
+            .iter()
+            .find(|entry| entry.spec.name == name)
+    }
 }

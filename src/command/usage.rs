@@ -111,7 +111,7 @@ impl Parser<'_> {
         }
         let end = self
             .rest
-            .find(|c| " :=@~|()[]{}+.!#".contains(c))
+            .find(|c: char| c.is_ascii() && is_sign(c as u8))
             .unwrap_or(self.rest.len());
         let word = self.rest[..end].to_owned();
         self.rest = &self.rest[end..];
@@ -173,9 +173,169 @@ impl Parser<'_> {
     }
 }
 
+/// How many words a part of a declaration takes.
+#[derive(Clone, Copy)]
+struct Words {
+    least: i32,
+    is_exact: bool,
+}
+
+/// Returns the arity that follows from a declaration: the number of words, those of the command's
+/// own name included; negative for "at least".
+///
+/// It reads the same notation as `parse`, which cannot run in a constant.
+pub const fn arity(usage: &str, name: i32) -> i32 {
+    let (_, words) = arguments(usage.as_bytes(), 0, b'\0');
+    let least = name + words.least;
+    if words.is_exact { least } else { -least }
+}
+
+/// The words of a list of arguments up to `close`, and the index behind it.
+const fn arguments(usage: &[u8], mut at: usize, close: u8) -> (usize, Words) {
+    let mut sum = Words {
+        least: 0,
+        is_exact: true,
+    };
+    let mut is_first = true;
+    while at < usage.len() && usage[at] != close {
+        if usage[at] == b' ' || usage[at] == b'|' {
+            at += 1;
+            continue;
+        }
+        let (end, words) = one_argument(usage, at);
+        // What stands in parentheses is one of several: the shortest counts.
+        if close == b')' && !is_first {
+            sum.is_exact = sum.is_exact && words.is_exact && words.least == sum.least;
+            sum.least = if words.least < sum.least {
+                words.least
+            } else {
+                sum.least
+            };
+        } else {
+            sum.is_exact = sum.is_exact && words.is_exact;
+            sum.least += words.least;
+        }
+        is_first = false;
+        at = if end > at { end } else { at + 1 };
+    }
+    (at + 1, sum)
+}
+
+/// The words of the argument that begins here, and the index behind it.
+const fn one_argument(usage: &[u8], mut at: usize) -> (usize, Words) {
+    let is_optional = usage[at] == b'[';
+    let mut words = Words {
+        least: 1,
+        is_exact: true,
+    };
+    at = past_word(usage, at + is_optional as usize);
+    while at < usage.len() {
+        match usage[at] {
+            b'~' | b'=' | b':' | b'#' => at = past_word(usage, at + 1),
+            b'@' => {
+                at = past_word(usage, at + 1);
+                words.least += 1;
+            }
+            b'(' => (at, words) = arguments(usage, at + 1, b')'),
+            b'{' => (at, words) = arguments(usage, at + 1, b'}'),
+            b'!' => at = past_version(usage, at + 1),
+            b'+' | b'.' => {
+                words.is_exact = false;
+                at += 1;
+            }
+            b']' if is_optional => {
+                words.least = 0;
+                words.is_exact = false;
+                at += 1;
+            }
+            _ => break,
+        }
+    }
+    (at, words)
+}
+
+const fn past_word(usage: &[u8], mut at: usize) -> usize {
+    if at < usage.len() && usage[at] == b'"' {
+        at += 1;
+        while at < usage.len() && usage[at] != b'"' {
+            at += 1;
+        }
+        return at + 1;
+    }
+    while at < usage.len() && !is_sign(usage[at]) {
+        at += 1;
+    }
+    at
+}
+
+/// Whether a byte means something in the notation, so that a word ends before it.
+const fn is_sign(byte: u8) -> bool {
+    let mut signs = b" :=@~|()[]{}+.!#".as_slice();
+    while let [sign, rest @ ..] = signs {
+        if *sign == byte {
+            return true;
+        }
+        signs = rest;
+    }
+    false
+}
+
+const fn past_version(usage: &[u8], mut at: usize) -> usize {
+    while at < usage.len() {
+        let is_dot = usage[at] == b'.' && at + 1 < usage.len() && usage[at + 1].is_ascii_digit();
+        if !usage[at].is_ascii_digit() && !is_dot {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The words of an argument as `parse` reads it.
+    fn words(argument: &Argument) -> (i32, bool) {
+        let inner = || argument.arguments.iter().map(words);
+        let (mut least, mut exact) = match argument.kind.as_str() {
+            "oneof" => {
+                let least = inner().map(|(least, _)| least).min().unwrap_or(0);
+                (least, inner().all(|one| one == (least, true)))
+            }
+            "block" => (
+                inner().map(|(n, _)| n).sum(),
+                inner().all(|(_, exact)| exact),
+            ),
+            _ => (1, true),
+        };
+        if argument.token.is_some() && argument.kind != "pure-token" {
+            least += 1;
+        }
+        exact &= !argument.multiple && !argument.optional;
+        (if argument.optional { 0 } else { least }, exact)
+    }
+
+    #[test]
+    fn the_arity_is_that_of_the_arguments() {
+        for (usage, expected) in [
+            ("", 1),
+            ("key:key value:string", 3),
+            ("key:key [count:integer]", -2),
+            ("key:key...", -2),
+            ("key:key data{score:double member:string}...", -4),
+            ("where(left=LEFT|right=RIGHT)", 2),
+            ("by(a:string@A|b{c:string d:string}@B)", -3),
+            ("a~\"ip:port\":string!1.0.0!!2.8.12 [b=\"\"]", -2),
+            ("[from(a{b:string c:string}|d=D)@X!6.2.0+...]", -1),
+        ] {
+            assert_eq!(arity(usage, 1), expected, "{usage}");
+            let all: Vec<_> = parse(usage).iter().map(words).collect();
+            let least = 1 + all.iter().map(|(least, _)| least).sum::<i32>();
+            let exact = all.iter().all(|(_, exact)| *exact);
+            assert_eq!(if exact { least } else { -least }, expected, "{usage}");
+        }
+    }
 
     #[test]
     fn reads_versions() {

@@ -12,42 +12,7 @@ use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::resp::request::Argv;
 use smallvec::SmallVec;
 
-pub static TABLE: &[DataCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "bitfield",
-            arity: -2,
-            flags: all(&[WRITE, DENYOOM]),
-            group: Group::Bitmap,
-            keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE, VARIABLE_FLAGS])
-                .noting("This command allows both access and modification of the key")],
-            find: Some(key_of_bitfield),
-            usage: "key:key [operation(get-block{encoding:string offset:integer}@GET|write{[overflow-block(wrap=WRAP|sat=SAT|fail=FAIL)@OVERFLOW] write-operation(set-block{encoding:string offset:integer value:integer}@SET|incrby-block{encoding:string offset:integer increment:integer}@INCRBY)})...]",
-            since: "3.2.0",
-            summary: "Reads and changes integers of any width inside a string.",
-            complexity: "O(1) for each subcommand specified",
-            ..Spec::BASE
-        },
-        run: bitfield,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "bitfield_ro",
-            arity: -2,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Bitmap,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key [get-block{encoding:string offset:integer}@GET+...]",
-            since: "6.0.0",
-            summary: "Reads integers of any width inside a string.",
-            complexity: "O(1) for each subcommand specified",
-            ..Spec::BASE
-        },
-        run: bitfield_ro,
-        subcommands: &[],
-    },
-];
+pub static TABLE: &[DataCommand] = &[BITFIELD, BITFIELD_RO];
 
 /// The key of BITFIELD, which is only read if all operations are GETs (OVERFLOW alone does
 /// nothing).
@@ -283,7 +248,20 @@ fn apply(bytes: &mut [u8], one: &Operation) -> (Option<i64>, bool) {
     (Some(value), new != old)
 }
 
-/// BITFIELD key [GET type offset] [[OVERFLOW how] SET | INCRBY type offset value] ...
+const BITFIELD: DataCommand = Spec {
+    name: "bitfield",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE, VARIABLE_FLAGS])
+        .noting("This command allows both access and modification of the key")],
+    find: Some(key_of_bitfield),
+    usage: "key:key [operation(get-block{encoding:string offset:integer}@GET|write{[overflow-block(wrap=WRAP|sat=SAT|fail=FAIL)@OVERFLOW] write-operation(set-block{encoding:string offset:integer value:integer}@SET|incrby-block{encoding:string offset:integer increment:integer}@INCRBY)})...]",
+    since: "3.2.0",
+    summary: "Reads and changes integers of any width inside a string.",
+    complexity: "O(1) for each subcommand specified",
+    ..Spec::of(Group::Bitmap)
+}
+.runs(bitfield);
+
 fn bitfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let (operations, len) = parse(cx, args)?;
@@ -312,7 +290,16 @@ fn bitfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// BITFIELD_RO key [GET type offset ...].
+const BITFIELD_RO: DataCommand = Spec {
+    name: "bitfield_ro",
+    usage: "key:key [get-block{encoding:string offset:integer}@GET+...]",
+    since: "6.0.0",
+    summary: "Reads integers of any width inside a string.",
+    complexity: "O(1) for each subcommand specified",
+    ..Spec::reading_fast(Group::Bitmap)
+}
+.runs(bitfield_ro);
+
 fn bitfield_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let (operations, len) = parse(cx, args)?;

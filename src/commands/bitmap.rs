@@ -15,91 +15,7 @@ use crate::types::entry::INLINE_MAX;
 use crate::types::value::Kind;
 use smallvec::SmallVec;
 
-pub static TABLE: &[DataCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "setbit",
-            arity: 4,
-            flags: all(&[WRITE, DENYOOM]),
-            group: Group::Bitmap,
-            keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
-            usage: "key:key offset:integer value:integer",
-            since: "2.2.0",
-            summary: "Sets or clears one bit of a string, which grows as needed.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: setbit,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "getbit",
-            arity: 3,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Bitmap,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key offset:integer",
-            since: "2.2.0",
-            summary: "One bit of a string.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: getbit,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "bitcount",
-            arity: -2,
-            flags: READONLY,
-            group: Group::Bitmap,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key [range{start:integer end:integer [unit(byte=BYTE|bit=BIT)!7.0.0]}]",
-            since: "2.6.0",
-            summary: "Counts the bits that are set in a string.",
-            complexity: "O(N)",
-            ..Spec::BASE
-        },
-        run: bitcount,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "bitpos",
-            arity: -3,
-            flags: READONLY,
-            group: Group::Bitmap,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key bit:integer [range{start:integer [end-unit-block{end:integer [unit(byte=BYTE|bit=BIT)!7.0.0]}]}]",
-            since: "2.8.7",
-            summary: "The first bit that is set, or clear, in a string.",
-            complexity: "O(N)",
-            ..Spec::BASE
-        },
-        run: bitpos,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "bitop",
-            arity: -4,
-            flags: all(&[WRITE, DENYOOM]),
-            group: Group::Bitmap,
-            keys: &[
-                KeySpec::at(2, &[OW, UPDATE]),
-                KeySpec::range(3, -1, 1, &[RO, ACCESS]),
-            ],
-            usage: "operation(and=AND|or=OR|xor=XOR|not=NOT|diff=DIFF|diff1=DIFF1|andor=ANDOR|one=ONE) destkey:key key:key...",
-            since: "2.6.0",
-            summary: "Combines strings bit by bit and stores the result.",
-            complexity: "O(N)",
-            ..Spec::BASE
-        },
-        run: bitop,
-        subcommands: &[],
-    },
-];
+pub static TABLE: &[DataCommand] = &[SETBIT, GETBIT, BITCOUNT, BITPOS, BITOP];
 
 /// A bit offset: not negative, and within the longest string.
 pub(super) fn bit_offset(cx: &Cx, offset: Option<i64>) -> Result<u64, CmdError> {
@@ -125,7 +41,18 @@ pub(super) fn writable(cx: &mut Cx, key: &[u8], len: usize) -> Result<(Found, bo
     Ok((found, true))
 }
 
-/// SETBIT key offset value.
+const SETBIT: DataCommand = Spec {
+    name: "setbit",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    usage: "key:key offset:integer value:integer",
+    since: "2.2.0",
+    summary: "Sets or clears one bit of a string, which grows as needed.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Bitmap)
+}
+.runs(setbit);
+
 fn setbit(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     const BAD_BIT: CmdError = CmdError::Fixed("ERR bit is not an integer or out of range");
     let key = args.key();
@@ -148,7 +75,16 @@ fn setbit(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(old as i64)
 }
 
-/// GETBIT key offset.
+const GETBIT: DataCommand = Spec {
+    name: "getbit",
+    usage: "key:key offset:integer",
+    since: "2.2.0",
+    summary: "One bit of a string.",
+    complexity: "O(1)",
+    ..Spec::reading_fast(Group::Bitmap)
+}
+.runs(getbit);
+
 fn getbit(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let offset = bit_offset(cx, args.int().ok())?;
@@ -272,7 +208,17 @@ fn find_bit(bytes: &[u8], (first, end): (usize, usize), set: bool) -> Option<usi
     visit_words(bytes, (near + skipped * 8, end), visit)
 }
 
-/// BITCOUNT key [start end [BYTE | BIT]].
+const BITCOUNT: DataCommand = Spec {
+    name: "bitcount",
+    usage: "key:key [range{start:integer end:integer [unit(byte=BYTE|bit=BIT)!7.0.0]}]",
+    since: "2.6.0",
+    summary: "Counts the bits that are set in a string.",
+    complexity: "O(N)",
+    history: &[("7.0.0", "Takes BYTE and BIT.")],
+    ..Spec::reading(Group::Bitmap)
+}
+.runs(bitcount);
+
 fn bitcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let (mut start, mut end, mut unit) = (0, -1, Unit::Byte);
@@ -300,7 +246,17 @@ fn bitcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(bits.map_or(0, |bits| count_ones(bytes, bits)) as i64)
 }
 
-/// BITPOS key bit [start [end [BYTE | BIT]]].
+const BITPOS: DataCommand = Spec {
+    name: "bitpos",
+    usage: "key:key bit:integer [range{start:integer [end-unit-block{end:integer [unit(byte=BYTE|bit=BIT)!7.0.0]}]}]",
+    since: "2.8.7",
+    summary: "The first bit that is set, or clear, in a string.",
+    complexity: "O(N)",
+    history: &[("7.0.0", "Takes BYTE and BIT.")],
+    ..Spec::reading(Group::Bitmap)
+}
+.runs(bitpos);
+
 fn bitpos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, bit) = (args.key(), args.int()?);
     if bit != 0 && bit != 1 {
@@ -391,7 +347,18 @@ impl Op {
     }
 }
 
-/// BITOP operation destination key [key ...].
+const BITOP: DataCommand = Spec {
+    name: "bitop",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(2, &[OW, UPDATE]), KeySpec::range(3, -1, 1, &[RO, ACCESS])],
+    usage: "operation(and=AND|or=OR|xor=XOR|not=NOT|diff=DIFF|diff1=DIFF1|andor=ANDOR|one=ONE) destkey:key key:key...",
+    since: "2.6.0",
+    summary: "Combines strings bit by bit and stores the result.",
+    complexity: "O(N)",
+    ..Spec::of(Group::Bitmap)
+}
+.runs(bitop);
+
 fn bitop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let op = Op::parse(args.bytes()).ok_or(CmdError::Syntax)?;
     let target = args.key();

@@ -103,7 +103,18 @@ fn add_all(bytes: &mut Vec<u8>, args: &mut Args, sparse_max: usize) -> Result<u6
     Ok(updated)
 }
 
-/// PFADD key [element ...].
+const PFADD: DataCommand = Spec {
+    name: "pfadd",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, INSERT])],
+    usage: "key:key [element:string...]",
+    since: "2.8.9",
+    summary: "Counts elements in a HyperLogLog.",
+    complexity: "O(1) per element.",
+    ..Spec::of(Group::HyperLogLog)
+}
+.runs(pfadd);
+
 fn pfadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
@@ -145,7 +156,18 @@ fn merged<'a>(
     Ok((registers, dense))
 }
 
-/// PFCOUNT key [key ...].
+const PFCOUNT: DataCommand = Spec {
+    name: "pfcount",
+    flags: all(&[READONLY, MAY_REPLICATE]),
+    keys: &[KeySpec::range(1, -1, 1, &[RW, ACCESS]).noting("RW because it may change the internal representation of the key, and propagate to replicas")],
+    usage: "key:key...",
+    since: "2.8.9",
+    summary: "How many different elements were counted, about.",
+    complexity: "O(1) for one key, O(N) for N keys.",
+    ..Spec::of(Group::HyperLogLog)
+}
+.runs(pfcount);
+
 fn pfcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if args.left() > 1 {
         let (registers, _) = merged(cx, args.rest().iter())?;
@@ -192,7 +214,21 @@ fn raise_all(bytes: &mut Vec<u8>, registers: &Registers, sparse_max: usize) -> R
     Ok(())
 }
 
-/// PFMERGE destination [source ...].
+const PFMERGE: DataCommand = Spec {
+    name: "pfmerge",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[
+        KeySpec::at(1, &[RW, ACCESS, INSERT]),
+        KeySpec::range(2, -1, 1, &[RO, ACCESS]),
+    ],
+    usage: "destkey:key [sourcekey:key...]",
+    since: "2.8.9",
+    summary: "Merges HyperLogLogs into one.",
+    complexity: "O(N), N being the number of keys.",
+    ..Spec::of(Group::HyperLogLog)
+}
+.runs(pfmerge);
+
 fn pfmerge(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (registers, dense) = merged(cx, args.rest().iter())?;
     let key = args.key();
@@ -220,6 +256,19 @@ fn pfmerge(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     cx.changed(Event::PFADD, key);
     reply.ok()
 }
+
+const PFDEBUG: DataCommand = Spec {
+    name: "pfdebug",
+    flags: all(&[WRITE, DENYOOM, ADMIN]),
+    keys: &[KeySpec::at(2, &[RW, ACCESS])],
+    usage: "subcommand:string key:key",
+    since: "2.8.9",
+    summary: "Looks into a HyperLogLog.",
+    complexity: "O(N)",
+    internal: true,
+    ..Spec::of(Group::HyperLogLog)
+}
+.runs(pfdebug);
 
 /// PFDEBUG GETREG|DECODE|ENCODING|TODENSE key, or SIMD ON|OFF.
 fn pfdebug(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
@@ -277,7 +326,18 @@ fn pfdebug(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
 }
 
-/// PFSELFTEST. Registers keep what they are given, and estimates are near.
+const PFSELFTEST: DataCommand = Spec {
+    name: "pfselftest",
+    flags: ADMIN,
+    since: "2.8.9",
+    summary: "Checks the registers and the estimate.",
+    complexity: "O(N)",
+    internal: true,
+    ..Spec::of(Group::HyperLogLog)
+}
+.runs(pfselftest);
+
+/// Registers keep what they are given, and estimates are near.
 fn pfselftest(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
     const FAILED: CmdError = CmdError::Fixed("ERR TESTFAILED Estimates are off");
     /// Standard errors of an estimate that are still no alarm.
@@ -301,88 +361,7 @@ fn pfselftest(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.ok()
 }
 
-pub static TABLE: &[DataCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "pfadd",
-            arity: -2,
-            flags: all(&[WRITE, DENYOOM, FAST]),
-            group: Group::HyperLogLog,
-            keys: &[KeySpec::at(1, &[RW, INSERT])],
-            usage: "key:key [element:string...]",
-            since: "2.8.9",
-            summary: "Counts elements in a HyperLogLog.",
-            complexity: "O(1) per element.",
-            ..Spec::BASE
-        },
-        run: pfadd,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "pfcount",
-            arity: -2,
-            flags: all(&[READONLY, MAY_REPLICATE]),
-            group: Group::HyperLogLog,
-            keys: &[KeySpec::range(1, -1, 1, &[RW, ACCESS]).noting("RW because it may change the internal representation of the key, and propagate to replicas")],
-            usage: "key:key...",
-            since: "2.8.9",
-            summary: "How many different elements were counted, about.",
-            complexity: "O(1) for one key, O(N) for N keys.",
-            ..Spec::BASE
-        },
-        run: pfcount,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "pfmerge",
-            arity: -2,
-            flags: all(&[WRITE, DENYOOM]),
-            group: Group::HyperLogLog,
-            keys: &[KeySpec::at(1, &[RW, ACCESS, INSERT]), KeySpec::range(2, -1, 1, &[RO, ACCESS])],
-            usage: "destkey:key [sourcekey:key...]",
-            since: "2.8.9",
-            summary: "Merges HyperLogLogs into one.",
-            complexity: "O(N), N being the number of keys.",
-            ..Spec::BASE
-        },
-        run: pfmerge,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "pfdebug",
-            arity: 3,
-            flags: all(&[WRITE, DENYOOM, ADMIN]),
-            group: Group::HyperLogLog,
-            keys: &[KeySpec::at(2, &[RW, ACCESS])],
-            usage: "subcommand:string key:key",
-            since: "2.8.9",
-            summary: "Looks into a HyperLogLog.",
-            complexity: "O(N)",
-            internal: true,
-            ..Spec::BASE
-        },
-        run: pfdebug,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "pfselftest",
-            arity: 1,
-            flags: ADMIN,
-            group: Group::HyperLogLog,
-            since: "2.8.9",
-            summary: "Checks the registers and the estimate.",
-            complexity: "O(N)",
-            internal: true,
-            ..Spec::BASE
-        },
-        run: pfselftest,
-        subcommands: &[],
-    },
-];
+pub static TABLE: &[DataCommand] = &[PFADD, PFCOUNT, PFMERGE, PFDEBUG, PFSELFTEST];
 
 #[cfg(test)]
 mod tests {

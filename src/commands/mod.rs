@@ -1,4 +1,5 @@
-//! The data commands, by family. Each file declares its commands above the functions.
+//! The data commands, by family. Each command is declared directly above its function; the `TABLE`
+//! of a family lists its commands with the file of each.
 
 pub mod bitfield;
 pub mod bitmap;
@@ -28,11 +29,9 @@ pub const TABLES: &[&[DataCommand]] = &[
     bitmap::TABLE,
     bitfield::TABLE,
     key::TABLE,
-    key::dump::TABLE,
     list::TABLE,
     set::TABLE,
     hash::TABLE,
-    hash::EXPIRE,
     stream::TABLE,
     zset::TABLE,
     geo::TABLE,

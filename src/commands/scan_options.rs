@@ -18,8 +18,8 @@ pub(in crate::commands) struct ScanOptions<'a> {
 }
 
 impl<'a> ScanOptions<'a> {
-    /// The options of the command of this name.
-    pub fn parse(args: &mut Args<'a>, command: &str) -> Result<ScanOptions<'a>, CmdError> {
+    /// Parses the options to the end. Only a hash has values that NOVALUES can leave out.
+    pub fn parse(args: &mut Args<'a>, has_values: bool) -> Result<ScanOptions<'a>, CmdError> {
         let mut walk = ScanOptions {
             pattern: None,
             count: 10,
@@ -35,7 +35,7 @@ impl<'a> ScanOptions<'a> {
             } else if args.left() > 1 && args.word("MATCH") {
                 walk.pattern = Some(args.bytes()).filter(|pattern| pattern != b"*");
             } else if args.word("NOVALUES") {
-                if command != "hscan" {
+                if !has_values {
                     return Err(CmdError::Fixed(
                         "ERR NOVALUES option can only be used in HSCAN",
                     ));

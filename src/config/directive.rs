@@ -143,6 +143,7 @@ pub enum Source {
 
 /// One line of a rewritten file; a line that is not `forced` only replaces an old one.
 pub struct Line {
+    /// The arguments; the name of the directive comes before them.
     pub text: Vec<u8>,
     pub forced: bool,
 }
@@ -199,6 +200,12 @@ pub struct Directive {
     pub hidden: bool,
     /// Takes several arguments, or one that holds them all, separated by spaces.
     pub multi: bool,
+    /// The value is a directory, which the process enters through the `Host` before it is stored.
+    pub is_entered: bool,
+    /// Corrects a value that CONFIG SET stored.
+    pub correct: Option<fn(&mut Config)>,
+    /// Whether the value asks for a part that does not exist yet, so that the start is refused.
+    pub is_unsupported: Option<fn(&Config) -> bool>,
 }
 
 pub const INT_MAX: i64 = i32::MAX as i64;
@@ -220,6 +227,9 @@ impl Directive {
             sensitive: false,
             hidden: false,
             multi: false,
+            is_entered: false,
+            correct: None,
+            is_unsupported: None,
         }
     }
 
@@ -264,6 +274,21 @@ impl Directive {
 
     pub const fn multi(mut self) -> Directive {
         self.multi = true;
+        self
+    }
+
+    pub const fn entered(mut self) -> Directive {
+        self.is_entered = true;
+        self
+    }
+
+    pub const fn correct(mut self, correct: fn(&mut Config)) -> Directive {
+        self.correct = Some(correct);
+        self
+    }
+
+    pub const fn unsupported(mut self, is_unsupported: fn(&Config) -> bool) -> Directive {
+        self.is_unsupported = Some(is_unsupported);
         self
     }
 

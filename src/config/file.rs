@@ -222,9 +222,8 @@ impl Config {
         host: &mut dyn Host,
     ) -> Result<(), String> {
         if let Kind::Special(special) = row.kind {
-            if row.name != "dir" {
-                (special.set)(self, args, source)?;
-                return Ok(());
+            if !row.is_entered {
+                return (special.set)(self, args, source);
             }
             let dir = host.chdir(args[0])?;
             return (special.set)(self, &[dir.as_slice()], source);

@@ -137,9 +137,10 @@ impl Config {
         let mut draft = Draft::new(old);
         for row in table::all() {
             let mut lines = self.lines(row);
-            lines
-                .iter_mut()
-                .for_each(|line| line.forced |= extent == Extent::All);
+            for line in &mut lines {
+                line.text = [row.name.as_bytes(), b" ", &line.text].concat();
+                line.forced |= extent == Extent::All;
+            }
             draft.replace(row.name, lines);
         }
         if let Some(users) = users {
@@ -176,6 +177,7 @@ impl Config {
         written
     }
 
+    /// The lines of one directive, without its name.
     fn lines(&self, row: &Directive) -> Vec<Line> {
         if let Kind::Special(special) = row.kind {
             return (special.lines)(self);
@@ -191,10 +193,8 @@ impl Config {
         {
             return Vec::new();
         }
-        let printed = value::print_for_file(&row.kind, &value);
-        let text = [row.name.as_bytes(), b" ", &printed].concat();
         vec![Line {
-            text,
+            text: value::print_for_file(&row.kind, &value),
             forced: !is_default(row, &value),
         }]
     }

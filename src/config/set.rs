@@ -52,9 +52,6 @@ pub struct Changes {
     pub undo: Undo,
 }
 
-/// Redis's smallest backlog.
-const REPL_BACKLOG_MIN: u64 = 16 << 10;
-
 impl Config {
     /// The text of a directive's value, as CONFIG GET returns it.
     pub fn text(&self, row: &Directive) -> Vec<u8> {
@@ -63,6 +60,12 @@ impl Config {
             (kind, Place::Field { load, .. }) => value::print(&kind, &load(self)),
             (kind, Place::Kept) => value::print(&kind, &self.kept[row.name]),
         }
+    }
+
+    /// The first directive whose value asks for a part that does not exist yet.
+    pub fn unsupported(&self) -> Option<&'static str> {
+        let asks = |row: &&Directive| row.is_unsupported.is_some_and(|asks| asks(self));
+        table::all().find(asks).map(|row| row.name)
     }
 
     /// CONFIG GET. A pattern finds every name it matches, aliases too, save hidden ones; a plain
@@ -139,8 +142,8 @@ impl Config {
             false => vec![text],
         };
         self.assign(row, &args, Source::Set, host)?;
-        if row.name == "repl-backlog-size" {
-            self.repl_backlog_size = self.repl_backlog_size.max(REPL_BACKLOG_MIN);
+        if let Some(correct) = row.correct {
+            correct(self);
         }
         Ok(())
     }

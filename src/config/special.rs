@@ -203,9 +203,9 @@ pub static SAVE: Special = Special {
         .into()
     },
     lines: |config| match config.save.as_slice() {
-        [] => vec![line("save \"\"", true)],
+        [] => vec![line("\"\"", true)],
         points => {
-            let text = |p: &SavePoint| format!("save {} {}", p.seconds, p.changes);
+            let text = |p: &SavePoint| format!("{} {}", p.seconds, p.changes);
             points.iter().map(|point| line(text(point), true)).collect()
         }
     },
@@ -236,7 +236,7 @@ pub static BIND: Special = Special {
             some => some.iter().map(|a| word(a)).collect::<Vec<_>>().join(&b' '),
         };
         let default = config.bind == [b"*".as_slice(), b"-::*"];
-        vec![line([b"bind ".as_slice(), &addresses].concat(), !default)]
+        vec![line(addresses, !default)]
     },
 };
 
@@ -313,10 +313,7 @@ pub static CLIENT_OUTPUT_BUFFER_LIMIT: Special = Special {
         let text = |i: usize, l: &OutputLimit| {
             let (hard, soft) = (l.hard_bytes as i64, l.soft_bytes as i64);
             let (hard, soft) = (print_memory(hard), print_memory(soft));
-            format!(
-                "client-output-buffer-limit {} {hard} {soft} {}",
-                names[i], l.soft_seconds
-            )
+            format!("{} {hard} {soft} {}", names[i], l.soft_seconds)
         };
         let limits = config.client_output_buffer_limit.iter().enumerate();
         limits
@@ -358,23 +355,23 @@ fn print_shutdown(flags: ShutdownFlags) -> String {
     }
 }
 
-fn shutdown_lines(name: &str, flags: ShutdownFlags) -> Vec<Line> {
+fn shutdown_lines(flags: ShutdownFlags) -> Vec<Line> {
     let forced = flags != ShutdownFlags::default();
-    vec![line(format!("{name} {}", print_shutdown(flags)), forced)]
+    vec![line(print_shutdown(flags), forced)]
 }
 
 pub static SHUTDOWN_ON_SIGINT: Special = Special {
     init: |_| {},
     set: |config, args, _| parse_shutdown(args).map(|flags| config.shutdown_on_sigint = flags),
     get: |config| print_shutdown(config.shutdown_on_sigint).into(),
-    lines: |config| shutdown_lines("shutdown-on-sigint", config.shutdown_on_sigint),
+    lines: |config| shutdown_lines(config.shutdown_on_sigint),
 };
 
 pub static SHUTDOWN_ON_SIGTERM: Special = Special {
     init: |_| {},
     set: |config, args, _| parse_shutdown(args).map(|flags| config.shutdown_on_sigterm = flags),
     get: |config| print_shutdown(config.shutdown_on_sigterm).into(),
-    lines: |config| shutdown_lines("shutdown-on-sigterm", config.shutdown_on_sigterm),
+    lines: |config| shutdown_lines(config.shutdown_on_sigterm),
 };
 
 const OOM_SCORES: [i32; 3] = [0, 200, 800];
@@ -407,10 +404,7 @@ pub static OOM_SCORE_ADJ_VALUES: Special = Special {
     lines: |config| {
         let values = config.oom_score_adj_values;
         let text = joined(values.map(|n| n.to_string()));
-        vec![line(
-            format!("oom-score-adj-values {text}"),
-            values != OOM_SCORES,
-        )]
+        vec![line(text, values != OOM_SCORES)]
     },
 };
 
@@ -446,10 +440,7 @@ pub static LATENCY_TRACKING_INFO_PERCENTILES: Special = Special {
     lines: |config| {
         let text = print_percentiles(config);
         let text = if text.is_empty() { "\"\"" } else { &text };
-        vec![line(
-            format!("latency-tracking-info-percentiles {text}"),
-            true,
-        )]
+        vec![line(text, true)]
     },
 };
 
@@ -466,8 +457,7 @@ pub static NOTIFY_KEYSPACE_EVENTS: Special = Special {
     get: |config| config.notify_keyspace_events.print(),
     lines: |config| {
         let letters = config.notify_keyspace_events.print();
-        let text = [b"notify-keyspace-events ".as_slice(), &quote(&letters)].concat();
-        vec![line(text, !letters.is_empty())]
+        vec![line(quote(&letters), !letters.is_empty())]
     },
 };
 
@@ -495,12 +485,7 @@ pub static REPLICAOF: Special = Special {
     lines: |config| match &config.replicaof {
         Some((host, port)) => {
             vec![line(
-                [
-                    b"replicaof ",
-                    host.as_slice(),
-                    format!(" {port}").as_bytes(),
-                ]
-                .concat(),
+                [host.as_slice(), format!(" {port}").as_bytes()].concat(),
                 true,
             )]
         }
@@ -523,10 +508,5 @@ pub static DIR: Special = Special {
         Ok(())
     },
     get: |config| config.dir.clone(),
-    lines: |config| {
-        vec![line(
-            [b"dir ".as_slice(), &quote(&config.dir)].concat(),
-            true,
-        )]
-    },
+    lines: |config| vec![line(quote(&config.dir), true)],
 };

@@ -6,6 +6,12 @@
 pub trait Word: Copy + PartialEq + 'static {
     const NAMES: &'static [&'static str];
     const VALUES: &'static [Self];
+
+    /// The word for this value, as CONFIG GET prints it.
+    fn word(self) -> &'static str {
+        let index = Self::VALUES.iter().position(|value| *value == self);
+        Self::NAMES[index.expect("every value of an enum of redis.conf has a word")]
+    }
 }
 
 macro_rules! words {

@@ -240,7 +240,7 @@ impl Engine {
             };
         }
         let sub = word(1);
-        let entry = entry.subcommands.iter().find(|e| e.spec.name == sub);
+        let entry = entry.find_subcommand(&sub);
         let Some(entry) = entry else {
             return Err(CmdError::unknown_subcommand(&name, argv.at(1)));
         };

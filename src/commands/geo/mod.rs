@@ -1,5 +1,5 @@
 //! Places in sorted sets: GEOADD, the queries of single places, and searches. A place is a member
-//! whose score is its geohash (`algo::geohash`). The table is here; searches are in `search`.
+//! whose score is its geohash (`algo::geohash`). Searches are in `search`.
 
 mod search;
 #[cfg(test)]
@@ -11,9 +11,6 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::zset::{When, add};
-use search::{
-    georadius, georadius_ro, georadiusbymember, georadiusbymember_ro, geosearch, geosearchstore,
-};
 
 /// A unit of length by its name, in metres.
 fn unit(name: &[u8]) -> Result<f64, CmdError> {
@@ -90,7 +87,19 @@ fn write_point(reply: &mut Reply, point: Point) -> CmdResult {
     reply.double(point.lat)
 }
 
-/// GEOADD key [NX|XX] [CH] longitude latitude member [longitude latitude member ...].
+const GEOADD: DataCommand = Spec {
+    name: "geoadd",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key [condition(nx=NX|xx=XX)!6.2.0] [change=CH!6.2.0] data{longitude:double latitude:double member:string}...",
+    since: "3.2.0",
+    summary: "Adds places, or moves them.",
+    complexity: "O(log(N)) per place, N being the size of the set.",
+    history: &[("6.2.0", "Takes CH, NX and XX.")],
+    ..Spec::of(Group::Geo)
+}
+.runs(geoadd);
+
 fn geoadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut when = When::default();
@@ -131,7 +140,16 @@ fn geoadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// GEOPOS key [member ...].
+const GEOPOS: DataCommand = Spec {
+    name: "geopos",
+    usage: "key:key [member:string...]",
+    since: "3.2.0",
+    summary: "The coordinates of places.",
+    complexity: "O(M), M being the number of places named.",
+    ..Spec::reading(Group::Geo)
+}
+.runs(geopos);
+
 fn geopos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut db = cx.db();
     let set = db.zset(args.key())?;
@@ -145,7 +163,16 @@ fn geopos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// GEODIST key member member [unit].
+const GEODIST: DataCommand = Spec {
+    name: "geodist",
+    usage: "key:key member1:string member2:string [unit(m=M|km=KM|ft=FT|mi=MI)]",
+    since: "3.2.0",
+    summary: "How far two places are apart.",
+    complexity: "O(1)",
+    ..Spec::reading(Group::Geo)
+}
+.runs(geodist);
+
 fn geodist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let (a, b) = (args.bytes(), args.bytes());
@@ -167,7 +194,16 @@ fn geodist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
 }
 
-/// GEOHASH key [member ...].
+const GEOHASH: DataCommand = Spec {
+    name: "geohash",
+    usage: "key:key [member:string...]",
+    since: "3.2.0",
+    summary: "The geohashes of places, as text.",
+    complexity: "O(M), M being the number of places named.",
+    ..Spec::reading(Group::Geo)
+}
+.runs(geohash_);
+
 fn geohash_(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut db = cx.db();
     let set = db.zset(args.key())?;
@@ -181,199 +217,15 @@ fn geohash_(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// The key behind a word, from `from` on.
-const fn stored(word: &'static str, from: i32) -> KeySpec {
-    KeySpec {
-        begin: Begin::Keyword { word, from },
-        ..KeySpec::at(0, &[OW, UPDATE])
-    }
-}
-
 pub static TABLE: &[DataCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "geoadd",
-            arity: -5,
-            flags: all(&[WRITE, DENYOOM]),
-            group: Group::Geo,
-            keys: &[KeySpec::at(1, &[RW, UPDATE])],
-            usage: "key:key [condition(nx=NX|xx=XX)!6.2.0] [change=CH!6.2.0] data{longitude:double latitude:double member:string}...",
-            since: "3.2.0",
-            summary: "Adds places, or moves them.",
-            complexity: "O(log(N)) per place, N being the size of the set.",
-            ..Spec::BASE
-        },
-        run: geoadd,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "geopos",
-            arity: -2,
-            flags: READONLY,
-            group: Group::Geo,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key [member:string...]",
-            since: "3.2.0",
-            summary: "The coordinates of places.",
-            complexity: "O(M), M being the number of places named.",
-            ..Spec::BASE
-        },
-        run: geopos,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "geodist",
-            arity: -4,
-            flags: READONLY,
-            group: Group::Geo,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key member1:string member2:string [unit(m=M|km=KM|ft=FT|mi=MI)]",
-            since: "3.2.0",
-            summary: "How far two places are apart.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: geodist,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "geohash",
-            arity: -2,
-            flags: READONLY,
-            group: Group::Geo,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key [member:string...]",
-            since: "3.2.0",
-            summary: "The geohashes of places, as text.",
-            complexity: "O(M), M being the number of places named.",
-            ..Spec::BASE
-        },
-        run: geohash_,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "geosearch",
-            arity: -7,
-            flags: READONLY,
-            group: Group::Geo,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key from(member:string@FROMMEMBER|fromlonlat{longitude:double latitude:double}@FROMLONLAT) by(circle{radius:double@BYRADIUS unit(m=M|km=KM|ft=FT|mi=MI)}|box{width:double@BYBOX height:double unit(m=M|km=KM|ft=FT|mi=MI)}) [order(asc=ASC|desc=DESC)] [count-block{count:integer@COUNT [any=ANY]}] [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH]",
-            since: "6.2.0",
-            summary: "Places within a circle or a box.",
-            complexity: "O(N+log(M)), N places near the area, M in the set.",
-            ..Spec::BASE
-        },
-        run: geosearch,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "geosearchstore",
-            arity: -8,
-            flags: all(&[WRITE, DENYOOM]),
-            group: Group::Geo,
-            keys: &[KeySpec::at(1, &[OW, UPDATE]), KeySpec::at(2, &[RO, ACCESS])],
-            usage: "destination:key source:key from(member:string@FROMMEMBER|fromlonlat{longitude:double latitude:double}@FROMLONLAT) by(circle{radius:double@BYRADIUS unit(m=M|km=KM|ft=FT|mi=MI)}|box{width:double@BYBOX height:double unit(m=M|km=KM|ft=FT|mi=MI)}) [order(asc=ASC|desc=DESC)] [count-block{count:integer@COUNT [any=ANY]}] [storedist=STOREDIST]",
-            since: "6.2.0",
-            summary: "Stores the places within a circle or a box.",
-            complexity: "O(N+log(M)), N places near the area, M in the set.",
-            ..Spec::BASE
-        },
-        run: geosearchstore,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "georadius",
-            arity: -6,
-            flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
-            group: Group::Geo,
-            keys: &[
-                KeySpec::at(1, &[RO, ACCESS]),
-                stored("STORE", 6),
-                stored("STOREDIST", 6),
-            ],
-            find: Some(search::radius_keys::<6>),
-            usage: "key:key longitude:double latitude:double radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY!6.2.0]}] [order(asc=ASC|desc=DESC)] [store(storekey~key:key@STORE|storedistkey~key:key@STOREDIST)]",
-            since: "3.2.0",
-            summary: "Places within a circle around a point, to be returned or stored.",
-            complexity: "O(N+log(M)), N places near the area, M in the set.",
-            deprecated: Some(Deprecated {
-                since: "6.2.0",
-                replaced_by: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
-            }),
-            ..Spec::BASE
-        },
-        run: georadius,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "georadius_ro",
-            arity: -6,
-            flags: READONLY,
-            group: Group::Geo,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key longitude:double latitude:double radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY!6.2.0]}] [order(asc=ASC|desc=DESC)]",
-            since: "3.2.10",
-            summary: "Places within a circle around a point.",
-            complexity: "O(N+log(M)), N places near the area, M in the set.",
-            deprecated: Some(Deprecated {
-                since: "6.2.0",
-                replaced_by: "`GEOSEARCH` with the `BYRADIUS` argument",
-            }),
-            ..Spec::BASE
-        },
-        run: georadius_ro,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "georadiusbymember",
-            arity: -5,
-            flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
-            group: Group::Geo,
-            keys: &[
-                KeySpec::at(1, &[RO, ACCESS]),
-                stored("STORE", 5),
-                stored("STOREDIST", 5),
-            ],
-            find: Some(search::radius_keys::<5>),
-            usage: "key:key member:string radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY]}] [order(asc=ASC|desc=DESC)] [store(storekey~key:key@STORE|storedistkey~key:key@STOREDIST)]",
-            since: "3.2.0",
-            summary: "Places within a circle around another, to be returned or stored.",
-            complexity: "O(N+log(M)), N places near the area, M in the set.",
-            deprecated: Some(Deprecated {
-                since: "6.2.0",
-                replaced_by: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
-            }),
-            ..Spec::BASE
-        },
-        run: georadiusbymember,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "georadiusbymember_ro",
-            arity: -5,
-            flags: READONLY,
-            group: Group::Geo,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key member:string radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY]}] [order(asc=ASC|desc=DESC)]",
-            since: "3.2.10",
-            summary: "Places within a circle around another.",
-            complexity: "O(N+log(M)), N places near the area, M in the set.",
-            deprecated: Some(Deprecated {
-                since: "6.2.0",
-                replaced_by: "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments",
-            }),
-            ..Spec::BASE
-        },
-        run: georadiusbymember_ro,
-        subcommands: &[],
-    },
+    GEOADD,
+    GEOPOS,
+    GEODIST,
+    GEOHASH,
+    search::GEOSEARCH,
+    search::GEOSEARCHSTORE,
+    search::GEORADIUS,
+    search::GEORADIUS_RO,
+    search::GEORADIUSBYMEMBER,
+    search::GEORADIUSBYMEMBER_RO,
 ];

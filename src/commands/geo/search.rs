@@ -6,7 +6,8 @@ use crate::algo::number::parse_f64;
 use crate::command::effects::Event;
 use crate::command::error::SHOWN;
 use crate::command::keys::*;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::zset::store;
 use crate::keyspace::zset::{Build, Scores, ZsetRef};
 use crate::resp::request::Argv;
@@ -355,14 +356,35 @@ fn parse_with(
     }
 }
 
-/// GEOSEARCH key FROMMEMBER|FROMLONLAT … BYRADIUS|BYBOX … [ASC|DESC] [COUNT count [ANY]]
-/// [WITHCOORD] [WITHDIST] [WITHHASH].
-pub(super) fn geosearch(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const GEOSEARCH: DataCommand = Spec {
+    name: "geosearch",
+    usage: "key:key from(member:string@FROMMEMBER|fromlonlat{longitude:double latitude:double}@FROMLONLAT) by(circle{radius:double@BYRADIUS unit(m=M|km=KM|ft=FT|mi=MI)}|box{width:double@BYBOX height:double unit(m=M|km=KM|ft=FT|mi=MI)}) [order(asc=ASC|desc=DESC)] [count-block{count:integer@COUNT [any=ANY]}] [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH]",
+    since: "6.2.0",
+    summary: "Places within a circle or a box.",
+    complexity: "O(N+log(M)), N places near the area, M in the set.",
+    history: &[("7.0.0", "Units may be written in capitals.")],
+    ..Spec::reading(Group::Geo)
+}
+.runs(geosearch);
+
+fn geosearch(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     search(cx, args, reply, Request::new(Form::Search))
 }
 
-/// GEOSEARCHSTORE destination source … [STOREDIST].
-pub(super) fn geosearchstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const GEOSEARCHSTORE: DataCommand = Spec {
+    name: "geosearchstore",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[OW, UPDATE]), KeySpec::at(2, &[RO, ACCESS])],
+    usage: "destination:key source:key from(member:string@FROMMEMBER|fromlonlat{longitude:double latitude:double}@FROMLONLAT) by(circle{radius:double@BYRADIUS unit(m=M|km=KM|ft=FT|mi=MI)}|box{width:double@BYBOX height:double unit(m=M|km=KM|ft=FT|mi=MI)}) [order(asc=ASC|desc=DESC)] [count-block{count:integer@COUNT [any=ANY]}] [storedist=STOREDIST]",
+    since: "6.2.0",
+    summary: "Stores the places within a circle or a box.",
+    complexity: "O(N+log(M)), N places near the area, M in the set.",
+    history: &[("7.0.0", "Units may be written in capitals.")],
+    ..Spec::of(Group::Geo)
+}
+.runs(geosearchstore);
+
+fn geosearchstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut request = Request::new(Form::SearchStore);
     request.store = Some(args.key());
     search(cx, args, reply, request)
@@ -409,22 +431,80 @@ pub(super) fn radius_keys<const FROM: usize>(
     Ok(())
 }
 
-/// GEORADIUS key longitude latitude radius unit […] [STORE key] [STOREDIST key].
-pub(super) fn georadius(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+/// The key behind a word, from `from` on.
+const fn stored(word: &'static str, from: i32) -> KeySpec {
+    KeySpec {
+        begin: Begin::Keyword { word, from },
+        ..KeySpec::at(0, &[OW, UPDATE])
+    }
+}
+
+pub(super) const GEORADIUS: DataCommand = Spec {
+    name: "georadius",
+    flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
+    keys: &[KeySpec::at(1, &[RO, ACCESS]), stored("STORE", 6), stored("STOREDIST", 6)],
+    find: Some(radius_keys::<6>),
+    usage: "key:key longitude:double latitude:double radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY!6.2.0]}] [order(asc=ASC|desc=DESC)] [store(storekey~key:key@STORE|storedistkey~key:key@STOREDIST)]",
+    since: "3.2.0",
+    summary: "Places within a circle around a point, to be returned or stored.",
+    complexity: "O(N+log(M)), N places near the area, M in the set.",
+    deprecated: deprecated("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"),
+    history: &[("6.2.0", "COUNT takes ANY."), ("7.0.0", "Units may be written in capitals.")],
+    ..Spec::of(Group::Geo)
+}
+.runs(georadius);
+
+fn georadius(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     radius(cx, args, reply, Form::Radius, By::Point)
 }
 
-/// GEORADIUS_RO key longitude latitude radius unit […].
-pub(super) fn georadius_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const GEORADIUS_RO: DataCommand = Spec {
+    name: "georadius_ro",
+    usage: "key:key longitude:double latitude:double radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY!6.2.0]}] [order(asc=ASC|desc=DESC)]",
+    since: "3.2.10",
+    summary: "Places within a circle around a point.",
+    complexity: "O(N+log(M)), N places near the area, M in the set.",
+    deprecated: deprecated("6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument"),
+    history: &[("6.2.0", "COUNT takes ANY."), ("7.0.0", "Units may be written in capitals.")],
+    ..Spec::reading(Group::Geo)
+}
+.runs(georadius_ro);
+
+fn georadius_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     radius(cx, args, reply, Form::RadiusReadOnly, By::Point)
 }
 
-/// GEORADIUSBYMEMBER key member radius unit […] [STORE key] [STOREDIST key].
-pub(super) fn georadiusbymember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const GEORADIUSBYMEMBER: DataCommand = Spec {
+    name: "georadiusbymember",
+    flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
+    keys: &[KeySpec::at(1, &[RO, ACCESS]), stored("STORE", 5), stored("STOREDIST", 5)],
+    find: Some(radius_keys::<5>),
+    usage: "key:key member:string radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY]}] [order(asc=ASC|desc=DESC)] [store(storekey~key:key@STORE|storedistkey~key:key@STOREDIST)]",
+    since: "3.2.0",
+    summary: "Places within a circle around another, to be returned or stored.",
+    complexity: "O(N+log(M)), N places near the area, M in the set.",
+    deprecated: deprecated("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments"),
+    history: &[("6.2.0", "COUNT takes ANY."), ("7.0.0", "Units may be written in capitals.")],
+    ..Spec::of(Group::Geo)
+}
+.runs(georadiusbymember);
+
+fn georadiusbymember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     radius(cx, args, reply, Form::Radius, By::Member)
 }
 
-/// GEORADIUSBYMEMBER_RO key member radius unit […].
-pub(super) fn georadiusbymember_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const GEORADIUSBYMEMBER_RO: DataCommand = Spec {
+    name: "georadiusbymember_ro",
+    usage: "key:key member:string radius:double unit(m=M|km=KM|ft=FT|mi=MI) [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH] [count-block{count:integer@COUNT [any=ANY]}] [order(asc=ASC|desc=DESC)]",
+    since: "3.2.10",
+    summary: "Places within a circle around another.",
+    complexity: "O(N+log(M)), N places near the area, M in the set.",
+    deprecated: deprecated("6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"),
+    history: &[("6.2.0", "COUNT takes ANY."), ("7.0.0", "Units may be written in capitals.")],
+    ..Spec::reading(Group::Geo)
+}
+.runs(georadiusbymember_ro);
+
+fn georadiusbymember_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     radius(cx, args, reply, Form::RadiusReadOnly, By::Member)
 }

@@ -1,6 +1,5 @@
 //! Deadlines of fields: HEXPIRE and its relatives, HTTL and its relatives, HPERSIST.
 
-use super::getex_setex::{hgetex, hsetex};
 use super::leave_if_empty;
 use crate::command::effects::Event;
 use crate::command::keys::*;
@@ -9,188 +8,6 @@ use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::Found;
 use crate::keyspace::hash::is_overdue;
 use smallvec::SmallVec;
-
-pub static TABLE: &[DataCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "hgetex",
-            arity: -5,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])
-                .noting("RW and UPDATE because it changes the TTL")],
-            usage: "key:key [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|persist=PERSIST)] fields{numfields:integer field:string...}@FIELDS",
-            since: "8.0.0",
-            summary: "Returns the values of fields and changes their deadlines.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hgetex,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hsetex",
-            arity: -6,
-            flags: all(&[WRITE, DENYOOM, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, UPDATE])],
-            usage: "key:key [condition(fnx=FNX|fxx=FXX)] [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|keepttl=KEEPTTL)] fields{numfields:integer data{field:string value:string}...}@FIELDS",
-            since: "8.0.0",
-            summary: "Sets fields together with their deadline.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hsetex,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hexpire",
-            arity: -6,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, UPDATE])],
-            usage: "key:key seconds:integer [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
-            since: "7.4.0",
-            summary: "Gives fields a deadline so many seconds ahead.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hexpire,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hpexpire",
-            arity: -6,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, UPDATE])],
-            usage: "key:key milliseconds:integer [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
-            since: "7.4.0",
-            summary: "Gives fields a deadline so many milliseconds ahead.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hpexpire,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hexpireat",
-            arity: -6,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, UPDATE])],
-            usage: "key:key unix-time-seconds:unix-time [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
-            since: "7.4.0",
-            summary: "Gives fields a deadline in Unix seconds.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hexpireat,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hpexpireat",
-            arity: -6,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, UPDATE])],
-            usage: "key:key unix-time-milliseconds:unix-time [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
-            since: "7.4.0",
-            summary: "Gives fields a deadline in Unix milliseconds.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hpexpireat,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "httl",
-            arity: -5,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
-            since: "7.4.0",
-            summary: "Seconds until the deadlines of fields.",
-            complexity: "O(1) for each field",
-            tips: &["nondeterministic_output"],
-            ..Spec::BASE
-        },
-        run: httl,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hpttl",
-            arity: -5,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
-            since: "7.4.0",
-            summary: "Milliseconds until the deadlines of fields.",
-            complexity: "O(1) for each field",
-            tips: &["nondeterministic_output"],
-            ..Spec::BASE
-        },
-        run: hpttl,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hexpiretime",
-            arity: -5,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
-            since: "7.4.0",
-            summary: "The deadlines of fields in Unix seconds.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hexpiretime,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hpexpiretime",
-            arity: -5,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
-            since: "7.4.0",
-            summary: "The deadlines of fields in Unix milliseconds.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hpexpiretime,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hpersist",
-            arity: -5,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, UPDATE])],
-            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
-            since: "7.4.0",
-            summary: "Takes the deadlines of fields away.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hpersist,
-        subcommands: &[],
-    },
-];
 
 /// The latest deadline a field can have, in Unix milliseconds: 46 bits.
 const LATEST_MS: i64 = (1 << 46) - 1;
@@ -383,24 +200,68 @@ fn set_deadlines(
     Ok(())
 }
 
-/// HEXPIRE key seconds [NX | XX | GT | LT] FIELDS n field ...
+pub(super) const HEXPIRE: DataCommand = Spec {
+    name: "hexpire",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key seconds:integer [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
+    since: "7.4.0",
+    summary: "Gives fields a deadline so many seconds ahead.",
+    complexity: "O(1) for each field",
+    ..Spec::of(Group::Hash)
+}
+.runs(hexpire);
+
 fn hexpire(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    set_deadlines(cx, args, reply, ("hexpire", Unit::EX))
+    set_deadlines(cx, args, reply, (HEXPIRE.name(), Unit::EX))
 }
 
-/// HPEXPIRE key milliseconds [NX | XX | GT | LT] FIELDS n field ...
+pub(super) const HPEXPIRE: DataCommand = Spec {
+    name: "hpexpire",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key milliseconds:integer [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
+    since: "7.4.0",
+    summary: "Gives fields a deadline so many milliseconds ahead.",
+    complexity: "O(1) for each field",
+    ..Spec::of(Group::Hash)
+}
+.runs(hpexpire);
+
 fn hpexpire(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    set_deadlines(cx, args, reply, ("hpexpire", Unit::PX))
+    set_deadlines(cx, args, reply, (HPEXPIRE.name(), Unit::PX))
 }
 
-/// HEXPIREAT key seconds [NX | XX | GT | LT] FIELDS n field ...
+pub(super) const HEXPIREAT: DataCommand = Spec {
+    name: "hexpireat",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key unix-time-seconds:unix-time [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
+    since: "7.4.0",
+    summary: "Gives fields a deadline in Unix seconds.",
+    complexity: "O(1) for each field",
+    ..Spec::of(Group::Hash)
+}
+.runs(hexpireat);
+
 fn hexpireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    set_deadlines(cx, args, reply, ("hexpireat", Unit::EXAT))
+    set_deadlines(cx, args, reply, (HEXPIREAT.name(), Unit::EXAT))
 }
 
-/// HPEXPIREAT key milliseconds [NX | XX | GT | LT] FIELDS n field ...
+pub(super) const HPEXPIREAT: DataCommand = Spec {
+    name: "hpexpireat",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key unix-time-milliseconds:unix-time [condition(nx=NX|xx=XX|gt=GT|lt=LT)] fields{numfields:integer field:string...}@FIELDS",
+    since: "7.4.0",
+    summary: "Gives fields a deadline in Unix milliseconds.",
+    complexity: "O(1) for each field",
+    ..Spec::of(Group::Hash)
+}
+.runs(hpexpireat);
+
 fn hpexpireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    set_deadlines(cx, args, reply, ("hpexpireat", Unit::PXAT))
+    set_deadlines(cx, args, reply, (HPEXPIREAT.name(), Unit::PXAT))
 }
 
 /// Replies with `show` of each field's deadline.
@@ -426,29 +287,78 @@ fn deadlines(
     })
 }
 
-/// HTTL key FIELDS n field ...
+pub(super) const HTTL: DataCommand = Spec {
+    name: "httl",
+    usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+    since: "7.4.0",
+    summary: "Seconds until the deadlines of fields.",
+    complexity: "O(1) for each field",
+    tips: &["nondeterministic_output"],
+    ..Spec::reading_fast(Group::Hash)
+}
+.runs(httl);
+
 fn httl(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     deadlines(cx, args, reply, |deadline_ms, now_ms| {
         (deadline_ms - now_ms + 999) / 1000
     })
 }
 
-/// HPTTL key FIELDS n field ...
+pub(super) const HPTTL: DataCommand = Spec {
+    name: "hpttl",
+    usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+    since: "7.4.0",
+    summary: "Milliseconds until the deadlines of fields.",
+    complexity: "O(1) for each field",
+    tips: &["nondeterministic_output"],
+    ..Spec::reading_fast(Group::Hash)
+}
+.runs(hpttl);
+
 fn hpttl(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     deadlines(cx, args, reply, |deadline_ms, now_ms| deadline_ms - now_ms)
 }
 
-/// HEXPIRETIME key FIELDS n field ...
+pub(super) const HEXPIRETIME: DataCommand = Spec {
+    name: "hexpiretime",
+    usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+    since: "7.4.0",
+    summary: "The deadlines of fields in Unix seconds.",
+    complexity: "O(1) for each field",
+    ..Spec::reading_fast(Group::Hash)
+}
+.runs(hexpiretime);
+
 fn hexpiretime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     deadlines(cx, args, reply, |deadline_ms, _| (deadline_ms + 999) / 1000)
 }
 
-/// HPEXPIRETIME key FIELDS n field ...
+pub(super) const HPEXPIRETIME: DataCommand = Spec {
+    name: "hpexpiretime",
+    usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+    since: "7.4.0",
+    summary: "The deadlines of fields in Unix milliseconds.",
+    complexity: "O(1) for each field",
+    ..Spec::reading_fast(Group::Hash)
+}
+.runs(hpexpiretime);
+
 fn hpexpiretime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     deadlines(cx, args, reply, |deadline_ms, _| deadline_ms)
 }
 
-/// HPERSIST key FIELDS n field ...
+pub(super) const HPERSIST: DataCommand = Spec {
+    name: "hpersist",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+    since: "7.4.0",
+    summary: "Takes the deadlines of fields away.",
+    complexity: "O(1) for each field",
+    ..Spec::of(Group::Hash)
+}
+.runs(hpersist);
+
 fn hpersist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let found = find(cx, key)?;

@@ -3,7 +3,9 @@
 use super::expire::{BAD_COUNT, Names, Unit, fields, find, propagate_gone};
 use super::{OverdueFields, leave_if_empty};
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::Found;
 use crate::keyspace::hash::{FieldDeadline, HashRef, stays_small};
 use crate::resp::request::Argv;
@@ -28,8 +30,19 @@ fn deadline_option(
     }
 }
 
-/// HGETDEL key FIELDS n field ...
-pub(super) fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const HGETDEL: DataCommand = Spec {
+    name: "hgetdel",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
+    usage: "key:key fields{numfields:integer field:string...}@FIELDS",
+    since: "8.0.0",
+    summary: "The values of fields, which are removed.",
+    complexity: "O(1) for each field",
+    ..Spec::of(Group::Hash)
+}
+.runs(hgetdel);
+
+fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let found = find(cx, key)?;
     let names = fields(args, BAD_COUNT)?;
@@ -62,12 +75,24 @@ enum Change {
     Set(i64),
 }
 
-/// HGETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST] FIELDS n field ...
-pub(super) fn hgetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const HGETEX: DataCommand = Spec {
+    name: "hgetex",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])
+        .noting("RW and UPDATE because it changes the TTL")],
+    usage: "key:key [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|persist=PERSIST)] fields{numfields:integer field:string...}@FIELDS",
+    since: "8.0.0",
+    summary: "Returns the values of fields and changes their deadlines.",
+    complexity: "O(1) for each field",
+    ..Spec::of(Group::Hash)
+}
+.runs(hgetex);
+
+fn hgetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let found = find(cx, key)?;
     let now_ms = cx.now_ms();
-    let change = match deadline_option(args, now_ms, "hgetex")? {
+    let change = match deadline_option(args, now_ms, HGETEX.name())? {
         Some(deadline_ms) => Change::Set(deadline_ms),
         None if args.word("PERSIST") => Change::Persist,
         None => Change::None,
@@ -226,7 +251,7 @@ impl<'a> Order<'a> {
             if timed && args.left() < 2 {
                 break;
             }
-            deadline = match deadline_option(args, now_ms, "hsetex")? {
+            deadline = match deadline_option(args, now_ms, HSETEX.name())? {
                 Some(deadline_ms) => FieldDeadline::At(deadline_ms),
                 None => {
                     args.bytes();
@@ -234,12 +259,23 @@ impl<'a> Order<'a> {
                 }
             };
         }
-        Err(CmdError::arity("hsetex"))
+        Err(CmdError::arity(HSETEX.name()))
     }
 }
 
-/// HSETEX key [FNX | FXX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL] FIELDS n field value ...
-pub(super) fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const HSETEX: DataCommand = Spec {
+    name: "hsetex",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key [condition(fnx=FNX|fxx=FXX)] [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|keepttl=KEEPTTL)] fields{numfields:integer data{field:string value:string}...}@FIELDS",
+    since: "8.0.0",
+    summary: "Sets fields together with their deadline.",
+    complexity: "O(1) for each field",
+    ..Spec::of(Group::Hash)
+}
+.runs(hsetex);
+
+fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let now_ms = cx.now_ms();
     let order = Order::parse(args, now_ms)?;

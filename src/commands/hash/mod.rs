@@ -1,5 +1,5 @@
-//! Hashes: reading and writing fields. The table is here; random fields and walks are in `look`,
-//! deadlines in `expire`, what reads or writes together with a deadline in `exchange`.
+//! Hashes: reading and writing fields. Random fields and scans are in `read`, deadlines in
+//! `expire`, commands that read or write together with a deadline in `getex_setex`.
 //!
 //! A field whose deadline has passed does not exist for a reader. Most commands that come across
 //! one remove it (`OverdueFields`); those that read whole hashes skip it. As Redis does, HSET,
@@ -17,302 +17,36 @@ use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::hash::{FieldDeadline, HashRef, is_overdue, stays_small};
 use crate::keyspace::{Found, RemovalReason};
 use crate::resp::request::Argv;
-pub use expire::TABLE as EXPIRE;
-use getex_setex::hgetdel;
-use read::{hgetall, hkeys, hrandfield, hscan, hvals};
 
 pub static TABLE: &[DataCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "hset",
-            arity: -4,
-            flags: all(&[WRITE, DENYOOM, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, UPDATE])],
-            element: 2,
-            usage: "key:key data{field:string value:string}...",
-            since: "2.0.0",
-            summary: "Sets fields of a hash.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hset,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hmset",
-            arity: -4,
-            flags: all(&[WRITE, DENYOOM, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, UPDATE])],
-            element: 2,
-            usage: "key:key data{field:string value:string}...",
-            since: "2.0.0",
-            summary: "Sets fields of a hash.",
-            complexity: "O(1) for each field",
-            deprecated: Some(Deprecated {
-                since: "4.0.0",
-                replaced_by: "`HSET` with multiple field-value pairs",
-            }),
-            ..Spec::BASE
-        },
-        run: hmset,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hsetnx",
-            arity: 4,
-            flags: all(&[WRITE, DENYOOM, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, INSERT])],
-            element: 2,
-            usage: "key:key field:string value:string",
-            since: "2.0.0",
-            summary: "Sets a field of a hash unless it is there.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: hsetnx,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hget",
-            arity: 3,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            element: 2,
-            usage: "key:key field:string",
-            since: "2.0.0",
-            summary: "The value of a field.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: hget,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hmget",
-            arity: -3,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            element: 2,
-            usage: "key:key field:string...",
-            since: "2.0.0",
-            summary: "The values of several fields.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hmget,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hdel",
-            arity: -3,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, DELETE])],
-            element: 2,
-            usage: "key:key field:string...",
-            since: "2.0.0",
-            summary: "Removes fields from a hash.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hdel,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hexists",
-            arity: 3,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO])],
-            element: 2,
-            usage: "key:key field:string",
-            since: "2.0.0",
-            summary: "Whether a hash has a field.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: hexists,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hlen",
-            arity: 2,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO])],
-            usage: "key:key",
-            since: "2.0.0",
-            summary: "How many fields a hash has.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: hlen,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hstrlen",
-            arity: 3,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO])],
-            element: 2,
-            usage: "key:key field:string",
-            since: "3.2.0",
-            summary: "The length of a field's value.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: hstrlen,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hincrby",
-            arity: 4,
-            flags: all(&[WRITE, DENYOOM, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
-            element: 2,
-            usage: "key:key field:string increment:integer",
-            since: "2.0.0",
-            summary: "Adds an integer to the value of a field.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: hincrby,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hincrbyfloat",
-            arity: 4,
-            flags: all(&[WRITE, DENYOOM, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
-            element: 2,
-            usage: "key:key field:string increment:double",
-            since: "2.6.0",
-            summary: "Adds a number to the value of a field.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: hincrbyfloat,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hkeys",
-            arity: 2,
-            flags: READONLY,
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key",
-            since: "2.0.0",
-            summary: "All fields of a hash.",
-            complexity: "O(N), N the size of the hash",
-            tips: &["nondeterministic_output_order"],
-            ..Spec::BASE
-        },
-        run: hkeys,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hvals",
-            arity: 2,
-            flags: READONLY,
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key",
-            since: "2.0.0",
-            summary: "All values of a hash.",
-            complexity: "O(N), N the size of the hash",
-            tips: &["nondeterministic_output_order"],
-            ..Spec::BASE
-        },
-        run: hvals,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hgetall",
-            arity: 2,
-            flags: READONLY,
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key",
-            since: "2.0.0",
-            summary: "All fields of a hash with their values.",
-            complexity: "O(N), N the size of the hash",
-            tips: &["nondeterministic_output_order"],
-            ..Spec::BASE
-        },
-        run: hgetall,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hrandfield",
-            arity: -2,
-            flags: READONLY,
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key [options{count:integer [withvalues=WITHVALUES]}]",
-            since: "6.2.0",
-            summary: "Random fields of a hash.",
-            complexity: "O(1) for each field returned",
-            tips: &["nondeterministic_output"],
-            ..Spec::BASE
-        },
-        run: hrandfield,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hscan",
-            arity: -3,
-            flags: READONLY,
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT] [novalues=NOVALUES]",
-            since: "2.8.0",
-            summary: "Walks over the fields of a hash.",
-            complexity: "O(1) for each call, O(N) for a whole walk",
-            tips: &["nondeterministic_output"],
-            ..Spec::BASE
-        },
-        run: hscan,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hgetdel",
-            arity: -5,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Hash,
-            keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
-            usage: "key:key fields{numfields:integer field:string...}@FIELDS",
-            since: "8.0.0",
-            summary: "The values of fields, which are removed.",
-            complexity: "O(1) for each field",
-            ..Spec::BASE
-        },
-        run: hgetdel,
-        subcommands: &[],
-    },
+    HSET,
+    HMSET,
+    HSETNX,
+    HGET,
+    HMGET,
+    HDEL,
+    HEXISTS,
+    HLEN,
+    HSTRLEN,
+    HINCRBY,
+    HINCRBYFLOAT,
+    read::HKEYS,
+    read::HVALS,
+    read::HGETALL,
+    read::HRANDFIELD,
+    read::HSCAN,
+    getex_setex::HGETDEL,
+    getex_setex::HGETEX,
+    getex_setex::HSETEX,
+    expire::HEXPIRE,
+    expire::HPEXPIRE,
+    expire::HEXPIREAT,
+    expire::HPEXPIREAT,
+    expire::HTTL,
+    expire::HPTTL,
+    expire::HEXPIRETIME,
+    expire::HPEXPIRETIME,
+    expire::HPERSIST,
 ];
 
 /// The pairs of field and value that are left.
@@ -450,15 +184,41 @@ fn set_pairs(cx: &mut Cx, args: &mut Args, command: &str) -> Result<usize, CmdEr
     Ok(created)
 }
 
-/// HSET key field value [field value ...].
+const HSET: DataCommand = Spec {
+    name: "hset",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    element: 2,
+    usage: "key:key data{field:string value:string}...",
+    since: "2.0.0",
+    summary: "Sets fields of a hash.",
+    complexity: "O(1) for each field",
+    history: &[("4.0.0", "Takes several fields with their values.")],
+    ..Spec::of(Group::Hash)
+}
+.runs(hset);
+
 fn hset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let created = set_pairs(cx, args, "hset")?;
+    let created = set_pairs(cx, args, HSET.name())?;
     reply.int(created as i64)
 }
 
-/// HMSET key field value [field value ...].
+const HMSET: DataCommand = Spec {
+    name: "hmset",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    element: 2,
+    usage: "key:key data{field:string value:string}...",
+    since: "2.0.0",
+    summary: "Sets fields of a hash.",
+    complexity: "O(1) for each field",
+    deprecated: deprecated("4.0.0", "`HSET` with multiple field-value pairs"),
+    ..Spec::of(Group::Hash)
+}
+.runs(hmset);
+
 fn hmset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    set_pairs(cx, args, "hmset")?;
+    set_pairs(cx, args, HMSET.name())?;
     reply.ok()
 }
 
@@ -474,7 +234,19 @@ fn is_there(cx: &mut Cx, key: &[u8], name: &[u8]) -> Result<Option<Found>, CmdEr
     Ok(has.then_some(found))
 }
 
-/// HSETNX key field value.
+const HSETNX: DataCommand = Spec {
+    name: "hsetnx",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, INSERT])],
+    element: 2,
+    usage: "key:key field:string value:string",
+    since: "2.0.0",
+    summary: "Sets a field of a hash unless it is there.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Hash)
+}
+.runs(hsetnx);
+
 fn hsetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name, value) = (args.key(), args.bytes(), args.bytes());
     if is_there(cx, key, name)?.is_some() {
@@ -487,7 +259,17 @@ fn hsetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(1)
 }
 
-/// HGET key field.
+const HGET: DataCommand = Spec {
+    name: "hget",
+    element: 2,
+    usage: "key:key field:string",
+    since: "2.0.0",
+    summary: "The value of a field.",
+    complexity: "O(1)",
+    ..Spec::reading_fast(Group::Hash)
+}
+.runs(hget);
+
 fn hget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let Some(found) = cx.db().read(key) else {
@@ -499,7 +281,17 @@ fn hget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// HMGET key field [field ...].
+const HMGET: DataCommand = Spec {
+    name: "hmget",
+    element: 2,
+    usage: "key:key field:string...",
+    since: "2.0.0",
+    summary: "The values of several fields.",
+    complexity: "O(1) for each field",
+    ..Spec::reading_fast(Group::Hash)
+}
+.runs(hmget);
+
 fn hmget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let names = args.rest();
@@ -521,7 +313,20 @@ fn hmget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// HDEL key field [field ...].
+const HDEL: DataCommand = Spec {
+    name: "hdel",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    element: 2,
+    usage: "key:key field:string...",
+    since: "2.0.0",
+    summary: "Removes fields from a hash.",
+    complexity: "O(1) for each field",
+    history: &[("2.4.0", "Takes several fields.")],
+    ..Spec::of(Group::Hash)
+}
+.runs(hdel);
+
 fn hdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
@@ -542,7 +347,19 @@ fn hdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(removed as i64)
 }
 
-/// HEXISTS key field.
+const HEXISTS: DataCommand = Spec {
+    name: "hexists",
+    flags: all(&[READONLY, FAST]),
+    keys: &[KeySpec::at(1, &[RO])],
+    element: 2,
+    usage: "key:key field:string",
+    since: "2.0.0",
+    summary: "Whether a hash has a field.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Hash)
+}
+.runs(hexists);
+
 fn hexists(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let Some(found) = cx.db().read(key) else {
@@ -554,14 +371,38 @@ fn hexists(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.bool(has)
 }
 
-/// HLEN key. Counts overdue fields as long as they are there.
+const HLEN: DataCommand = Spec {
+    name: "hlen",
+    flags: all(&[READONLY, FAST]),
+    keys: &[KeySpec::at(1, &[RO])],
+    usage: "key:key",
+    since: "2.0.0",
+    summary: "How many fields a hash has.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Hash)
+}
+.runs(hlen);
+
+/// Counts overdue fields as long as they are there.
 fn hlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut db = cx.db();
     let len = db.read_hash(args.key())?.map_or(0, HashRef::len);
     reply.int(len as i64)
 }
 
-/// HSTRLEN key field.
+const HSTRLEN: DataCommand = Spec {
+    name: "hstrlen",
+    flags: all(&[READONLY, FAST]),
+    keys: &[KeySpec::at(1, &[RO])],
+    element: 2,
+    usage: "key:key field:string",
+    since: "3.2.0",
+    summary: "The length of a field's value.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Hash)
+}
+.runs(hstrlen);
+
 fn hstrlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let Some(found) = cx.db().read(key) else {
@@ -580,7 +421,19 @@ fn hstrlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(len as i64)
 }
 
-/// HINCRBY key field increment.
+const HINCRBY: DataCommand = Spec {
+    name: "hincrby",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    element: 2,
+    usage: "key:key field:string increment:integer",
+    since: "2.0.0",
+    summary: "Adds an integer to the value of a field.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Hash)
+}
+.runs(hincrby);
+
 fn hincrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     const NO_INTEGER: CmdError = CmdError::Fixed("ERR hash value is not an integer");
     let (key, name) = (args.key(), args.bytes());
@@ -626,6 +479,19 @@ fn knows_hsetex(cx: &mut Cx, key: &[u8], name: &[u8]) -> bool {
         .and_then(|found| db.hash_at(found).ok()?.get(name));
     field.is_some_and(|field| field.deadline_ms.is_some())
 }
+
+const HINCRBYFLOAT: DataCommand = Spec {
+    name: "hincrbyfloat",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    element: 2,
+    usage: "key:key field:string increment:double",
+    since: "2.6.0",
+    summary: "Adds a number to the value of a field.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Hash)
+}
+.runs(hincrbyfloat);
 
 /// HINCRBYFLOAT key field increment, with the digits of 80-bit arithmetic.
 fn hincrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {

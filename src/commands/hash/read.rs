@@ -1,7 +1,8 @@
 //! Whole hashes, random fields, and walks. Overdue fields are passed over.
 
 use super::OverdueFields;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::scan_options::{self, ScanOptions};
 use crate::commands::signed_count;
 use crate::keyspace::hash::{HashRef, is_overdue};
@@ -61,23 +62,64 @@ fn all(cx: &mut Cx, args: &mut Args, reply: &mut Reply, part: Part) -> CmdResult
     }
 }
 
-/// HGETALL key.
-pub(super) fn hgetall(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const HGETALL: DataCommand = Spec {
+    name: "hgetall",
+    usage: "key:key",
+    since: "2.0.0",
+    summary: "All fields of a hash with their values.",
+    complexity: "O(N), N the size of the hash",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::reading(Group::Hash)
+}
+.runs(hgetall);
+
+fn hgetall(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     all(cx, args, reply, Part::Both)
 }
 
-/// HKEYS key.
-pub(super) fn hkeys(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const HKEYS: DataCommand = Spec {
+    name: "hkeys",
+    usage: "key:key",
+    since: "2.0.0",
+    summary: "All fields of a hash.",
+    complexity: "O(N), N the size of the hash",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::reading(Group::Hash)
+}
+.runs(hkeys);
+
+fn hkeys(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     all(cx, args, reply, Part::Name)
 }
 
-/// HVALS key.
-pub(super) fn hvals(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const HVALS: DataCommand = Spec {
+    name: "hvals",
+    usage: "key:key",
+    since: "2.0.0",
+    summary: "All values of a hash.",
+    complexity: "O(N), N the size of the hash",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::reading(Group::Hash)
+}
+.runs(hvals);
+
+fn hvals(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     all(cx, args, reply, Part::Value)
 }
 
-/// HRANDFIELD key [count [WITHVALUES]]. A negative count allows the same field several times.
-pub(super) fn hrandfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const HRANDFIELD: DataCommand = Spec {
+    name: "hrandfield",
+    usage: "key:key [options{count:integer [withvalues=WITHVALUES]}]",
+    since: "6.2.0",
+    summary: "Random fields of a hash.",
+    complexity: "O(1) for each field returned",
+    tips: &["nondeterministic_output"],
+    ..Spec::reading(Group::Hash)
+}
+.runs(hrandfield);
+
+/// A negative count allows the same field several times.
+fn hrandfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let one = args.left() == 0;
     let mut part = Part::Name;
@@ -172,8 +214,18 @@ fn many(
     result
 }
 
-/// HSCAN key cursor [MATCH pattern] [COUNT n] [NOVALUES].
-pub(super) fn hscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const HSCAN: DataCommand = Spec {
+    name: "hscan",
+    usage: "key:key cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT] [novalues=NOVALUES]",
+    since: "2.8.0",
+    summary: "Walks over the fields of a hash.",
+    complexity: "O(1) for each call, O(N) for a whole walk",
+    tips: &["nondeterministic_output"],
+    ..Spec::reading(Group::Hash)
+}
+.runs(hscan);
+
+fn hscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let cursor = scan_options::parse_cursor(args.bytes())?;
     let now_ms = cx.now_ms();
@@ -181,7 +233,7 @@ pub(super) fn hscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     let Some(hash) = db.read_hash(key)? else {
         return scan_options::empty_scan(reply);
     };
-    let walk = ScanOptions::parse(args, "hscan")?;
+    let walk = ScanOptions::parse(args, true)?;
     let mut out = scan_options::ScanReply::new(reply.resp);
     let mut see = |field: Field| {
         if is_overdue(&field, now_ms) || !walk.wants(field.name) {

@@ -2,7 +2,9 @@
 
 use super::db_argument;
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::tell_overwritten;
 use crate::keyspace::{DbIndex, RemovalReason};
 
@@ -13,8 +15,19 @@ fn tell(cx: &mut Cx, db: DbIndex, event: Event, key: &[u8]) {
     cx.note(db, key, Some(event));
 }
 
-/// COPY source destination [DB n] [REPLACE].
-pub(super) fn copy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const COPY: DataCommand = Spec {
+    name: "copy",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[RO, ACCESS]), KeySpec::at(2, &[OW, UPDATE])],
+    usage: "source:key destination:key [destination-db:integer@DB] [replace=REPLACE]",
+    since: "6.2.0",
+    summary: "Copies the value of a key to another.",
+    complexity: "O(N) worst case for collections, where N is the number of nested items",
+    ..Spec::of(Group::Generic)
+}
+.runs(copy);
+
+fn copy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (from, to) = (args.key(), args.key());
     let (mut to_db, mut replace) = (cx.db, false);
     while args.left() > 0 {
@@ -56,8 +69,19 @@ pub(super) fn copy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     reply.int(1)
 }
 
-/// MOVE key db.
-pub(super) fn move_(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const MOVE: DataCommand = Spec {
+    name: "move",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    usage: "key:key db:integer",
+    since: "1.0.0",
+    summary: "Moves a key to another database.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Generic)
+}
+.runs(move_);
+
+fn move_(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let to_db = db_argument(cx, args)?;
     if to_db == cx.db {

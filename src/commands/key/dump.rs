@@ -20,63 +20,18 @@ const RESTORE_COST: &str = "O(1) to create the new key and additional O(N*M) to 
                             However for sorted set values the complexity is O(N*M*log(N)) because \
                             inserting values into sorted sets is O(log(N)).";
 
-pub static TABLE: &[DataCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "dump",
-            arity: 2,
-            flags: READONLY,
-            group: Group::Generic,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key",
-            since: "2.6.0",
-            summary: "A value as bytes that RESTORE takes.",
-            complexity: "O(1) to access the key and additional O(N*M) to serialize it, where N is \
-                         the number of objects composing the value and M their average size",
-            tips: &["nondeterministic_output"],
-            ..Spec::BASE
-        },
-        run: dump,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "restore",
-            arity: -4,
-            flags: all(&[WRITE, DENYOOM]),
-            acl: &["dangerous"],
-            group: Group::Generic,
-            keys: &[KeySpec::at(1, &[OW, UPDATE])],
-            usage: RESTORE_USAGE,
-            since: "2.6.0",
-            summary: "Makes a key of the bytes that DUMP gave.",
-            complexity: RESTORE_COST,
-            ..Spec::BASE
-        },
-        run: restore,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "restore-asking",
-            arity: -4,
-            flags: all(&[WRITE, DENYOOM, ASKING]),
-            acl: &["dangerous", "keyspace"],
-            group: Group::Server,
-            keys: &[KeySpec::at(1, &[OW, UPDATE])],
-            usage: RESTORE_USAGE,
-            since: "3.0.0",
-            summary: "What MIGRATE sends to another server of the cluster.",
-            complexity: RESTORE_COST,
-            internal: true,
-            ..Spec::BASE
-        },
-        run: restore,
-        subcommands: &[],
-    },
-];
+pub(super) const DUMP: DataCommand = Spec {
+    name: "dump",
+    usage: "key:key",
+    since: "2.6.0",
+    summary: "A value as bytes that RESTORE takes.",
+    complexity: "O(1) to access the key and additional O(N*M) to serialize it, where N is \
+    the number of objects composing the value and M their average size",
+    tips: &["nondeterministic_output"],
+    ..Spec::reading(Group::Generic)
+}
+.runs(dump);
 
-/// DUMP key.
 fn dump(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let style = Style {
         version: cx.tuning.rdb_version,
@@ -126,7 +81,43 @@ fn options(args: &mut Args) -> Result<Options, CmdError> {
     Ok(options)
 }
 
-/// RESTORE key ttl bytes [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency].
+pub(super) const RESTORE: DataCommand = Spec {
+    name: "restore",
+    flags: all(&[WRITE, DENYOOM]),
+    acl: &["dangerous"],
+    keys: &[KeySpec::at(1, &[OW, UPDATE])],
+    usage: RESTORE_USAGE,
+    since: "2.6.0",
+    summary: "Makes a key of the bytes that DUMP gave.",
+    complexity: RESTORE_COST,
+    history: &[
+        ("3.0.0", "Takes REPLACE."),
+        ("5.0.0", "Takes ABSTTL."),
+        ("5.0.0", "Takes IDLETIME and FREQ."),
+    ],
+    ..Spec::of(Group::Generic)
+}
+.runs(restore);
+
+pub(super) const RESTORE_ASKING: DataCommand = Spec {
+    name: "restore-asking",
+    flags: all(&[WRITE, DENYOOM, ASKING]),
+    acl: &["dangerous", "keyspace"],
+    keys: &[KeySpec::at(1, &[OW, UPDATE])],
+    usage: RESTORE_USAGE,
+    since: "3.0.0",
+    summary: "What MIGRATE sends to another server of the cluster.",
+    complexity: RESTORE_COST,
+    internal: true,
+    history: &[
+        ("3.0.0", "Takes REPLACE."),
+        ("5.0.0", "Takes ABSTTL."),
+        ("5.0.0", "Takes IDLETIME and FREQ."),
+    ],
+    ..Spec::of(Group::Server)
+}
+.runs(restore);
+
 fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let argv = args.argv();
     let (key, ttl_at, bytes) = (args.key(), args.position(), {

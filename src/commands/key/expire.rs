@@ -1,7 +1,9 @@
 //! EXPIRE and its relatives, TTL and its relatives, PERSIST: the deadlines of keys.
 
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::RemovalReason;
 
 /// The condition for setting a deadline: NX, XX, GT and LT.
@@ -110,40 +112,88 @@ fn set_deadline(cx: &mut Cx, args: &mut Args, reply: &mut Reply, unit: Unit) -> 
     reply.int(1)
 }
 
-/// EXPIRE key seconds [NX | XX | GT | LT].
-pub(super) fn expire(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const EXPIRE: DataCommand = Spec {
+    name: "expire",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key seconds:integer [condition(nx=NX|xx=XX|gt=GT|lt=LT)!7.0.0]",
+    since: "1.0.0",
+    summary: "Sets the time to live of a key in seconds.",
+    complexity: "O(1)",
+    history: &[("7.0.0", "Takes NX, XX, GT and LT.")],
+    ..Spec::of(Group::Generic)
+}
+.runs(expire);
+
+fn expire(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let unit = Unit {
-        command: "expire",
+        command: EXPIRE.name(),
         ms: 1000,
         relative: true,
     };
     set_deadline(cx, args, reply, unit)
 }
 
-/// PEXPIRE key milliseconds [NX | XX | GT | LT].
-pub(super) fn pexpire(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const PEXPIRE: DataCommand = Spec {
+    name: "pexpire",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key milliseconds:integer [condition(nx=NX|xx=XX|gt=GT|lt=LT)!7.0.0]",
+    since: "2.6.0",
+    summary: "Sets the time to live of a key in milliseconds.",
+    complexity: "O(1)",
+    history: &[("7.0.0", "Takes NX, XX, GT and LT.")],
+    ..Spec::of(Group::Generic)
+}
+.runs(pexpire);
+
+fn pexpire(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let unit = Unit {
-        command: "pexpire",
+        command: PEXPIRE.name(),
         ms: 1,
         relative: true,
     };
     set_deadline(cx, args, reply, unit)
 }
 
-/// EXPIREAT key unix-seconds [NX | XX | GT | LT].
-pub(super) fn expireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const EXPIREAT: DataCommand = Spec {
+    name: "expireat",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key unix-time-seconds:unix-time [condition(nx=NX|xx=XX|gt=GT|lt=LT)!7.0.0]",
+    since: "1.2.0",
+    summary: "Sets the moment a key expires, in Unix seconds.",
+    complexity: "O(1)",
+    history: &[("7.0.0", "Takes NX, XX, GT and LT.")],
+    ..Spec::of(Group::Generic)
+}
+.runs(expireat);
+
+fn expireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let unit = Unit {
-        command: "expireat",
+        command: EXPIREAT.name(),
         ms: 1000,
         relative: false,
     };
     set_deadline(cx, args, reply, unit)
 }
 
-/// PEXPIREAT key unix-milliseconds [NX | XX | GT | LT].
-pub(super) fn pexpireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const PEXPIREAT: DataCommand = Spec {
+    name: "pexpireat",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key unix-time-milliseconds:unix-time [condition(nx=NX|xx=XX|gt=GT|lt=LT)!7.0.0]",
+    since: "2.6.0",
+    summary: "Sets the moment a key expires, in Unix milliseconds.",
+    complexity: "O(1)",
+    history: &[("7.0.0", "Takes NX, XX, GT and LT.")],
+    ..Spec::of(Group::Generic)
+}
+.runs(pexpireat);
+
+fn pexpireat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let unit = Unit {
-        command: "pexpireat",
+        command: PEXPIREAT.name(),
         ms: 1,
         relative: false,
     };
@@ -173,28 +223,79 @@ fn seconds(ms: i64) -> i64 {
     ms.saturating_add(500) / 1000
 }
 
-/// TTL key.
-pub(super) fn ttl(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const TTL: DataCommand = Spec {
+    name: "ttl",
+    usage: "key:key",
+    since: "1.0.0",
+    summary: "The seconds a key has left to live.",
+    complexity: "O(1)",
+    tips: &["nondeterministic_output"],
+    history: &[("2.8.0", "Returns -2 where there is no key.")],
+    ..Spec::reading_fast(Group::Generic)
+}
+.runs(ttl);
+
+fn ttl(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply_deadline(cx, args, reply, |at, now| seconds((at - now).max(0)))
 }
 
-/// PTTL key.
-pub(super) fn pttl(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const PTTL: DataCommand = Spec {
+    name: "pttl",
+    usage: "key:key",
+    since: "2.6.0",
+    summary: "The milliseconds a key has left to live.",
+    complexity: "O(1)",
+    tips: &["nondeterministic_output"],
+    history: &[("2.8.0", "Returns -2 where there is no key.")],
+    ..Spec::reading_fast(Group::Generic)
+}
+.runs(pttl);
+
+fn pttl(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply_deadline(cx, args, reply, |at, now| (at - now).max(0))
 }
 
-/// EXPIRETIME key.
-pub(super) fn expiretime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const EXPIRETIME: DataCommand = Spec {
+    name: "expiretime",
+    usage: "key:key",
+    since: "7.0.0",
+    summary: "The moment a key expires, in Unix seconds.",
+    complexity: "O(1)",
+    ..Spec::reading_fast(Group::Generic)
+}
+.runs(expiretime);
+
+fn expiretime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply_deadline(cx, args, reply, |at, _| seconds(at))
 }
 
-/// PEXPIRETIME key.
-pub(super) fn pexpiretime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const PEXPIRETIME: DataCommand = Spec {
+    name: "pexpiretime",
+    usage: "key:key",
+    since: "7.0.0",
+    summary: "The moment a key expires, in Unix milliseconds.",
+    complexity: "O(1)",
+    ..Spec::reading_fast(Group::Generic)
+}
+.runs(pexpiretime);
+
+fn pexpiretime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply_deadline(cx, args, reply, |at, _| at)
 }
 
-/// PERSIST key.
-pub(super) fn persist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const PERSIST: DataCommand = Spec {
+    name: "persist",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key",
+    since: "2.2.0",
+    summary: "Makes a key permanent.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Generic)
+}
+.runs(persist);
+
+fn persist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
     let Some(found) = db.write(key) else {

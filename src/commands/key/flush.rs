@@ -6,7 +6,8 @@
 
 use super::small_int;
 use crate::command::effects::DatabaseChange;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::DbIndex;
 
 /// The one option of the two: SYNC or ASYNC.
@@ -34,15 +35,41 @@ fn finish(cx: &mut Cx, args: &Args, change: DatabaseChange, reply: &mut Reply) -
     reply.ok()
 }
 
-/// FLUSHDB [ASYNC | SYNC].
-pub(super) fn flushdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const FLUSHDB: DataCommand = Spec {
+    name: "flushdb",
+    flags: WRITE,
+    acl: &["dangerous", "keyspace"],
+    usage: "[flush-type(async=ASYNC!4.0.0|sync=SYNC!6.2.0)]",
+    since: "1.0.0",
+    summary: "Deletes all keys of the database.",
+    complexity: "O(N) where N is the number of keys in the selected database",
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    history: &[("4.0.0", "Takes ASYNC."), ("6.2.0", "Takes SYNC.")],
+    ..Spec::of(Group::Server)
+}
+.runs(flushdb);
+
+fn flushdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     parse_mode(cx, args)?;
     flush(cx, cx.db);
     finish(cx, args, DatabaseChange::Flushed(cx.db), reply)
 }
 
-/// FLUSHALL [ASYNC | SYNC].
-pub(super) fn flushall(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const FLUSHALL: DataCommand = Spec {
+    name: "flushall",
+    flags: WRITE,
+    acl: &["dangerous", "keyspace"],
+    usage: "[flush-type(async=ASYNC!4.0.0|sync=SYNC!6.2.0)]",
+    since: "1.0.0",
+    summary: "Deletes all keys of all databases.",
+    complexity: "O(N) where N is the total number of keys in all databases",
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    history: &[("4.0.0", "Takes ASYNC."), ("6.2.0", "Takes SYNC.")],
+    ..Spec::of(Group::Server)
+}
+.runs(flushall);
+
+fn flushall(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     parse_mode(cx, args)?;
     for index in 0..cx.keyspace.databases() {
         flush(cx, DbIndex(index));
@@ -50,8 +77,19 @@ pub(super) fn flushall(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRe
     finish(cx, args, DatabaseChange::FlushedAll, reply)
 }
 
-/// SWAPDB index1 index2.
-pub(super) fn swapdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SWAPDB: DataCommand = Spec {
+    name: "swapdb",
+    flags: all(&[WRITE, FAST]),
+    acl: &["dangerous", "keyspace"],
+    usage: "index1:integer index2:integer",
+    since: "4.0.0",
+    summary: "Exchanges two databases.",
+    complexity: "O(N) where N is the count of clients watching or blocking on keys from both databases",
+    ..Spec::of(Group::Server)
+}
+.runs(swapdb);
+
+fn swapdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut number = |error: &'static str| {
         let number = args.int().and_then(small_int);
         number.map_err(|_| CmdError::Fixed(error))

@@ -1,6 +1,8 @@
 //! OBJECT: how a value is stored and how much it is used.
 
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::types::entry::EntryRef;
 
 /// Replies with `show` of the entry at the next key; nil if there is none. Does not count as an
@@ -18,15 +20,39 @@ fn look(
     }
 }
 
-/// OBJECT ENCODING key.
-pub(super) fn object_encoding(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const OBJECT_ENCODING: DataCommand = Spec {
+    name: "encoding",
+    flags: READONLY,
+    keys: &[KeySpec::at(2, &[RO])],
+    usage: "key:key",
+    since: "2.2.3",
+    summary: "How the value of a key is stored.",
+    complexity: "O(1)",
+    tips: &["nondeterministic_output"],
+    ..Spec::of(Group::Generic)
+}
+.subcommand(object_encoding);
+
+fn object_encoding(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     look(cx, args, reply, |entry, reply| {
         reply.bulk(entry.encoding().name().as_bytes())
     })
 }
 
-/// OBJECT FREQ key.
-pub(super) fn object_freq(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const OBJECT_FREQ: DataCommand = Spec {
+    name: "freq",
+    flags: READONLY,
+    keys: &[KeySpec::at(2, &[RO])],
+    usage: "key:key",
+    since: "4.0.0",
+    summary: "How often a key is used, as the LFU policies count.",
+    complexity: "O(1)",
+    tips: &["nondeterministic_output"],
+    ..Spec::of(Group::Generic)
+}
+.subcommand(object_freq);
+
+fn object_freq(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (aging, now_ms) = (cx.keyspace.shared.aging.clone(), cx.now_ms());
     look(cx, args, reply, |entry, reply| {
         if !aging.lfu {
@@ -38,8 +64,20 @@ pub(super) fn object_freq(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     })
 }
 
-/// OBJECT IDLETIME key.
-pub(super) fn object_idletime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const OBJECT_IDLETIME: DataCommand = Spec {
+    name: "idletime",
+    flags: READONLY,
+    keys: &[KeySpec::at(2, &[RO])],
+    usage: "key:key",
+    since: "2.2.3",
+    summary: "The seconds since a key was last used.",
+    complexity: "O(1)",
+    tips: &["nondeterministic_output"],
+    ..Spec::of(Group::Generic)
+}
+.subcommand(object_idletime);
+
+fn object_idletime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (aging, now_ms) = (cx.keyspace.shared.aging.clone(), cx.now_ms());
     look(cx, args, reply, |entry, reply| {
         if aging.lfu {
@@ -51,13 +89,35 @@ pub(super) fn object_idletime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -
     })
 }
 
-/// OBJECT REFCOUNT key. Values are never shared between keys.
-pub(super) fn object_refcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const OBJECT_REFCOUNT: DataCommand = Spec {
+    name: "refcount",
+    flags: READONLY,
+    keys: &[KeySpec::at(2, &[RO])],
+    usage: "key:key",
+    since: "2.2.3",
+    summary: "How many references to a value there are.",
+    complexity: "O(1)",
+    tips: &["nondeterministic_output"],
+    ..Spec::of(Group::Generic)
+}
+.subcommand(object_refcount);
+
+/// Values are never shared between keys.
+fn object_refcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     look(cx, args, reply, |_, reply| reply.int(1))
 }
 
-/// OBJECT HELP.
-pub(super) fn object_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const OBJECT_HELP: DataCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    since: "6.2.0",
+    summary: "What OBJECT can do.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Generic)
+}
+.subcommand(object_help);
+
+fn object_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "ENCODING <key>",

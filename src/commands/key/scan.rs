@@ -2,7 +2,8 @@
 
 use crate::algo::glob::{self, Case};
 use crate::algo::number::parse_u64;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 
 /// The most buckets that SCAN visits per requested key, in a table with many holes.
 const VISITS_PER_KEY: u64 = 10;
@@ -16,8 +17,20 @@ fn fits(pattern: Option<&[u8]>, key: &[u8]) -> bool {
     pattern.is_none_or(|pattern| glob::matches(pattern, key, Case::Sensitive))
 }
 
-/// KEYS pattern.
-pub(super) fn keys(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const KEYS: DataCommand = Spec {
+    name: "keys",
+    flags: READONLY,
+    acl: &["dangerous"],
+    usage: "pattern:pattern",
+    since: "1.0.0",
+    summary: "The names that match a pattern.",
+    complexity: "O(N) with N being the number of keys in the database, under the assumption that the key na",
+    tips: &["request_policy:all_shards", "nondeterministic_output_order"],
+    ..Spec::of(Group::Generic)
+}
+.runs(keys);
+
+fn keys(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let pattern = selective(args.bytes());
     let now_ms = cx.now_ms();
     let at = reply.deferred();
@@ -32,8 +45,22 @@ pub(super) fn keys(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     reply.close_array(at, count)
 }
 
-/// RANDOMKEY.
-pub(super) fn randomkey(cx: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const RANDOMKEY: DataCommand = Spec {
+    name: "randomkey",
+    flags: all(&[READONLY, ARBITRARY_KEYS]),
+    since: "1.0.0",
+    summary: "The name of some key.",
+    complexity: "O(1)",
+    tips: &[
+        "request_policy:all_shards",
+        "response_policy:special",
+        "nondeterministic_output",
+    ],
+    ..Spec::of(Group::Generic)
+}
+.runs(randomkey);
+
+fn randomkey(cx: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
     let Cx {
         keyspace, rng, db, ..
     } = cx;
@@ -109,8 +136,25 @@ impl<'a> Options<'a> {
     }
 }
 
-/// SCAN cursor [MATCH pattern] [COUNT n] [TYPE type]. A type that does not exist has no keys.
-pub(super) fn scan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SCAN: DataCommand = Spec {
+    name: "scan",
+    flags: all(&[READONLY, ARBITRARY_KEYS]),
+    usage: "cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT] [type:string@TYPE!6.0.0]",
+    since: "2.8.0",
+    summary: "Walks over all keys, a few at a time.",
+    complexity: "O(1) for every call",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:special",
+        "response_policy:special",
+    ],
+    history: &[("6.0.0", "Takes TYPE.")],
+    ..Spec::of(Group::Generic)
+}
+.runs(scan);
+
+/// A type that does not exist has no keys.
+fn scan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut cursor = parse_cursor(args.bytes())?;
     let o = Options::parse(args)?;
     let now_ms = cx.now_ms();

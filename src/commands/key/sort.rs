@@ -7,7 +7,8 @@
 use super::pieces::{By, Pieces, word};
 use crate::command::effects::Event;
 use crate::command::keys::*;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::hash::OverdueFields;
 use crate::commands::put;
 use crate::keyspace::{Deadline, Found, RemovalReason, list};
@@ -43,15 +44,41 @@ impl Order<'_> {
     }
 }
 
-/// SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC|DESC] [ALPHA] [STORE key].
+pub(super) const SORT: DataCommand = Spec {
+    name: "sort",
+    flags: all(&[WRITE, DENYOOM, MOVABLEKEYS, BY_PATTERN]),
+    acl: &["-keyspace", "set", "sortedset", "list", "dangerous"],
+    keys: &[KeySpec::at(1, &[RO, ACCESS]), KeySpec::unknown(&[RO, ACCESS]).noting("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"), KeySpec::unknown(&[OW, UPDATE]).noting("For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array")],
+    find: Some(keys_of_sort),
+    usage: "key:key [by-pattern~pattern:pattern#1@BY] [limit{offset:integer count:integer}@LIMIT] [get-pattern~pattern:pattern#1@GET+...] [order(asc=ASC|desc=DESC)] [sorting=ALPHA] [destination:key#2@STORE]",
+    since: "1.0.0",
+    summary: "Sorts what a list, a set or a sorted set holds, and may store the result.",
+    complexity: "O(N+M*log(M)) where N is the number of elements and M the number of those returned",
+    ..Spec::of(Group::Generic)
+}
+.runs(sort);
+
 pub(super) fn sort(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let order = parse(cx.caller.confined, args, true)?;
     run(cx, key, order, reply)
 }
 
+pub(super) const SORT_RO: DataCommand = Spec {
+    name: "sort_ro",
+    flags: all(&[READONLY, MOVABLEKEYS, BY_PATTERN]),
+    acl: &["-keyspace", "set", "sortedset", "list", "dangerous"],
+    keys: &[KeySpec::at(1, &[RO, ACCESS]), KeySpec::unknown(&[RO, ACCESS]).noting("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort")],
+    usage: "key:key [by-pattern~pattern:pattern#1@BY] [limit{offset:integer count:integer}@LIMIT] [get-pattern~pattern:pattern#1@GET+...] [order(asc=ASC|desc=DESC)] [sorting=ALPHA]",
+    since: "7.0.0",
+    summary: "Sorts what a list, a set or a sorted set holds.",
+    complexity: "O(N+M*log(M)) where N is the number of elements and M the number of those returned",
+    ..Spec::of(Group::Generic)
+}
+.runs(sort_ro);
+
 /// SORT_RO: the same without STORE.
-pub(super) fn sort_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+fn sort_ro(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let order = parse(cx.caller.confined, args, false)?;
     run(cx, key, order, reply)

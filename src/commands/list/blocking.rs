@@ -7,13 +7,26 @@ use super::push_pop::take;
 use super::{end_argument, popped, pushed, settle};
 use crate::command::blocking::{TimeoutMs, Unit, parse_timeout};
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply, Wait};
 use crate::types::quicklist::End;
 use crate::types::value::Kind;
 use smallvec::SmallVec;
 
-/// LMOVE source destination LEFT|RIGHT LEFT|RIGHT.
-pub(super) fn lmove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LMOVE: DataCommand = Spec {
+    name: "lmove",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE]), KeySpec::at(2, &[RW, INSERT])],
+    usage: "source:key destination:key wherefrom(left=LEFT|right=RIGHT) whereto(left=LEFT|right=RIGHT)",
+    since: "6.2.0",
+    summary: "Takes an element from one end of a list and adds it to an end of another.",
+    complexity: "O(1)",
+    ..Spec::of(Group::List)
+}
+.runs(lmove);
+
+fn lmove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (from, to) = (args.key(), args.key());
     let (out, into) = (end_argument(args)?, end_argument(args)?);
     match move_element(cx, (from, out), (to, into), reply)? {
@@ -22,8 +35,23 @@ pub(super) fn lmove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     }
 }
 
-/// RPOPLPUSH source destination.
-pub(super) fn rpoplpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const RPOPLPUSH: DataCommand = Spec {
+    name: "rpoplpush",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[
+        KeySpec::at(1, &[RW, ACCESS, DELETE]),
+        KeySpec::at(2, &[RW, INSERT]),
+    ],
+    usage: "source:key destination:key",
+    since: "1.2.0",
+    summary: "Takes the last element of a list and adds it at the head of another.",
+    complexity: "O(1)",
+    deprecated: deprecated("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments"),
+    ..Spec::of(Group::List)
+}
+.runs(rpoplpush);
+
+fn rpoplpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (from, to) = (args.key(), args.key());
     match move_element(cx, (from, End::Right), (to, End::Left), reply)? {
         true => Ok(()),
@@ -31,8 +59,19 @@ pub(super) fn rpoplpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdR
     }
 }
 
-/// BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout.
-pub(super) fn blmove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const BLMOVE: DataCommand = Spec {
+    name: "blmove",
+    flags: all(&[WRITE, DENYOOM, BLOCKING]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE]), KeySpec::at(2, &[RW, INSERT])],
+    usage: "source:key destination:key wherefrom(left=LEFT|right=RIGHT) whereto(left=LEFT|right=RIGHT) timeout:double",
+    since: "6.2.0",
+    summary: "As LMOVE, waiting for an element if need be.",
+    complexity: "O(1)",
+    ..Spec::of(Group::List)
+}
+.runs(blmove);
+
+fn blmove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (from, to) = (args.key(), args.key());
     // They go on as they were written.
     let words = args.rest();
@@ -48,8 +87,24 @@ pub(super) fn blmove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     Ok(())
 }
 
-/// BRPOPLPUSH source destination timeout.
-pub(super) fn brpoplpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const BRPOPLPUSH: DataCommand = Spec {
+    name: "brpoplpush",
+    flags: all(&[WRITE, DENYOOM, BLOCKING]),
+    keys: &[
+        KeySpec::at(1, &[RW, ACCESS, DELETE]),
+        KeySpec::at(2, &[RW, INSERT]),
+    ],
+    usage: "source:key destination:key timeout:double",
+    since: "2.2.0",
+    summary: "As RPOPLPUSH, waiting for an element if need be.",
+    complexity: "O(1)",
+    deprecated: deprecated("6.2.0", "`BLMOVE` with the `RIGHT` and `LEFT` arguments"),
+    history: &[("6.0.0", "The timeout may have a fraction.")],
+    ..Spec::of(Group::List)
+}
+.runs(brpoplpush);
+
+fn brpoplpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (from, to) = (args.key(), args.key());
     let timeout_ms = parse_timeout(args.bytes(), Unit::Seconds)?;
     if !move_element(cx, (from, End::Right), (to, End::Left), reply)? {
@@ -136,8 +191,19 @@ fn parse_multi_pop<'a>(args: &mut Args<'a>) -> Result<MultiPop<'a>, CmdError> {
     Ok(MultiPop { keys, end, count })
 }
 
-/// LMPOP numkeys key [key …] LEFT|RIGHT [COUNT count].
-pub(super) fn lmpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LMPOP: DataCommand = Spec {
+    name: "lmpop",
+    flags: all(&[WRITE, MOVABLEKEYS]),
+    keys: &[KeySpec::counted(1, &[RW, ACCESS, DELETE])],
+    usage: "numkeys:integer key:key... where(left=LEFT|right=RIGHT) [count:integer@COUNT]",
+    since: "7.0.0",
+    summary: "Takes elements from the first of several lists that has any.",
+    complexity: "O(N+M) where N is the number of keys and M the number of elements taken",
+    ..Spec::of(Group::List)
+}
+.runs(lmpop);
+
+fn lmpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let wanted = parse_multi_pop(args)?;
     match multi_pop(cx, &wanted, reply)? {
         true => Ok(()),
@@ -145,8 +211,19 @@ pub(super) fn lmpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     }
 }
 
-/// BLMPOP timeout numkeys key [key …] LEFT|RIGHT [COUNT count].
-pub(super) fn blmpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const BLMPOP: DataCommand = Spec {
+    name: "blmpop",
+    flags: all(&[WRITE, BLOCKING, MOVABLEKEYS]),
+    keys: &[KeySpec::counted(2, &[RW, ACCESS, DELETE])],
+    usage: "timeout:double numkeys:integer key:key... where(left=LEFT|right=RIGHT) [count:integer@COUNT]",
+    since: "7.0.0",
+    summary: "As LMPOP, waiting for an element if need be.",
+    complexity: "O(N+M) where N is the number of keys and M the number of elements taken",
+    ..Spec::of(Group::List)
+}
+.runs(blmpop);
+
+fn blmpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let timeout = args.bytes();
     let wanted = parse_multi_pop(args)?;
     // As Redis does, the timeout is looked at last.
@@ -182,13 +259,37 @@ fn pop_name(end: End) -> &'static [u8] {
     }
 }
 
-/// BLPOP key [key …] timeout.
-pub(super) fn blpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const BLPOP: DataCommand = Spec {
+    name: "blpop",
+    flags: all(&[WRITE, BLOCKING]),
+    keys: &[KeySpec::range(1, -2, 1, &[RW, ACCESS, DELETE])],
+    usage: "key:key... timeout:double",
+    since: "2.0.0",
+    summary: "As LPOP from the first of several lists that has something, waiting for one if need be.",
+    complexity: "O(N) where N is the number of keys",
+    history: &[("6.0.0", "The timeout may have a fraction.")],
+    ..Spec::of(Group::List)
+}
+.runs(blpop);
+
+fn blpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     blocking_pop(cx, args, reply, End::Left)
 }
 
-/// BRPOP key [key …] timeout.
-pub(super) fn brpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const BRPOP: DataCommand = Spec {
+    name: "brpop",
+    flags: all(&[WRITE, BLOCKING]),
+    keys: &[KeySpec::range(1, -2, 1, &[RW, ACCESS, DELETE])],
+    usage: "key:key... timeout:double",
+    since: "2.0.0",
+    summary: "As RPOP from the first of several lists that has something, waiting for one if need be.",
+    complexity: "O(N) where N is the number of keys",
+    history: &[("6.0.0", "The timeout may have a fraction.")],
+    ..Spec::of(Group::List)
+}
+.runs(brpop);
+
+fn brpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     blocking_pop(cx, args, reply, End::Right)
 }
 

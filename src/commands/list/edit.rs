@@ -3,13 +3,26 @@
 use super::read::{negatable, range};
 use super::settle;
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::list::Needle;
 use crate::types::listpack::Place;
 use crate::types::quicklist::Toward;
 
-/// LINSERT key BEFORE|AFTER pivot element.
-pub(super) fn linsert(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LINSERT: DataCommand = Spec {
+    name: "linsert",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[RW, INSERT])],
+    usage: "key:key where(before=BEFORE|after=AFTER) pivot:string element:string",
+    since: "2.2.0",
+    summary: "Puts an element before or after another one.",
+    complexity: "O(N) where N is the number of elements up to that one",
+    ..Spec::of(Group::List)
+}
+.runs(linsert);
+
+fn linsert(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let place = if args.word("after") {
         Place::After
@@ -32,8 +45,19 @@ pub(super) fn linsert(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdRes
     reply.int(len as i64)
 }
 
-/// LSET key index element.
-pub(super) fn lset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LSET: DataCommand = Spec {
+    name: "lset",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key index:integer element:string",
+    since: "1.0.0",
+    summary: "Puts another element at an index.",
+    complexity: "O(N) where N is the number of elements on the way to the index",
+    ..Spec::of(Group::List)
+}
+.runs(lset);
+
+fn lset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let tuning = cx.tuning;
     let mut db = cx.db();
@@ -49,8 +73,20 @@ pub(super) fn lset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     reply.ok()
 }
 
-/// LREM key count element. A negative count begins at the tail; 0 removes all.
-pub(super) fn lrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LREM: DataCommand = Spec {
+    name: "lrem",
+    flags: WRITE,
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    usage: "key:key count:integer element:string",
+    since: "1.0.0",
+    summary: "Removes elements that equal a given one.",
+    complexity: "O(N+M) where N is the length of the list and M the number of elements removed",
+    ..Spec::of(Group::List)
+}
+.runs(lrem);
+
+/// A negative count begins at the tail; 0 removes all.
+fn lrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, count, element) = (args.key(), negatable(args.bytes())?, args.bytes());
     let (toward, most) = match count {
         0 => (Toward::Tail, usize::MAX),
@@ -70,8 +106,19 @@ pub(super) fn lrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     reply.int(removed as i64)
 }
 
-/// LTRIM key start stop.
-pub(super) fn ltrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LTRIM: DataCommand = Spec {
+    name: "ltrim",
+    flags: WRITE,
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    usage: "key:key start:integer stop:integer",
+    since: "1.0.0",
+    summary: "Keeps a range of a list and removes the rest.",
+    complexity: "O(N) where N is the number of elements removed",
+    ..Spec::of(Group::List)
+}
+.runs(ltrim);
+
+fn ltrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, start, stop) = (args.key(), args.int()?, args.int()?);
     let mut db = cx.db();
     let Some(found) = db.write_list(key)? else {

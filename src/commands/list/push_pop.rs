@@ -2,27 +2,77 @@
 
 use super::{popped, pushed, settle, write_item};
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::Found;
 use crate::types::quicklist::End;
 
-/// LPUSH key element [element …].
-pub(super) fn lpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LPUSH: DataCommand = Spec {
+    name: "lpush",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, INSERT])],
+    usage: "key:key element:string...",
+    since: "1.0.0",
+    summary: "Adds elements at the head of a list, making it if need be.",
+    complexity: "O(1) for each element",
+    history: &[("2.4.0", "Takes several elements.")],
+    ..Spec::of(Group::List)
+}
+.runs(lpush);
+
+fn lpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     push(cx, args, reply, End::Left, Missing::Make)
 }
 
-/// RPUSH key element [element …].
-pub(super) fn rpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const RPUSH: DataCommand = Spec {
+    name: "rpush",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, INSERT])],
+    usage: "key:key element:string...",
+    since: "1.0.0",
+    summary: "Adds elements at the tail of a list, making it if need be.",
+    complexity: "O(1) for each element",
+    history: &[("2.4.0", "Takes several elements.")],
+    ..Spec::of(Group::List)
+}
+.runs(rpush);
+
+fn rpush(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     push(cx, args, reply, End::Right, Missing::Make)
 }
 
-/// LPUSHX key element [element …].
-pub(super) fn lpushx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LPUSHX: DataCommand = Spec {
+    name: "lpushx",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, INSERT])],
+    usage: "key:key element:string...",
+    since: "2.2.0",
+    summary: "Adds elements at the head of a list that is there.",
+    complexity: "O(1) for each element",
+    history: &[("4.0.0", "Takes several elements.")],
+    ..Spec::of(Group::List)
+}
+.runs(lpushx);
+
+fn lpushx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     push(cx, args, reply, End::Left, Missing::Leave)
 }
 
-/// RPUSHX key element [element …].
-pub(super) fn rpushx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const RPUSHX: DataCommand = Spec {
+    name: "rpushx",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, INSERT])],
+    usage: "key:key element:string...",
+    since: "2.2.0",
+    summary: "Adds elements at the tail of a list that is there.",
+    complexity: "O(1) for each element",
+    history: &[("4.0.0", "Takes several elements.")],
+    ..Spec::of(Group::List)
+}
+.runs(rpushx);
+
+fn rpushx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     push(cx, args, reply, End::Right, Missing::Leave)
 }
 
@@ -55,13 +105,37 @@ fn push(cx: &mut Cx, args: &mut Args, reply: &mut Reply, end: End, missing: Miss
     reply.int(len as i64)
 }
 
-/// LPOP key [count].
-pub(super) fn lpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LPOP: DataCommand = Spec {
+    name: "lpop",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
+    usage: "key:key [count:integer!6.2.0]",
+    since: "1.0.0",
+    summary: "Takes the first elements of a list.",
+    complexity: "O(N) where N is the number of elements taken",
+    history: &[("6.2.0", "Takes a count.")],
+    ..Spec::of(Group::List)
+}
+.runs(lpop);
+
+fn lpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     pop(cx, args, reply, End::Left)
 }
 
-/// RPOP key [count].
-pub(super) fn rpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const RPOP: DataCommand = Spec {
+    name: "rpop",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
+    usage: "key:key [count:integer!6.2.0]",
+    since: "1.0.0",
+    summary: "Takes the last elements of a list.",
+    complexity: "O(N) where N is the number of elements taken",
+    history: &[("6.2.0", "Takes a count.")],
+    ..Spec::of(Group::List)
+}
+.runs(rpop);
+
+fn rpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     pop(cx, args, reply, End::Right)
 }
 
@@ -69,7 +143,11 @@ pub(super) fn rpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
 fn pop(cx: &mut Cx, args: &mut Args, reply: &mut Reply, end: End) -> CmdResult {
     let key = args.key();
     if args.left() > 1 {
-        let name = if end == End::Left { "lpop" } else { "rpop" };
+        let name = if end == End::Left {
+            LPOP.name()
+        } else {
+            RPOP.name()
+        };
         return Err(CmdError::arity(name));
     }
     let count = match args.left() {

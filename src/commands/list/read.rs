@@ -2,7 +2,9 @@
 
 use super::write_item;
 use crate::algo::number::parse_i64;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::list::{ListRef, Needle};
 use crate::types::quicklist::Toward;
 
@@ -35,14 +37,34 @@ pub(super) fn range(len: usize, start: i64, stop: i64) -> (usize, usize) {
     }
 }
 
-/// LLEN key.
-pub(super) fn llen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LLEN: DataCommand = Spec {
+    name: "llen",
+    flags: all(&[READONLY, FAST]),
+    keys: &[KeySpec::at(1, &[RO])],
+    usage: "key:key",
+    since: "1.0.0",
+    summary: "How many elements a list has.",
+    complexity: "O(1)",
+    ..Spec::of(Group::List)
+}
+.runs(llen);
+
+fn llen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let len = cx.db().list(args.key())?.map_or(0, |list| list.len());
     reply.int(len as i64)
 }
 
-/// LINDEX key index.
-pub(super) fn lindex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LINDEX: DataCommand = Spec {
+    name: "lindex",
+    usage: "key:key index:integer",
+    since: "1.0.0",
+    summary: "The element at an index.",
+    complexity: "O(N) where N is the number of elements on the way to the index",
+    ..Spec::reading(Group::List)
+}
+.runs(lindex);
+
+fn lindex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut db = cx.db();
     let Some(list) = db.list(args.key())? else {
         return reply.null();
@@ -60,8 +82,17 @@ pub(super) fn lindex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     }
 }
 
-/// LRANGE key start stop.
-pub(super) fn lrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LRANGE: DataCommand = Spec {
+    name: "lrange",
+    usage: "key:key start:integer stop:integer",
+    since: "1.0.0",
+    summary: "The elements of a range.",
+    complexity: "O(S+N) where S is the distance of the range from the nearer end and N the number of its elements",
+    ..Spec::reading(Group::List)
+}
+.runs(lrange);
+
+fn lrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, start, stop) = (args.key(), args.int()?, args.int()?);
     let mut db = cx.db();
     let Some(list) = db.list(key)? else {
@@ -122,8 +153,17 @@ fn parse_search(args: &mut Args) -> Result<Search, CmdError> {
     })
 }
 
-/// LPOS key element [RANK rank] [COUNT matches] [MAXLEN len].
-pub(super) fn lpos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LPOS: DataCommand = Spec {
+    name: "lpos",
+    usage: "key:key element:string [rank:integer@RANK] [num-matches:integer@COUNT] [len:integer@MAXLEN]",
+    since: "6.0.6",
+    summary: "The indexes at which an element stands.",
+    complexity: "O(N) where N is the number of elements looked at",
+    ..Spec::reading(Group::List)
+}
+.runs(lpos);
+
+fn lpos(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, element) = (args.key(), args.bytes());
     let search = parse_search(args)?;
     let mut db = cx.db();

@@ -4,7 +4,9 @@
 //! starts with, and which of two ways a difference goes, since a set does not shrink back.
 
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::gathered::Gathered;
 use crate::commands::put;
 use crate::keyspace::set::{SetRef, SetValue};
@@ -117,8 +119,20 @@ fn smallest_first<'d>(db: &'d DbMut, places: &Places) -> Option<SmallVec<[SetRef
     Some(all)
 }
 
-/// SINTER key [key ...].
-pub(super) fn sinter(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SINTER: DataCommand = Spec {
+    name: "sinter",
+    flags: READONLY,
+    keys: &[KeySpec::range(1, -1, 1, &[RO, ACCESS])],
+    usage: "key:key...",
+    since: "1.0.0",
+    summary: "The members that all sets have.",
+    complexity: "O(N*M), N the size of the smallest set and M the number of sets",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::of(Group::Set)
+}
+.runs(sinter);
+
+fn sinter(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut db = cx.db();
     let places = look_up(&mut db, &keys(args))?;
     let Some(sets) = smallest_first(&db, &places) else {
@@ -132,8 +146,19 @@ pub(super) fn sinter(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     reply.close_set(at, count)
 }
 
-/// SINTERCARD numkeys key [key ...] [LIMIT n].
-pub(super) fn sintercard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SINTERCARD: DataCommand = Spec {
+    name: "sintercard",
+    flags: all(&[READONLY, MOVABLEKEYS]),
+    keys: &[KeySpec::counted(1, &[RO, ACCESS])],
+    usage: "numkeys:integer key:key... [limit:integer@LIMIT]",
+    since: "7.0.0",
+    summary: "How many members all sets have.",
+    complexity: "O(N*M), N the size of the smallest set and M the number of sets",
+    ..Spec::of(Group::Set)
+}
+.runs(sintercard);
+
+fn sintercard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     const FEW: CmdError = CmdError::Fixed("ERR numkeys should be greater than 0");
     const MANY: CmdError =
         CmdError::Fixed("ERR Number of keys can't be greater than number of args");
@@ -180,8 +205,22 @@ fn store(
     reply.int(len as i64)
 }
 
-/// SINTERSTORE destination key [key ...].
-pub(super) fn sinterstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SINTERSTORE: DataCommand = Spec {
+    name: "sinterstore",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[
+        KeySpec::at(1, &[OW, UPDATE]),
+        KeySpec::range(2, -1, 1, &[RO, ACCESS]),
+    ],
+    usage: "destination:key key:key...",
+    since: "1.0.0",
+    summary: "Stores the members that all sets have.",
+    complexity: "O(N*M), N the size of the smallest set and M the number of sets",
+    ..Spec::of(Group::Set)
+}
+.runs(sinterstore);
+
+fn sinterstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, tuning) = (args.key(), cx.tuning);
     let mut db = cx.keyspace.db(cx.db);
     let places = look_up(&mut db, &keys(args))?;
@@ -322,8 +361,20 @@ fn union_of_ints(sets: &[SetRef]) -> Vec<i64> {
     ints
 }
 
-/// SUNION key [key ...].
-pub(super) fn sunion(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SUNION: DataCommand = Spec {
+    name: "sunion",
+    flags: READONLY,
+    keys: &[KeySpec::range(1, -1, 1, &[RO, ACCESS])],
+    usage: "key:key...",
+    since: "1.0.0",
+    summary: "The members that any of the sets has.",
+    complexity: "O(N), N the size of all sets together",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::of(Group::Set)
+}
+.runs(sunion);
+
+fn sunion(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut db = cx.keyspace.db(cx.db);
     let places = look_up(&mut db, &keys(args))?;
     let sets: SmallVec<[SetRef; 8]> = sets(&db, &places).into_iter().flatten().collect();
@@ -336,8 +387,20 @@ pub(super) fn sunion(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     write_members(reply, |visit| making.union(&sets, visit))
 }
 
-/// SDIFF key [key ...].
-pub(super) fn sdiff(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SDIFF: DataCommand = Spec {
+    name: "sdiff",
+    flags: READONLY,
+    keys: &[KeySpec::range(1, -1, 1, &[RO, ACCESS])],
+    usage: "key:key...",
+    since: "1.0.0",
+    summary: "The members of the first set that no other has.",
+    complexity: "O(N), N the size of all sets together",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::of(Group::Set)
+}
+.runs(sdiff);
+
+fn sdiff(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let keys = keys(args);
     let mut db = cx.keyspace.db(cx.db);
     let places = look_up(&mut db, &keys)?;
@@ -362,8 +425,22 @@ fn write_members<'d>(reply: &mut Reply, find: impl FnOnce(&mut dyn FnMut(Item<'d
     reply.close_set(at, count)
 }
 
-/// SUNIONSTORE destination key [key ...].
-pub(super) fn sunionstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SUNIONSTORE: DataCommand = Spec {
+    name: "sunionstore",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[
+        KeySpec::at(1, &[OW, UPDATE]),
+        KeySpec::range(2, -1, 1, &[RO, ACCESS]),
+    ],
+    usage: "destination:key key:key...",
+    since: "1.0.0",
+    summary: "Stores the members that any of the sets has.",
+    complexity: "O(N), N the size of all sets together",
+    ..Spec::of(Group::Set)
+}
+.runs(sunionstore);
+
+fn sunionstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.keyspace.db(cx.db);
     let places = look_up(&mut db, &keys(args))?;
@@ -381,8 +458,22 @@ pub(super) fn sunionstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
     store(cx, key, result, Event::SUNIONSTORE, reply)
 }
 
-/// SDIFFSTORE destination key [key ...].
-pub(super) fn sdiffstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SDIFFSTORE: DataCommand = Spec {
+    name: "sdiffstore",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[
+        KeySpec::at(1, &[OW, UPDATE]),
+        KeySpec::range(2, -1, 1, &[RO, ACCESS]),
+    ],
+    usage: "destination:key key:key...",
+    since: "1.0.0",
+    summary: "Stores the members of the first set that no other has.",
+    complexity: "O(N), N the size of all sets together",
+    ..Spec::of(Group::Set)
+}
+.runs(sdiffstore);
+
+fn sdiffstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, keys) = (args.key(), keys(args));
     let mut db = cx.keyspace.db(cx.db);
     let places = look_up(&mut db, &keys)?;

@@ -1,5 +1,5 @@
-//! Sets: single members and whole sets. The table is here; operations on several sets are in
-//! `algebra`, random members in `pop`.
+//! Sets: single members and whole sets. Operations on several sets are in `algebra`,
+//! random members in `pop`.
 
 mod algebra;
 mod pop;
@@ -12,304 +12,25 @@ use crate::commands::scan_options::{self, ScanOptions};
 use crate::keyspace::set::{SetRef, SetValue};
 use crate::keyspace::{Found, RemovalReason};
 use crate::types::listpack::Item;
-use algebra::{sdiff, sdiffstore, sinter, sintercard, sinterstore, sunion, sunionstore};
-use pop::{spop, srandmember};
 
 pub static TABLE: &[DataCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "sadd",
-            arity: -3,
-            flags: all(&[WRITE, DENYOOM, FAST]),
-            group: Group::Set,
-            keys: &[KeySpec::at(1, &[RW, INSERT])],
-            element: 2,
-            usage: "key:key member:string...",
-            since: "1.0.0",
-            summary: "Adds members to a set.",
-            complexity: "O(1) for each member added",
-            ..Spec::BASE
-        },
-        run: sadd,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "srem",
-            arity: -3,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Set,
-            keys: &[KeySpec::at(1, &[RW, DELETE])],
-            element: 2,
-            usage: "key:key member:string...",
-            since: "1.0.0",
-            summary: "Removes members from a set.",
-            complexity: "O(1) for each member removed",
-            ..Spec::BASE
-        },
-        run: srem,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "smove",
-            arity: 4,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Set,
-            keys: &[
-                KeySpec::at(1, &[RW, ACCESS, DELETE]),
-                KeySpec::at(2, &[RW, INSERT]),
-            ],
-            usage: "source:key destination:key member:string",
-            since: "1.0.0",
-            summary: "Moves a member from one set to another.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: smove,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "sismember",
-            arity: 3,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Set,
-            keys: &[KeySpec::at(1, &[RO])],
-            element: 2,
-            usage: "key:key member:string",
-            since: "1.0.0",
-            summary: "Whether something is a member of a set.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: sismember,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "smismember",
-            arity: -3,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Set,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key member:string...",
-            since: "6.2.0",
-            summary: "Which of several things are members of a set.",
-            complexity: "O(1) for each member asked for",
-            ..Spec::BASE
-        },
-        run: smismember,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "scard",
-            arity: 2,
-            flags: all(&[READONLY, FAST]),
-            group: Group::Set,
-            keys: &[KeySpec::at(1, &[RO])],
-            usage: "key:key",
-            since: "1.0.0",
-            summary: "How many members a set has.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: scard,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "spop",
-            arity: -2,
-            flags: all(&[WRITE, FAST]),
-            group: Group::Set,
-            keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
-            usage: "key:key [count:integer!3.2.0]",
-            since: "1.0.0",
-            summary: "Takes random members out of a set.",
-            complexity: "O(1) for each member taken",
-            tips: &["nondeterministic_output"],
-            ..Spec::BASE
-        },
-        run: spop,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "srandmember",
-            arity: -2,
-            flags: READONLY,
-            group: Group::Set,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key [count:integer!2.6.0]",
-            since: "1.0.0",
-            summary: "Random members of a set, which stay.",
-            complexity: "O(1) for each member returned",
-            tips: &["nondeterministic_output"],
-            ..Spec::BASE
-        },
-        run: srandmember,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "sinter",
-            arity: -2,
-            flags: READONLY,
-            group: Group::Set,
-            keys: &[KeySpec::range(1, -1, 1, &[RO, ACCESS])],
-            usage: "key:key...",
-            since: "1.0.0",
-            summary: "The members that all sets have.",
-            complexity: "O(N*M), N the size of the smallest set and M the number of sets",
-            tips: &["nondeterministic_output_order"],
-            ..Spec::BASE
-        },
-        run: sinter,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "sintercard",
-            arity: -3,
-            flags: all(&[READONLY, MOVABLEKEYS]),
-            group: Group::Set,
-            keys: &[KeySpec::counted(1, &[RO, ACCESS])],
-            usage: "numkeys:integer key:key... [limit:integer@LIMIT]",
-            since: "7.0.0",
-            summary: "How many members all sets have.",
-            complexity: "O(N*M), N the size of the smallest set and M the number of sets",
-            ..Spec::BASE
-        },
-        run: sintercard,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "sinterstore",
-            arity: -3,
-            flags: all(&[WRITE, DENYOOM]),
-            group: Group::Set,
-            keys: &[
-                KeySpec::at(1, &[OW, UPDATE]),
-                KeySpec::range(2, -1, 1, &[RO, ACCESS]),
-            ],
-            usage: "destination:key key:key...",
-            since: "1.0.0",
-            summary: "Stores the members that all sets have.",
-            complexity: "O(N*M), N the size of the smallest set and M the number of sets",
-            ..Spec::BASE
-        },
-        run: sinterstore,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "sunion",
-            arity: -2,
-            flags: READONLY,
-            group: Group::Set,
-            keys: &[KeySpec::range(1, -1, 1, &[RO, ACCESS])],
-            usage: "key:key...",
-            since: "1.0.0",
-            summary: "The members that any of the sets has.",
-            complexity: "O(N), N the size of all sets together",
-            tips: &["nondeterministic_output_order"],
-            ..Spec::BASE
-        },
-        run: sunion,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "sunionstore",
-            arity: -3,
-            flags: all(&[WRITE, DENYOOM]),
-            group: Group::Set,
-            keys: &[
-                KeySpec::at(1, &[OW, UPDATE]),
-                KeySpec::range(2, -1, 1, &[RO, ACCESS]),
-            ],
-            usage: "destination:key key:key...",
-            since: "1.0.0",
-            summary: "Stores the members that any of the sets has.",
-            complexity: "O(N), N the size of all sets together",
-            ..Spec::BASE
-        },
-        run: sunionstore,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "sdiff",
-            arity: -2,
-            flags: READONLY,
-            group: Group::Set,
-            keys: &[KeySpec::range(1, -1, 1, &[RO, ACCESS])],
-            usage: "key:key...",
-            since: "1.0.0",
-            summary: "The members of the first set that no other has.",
-            complexity: "O(N), N the size of all sets together",
-            tips: &["nondeterministic_output_order"],
-            ..Spec::BASE
-        },
-        run: sdiff,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "sdiffstore",
-            arity: -3,
-            flags: all(&[WRITE, DENYOOM]),
-            group: Group::Set,
-            keys: &[
-                KeySpec::at(1, &[OW, UPDATE]),
-                KeySpec::range(2, -1, 1, &[RO, ACCESS]),
-            ],
-            usage: "destination:key key:key...",
-            since: "1.0.0",
-            summary: "Stores the members of the first set that no other has.",
-            complexity: "O(N), N the size of all sets together",
-            ..Spec::BASE
-        },
-        run: sdiffstore,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "smembers",
-            arity: 2,
-            flags: READONLY,
-            group: Group::Set,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key",
-            since: "1.0.0",
-            summary: "All members of a set.",
-            complexity: "O(N), N the size of the set",
-            tips: &["nondeterministic_output_order"],
-            ..Spec::BASE
-        },
-        run: smembers,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "sscan",
-            arity: -3,
-            flags: READONLY,
-            group: Group::Set,
-            keys: &[KeySpec::at(1, &[RO, ACCESS])],
-            usage: "key:key cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT]",
-            since: "2.8.0",
-            summary: "Walks over the members of a set.",
-            complexity: "O(1) for each call, O(N) for a whole walk",
-            tips: &["nondeterministic_output"],
-            ..Spec::BASE
-        },
-        run: sscan,
-        subcommands: &[],
-    },
+    SADD,
+    SREM,
+    SMOVE,
+    SISMEMBER,
+    SMISMEMBER,
+    SCARD,
+    pop::SPOP,
+    pop::SRANDMEMBER,
+    algebra::SINTER,
+    algebra::SINTERCARD,
+    algebra::SINTERSTORE,
+    algebra::SUNION,
+    algebra::SUNIONSTORE,
+    algebra::SDIFF,
+    algebra::SDIFFSTORE,
+    SMEMBERS,
+    SSCAN,
 ];
 
 /// Removes a set that has become empty, and notes the event.
@@ -345,7 +66,20 @@ fn add_set<'a>(
     added
 }
 
-/// SADD key member [member ...].
+const SADD: DataCommand = Spec {
+    name: "sadd",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, INSERT])],
+    element: 2,
+    usage: "key:key member:string...",
+    since: "1.0.0",
+    summary: "Adds members to a set.",
+    complexity: "O(1) for each member added",
+    history: &[("2.4.0", "Takes several members.")],
+    ..Spec::of(Group::Set)
+}
+.runs(sadd);
+
 fn sadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let members = args.rest();
@@ -368,7 +102,20 @@ fn sadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(added as i64)
 }
 
-/// SREM key member [member ...].
+const SREM: DataCommand = Spec {
+    name: "srem",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    element: 2,
+    usage: "key:key member:string...",
+    since: "1.0.0",
+    summary: "Removes members from a set.",
+    complexity: "O(1) for each member removed",
+    history: &[("2.4.0", "Takes several members.")],
+    ..Spec::of(Group::Set)
+}
+.runs(srem);
+
 fn srem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
@@ -384,7 +131,21 @@ fn srem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(removed as i64)
 }
 
-/// SMOVE source destination member.
+const SMOVE: DataCommand = Spec {
+    name: "smove",
+    flags: all(&[WRITE, FAST]),
+    keys: &[
+        KeySpec::at(1, &[RW, ACCESS, DELETE]),
+        KeySpec::at(2, &[RW, INSERT]),
+    ],
+    usage: "source:key destination:key member:string",
+    since: "1.0.0",
+    summary: "Moves a member from one set to another.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Set)
+}
+.runs(smove);
+
 fn smove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (from, to, member) = (args.key(), args.key(), args.bytes());
     let item = Item::of(member);
@@ -421,7 +182,19 @@ fn smove(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(1)
 }
 
-/// SISMEMBER key member.
+const SISMEMBER: DataCommand = Spec {
+    name: "sismember",
+    flags: all(&[READONLY, FAST]),
+    keys: &[KeySpec::at(1, &[RO])],
+    element: 2,
+    usage: "key:key member:string",
+    since: "1.0.0",
+    summary: "Whether something is a member of a set.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Set)
+}
+.runs(sismember);
+
 fn sismember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, member) = (args.key(), args.bytes());
     let mut db = cx.db();
@@ -429,7 +202,16 @@ fn sismember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.bool(set.is_some_and(|set| set.contains(Item::of(member))))
 }
 
-/// SMISMEMBER key member [member ...].
+const SMISMEMBER: DataCommand = Spec {
+    name: "smismember",
+    usage: "key:key member:string...",
+    since: "6.2.0",
+    summary: "Which of several things are members of a set.",
+    complexity: "O(1) for each member asked for",
+    ..Spec::reading_fast(Group::Set)
+}
+.runs(smismember);
+
 fn smismember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
@@ -440,14 +222,35 @@ fn smismember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         .try_for_each(|member| reply.bool(set.is_some_and(|set| set.contains(Item::of(member)))))
 }
 
-/// SCARD key.
+const SCARD: DataCommand = Spec {
+    name: "scard",
+    flags: all(&[READONLY, FAST]),
+    keys: &[KeySpec::at(1, &[RO])],
+    usage: "key:key",
+    since: "1.0.0",
+    summary: "How many members a set has.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Set)
+}
+.runs(scard);
+
 fn scard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut db = cx.db();
     let len = db.read_set(args.key())?.map_or(0, SetRef::len);
     reply.int(len as i64)
 }
 
-/// SMEMBERS key.
+const SMEMBERS: DataCommand = Spec {
+    name: "smembers",
+    usage: "key:key",
+    since: "1.0.0",
+    summary: "All members of a set.",
+    complexity: "O(N), N the size of the set",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::reading(Group::Set)
+}
+.runs(smembers);
+
 fn smembers(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut db = cx.db();
     let Some(set) = db.read_set(args.key())? else {
@@ -463,7 +266,17 @@ fn smembers(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     done
 }
 
-/// SSCAN key cursor [MATCH pattern] [COUNT n].
+const SSCAN: DataCommand = Spec {
+    name: "sscan",
+    usage: "key:key cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT]",
+    since: "2.8.0",
+    summary: "Walks over the members of a set.",
+    complexity: "O(1) for each call, O(N) for a whole walk",
+    tips: &["nondeterministic_output"],
+    ..Spec::reading(Group::Set)
+}
+.runs(sscan);
+
 fn sscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let cursor = scan_options::parse_cursor(args.bytes())?;
@@ -471,7 +284,7 @@ fn sscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let Some(set) = db.read_set(key)? else {
         return scan_options::empty_scan(reply);
     };
-    let walk = ScanOptions::parse(args, "sscan")?;
+    let walk = ScanOptions::parse(args, false)?;
     let mut out = scan_options::ScanReply::new(reply.resp);
     let next = match set {
         SetRef::Table(pack) => walk.table(cursor, |cursor| {

@@ -2,7 +2,9 @@
 
 use super::{changed_times, leave_if_empty};
 use crate::command::effects::{Event, Interest};
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::signed_count;
 use crate::keyspace::set::SetRef;
 use crate::keyspace::{Found, RemovalReason};
@@ -11,8 +13,21 @@ use crate::types::listpack::Item;
 /// Members that one propagated SREM names.
 const BATCH: usize = 1024;
 
-/// SPOP key [count].
-pub(super) fn spop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SPOP: DataCommand = Spec {
+    name: "spop",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
+    usage: "key:key [count:integer!3.2.0]",
+    since: "1.0.0",
+    summary: "Takes random members out of a set.",
+    complexity: "O(1) for each member taken",
+    tips: &["nondeterministic_output"],
+    history: &[("3.2.0", "Takes a count.")],
+    ..Spec::of(Group::Set)
+}
+.runs(spop);
+
+fn spop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     if args.left() == 0 {
         return pop_one(cx, key, reply);
@@ -85,8 +100,20 @@ fn pop_some(
     Ok(())
 }
 
-/// SRANDMEMBER key [count]. A negative count allows the same member several times.
-pub(super) fn srandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SRANDMEMBER: DataCommand = Spec {
+    name: "srandmember",
+    usage: "key:key [count:integer!2.6.0]",
+    since: "1.0.0",
+    summary: "Random members of a set, which stay.",
+    complexity: "O(1) for each member returned",
+    tips: &["nondeterministic_output"],
+    history: &[("2.6.0", "Takes a count.")],
+    ..Spec::reading(Group::Set)
+}
+.runs(srandmember);
+
+/// A negative count allows the same member several times.
+fn srandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let one = args.left() == 0;
     if args.left() > 1 {

@@ -1,8 +1,11 @@
 //! XADD, XTRIM, XSETID, XLEN: what makes a stream longer or shorter at its ends.
 
+use super::STREAM;
 use super::args::{Form, NewId, add_or_trim, node_limits, strict_id};
 use crate::command::effects::{Event, Interest};
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::types::stream::{Bound, IdText, References, Stream, StreamId};
 use crate::types::value::Kind;
 
@@ -33,14 +36,31 @@ fn next_id(stream: &Stream, new: NewId, now_ms: i64) -> Result<StreamId, CmdErro
     (id > last).then_some(id).ok_or(TOO_SMALL)
 }
 
-/// XADD key [NOMKSTREAM] [KEEPREF|DELREF|ACKED] [MAXLEN|MINID [=|~] threshold [LIMIT count]] <*|id>
-/// field value [field value …].
-pub(super) fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XADD: DataCommand = Spec {
+    name: "xadd",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])
+        .noting("UPDATE instead of INSERT because of the optional trimming feature")],
+    usage: "key:key [nomkstream=NOMKSTREAM!6.2.0] [condition(keepref=KEEPREF|delref=DELREF|acked=ACKED)] [trim{strategy(maxlen=MAXLEN|minid=MINID!6.2.0) [operator(equal=\"=\"|approximately=\"~\")] threshold:string [count:integer@LIMIT!6.2.0]}] id-selector(auto-id=\"*\"|id:string) data{field:string value:string}...",
+    since: "5.0.0",
+    summary: "Appends an entry to a stream, which is made if it is not there, and may trim it.",
+    complexity: "O(1); with trimming O(N) for N entries removed",
+    tips: &["nondeterministic_output"],
+    history: &[
+        ("6.2.0", "Takes NOMKSTREAM, MINID and LIMIT."),
+        ("7.0.0", "Takes an id whose second part is left open."),
+        ("8.2.0", "Takes KEEPREF, DELREF and ACKED."),
+    ],
+    ..Spec::of(STREAM)
+}
+.runs(xadd);
+
+fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let options = add_or_trim(cx, args, Form::Add)?;
     let (id_at, parts) = (args.position().wrapping_sub(1), args.left());
     let Some(new) = options.id.filter(|_| parts >= 2 && parts % 2 == 0) else {
-        return Err(CmdError::arity("xadd"));
+        return Err(CmdError::arity(XADD.name()));
     };
     if new == NewId::Exact(StreamId::MIN) {
         return Err(CmdError::Fixed(
@@ -134,8 +154,21 @@ fn propagate(
     cx.propagate_as(out);
 }
 
-/// XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count] [KEEPREF|DELREF|ACKED].
-pub(super) fn xtrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XTRIM: DataCommand = Spec {
+    name: "xtrim",
+    flags: WRITE,
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    usage: "key:key trim{strategy(maxlen=MAXLEN|minid=MINID!6.2.0) [operator(equal=\"=\"|approximately=\"~\")] threshold:string [count:integer@LIMIT!6.2.0] [condition(keepref=KEEPREF|delref=DELREF|acked=ACKED)]}",
+    since: "5.0.0",
+    summary: "Removes the oldest entries down to a length or up to an id.",
+    complexity: "O(N) for N entries removed",
+    tips: &["nondeterministic_output"],
+    history: &[("6.2.0", "Takes MINID and LIMIT."), ("8.2.0", "Takes KEEPREF, DELREF and ACKED.")],
+    ..Spec::of(STREAM)
+}
+.runs(xtrim);
+
+fn xtrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let options = add_or_trim(cx, args, Form::Trim)?;
     let trim = options
@@ -157,14 +190,37 @@ pub(super) fn xtrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     reply.int(trimmed as i64)
 }
 
-/// XLEN key.
-pub(super) fn xlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XLEN: DataCommand = Spec {
+    name: "xlen",
+    flags: all(&[READONLY, FAST]),
+    keys: &[KeySpec::at(1, &[RO])],
+    usage: "key:key",
+    since: "5.0.0",
+    summary: "How many entries a stream has.",
+    complexity: "O(1)",
+    ..Spec::of(STREAM)
+}
+.runs(xlen);
+
+fn xlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let len = cx.db().stream(args.key())?.map_or(0, Stream::len);
     reply.int(len as i64)
 }
 
-/// XSETID key last-id [ENTRIESADDED n] [MAXDELETEDID id].
-pub(super) fn xsetid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XSETID: DataCommand = Spec {
+    name: "xsetid",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key last-id:string [entries-added:integer@ENTRIESADDED!7.0.0] [max-deleted-id:string@MAXDELETEDID!7.0.0]",
+    since: "5.0.0",
+    summary: "Sets a stream's last id and what lag is counted from.",
+    complexity: "O(1)",
+    history: &[("7.0.0", "Takes ENTRIESADDED and MAXDELETEDID.")],
+    ..Spec::of(STREAM)
+}
+.runs(xsetid);
+
+fn xsetid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let id = strict_id(args.bytes(), 0)?;
     let (mut added, mut max_deleted) = (None, None);

@@ -1,11 +1,14 @@
 //! XPENDING, XCLAIM, XAUTOCLAIM: delivered but unacknowledged entries, and their transfer.
 
+use super::STREAM;
 use super::args::{interval_end, interval_start, strict_id};
 use super::range::{reply_entry, reply_id};
 use super::read::propagate_consumer;
 use crate::algo::number::parse_i64;
 use crate::command::effects::{Event, Interest};
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::types::stream::{ConsumerId, Entry, Finder, Group, Pending, Stream, StreamId, Verdict};
 
 /// The default number of entries that XAUTOCLAIM transfers.
@@ -53,8 +56,19 @@ fn filter<'a>(args: &mut Args<'a>) -> Result<Filter<'a>, CmdError> {
     })
 }
 
-/// XPENDING key group [[IDLE min-idle-time] start end count [consumer]].
-pub(super) fn xpending(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XPENDING: DataCommand = Spec {
+    name: "xpending",
+    usage: "key:key group:string [filters{[min-idle-time:integer@IDLE!6.2.0] start:string end:string count:integer [consumer:string]}]",
+    since: "5.0.0",
+    summary: "What a group has delivered and waits for: a summary, or a list.",
+    complexity: "O(N) for N entries listed; the summary O(1) for each consumer",
+    tips: &["nondeterministic_output"],
+    history: &[("6.2.0", "Takes IDLE, and ranges without their ends.")],
+    ..Spec::reading(STREAM)
+}
+.runs(xpending);
+
+fn xpending(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let now_ms = cx.now_ms();
     let filter = match args.left() {
@@ -263,9 +277,20 @@ fn reply_taken(reply: &mut Reply, stream: &Stream, id: StreamId, just_id: bool) 
     }
 }
 
-/// XCLAIM key group consumer min-idle-time id [id …] [IDLE ms] [TIME unix-ms] [RETRYCOUNT n]
-/// [FORCE] [JUSTID] [LASTID id].
-pub(super) fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XCLAIM: DataCommand = Spec {
+    name: "xclaim",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key group:string consumer:string min-idle-time:string id:string... [ms:integer@IDLE] [unix-time-milliseconds:unix-time@TIME] [count:integer@RETRYCOUNT] [force=FORCE] [justid=JUSTID] [lastid:string@LASTID]",
+    since: "5.0.0",
+    summary: "Hands entries that are pending for long to another consumer, by id.",
+    complexity: "O(log N) for N entries pending in the group",
+    tips: &["nondeterministic_output"],
+    ..Spec::of(STREAM)
+}
+.runs(xclaim);
+
+fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, group, name) = (args.key(), args.bytes(), args.bytes());
     let now_ms = cx.now_ms();
     check_group(cx, key, group)?;
@@ -373,8 +398,21 @@ pub(super) fn propagate_claim(
     ]);
 }
 
-/// XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID].
-pub(super) fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XAUTOCLAIM: DataCommand = Spec {
+    name: "xautoclaim",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    usage: "key:key group:string consumer:string min-idle-time:string start:string [count:integer@COUNT] [justid=JUSTID]",
+    since: "6.2.0",
+    summary: "Hands entries that are pending for long to another consumer, walking the list.",
+    complexity: "O(1) if COUNT is small",
+    tips: &["nondeterministic_output"],
+    history: &[("7.0.0", "Tells of deleted entries that it took off the pending list.")],
+    ..Spec::of(STREAM)
+}
+.runs(xautoclaim);
+
+fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, group, name) = (args.key(), args.bytes(), args.bytes());
     // As Redis does: the key is looked up first, though other errors are reported before.
     let checked = check_group(cx, key, group);

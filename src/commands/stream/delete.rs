@@ -1,8 +1,11 @@
 //! XDEL, XDELEX, XACKDEL: entries out of the middle.
 
+use super::STREAM;
 use super::args::{references, strict_id};
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::types::stream::{References, Stream, StreamId};
 
 /// The replies of XDELEX and XACKDEL for an id.
@@ -19,8 +22,19 @@ fn ids(args: &mut Args, count: usize) -> Result<Vec<StreamId>, CmdError> {
     (0..count).map(|_| strict_id(args.bytes(), 0)).collect()
 }
 
-/// XDEL key id [id …].
-pub(super) fn xdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XDEL: DataCommand = Spec {
+    name: "xdel",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    usage: "key:key id:string...",
+    since: "5.0.0",
+    summary: "Deletes entries by id and returns the number of those that existed.",
+    complexity: "O(1) for each entry, whatever the length of the stream",
+    ..Spec::of(STREAM)
+}
+.runs(xdel);
+
+fn xdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
     // The type is checked first, the ids only if there is a stream.
@@ -97,8 +111,19 @@ fn delete(stream: &mut Stream, id: StreamId, references: References) -> Outcome 
     }
 }
 
-/// XDELEX key [KEEPREF|DELREF|ACKED] IDS numids id [id …].
-pub(super) fn xdelex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XDELEX: DataCommand = Spec {
+    name: "xdelex",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    usage: "key:key [condition(keepref=KEEPREF|delref=DELREF|acked=ACKED)] ids{numids:integer id:string...}@IDS",
+    since: "8.2.0",
+    summary: "Deletes entries by id, with a choice of how references to them are treated, and returns a status for each.",
+    complexity: "O(1) for each entry, whatever the length of the stream",
+    ..Spec::of(STREAM)
+}
+.runs(xdelex);
+
+fn xdelex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
     let found = db.write(key);
@@ -122,8 +147,19 @@ pub(super) fn xdelex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     Ok(())
 }
 
-/// XACKDEL key group [KEEPREF|DELREF|ACKED] IDS numids id [id …].
-pub(super) fn xackdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XACKDEL: DataCommand = Spec {
+    name: "xackdel",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE, DELETE])],
+    usage: "key:key group:string [condition(keepref=KEEPREF|delref=DELREF|acked=ACKED)] ids{numids:integer id:string...}@IDS",
+    since: "8.2.0",
+    summary: "Acknowledges entries of a group and deletes those that no group needs any more.",
+    complexity: "O(1) for each entry",
+    ..Spec::of(STREAM)
+}
+.runs(xackdel);
+
+fn xackdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, group) = (args.key(), args.bytes());
     let mut db = cx.db();
     let found = db.read(key);

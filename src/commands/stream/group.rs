@@ -1,8 +1,11 @@
 //! XGROUP and XACK: groups and their consumers.
 
+use super::STREAM;
 use super::args::strict_id;
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::types::stream::{Group, Stream, StreamId};
 use crate::types::value::Kind;
 
@@ -33,7 +36,6 @@ fn start_id(text: &[u8], is_new: bool) -> Result<Option<StreamId>, CmdError> {
 
 /// MKSTREAM and ENTRIESREAD, as far as the subcommand knows them.
 fn options(args: &mut Args, may_make: bool) -> Result<(bool, Option<u64>), CmdError> {
-    let sub = args.argv().at(1);
     let (mut make, mut read) = (false, None);
     while let Some(word) = args.option() {
         if may_make && word.eq_ignore_ascii_case(b"mkstream") {
@@ -46,7 +48,7 @@ fn options(args: &mut Args, may_make: bool) -> Result<(bool, Option<u64>), CmdEr
                 })?),
             };
         } else {
-            return Err(CmdError::wrong_form("XGROUP", sub));
+            return Err(CmdError::wrong_form(&args.argv()));
         }
     }
     Ok((make, read))
@@ -57,12 +59,24 @@ fn not_too_many(args: &Args) -> Result<(), CmdError> {
     const MOST: usize = 8;
     match args.argv().len() {
         ..=MOST => Ok(()),
-        _ => Err(CmdError::wrong_form("XGROUP", args.argv().at(1))),
+        _ => Err(CmdError::wrong_form(&args.argv())),
     }
 }
 
-/// XGROUP CREATE key group id|$ [MKSTREAM] [ENTRIESREAD n].
-pub(super) fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XGROUP_CREATE: DataCommand = Spec {
+    name: "create",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(2, &[RW, INSERT])],
+    usage: "key:key group:string id-selector(id:string|new-id=\"$\") [mkstream=MKSTREAM] [entriesread~entries-read:integer@ENTRIESREAD]",
+    since: "5.0.0",
+    summary: "Makes a group that reads a stream from an id on.",
+    complexity: "O(1)",
+    history: &[("7.0.0", "Takes ENTRIESREAD.")],
+    ..Spec::of(STREAM)
+}
+.subcommand(xgroup_create);
+
+fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name, start) = (args.key(), args.bytes(), args.bytes());
     let (make, read) = options(args, true)?;
     let mut db = cx.db();
@@ -119,8 +133,20 @@ fn with_group<R>(
     Ok(act(group, now_ms))
 }
 
-/// XGROUP SETID key group id|$ [ENTRIESREAD n].
-pub(super) fn xgroup_setid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XGROUP_SETID: DataCommand = Spec {
+    name: "setid",
+    flags: WRITE,
+    keys: &[KeySpec::at(2, &[RW, UPDATE])],
+    usage: "key:key group:string id-selector(id:string|new-id=\"$\") [entriesread~entries-read:integer@ENTRIESREAD]",
+    since: "5.0.0",
+    summary: "Sets the id up to which a group has read.",
+    complexity: "O(1)",
+    history: &[("7.0.0", "Takes ENTRIESREAD.")],
+    ..Spec::of(STREAM)
+}
+.subcommand(xgroup_setid);
+
+fn xgroup_setid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name, start) = (args.key(), args.bytes(), args.bytes());
     let (_, read) = options(args, false)?;
     let mut db = cx.db();
@@ -137,8 +163,20 @@ pub(super) fn xgroup_setid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> C
     reply.ok()
 }
 
-/// XGROUP DESTROY key group. Wakes the clients blocked on the group with an error.
-pub(super) fn xgroup_destroy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XGROUP_DESTROY: DataCommand = Spec {
+    name: "destroy",
+    flags: WRITE,
+    keys: &[KeySpec::at(2, &[RW, DELETE])],
+    usage: "key:key group:string",
+    since: "5.0.0",
+    summary: "Removes a group.",
+    complexity: "O(N) for N entries pending in it",
+    ..Spec::of(STREAM)
+}
+.subcommand(xgroup_destroy);
+
+/// Wakes the clients blocked on the group with an error.
+fn xgroup_destroy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let mut db = cx.db();
     let stream = db.stream_for_write(key)?.ok_or(NEEDS_KEY)?;
@@ -150,8 +188,19 @@ pub(super) fn xgroup_destroy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) ->
     reply.bool(existed)
 }
 
-/// XGROUP CREATECONSUMER key group consumer.
-pub(super) fn xgroup_createconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XGROUP_CREATECONSUMER: DataCommand = Spec {
+    name: "createconsumer",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(2, &[RW, INSERT])],
+    usage: "key:key group:string consumer:string",
+    since: "6.2.0",
+    summary: "Makes a consumer in a group.",
+    complexity: "O(1)",
+    ..Spec::of(STREAM)
+}
+.subcommand(xgroup_createconsumer);
+
+fn xgroup_createconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name, consumer) = (args.key(), args.bytes(), args.bytes());
     let made = with_group(cx, key, name, |group, now_ms| {
         let is_new = group.find(consumer).is_none();
@@ -166,8 +215,20 @@ pub(super) fn xgroup_createconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Re
     reply.bool(made)
 }
 
-/// XGROUP DELCONSUMER key group consumer. Replies with the number of its unacknowledged entries.
-pub(super) fn xgroup_delconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XGROUP_DELCONSUMER: DataCommand = Spec {
+    name: "delconsumer",
+    flags: WRITE,
+    keys: &[KeySpec::at(2, &[RW, DELETE])],
+    usage: "key:key group:string consumer:string",
+    since: "5.0.0",
+    summary: "Removes a consumer and all it had not acknowledged.",
+    complexity: "O(N) for N entries it held",
+    ..Spec::of(STREAM)
+}
+.subcommand(xgroup_delconsumer);
+
+/// Replies with the number of its unacknowledged entries.
+fn xgroup_delconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name, consumer) = (args.key(), args.bytes(), args.bytes());
     let removed = with_group(cx, key, name, |group, _| group.remove_consumer(consumer))?;
     if removed.is_some() {
@@ -176,8 +237,17 @@ pub(super) fn xgroup_delconsumer(cx: &mut Cx, args: &mut Args, reply: &mut Reply
     reply.int(removed.unwrap_or(0) as i64)
 }
 
-/// XGROUP HELP.
-pub(super) fn xgroup_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XGROUP_HELP: DataCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    since: "5.0.0",
+    summary: "Words about the subcommands.",
+    complexity: "O(1)",
+    ..Spec::of(STREAM)
+}
+.subcommand(xgroup_help);
+
+fn xgroup_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CREATE <key> <groupname> <id|$> [option]",
@@ -199,8 +269,20 @@ pub(super) fn xgroup_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdRes
     ])
 }
 
-/// XACK key group id [id …]. Replies with the number of entries that were pending.
-pub(super) fn xack(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XACK: DataCommand = Spec {
+    name: "xack",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key group:string id:string...",
+    since: "5.0.0",
+    summary: "Acknowledges entries of a group and returns the number of those that were pending.",
+    complexity: "O(1) for each id",
+    ..Spec::of(STREAM)
+}
+.runs(xack);
+
+/// Replies with the number of entries that were pending.
+fn xack(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let mut db = cx.db();
     let found = db.read(key);

@@ -1,19 +1,41 @@
 //! XINFO: reports on streams, groups and consumers.
 
+use super::STREAM;
 use super::group::no_group;
 use super::lag::lag;
 use super::range::{reply_entry, reply_id, reply_range};
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::types::stream::{Consumer, Group, Order, Stream, StreamId};
 use std::ops::ControlFlow;
 
 /// The default number of entries of each kind that FULL shows.
 const FULL_COUNT: u64 = 10;
 
-/// XINFO STREAM key [FULL [COUNT count]].
-pub(super) fn xinfo_stream(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let (sub, key) = (args.argv().at(1), args.key());
-    let wrong = || CmdError::wrong_form("XINFO", sub);
+pub(super) const XINFO_STREAM: DataCommand = Spec {
+    name: "stream",
+    flags: READONLY,
+    keys: &[KeySpec::at(2, &[RO, ACCESS])],
+    usage: "key:key [full-block{full=FULL [count:integer@COUNT]}]",
+    since: "5.0.0",
+    summary: "A stream's figures, or with FULL nearly all it holds.",
+    complexity: "O(1); with FULL O(N) for N entries and pending ones shown",
+    history: &[
+        ("6.0.0", "Takes FULL."),
+        (
+            "7.0.0",
+            "Shows max-deleted-entry-id, entries-added, recorded-first-entry-id, entries-read and lag.",
+        ),
+        ("7.2.0", "Shows active-time; seen-time has another meaning."),
+    ],
+    ..Spec::of(STREAM)
+}
+.subcommand(xinfo_stream);
+
+fn xinfo_stream(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (argv, key) = (args.argv(), args.key());
+    let wrong = || CmdError::wrong_form(&argv);
     let mut db = cx.db();
     let stream = db.stream(key)?.ok_or(CmdError::NoSuchKey)?;
     let mut full = None;
@@ -155,8 +177,20 @@ fn full_consumer(
     Ok(())
 }
 
-/// XINFO GROUPS key.
-pub(super) fn xinfo_groups(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XINFO_GROUPS: DataCommand = Spec {
+    name: "groups",
+    flags: READONLY,
+    keys: &[KeySpec::at(2, &[RO, ACCESS])],
+    usage: "key:key",
+    since: "5.0.0",
+    summary: "The groups of a stream.",
+    complexity: "O(1) for each group",
+    history: &[("7.0.0", "Shows entries-read and lag.")],
+    ..Spec::of(STREAM)
+}
+.subcommand(xinfo_groups);
+
+fn xinfo_groups(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut db = cx.db();
     let stream = db.stream(args.key())?.ok_or(CmdError::NoSuchKey)?;
     reply.array(stream.groups.len())?;
@@ -174,8 +208,21 @@ pub(super) fn xinfo_groups(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> C
     Ok(())
 }
 
-/// XINFO CONSUMERS key group.
-pub(super) fn xinfo_consumers(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XINFO_CONSUMERS: DataCommand = Spec {
+    name: "consumers",
+    flags: READONLY,
+    keys: &[KeySpec::at(2, &[RO, ACCESS])],
+    usage: "key:key group:string",
+    since: "5.0.0",
+    summary: "The consumers of a group.",
+    complexity: "O(1) for each consumer",
+    tips: &["nondeterministic_output"],
+    history: &[("7.2.0", "Shows inactive; idle has another meaning.")],
+    ..Spec::of(STREAM)
+}
+.subcommand(xinfo_consumers);
+
+fn xinfo_consumers(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let now_ms = cx.now_ms();
     let mut db = cx.db();
@@ -197,8 +244,17 @@ pub(super) fn xinfo_consumers(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -
     Ok(())
 }
 
-/// XINFO HELP.
-pub(super) fn xinfo_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XINFO_HELP: DataCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    since: "5.0.0",
+    summary: "Words about the subcommands.",
+    complexity: "O(1)",
+    ..Spec::of(STREAM)
+}
+.subcommand(xinfo_help);
+
+fn xinfo_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CONSUMERS <key> <groupname>",

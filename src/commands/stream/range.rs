@@ -1,7 +1,9 @@
 //! XRANGE and XREVRANGE, and the shape of an entry in a reply.
 
+use super::STREAM;
 use super::args::{interval_end, interval_start};
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::types::stream::{Entry, IdText, Order, Stream, StreamId};
 use std::ops::ControlFlow;
 
@@ -76,12 +78,32 @@ fn range(cx: &mut Cx, args: &mut Args, reply: &mut Reply, order: Order) -> CmdRe
     Ok(())
 }
 
-/// XRANGE key start end [COUNT count].
-pub(super) fn xrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XRANGE: DataCommand = Spec {
+    name: "xrange",
+    usage: "key:key start:string end:string [count:integer@COUNT]",
+    since: "5.0.0",
+    summary: "The entries between two ids, oldest first.",
+    complexity: "O(N) for N entries returned",
+    history: &[("6.2.0", "Takes ranges without their ends.")],
+    ..Spec::reading(STREAM)
+}
+.runs(xrange);
+
+fn xrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     range(cx, args, reply, Order::Rising)
 }
 
-/// XREVRANGE key end start [COUNT count].
-pub(super) fn xrevrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XREVRANGE: DataCommand = Spec {
+    name: "xrevrange",
+    usage: "key:key end:string start:string [count:integer@COUNT]",
+    since: "5.0.0",
+    summary: "The entries between two ids, newest first.",
+    complexity: "O(N) for N entries returned",
+    history: &[("6.2.0", "Takes ranges without their ends.")],
+    ..Spec::reading(STREAM)
+}
+.runs(xrevrange);
+
+fn xrevrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     range(cx, args, reply, Order::Falling)
 }

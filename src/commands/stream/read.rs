@@ -4,13 +4,15 @@
 //! then entries are collected from each stream that has some. If none has, the command blocks with
 //! the ids as they were resolved, so that "from now on" means the moment of the first try.
 
+use super::STREAM;
 use super::args::strict_id;
 use super::lag::advance;
 use super::range::{reply_entry, reply_id};
 use crate::command::blocking::{TimeoutMs, Unit, parse_timeout};
 use crate::command::effects::{Event, Interest};
 use crate::command::keys::*;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply, Wait};
 use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};
 use crate::types::stream::{ConsumerId, Order, Pending, Stream, StreamId};
@@ -455,13 +457,54 @@ pub(super) fn propagate_position(
     ]);
 }
 
-/// XREAD [COUNT count] [BLOCK ms] STREAMS key [key …] id [id …].
-pub(super) fn xread(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+/// The first half of what follows STREAMS, which is looked for from an argument on.
+const fn streams_from(from: i32) -> KeySpec {
+    KeySpec {
+        flags: key_flags(&[RO, ACCESS]),
+        begin: Begin::Keyword {
+            word: "STREAMS",
+            from,
+        },
+        find: Find::Range {
+            last: -1,
+            step: 1,
+            limit: 2,
+        },
+        notes: "",
+    }
+}
+
+pub(super) const XREAD: DataCommand = Spec {
+    name: "xread",
+    flags: all(&[READONLY, BLOCKING, MOVABLEKEYS]),
+    keys: &[streams_from(1)],
+    find: Some(stream_keys::<false>),
+    usage: "[count:integer@COUNT] [milliseconds:integer@BLOCK] streams{key:key... id:string...}@STREAMS",
+    since: "5.0.0",
+    summary: "The entries behind given ids of one or more streams; may wait for them.",
+    complexity: "O(N) for N entries returned",
+    ..Spec::of(STREAM)
+}
+.runs(xread);
+
+fn xread(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     read(cx, args, reply, false)
 }
 
-/// XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key [key …] id [id …].
-pub(super) fn xreadgroup(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const XREADGROUP: DataCommand = Spec {
+    name: "xreadgroup",
+    flags: all(&[WRITE, BLOCKING, MOVABLEKEYS]),
+    keys: &[streams_from(4)],
+    find: Some(stream_keys::<true>),
+    usage: "group-block{group:string consumer:string}@GROUP [count:integer@COUNT] [milliseconds:integer@BLOCK] [noack=NOACK] streams{key:key... id:string...}@STREAMS",
+    since: "5.0.0",
+    summary: "The entries that a group has not delivered yet, or those pending for a consumer; may block.",
+    complexity: "O(N) for N entries returned",
+    ..Spec::of(STREAM)
+}
+.runs(xreadgroup);
+
+fn xreadgroup(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     cx.propagate_nothing();
     read(cx, args, reply, true)
 }

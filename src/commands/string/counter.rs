@@ -2,7 +2,9 @@
 
 use crate::algo::number::{NumberError, add_decimal};
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::string;
 use crate::types::entry::NewValue;
 
@@ -25,25 +27,69 @@ fn add(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: i64) -> CmdResult {
     reply.int(new)
 }
 
-/// INCR key.
-pub(super) fn incr(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const INCR: DataCommand = Spec {
+    name: "incr",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    usage: "key:key",
+    since: "1.0.0",
+    summary: "Adds one to the integer at a key.",
+    complexity: "O(1)",
+    ..Spec::of(Group::String)
+}
+.runs(incr);
+
+fn incr(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     add(cx, args, reply, 1)
 }
 
-/// DECR key.
-pub(super) fn decr(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const DECR: DataCommand = Spec {
+    name: "decr",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    usage: "key:key",
+    since: "1.0.0",
+    summary: "Subtracts one from the integer at a key.",
+    complexity: "O(1)",
+    ..Spec::of(Group::String)
+}
+.runs(decr);
+
+fn decr(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     add(cx, args, reply, -1)
 }
 
-/// INCRBY key increment.
-pub(super) fn incrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const INCRBY: DataCommand = Spec {
+    name: "incrby",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    usage: "key:key increment:integer",
+    since: "1.0.0",
+    summary: "Adds to the integer at a key.",
+    complexity: "O(1)",
+    ..Spec::of(Group::String)
+}
+.runs(incrby);
+
+fn incrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     args.key();
     let by = args.int()?;
     add(cx, args, reply, by)
 }
 
-/// DECRBY key decrement.
-pub(super) fn decrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const DECRBY: DataCommand = Spec {
+    name: "decrby",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    usage: "key:key decrement:integer",
+    since: "1.0.0",
+    summary: "Subtracts from the integer at a key.",
+    complexity: "O(1)",
+    ..Spec::of(Group::String)
+}
+.runs(decrby);
+
+fn decrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     args.key();
     let by = args.int()?;
     let by = by
@@ -52,8 +98,20 @@ pub(super) fn decrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     add(cx, args, reply, by)
 }
 
+pub(super) const INCRBYFLOAT: DataCommand = Spec {
+    name: "incrbyfloat",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    usage: "key:key increment:double",
+    since: "2.6.0",
+    summary: "Adds to the decimal number at a key.",
+    complexity: "O(1)",
+    ..Spec::of(Group::String)
+}
+.runs(incrbyfloat);
+
 /// INCRBYFLOAT key increment, with the digits of 80-bit arithmetic.
-pub(super) fn incrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+fn incrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, by) = (args.key(), args.bytes());
     let mut db = cx.db();
     let found = db.write(key);

@@ -1,6 +1,8 @@
 //! LCS: the longest common subsequence of two strings, by dynamic programming.
 
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 
 /// Strings have to be shorter than this, as lengths are kept in 32 bits.
 const LEN_MAX: usize = u32::MAX as usize - 1;
@@ -45,8 +47,19 @@ impl Options {
     }
 }
 
-/// LCS key1 key2 [LEN] [IDX] [MINMATCHLEN n] [WITHMATCHLEN].
-pub(super) fn lcs(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const LCS: DataCommand = Spec {
+    name: "lcs",
+    flags: READONLY,
+    keys: &[KeySpec::range(1, 1, 1, &[RO, ACCESS])],
+    usage: "key1:key key2:key#0 [len=LEN] [idx=IDX] [min-match-len:integer@MINMATCHLEN] [withmatchlen=WITHMATCHLEN]",
+    since: "7.0.0",
+    summary: "The longest common subsequence of two strings.",
+    complexity: "O(N*M) where N and M are the lengths of s1 and s2, respectively",
+    ..Spec::of(Group::String)
+}
+.runs(lcs);
+
+fn lcs(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (a_key, b_key) = (args.key(), args.key());
     let not_strings = |_| CmdError::Fixed("ERR The specified keys must contain string values");
     let mut read = |key| -> Result<Vec<u8>, CmdError> {

@@ -1,11 +1,24 @@
 //! APPEND, GETRANGE, SETRANGE, STRLEN: parts of strings.
 
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::string;
 
-/// APPEND key value.
-pub(super) fn append(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const APPEND: DataCommand = Spec {
+    name: "append",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, INSERT])],
+    usage: "key:key value:string",
+    since: "2.0.0",
+    summary: "Appends to the string at a key.",
+    complexity: "O(1)",
+    ..Spec::of(Group::String)
+}
+.runs(append);
+
+fn append(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, tail) = (args.key(), args.bytes());
     let max = cx.tuning.max_string;
     let mut db = cx.db();
@@ -27,14 +40,37 @@ pub(super) fn append(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     reply.int(len as i64)
 }
 
-/// STRLEN key.
-pub(super) fn strlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const STRLEN: DataCommand = Spec {
+    name: "strlen",
+    flags: all(&[READONLY, FAST]),
+    keys: &[KeySpec::at(1, &[RO])],
+    usage: "key:key",
+    since: "2.2.0",
+    summary: "The length of the string at a key.",
+    complexity: "O(1)",
+    ..Spec::of(Group::String)
+}
+.runs(strlen);
+
+fn strlen(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let len = cx.db().string(args.key())?.map_or(0, |value| value.len());
     reply.int(len as i64)
 }
 
-/// SETRANGE key offset value. The string grows with zeros up to the offset.
-pub(super) fn setrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SETRANGE: DataCommand = Spec {
+    name: "setrange",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    usage: "key:key offset:integer value:string",
+    since: "2.2.0",
+    summary: "Overwrites part of the string at a key.",
+    complexity: "O(1), not counting the time taken to copy the new string in place",
+    ..Spec::of(Group::String)
+}
+.runs(setrange);
+
+/// The string grows with zeros up to the offset.
+fn setrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, offset, value) = (args.key(), args.int()?, args.bytes());
     let Ok(offset) = usize::try_from(offset) else {
         return Err(CmdError::Fixed("ERR offset is out of range"));
@@ -84,9 +120,29 @@ fn slice_clamped(text: &[u8], start: i64, end: i64) -> &[u8] {
     }
 }
 
-/// GETRANGE key start end. Out-of-range indexes are clamped; an empty slice is an empty string,
-/// never nil.
-pub(super) fn getrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const GETRANGE: DataCommand = Spec {
+    name: "getrange",
+    usage: "key:key start:integer end:integer",
+    since: "2.4.0",
+    summary: "A slice of the string at a key.",
+    complexity: "O(N) where N is the length of the returned string",
+    ..Spec::reading(Group::String)
+}
+.runs(getrange);
+
+pub(super) const SUBSTR: DataCommand = Spec {
+    name: "substr",
+    usage: "key:key start:integer end:integer",
+    since: "1.0.0",
+    summary: "A slice of the string at a key.",
+    complexity: "O(N) where N is the length of the returned string",
+    deprecated: deprecated("2.0.0", "`GETRANGE`"),
+    ..Spec::reading(Group::String)
+}
+.runs(getrange);
+
+/// Out-of-range indexes are clamped; an empty slice is an empty string, never nil.
+fn getrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, start, end) = (args.key(), args.int()?, args.int()?);
     let mut db = cx.db();
     let Some(text) = db.string(key)? else {

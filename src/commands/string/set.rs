@@ -2,7 +2,8 @@
 
 use crate::command::effects::Event;
 use crate::command::keys::*;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::put;
 use crate::keyspace::string::{self, StringRef};
 use crate::keyspace::{Deadline, RemovalReason};
@@ -129,8 +130,17 @@ fn reply_string(value: Option<StringRef>, reply: &mut Reply) -> CmdResult {
     }
 }
 
-/// GET key.
-pub(super) fn get(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const GET: DataCommand = Spec {
+    name: "get",
+    usage: "key:key",
+    since: "1.0.0",
+    summary: "The string at a key.",
+    complexity: "O(1)",
+    ..Spec::reading_fast(Group::String)
+}
+.runs(get);
+
+fn get(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let value = cx.db().string(args.key())?.map(|value| match value {
         StringRef::Text(text) => reply.bulk(text),
         StringRef::Int(n) => reply.bulk_int(n),
@@ -161,8 +171,27 @@ pub(super) fn key_of_set(
     Ok(())
 }
 
-/// SET key value [NX | XX] [GET] [EX | PX | EXAT | PXAT n | KEEPTTL].
-pub(super) fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SET: DataCommand = Spec {
+    name: "set",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE, VARIABLE_FLAGS])
+        .noting("RW and ACCESS due to the optional `GET` argument")],
+    find: Some(key_of_set),
+    usage: "key:key value:string [condition(nx=NX|xx=XX)!2.6.12] [get=GET!6.2.0] [expiration(seconds:integer@EX!2.6.12|milliseconds:integer@PX!2.6.12|unix-time-seconds:unix-time@EXAT!6.2.0|unix-time-milliseconds:unix-time@PXAT!6.2.0|keepttl=KEEPTTL!6.0.0)]",
+    since: "1.0.0",
+    summary: "Stores a string at a key, whatever was there, or only under a condition.",
+    complexity: "O(1)",
+    history: &[
+        ("2.6.12", "Takes EX, PX, NX and XX."),
+        ("6.0.0", "Takes KEEPTTL."),
+        ("6.2.0", "Takes GET, EXAT and PXAT."),
+        ("7.0.0", "NX and GET go together."),
+    ],
+    ..Spec::of(Group::String)
+}
+.runs(set);
+
+fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let value_at = args.position();
     args.bytes();
@@ -172,7 +201,7 @@ pub(super) fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult 
     }
     let o = Options::parse(args, true)?;
     let deadline = match o.expiry {
-        Some((unit, n)) => Deadline::At(unit.deadline_ms(n, cx.now_ms(), "set")?),
+        Some((unit, n)) => Deadline::At(unit.deadline_ms(n, cx.now_ms(), SET.name())?),
         None if o.keep_ttl => Deadline::Keep,
         None => Deadline::Clear,
     };
@@ -230,8 +259,20 @@ fn propagate_without_get(cx: &mut Cx, args: &Args) {
     cx.propagate_as(argv.iter().take(3).chain(options));
 }
 
-/// SETNX key value.
-pub(super) fn setnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const SETNX: DataCommand = Spec {
+    name: "setnx",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[OW, INSERT])],
+    usage: "key:key value:string",
+    since: "1.0.0",
+    summary: "Stores a string if the key is free.",
+    complexity: "O(1)",
+    deprecated: deprecated("2.6.12", "`SET` with the `NX` argument"),
+    ..Spec::of(Group::String)
+}
+.runs(setnx);
+
+fn setnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     if cx.db().write(key).is_some() {
         return reply.int(0);
@@ -254,18 +295,54 @@ fn set_for(
     reply.ok()
 }
 
-/// SETEX key seconds value.
-pub(super) fn setex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    set_for(cx, args, reply, Unit::Seconds, "setex")
+pub(super) const SETEX: DataCommand = Spec {
+    name: "setex",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[OW, UPDATE])],
+    usage: "key:key seconds:integer value:string",
+    since: "2.0.0",
+    summary: "Stores a string with a time to live in seconds.",
+    complexity: "O(1)",
+    deprecated: deprecated("2.6.12", "`SET` with the `EX` argument"),
+    ..Spec::of(Group::String)
+}
+.runs(setex);
+
+fn setex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    set_for(cx, args, reply, Unit::Seconds, SETEX.name())
 }
 
-/// PSETEX key milliseconds value.
-pub(super) fn psetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    set_for(cx, args, reply, Unit::Milliseconds, "psetex")
+pub(super) const PSETEX: DataCommand = Spec {
+    name: "psetex",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[OW, UPDATE])],
+    usage: "key:key milliseconds:integer value:string",
+    since: "2.6.0",
+    summary: "Stores a string with a time to live in milliseconds.",
+    complexity: "O(1)",
+    deprecated: deprecated("2.6.12", "`SET` with the `PX` argument"),
+    ..Spec::of(Group::String)
+}
+.runs(psetex);
+
+fn psetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    set_for(cx, args, reply, Unit::Milliseconds, PSETEX.name())
 }
 
-/// GETSET key value.
-pub(super) fn getset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const GETSET: DataCommand = Spec {
+    name: "getset",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    usage: "key:key value:string",
+    since: "1.0.0",
+    summary: "Stores a string and returns the previous one.",
+    complexity: "O(1)",
+    deprecated: deprecated("6.2.0", "`SET` with the `!GET` argument"),
+    ..Spec::of(Group::String)
+}
+.runs(getset);
+
+fn getset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     reply_string(cx.db().string(key)?, reply)?;
     store(cx, key, value_of(args, 2), Deadline::Clear);
@@ -273,8 +350,19 @@ pub(super) fn getset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     Ok(())
 }
 
-/// GETDEL key.
-pub(super) fn getdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const GETDEL: DataCommand = Spec {
+    name: "getdel",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
+    usage: "key:key",
+    since: "6.2.0",
+    summary: "The string at a key, which is deleted.",
+    complexity: "O(1)",
+    ..Spec::of(Group::String)
+}
+.runs(getdel);
+
+fn getdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
     let Some(found) = db.read(key) else {
@@ -287,8 +375,20 @@ pub(super) fn getdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResu
     Ok(())
 }
 
-/// GETEX key [EX | PX | EXAT | PXAT n | PERSIST].
-pub(super) fn getex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const GETEX: DataCommand = Spec {
+    name: "getex",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])
+        .noting("RW and UPDATE because it changes the TTL")],
+    usage: "key:key [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|persist=PERSIST)]",
+    since: "6.2.0",
+    summary: "Returns the string at a key and sets or clears its deadline.",
+    complexity: "O(1)",
+    ..Spec::of(Group::String)
+}
+.runs(getex);
+
+fn getex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let o = Options::parse(args, false)?;
     let now_ms = cx.now_ms();
@@ -298,7 +398,7 @@ pub(super) fn getex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     };
     db.string_at(found)?;
     let deadline_ms = match o.expiry {
-        Some((unit, n)) => Some(unit.deadline_ms(n, now_ms, "getex")?),
+        Some((unit, n)) => Some(unit.deadline_ms(n, now_ms, GETEX.name())?),
         None => None,
     };
     reply_string(Some(db.string_at(found)?), reply)?;
@@ -324,8 +424,21 @@ pub(super) fn getex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     Ok(())
 }
 
-/// MGET key [key ...]. What is no string reads as nil.
-pub(super) fn mget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const MGET: DataCommand = Spec {
+    name: "mget",
+    flags: all(&[READONLY, FAST]),
+    keys: &[KeySpec::range(1, -1, 1, &[RO, ACCESS])],
+    usage: "key:key...",
+    since: "1.0.0",
+    summary: "The strings at several keys.",
+    complexity: "O(N) where N is the number of keys to retrieve.",
+    tips: &["request_policy:multi_shard"],
+    ..Spec::of(Group::String)
+}
+.runs(mget);
+
+/// What is no string reads as nil.
+fn mget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let keys = args.rest();
     reply.array(keys.len())?;
     let mut ahead = cx.keyspace.ahead(cx.db, keys, 1);
@@ -338,10 +451,25 @@ pub(super) fn mget(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     Ok(())
 }
 
-/// MSET key value [key value ...].
-pub(super) fn mset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const MSET: DataCommand = Spec {
+    name: "mset",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::range(1, -1, 2, &[OW, UPDATE])],
+    usage: "data{key:key value:string}...",
+    since: "1.0.1",
+    summary: "Stores strings at several keys, all at once.",
+    complexity: "O(N) where N is the number of keys to set.",
+    tips: &[
+        "request_policy:multi_shard",
+        "response_policy:all_succeeded",
+    ],
+    ..Spec::of(Group::String)
+}
+.runs(mset);
+
+fn mset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if !args.left().is_multiple_of(2) {
-        return Err(CmdError::arity("mset"));
+        return Err(CmdError::arity(MSET.name()));
     }
     store_all(cx, args);
     reply.ok()
@@ -356,10 +484,22 @@ fn store_all(cx: &mut Cx, args: &mut Args) {
     }
 }
 
+pub(super) const MSETNX: DataCommand = Spec {
+    name: "msetnx",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::range(1, -1, 2, &[OW, INSERT])],
+    usage: "data{key:key value:string}...",
+    since: "1.0.1",
+    summary: "Stores strings at several keys if all of them are free.",
+    complexity: "O(N) where N is the number of keys to set.",
+    ..Spec::of(Group::String)
+}
+.runs(msetnx);
+
 /// MSETNX key value [key value ...]: all or nothing.
-pub(super) fn msetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+fn msetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if !args.left().is_multiple_of(2) {
-        return Err(CmdError::arity("msetnx"));
+        return Err(CmdError::arity(MSETNX.name()));
     }
     let taken = args
         .rest()

@@ -1,7 +1,9 @@
 //! ZADD, ZINCRBY, ZREM and the questions about single members.
 
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::{Found, RemovalReason};
 use smallvec::SmallVec;
 
@@ -159,8 +161,25 @@ pub(in crate::commands) fn add<'a>(
     reply.int(if when.changed { changes } else { outcome.added } as i64)
 }
 
-/// ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...].
-pub(super) fn zadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZADD: DataCommand = Spec {
+    name: "zadd",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, UPDATE])],
+    element: 3,
+    usage: "key:key [condition(nx=NX|xx=XX)!3.0.2] [comparison(gt=GT|lt=LT)!6.2.0] [change=CH!3.0.2] [increment=INCR!3.0.2] data{score:double member:string}...",
+    since: "1.2.0",
+    summary: "Adds members or changes their scores.",
+    complexity: "O(log(N)) per member, N being the size of the set.",
+    history: &[
+        ("2.4.0", "Takes several members."),
+        ("3.0.2", "Takes XX, NX, CH and INCR."),
+        ("6.2.0", "Takes GT and LT."),
+    ],
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zadd);
+
+fn zadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let when = When::parse(args);
     let rest = args.rest();
@@ -178,8 +197,20 @@ pub(super) fn zadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     add(cx, key, when, pairs, reply)
 }
 
-/// ZINCRBY key increment member.
-pub(super) fn zincrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZINCRBY: DataCommand = Spec {
+    name: "zincrby",
+    flags: all(&[WRITE, DENYOOM, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
+    element: 3,
+    usage: "key:key increment:integer member:string",
+    since: "1.2.0",
+    summary: "Adds to the score of a member.",
+    complexity: "O(log(N)), N being the size of the set.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zincrby);
+
+fn zincrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let increment = args.float()?;
     let when = When {
@@ -214,8 +245,21 @@ pub(super) fn tell_removed(cx: &mut Cx, found: Found, key: &[u8], event: Event, 
     leave_if_empty(cx, found, key);
 }
 
-/// ZREM key member [member ...].
-pub(super) fn zrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZREM: DataCommand = Spec {
+    name: "zrem",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    element: 2,
+    usage: "key:key member:string...",
+    since: "1.2.0",
+    summary: "Removes members.",
+    complexity: "O(M*log(N)), M being the number of members named.",
+    history: &[("2.4.0", "Takes several members.")],
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zrem);
+
+fn zrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut db = cx.db();
     let Some(found) = db.zset_to_change(key)? else {
@@ -229,8 +273,19 @@ pub(super) fn zrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult
     reply.int(removed as i64)
 }
 
-/// ZCARD key.
-pub(super) fn zcard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZCARD: DataCommand = Spec {
+    name: "zcard",
+    flags: all(&[READONLY, FAST]),
+    keys: &[KeySpec::at(1, &[RO])],
+    usage: "key:key",
+    since: "1.2.0",
+    summary: "The number of members.",
+    complexity: "O(1)",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zcard);
+
+fn zcard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let len = cx.db().zset(args.key())?.map_or(0, |set| set.len());
     reply.int(len as i64)
 }
@@ -242,15 +297,34 @@ fn optional_score(reply: &mut Reply, score: Option<f64>) -> CmdResult {
     }
 }
 
-/// ZSCORE key member.
-pub(super) fn zscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZSCORE: DataCommand = Spec {
+    name: "zscore",
+    element: 2,
+    usage: "key:key member:string",
+    since: "1.2.0",
+    summary: "The score of a member.",
+    complexity: "O(1)",
+    ..Spec::reading_fast(Group::SortedSet)
+}
+.runs(zscore);
+
+fn zscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, member) = (args.key(), args.bytes());
     let score = cx.db().zset(key)?.and_then(|set| set.score(member));
     optional_score(reply, score)
 }
 
-/// ZMSCORE key member [member ...].
-pub(super) fn zmscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZMSCORE: DataCommand = Spec {
+    name: "zmscore",
+    usage: "key:key member:string...",
+    since: "6.2.0",
+    summary: "The scores of several members.",
+    complexity: "O(M), M being the number of members named.",
+    ..Spec::reading_fast(Group::SortedSet)
+}
+.runs(zmscore);
+
+fn zmscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut db = cx.db();
     let set = db.zset(args.key())?;
     reply.array(args.left())?;
@@ -265,7 +339,11 @@ fn rank(cx: &mut Cx, args: &mut Args, reply: &mut Reply, reverse: bool) -> CmdRe
     let (key, member) = (args.key(), args.bytes());
     let with_score = args.left() > 0;
     if args.left() > 1 {
-        return Err(CmdError::arity(if reverse { "zrevrank" } else { "zrank" }));
+        return Err(CmdError::arity(if reverse {
+            ZREVRANK.name()
+        } else {
+            ZRANK.name()
+        }));
     }
     if with_score && !args.word("WITHSCORE") {
         return Err(CmdError::Syntax);
@@ -289,12 +367,34 @@ fn rank(cx: &mut Cx, args: &mut Args, reply: &mut Reply, reverse: bool) -> CmdRe
     reply.double(score)
 }
 
-/// ZRANK key member [WITHSCORE].
-pub(super) fn zrank(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZRANK: DataCommand = Spec {
+    name: "zrank",
+    element: 2,
+    usage: "key:key member:string [withscore=WITHSCORE]",
+    since: "2.0.0",
+    summary: "The place of a member, from the lowest score.",
+    complexity: "O(log(N)), N being the size of the set.",
+    history: &[("7.2.0", "Takes WITHSCORE.")],
+    ..Spec::reading_fast(Group::SortedSet)
+}
+.runs(zrank);
+
+fn zrank(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     rank(cx, args, reply, false)
 }
 
-/// ZREVRANK key member [WITHSCORE].
-pub(super) fn zrevrank(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZREVRANK: DataCommand = Spec {
+    name: "zrevrank",
+    element: 2,
+    usage: "key:key member:string [withscore=WITHSCORE]",
+    since: "2.0.0",
+    summary: "The place of a member, from the highest score.",
+    complexity: "O(log(N)), N being the size of the set.",
+    history: &[("7.2.0", "Takes WITHSCORE.")],
+    ..Spec::reading_fast(Group::SortedSet)
+}
+.runs(zrevrank);
+
+fn zrevrank(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     rank(cx, args, reply, true)
 }

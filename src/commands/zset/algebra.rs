@@ -6,7 +6,9 @@ use super::range::write_all;
 use super::store;
 use crate::algo::number;
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::gathered::Gathered;
 use crate::keyspace::set::SetRef;
 use crate::keyspace::zset::{Ordered, ZsetRef};
@@ -259,19 +261,52 @@ fn show(cx: &mut Cx, args: &mut Args, reply: &mut Reply, name: &str, op: Op) -> 
     write_all(&result, operands.with_scores, reply)
 }
 
-/// ZUNION numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX] [WITHSCORES].
-pub(super) fn zunion(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    show(cx, args, reply, "zunion", Op::Union)
+pub(super) const ZUNION: DataCommand = Spec {
+    name: "zunion",
+    flags: all(&[READONLY, MOVABLEKEYS]),
+    keys: &[KeySpec::counted(1, &[RO, ACCESS])],
+    usage: "numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX)@AGGREGATE] [withscores=WITHSCORES]",
+    since: "6.2.0",
+    summary: "The union of sorted sets.",
+    complexity: "O(N)+O(M*log(M)), N members in all, M in the result.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zunion);
+
+fn zunion(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    show(cx, args, reply, ZUNION.name(), Op::Union)
 }
 
-/// ZINTER numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX] [WITHSCORES].
-pub(super) fn zinter(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    show(cx, args, reply, "zinter", Op::Inter)
+pub(super) const ZINTER: DataCommand = Spec {
+    name: "zinter",
+    flags: all(&[READONLY, MOVABLEKEYS]),
+    keys: &[KeySpec::counted(1, &[RO, ACCESS])],
+    usage: "numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX)@AGGREGATE] [withscores=WITHSCORES]",
+    since: "6.2.0",
+    summary: "What sorted sets have in common.",
+    complexity: "O(N*K)+O(M*log(M)), N in the smallest of K sets, M in the result.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zinter);
+
+fn zinter(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    show(cx, args, reply, ZINTER.name(), Op::Inter)
 }
 
-/// ZDIFF numkeys key [key ...] [WITHSCORES].
-pub(super) fn zdiff(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    show(cx, args, reply, "zdiff", Op::Diff)
+pub(super) const ZDIFF: DataCommand = Spec {
+    name: "zdiff",
+    flags: all(&[READONLY, MOVABLEKEYS]),
+    keys: &[KeySpec::counted(1, &[RO, ACCESS])],
+    usage: "numkeys:integer key:key... [withscores=WITHSCORES]",
+    since: "6.2.0",
+    summary: "What the first of several sorted sets has alone.",
+    complexity: "O(N*K), N members in the first of K sets.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zdiff);
+
+fn zdiff(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    show(cx, args, reply, ZDIFF.name(), Op::Diff)
 }
 
 fn keep(
@@ -293,36 +328,89 @@ fn keep(
     store(cx, to, result, event, reply)
 }
 
-/// ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX].
-pub(super) fn zunionstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZUNIONSTORE: DataCommand = Spec {
+    name: "zunionstore",
+    flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
+    keys: &[KeySpec::at(1, &[OW, UPDATE]), KeySpec::counted(2, &[RO, ACCESS])],
+    usage: "destination:key numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX)@AGGREGATE]",
+    since: "2.0.0",
+    summary: "Stores the union of sorted sets.",
+    complexity: "O(N)+O(M*log(M)), N members in all, M in the result.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zunionstore);
+
+fn zunionstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     keep(
         cx,
         args,
         reply,
         Op::Union,
-        ("zunionstore", Event::ZUNIONSTORE),
+        (ZUNIONSTORE.name(), Event::ZUNIONSTORE),
     )
 }
 
-/// ZINTERSTORE destination numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX].
-pub(super) fn zinterstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZINTERSTORE: DataCommand = Spec {
+    name: "zinterstore",
+    flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
+    keys: &[KeySpec::at(1, &[OW, UPDATE]), KeySpec::counted(2, &[RO, ACCESS])],
+    usage: "destination:key numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX)@AGGREGATE]",
+    since: "2.0.0",
+    summary: "Stores what sorted sets have in common.",
+    complexity: "O(N*K)+O(M*log(M)), N in the smallest of K sets, M in the result.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zinterstore);
+
+fn zinterstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     keep(
         cx,
         args,
         reply,
         Op::Inter,
-        ("zinterstore", Event::ZINTERSTORE),
+        (ZINTERSTORE.name(), Event::ZINTERSTORE),
     )
 }
 
-/// ZDIFFSTORE destination numkeys key [key ...].
-pub(super) fn zdiffstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    keep(cx, args, reply, Op::Diff, ("zdiffstore", Event::ZDIFFSTORE))
+pub(super) const ZDIFFSTORE: DataCommand = Spec {
+    name: "zdiffstore",
+    flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
+    keys: &[
+        KeySpec::at(1, &[OW, UPDATE]),
+        KeySpec::counted(2, &[RO, ACCESS]),
+    ],
+    usage: "destination:key numkeys:integer key:key...",
+    since: "6.2.0",
+    summary: "Stores what the first of several sorted sets has alone.",
+    complexity: "O(N*K), N members in the first of K sets.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zdiffstore);
+
+fn zdiffstore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    keep(
+        cx,
+        args,
+        reply,
+        Op::Diff,
+        (ZDIFFSTORE.name(), Event::ZDIFFSTORE),
+    )
 }
 
-/// ZINTERCARD numkeys key [key ...] [LIMIT limit].
-pub(super) fn zintercard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let keys = parse_keys(args, "zintercard")?;
+pub(super) const ZINTERCARD: DataCommand = Spec {
+    name: "zintercard",
+    flags: all(&[READONLY, MOVABLEKEYS]),
+    keys: &[KeySpec::counted(1, &[RO, ACCESS])],
+    usage: "numkeys:integer key:key... [limit:integer@LIMIT]",
+    since: "7.0.0",
+    summary: "How many members sorted sets have in common.",
+    complexity: "O(N*K), N in the smallest of K sets.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zintercard);
+
+fn zintercard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let keys = parse_keys(args, ZINTERCARD.name())?;
     let found = find_all(cx, &keys)?;
     let mut limit = 0;
     while args.left() > 0 {

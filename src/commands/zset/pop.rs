@@ -3,7 +3,9 @@
 use super::add::tell_removed;
 use crate::command::blocking::{Unit, parse_timeout};
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply, Wait};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply, Wait};
 use crate::keyspace::Found;
 use crate::resp::encode::Resp;
 use crate::types::value::Kind;
@@ -70,13 +72,35 @@ fn pop(cx: &mut Cx, args: &mut Args, reply: &mut Reply, end: End) -> CmdResult {
     take(cx, (found, key), end, taken, nested, reply)
 }
 
-/// ZPOPMIN key [count].
-pub(super) fn zpopmin(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZPOPMIN: DataCommand = Spec {
+    name: "zpopmin",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
+    usage: "key:key [count:integer]",
+    since: "5.0.0",
+    summary: "Removes and returns the members with the lowest scores.",
+    complexity: "O(M*log(N)), M being the number removed.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zpopmin);
+
+fn zpopmin(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     pop(cx, args, reply, End::Min)
 }
 
-/// ZPOPMAX key [count].
-pub(super) fn zpopmax(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZPOPMAX: DataCommand = Spec {
+    name: "zpopmax",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RW, ACCESS, DELETE])],
+    usage: "key:key [count:integer]",
+    since: "5.0.0",
+    summary: "Removes and returns the members with the highest scores.",
+    complexity: "O(M*log(N)), M being the number removed.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zpopmax);
+
+fn zpopmax(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     pop(cx, args, reply, End::Max)
 }
 
@@ -159,8 +183,19 @@ fn propagate(cx: &mut Cx, key: &[u8], end: End, count: Option<usize>) {
     }
 }
 
-/// ZMPOP numkeys key [key ...] MIN|MAX [COUNT count].
-pub(super) fn zmpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZMPOP: DataCommand = Spec {
+    name: "zmpop",
+    flags: all(&[WRITE, MOVABLEKEYS]),
+    keys: &[KeySpec::counted(1, &[RW, ACCESS, DELETE])],
+    usage: "numkeys:integer key:key... where(min=MIN|max=MAX) [count:integer@COUNT]",
+    since: "7.0.0",
+    summary: "Removes members from an end of the first set that has any.",
+    complexity: "O(K)+O(M*log(N)), K keys, M members removed.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zmpop);
+
+fn zmpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let many = Many::parse(args)?;
     if many.take(cx, reply)? {
         return Ok(());
@@ -168,8 +203,19 @@ pub(super) fn zmpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResul
     reply.null_array()
 }
 
-/// BZMPOP timeout numkeys key [key ...] MIN|MAX [COUNT count].
-pub(super) fn bzmpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const BZMPOP: DataCommand = Spec {
+    name: "bzmpop",
+    flags: all(&[WRITE, BLOCKING, MOVABLEKEYS]),
+    keys: &[KeySpec::counted(2, &[RW, ACCESS, DELETE])],
+    usage: "timeout:double numkeys:integer key:key... where(min=MIN|max=MAX) [count:integer@COUNT]",
+    since: "7.0.0",
+    summary: "Removes members from an end of the first set that has any, or waits.",
+    complexity: "O(K)+O(M*log(N)), K keys, M members removed.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(bzmpop);
+
+fn bzmpop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let timeout = args.bytes();
     let many = Many::parse(args)?;
     let timeout = parse_timeout(timeout, Unit::Seconds)?;
@@ -193,12 +239,36 @@ fn pop_or_wait(cx: &mut Cx, args: &mut Args, reply: &mut Reply, end: End) -> Cmd
     Ok(())
 }
 
-/// BZPOPMIN key [key ...] timeout.
-pub(super) fn bzpopmin(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const BZPOPMIN: DataCommand = Spec {
+    name: "bzpopmin",
+    flags: all(&[WRITE, BLOCKING, FAST]),
+    keys: &[KeySpec::range(1, -2, 1, &[RW, ACCESS, DELETE])],
+    usage: "key:key... timeout:double",
+    since: "5.0.0",
+    summary: "Removes the member with the lowest score, or waits for one.",
+    complexity: "O(log(N)), N being the size of the set.",
+    history: &[("6.0.0", "The timeout may have a fraction.")],
+    ..Spec::of(Group::SortedSet)
+}
+.runs(bzpopmin);
+
+fn bzpopmin(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     pop_or_wait(cx, args, reply, End::Min)
 }
 
-/// BZPOPMAX key [key ...] timeout.
-pub(super) fn bzpopmax(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const BZPOPMAX: DataCommand = Spec {
+    name: "bzpopmax",
+    flags: all(&[WRITE, BLOCKING, FAST]),
+    keys: &[KeySpec::range(1, -2, 1, &[RW, ACCESS, DELETE])],
+    usage: "key:key... timeout:double",
+    since: "5.0.0",
+    summary: "Removes the member with the highest score, or waits for one.",
+    complexity: "O(log(N)), N being the size of the set.",
+    history: &[("6.0.0", "The timeout may have a fraction.")],
+    ..Spec::of(Group::SortedSet)
+}
+.runs(bzpopmax);
+
+fn bzpopmax(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     pop_or_wait(cx, args, reply, End::Max)
 }

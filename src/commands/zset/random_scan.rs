@@ -4,7 +4,8 @@ use super::range::write_members;
 use crate::algo::glob::{self, Case};
 use crate::algo::number;
 use crate::algo::rng::Rng;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::key::parse_cursor;
 use crate::keyspace::zset::ZsetRef;
 use crate::resp::encode::Resp;
@@ -53,8 +54,18 @@ fn draw(rng: &mut Rng, len: usize, count: usize) -> Vec<usize> {
     order
 }
 
-/// ZRANDMEMBER key [count [WITHSCORES]].
-pub(super) fn zrandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZRANDMEMBER: DataCommand = Spec {
+    name: "zrandmember",
+    usage: "key:key [options{count:integer [withscores=WITHSCORES]}]",
+    since: "6.2.0",
+    summary: "Random members.",
+    complexity: "O(N), N being the number returned.",
+    tips: &["nondeterministic_output"],
+    ..Spec::reading(Group::SortedSet)
+}
+.runs(zrandmember);
+
+fn zrandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     const RANGE: CmdError = CmdError::Fixed(
         "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
     );
@@ -100,8 +111,18 @@ pub(super) fn zrandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> Cm
         .try_for_each(|number| show(&set, number, with_scores, reply))
 }
 
-/// ZSCAN key cursor [MATCH pattern] [COUNT count].
-pub(super) fn zscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZSCAN: DataCommand = Spec {
+    name: "zscan",
+    usage: "key:key cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT]",
+    since: "2.8.0",
+    summary: "Walks over members and scores in steps.",
+    complexity: "O(1) per step.",
+    tips: &["nondeterministic_output"],
+    ..Spec::reading(Group::SortedSet)
+}
+.runs(zscan);
+
+fn zscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let mut cursor = parse_cursor(args.bytes())?;
     let mut db = cx.db();

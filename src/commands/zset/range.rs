@@ -4,7 +4,9 @@ use super::add::tell_removed;
 use super::store;
 use crate::algo::number::parse_bound;
 use crate::command::effects::Event;
-use crate::command::{Args, CmdError, CmdResult, Cx, Reply};
+use crate::command::keys::*;
+use crate::command::spec::*;
+use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::zset::{Build, Edge, Members, Ordered, Scores, ZsetRef};
 use crate::resp::encode::Resp;
 use std::ops::Range;
@@ -256,38 +258,111 @@ const fn form(by: Option<By>, reverse: Option<bool>) -> Form {
     }
 }
 
-/// ZRANGE key start stop [BYSCORE|BYLEX] [REV] [LIMIT offset count] [WITHSCORES].
-pub(super) fn zrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZRANGE: DataCommand = Spec {
+    name: "zrange",
+    usage: "key:key start:string stop:string [sortby(byscore=BYSCORE|bylex=BYLEX)!6.2.0] [rev=REV!6.2.0] [limit{offset:integer count:integer}@LIMIT!6.2.0] [withscores=WITHSCORES]",
+    since: "1.2.0",
+    summary: "Members by place, by score, or between two others.",
+    complexity: "O(log(N)+M), M being the number returned.",
+    history: &[("6.2.0", "Takes REV, BYSCORE, BYLEX and LIMIT.")],
+    ..Spec::reading(Group::SortedSet)
+}
+.runs(zrange);
+
+fn zrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     range(cx, args, reply, form(None, None))
 }
 
-/// ZREVRANGE key start stop [WITHSCORES].
-pub(super) fn zrevrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZREVRANGE: DataCommand = Spec {
+    name: "zrevrange",
+    usage: "key:key start:integer stop:integer [withscores=WITHSCORES]",
+    since: "1.2.0",
+    summary: "Members by place, highest score first.",
+    complexity: "O(log(N)+M), M being the number returned.",
+    deprecated: deprecated("6.2.0", "`ZRANGE` with the `REV` argument"),
+    ..Spec::reading(Group::SortedSet)
+}
+.runs(zrevrange);
+
+fn zrevrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     range(cx, args, reply, form(Some(By::Rank), Some(true)))
 }
 
-/// ZRANGEBYSCORE key min max [WITHSCORES] [LIMIT offset count].
-pub(super) fn zrangebyscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZRANGEBYSCORE: DataCommand = Spec {
+    name: "zrangebyscore",
+    usage: "key:key min:double max:double [withscores=WITHSCORES!2.0.0] [limit{offset:integer count:integer}@LIMIT]",
+    since: "1.0.5",
+    summary: "Members by their scores.",
+    complexity: "O(log(N)+M), M being the number returned.",
+    deprecated: deprecated("6.2.0", "`ZRANGE` with the `BYSCORE` argument"),
+    history: &[("2.0.0", "Takes WITHSCORES.")],
+    ..Spec::reading(Group::SortedSet)
+}
+.runs(zrangebyscore);
+
+fn zrangebyscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     range(cx, args, reply, form(Some(By::Score), Some(false)))
 }
 
-/// ZREVRANGEBYSCORE key max min [WITHSCORES] [LIMIT offset count].
-pub(super) fn zrevrangebyscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZREVRANGEBYSCORE: DataCommand = Spec {
+    name: "zrevrangebyscore",
+    usage: "key:key max:double min:double [withscores=WITHSCORES] [limit{offset:integer count:integer}@LIMIT]",
+    since: "2.2.0",
+    summary: "Members by their scores, highest first.",
+    complexity: "O(log(N)+M), M being the number returned.",
+    deprecated: deprecated("6.2.0", "`ZRANGE` with the `REV` and `BYSCORE` arguments"),
+    history: &[("2.1.6", "Takes ranges without their ends.")],
+    ..Spec::reading(Group::SortedSet)
+}
+.runs(zrevrangebyscore);
+
+fn zrevrangebyscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     range(cx, args, reply, form(Some(By::Score), Some(true)))
 }
 
-/// ZRANGEBYLEX key min max [LIMIT offset count].
-pub(super) fn zrangebylex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZRANGEBYLEX: DataCommand = Spec {
+    name: "zrangebylex",
+    usage: "key:key min:string max:string [limit{offset:integer count:integer}@LIMIT]",
+    since: "2.8.9",
+    summary: "Members that lie between two others.",
+    complexity: "O(log(N)+M), M being the number returned.",
+    deprecated: deprecated("6.2.0", "`ZRANGE` with the `BYLEX` argument"),
+    ..Spec::reading(Group::SortedSet)
+}
+.runs(zrangebylex);
+
+fn zrangebylex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     range(cx, args, reply, form(Some(By::Member), Some(false)))
 }
 
-/// ZREVRANGEBYLEX key max min [LIMIT offset count].
-pub(super) fn zrevrangebylex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZREVRANGEBYLEX: DataCommand = Spec {
+    name: "zrevrangebylex",
+    usage: "key:key max:string min:string [limit{offset:integer count:integer}@LIMIT]",
+    since: "2.8.9",
+    summary: "Members that lie between two others, last first.",
+    complexity: "O(log(N)+M), M being the number returned.",
+    deprecated: deprecated("6.2.0", "`ZRANGE` with the `REV` and `BYLEX` arguments"),
+    ..Spec::reading(Group::SortedSet)
+}
+.runs(zrevrangebylex);
+
+fn zrevrangebylex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     range(cx, args, reply, form(Some(By::Member), Some(true)))
 }
 
-/// ZRANGESTORE destination source min max [BYSCORE|BYLEX] [REV] [LIMIT offset count].
-pub(super) fn zrangestore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZRANGESTORE: DataCommand = Spec {
+    name: "zrangestore",
+    flags: all(&[WRITE, DENYOOM]),
+    keys: &[KeySpec::at(1, &[OW, UPDATE]), KeySpec::at(2, &[RO, ACCESS])],
+    usage: "dst:key src:key min:string max:string [sortby(byscore=BYSCORE|bylex=BYLEX)] [rev=REV] [limit{offset:integer count:integer}@LIMIT]",
+    since: "6.2.0",
+    summary: "Stores a range of members in another key.",
+    complexity: "O(log(N)+M), M being the number stored.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zrangestore);
+
+fn zrangestore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (to, from) = (args.key(), args.key());
     let form = Form {
         store: true,
@@ -322,13 +397,31 @@ fn count(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: By) -> CmdResult {
     reply.int(count as i64)
 }
 
-/// ZCOUNT key min max.
-pub(super) fn zcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZCOUNT: DataCommand = Spec {
+    name: "zcount",
+    usage: "key:key min:double max:double",
+    since: "2.0.0",
+    summary: "How many members have scores of a range.",
+    complexity: "O(log(N)), N being the size of the set.",
+    ..Spec::reading_fast(Group::SortedSet)
+}
+.runs(zcount);
+
+fn zcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     count(cx, args, reply, By::Score)
 }
 
-/// ZLEXCOUNT key min max.
-pub(super) fn zlexcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZLEXCOUNT: DataCommand = Spec {
+    name: "zlexcount",
+    usage: "key:key min:string max:string",
+    since: "2.8.9",
+    summary: "How many members lie between two others.",
+    complexity: "O(log(N)), N being the size of the set.",
+    ..Spec::reading_fast(Group::SortedSet)
+}
+.runs(zlexcount);
+
+fn zlexcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     count(cx, args, reply, By::Member)
 }
 
@@ -346,17 +439,50 @@ fn remove(cx: &mut Cx, args: &mut Args, reply: &mut Reply, by: By, event: Event)
     reply.int(removed as i64)
 }
 
-/// ZREMRANGEBYRANK key start stop.
-pub(super) fn zremrangebyrank(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZREMRANGEBYRANK: DataCommand = Spec {
+    name: "zremrangebyrank",
+    flags: WRITE,
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    usage: "key:key start:integer stop:integer",
+    since: "2.0.0",
+    summary: "Removes members by their place in the order.",
+    complexity: "O(log(N)+M), M being the number removed.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zremrangebyrank);
+
+fn zremrangebyrank(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     remove(cx, args, reply, By::Rank, Event::ZREMRANGEBYRANK)
 }
 
-/// ZREMRANGEBYSCORE key min max.
-pub(super) fn zremrangebyscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZREMRANGEBYSCORE: DataCommand = Spec {
+    name: "zremrangebyscore",
+    flags: WRITE,
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    usage: "key:key min:double max:double",
+    since: "1.2.0",
+    summary: "Removes members by their scores.",
+    complexity: "O(log(N)+M), M being the number removed.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zremrangebyscore);
+
+fn zremrangebyscore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     remove(cx, args, reply, By::Score, Event::ZREMRANGEBYSCORE)
 }
 
-/// ZREMRANGEBYLEX key min max.
-pub(super) fn zremrangebylex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+pub(super) const ZREMRANGEBYLEX: DataCommand = Spec {
+    name: "zremrangebylex",
+    flags: WRITE,
+    keys: &[KeySpec::at(1, &[RW, DELETE])],
+    usage: "key:key min:string max:string",
+    since: "2.8.9",
+    summary: "Removes members that lie between two others.",
+    complexity: "O(log(N)+M), M being the number removed.",
+    ..Spec::of(Group::SortedSet)
+}
+.runs(zremrangebylex);
+
+fn zremrangebylex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     remove(cx, args, reply, By::Member, Event::ZREMRANGEBYLEX)
 }

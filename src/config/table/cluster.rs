@@ -10,7 +10,9 @@ const fn announced(name: &'static str, place: Place) -> Directive {
 }
 
 pub static TABLE: &[Directive] = &[
-    boolean("cluster-enabled", false, at!(cluster_enabled)).immutable(),
+    boolean("cluster-enabled", false, at!(cluster_enabled))
+        .immutable()
+        .unsupported(|config| config.cluster_enabled),
     text(
         "cluster-config-file",
         "nodes.conf",

@@ -43,7 +43,10 @@ pub static TABLE: &[Directive] = &[
         at!(key_load_delay),
     )
     .hidden(),
-    special("dir", &special::DIR).protected().settled(),
+    special("dir", &special::DIR)
+        .protected()
+        .settled()
+        .entered(),
     boolean("appendonly", false, at!(appendonly)).apply(Apply::AppendOnly),
     text("appendfilename", "appendonly.aof", at!(appendfilename))
         .immutable()

@@ -4,6 +4,9 @@ use super::super::directive::*;
 use super::super::special;
 use super::super::words::{PropagationError, ReplDisklessLoad};
 
+/// Redis's smallest backlog, for CONFIG SET alone.
+const REPL_BACKLOG_MIN: u64 = 16 << 10;
+
 pub static TABLE: &[Directive] = &[
     special("replicaof", &special::REPLICAOF)
         .alias("slaveof")
@@ -60,7 +63,11 @@ pub static TABLE: &[Directive] = &[
         false,
         at!(repl_disable_tcp_nodelay),
     ),
-    memory("repl-backlog-size", 1 << 20, 1, at!(repl_backlog_size)).apply(Apply::ReplBacklog),
+    memory("repl-backlog-size", 1 << 20, 1, at!(repl_backlog_size))
+        .correct(|config| {
+            config.repl_backlog_size = config.repl_backlog_size.max(REPL_BACKLOG_MIN);
+        })
+        .apply(Apply::ReplBacklog),
     int(
         "repl-backlog-ttl",
         3600,

@@ -24,194 +24,58 @@ const PASSWORD_BITS: i64 = 256;
 /// The number of bytes of an unknown category that an error shows.
 const CATEGORY_SHOWN: usize = 128;
 
-const ACL: Spec = Spec {
-    group: Group::Server,
+const ACL_SPEC: Spec = Spec {
     flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
     since: "6.0.0",
     complexity: "O(N). Where N is the number of configured users.",
-    ..Spec::BASE
+    ..Spec::of(Group::Server)
 };
 /// The flags of subcommands that every user may call.
 const FREE: Flags = all(&[NOSCRIPT, LOADING, STALE]);
 const EVERYWHERE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "acl",
-        arity: -2,
-        flags: Flags::NONE,
-        summary: "About users and what they may do.",
-        complexity: "Depends on subcommand.",
-        ..ACL
-    },
-    run: container,
-    subcommands: &[
-        Entry {
-            spec: Spec {
-                name: "cat",
-                arity: -2,
-                flags: FREE,
-                usage: "[category:string]",
-                summary: "The categories of commands, or the commands of one.",
-                complexity: "O(1) since the categories and commands are a fixed set.",
-                ..ACL
-            },
-            run: acl_cat,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "deluser",
-                arity: -3,
-                usage: "username:string...",
-                secrets: Some(|_, index| index > 1),
-                summary: "Removes users and ends their connections.",
-                complexity: "O(1) amortized time considering the typical user.",
-                tips: EVERYWHERE,
-                ..ACL
-            },
-            run: acl_deluser,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "dryrun",
-                arity: -4,
-                usage: "username:string command:string [arg:string...]",
-                since: "7.0.0",
-                summary: "Tells whether a user could run a command.",
-                complexity: "O(1).",
-                ..ACL
-            },
-            run: acl_dryrun,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "genpass",
-                arity: -2,
-                flags: FREE,
-                usage: "[bits:integer]",
-                summary: "Makes a password that nobody can guess.",
-                complexity: "O(1)",
-                ..ACL
-            },
-            run: acl_genpass,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "getuser",
-                arity: 3,
-                usage: "username:string",
-                secrets: Some(|_, index| index > 1),
-                summary: "The rules of a user.",
-                complexity: "O(N). Where N is the number of password, command and pattern rules that the user has.",
-                ..ACL
-            },
-            run: acl_getuser,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "help",
-                arity: 2,
-                flags: all(&[LOADING, STALE]),
-                summary: "What ACL can do.",
-                complexity: "O(1)",
-                ..ACL
-            },
-            run: acl_help,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "list",
-                arity: 2,
-                summary: "All users in the form of a file.",
-                ..ACL
-            },
-            run: acl_list,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "load",
-                arity: 2,
-                summary: "Reads the users from their file.",
-                ..ACL
-            },
-            run: acl_load,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "log",
-                arity: -2,
-                usage: "[operation(count:integer|reset=RESET)]",
-                summary: "What was refused lately.",
-                complexity: "O(N) with N being the number of entries shown.",
-                ..ACL
-            },
-            run: acl_log,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "save",
-                arity: 2,
-                summary: "Writes the users to their file.",
-                tips: EVERYWHERE,
-                ..ACL
-            },
-            run: acl_save,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "setuser",
-                arity: -3,
-                usage: "username:string [rule:string...]",
-                secrets: Some(|_, index| index > 1),
-                summary: "Changes or creates a user.",
-                complexity: "O(N). Where N is the number of rules provided.",
-                tips: EVERYWHERE,
-                ..ACL
-            },
-            run: acl_setuser,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "users",
-                arity: 2,
-                summary: "The names of all users.",
-                ..ACL
-            },
-            run: acl_users,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "whoami",
-                arity: 2,
-                flags: FREE,
-                summary: "The user of this connection.",
-                complexity: "O(1)",
-                ..ACL
-            },
-            run: acl_whoami,
-            subcommands: &[],
-        },
+pub static TABLE: &[ServerCommand] = &[ACL];
+
+const ACL: ServerCommand = Spec {
+    name: "acl",
+    since: "6.0.0",
+    summary: "About users and what they may do.",
+    ..Spec::of(Group::Server)
+}
+.contains(
+    &[
+        ACL_CAT,
+        ACL_DELUSER,
+        ACL_DRYRUN,
+        ACL_GENPASS,
+        ACL_GETUSER,
+        ACL_HELP,
+        ACL_LIST,
+        ACL_LOAD,
+        ACL_LOG,
+        ACL_SAVE,
+        ACL_SETUSER,
+        ACL_USERS,
+        ACL_WHOAMI,
     ],
-}];
+    container,
+);
 
 /// Returns the error for too many arguments of a subcommand.
 fn too_many(args: &Args) -> CmdError {
-    CmdError::wrong_form("ACL", args.argv().at(1))
+    CmdError::wrong_form(&args.argv())
 }
 
-/// ACL CAT [category].
+const ACL_CAT: ServerCommand = Spec {
+    name: "cat",
+    flags: FREE,
+    usage: "[category:string]",
+    summary: "The categories of commands, or the commands of one.",
+    complexity: "O(1) since the categories and commands are a fixed set.",
+    ..ACL_SPEC
+}
+.subcommand(acl_cat);
+
 fn acl_cat(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let Some(name) = args.option() else {
         reply.array(CATEGORIES.len())?;
@@ -235,7 +99,17 @@ fn acl_cat(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Re
     numbers.try_for_each(|number| reply.bulk(command_index.get(number).full_name.as_bytes()))
 }
 
-/// ACL DELUSER user [user …].
+const ACL_DELUSER: ServerCommand = Spec {
+    name: "deluser",
+    usage: "username:string...",
+    secrets: Some(|_, index| index > 1),
+    summary: "Removes users and ends their connections.",
+    complexity: "O(1) amortized time considering the typical user.",
+    tips: EVERYWHERE,
+    ..ACL_SPEC
+}
+.subcommand(acl_deluser);
+
 fn acl_deluser(
     server: &mut Server,
     session: &mut Session,
@@ -256,7 +130,16 @@ fn acl_deluser(
     reply.int(deleted)
 }
 
-/// ACL DRYRUN user command [argument …].
+const ACL_DRYRUN: ServerCommand = Spec {
+    name: "dryrun",
+    usage: "username:string command:string [arg:string...]",
+    since: "7.0.0",
+    summary: "Tells whether a user could run a command.",
+    complexity: "O(1).",
+    ..ACL_SPEC
+}
+.subcommand(acl_dryrun);
+
 fn acl_dryrun(
     server: &mut Server,
     _: &mut Session,
@@ -299,7 +182,16 @@ fn acl_dryrun(
     }
 }
 
-/// ACL GENPASS [bits].
+const ACL_GENPASS: ServerCommand = Spec {
+    name: "genpass",
+    flags: FREE,
+    usage: "[bits:integer]",
+    summary: "Makes a password that nobody can guess.",
+    complexity: "O(1)",
+    ..ACL_SPEC
+}
+.subcommand(acl_genpass);
+
 fn acl_genpass(
     server: &mut Server,
     _: &mut Session,
@@ -334,7 +226,23 @@ fn acl_genpass(
     reply.bulk(&hex[..(bits as usize).div_ceil(4)])
 }
 
-/// ACL GETUSER user.
+const ACL_GETUSER: ServerCommand = Spec {
+    name: "getuser",
+    usage: "username:string",
+    secrets: Some(|_, index| index > 1),
+    summary: "The rules of a user.",
+    complexity: "O(N). Where N is the number of password, command and pattern rules that the user has.",
+    history: &[
+        ("6.2.0", "Shows patterns of Pub/Sub channels."),
+        (
+            "7.0.0",
+            "Shows selectors; patterns come as the rules that set them.",
+        ),
+    ],
+    ..ACL_SPEC
+}
+.subcommand(acl_getuser);
+
 fn acl_getuser(
     server: &mut Server,
     _: &mut Session,
@@ -376,21 +284,41 @@ fn describe(selector: &Selector, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// ACL LIST.
+const ACL_LIST: ServerCommand = Spec {
+    name: "list",
+    summary: "All users in the form of a file.",
+    ..ACL_SPEC
+}
+.subcommand(acl_list);
+
 fn acl_list(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut lines = server.acl.lines();
     reply.array(lines.len())?;
     lines.try_for_each(|line| reply.bulk(&line))
 }
 
-/// ACL USERS.
+const ACL_USERS: ServerCommand = Spec {
+    name: "users",
+    summary: "The names of all users.",
+    ..ACL_SPEC
+}
+.subcommand(acl_users);
+
 fn acl_users(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     let users = server.acl.users();
     reply.array(users.len())?;
     users.keys().try_for_each(|name| reply.bulk(name))
 }
 
-/// ACL WHOAMI.
+const ACL_WHOAMI: ServerCommand = Spec {
+    name: "whoami",
+    flags: FREE,
+    summary: "The user of this connection.",
+    complexity: "O(1)",
+    ..ACL_SPEC
+}
+.subcommand(acl_whoami);
+
 fn acl_whoami(_: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.bulk(&session.user)
 }
@@ -401,7 +329,13 @@ const NO_FILE: CmdError = CmdError::Fixed(
      configuration file set) in order to store users in the Redis configuration.",
 );
 
-/// ACL LOAD.
+const ACL_LOAD: ServerCommand = Spec {
+    name: "load",
+    summary: "Reads the users from their file.",
+    ..ACL_SPEC
+}
+.subcommand(acl_load);
+
 fn acl_load(
     server: &mut Server,
     session: &mut Session,
@@ -417,7 +351,14 @@ fn acl_load(
     reply.ok()
 }
 
-/// ACL SAVE.
+const ACL_SAVE: ServerCommand = Spec {
+    name: "save",
+    summary: "Writes the users to their file.",
+    tips: EVERYWHERE,
+    ..ACL_SPEC
+}
+.subcommand(acl_save);
+
 fn acl_save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     use std::os::unix::ffi::OsStrExt;
     if server.config.aclfile.is_empty() {
@@ -458,7 +399,19 @@ fn save(path: &Path, temporary: &Path, text: &[u8]) -> Result<(), (&'static str,
     synced.map_err(at("Syncing ACL directory"))
 }
 
-/// ACL LOG [count | RESET].
+const ACL_LOG: ServerCommand = Spec {
+    name: "log",
+    usage: "[operation(count:integer|reset=RESET)]",
+    summary: "What was refused lately.",
+    complexity: "O(N) with N being the number of entries shown.",
+    history: &[(
+        "7.2.0",
+        "Entries have a number and two times: made, and last changed.",
+    )],
+    ..ACL_SPEC
+}
+.subcommand(acl_log);
+
 fn acl_log(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut count = DEFAULT_ENTRIES;
     if args.left() > 1 {
@@ -508,7 +461,21 @@ fn tell(entry: &Refusal, now_ms: i64, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// ACL SETUSER user [rule …].
+const ACL_SETUSER: ServerCommand = Spec {
+    name: "setuser",
+    usage: "username:string [rule:string...]",
+    secrets: Some(|_, index| index > 1),
+    summary: "Changes or creates a user.",
+    complexity: "O(N). Where N is the number of rules provided.",
+    tips: EVERYWHERE,
+    history: &[
+        ("6.2.0", "Takes patterns of Pub/Sub channels."),
+        ("7.0.0", "Takes selectors, and permissions by key."),
+    ],
+    ..ACL_SPEC
+}
+.subcommand(acl_setuser);
+
 fn acl_setuser(
     server: &mut Server,
     session: &mut Session,
@@ -530,7 +497,15 @@ fn acl_setuser(
     reply.ok()
 }
 
-/// ACL HELP.
+const ACL_HELP: ServerCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    summary: "What ACL can do.",
+    complexity: "O(1)",
+    ..ACL_SPEC
+}
+.subcommand(acl_help);
+
 fn acl_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "ACL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -4,143 +4,21 @@ use crate::algo::glob;
 use crate::command::keys::{Begin, Find, INCOMPLETE, KeyFlags, KeySpec, NOT_KEY, legacy_range};
 use crate::command::spec::*;
 use crate::command::usage::{self, Argument};
-use crate::command::{Args, CmdError, CmdResult, Reply, history};
+use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::resp::request::Argv;
 use crate::server::clients::session::Session;
 use crate::server::core::table::{Slot, Table};
 use crate::server::{Server, ServerCommand};
 use bytes::Bytes;
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "command",
-        arity: -1,
-        flags: all(&[LOADING, STALE]),
-        group: Group::Server,
-        acl: &["connection"],
-        since: "2.8.13",
-        summary: "Describes all commands.",
-        complexity: "O(N) where N is the total number of Redis commands",
-        tips: &["nondeterministic_output_order"],
-        ..Spec::BASE
-    },
-    run: command,
-    subcommands: &[
-        Entry {
-            spec: Spec {
-                name: "count",
-                arity: 2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                since: "2.8.13",
-                summary: "How many commands there are.",
-                complexity: "O(1)",
-                ..Spec::BASE
-            },
-            run: command_count,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "docs",
-                arity: -2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                usage: "[command-name:string...]",
-                since: "7.0.0",
-                summary: "The documentation of commands.",
-                complexity: "O(N) where N is the number of commands to look up",
-                tips: &["nondeterministic_output_order"],
-                ..Spec::BASE
-            },
-            run: command_docs,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "getkeys",
-                arity: -3,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                usage: "command:string [arg:string...]",
-                since: "2.8.13",
-                summary: "The keys among the arguments of a command.",
-                complexity: "O(N) where N is the number of arguments to the command",
-                ..Spec::BASE
-            },
-            run: command_getkeys,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "getkeysandflags",
-                arity: -3,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                usage: "command:string [arg:string...]",
-                since: "7.0.0",
-                summary: "The keys among the arguments of a command, and what happens to each.",
-                complexity: "O(N) where N is the number of arguments to the command",
-                ..Spec::BASE
-            },
-            run: command_getkeysandflags,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "help",
-                arity: 2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                since: "5.0.0",
-                summary: "What COMMAND can do.",
-                complexity: "O(1)",
-                ..Spec::BASE
-            },
-            run: command_help,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "info",
-                arity: -2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                usage: "[command-name:string...]",
-                since: "2.8.13",
-                summary: "Describes some commands.",
-                complexity: "O(N) where N is the number of commands to look up",
-                tips: &["nondeterministic_output_order"],
-                ..Spec::BASE
-            },
-            run: command_info,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "list",
-                arity: -2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                acl: &["connection"],
-                usage: "[filterby(module-name:string@MODULE|category:string@ACLCAT|pattern:pattern@PATTERN)@FILTERBY]",
-                since: "7.0.0",
-                summary: "The names of commands.",
-                complexity: "O(N) where N is the total number of Redis commands",
-                tips: &["nondeterministic_output_order"],
-                ..Spec::BASE
-            },
-            run: command_list,
-            subcommands: &[],
-        },
-    ],
-}];
+/// The declaration that all subcommands share.
+const COMMAND_SPEC: Spec = Spec {
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    ..Spec::of(Group::Server)
+};
+
+pub static TABLE: &[ServerCommand] = &[COMMAND];
 
 const HELP: &[&str] = &[
     "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -162,12 +40,43 @@ const HELP: &[&str] = &[
     "    Print this help.",
 ];
 
-/// COMMAND.
+const COMMAND: ServerCommand = Spec {
+    name: "command",
+    arity: -1,
+    flags: all(&[LOADING, STALE]),
+    acl: &["connection"],
+    since: "2.8.13",
+    summary: "Describes all commands.",
+    complexity: "O(N) where N is the total number of Redis commands",
+    tips: &["nondeterministic_output_order"],
+    ..Spec::of(Group::Server)
+}
+.contains(
+    &[
+        COMMAND_COUNT,
+        COMMAND_DOCS,
+        COMMAND_GETKEYS,
+        COMMAND_GETKEYSANDFLAGS,
+        COMMAND_HELP,
+        COMMAND_INFO,
+        COMMAND_LIST,
+    ],
+    command,
+);
+
 fn command(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     info_of_all(&mut server.table, reply)
 }
 
-/// COMMAND COUNT.
+const COMMAND_COUNT: ServerCommand = Spec {
+    name: "count",
+    since: "2.8.13",
+    summary: "How many commands there are.",
+    complexity: "O(1)",
+    ..COMMAND_SPEC
+}
+.subcommand(command_count);
+
 fn command_count(
     server: &mut Server,
     _: &mut Session,
@@ -177,12 +86,31 @@ fn command_count(
     reply.int(server.table.count() as i64)
 }
 
-/// COMMAND HELP.
+const COMMAND_HELP: ServerCommand = Spec {
+    name: "help",
+    since: "5.0.0",
+    summary: "What COMMAND can do.",
+    complexity: "O(1)",
+    ..COMMAND_SPEC
+}
+.subcommand(command_help);
+
 fn command_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(HELP)
 }
 
-/// COMMAND INFO [name …].
+const COMMAND_INFO: ServerCommand = Spec {
+    name: "info",
+    usage: "[command-name:string...]",
+    since: "2.8.13",
+    summary: "Describes some commands.",
+    complexity: "O(N) where N is the number of commands to look up",
+    tips: &["nondeterministic_output_order"],
+    history: &[("7.0.0", "Without names it describes all commands.")],
+    ..COMMAND_SPEC
+}
+.subcommand(command_info);
+
 fn command_info(
     server: &mut Server,
     _: &mut Session,
@@ -365,7 +293,17 @@ fn key_flags(flags: KeyFlags, reply: &mut Reply) -> CmdResult {
     words(names, reply)
 }
 
-/// COMMAND DOCS [name …].
+const COMMAND_DOCS: ServerCommand = Spec {
+    name: "docs",
+    usage: "[command-name:string...]",
+    since: "7.0.0",
+    summary: "The documentation of commands.",
+    complexity: "O(N) where N is the number of commands to look up",
+    tips: &["nondeterministic_output_order"],
+    ..COMMAND_SPEC
+}
+.subcommand(command_docs);
+
 fn command_docs(
     server: &mut Server,
     _: &mut Session,
@@ -393,7 +331,7 @@ fn docs(table: &Table, number: u16, reply: &mut Reply) -> CmdResult {
     let slot = &table[number];
     let spec = slot.spec;
     let arguments = usage::parse(spec.usage);
-    let changes = history::of(&slot.full_name);
+    let changes = spec.history;
     let flags: Vec<&str> = [
         (spec.deprecated.is_some(), "deprecated"),
         (spec.internal, "syscmd"),
@@ -514,7 +452,18 @@ fn argument(a: &Argument, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN glob]. Subcommands are listed too.
+const COMMAND_LIST: ServerCommand = Spec {
+    name: "list",
+    usage: "[filterby(module-name:string@MODULE|category:string@ACLCAT|pattern:pattern@PATTERN)@FILTERBY]",
+    since: "7.0.0",
+    summary: "The names of commands.",
+    complexity: "O(N) where N is the total number of Redis commands",
+    tips: &["nondeterministic_output_order"],
+    ..COMMAND_SPEC
+}
+.subcommand(command_list);
+
+/// Subcommands are listed too.
 fn command_list(
     server: &mut Server,
     _: &mut Session,
@@ -558,7 +507,16 @@ fn command_list(
         .try_for_each(|name| reply.bulk(name.as_bytes()))
 }
 
-/// COMMAND GETKEYS command [arg …].
+const COMMAND_GETKEYS: ServerCommand = Spec {
+    name: "getkeys",
+    usage: "command:string [arg:string...]",
+    since: "2.8.13",
+    summary: "The keys among the arguments of a command.",
+    complexity: "O(N) where N is the number of arguments to the command",
+    ..COMMAND_SPEC
+}
+.subcommand(command_getkeys);
+
 fn command_getkeys(
     server: &mut Server,
     _: &mut Session,
@@ -572,7 +530,16 @@ fn command_getkeys(
         .try_for_each(|(index, _)| reply.bulk(argv.at(*index)))
 }
 
-/// COMMAND GETKEYSANDFLAGS command [arg …].
+const COMMAND_GETKEYSANDFLAGS: ServerCommand = Spec {
+    name: "getkeysandflags",
+    usage: "command:string [arg:string...]",
+    since: "7.0.0",
+    summary: "The keys among the arguments of a command, and what happens to each.",
+    complexity: "O(N) where N is the number of arguments to the command",
+    ..COMMAND_SPEC
+}
+.subcommand(command_getkeysandflags);
+
 fn command_getkeysandflags(
     server: &mut Server,
     _: &mut Session,

@@ -12,100 +12,42 @@ use crate::server::gates::Gates;
 use crate::server::lifecycle::configure;
 use crate::server::{Server, ServerCommand};
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "config",
-        arity: -2,
-        group: Group::Server,
-        since: "2.0.0",
-        summary: "About the configuration.",
-        complexity: "Depends on subcommand.",
-        ..Spec::BASE
-    },
-    run: container,
-    subcommands: &[
-        Entry {
-            spec: Spec {
-                name: "get",
-                arity: -3,
-                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-                group: Group::Server,
-                usage: "parameter:string...",
-                since: "2.0.0",
-                summary: "The values of settings.",
-                complexity: "O(N) when N is the number of configuration parameters provided",
-                ..Spec::BASE
-            },
-            run: config_get,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "help",
-                arity: 2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                since: "5.0.0",
-                summary: "What CONFIG can do.",
-                complexity: "O(1)",
-                ..Spec::BASE
-            },
-            run: config_help,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "resetstat",
-                arity: 2,
-                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-                group: Group::Server,
-                since: "2.0.0",
-                summary: "Sets the statistics back.",
-                complexity: "O(1)",
-                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-                ..Spec::BASE
-            },
-            run: config_resetstat,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "rewrite",
-                arity: 2,
-                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-                group: Group::Server,
-                since: "2.8.0",
-                summary: "Writes the configuration to its file.",
-                complexity: "O(1)",
-                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-                ..Spec::BASE
-            },
-            run: config_rewrite,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "set",
-                arity: -4,
-                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-                group: Group::Server,
-                usage: "data{parameter:string value:string}...",
-                since: "2.0.0",
-                secrets: Some(|argv, index| {
-                    index > 2 && index % 2 == 1 && is_sensitive(argv.at(index - 1))
-                }),
-                summary: "Changes settings while the server runs.",
-                complexity: "O(N) when N is the number of configuration parameters provided",
-                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-                ..Spec::BASE
-            },
-            run: config_set,
-            subcommands: &[],
-        },
-    ],
-}];
+/// The declaration that most subcommands share.
+const CONFIG_SPEC: Spec = Spec {
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    ..Spec::of(Group::Server)
+};
 
-/// CONFIG GET pattern ...
+pub static TABLE: &[ServerCommand] = &[CONFIG];
+
+const CONFIG: ServerCommand = Spec {
+    name: "config",
+    since: "2.0.0",
+    summary: "About the configuration.",
+    ..Spec::of(Group::Server)
+}
+.contains(
+    &[
+        CONFIG_GET,
+        CONFIG_HELP,
+        CONFIG_RESETSTAT,
+        CONFIG_REWRITE,
+        CONFIG_SET,
+    ],
+    container,
+);
+
+const CONFIG_GET: ServerCommand = Spec {
+    name: "get",
+    usage: "parameter:string...",
+    since: "2.0.0",
+    summary: "The values of settings.",
+    complexity: "O(N) when N is the number of configuration parameters provided",
+    history: &[("7.0.0", "Takes several patterns.")],
+    ..CONFIG_SPEC
+}
+.subcommand(config_get);
+
 fn config_get(
     server: &mut Server,
     _: &mut Session,
@@ -123,7 +65,20 @@ fn config_get(
     Ok(())
 }
 
-/// CONFIG SET directive value ... All of them are set, or none.
+const CONFIG_SET: ServerCommand = Spec {
+    name: "set",
+    usage: "data{parameter:string value:string}...",
+    since: "2.0.0",
+    secrets: Some(|argv, index| index > 2 && index % 2 == 1 && is_sensitive(argv.at(index - 1))),
+    summary: "Changes settings while the server runs.",
+    complexity: "O(N) when N is the number of configuration parameters provided",
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+    history: &[("7.0.0", "Takes several pairs.")],
+    ..CONFIG_SPEC
+}
+.subcommand(config_set);
+
+/// All of them are set, or none.
 fn config_set(
     server: &mut Server,
     session: &mut Session,
@@ -171,7 +126,16 @@ fn config_set(
     reply.ok()
 }
 
-/// CONFIG REWRITE.
+const CONFIG_REWRITE: ServerCommand = Spec {
+    name: "rewrite",
+    since: "2.8.0",
+    summary: "Writes the configuration to its file.",
+    complexity: "O(1)",
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+    ..CONFIG_SPEC
+}
+.subcommand(config_rewrite);
+
 fn config_rewrite(
     server: &mut Server,
     _: &mut Session,
@@ -203,7 +167,16 @@ pub(super) fn rewrite(server: &mut Server, extent: Extent, reply: &mut Reply) ->
     reply.ok()
 }
 
-/// CONFIG RESETSTAT.
+const CONFIG_RESETSTAT: ServerCommand = Spec {
+    name: "resetstat",
+    since: "2.0.0",
+    summary: "Sets the statistics back.",
+    complexity: "O(1)",
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+    ..CONFIG_SPEC
+}
+.subcommand(config_resetstat);
+
 fn config_resetstat(
     server: &mut Server,
     _: &mut Session,
@@ -214,7 +187,16 @@ fn config_resetstat(
     reply.ok()
 }
 
-/// CONFIG HELP.
+const CONFIG_HELP: ServerCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    since: "5.0.0",
+    summary: "What CONFIG can do.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Server)
+}
+.subcommand(config_help);
+
 fn config_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -15,127 +15,20 @@ use crate::server::core::permissions;
 use crate::server::{Server, ServerCommand};
 use crate::version::REDIS_VERSION;
 
-pub static TABLE: &[ServerCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "ping",
-            arity: -1,
-            flags: all(&[FAST, SUBSCRIBER, REPORTS_DISK_ERROR]),
-            group: Group::Connection,
-            usage: "[message:string]",
-            since: "1.0.0",
-            summary: "Answers that the server is there.",
-            complexity: "O(1)",
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            ..Spec::BASE
-        },
-        run: ping,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "echo",
-            arity: 2,
-            flags: all(&[LOADING, STALE, FAST]),
-            group: Group::Connection,
-            usage: "message:string",
-            since: "1.0.0",
-            summary: "Answers its argument.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: echo,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "select",
-            arity: 2,
-            flags: all(&[LOADING, STALE, FAST]),
-            group: Group::Connection,
-            usage: "index:integer",
-            since: "1.0.0",
-            summary: "Chooses the database.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: select,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "quit",
-            arity: -1,
-            flags: all(&[
-                NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY, IN_MULTI, SUBSCRIBER,
-            ]),
-            group: Group::Connection,
-            since: "1.0.0",
-            summary: "Closes the connection.",
-            complexity: "O(1)",
-            deprecated: Some(Deprecated {
-                since: "7.2.0",
-                replaced_by: "just closing the connection",
-            }),
-            ..Spec::BASE
-        },
-        run: quit,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "auth",
-            arity: -2,
-            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY]),
-            group: Group::Connection,
-            usage: "[username:string!6.0.0] password:string",
-            since: "1.0.0",
-            secrets: Some(|_, index| index > 0),
-            summary: "Proves who the client is.",
-            complexity: "O(N) where N is the number of passwords defined for the user",
-            ..Spec::BASE
-        },
-        run: auth,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "hello",
-            arity: -1,
-            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY]),
-            group: Group::Connection,
-            usage: "[arguments{protover:integer [auth{username:string password:string}@AUTH] [clientname:string@SETNAME]}]",
-            since: "6.0.0",
-            // HELLO version [AUTH user password] …
-            secrets: Some(|argv, index| {
-                argv.is_behind(index, b"auth", 1, 2) || argv.is_behind(index, b"auth", 2, 2)
-            }),
-            summary: "Greets the server and chooses the protocol.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: hello,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "reset",
-            arity: 1,
-            flags: all(&[
-                NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY, IN_MULTI, SUBSCRIBER,
-            ]),
-            group: Group::Connection,
-            since: "6.2.0",
-            summary: "Puts the connection back into its first state.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: reset,
-        subcommands: &[],
-    },
-];
+pub static TABLE: &[ServerCommand] = &[PING, ECHO, SELECT, QUIT, AUTH, HELLO, RESET];
 
-/// PING [message].
+const PING: ServerCommand = Spec {
+    name: "ping",
+    flags: all(&[FAST, SUBSCRIBER, REPORTS_DISK_ERROR]),
+    usage: "[message:string]",
+    since: "1.0.0",
+    summary: "Answers that the server is there.",
+    complexity: "O(1)",
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    ..Spec::of(Group::Connection)
+}
+.runs(ping);
+
 fn ping(_: &mut Server, session: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
     // A RESP2 subscriber gets the reply in the form of a message.
     if session.is_confined() && args.left() <= 1 {
@@ -146,16 +39,36 @@ fn ping(_: &mut Server, session: &mut Session, args: &mut Args, reply: &mut Repl
     match args.left() {
         0 => reply.simple("PONG"),
         1 => reply.bulk(args.bytes()),
-        _ => Err(CmdError::arity("ping")),
+        _ => Err(CmdError::arity(PING.name())),
     }
 }
 
-/// ECHO message.
+const ECHO: ServerCommand = Spec {
+    name: "echo",
+    flags: all(&[LOADING, STALE, FAST]),
+    usage: "message:string",
+    since: "1.0.0",
+    summary: "Answers its argument.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Connection)
+}
+.runs(echo);
+
 fn echo(_: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.bulk(args.bytes())
 }
 
-/// SELECT index.
+const SELECT: ServerCommand = Spec {
+    name: "select",
+    flags: all(&[LOADING, STALE, FAST]),
+    usage: "index:integer",
+    since: "1.0.0",
+    summary: "Chooses the database.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Connection)
+}
+.runs(select);
+
 fn select(
     server: &mut Server,
     session: &mut Session,
@@ -175,7 +88,20 @@ fn select(
     reply.ok()
 }
 
-/// QUIT.
+const QUIT: ServerCommand = Spec {
+    name: "quit",
+    arity: -1,
+    flags: all(&[
+        NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY, IN_MULTI, SUBSCRIBER,
+    ]),
+    since: "1.0.0",
+    summary: "Closes the connection.",
+    complexity: "O(1)",
+    deprecated: deprecated("7.2.0", "just closing the connection"),
+    ..Spec::of(Group::Connection)
+}
+.runs(quit);
+
 fn quit(_: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     session.ending = Ending::AfterReply;
     reply.ok()
@@ -184,7 +110,19 @@ fn quit(_: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) 
 const WRONG_PASS: CmdError =
     CmdError::Fixed("WRONGPASS invalid username-password pair or user is disabled.");
 
-/// AUTH [user] password.
+const AUTH: ServerCommand = Spec {
+    name: "auth",
+    flags: all(&[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY]),
+    usage: "[username:string!6.0.0] password:string",
+    since: "1.0.0",
+    secrets: Some(|_, index| index > 0),
+    summary: "Proves who the client is.",
+    complexity: "O(N) where N is the number of passwords defined for the user",
+    history: &[("6.0.0", "Takes the name of a user.")],
+    ..Spec::of(Group::Connection)
+}
+.runs(auth);
+
 fn auth(
     server: &mut Server,
     session: &mut Session,
@@ -208,7 +146,22 @@ fn auth(
     }
 }
 
-/// HELLO [protocol [AUTH user password] [SETNAME name]].
+const HELLO: ServerCommand = Spec {
+    name: "hello",
+    flags: all(&[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY]),
+    usage: "[arguments{protover:integer [auth{username:string password:string}@AUTH] [clientname:string@SETNAME]}]",
+    since: "6.0.0",
+    // HELLO version [AUTH user password] …
+    secrets: Some(|argv, index| {
+        argv.is_behind(index, b"auth", 1, 2) || argv.is_behind(index, b"auth", 2, 2)
+    }),
+    summary: "Greets the server and chooses the protocol.",
+    complexity: "O(1)",
+    history: &[("6.2.0", "The version may be left out; then it only describes the connection.")],
+    ..Spec::of(Group::Connection)
+}
+.runs(hello);
+
 fn hello(
     server: &mut Server,
     session: &mut Session,
@@ -288,7 +241,18 @@ fn greet(server: &Server, session: &Session, reply: &mut Reply) -> CmdResult {
     reply.array(0)
 }
 
-/// RESET.
+const RESET: ServerCommand = Spec {
+    name: "reset",
+    flags: all(&[
+        NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY, IN_MULTI, SUBSCRIBER,
+    ]),
+    since: "6.2.0",
+    summary: "Puts the connection back into its first state.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Connection)
+}
+.runs(reset);
+
 fn reset(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     if session.peer != Peer::Client {
         return Err(CmdError::Fixed(

@@ -17,176 +17,46 @@ use crate::server::{Server, ServerCommand};
 use std::borrow::Cow;
 
 const CALL: &str = "function:string numkeys:integer [key:key...] [arg:string...]";
-const FUNCTION: Spec = Spec {
-    group: Group::Scripting,
+const FUNCTION_SPEC: Spec = Spec {
     flags: NOSCRIPT,
     since: "7.0.0",
-    ..Spec::BASE
+    ..Spec::of(Group::Scripting)
 };
 const ALL_SHARDS: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
 
-pub static TABLE: &[ServerCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "fcall",
-            usage: CALL,
-            script: Some(ScriptSource::Function),
-            since: "7.0.0",
-            summary: "Calls a function.",
-            ..WRITER
-        },
-        run: fcall,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "fcall_ro",
-            usage: CALL,
-            script: Some(ScriptSource::Function),
-            summary: "Calls a function that only reads.",
-            ..READER
-        },
-        run: fcall_ro,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "function",
-            arity: -2,
-            flags: Flags::NONE,
-            complexity: "Depends on subcommand.",
-            summary: "About libraries of functions.",
-            ..FUNCTION
-        },
-        run: container,
-        subcommands: &[
-            Entry {
-                spec: Spec {
-                    name: "delete",
-                    arity: 3,
-                    flags: all(&[NOSCRIPT, WRITE]),
-                    usage: "library-name:string",
-                    summary: "Forgets a library.",
-                    complexity: "O(1)",
-                    tips: ALL_SHARDS,
-                    ..FUNCTION
-                },
-                run: function_delete,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "dump",
-                    arity: 2,
-                    summary: "All libraries as bytes for FUNCTION RESTORE.",
-                    complexity: "O(N) where N is the number of functions",
-                    ..FUNCTION
-                },
-                run: function_dump,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "flush",
-                    arity: -2,
-                    flags: all(&[NOSCRIPT, WRITE]),
-                    usage: "[flush-type(async=ASYNC|sync=SYNC)]",
-                    summary: "Forgets all libraries.",
-                    complexity: "O(N) where N is the number of functions",
-                    tips: ALL_SHARDS,
-                    ..FUNCTION
-                },
-                run: function_flush,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "help",
-                    arity: 2,
-                    flags: all(&[LOADING, STALE]),
-                    summary: "What FUNCTION can do.",
-                    complexity: "O(1)",
-                    ..FUNCTION
-                },
-                run: function_help,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "kill",
-                    arity: 2,
-                    flags: all(&[NOSCRIPT, ALLOW_BUSY]),
-                    summary: "Ends the function that runs, unless it has written.",
-                    complexity: "O(1)",
-                    tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
-                    ..FUNCTION
-                },
-                run: function_kill,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "list",
-                    arity: -2,
-                    usage: "[library-name-pattern:string@LIBRARYNAME] [withcode=WITHCODE]",
-                    summary: "The libraries and what is in them.",
-                    complexity: "O(N) where N is the number of functions",
-                    tips: &["nondeterministic_output_order"],
-                    ..FUNCTION
-                },
-                run: function_list,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "load",
-                    arity: -3,
-                    flags: all(&[NOSCRIPT, WRITE, DENYOOM]),
-                    usage: "[replace=REPLACE] function-code:string",
-                    summary: "Loads a library.",
-                    complexity: "O(1) and what the code of the library takes",
-                    tips: ALL_SHARDS,
-                    ..FUNCTION
-                },
-                run: function_load,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "restore",
-                    arity: -3,
-                    flags: all(&[NOSCRIPT, WRITE, DENYOOM]),
-                    usage: "serialized-value:string [policy(flush=FLUSH|append=APPEND|replace=REPLACE)]",
-                    summary: "Loads the libraries that FUNCTION DUMP told of.",
-                    complexity: "O(N) where N is the number of functions",
-                    tips: ALL_SHARDS,
-                    ..FUNCTION
-                },
-                run: function_restore,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "stats",
-                    arity: 2,
-                    flags: all(&[NOSCRIPT, ALLOW_BUSY]),
-                    summary: "What runs, and how much is loaded.",
-                    complexity: "O(1)",
-                    tips: &[
-                        "nondeterministic_output",
-                        "request_policy:all_shards",
-                        "response_policy:special",
-                    ],
-                    ..FUNCTION
-                },
-                run: function_stats,
-                subcommands: &[],
-            },
-        ],
-    },
-];
+pub static TABLE: &[ServerCommand] = &[FCALL, FCALL_RO, FUNCTION];
 
-/// FCALL function numkeys [key …] [arg …].
+const FUNCTION: ServerCommand = Spec {
+    name: "function",
+    since: "7.0.0",
+    summary: "About libraries of functions.",
+    ..Spec::of(Group::Scripting)
+}
+.contains(
+    &[
+        FUNCTION_DELETE,
+        FUNCTION_DUMP,
+        FUNCTION_FLUSH,
+        FUNCTION_HELP,
+        FUNCTION_KILL,
+        FUNCTION_LIST,
+        FUNCTION_LOAD,
+        FUNCTION_RESTORE,
+        FUNCTION_STATS,
+    ],
+    container,
+);
+
+const FCALL: ServerCommand = Spec {
+    name: "fcall",
+    usage: CALL,
+    script: Some(ScriptSource::Function),
+    since: "7.0.0",
+    summary: "Calls a function.",
+    ..WRITER
+}
+.runs(fcall);
+
 fn fcall(
     server: &mut Server,
     session: &mut Session,
@@ -196,7 +66,15 @@ fn fcall(
     run(server, session, args, reply, Rights::All)
 }
 
-/// FCALL_RO.
+const FCALL_RO: ServerCommand = Spec {
+    name: "fcall_ro",
+    usage: CALL,
+    script: Some(ScriptSource::Function),
+    summary: "Calls a function that only reads.",
+    ..READER
+}
+.runs(fcall_ro);
+
 fn fcall_ro(
     server: &mut Server,
     session: &mut Session,
@@ -228,7 +106,17 @@ fn run(
     run::run_script(server, session, args, keys, code, &name, rights, reply)
 }
 
-/// FUNCTION LOAD [REPLACE] code.
+const FUNCTION_LOAD: ServerCommand = Spec {
+    name: "load",
+    flags: all(&[NOSCRIPT, WRITE, DENYOOM]),
+    usage: "[replace=REPLACE] function-code:string",
+    summary: "Loads a library.",
+    complexity: "O(1) and what the code of the library takes",
+    tips: ALL_SHARDS,
+    ..FUNCTION_SPEC
+}
+.subcommand(function_load);
+
 fn function_load(
     server: &mut Server,
     session: &mut Session,
@@ -250,7 +138,17 @@ fn function_load(
     reply.bulk(&name)
 }
 
-/// FUNCTION DELETE library.
+const FUNCTION_DELETE: ServerCommand = Spec {
+    name: "delete",
+    flags: all(&[NOSCRIPT, WRITE]),
+    usage: "library-name:string",
+    summary: "Forgets a library.",
+    complexity: "O(1)",
+    tips: ALL_SHARDS,
+    ..FUNCTION_SPEC
+}
+.subcommand(function_delete);
+
 fn function_delete(
     server: &mut Server,
     _: &mut Session,
@@ -264,7 +162,17 @@ fn function_delete(
     reply.ok()
 }
 
-/// FUNCTION FLUSH [ASYNC | SYNC].
+const FUNCTION_FLUSH: ServerCommand = Spec {
+    name: "flush",
+    flags: all(&[NOSCRIPT, WRITE]),
+    usage: "[flush-type(async=ASYNC|sync=SYNC)]",
+    summary: "Forgets all libraries.",
+    complexity: "O(N) where N is the number of functions",
+    tips: ALL_SHARDS,
+    ..FUNCTION_SPEC
+}
+.subcommand(function_flush);
+
 fn function_flush(
     server: &mut Server,
     _: &mut Session,
@@ -272,7 +180,7 @@ fn function_flush(
     reply: &mut Reply,
 ) -> CmdResult {
     if args.left() > 1 {
-        return Err(CmdError::wrong_form("FUNCTION", args.argv().at(1)));
+        return Err(CmdError::wrong_form(&args.argv()));
     }
     if args.left() == 1 && !args.word("async") && !args.word("sync") {
         let text = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option";
@@ -287,7 +195,16 @@ fn function_flush(
     reply.ok()
 }
 
-/// FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE].
+const FUNCTION_LIST: ServerCommand = Spec {
+    name: "list",
+    usage: "[library-name-pattern:string@LIBRARYNAME] [withcode=WITHCODE]",
+    summary: "The libraries and what is in them.",
+    complexity: "O(N) where N is the number of functions",
+    tips: &["nondeterministic_output_order"],
+    ..FUNCTION_SPEC
+}
+.subcommand(function_list);
+
 fn function_list(
     server: &mut Server,
     _: &mut Session,
@@ -348,7 +265,14 @@ fn describe(function: &Function, reply: &mut Reply) -> CmdResult {
     flags.iter().try_for_each(|(_, name)| reply.simple(name))
 }
 
-/// FUNCTION DUMP.
+const FUNCTION_DUMP: ServerCommand = Spec {
+    name: "dump",
+    summary: "All libraries as bytes for FUNCTION RESTORE.",
+    complexity: "O(N) where N is the number of functions",
+    ..FUNCTION_SPEC
+}
+.subcommand(function_dump);
+
 fn function_dump(
     server: &mut Server,
     _: &mut Session,
@@ -358,7 +282,17 @@ fn function_dump(
     reply.bulk(&run::dump_libraries(server))
 }
 
-/// FUNCTION RESTORE payload [FLUSH | APPEND | REPLACE].
+const FUNCTION_RESTORE: ServerCommand = Spec {
+    name: "restore",
+    flags: all(&[NOSCRIPT, WRITE, DENYOOM]),
+    usage: "serialized-value:string [policy(flush=FLUSH|append=APPEND|replace=REPLACE)]",
+    summary: "Loads the libraries that FUNCTION DUMP told of.",
+    complexity: "O(N) where N is the number of functions",
+    tips: ALL_SHARDS,
+    ..FUNCTION_SPEC
+}
+.subcommand(function_restore);
+
 fn function_restore(
     server: &mut Server,
     _: &mut Session,
@@ -366,7 +300,7 @@ fn function_restore(
     reply: &mut Reply,
 ) -> CmdResult {
     if args.left() > 2 {
-        return Err(CmdError::wrong_form("FUNCTION", args.argv().at(1)));
+        return Err(CmdError::wrong_form(&args.argv()));
     }
     let payload = args.bytes();
     let policy = match args.option() {
@@ -385,7 +319,16 @@ fn function_restore(
     reply.ok()
 }
 
-/// FUNCTION KILL.
+const FUNCTION_KILL: ServerCommand = Spec {
+    name: "kill",
+    flags: all(&[NOSCRIPT, ALLOW_BUSY]),
+    summary: "Ends the function that runs, unless it has written.",
+    complexity: "O(1)",
+    tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
+    ..FUNCTION_SPEC
+}
+.subcommand(function_kill);
+
 fn function_kill(
     server: &mut Server,
     _: &mut Session,
@@ -396,7 +339,20 @@ fn function_kill(
     reply.ok()
 }
 
-/// FUNCTION STATS.
+const FUNCTION_STATS: ServerCommand = Spec {
+    name: "stats",
+    flags: all(&[NOSCRIPT, ALLOW_BUSY]),
+    summary: "What runs, and how much is loaded.",
+    complexity: "O(1)",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
+    ..FUNCTION_SPEC
+}
+.subcommand(function_stats);
+
 fn function_stats(
     server: &mut Server,
     _: &mut Session,
@@ -442,7 +398,15 @@ fn function_stats(
     reply.int(server.script.libraries.function_count() as i64)
 }
 
-/// FUNCTION HELP.
+const FUNCTION_HELP: ServerCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    summary: "What FUNCTION can do.",
+    complexity: "O(1)",
+    ..FUNCTION_SPEC
+}
+.subcommand(function_help);
+
 fn function_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "FUNCTION <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -8,150 +8,47 @@ use crate::server::clients::session::Session;
 use crate::server::core::table::Slot;
 use crate::server::{Server, ServerCommand};
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "latency",
-        arity: -2,
-        group: Group::Server,
-        since: "2.8.13",
-        summary: "About what took long.",
-        complexity: "Depends on subcommand.",
-        ..Spec::BASE
-    },
-    run: container,
-    subcommands: &[
-        Entry {
-            spec: Spec {
-                name: "doctor",
-                arity: 2,
-                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-                group: Group::Server,
-                since: "2.8.13",
-                summary: "Advice on what took long.",
-                complexity: "O(1)",
-                tips: &[
-                    "nondeterministic_output",
-                    "request_policy:all_nodes",
-                    "response_policy:special",
-                ],
-                ..Spec::BASE
-            },
-            run: latency_doctor,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "graph",
-                arity: 3,
-                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-                group: Group::Server,
-                usage: "event:string",
-                since: "2.8.13",
-                summary: "A graph of what took long.",
-                complexity: "O(1)",
-                tips: &[
-                    "nondeterministic_output",
-                    "request_policy:all_nodes",
-                    "response_policy:special",
-                ],
-                ..Spec::BASE
-            },
-            run: latency_graph,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "help",
-                arity: 2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                since: "2.8.13",
-                summary: "What LATENCY can do.",
-                complexity: "O(1)",
-                ..Spec::BASE
-            },
-            run: latency_help,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "histogram",
-                arity: -2,
-                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-                group: Group::Server,
-                usage: "[command:string...]",
-                since: "7.0.0",
-                summary: "How the durations of commands are spread.",
-                complexity: "O(N) where N is the number of commands with latency information being retrieved",
-                tips: &[
-                    "nondeterministic_output",
-                    "request_policy:all_nodes",
-                    "response_policy:special",
-                ],
-                ..Spec::BASE
-            },
-            run: latency_histogram,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "history",
-                arity: 3,
-                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-                group: Group::Server,
-                usage: "event:string",
-                since: "2.8.13",
-                summary: "What took long, over time.",
-                complexity: "O(1)",
-                tips: &[
-                    "nondeterministic_output",
-                    "request_policy:all_nodes",
-                    "response_policy:special",
-                ],
-                ..Spec::BASE
-            },
-            run: latency_history,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "latest",
-                arity: 2,
-                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-                group: Group::Server,
-                since: "2.8.13",
-                summary: "The latest of what took long.",
-                complexity: "O(1)",
-                tips: &[
-                    "nondeterministic_output",
-                    "request_policy:all_nodes",
-                    "response_policy:special",
-                ],
-                ..Spec::BASE
-            },
-            run: latency_latest,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "reset",
-                arity: -2,
-                flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-                group: Group::Server,
-                usage: "[event:string...]",
-                since: "2.8.13",
-                summary: "Forgets what took long.",
-                complexity: "O(1)",
-                tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
-                ..Spec::BASE
-            },
-            run: latency_reset,
-            subcommands: &[],
-        },
-    ],
-}];
+/// The declaration that most subcommands share.
+const LATENCY_SPEC: Spec = Spec {
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    ..Spec::of(Group::Server)
+};
 
-/// LATENCY LATEST.
+pub static TABLE: &[ServerCommand] = &[LATENCY];
+
+const LATENCY: ServerCommand = Spec {
+    name: "latency",
+    since: "2.8.13",
+    summary: "About what took long.",
+    ..Spec::of(Group::Server)
+}
+.contains(
+    &[
+        LATENCY_DOCTOR,
+        LATENCY_GRAPH,
+        LATENCY_HELP,
+        LATENCY_HISTOGRAM,
+        LATENCY_HISTORY,
+        LATENCY_LATEST,
+        LATENCY_RESET,
+    ],
+    container,
+);
+
+const LATENCY_LATEST: ServerCommand = Spec {
+    name: "latest",
+    since: "2.8.13",
+    summary: "The latest of what took long.",
+    complexity: "O(1)",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_nodes",
+        "response_policy:special",
+    ],
+    ..LATENCY_SPEC
+}
+.subcommand(latency_latest);
+
 fn latency_latest(
     server: &mut Server,
     _: &mut Session,
@@ -171,7 +68,21 @@ fn latency_latest(
     Ok(())
 }
 
-/// LATENCY HISTORY event.
+const LATENCY_HISTORY: ServerCommand = Spec {
+    name: "history",
+    usage: "event:string",
+    since: "2.8.13",
+    summary: "What took long, over time.",
+    complexity: "O(1)",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_nodes",
+        "response_policy:special",
+    ],
+    ..LATENCY_SPEC
+}
+.subcommand(latency_history);
+
 fn latency_history(
     server: &mut Server,
     _: &mut Session,
@@ -189,7 +100,21 @@ fn latency_history(
     Ok(())
 }
 
-/// LATENCY GRAPH event.
+const LATENCY_GRAPH: ServerCommand = Spec {
+    name: "graph",
+    usage: "event:string",
+    since: "2.8.13",
+    summary: "A graph of what took long.",
+    complexity: "O(1)",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_nodes",
+        "response_policy:special",
+    ],
+    ..LATENCY_SPEC
+}
+.subcommand(latency_graph);
+
 fn latency_graph(
     server: &mut Server,
     _: &mut Session,
@@ -205,7 +130,17 @@ fn latency_graph(
     reply.verbatim(b"txt", graph.as_bytes())
 }
 
-/// LATENCY RESET [event ...].
+const LATENCY_RESET: ServerCommand = Spec {
+    name: "reset",
+    usage: "[event:string...]",
+    since: "2.8.13",
+    summary: "Forgets what took long.",
+    complexity: "O(1)",
+    tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
+    ..LATENCY_SPEC
+}
+.subcommand(latency_reset);
+
 fn latency_reset(
     server: &mut Server,
     _: &mut Session,
@@ -224,7 +159,20 @@ fn latency_reset(
     reply.int(count)
 }
 
-/// LATENCY DOCTOR.
+const LATENCY_DOCTOR: ServerCommand = Spec {
+    name: "doctor",
+    since: "2.8.13",
+    summary: "Advice on what took long.",
+    complexity: "O(1)",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_nodes",
+        "response_policy:special",
+    ],
+    ..LATENCY_SPEC
+}
+.subcommand(latency_doctor);
+
 fn latency_doctor(
     server: &mut Server,
     _: &mut Session,
@@ -271,7 +219,21 @@ fn latency_doctor(
     reply.verbatim(b"txt", text.as_bytes())
 }
 
-/// LATENCY HISTOGRAM [command ...].
+const LATENCY_HISTOGRAM: ServerCommand = Spec {
+    name: "histogram",
+    usage: "[command:string...]",
+    since: "7.0.0",
+    summary: "How the durations of commands are spread.",
+    complexity: "O(N) where N is the number of commands with latency information being retrieved",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_nodes",
+        "response_policy:special",
+    ],
+    ..LATENCY_SPEC
+}
+.subcommand(latency_histogram);
+
 fn latency_histogram(
     server: &mut Server,
     _: &mut Session,
@@ -321,7 +283,16 @@ fn histogram(latency: &Histogram, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
-/// LATENCY HELP.
+const LATENCY_HELP: ServerCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    since: "2.8.13",
+    summary: "What LATENCY can do.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Server)
+}
+.subcommand(latency_help);
+
 fn latency_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -11,27 +11,23 @@ use crate::server::{Server, ServerCommand};
 use crate::version::REDIS_VERSION;
 use std::f64::consts::TAU;
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "lolwut",
-        arity: -1,
-        flags: all(&[READONLY, FAST]),
-        group: Group::Server,
-        usage: "[version:integer@VERSION]",
-        since: "5.0.0",
-        summary: "A picture, and the version.",
-        ..Spec::BASE
-    },
-    run: lolwut,
-    subcommands: &[],
-}];
+pub static TABLE: &[ServerCommand] = &[LOLWUT];
 
 /// The width and height of a picture, in dots.
 const DOTS: usize = 64;
 /// Versions with pictures.
 const PICTURES: std::ops::RangeInclusive<i64> = 5..=8;
 
-/// LOLWUT [VERSION version] [argument ...].
+const LOLWUT: ServerCommand = Spec {
+    name: "lolwut",
+    flags: all(&[READONLY, FAST]),
+    usage: "[version:integer@VERSION]",
+    since: "5.0.0",
+    summary: "A picture, and the version.",
+    ..Spec::of(Group::Server)
+}
+.runs(lolwut);
+
 fn lolwut(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut version = *PICTURES.end();
     if args.left() > 1 && args.word("VERSION") {

@@ -11,118 +11,25 @@ use crate::server::lifecycle::memory::Resident;
 use crate::server::{Server, ServerCommand};
 use crate::sys::memory;
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "memory",
-        arity: -2,
-        group: Group::Server,
-        since: "4.0.0",
-        summary: "About memory.",
-        complexity: "Depends on subcommand.",
-        ..Spec::BASE
-    },
-    run: container,
-    subcommands: &[
-        Entry {
-            spec: Spec {
-                name: "doctor",
-                arity: 2,
-                group: Group::Server,
-                since: "4.0.0",
-                summary: "Advice on memory.",
-                complexity: "O(1)",
-                tips: &[
-                    "nondeterministic_output",
-                    "request_policy:all_shards",
-                    "response_policy:special",
-                ],
-                ..Spec::BASE
-            },
-            run: memory_doctor,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "help",
-                arity: 2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                since: "4.0.0",
-                summary: "What MEMORY can do.",
-                complexity: "O(1)",
-                ..Spec::BASE
-            },
-            run: memory_help,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "malloc-stats",
-                arity: 2,
-                group: Group::Server,
-                since: "4.0.0",
-                summary: "What the allocator says of itself.",
-                complexity: "Depends on how much memory is allocated, could be slow",
-                tips: &[
-                    "nondeterministic_output",
-                    "request_policy:all_shards",
-                    "response_policy:special",
-                ],
-                ..Spec::BASE
-            },
-            run: memory_malloc_stats,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "purge",
-                arity: 2,
-                group: Group::Server,
-                since: "4.0.0",
-                summary: "Asks the allocator to give memory back.",
-                complexity: "Depends on how much memory is allocated, could be slow",
-                tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-                ..Spec::BASE
-            },
-            run: memory_purge,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "stats",
-                arity: 2,
-                group: Group::Server,
-                since: "4.0.0",
-                summary: "Where memory goes.",
-                complexity: "O(1)",
-                tips: &[
-                    "nondeterministic_output",
-                    "request_policy:all_shards",
-                    "response_policy:special",
-                ],
-                ..Spec::BASE
-            },
-            run: memory_stats,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "usage",
-                arity: -3,
-                flags: READONLY,
-                group: Group::Server,
-                keys: &[KeySpec::at(2, &[RO])],
-                usage: "key:key [count:integer@SAMPLES]",
-                since: "4.0.0",
-                summary: "The bytes a key takes.",
-                complexity: "O(N) where N is the number of samples.",
-                ..Spec::BASE
-            },
-            run: memory_usage,
-            subcommands: &[],
-        },
+pub static TABLE: &[ServerCommand] = &[MEMORY];
+
+const MEMORY: ServerCommand = Spec {
+    name: "memory",
+    since: "4.0.0",
+    summary: "About memory.",
+    ..Spec::of(Group::Server)
+}
+.contains(
+    &[
+        MEMORY_DOCTOR,
+        MEMORY_HELP,
+        MEMORY_MALLOC_STATS,
+        MEMORY_PURGE,
+        MEMORY_STATS,
+        MEMORY_USAGE,
     ],
-}];
+    container,
+);
 
 /// The memory in use below which MEMORY DOCTOR gives no advice, in bytes.
 const TOO_LITTLE: usize = 5 << 20;
@@ -130,7 +37,19 @@ const NOTHING_TO_SAY: &[u8] =
     b"Hi Sam, there is so little in memory here that nothing can be said about it. \
       Come back when there is data.\n";
 
-/// MEMORY USAGE key [SAMPLES count]. Nothing is sampled: the exact size of a value is known.
+const MEMORY_USAGE: ServerCommand = Spec {
+    name: "usage",
+    flags: READONLY,
+    keys: &[KeySpec::at(2, &[RO])],
+    usage: "key:key [count:integer@SAMPLES]",
+    since: "4.0.0",
+    summary: "The bytes a key takes.",
+    complexity: "O(N) where N is the number of samples.",
+    ..Spec::of(Group::Server)
+}
+.subcommand(memory_usage);
+
+/// Nothing is sampled: the exact size of a value is known.
 fn memory_usage(
     server: &mut Server,
     session: &mut Session,
@@ -226,7 +145,20 @@ enum Field {
     Db(u32, usize, usize),
 }
 
-/// MEMORY STATS.
+const MEMORY_STATS: ServerCommand = Spec {
+    name: "stats",
+    since: "4.0.0",
+    summary: "Where memory goes.",
+    complexity: "O(1)",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
+    ..Spec::of(Group::Server)
+}
+.subcommand(memory_stats);
+
 fn memory_stats(
     server: &mut Server,
     _: &mut Session,
@@ -321,7 +253,20 @@ fn totals(p: &Picture) -> Vec<Field> {
     ]
 }
 
-/// MEMORY DOCTOR.
+const MEMORY_DOCTOR: ServerCommand = Spec {
+    name: "doctor",
+    since: "4.0.0",
+    summary: "Advice on memory.",
+    complexity: "O(1)",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
+    ..Spec::of(Group::Server)
+}
+.subcommand(memory_doctor);
+
 fn memory_doctor(
     server: &mut Server,
     _: &mut Session,
@@ -370,13 +315,35 @@ fn diagnosis(p: &Picture, clients: usize) -> String {
     text
 }
 
-/// MEMORY PURGE.
+const MEMORY_PURGE: ServerCommand = Spec {
+    name: "purge",
+    since: "4.0.0",
+    summary: "Asks the allocator to give memory back.",
+    complexity: "Depends on how much memory is allocated, could be slow",
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    ..Spec::of(Group::Server)
+}
+.subcommand(memory_purge);
+
 fn memory_purge(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     memory::collect();
     reply.ok()
 }
 
-/// MEMORY MALLOC-STATS.
+const MEMORY_MALLOC_STATS: ServerCommand = Spec {
+    name: "malloc-stats",
+    since: "4.0.0",
+    summary: "What the allocator says of itself.",
+    complexity: "Depends on how much memory is allocated, could be slow",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
+    ..Spec::of(Group::Server)
+}
+.subcommand(memory_malloc_stats);
+
 fn memory_malloc_stats(
     _: &mut Server,
     _: &mut Session,
@@ -386,7 +353,16 @@ fn memory_malloc_stats(
     reply.verbatim(b"txt", memory::malloc_stats_text().as_bytes())
 }
 
-/// MEMORY HELP.
+const MEMORY_HELP: ServerCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    since: "4.0.0",
+    summary: "What MEMORY can do.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Server)
+}
+.subcommand(memory_help);
+
 fn memory_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -18,39 +18,7 @@ use crate::server::{Server, ServerCommand};
 use std::collections::HashMap;
 use std::io;
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "migrate",
-        arity: -6,
-        flags: all(&[WRITE, MOVABLEKEYS]),
-        group: Group::Generic,
-        acl: &["dangerous"],
-        keys: &[
-            KeySpec::at(3, &[RW, ACCESS, DELETE]),
-            KeySpec::keyword("KEYS", -2, &[RW, ACCESS, DELETE, INCOMPLETE]),
-        ],
-        find: Some(migrated_keys),
-        usage: "host:string port:integer key-selector(key:key|empty-string=\"\") \
-                destination-db:integer timeout:integer [copy=COPY!3.0.0] [replace=REPLACE!3.0.0] \
-                [authentication(auth~password:string@AUTH!4.0.7|auth2{username:string \
-                password:string}@AUTH2!6.0.0)] [keys~key:key@KEYS!3.0.6...]",
-        since: "2.6.0",
-        // MIGRATE host port key db timeout … [AUTH password | AUTH2 user password] …
-        secrets: Some(|argv, index| {
-            argv.is_behind(index, b"auth", 1, 6)
-                || argv.is_behind(index, b"auth2", 1, 6)
-                || argv.is_behind(index, b"auth2", 2, 6)
-        }),
-        summary: "Moves keys to another server.",
-        complexity: "This command actually executes a DUMP+DEL in the source instance, and a \
-                     RESTORE in the target instance. See the pages of these commands for time \
-                     complexity. Also an O(N) data transfer between the two instances is performed.",
-        tips: &["nondeterministic_output"],
-        ..Spec::BASE
-    },
-    run: migrate,
-    subcommands: &[],
-}];
+pub static TABLE: &[ServerCommand] = &[MIGRATE];
 
 /// Finds the key of MIGRATE, or those after KEYS. If both are given the command is invalid and has
 /// no keys.
@@ -186,7 +154,41 @@ enum Trouble {
     Refused(Vec<u8>),
 }
 
-/// MIGRATE host port key|"" db timeout [COPY] [REPLACE] [AUTH p | AUTH2 u p] [KEYS key …].
+const MIGRATE: ServerCommand = Spec {
+    name: "migrate",
+    flags: all(&[WRITE, MOVABLEKEYS]),
+    acl: &["dangerous"],
+    keys: &[
+        KeySpec::at(3, &[RW, ACCESS, DELETE]),
+        KeySpec::keyword("KEYS", -2, &[RW, ACCESS, DELETE, INCOMPLETE]),
+    ],
+    find: Some(migrated_keys),
+    usage: "host:string port:integer key-selector(key:key|empty-string=\"\") \
+    destination-db:integer timeout:integer [copy=COPY!3.0.0] [replace=REPLACE!3.0.0] \
+    [authentication(auth~password:string@AUTH!4.0.7|auth2{username:string \
+    password:string}@AUTH2!6.0.0)] [keys~key:key@KEYS!3.0.6...]",
+    since: "2.6.0",
+    // MIGRATE host port key db timeout … [AUTH password | AUTH2 user password] …
+    secrets: Some(|argv, index| {
+        argv.is_behind(index, b"auth", 1, 6)
+            || argv.is_behind(index, b"auth2", 1, 6)
+            || argv.is_behind(index, b"auth2", 2, 6)
+    }),
+    summary: "Moves keys to another server.",
+    complexity: "This command actually executes a DUMP+DEL in the source instance, and a \
+    RESTORE in the target instance. See the pages of these commands for time \
+    complexity. Also an O(N) data transfer between the two instances is performed.",
+    tips: &["nondeterministic_output"],
+    history: &[
+        ("3.0.0", "Takes COPY and REPLACE."),
+        ("3.0.6", "Takes KEYS."),
+        ("4.0.7", "Takes AUTH."),
+        ("6.0.0", "Takes AUTH2."),
+    ],
+    ..Spec::of(Group::Generic)
+}
+.runs(migrate);
+
 fn migrate(
     server: &mut Server,
     session: &mut Session,

@@ -9,21 +9,17 @@ use crate::server::clients::session::{Peer, Session};
 use crate::server::gates::Gates;
 use crate::server::{Server, ServerCommand};
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "monitor",
-        arity: 1,
-        flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
-        group: Group::Server,
-        since: "1.0.0",
-        summary: "Shows every command as it comes.",
-        ..Spec::BASE
-    },
-    run: monitor,
-    subcommands: &[],
-}];
+pub static TABLE: &[ServerCommand] = &[MONITOR];
 
-/// MONITOR.
+const MONITOR: ServerCommand = Spec {
+    name: "monitor",
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    since: "1.0.0",
+    summary: "Shows every command as it comes.",
+    ..Spec::of(Group::Server)
+}
+.runs(monitor);
+
 fn monitor(
     server: &mut Server,
     session: &mut Session,

@@ -9,69 +9,28 @@ use crate::server::storage::jobs;
 use crate::server::{Server, ServerCommand};
 
 const SAVING: Spec = Spec {
-    group: Group::Server,
     flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING]),
     since: "1.0.0",
-    ..Spec::BASE
+    ..Spec::of(Group::Server)
 };
 
 const IN_PROGRESS: CmdError = CmdError::Fixed("ERR Background save already in progress");
 
-pub static TABLE: &[ServerCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "save",
-            arity: 1,
-            flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
-            summary: "Writes a snapshot, and serves nobody meanwhile.",
-            complexity: "O(N) where N is the total number of keys in all databases",
-            ..SAVING
-        },
-        run: save,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "bgsave",
-            arity: -1,
-            usage: "[schedule=SCHEDULE!3.2.2]",
-            summary: "Has a child write a snapshot.",
-            complexity: "O(1)",
-            ..SAVING
-        },
-        run: bgsave,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "bgrewriteaof",
-            arity: 1,
-            summary: "Has a child write the log anew, as short as can be.",
-            complexity: "O(1)",
-            ..SAVING
-        },
-        run: bgrewriteaof,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "lastsave",
-            arity: 1,
-            flags: all(&[LOADING, STALE, FAST]),
-            group: Group::Server,
-            acl: &["admin", "dangerous"],
-            since: "1.0.0",
-            summary: "When the data was last saved.",
-            complexity: "O(1)",
-            tips: &["nondeterministic_output"],
-            ..Spec::BASE
-        },
-        run: lastsave,
-        subcommands: &[],
-    },
-];
+pub static TABLE: &[ServerCommand] = &[SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE];
 
-/// LASTSAVE. As in Redis, the start counts as a save.
+const LASTSAVE: ServerCommand = Spec {
+    name: "lastsave",
+    flags: all(&[LOADING, STALE, FAST]),
+    acl: &["admin", "dangerous"],
+    since: "1.0.0",
+    summary: "When the data was last saved.",
+    complexity: "O(1)",
+    tips: &["nondeterministic_output"],
+    ..Spec::of(Group::Server)
+}
+.runs(lastsave);
+
+/// As in Redis, the start counts as a save.
 fn lastsave(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(server.persist.saves.last_save_s)
 }
@@ -85,7 +44,15 @@ fn is_rewrite(purpose: Purpose) -> bool {
     !purpose.is_snapshot()
 }
 
-/// SAVE.
+const SAVE: ServerCommand = Spec {
+    name: "save",
+    flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
+    summary: "Writes a snapshot, and serves nobody meanwhile.",
+    complexity: "O(N) where N is the total number of keys in all databases",
+    ..SAVING
+}
+.runs(save);
+
 fn save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     if is_at(server, Purpose::is_snapshot) {
         return Err(IN_PROGRESS);
@@ -99,7 +66,16 @@ fn save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
     }
 }
 
-/// BGSAVE [SCHEDULE].
+const BGSAVE: ServerCommand = Spec {
+    name: "bgsave",
+    usage: "[schedule=SCHEDULE!3.2.2]",
+    summary: "Has a child write a snapshot.",
+    complexity: "O(1)",
+    history: &[("3.2.2", "Takes SCHEDULE.")],
+    ..SAVING
+}
+.runs(bgsave);
+
 fn bgsave(
     server: &mut Server,
     session: &mut Session,
@@ -134,7 +110,14 @@ fn bgsave(
     }
 }
 
-/// BGREWRITEAOF.
+const BGREWRITEAOF: ServerCommand = Spec {
+    name: "bgrewriteaof",
+    summary: "Has a child write the log anew, as short as can be.",
+    complexity: "O(1)",
+    ..SAVING
+}
+.runs(bgrewriteaof);
+
 fn bgrewriteaof(
     server: &mut Server,
     session: &mut Session,

@@ -13,10 +13,6 @@ use crate::server::clients::publish;
 use crate::server::clients::session::{Session, Special};
 use crate::server::{Server, ServerCommand};
 
-const PUBSUB_SPEC: Spec = Spec {
-    group: Group::PubSub,
-    ..Spec::BASE
-};
 const SUBSCRIBES: Flags = all(&[
     PUBSUB,
     NOSCRIPT,
@@ -29,248 +25,66 @@ const PUBLISHES: Flags = all(&[PUBSUB, LOADING, STALE, FAST, MAY_REPLICATE]);
 const LOOKS: Flags = all(&[PUBSUB, LOADING, STALE]);
 
 pub static TABLE: &[ServerCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "subscribe",
-            arity: -2,
-            flags: SUBSCRIBES,
-            usage: "channel:string...",
-            since: "2.0.0",
-            channels: Some(Channels::Names),
-            summary: "Listens to channels.",
-            complexity: "O(N) where N is the number of channels to subscribe to.",
-            ..PUBSUB_SPEC
-        },
-        run: |server, session, args, reply| subscribe(server, session, args, reply, &CHANNEL),
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "unsubscribe",
-            arity: -1,
-            flags: SUBSCRIBES,
-            usage: "[channel:string...]",
-            since: "2.0.0",
-            summary: "Stops listening to channels.",
-            complexity: "O(N) where N is the number of channels to unsubscribe.",
-            ..PUBSUB_SPEC
-        },
-        run: |server, session, args, reply| unsubscribe(server, session, args, reply, &CHANNEL),
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "psubscribe",
-            arity: -2,
-            flags: SUBSCRIBES,
-            usage: "pattern:pattern...",
-            since: "2.0.0",
-            channels: Some(Channels::Patterns),
-            summary: "Listens to all channels that fit patterns.",
-            complexity: "O(N) where N is the number of patterns to subscribe to.",
-            ..PUBSUB_SPEC
-        },
-        run: |server, session, args, reply| subscribe(server, session, args, reply, &PATTERN),
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "punsubscribe",
-            arity: -1,
-            flags: SUBSCRIBES,
-            usage: "[pattern:pattern...]",
-            since: "2.0.0",
-            summary: "Stops listening to channels that fit patterns.",
-            complexity: "O(N) where N is the number of patterns to unsubscribe.",
-            ..PUBSUB_SPEC
-        },
-        run: |server, session, args, reply| unsubscribe(server, session, args, reply, &PATTERN),
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "ssubscribe",
-            arity: -2,
-            flags: SUBSCRIBES,
-            keys: &[KeySpec::range(1, -1, 1, &[NOT_KEY])],
-            usage: "shardchannel:string...",
-            since: "7.0.0",
-            channels: Some(Channels::Names),
-            summary: "Listens to channels of a shard.",
-            complexity: "O(N) where N is the number of shard channels to subscribe to.",
-            ..PUBSUB_SPEC
-        },
-        run: |server, session, args, reply| subscribe(server, session, args, reply, &SHARD),
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "sunsubscribe",
-            arity: -1,
-            flags: SUBSCRIBES,
-            keys: &[KeySpec::range(1, -1, 1, &[NOT_KEY])],
-            usage: "[shardchannel:string...]",
-            since: "7.0.0",
-            summary: "Stops listening to channels of a shard.",
-            complexity: "O(N) where N is the number of shard channels to unsubscribe.",
-            ..PUBSUB_SPEC
-        },
-        run: |server, session, args, reply| unsubscribe(server, session, args, reply, &SHARD),
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "publish",
-            arity: 3,
-            flags: PUBLISHES,
-            usage: "channel:string message:string",
-            since: "2.0.0",
-            channels: Some(Channels::First),
-            summary: "Sends a message to all who listen to a channel.",
-            complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).",
-            ..PUBSUB_SPEC
-        },
-        run: |server, _, args, reply| publish(server, args, reply, Scope::Channel),
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "spublish",
-            arity: 3,
-            flags: PUBLISHES,
-            keys: &[KeySpec::at(1, &[NOT_KEY])],
-            usage: "shardchannel:string message:string",
-            since: "7.0.0",
-            channels: Some(Channels::First),
-            summary: "Sends a message to all who listen to a channel of a shard.",
-            complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
-            ..PUBSUB_SPEC
-        },
-        run: |server, _, args, reply| publish(server, args, reply, Scope::Shard),
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "pubsub",
-            arity: -2,
-            since: "2.8.0",
-            summary: "About channels and who listens.",
-            complexity: "Depends on subcommand.",
-            ..PUBSUB_SPEC
-        },
-        run: container,
-        subcommands: &[
-            Entry {
-                spec: Spec {
-                    name: "channels",
-                    arity: -2,
-                    flags: LOOKS,
-                    usage: "[pattern:pattern]",
-                    since: "2.8.0",
-                    summary: "The channels somebody listens to.",
-                    complexity: "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short channels and patterns)",
-                    ..PUBSUB_SPEC
-                },
-                run: |server, _, args, reply| channels(server, args, reply, Scope::Channel),
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "help",
-                    arity: 2,
-                    flags: all(&[LOADING, STALE]),
-                    since: "6.2.0",
-                    summary: "What the subcommands do.",
-                    complexity: "O(1)",
-                    ..PUBSUB_SPEC
-                },
-                run: help,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "numpat",
-                    arity: 2,
-                    flags: LOOKS,
-                    since: "2.8.0",
-                    summary: "How many patterns somebody listens to.",
-                    complexity: "O(1)",
-                    ..PUBSUB_SPEC
-                },
-                run: |server, _, _, reply| reply.int(server.pubsub.len(Scope::Pattern) as i64),
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "numsub",
-                    arity: -2,
-                    flags: LOOKS,
-                    usage: "[channel:string...]",
-                    since: "2.8.0",
-                    summary: "How many listen to each of these channels.",
-                    complexity: "O(N) for the NUMSUB subcommand, where N is the number of requested channels",
-                    ..PUBSUB_SPEC
-                },
-                run: |server, _, args, reply| numsub(server, args, reply, Scope::Channel),
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "shardchannels",
-                    arity: -2,
-                    flags: LOOKS,
-                    usage: "[pattern:pattern]",
-                    since: "7.0.0",
-                    summary: "The channels of shards somebody listens to.",
-                    complexity: "O(N) where N is the number of active shard channels, and assuming constant time pattern matching (relatively short shard channels).",
-                    ..PUBSUB_SPEC
-                },
-                run: |server, _, args, reply| channels(server, args, reply, Scope::Shard),
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "shardnumsub",
-                    arity: -2,
-                    flags: LOOKS,
-                    usage: "[shardchannel:string...]",
-                    since: "7.0.0",
-                    summary: "How many listen to each of these channels of shards.",
-                    complexity: "O(N) for the SHARDNUMSUB subcommand, where N is the number of requested shard channels",
-                    ..PUBSUB_SPEC
-                },
-                run: |server, _, args, reply| numsub(server, args, reply, Scope::Shard),
-                subcommands: &[],
-            },
-        ],
-    },
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    PSUBSCRIBE,
+    PUNSUBSCRIBE,
+    SSUBSCRIBE,
+    SUNSUBSCRIBE,
+    PUBLISH,
+    SPUBLISH,
+    PUBSUB_CONTAINER,
 ];
+
+const PUBSUB_NUMPAT: ServerCommand = Spec {
+    name: "numpat",
+    flags: LOOKS,
+    since: "2.8.0",
+    summary: "How many patterns somebody listens to.",
+    complexity: "O(1)",
+    ..Spec::of(Group::PubSub)
+}
+.subcommand(|server, _, _, reply| reply.int(server.pubsub.len(Scope::Pattern) as i64));
+
+const PUBSUB_CONTAINER: ServerCommand = Spec {
+    name: "pubsub",
+    since: "2.8.0",
+    summary: "About channels and who listens.",
+    ..Spec::of(Group::PubSub)
+}
+.contains(
+    &[
+        PUBSUB_CHANNELS,
+        PUBSUB_HELP,
+        PUBSUB_NUMPAT,
+        PUBSUB_NUMSUB,
+        PUBSUB_SHARDCHANNELS,
+        PUBSUB_SHARDNUMSUB,
+    ],
+    container,
+);
 
 /// The words in the replies of a scope.
 struct Words {
     scope: Scope,
-    command: &'static str,
-    began: &'static [u8],
-    ended: &'static [u8],
+    began: &'static str,
+    ended: &'static str,
 }
 
 static CHANNEL: Words = Words {
     scope: Scope::Channel,
-    command: "SUBSCRIBE",
-    began: b"subscribe",
-    ended: b"unsubscribe",
+    began: SUBSCRIBE.name(),
+    ended: UNSUBSCRIBE.name(),
 };
 static PATTERN: Words = Words {
     scope: Scope::Pattern,
-    command: "PSUBSCRIBE",
-    began: b"psubscribe",
-    ended: b"punsubscribe",
+    began: PSUBSCRIBE.name(),
+    ended: PUNSUBSCRIBE.name(),
 };
 static SHARD: Words = Words {
     scope: Scope::Shard,
-    command: "SSUBSCRIBE",
-    began: b"ssubscribe",
-    ended: b"sunsubscribe",
+    began: SSUBSCRIBE.name(),
+    ended: SUNSUBSCRIBE.name(),
 };
 
 /// Returns the number of subscriptions as the replies count them: those of shards apart.
@@ -282,7 +96,43 @@ fn subscriptions_of(server: &Server, scope: Scope, client: u64) -> i64 {
     }
 }
 
-/// SUBSCRIBE channel …, PSUBSCRIBE pattern …, SSUBSCRIBE shardchannel ….
+const SUBSCRIBE: ServerCommand = Spec {
+    name: "subscribe",
+    flags: SUBSCRIBES,
+    usage: "channel:string...",
+    since: "2.0.0",
+    channels: Some(Channels::Names),
+    summary: "Listens to channels.",
+    complexity: "O(N) where N is the number of channels to subscribe to.",
+    ..Spec::of(Group::PubSub)
+}
+.runs(|server, session, args, reply| subscribe(server, session, args, reply, &CHANNEL));
+
+const PSUBSCRIBE: ServerCommand = Spec {
+    name: "psubscribe",
+    flags: SUBSCRIBES,
+    usage: "pattern:pattern...",
+    since: "2.0.0",
+    channels: Some(Channels::Patterns),
+    summary: "Listens to all channels that fit patterns.",
+    complexity: "O(N) where N is the number of patterns to subscribe to.",
+    ..Spec::of(Group::PubSub)
+}
+.runs(|server, session, args, reply| subscribe(server, session, args, reply, &PATTERN));
+
+const SSUBSCRIBE: ServerCommand = Spec {
+    name: "ssubscribe",
+    flags: SUBSCRIBES,
+    keys: &[KeySpec::range(1, -1, 1, &[NOT_KEY])],
+    usage: "shardchannel:string...",
+    since: "7.0.0",
+    channels: Some(Channels::Names),
+    summary: "Listens to channels of a shard.",
+    complexity: "O(N) where N is the number of shard channels to subscribe to.",
+    ..Spec::of(Group::PubSub)
+}
+.runs(|server, session, args, reply| subscribe(server, session, args, reply, &SHARD));
+
 fn subscribe(
     server: &mut Server,
     session: &mut Session,
@@ -295,7 +145,7 @@ fn subscribe(
     if !server.frame.may_block(session) && !is_free {
         return Err(CmdError::Text(format!(
             "ERR {} isn't allowed for a DENY BLOCKING client",
-            words.command
+            words.began.to_uppercase()
         )));
     }
     let client = session.id.0;
@@ -305,7 +155,7 @@ fn subscribe(
     for name in args.rest().iter() {
         server.pubsub.subscribe(words.scope, client, slot, name);
         reply.push(3)?;
-        reply.bulk(words.began)?;
+        reply.bulk(words.began.as_bytes())?;
         reply.bulk(name)?;
         reply.int(subscriptions_of(server, words.scope, client))?;
     }
@@ -313,7 +163,40 @@ fn subscribe(
     Ok(())
 }
 
-/// UNSUBSCRIBE [channel …], PUNSUBSCRIBE [pattern …], SUNSUBSCRIBE [shardchannel …].
+const UNSUBSCRIBE: ServerCommand = Spec {
+    name: "unsubscribe",
+    flags: SUBSCRIBES,
+    usage: "[channel:string...]",
+    since: "2.0.0",
+    summary: "Stops listening to channels.",
+    complexity: "O(N) where N is the number of channels to unsubscribe.",
+    ..Spec::of(Group::PubSub)
+}
+.runs(|server, session, args, reply| unsubscribe(server, session, args, reply, &CHANNEL));
+
+const PUNSUBSCRIBE: ServerCommand = Spec {
+    name: "punsubscribe",
+    flags: SUBSCRIBES,
+    usage: "[pattern:pattern...]",
+    since: "2.0.0",
+    summary: "Stops listening to channels that fit patterns.",
+    complexity: "O(N) where N is the number of patterns to unsubscribe.",
+    ..Spec::of(Group::PubSub)
+}
+.runs(|server, session, args, reply| unsubscribe(server, session, args, reply, &PATTERN));
+
+const SUNSUBSCRIBE: ServerCommand = Spec {
+    name: "sunsubscribe",
+    flags: SUBSCRIBES,
+    keys: &[KeySpec::range(1, -1, 1, &[NOT_KEY])],
+    usage: "[shardchannel:string...]",
+    since: "7.0.0",
+    summary: "Stops listening to channels of a shard.",
+    complexity: "O(N) where N is the number of shard channels to unsubscribe.",
+    ..Spec::of(Group::PubSub)
+}
+.runs(|server, session, args, reply| unsubscribe(server, session, args, reply, &SHARD));
+
 fn unsubscribe(
     server: &mut Server,
     session: &mut Session,
@@ -327,7 +210,7 @@ fn unsubscribe(
             server.pubsub.unsubscribe(words.scope, client, name);
         }
         reply.push(3)?;
-        reply.bulk(words.ended)?;
+        reply.bulk(words.ended.as_bytes())?;
         match name {
             Some(name) => reply.bulk(name)?,
             None => reply.null()?,
@@ -353,7 +236,31 @@ fn unsubscribe(
     Ok(())
 }
 
-/// PUBLISH channel message, SPUBLISH shardchannel message.
+const PUBLISH: ServerCommand = Spec {
+    name: "publish",
+    flags: PUBLISHES,
+    usage: "channel:string message:string",
+    since: "2.0.0",
+    channels: Some(Channels::First),
+    summary: "Sends a message to all who listen to a channel.",
+    complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).",
+    ..Spec::of(Group::PubSub)
+}
+.runs(|server, _, args, reply| publish(server, args, reply, Scope::Channel));
+
+const SPUBLISH: ServerCommand = Spec {
+    name: "spublish",
+    flags: PUBLISHES,
+    keys: &[KeySpec::at(1, &[NOT_KEY])],
+    usage: "shardchannel:string message:string",
+    since: "7.0.0",
+    channels: Some(Channels::First),
+    summary: "Sends a message to all who listen to a channel of a shard.",
+    complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
+    ..Spec::of(Group::PubSub)
+}
+.runs(|server, _, args, reply| publish(server, args, reply, Scope::Shard));
+
 fn publish(server: &mut Server, args: &mut Args, reply: &mut Reply, scope: Scope) -> CmdResult {
     let (channel, payload) = (args.bytes(), args.bytes());
     let receivers = publish::publish(server, scope, channel, payload);
@@ -363,11 +270,31 @@ fn publish(server: &mut Server, args: &mut Args, reply: &mut Reply, scope: Scope
     reply.int(receivers as i64)
 }
 
-/// PUBSUB CHANNELS [pattern], PUBSUB SHARDCHANNELS [pattern].
+const PUBSUB_CHANNELS: ServerCommand = Spec {
+    name: "channels",
+    flags: LOOKS,
+    usage: "[pattern:pattern]",
+    since: "2.8.0",
+    summary: "The channels somebody listens to.",
+    complexity: "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short channels and patterns)",
+    ..Spec::of(Group::PubSub)
+}
+.subcommand(|server, _, args, reply| channels(server, args, reply, Scope::Channel));
+
+const PUBSUB_SHARDCHANNELS: ServerCommand = Spec {
+    name: "shardchannels",
+    flags: LOOKS,
+    usage: "[pattern:pattern]",
+    since: "7.0.0",
+    summary: "The channels of shards somebody listens to.",
+    complexity: "O(N) where N is the number of active shard channels, and assuming constant time pattern matching (relatively short shard channels).",
+    ..Spec::of(Group::PubSub)
+}
+.subcommand(|server, _, args, reply| channels(server, args, reply, Scope::Shard));
+
 fn channels(server: &mut Server, args: &mut Args, reply: &mut Reply, scope: Scope) -> CmdResult {
     if args.left() > 1 {
-        let sub = args.argv().at(1);
-        return Err(CmdError::wrong_form("PUBSUB", sub));
+        return Err(CmdError::wrong_form(&args.argv()));
     }
     let pattern = args.option();
     let names = server.pubsub.names(scope);
@@ -377,7 +304,28 @@ fn channels(server: &mut Server, args: &mut Args, reply: &mut Reply, scope: Scop
     names.into_iter().try_for_each(|name| reply.bulk(name))
 }
 
-/// PUBSUB NUMSUB [channel …], PUBSUB SHARDNUMSUB [shardchannel …].
+const PUBSUB_NUMSUB: ServerCommand = Spec {
+    name: "numsub",
+    flags: LOOKS,
+    usage: "[channel:string...]",
+    since: "2.8.0",
+    summary: "How many listen to each of these channels.",
+    complexity: "O(N) for the NUMSUB subcommand, where N is the number of requested channels",
+    ..Spec::of(Group::PubSub)
+}
+.subcommand(|server, _, args, reply| numsub(server, args, reply, Scope::Channel));
+
+const PUBSUB_SHARDNUMSUB: ServerCommand = Spec {
+    name: "shardnumsub",
+    flags: LOOKS,
+    usage: "[shardchannel:string...]",
+    since: "7.0.0",
+    summary: "How many listen to each of these channels of shards.",
+    complexity: "O(N) for the SHARDNUMSUB subcommand, where N is the number of requested shard channels",
+    ..Spec::of(Group::PubSub)
+}
+.subcommand(|server, _, args, reply| numsub(server, args, reply, Scope::Shard));
+
 fn numsub(server: &mut Server, args: &mut Args, reply: &mut Reply, scope: Scope) -> CmdResult {
     reply.array(args.left() * 2)?;
     for name in args.rest().iter() {
@@ -387,7 +335,16 @@ fn numsub(server: &mut Server, args: &mut Args, reply: &mut Reply, scope: Scope)
     Ok(())
 }
 
-/// PUBSUB HELP.
+const PUBSUB_HELP: ServerCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    since: "6.2.0",
+    summary: "What the subcommands do.",
+    complexity: "O(1)",
+    ..Spec::of(Group::PubSub)
+}
+.subcommand(help);
+
 fn help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -9,55 +9,30 @@ use crate::server::replication::link;
 use crate::server::{Server, ServerCommand};
 
 const BASE: Spec = Spec {
-    arity: 3,
     flags: all(&[ADMIN, NOSCRIPT, STALE, NO_ASYNC_LOADING]),
-    group: Group::Server,
     usage: "args(host-port{host:string port:integer}|no-one{no=NO one=ONE})",
     complexity: "O(1)",
-    ..Spec::BASE
+    ..Spec::of(Group::Server)
 };
 
-pub static TABLE: &[ServerCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "replicaof",
-            since: "5.0.0",
-            summary: "Makes the server a replica of another, or a primary.",
-            ..BASE
-        },
-        run: replicaof,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "slaveof",
-            since: "1.0.0",
-            deprecated: Some(Deprecated {
-                since: "5.0.0",
-                replaced_by: "`REPLICAOF`",
-            }),
-            summary: "The old name of REPLICAOF.",
-            ..BASE
-        },
-        run: replicaof,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "role",
-            arity: 1,
-            flags: all(&[NOSCRIPT, LOADING, STALE, FAST]),
-            group: Group::Server,
-            acl: &["admin", "dangerous"],
-            since: "2.8.12",
-            summary: "The role of the server in replication.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: role,
-        subcommands: &[],
-    },
-];
+pub static TABLE: &[ServerCommand] = &[REPLICAOF, SLAVEOF, ROLE];
+
+const REPLICAOF: ServerCommand = Spec {
+    name: "replicaof",
+    since: "5.0.0",
+    summary: "Makes the server a replica of another, or a primary.",
+    ..BASE
+}
+.runs(replicaof);
+
+const SLAVEOF: ServerCommand = Spec {
+    name: "slaveof",
+    since: "1.0.0",
+    deprecated: deprecated("5.0.0", "`REPLICAOF`"),
+    summary: "The old name of REPLICAOF.",
+    ..BASE
+}
+.runs(replicaof);
 
 /// REPLICAOF host port, REPLICAOF NO ONE.
 fn replicaof(
@@ -109,7 +84,17 @@ fn replicaof(
     reply.ok()
 }
 
-/// ROLE.
+const ROLE: ServerCommand = Spec {
+    name: "role",
+    flags: all(&[NOSCRIPT, LOADING, STALE, FAST]),
+    acl: &["admin", "dangerous"],
+    since: "2.8.12",
+    summary: "The role of the server in replication.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Server)
+}
+.runs(role);
+
 fn role(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     if server.replication.is_replica() {
         return role_of_replica(server, reply);

@@ -22,100 +22,7 @@ use crate::types::value::Kind;
 /// The limit on the length of an announced address, in bytes.
 const ADDRESS_MAX: usize = 256;
 
-pub static TABLE: &[ServerCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "sync",
-            arity: 1,
-            flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
-            group: Group::Server,
-            since: "1.0.0",
-            summary: "A replica asks for everything, in the old way.",
-            ..Spec::BASE
-        },
-        run: sync,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "psync",
-            arity: -3,
-            flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
-            group: Group::Server,
-            usage: "replicationid:string offset:integer",
-            since: "2.8.0",
-            summary: "A replica asks for the stream from a byte on, or for everything.",
-            ..Spec::BASE
-        },
-        run: psync,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "replconf",
-            arity: -1,
-            flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, ALLOW_BUSY]),
-            group: Group::Server,
-            since: "3.0.0",
-            summary: "What replica and primary tell each other.",
-            complexity: "O(1)",
-            internal: true,
-            ..Spec::BASE
-        },
-        run: replconf,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "failover",
-            arity: -1,
-            flags: all(&[ADMIN, NOSCRIPT, STALE]),
-            group: Group::Server,
-            usage: "[target{host:string port:integer [force=FORCE]}@TO] [abort=ABORT] \
-                    [milliseconds:integer@TIMEOUT]",
-            since: "6.2.0",
-            summary: "Hands over to a replica.",
-            complexity: "O(1)",
-            ..Spec::BASE
-        },
-        run: failover,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "wait",
-            arity: 3,
-            flags: all(&[BLOCKING]),
-            group: Group::Generic,
-            acl: &["connection", "-keyspace"],
-            usage: "numreplicas:integer timeout:integer",
-            since: "3.0.0",
-            summary: "Waits until replicas have what this connection wrote.",
-            complexity: "O(1)",
-            tips: &["request_policy:all_shards", "response_policy:agg_min"],
-            ..Spec::BASE
-        },
-        run: wait,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "waitaof",
-            arity: 4,
-            flags: all(&[BLOCKING]),
-            group: Group::Generic,
-            acl: &["connection", "-keyspace"],
-            usage: "numlocal:integer numreplicas:integer timeout:integer",
-            since: "7.2.0",
-            summary: "Waits until what this connection wrote is safe in logs, ours or replicas'.",
-            complexity: "O(1)",
-            tips: &["request_policy:all_shards", "response_policy:agg_min"],
-            ..Spec::BASE
-        },
-        run: waitaof,
-        subcommands: &[],
-    },
-];
+pub static TABLE: &[ServerCommand] = &[SYNC, PSYNC, REPLCONF, FAILOVER, WAIT, WAITAOF];
 
 /// Checks that a client may become a replica now.
 ///
@@ -148,7 +55,15 @@ fn check_can_sync(server: &Server, session: &Session, reply: &Reply) -> Result<(
     Ok(())
 }
 
-/// SYNC.
+const SYNC: ServerCommand = Spec {
+    name: "sync",
+    flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
+    since: "1.0.0",
+    summary: "A replica asks for everything, in the old way.",
+    ..Spec::of(Group::Server)
+}
+.runs(sync);
+
 fn sync(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     if is_replica_or_monitor(session) {
         return Ok(());
@@ -158,7 +73,17 @@ fn sync(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Re
     Ok(())
 }
 
-/// PSYNC id offset.
+const PSYNC: ServerCommand = Spec {
+    name: "psync",
+    arity: -3,
+    flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
+    usage: "replicationid:string offset:integer",
+    since: "2.8.0",
+    summary: "A replica asks for the stream from a byte on, or for everything.",
+    ..Spec::of(Group::Server)
+}
+.runs(psync);
+
 fn psync(
     server: &mut Server,
     session: &mut Session,
@@ -215,7 +140,18 @@ fn take_over(
     Ok(())
 }
 
-/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT ms].
+const FAILOVER: ServerCommand = Spec {
+    name: "failover",
+    flags: all(&[ADMIN, NOSCRIPT, STALE]),
+    usage: "[target{host:string port:integer [force=FORCE]}@TO] [abort=ABORT] \
+    [milliseconds:integer@TIMEOUT]",
+    since: "6.2.0",
+    summary: "Hands over to a replica.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Server)
+}
+.runs(failover);
+
 fn failover(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let fixed = |text| Err(CmdError::Fixed(text));
     if args.left() == 1 && args.word("abort") {
@@ -276,7 +212,18 @@ fn is_replica_or_monitor(session: &Session) -> bool {
     session.peer == Peer::Replica || session.monitor
 }
 
-/// REPLCONF option value …
+const REPLCONF: ServerCommand = Spec {
+    name: "replconf",
+    arity: -1,
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, ALLOW_BUSY]),
+    since: "3.0.0",
+    summary: "What replica and primary tell each other.",
+    complexity: "O(1)",
+    internal: true,
+    ..Spec::of(Group::Server)
+}
+.runs(replconf);
+
 fn replconf(
     server: &mut Server,
     session: &mut Session,
@@ -401,7 +348,19 @@ fn parse_patience(server: &Server, text: &[u8]) -> Result<TimeoutMs, CmdError> {
     }
 }
 
-/// WAIT numreplicas timeout.
+const WAIT: ServerCommand = Spec {
+    name: "wait",
+    flags: all(&[BLOCKING]),
+    acl: &["connection", "-keyspace"],
+    usage: "numreplicas:integer timeout:integer",
+    since: "3.0.0",
+    summary: "Waits until replicas have what this connection wrote.",
+    complexity: "O(1)",
+    tips: &["request_policy:all_shards", "response_policy:agg_min"],
+    ..Spec::of(Group::Generic)
+}
+.runs(wait);
+
 fn wait(
     server: &mut Server,
     session: &mut Session,
@@ -431,7 +390,19 @@ fn wait(
     })))
 }
 
-/// WAITAOF numlocal numreplicas timeout.
+const WAITAOF: ServerCommand = Spec {
+    name: "waitaof",
+    flags: all(&[BLOCKING]),
+    acl: &["connection", "-keyspace"],
+    usage: "numlocal:integer numreplicas:integer timeout:integer",
+    since: "7.2.0",
+    summary: "Waits until what this connection wrote is safe in logs, ours or replicas'.",
+    complexity: "O(1)",
+    tips: &["request_policy:all_shards", "response_policy:agg_min"],
+    ..Spec::of(Group::Generic)
+}
+.runs(waitaof);
+
 fn waitaof(
     server: &mut Server,
     session: &mut Session,

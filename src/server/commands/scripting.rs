@@ -16,12 +16,10 @@ use crate::server::{Server, ServerCommand};
 
 /// The declaration that all commands that run code share.
 pub(super) const RUNNER: Spec = Spec {
-    arity: -3,
-    group: Group::Scripting,
     flags: RUNS,
     script: Some(ScriptSource::Text),
     complexity: "Depends on the code that runs.",
-    ..Spec::BASE
+    ..Spec::of(Group::Scripting)
 };
 const RUNS: Flags = all(&[
     NOSCRIPT,
@@ -46,156 +44,41 @@ pub(super) const WRITER: Spec = Spec {
 };
 const BODY: &str = "script:string numkeys:integer [key:key...] [arg:string...]";
 const SHA: &str = "sha1:string numkeys:integer [key:key...] [arg:string...]";
-const SCRIPT: Spec = Spec {
-    group: Group::Scripting,
+const SCRIPT_SPEC: Spec = Spec {
     flags: NOSCRIPT,
     since: "2.6.0",
-    ..Spec::BASE
+    ..Spec::of(Group::Scripting)
 };
 
-pub static TABLE: &[ServerCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "eval",
-            usage: BODY,
-            since: "2.6.0",
-            summary: "Runs a script.",
-            ..WRITER
-        },
-        run: eval,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "eval_ro",
-            usage: BODY,
-            summary: "Runs a script that only reads.",
-            ..READER
-        },
-        run: eval_ro,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "evalsha",
-            usage: SHA,
-            script: Some(ScriptSource::Sha),
-            since: "2.6.0",
-            summary: "Runs a script that is known by its SHA1.",
-            ..WRITER
-        },
-        run: evalsha,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "evalsha_ro",
-            usage: SHA,
-            script: Some(ScriptSource::Sha),
-            summary: "Runs a script that only reads and is known by its SHA1.",
-            ..READER
-        },
-        run: evalsha_ro,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "script",
-            arity: -2,
-            flags: Flags::NONE,
-            complexity: "Depends on subcommand.",
-            summary: "About the scripts that are known.",
-            ..SCRIPT
-        },
-        run: container,
-        subcommands: &[
-            Entry {
-                spec: Spec {
-                    name: "debug",
-                    arity: 3,
-                    usage: "mode(yes=YES|sync=SYNC|no=NO)",
-                    since: "3.2.0",
-                    summary: "Has the scripts of this connection debugged.",
-                    complexity: "O(1)",
-                    ..SCRIPT
-                },
-                run: script_debug,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "exists",
-                    arity: -3,
-                    usage: "sha1:string...",
-                    summary: "Which scripts are known.",
-                    complexity: "O(N) with N being the number of scripts asked for",
-                    tips: &[
-                        "request_policy:all_shards",
-                        "response_policy:agg_logical_and",
-                    ],
-                    ..SCRIPT
-                },
-                run: script_exists,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "flush",
-                    arity: -2,
-                    usage: "[flush-type(async=ASYNC|sync=SYNC)!6.2.0]",
-                    summary: "Forgets all scripts.",
-                    complexity: "O(N) with N being the number of scripts",
-                    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-                    ..SCRIPT
-                },
-                run: script_flush,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "help",
-                    arity: 2,
-                    flags: all(&[LOADING, STALE]),
-                    since: "5.0.0",
-                    summary: "What SCRIPT can do.",
-                    complexity: "O(1)",
-                    ..SCRIPT
-                },
-                run: script_help,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "kill",
-                    arity: 2,
-                    flags: all(&[NOSCRIPT, ALLOW_BUSY]),
-                    summary: "Ends the script that runs, unless it has written.",
-                    complexity: "O(1)",
-                    tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
-                    ..SCRIPT
-                },
-                run: script_kill,
-                subcommands: &[],
-            },
-            Entry {
-                spec: Spec {
-                    name: "load",
-                    arity: 3,
-                    flags: all(&[NOSCRIPT, STALE]),
-                    usage: "script:string",
-                    summary: "Makes a script known without running it.",
-                    complexity: "O(N) with N being the length of the script",
-                    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-                    ..SCRIPT
-                },
-                run: script_load,
-                subcommands: &[],
-            },
-        ],
-    },
-];
+pub static TABLE: &[ServerCommand] = &[EVAL, EVAL_RO, EVALSHA, EVALSHA_RO, SCRIPT];
 
-/// EVAL script numkeys [key …] [arg …].
+const SCRIPT: ServerCommand = Spec {
+    name: "script",
+    since: "2.6.0",
+    summary: "About the scripts that are known.",
+    ..Spec::of(Group::Scripting)
+}
+.contains(
+    &[
+        SCRIPT_DEBUG,
+        SCRIPT_EXISTS,
+        SCRIPT_FLUSH,
+        SCRIPT_HELP,
+        SCRIPT_KILL,
+        SCRIPT_LOAD,
+    ],
+    container,
+);
+
+const EVAL: ServerCommand = Spec {
+    name: "eval",
+    usage: BODY,
+    since: "2.6.0",
+    summary: "Runs a script.",
+    ..WRITER
+}
+.runs(eval);
+
 fn eval(
     server: &mut Server,
     session: &mut Session,
@@ -208,7 +91,14 @@ fn eval(
     run_body(server, session, args, reply, Rights::All)
 }
 
-/// EVAL_RO.
+const EVAL_RO: ServerCommand = Spec {
+    name: "eval_ro",
+    usage: BODY,
+    summary: "Runs a script that only reads.",
+    ..READER
+}
+.runs(eval_ro);
+
 fn eval_ro(
     server: &mut Server,
     session: &mut Session,
@@ -221,7 +111,16 @@ fn eval_ro(
     run_body(server, session, args, reply, Rights::ReadOnly)
 }
 
-/// EVALSHA sha1 numkeys [key …] [arg …].
+const EVALSHA: ServerCommand = Spec {
+    name: "evalsha",
+    usage: SHA,
+    script: Some(ScriptSource::Sha),
+    since: "2.6.0",
+    summary: "Runs a script that is known by its SHA1.",
+    ..WRITER
+}
+.runs(evalsha);
+
 fn evalsha(
     server: &mut Server,
     session: &mut Session,
@@ -231,7 +130,15 @@ fn evalsha(
     run_known(server, session, args, reply, Rights::All)
 }
 
-/// EVALSHA_RO.
+const EVALSHA_RO: ServerCommand = Spec {
+    name: "evalsha_ro",
+    usage: SHA,
+    script: Some(ScriptSource::Sha),
+    summary: "Runs a script that only reads and is known by its SHA1.",
+    ..READER
+}
+.runs(evalsha_ro);
+
 fn evalsha_ro(
     server: &mut Server,
     session: &mut Session,
@@ -315,7 +222,17 @@ fn run_known(
     )
 }
 
-/// SCRIPT LOAD script.
+const SCRIPT_LOAD: ServerCommand = Spec {
+    name: "load",
+    flags: all(&[NOSCRIPT, STALE]),
+    usage: "script:string",
+    summary: "Makes a script known without running it.",
+    complexity: "O(N) with N being the length of the script",
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+    ..SCRIPT_SPEC
+}
+.subcommand(script_load);
+
 fn script_load(
     server: &mut Server,
     _: &mut Session,
@@ -326,7 +243,19 @@ fn script_load(
     reply.bulk(&sha.map_err(CmdError::Bytes)?)
 }
 
-/// SCRIPT EXISTS sha1 [sha1 …].
+const SCRIPT_EXISTS: ServerCommand = Spec {
+    name: "exists",
+    usage: "sha1:string...",
+    summary: "Which scripts are known.",
+    complexity: "O(N) with N being the number of scripts asked for",
+    tips: &[
+        "request_policy:all_shards",
+        "response_policy:agg_logical_and",
+    ],
+    ..SCRIPT_SPEC
+}
+.subcommand(script_exists);
+
 fn script_exists(
     server: &mut Server,
     _: &mut Session,
@@ -341,7 +270,17 @@ fn script_exists(
     Ok(())
 }
 
-/// SCRIPT FLUSH [ASYNC | SYNC].
+const SCRIPT_FLUSH: ServerCommand = Spec {
+    name: "flush",
+    usage: "[flush-type(async=ASYNC|sync=SYNC)!6.2.0]",
+    summary: "Forgets all scripts.",
+    complexity: "O(N) with N being the number of scripts",
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+    history: &[("6.2.0", "Takes ASYNC and SYNC.")],
+    ..SCRIPT_SPEC
+}
+.subcommand(script_flush);
+
 fn script_flush(
     server: &mut Server,
     _: &mut Session,
@@ -369,13 +308,31 @@ pub(super) fn is_async(server: &Server, args: &Args) -> bool {
     }
 }
 
-/// SCRIPT KILL.
+const SCRIPT_KILL: ServerCommand = Spec {
+    name: "kill",
+    flags: all(&[NOSCRIPT, ALLOW_BUSY]),
+    summary: "Ends the script that runs, unless it has written.",
+    complexity: "O(1)",
+    tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
+    ..SCRIPT_SPEC
+}
+.subcommand(script_kill);
+
 fn script_kill(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     run::kill_script(server, Role::Scripts)?;
     reply.ok()
 }
 
-/// SCRIPT DEBUG YES | SYNC | NO.
+const SCRIPT_DEBUG: ServerCommand = Spec {
+    name: "debug",
+    usage: "mode(yes=YES|sync=SYNC|no=NO)",
+    since: "3.2.0",
+    summary: "Has the scripts of this connection debugged.",
+    complexity: "O(1)",
+    ..SCRIPT_SPEC
+}
+.subcommand(script_debug);
+
 fn script_debug(
     _: &mut Server,
     session: &mut Session,
@@ -399,7 +356,16 @@ fn script_debug(
     reply.ok()
 }
 
-/// SCRIPT HELP.
+const SCRIPT_HELP: ServerCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    since: "5.0.0",
+    summary: "What SCRIPT can do.",
+    complexity: "O(1)",
+    ..SCRIPT_SPEC
+}
+.subcommand(script_help);
+
 fn script_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

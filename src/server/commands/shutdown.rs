@@ -10,25 +10,22 @@ use crate::server::lifecycle::shutdown::Stop;
 use crate::server::{Server, ServerCommand};
 use crate::types::value::Kind;
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "shutdown",
-        arity: -1,
-        flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, NO_MULTI, ALLOW_BUSY]),
-        group: Group::Server,
-        usage: "[save-selector(nosave=NOSAVE|save=SAVE)] [now=NOW!7.0.0] [force=FORCE!7.0.0] [abort=ABORT!7.0.0]",
-        since: "1.0.0",
-        summary: "Stops the server.",
-        complexity: "O(N) when saving, where N is the total number of keys in all databases when \
-                     saving data, otherwise O(1)",
-        ..Spec::BASE
-    },
-    run: shutdown,
-    subcommands: &[],
-}];
+pub static TABLE: &[ServerCommand] = &[SHUTDOWN];
 
-/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. On success there is no reply: the connection
-/// closes.
+const SHUTDOWN: ServerCommand = Spec {
+    name: "shutdown",
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, NO_MULTI, ALLOW_BUSY]),
+    usage: "[save-selector(nosave=NOSAVE|save=SAVE)] [now=NOW!7.0.0] [force=FORCE!7.0.0] [abort=ABORT!7.0.0]",
+    since: "1.0.0",
+    summary: "Stops the server.",
+    complexity: "O(N) when saving, where N is the total number of keys in all databases when \
+    saving data, otherwise O(1)",
+    history: &[("7.0.0", "Takes NOW, FORCE and ABORT.")],
+    ..Spec::of(Group::Server)
+}
+.runs(shutdown);
+
+/// On success there is no reply: the connection closes.
 fn shutdown(
     server: &mut Server,
     session: &mut Session,

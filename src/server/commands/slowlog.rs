@@ -9,86 +9,32 @@ use crate::server::{Server, ServerCommand};
 /// The default number of entries of SLOWLOG GET, as in Redis.
 const DEFAULT_COUNT: usize = 10;
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "slowlog",
-        arity: -2,
-        group: Group::Server,
-        since: "2.2.12",
-        summary: "About slow commands.",
-        complexity: "Depends on subcommand.",
-        ..Spec::BASE
-    },
-    run: container,
-    subcommands: &[
-        Entry {
-            spec: Spec {
-                name: "get",
-                arity: -2,
-                flags: all(&[ADMIN, LOADING, STALE]),
-                group: Group::Server,
-                usage: "[count:integer]",
-                since: "2.2.12",
-                summary: "The latest slow commands.",
-                complexity: "O(N) where N is the number of entries returned",
-                tips: &["request_policy:all_nodes", "nondeterministic_output"],
-                ..Spec::BASE
-            },
-            run: slowlog_get,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "help",
-                arity: 2,
-                flags: all(&[LOADING, STALE]),
-                group: Group::Server,
-                since: "6.2.0",
-                summary: "What SLOWLOG can do.",
-                complexity: "O(1)",
-                ..Spec::BASE
-            },
-            run: slowlog_help,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "len",
-                arity: 2,
-                flags: all(&[ADMIN, LOADING, STALE]),
-                group: Group::Server,
-                since: "2.2.12",
-                summary: "How many slow commands are kept.",
-                complexity: "O(1)",
-                tips: &[
-                    "request_policy:all_nodes",
-                    "response_policy:agg_sum",
-                    "nondeterministic_output",
-                ],
-                ..Spec::BASE
-            },
-            run: slowlog_len,
-            subcommands: &[],
-        },
-        Entry {
-            spec: Spec {
-                name: "reset",
-                arity: 2,
-                flags: all(&[ADMIN, LOADING, STALE]),
-                group: Group::Server,
-                since: "2.2.12",
-                summary: "Forgets slow commands.",
-                complexity: "O(N) where N is the number of entries in the slowlog",
-                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-                ..Spec::BASE
-            },
-            run: slowlog_reset,
-            subcommands: &[],
-        },
-    ],
-}];
+pub static TABLE: &[ServerCommand] = &[SLOWLOG];
 
-/// SLOWLOG GET [count].
+const SLOWLOG: ServerCommand = Spec {
+    name: "slowlog",
+    since: "2.2.12",
+    summary: "About slow commands.",
+    ..Spec::of(Group::Server)
+}
+.contains(
+    &[SLOWLOG_GET, SLOWLOG_HELP, SLOWLOG_LEN, SLOWLOG_RESET],
+    container,
+);
+
+const SLOWLOG_GET: ServerCommand = Spec {
+    name: "get",
+    flags: all(&[ADMIN, LOADING, STALE]),
+    usage: "[count:integer]",
+    since: "2.2.12",
+    summary: "The latest slow commands.",
+    complexity: "O(N) where N is the number of entries returned",
+    tips: &["request_policy:all_nodes", "nondeterministic_output"],
+    history: &[("4.0.0", "Shows the address and the name of the client.")],
+    ..Spec::of(Group::Server)
+}
+.subcommand(slowlog_get);
+
 fn slowlog_get(
     server: &mut Server,
     _: &mut Session,
@@ -103,7 +49,7 @@ fn slowlog_get(
             Ok(count @ 0..) => count as usize,
             _ => return Err(bad_count),
         },
-        _ => return Err(CmdError::wrong_form("SLOWLOG", args.argv().at(1))),
+        _ => return Err(CmdError::wrong_form(&args.argv())),
     };
     let slowlog = &server.observe.slowlog;
     reply.array(slowlog.len().min(count))?;
@@ -120,12 +66,36 @@ fn slowlog_get(
     Ok(())
 }
 
-/// SLOWLOG LEN.
+const SLOWLOG_LEN: ServerCommand = Spec {
+    name: "len",
+    flags: all(&[ADMIN, LOADING, STALE]),
+    since: "2.2.12",
+    summary: "How many slow commands are kept.",
+    complexity: "O(1)",
+    tips: &[
+        "request_policy:all_nodes",
+        "response_policy:agg_sum",
+        "nondeterministic_output",
+    ],
+    ..Spec::of(Group::Server)
+}
+.subcommand(slowlog_len);
+
 fn slowlog_len(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(server.observe.slowlog.len() as i64)
 }
 
-/// SLOWLOG RESET.
+const SLOWLOG_RESET: ServerCommand = Spec {
+    name: "reset",
+    flags: all(&[ADMIN, LOADING, STALE]),
+    since: "2.2.12",
+    summary: "Forgets slow commands.",
+    complexity: "O(N) where N is the number of entries in the slowlog",
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+    ..Spec::of(Group::Server)
+}
+.subcommand(slowlog_reset);
+
 fn slowlog_reset(
     server: &mut Server,
     _: &mut Session,
@@ -136,7 +106,16 @@ fn slowlog_reset(
     reply.ok()
 }
 
-/// SLOWLOG HELP.
+const SLOWLOG_HELP: ServerCommand = Spec {
+    name: "help",
+    flags: all(&[LOADING, STALE]),
+    since: "6.2.0",
+    summary: "What SLOWLOG can do.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Server)
+}
+.subcommand(slowlog_help);
+
 fn slowlog_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.help(&[
         "SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -16,82 +16,18 @@ use crate::server::core::admit::{self, Admission, Origin};
 use crate::server::core::undelivered;
 use crate::server::{Server, ServerCommand};
 
-const TRANSACTION: Spec = Spec {
-    group: Group::Transactions,
-    ..Spec::BASE
-};
+pub static TABLE: &[ServerCommand] = &[MULTI, EXEC, DISCARD, WATCH, UNWATCH];
 
-pub static TABLE: &[ServerCommand] = &[
-    Entry {
-        spec: Spec {
-            name: "multi",
-            arity: 1,
-            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI]),
-            since: "1.2.0",
-            summary: "Begins a transaction.",
-            complexity: "O(1)",
-            ..TRANSACTION
-        },
-        run: multi,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "exec",
-            arity: 1,
-            flags: all(&[NOSCRIPT, LOADING, STALE, SKIP_SLOWLOG, IN_MULTI, RUNS_QUEUE]),
-            since: "1.2.0",
-            summary: "Runs the commands of a transaction.",
-            complexity: "Depends on commands in the transaction",
-            ..TRANSACTION
-        },
-        run: exec,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "discard",
-            arity: 1,
-            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI]),
-            since: "2.0.0",
-            summary: "Gives a transaction up.",
-            complexity: "O(N), when N is the number of queued commands",
-            ..TRANSACTION
-        },
-        run: discard,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "watch",
-            arity: -2,
-            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI]),
-            keys: &[KeySpec::range(1, -1, 1, &[RO])],
-            usage: "key:key...",
-            since: "2.2.0",
-            summary: "Lets the next transaction run only if these keys stay as they are.",
-            complexity: "O(1) for every key.",
-            ..TRANSACTION
-        },
-        run: watch,
-        subcommands: &[],
-    },
-    Entry {
-        spec: Spec {
-            name: "unwatch",
-            arity: 1,
-            flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY]),
-            since: "2.2.0",
-            summary: "Forgets which keys were to stay as they are.",
-            complexity: "O(1)",
-            ..TRANSACTION
-        },
-        run: unwatch,
-        subcommands: &[],
-    },
-];
+const MULTI: ServerCommand = Spec {
+    name: "multi",
+    flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI]),
+    since: "1.2.0",
+    summary: "Begins a transaction.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Transactions)
+}
+.runs(multi);
 
-/// MULTI.
 fn multi(_: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     if session.multi.is_some() {
         return Err(CmdError::Fixed("ERR MULTI calls can not be nested"));
@@ -101,7 +37,16 @@ fn multi(_: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply)
     reply.ok()
 }
 
-/// EXEC.
+const EXEC: ServerCommand = Spec {
+    name: "exec",
+    flags: all(&[NOSCRIPT, LOADING, STALE, SKIP_SLOWLOG, IN_MULTI, RUNS_QUEUE]),
+    since: "1.2.0",
+    summary: "Runs the commands of a transaction.",
+    complexity: "Depends on commands in the transaction",
+    ..Spec::of(Group::Transactions)
+}
+.runs(exec);
+
 fn exec(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     let Some(multi) = &mut session.multi else {
         return Err(CmdError::Fixed("ERR EXEC without MULTI"));
@@ -127,7 +72,16 @@ fn exec(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Re
     result
 }
 
-/// DISCARD.
+const DISCARD: ServerCommand = Spec {
+    name: "discard",
+    flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI]),
+    since: "2.0.0",
+    summary: "Gives a transaction up.",
+    complexity: "O(N), when N is the number of queued commands",
+    ..Spec::of(Group::Transactions)
+}
+.runs(discard);
+
 fn discard(
     server: &mut Server,
     session: &mut Session,
@@ -141,7 +95,18 @@ fn discard(
     reply.ok()
 }
 
-/// WATCH key [key …].
+const WATCH: ServerCommand = Spec {
+    name: "watch",
+    flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY, IN_MULTI]),
+    keys: &[KeySpec::range(1, -1, 1, &[RO])],
+    usage: "key:key...",
+    since: "2.2.0",
+    summary: "Lets the next transaction run only if these keys stay as they are.",
+    complexity: "O(1) for every key.",
+    ..Spec::of(Group::Transactions)
+}
+.runs(watch);
+
 fn watch(
     server: &mut Server,
     session: &mut Session,
@@ -161,7 +126,16 @@ fn watch(
     reply.ok()
 }
 
-/// UNWATCH.
+const UNWATCH: ServerCommand = Spec {
+    name: "unwatch",
+    flags: all(&[NOSCRIPT, LOADING, STALE, FAST, ALLOW_BUSY]),
+    since: "2.2.0",
+    summary: "Forgets which keys were to stay as they are.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Transactions)
+}
+.runs(unwatch);
+
 fn unwatch(
     server: &mut Server,
     session: &mut Session,

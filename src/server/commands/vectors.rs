@@ -8,19 +8,16 @@ use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
 const fn unknown(name: &'static str, flags: Flags) -> ServerCommand {
-    Entry {
-        spec: Spec {
-            name,
-            flags: flags.and(MODULE),
-            group: Group::Module,
-            keys: KEY,
-            since: "",
-            absent: true,
-            ..Spec::BASE
-        },
-        run: refuse,
-        subcommands: &[],
+    Spec {
+        name,
+        arity: -1,
+        flags: flags.and(MODULE),
+        keys: KEY,
+        since: "",
+        absent: true,
+        ..Spec::of(Group::Module)
     }
+    .runs(refuse)
 }
 
 /// The key of commands of modules that declare no details.

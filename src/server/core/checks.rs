@@ -51,15 +51,17 @@ fn refuse_if(condition: bool, text: &'static str) -> Option<Verdict> {
 pub const GUARDED: Gate = Gate {
     name: "guarded",
     check: |server, admission| {
-        let (name, allowed) = match admission.spec.guard? {
-            Guard::Debug => ("debug", server.config.enable_debug_command),
-            Guard::Module => ("module", server.config.enable_module_command),
+        let guard = admission.spec.guard?;
+        let allowed = match guard {
+            Guard::Debug => server.config.enable_debug_command,
+            Guard::Module => server.config.enable_module_command,
         };
         let fine = match allowed {
             Allowed::No => false,
             Allowed::Yes => true,
             Allowed::Local => admission.session.is_local(),
         };
+        let name = guard.command();
         let upper = name.to_uppercase();
         (!fine).then(|| {
             Verdict::Refuse(CmdError::Text(format!(

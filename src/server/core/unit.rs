@@ -111,7 +111,7 @@ impl Server {
     /// Handles one fact. `untold` is a change reported to watching and tracking clients only after
     /// all its events are published.
     fn settle_fact(&mut self, client: ClientId, fact: KeyEvent, untold: &mut Option<KeyEvent>) {
-        let mut touches = fact.event.is_none_or(Event::touches);
+        let mut touches = fact.event.is_none_or(|event| event.touches);
         if touches {
             let same = |other: &KeyEvent| other.db == fact.db && other.key == fact.key;
             let continues = untold.as_ref().is_some_and(same);

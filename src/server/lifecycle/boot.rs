@@ -297,13 +297,8 @@ fn refuse_what_is_missing(server: &Server) -> Result<(), String> {
                 .into(),
         );
     }
-    for (wanted, what) in [
-        (config.tls_port != 0, "tls-port"),
-        (config.cluster_enabled, "cluster-enabled"),
-    ] {
-        if wanted {
-            return Err(format!("'{what}' is not supported yet: server aborting"));
-        }
+    if let Some(what) = config.unsupported() {
+        return Err(format!("'{what}' is not supported yet: server aborting"));
     }
     Ok(())
 }

@@ -1,19 +1,31 @@
 //! CLIENT PAUSE, UNPAUSE and UNBLOCK: suspending and resuming clients.
 
 use crate::algo::number::parse_i64;
+use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::Server;
 use crate::server::clients::session::{ClientId, Session};
 use crate::server::core::pause;
 use crate::server::core::pause::{Cause, Held};
 use crate::server::core::unblock::Over;
+use crate::server::{Server, ServerCommand};
 
 fn wrong_form(args: &Args) -> CmdError {
-    CmdError::wrong_form("CLIENT", args.argv().at(1))
+    CmdError::wrong_form(&args.argv())
 }
 
-/// CLIENT PAUSE timeout [WRITE|ALL].
-pub(super) fn client_pause(
+pub(super) const CLIENT_PAUSE: ServerCommand = Spec {
+    name: "pause",
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    usage: "timeout:integer [mode(write=WRITE|all=ALL)!6.2.0]",
+    since: "3.0.0",
+    summary: "Holds back the commands of clients for a while.",
+    complexity: "O(1)",
+    history: &[("6.2.0", "Takes a mode: writes only, or everything.")],
+    ..Spec::of(Group::Connection)
+}
+.subcommand(client_pause);
+
+fn client_pause(
     server: &mut Server,
     _: &mut Session,
     args: &mut Args,
@@ -46,8 +58,17 @@ pub(super) fn client_pause(
     reply.ok()
 }
 
-/// CLIENT UNPAUSE.
-pub(super) fn client_unpause(
+pub(super) const CLIENT_UNPAUSE: ServerCommand = Spec {
+    name: "unpause",
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    since: "6.2.0",
+    summary: "Ends a pause.",
+    complexity: "O(N) Where N is the number of paused clients",
+    ..Spec::of(Group::Connection)
+}
+.subcommand(client_unpause);
+
+fn client_unpause(
     server: &mut Server,
     _: &mut Session,
     _: &mut Args,
@@ -57,8 +78,18 @@ pub(super) fn client_unpause(
     reply.ok()
 }
 
-/// CLIENT UNBLOCK id [TIMEOUT|ERROR].
-pub(super) fn client_unblock(
+pub(super) const CLIENT_UNBLOCK: ServerCommand = Spec {
+    name: "unblock",
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    usage: "client-id:integer [unblock-type(timeout=TIMEOUT|error=ERROR)]",
+    since: "5.0.0",
+    summary: "Wakes a client that waits in a blocking command.",
+    complexity: "O(log N) where N is the number of client connections",
+    ..Spec::of(Group::Connection)
+}
+.subcommand(client_unblock);
+
+fn client_unblock(
     server: &mut Server,
     _: &mut Session,
     args: &mut Args,

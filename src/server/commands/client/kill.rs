@@ -2,10 +2,11 @@
 
 use super::list::unknown_type;
 use crate::algo::number::parse_i64;
+use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::Server;
 use crate::server::clients::describe::{self, Kind, Seen, caller};
 use crate::server::clients::session::{ClientId, Ending, Session};
+use crate::server::{Server, ServerCommand};
 
 /// The filter that selects the clients to close.
 #[derive(Default)]
@@ -34,8 +35,31 @@ impl Filter<'_> {
     }
 }
 
+pub(super) const CLIENT_KILL: ServerCommand = Spec {
+    name: "kill",
+    arity: -3,
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    usage: "filter(old-format~\"ip:port\":string!!2.8.12|new-format([client-id:integer@ID!2.8.12]|[client-type(normal=NORMAL|master=MASTER!3.2.0|slave=SLAVE|replica=REPLICA!5.0.0|pubsub=PUBSUB)@TYPE!2.8.12]|[username:string@USER]|[addr~\"ip:port\":string@ADDR]|[laddr~\"ip:port\":string@LADDR!6.2.0]|[skipme(yes=YES|no=NO)@SKIPME]|[maxage:integer@MAXAGE!7.4.0])...)",
+    since: "2.4.0",
+    summary: "Closes connections.",
+    complexity: "O(N) where N is the number of client connections",
+    history: &[
+        ("2.8.12", "Takes filters."),
+        ("2.8.12", "Takes ID."),
+        ("3.2.0", "Takes the type master."),
+        (
+            "5.0.0",
+            "The type slave is called replica; the old name is still taken.",
+        ),
+        ("6.2.0", "Takes LADDR."),
+        ("7.4.0", "Takes MAXAGE."),
+    ],
+    ..Spec::of(Group::Connection)
+}
+.subcommand(client_kill);
+
 /// CLIENT KILL address, or CLIENT KILL filter value ….
-pub(super) fn client_kill(
+fn client_kill(
     server: &mut Server,
     session: &mut Session,
     args: &mut Args,

@@ -1,21 +1,34 @@
 //! Properties that a client sets for its connection: name, library, reply mode.
 
+use super::CLIENT_SPEC;
+use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::Server;
 use crate::server::clients::session::{ReplyMode, Session};
+use crate::server::{Server, ServerCommand};
 
-/// CLIENT ID.
-pub(super) fn client_id(
-    _: &mut Server,
-    session: &mut Session,
-    _: &mut Args,
-    reply: &mut Reply,
-) -> CmdResult {
+pub(super) const CLIENT_ID: ServerCommand = Spec {
+    name: "id",
+    since: "5.0.0",
+    summary: "The number of the connection.",
+    complexity: "O(1)",
+    ..CLIENT_SPEC
+}
+.subcommand(client_id);
+
+fn client_id(_: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(session.id.0 as i64)
 }
 
-/// CLIENT GETNAME.
-pub(super) fn client_getname(
+pub(super) const CLIENT_GETNAME: ServerCommand = Spec {
+    name: "getname",
+    since: "2.6.9",
+    summary: "The name of the connection.",
+    complexity: "O(1)",
+    ..CLIENT_SPEC
+}
+.subcommand(client_getname);
+
+fn client_getname(
     _: &mut Server,
     session: &mut Session,
     _: &mut Args,
@@ -27,8 +40,18 @@ pub(super) fn client_getname(
     reply.bulk(&session.name)
 }
 
-/// CLIENT SETNAME name.
-pub(super) fn client_setname(
+pub(super) const CLIENT_SETNAME: ServerCommand = Spec {
+    name: "setname",
+    usage: "connection-name:string",
+    since: "2.6.9",
+    summary: "Names the connection.",
+    complexity: "O(1)",
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+    ..CLIENT_SPEC
+}
+.subcommand(client_setname);
+
+fn client_setname(
     _: &mut Server,
     session: &mut Session,
     args: &mut Args,
@@ -57,8 +80,18 @@ pub(in crate::server) fn check_name(name: &[u8]) -> CmdResult {
     ))
 }
 
-/// CLIENT SETINFO LIB-NAME|LIB-VER value.
-pub(super) fn client_setinfo(
+pub(super) const CLIENT_SETINFO: ServerCommand = Spec {
+    name: "setinfo",
+    usage: "attr(libname:string@LIB-NAME|libver:string@LIB-VER)",
+    since: "7.2.0",
+    summary: "Says which library the connection uses.",
+    complexity: "O(1)",
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+    ..CLIENT_SPEC
+}
+.subcommand(client_setinfo);
+
+fn client_setinfo(
     _: &mut Server,
     session: &mut Session,
     args: &mut Args,
@@ -92,8 +125,18 @@ fn switch(args: &mut Args) -> Result<bool, CmdError> {
     }
 }
 
-/// CLIENT NO-EVICT ON|OFF.
-pub(super) fn client_no_evict(
+pub(super) const CLIENT_NO_EVICT: ServerCommand = Spec {
+    name: "no-evict",
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE]),
+    usage: "enabled(on=ON|off=OFF)",
+    since: "7.0.0",
+    summary: "Spares the connection when clients are evicted.",
+    complexity: "O(1)",
+    ..Spec::of(Group::Connection)
+}
+.subcommand(client_no_evict);
+
+fn client_no_evict(
     _: &mut Server,
     session: &mut Session,
     args: &mut Args,
@@ -103,8 +146,17 @@ pub(super) fn client_no_evict(
     reply.ok()
 }
 
-/// CLIENT NO-TOUCH ON|OFF.
-pub(super) fn client_no_touch(
+pub(super) const CLIENT_NO_TOUCH: ServerCommand = Spec {
+    name: "no-touch",
+    usage: "enabled(on=ON|off=OFF)",
+    since: "7.2.0",
+    summary: "Lets the connection read without marking keys as used.",
+    complexity: "O(1)",
+    ..CLIENT_SPEC
+}
+.subcommand(client_no_touch);
+
+fn client_no_touch(
     server: &mut Server,
     session: &mut Session,
     args: &mut Args,
@@ -115,8 +167,18 @@ pub(super) fn client_no_touch(
     reply.ok()
 }
 
-/// CLIENT REPLY ON|OFF|SKIP. The new mode applies to this reply already.
-pub(super) fn client_reply(
+pub(super) const CLIENT_REPLY: ServerCommand = Spec {
+    name: "reply",
+    usage: "action(on=ON|off=OFF|skip=SKIP)",
+    since: "3.2.0",
+    summary: "Whether the connection gets replies.",
+    complexity: "O(1)",
+    ..CLIENT_SPEC
+}
+.subcommand(client_reply);
+
+/// The new mode applies to this reply already.
+fn client_reply(
     _: &mut Server,
     session: &mut Session,
     args: &mut Args,

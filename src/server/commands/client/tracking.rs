@@ -1,14 +1,26 @@
 //! CLIENT TRACKING, CACHING, GETREDIR, TRACKINGINFO: client-side caching.
 
+use super::CLIENT_SPEC;
 use crate::algo::number::parse_i64;
+use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::server::Server;
 use crate::server::clients::invalidate;
 use crate::server::clients::session::{ClientId, Session};
+use crate::server::{Server, ServerCommand};
 use crate::tracking::{Options, overlap};
 
+pub(super) const CLIENT_TRACKING: ServerCommand = Spec {
+    name: "tracking",
+    usage: "status(on=ON|off=OFF) [client-id:integer@REDIRECT] [prefix:string@PREFIX+...] [bcast=BCAST] [optin=OPTIN] [optout=OPTOUT] [noloop=NOLOOP]",
+    since: "6.0.0",
+    summary: "Whether the connection is told of changes of what it has read.",
+    complexity: "O(1). Some options may introduce additional complexity.",
+    ..CLIENT_SPEC
+}
+.subcommand(client_tracking);
+
 /// CLIENT TRACKING ON|OFF with its options.
-pub(super) fn client_tracking(
+fn client_tracking(
     server: &mut Server,
     session: &mut Session,
     args: &mut Args,
@@ -126,8 +138,18 @@ fn check_options(
     Ok(())
 }
 
+pub(super) const CLIENT_CACHING: ServerCommand = Spec {
+    name: "caching",
+    usage: "mode(yes=YES|no=NO)",
+    since: "6.0.0",
+    summary: "Whether the next command is tracked.",
+    complexity: "O(1)",
+    ..CLIENT_SPEC
+}
+.subcommand(client_caching);
+
 /// CLIENT CACHING YES|NO: whether the keys of the next command are tracked, under OPTIN or OPTOUT.
-pub(super) fn client_caching(
+fn client_caching(
     server: &mut Server,
     session: &mut Session,
     args: &mut Args,
@@ -158,8 +180,17 @@ pub(super) fn client_caching(
     reply.ok()
 }
 
+pub(super) const CLIENT_GETREDIR: ServerCommand = Spec {
+    name: "getredir",
+    since: "6.0.0",
+    summary: "Where invalidations of this connection go.",
+    complexity: "O(1)",
+    ..CLIENT_SPEC
+}
+.subcommand(client_getredir);
+
 /// CLIENT GETREDIR: the target of invalidations; 0 for this connection, -1 for none.
-pub(super) fn client_getredir(
+fn client_getredir(
     server: &mut Server,
     session: &mut Session,
     _: &mut Args,
@@ -169,8 +200,16 @@ pub(super) fn client_getredir(
     reply.int(tracker.map_or(-1, |tracker| tracker.redirect as i64))
 }
 
-/// CLIENT TRACKINGINFO.
-pub(super) fn client_trackinginfo(
+pub(super) const CLIENT_TRACKINGINFO: ServerCommand = Spec {
+    name: "trackinginfo",
+    since: "6.2.0",
+    summary: "How client-side caching stands for the connection.",
+    complexity: "O(1)",
+    ..CLIENT_SPEC
+}
+.subcommand(client_trackinginfo);
+
+fn client_trackinginfo(
     server: &mut Server,
     session: &mut Session,
     _: &mut Args,

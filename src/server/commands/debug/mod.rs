@@ -16,22 +16,7 @@ use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand, ServerFn};
 use std::ops::RangeInclusive;
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "debug",
-        arity: -2,
-        flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, PROTECTED]),
-        guard: Some(Guard::Debug),
-        group: Group::Server,
-        since: "1.0.0",
-        summary: "Helps to look into the server and to test it.",
-        complexity: "Depends on subcommand.",
-        internal: true,
-        ..Spec::BASE
-    },
-    run: debug,
-    subcommands: &[],
-}];
+pub static TABLE: &[ServerCommand] = &[DEBUG];
 
 struct Tool {
     name: &'static str,
@@ -148,7 +133,19 @@ static TOOLS: &[Tool] = &[
         "HELP", "    Print this help."]),
 ];
 
-/// DEBUG subcommand [argument ...].
+const DEBUG: ServerCommand = Spec {
+    name: "debug",
+    arity: -2,
+    flags: all(&[ADMIN, NOSCRIPT, LOADING, STALE, PROTECTED]),
+    guard: Some(Guard::Debug),
+    since: "1.0.0",
+    summary: "Helps to look into the server and to test it.",
+    complexity: "Depends on subcommand.",
+    internal: true,
+    ..Spec::of(Group::Server)
+}
+.runs(debug);
+
 fn debug(
     server: &mut Server,
     session: &mut Session,
@@ -161,7 +158,7 @@ fn debug(
     };
     match TOOLS.iter().find(fits) {
         Some(tool) => (tool.run)(server, session, args, reply),
-        None => Err(CmdError::wrong_form("DEBUG", word)),
+        None => Err(CmdError::wrong_form(&args.argv())),
     }
 }
 

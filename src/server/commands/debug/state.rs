@@ -53,7 +53,7 @@ pub(super) fn clock(
             server.clock.advance_ms(ms);
         }
         (b"set", true) => server.clock.set_unix_ms(args.int()?),
-        _ => return Err(CmdError::wrong_form("DEBUG", b"CLOCK")),
+        _ => return Err(CmdError::wrong_form(&args.argv())),
     }
     show_time(server);
     reply.ok()
@@ -174,7 +174,7 @@ pub(super) fn reply_buffer(
     } else if args.word("RESIZING") {
         recent.resizes = switch(args.bytes());
     } else {
-        return Err(CmdError::wrong_form("DEBUG", args.argv().at(1)));
+        return Err(CmdError::wrong_form(&args.argv()));
     }
     reply.ok()
 }

@@ -16,27 +16,7 @@ use crate::server::text::Text;
 use crate::server::{Server, ServerCommand};
 use std::fmt::Write;
 
-pub static TABLE: &[ServerCommand] = &[Entry {
-    spec: Spec {
-        name: "info",
-        arity: -1,
-        flags: all(&[LOADING, STALE]),
-        group: Group::Server,
-        acl: &["dangerous"],
-        usage: "[section:string...]",
-        since: "1.0.0",
-        summary: "How the server is doing.",
-        complexity: "O(1)",
-        tips: &[
-            "nondeterministic_output",
-            "request_policy:all_shards",
-            "response_policy:special",
-        ],
-        ..Spec::BASE
-    },
-    run: info,
-    subcommands: &[],
-}];
+pub static TABLE: &[ServerCommand] = &[INFO];
 
 /// The visibility of a section.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +61,24 @@ const SECTIONS: &[Section] = &[
 /// The initial capacity for the sections that are shown by default, in bytes.
 const ROOM: usize = 8 << 10;
 
-/// INFO [section ...].
+const INFO: ServerCommand = Spec {
+    name: "info",
+    flags: all(&[LOADING, STALE]),
+    acl: &["dangerous"],
+    usage: "[section:string...]",
+    since: "1.0.0",
+    summary: "How the server is doing.",
+    complexity: "O(1)",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
+    history: &[("7.0.0", "Takes several sections.")],
+    ..Spec::of(Group::Server)
+}
+.runs(info);
+
 fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let used = server.keyspace.used_memory();
     server.memory.peak.note(used, server.clock.now_ms());

@@ -1,6 +1,7 @@
 //! The sections about the process: Server, Memory, Threads, CPU, Debug.
 
 use crate::algo::units::bytes_human;
+use crate::config::Word;
 use crate::server::Server;
 use crate::server::lifecycle::cron;
 use crate::server::lifecycle::memory::Resident;
@@ -127,9 +128,8 @@ pub fn memory(server: &Server, text: &mut Text) {
     bytes(text, "total_system_memory", total);
     script_memory(server, text);
     bytes(text, "maxmemory", server.config.maxmemory as usize);
-    let policy = server.config.get(&[b"maxmemory-policy"]);
-    let policy = policy.first().map_or(&b""[..], |(_, value)| value);
-    text.line("maxmemory_policy", String::from_utf8_lossy(policy));
+    let policy = server.config.maxmemory_policy;
+    text.line("maxmemory_policy", policy.word());
     ratio(text, "allocator_frag", committed, allocated);
     ratio(text, "allocator_rss", committed, committed);
     ratio(text, "rss_overhead", rss, committed);
