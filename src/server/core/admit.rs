@@ -283,3 +283,6 @@ impl Server {
         session.ending = Ending::Now;
     }
 }
+
+#[cfg(test)]
+mod tests;

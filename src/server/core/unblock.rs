@@ -340,3 +340,6 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
