@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use support::client::{Client, encode};
 use support::server::{Server, free_port, our_binary};
+use support::wait::wait_for;
 
 /// An installed tool, or `None` with a message.
 fn tool(variable: &str, name: &str) -> Option<PathBuf> {
@@ -235,13 +236,7 @@ impl Drop for Started {
 }
 
 fn connect(port: u16) -> Client {
-    for _ in 0..1000 {
-        if let Ok(client) = Client::connect(port) {
-            return client;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("no server listens on {port}");
+    wait_for("the server listens", || Client::connect(port).ok())
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 use std::process::{Command, Output};
 use support::client::Client;
 use support::server::{Server, free_port, our_binary};
+use support::wait::{wait_for, wait_until};
 
 /// Runs the binary until it exits.
 fn run(words: &[&str]) -> Output {
@@ -239,14 +240,10 @@ fn a_server_that_cannot_save_stays_unless_forced() {
     for refusals in 2..4 {
         server.signal("INT");
         // A second one before the first was refused would mean "now".
-        let log = || server.log();
-        while log()
-            .matches("Errors trying to shut down the server")
-            .count()
-            < refusals
-        {
-            assert_eq!(client.run("PING").text(), "PONG");
-        }
+        wait_until("the signal is refused", || {
+            let refused = "Errors trying to shut down the server";
+            server.log().matches(refused).count() >= refusals
+        });
         assert_eq!(client.run("PING").text(), "PONG");
     }
     client.send(&["SHUTDOWN", "SAVE", "FORCE"]);
@@ -287,8 +284,7 @@ fn it_goes_into_the_background() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     assert_eq!(text(&output.stdout), "");
     let pid_file = folder.path().join("server.pid");
-    wait_for(|| Client::connect(port).is_ok());
-    let mut client = Client::connect(port).expect("it was there");
+    let mut client = wait_for("the port is open", || Client::connect(port).ok());
     let info = client.run("INFO server").text();
     let pid = std::fs::read_to_string(&pid_file).expect("it is written before the port is open");
     assert!(
@@ -297,19 +293,11 @@ fn it_goes_into_the_background() {
     );
     client.send(&["SHUTDOWN", "NOSAVE"]);
     assert_eq!(client.read_to_end().expect("the server closes"), b"");
-    wait_for(|| !pid_file.exists());
+    wait_until("the pid file is removed", || !pid_file.exists());
     let log = folder.path().join("server.log");
-    wait_for(|| std::fs::read_to_string(&log).is_ok_and(|log| log.contains("bye bye...")));
-}
-
-fn wait_for(mut holds: impl FnMut() -> bool) {
-    for _ in 0..1000 {
-        if holds() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("it never came true");
+    wait_until("the log ends", || {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.contains("bye bye..."))
+    });
 }
 
 #[test]

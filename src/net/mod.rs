@@ -23,6 +23,14 @@ pub enum Link {
 }
 
 impl Link {
+    /// Returns a link and the socket at its other end, for tests.
+    #[cfg(test)]
+    pub fn pair() -> io::Result<(Link, std::os::unix::net::UnixStream)> {
+        let (near, far) = std::os::unix::net::UnixStream::pair()?;
+        near.set_nonblocking(true)?;
+        Ok((Link::Unix(UnixStream::from_std(near)), far))
+    }
+
     fn source(&mut self) -> &mut dyn Source {
         match self {
             Link::Tcp(stream) => stream,

@@ -9,6 +9,8 @@
 mod connection;
 mod intake;
 mod sleep;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use crate::server::Server;
 use crate::server::lifecycle::boot;

@@ -16,6 +16,7 @@ use super::support::client::{Client, Value, encode};
 use super::support::oracle;
 use super::support::server::Server;
 use super::{DEBUG, setting, shown};
+use crate::support::ask::await_info;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -51,16 +52,7 @@ impl Chain {
     }
 
     fn await_link(&mut self, at: usize) {
-        let client = &mut self.clients[at];
-        let until = Instant::now() + PATIENCE;
-        while !client
-            .run("INFO replication")
-            .text()
-            .contains("master_link_status:up")
-        {
-            assert!(Instant::now() < until, "{at} finds no link");
-            sleep(Duration::from_millis(20));
-        }
+        await_info(&mut self.clients[at], "master_link_status", "up");
     }
 
     fn digests(&mut self) -> Vec<String> {

@@ -4,14 +4,16 @@
 //! done to the real Redis: replies to clients and lines of the log are then compared one by one.
 //! Without a C compiler these tests say so and pass.
 
+use crate::support::ask::await_info;
 use crate::support::client::Client;
 use crate::support::oracle;
 use crate::support::server::{Server, our_binary};
+use crate::support::wait::{wait_for, wait_until};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The library of faults, built once for all tests.
@@ -81,33 +83,17 @@ impl FaultyServer {
 
     /// Repeats a command until its reply begins like this, and records that it did.
     fn until(&mut self, line: &str, start: &str) {
-        let (began, mut client) = (Instant::now(), self.client());
-        loop {
-            let answer = client.run(line).text();
-            if answer.starts_with(start) {
-                self.seen.push(format!("{line} -> {answer}"));
-                return;
-            }
-            assert!(
-                began.elapsed() < Duration::from_secs(20),
-                "{line} gives {answer}, never {start}; {}",
-                self.server.log()
-            );
-            sleep(Duration::from_millis(20));
-        }
+        let mut client = self.client();
+        let answer = wait_for(&format!("{line} gives {start}"), || {
+            Some(client.run(line).text()).filter(|answer| answer.starts_with(start))
+        });
+        self.seen.push(format!("{line} -> {answer}"));
     }
 
     /// Waits until INFO persistence says so.
     fn until_info(&mut self, text: &str) {
-        let (began, mut client) = (Instant::now(), self.client());
-        while !client.run("INFO persistence").text().contains(text) {
-            assert!(
-                began.elapsed() < Duration::from_secs(20),
-                "{text} never comes; {}",
-                self.server.log()
-            );
-            sleep(Duration::from_millis(20));
-        }
+        let (name, value) = text.split_once(':').expect("a field and its value");
+        await_info(&mut self.client(), name, value);
         self.seen.push(text.to_owned());
     }
 
@@ -461,9 +447,7 @@ fn a_final_save_that_fails() {
         server.run("SHUTDOWN SAVE");
         server.server.signal("TERM");
         let refused = || server.server.log().matches("Errors trying").count();
-        while refused() < 2 {
-            sleep(Duration::from_millis(10));
-        }
+        wait_until("both are refused", || refused() == 2);
         server.run("GET a");
         let mut client = server.client();
         client.send(&["SHUTDOWN", "FORCE"]);

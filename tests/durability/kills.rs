@@ -1,6 +1,7 @@
 //! Power cuts under load.
 
 use crate::setting;
+use crate::support::ask::await_info;
 use crate::support::server::Server;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -152,23 +153,12 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     std::fs::create_dir(server.path().join("dump.rdb")).expect("the folder is ours");
     assert!(client.run("SAVE").is_error());
     assert_eq!(client.run("BGSAVE").text(), "Background saving started");
-    wait_for(&mut client, "rdb_last_bgsave_status:err");
+    await_info(&mut client, "rdb_last_bgsave_status", "err");
     assert!(client.run("SET a 2").text().starts_with("MISCONF"));
     assert!(client.run("PING").text().starts_with("MISCONF"));
     assert_eq!(client.run("GET a").text(), "1");
     std::fs::remove_dir(server.path().join("dump.rdb")).expect("the folder is ours");
     assert_eq!(client.run("BGSAVE").text(), "Background saving started");
-    wait_for(&mut client, "rdb_last_bgsave_status:ok");
+    await_info(&mut client, "rdb_last_bgsave_status", "ok");
     assert_eq!(client.run("SET a 2").text(), "OK");
-}
-
-fn wait_for(client: &mut crate::support::client::Client, text: &str) {
-    let began = Instant::now();
-    while !client.run("INFO persistence").text().contains(text) {
-        assert!(
-            began.elapsed() < Duration::from_secs(20),
-            "{text} never comes"
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -5,6 +5,7 @@
 use crate::support::client::{Client, Value};
 use crate::support::oracle;
 use crate::support::server::{Server, our_binary};
+use crate::support::wait::wait_for;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -296,15 +297,13 @@ fn start(binary: &Path, files: &[(&str, &[u8])], options: &[&str]) -> String {
         write(path, bytes);
     }
     server.relaunch();
-    let ended = loop {
+    let ended = wait_for("the server is ready or has ended", || {
         if let Some(status) = server.exited() {
-            break status.code();
+            return Some(status.code());
         }
-        if server.log()[before..].contains("Ready to accept") {
-            break None;
-        }
-        sleep(Duration::from_millis(5));
-    };
+        let is_ready = server.log()[before..].contains("Ready to accept");
+        is_ready.then_some(None)
+    });
     let log = server.log()[before..].to_owned();
     format!("{}\n{ended:?}", told(&log))
 }

@@ -1,12 +1,15 @@
 //! Blocking commands: the order of serving, and the other ways in which a client is unblocked.
 
-use super::{bulk, field, id, info, is_closed, server_and_client, text, wait_until};
+use super::{
+    bulk, bulks, field, id, info, is_closed, pass_ms, server_and_client, server_with_clock, text,
+    wait_until,
+};
 use crate::support::client::{Client, Value};
 use crate::support::server::Server;
-use std::time::{Duration, Instant};
 
-fn words(texts: &[&str]) -> Value {
-    Value::Array(texts.iter().map(|text| bulk(text)).collect())
+/// Waits until so many clients are blocked.
+fn await_blocked(client: &mut Client, clients: u64) {
+    super::await_info(client, "blocked_clients", clients);
 }
 
 /// A client blocked in a command; `client` checks that it is.
@@ -16,7 +19,7 @@ fn waiting(server: &Server, client: &mut Client, line: &str) -> Client {
     waiter
         .send_raw(format!("{line}\r\n").as_bytes())
         .expect("the server reads");
-    wait_until(line, || info(client, "blocked_clients") == before + 1);
+    await_blocked(client, before + 1);
     waiter
 }
 
@@ -25,8 +28,8 @@ fn blpop_takes_from_the_first_key_that_has_something() {
     let (server, mut client) = server_and_client();
     let mut waiter = waiting(&server, &mut client, "BLPOP a b 0");
     assert_eq!(text(&mut client, "RPUSH b one two"), "2");
-    assert_eq!(waiter.reply(), words(&["b", "one"]));
-    assert_eq!(waiter.run("BRPOP a b 0"), words(&["b", "two"]));
+    assert_eq!(waiter.reply(), bulks(&["b", "one"]));
+    assert_eq!(waiter.run("BRPOP a b 0"), bulks(&["b", "two"]));
     assert_eq!(text(&mut client, "EXISTS a b"), "0");
 }
 
@@ -38,10 +41,10 @@ fn blocked_clients_are_served_in_order() {
         .collect();
     assert_eq!(text(&mut client, "RPUSH k 0 1 2"), "3");
     for (n, waiter) in waiters[..3].iter_mut().enumerate() {
-        assert_eq!(waiter.reply(), words(&["k", &n.to_string()]));
+        assert_eq!(waiter.reply(), bulks(&["k", &n.to_string()]));
     }
     client.run("LPUSH k 3");
-    assert_eq!(waiters[3].reply(), words(&["k", "3"]));
+    assert_eq!(waiters[3].reply(), bulks(&["k", "3"]));
 }
 
 #[test]
@@ -53,18 +56,18 @@ fn a_chain_settles_at_once() {
     assert_eq!(text(&mut client, "RPUSH a e"), "1");
     assert_eq!(text(&mut client, "EXISTS a b c"), "0");
     assert_eq!((first.reply(), second.reply()), (bulk("e"), bulk("e")));
-    assert_eq!(last.reply(), Value::Array(vec![bulk("c"), words(&["e"])]));
+    assert_eq!(last.reply(), Value::Array(vec![bulk("c"), bulks(&["e"])]));
     // A ring turns once: a served client is no longer blocked.
     let mut there = waiting(&server, &mut client, "BLMOVE a b LEFT RIGHT 0");
     let mut back = waiting(&server, &mut client, "BLMOVE b a LEFT RIGHT 0");
     client.run("RPUSH a e");
     assert_eq!((there.reply(), back.reply()), (bulk("e"), bulk("e")));
-    assert_eq!(client.run("LRANGE a 0 -1"), words(&["e"]));
+    assert_eq!(client.run("LRANGE a 0 -1"), bulks(&["e"]));
 }
 
 #[test]
 fn a_wait_has_an_end() {
-    let (server, mut client) = server_and_client();
+    let (server, mut client) = server_with_clock();
     for (line, nothing) in [
         ("BLPOP k 0.05", Value::NilArray),
         ("BRPOP k l 0.001", Value::NilArray),
@@ -72,18 +75,19 @@ fn a_wait_has_an_end() {
         ("BRPOPLPUSH k l 0.05", Value::NilArray),
         ("BLMPOP 0.05 1 k LEFT", Value::NilArray),
     ] {
-        let start = Instant::now();
         assert_eq!(client.run(line), nothing, "{line}");
-        assert!(start.elapsed() < Duration::from_secs(1), "{line}");
     }
-    // The time runs on while the same client waits again and again, shorter and longer.
-    let mut waiter = waiting(&server, &mut client, "BLPOP k 0.4");
+    // The alarm of an earlier, longer wait neither ends a later one early nor holds it up.
+    let mut waiter = waiting(&server, &mut client, "BLPOP k 400");
     client.run("RPUSH k e");
-    assert_eq!(waiter.reply(), words(&["k", "e"]));
-    for (seconds, at_least) in [("0.8", 790), ("0.1", 90)] {
-        let start = Instant::now();
-        assert_eq!(waiter.run(&format!("BLPOP k {seconds}")), Value::NilArray);
-        assert!(start.elapsed() >= Duration::from_millis(at_least));
+    assert_eq!(waiter.reply(), bulks(&["k", "e"]));
+    for (seconds, ms) in [("800", 800_000), ("100", 100_000)] {
+        waiter.send(&["BLPOP", "k", seconds]);
+        await_blocked(&mut client, 1);
+        pass_ms(&mut client, ms - 10_000);
+        assert_eq!(info(&mut client, "blocked_clients"), 1, "{seconds}");
+        pass_ms(&mut client, 10_001);
+        assert_eq!(waiter.reply(), Value::NilArray);
     }
     client.run("HELLO 3");
     assert_eq!(client.run("BLPOP k 0.01"), Value::Null);
@@ -116,7 +120,7 @@ fn other_types_unblock_no_client() {
     client.run("DEL k");
     assert_eq!(info(&mut client, "blocked_clients"), 1);
     client.run("RPUSH k e");
-    assert_eq!(waiter.reply(), words(&["k", "e"]));
+    assert_eq!(waiter.reply(), bulks(&["k", "e"]));
     // Served, but there is no place for the element: it stays where it is.
     let mut mover = waiting(&server, &mut client, "BLMOVE k text LEFT LEFT 0");
     client.run("SET text x");
@@ -139,11 +143,11 @@ fn a_list_made_by_another_command_unblocks_too() {
     let mut waiter = waiting(&server, &mut client, "BLPOP k 0");
     client.run("RPUSH k e");
     client.run("MOVE k 0");
-    assert_eq!(waiter.reply(), words(&["k", "e"]));
+    assert_eq!(waiter.reply(), bulks(&["k", "e"]));
     let mut waiter = waiting(&server, &mut client, "BLPOP k 0");
     client.run("RPUSH k f");
     client.run("SWAPDB 0 3");
-    assert_eq!(waiter.reply(), words(&["k", "f"]));
+    assert_eq!(waiter.reply(), bulks(&["k", "f"]));
 }
 
 #[test]
@@ -156,12 +160,12 @@ fn client_unblock_ends_a_wait() {
     assert_eq!(unblock(&mut client, ""), "0");
     for (how, said) in [("", Value::NilArray), ("TIMEOUT", Value::NilArray)] {
         waiter.send(&["BLPOP", "k", "0"]);
-        wait_until("it waits", || info(&mut client, "blocked_clients") == 1);
+        await_blocked(&mut client, 1);
         assert_eq!(unblock(&mut client, how), "1");
         assert_eq!(waiter.reply(), said);
     }
     waiter.send(&["BLPOP", "k", "0"]);
-    wait_until("it waits", || info(&mut client, "blocked_clients") == 1);
+    await_blocked(&mut client, 1);
     assert_eq!(unblock(&mut client, "ERROR"), "1");
     assert_eq!(
         waiter.reply().text(),
@@ -177,7 +181,7 @@ fn who_leaves_does_not_wait() {
     let waiter = waiting(&server, &mut client, "BLPOP k l k 0");
     assert_eq!(info(&mut client, "total_blocking_keys"), 2);
     drop(waiter);
-    wait_until("it is gone", || info(&mut client, "blocked_clients") == 0);
+    await_blocked(&mut client, 0);
     // It says all it has to say at once, and hangs up.
     let mut hasty = server.client();
     hasty
@@ -203,22 +207,21 @@ fn who_leaves_does_not_wait() {
 
 #[test]
 fn waiting_and_pauses() {
-    let (server, mut client) = server_and_client();
-    let mut waiter = waiting(&server, &mut client, "BLPOP k 0.3");
+    let (server, mut client) = server_with_clock();
+    let mut waiter = waiting(&server, &mut client, "BLPOP k 30");
     client.run("CLIENT PAUSE 100000 WRITE");
+    pass_ms(&mut client, 30_001);
     // The time runs on during a pause.
     assert_eq!(waiter.reply(), Value::NilArray);
     waiter.send(&["BLPOP", "k", "0"]);
-    wait_until("the pause holds it", || {
-        info(&mut client, "blocked_clients") == 1
-    });
+    await_blocked(&mut client, 1);
     assert_eq!(info(&mut client, "total_blocking_keys"), 0);
     client.run("CLIENT UNPAUSE");
     wait_until("it waits for the key", || {
         info(&mut client, "total_blocking_keys") == 1
     });
     client.run("RPUSH k e");
-    assert_eq!(waiter.reply(), words(&["k", "e"]));
+    assert_eq!(waiter.reply(), bulks(&["k", "e"]));
 }
 
 #[test]
@@ -257,24 +260,22 @@ fn many_wait_for_the_same_key() {
     let mut waiters: Vec<Client> = (0..50).map(|_| server.client()).collect();
     for (n, waiter) in (1..).zip(&mut waiters) {
         waiter.send(&["BLPOP", "k", "0"]);
-        wait_until("it waits", || info(&mut client, "blocked_clients") == n);
+        await_blocked(&mut client, n);
     }
     for n in 0..25 {
         client.run(&format!("RPUSH k {n}"));
     }
     for (n, waiter) in waiters.iter_mut().take(25).enumerate() {
-        assert_eq!(waiter.reply(), words(&["k", &n.to_string()]));
+        assert_eq!(waiter.reply(), bulks(&["k", &n.to_string()]));
     }
     drop(waiters);
-    wait_until("they are gone", || {
-        info(&mut client, "blocked_clients") == 0
-    });
+    await_blocked(&mut client, 0);
     assert_eq!(info(&mut client, "clients_in_timeout_table"), 0);
 }
 
 #[test]
 fn a_client_served_in_vain_stays_blocked() {
-    let (server, mut client) = server_and_client();
+    let (server, mut client) = server_with_clock();
     let line = "XREAD BLOCK 0 STREAMS s 12-0";
     let mut waiters = [(); 2].map(|()| waiting(&server, &mut client, line));
     for early in ["1-1", "2-1", "12-0"] {
@@ -286,14 +287,14 @@ fn a_client_served_in_vain_stays_blocked() {
         assert_eq!(waiter.reply().items().len(), 1);
     }
     // The first timeout holds, however often the command ran meanwhile.
-    let start = Instant::now();
-    let mut waiter = waiting(&server, &mut client, "XREAD BLOCK 300 STREAMS s 99");
+    let mut waiter = waiting(&server, &mut client, "XREAD BLOCK 300000 STREAMS s 99");
     for ms in 14..20 {
         client.run(&format!("XADD s {ms}-1 a b"));
-        std::thread::sleep(Duration::from_millis(30));
+        pass_ms(&mut client, 40_000);
     }
+    assert_eq!(info(&mut client, "blocked_clients"), 1);
+    pass_ms(&mut client, 60_001);
     assert_eq!(waiter.reply(), Value::NilArray);
-    assert!(start.elapsed() < Duration::from_millis(700));
 }
 
 #[test]

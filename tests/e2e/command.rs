@@ -1,12 +1,8 @@
 //! COMMAND, beyond what `tests/command_table.rs` compares.
 
-use super::support::client::{Value, parse};
+use super::support::client::parse;
 use super::support::server::Server;
-use super::{server_and_client, text};
-
-fn words(value: &Value) -> Vec<String> {
-    value.items().iter().map(Value::text).collect()
-}
+use super::{server_and_client, text, texts};
 
 #[test]
 fn the_counts_agree() {
@@ -16,7 +12,7 @@ fn the_counts_agree() {
     assert_eq!(client.run("COMMAND").items().len(), count);
     assert_eq!(client.run("COMMAND INFO").items().len(), count);
     assert_eq!(client.run("COMMAND DOCS").items().len(), 2 * count);
-    let names = words(&client.run("COMMAND LIST"));
+    let names = texts(&client.run("COMMAND LIST"));
     assert_eq!(
         names.iter().filter(|name| !name.contains('|')).count(),
         count
@@ -36,10 +32,10 @@ fn unknown_names_are_null_in_info_and_missing_in_docs() {
 #[test]
 fn the_list_is_filtered() {
     let (_server, mut client) = server_and_client();
-    let mut found = words(&client.run("COMMAND LIST FILTERBY PATTERN client|*NAME"));
+    let mut found = texts(&client.run("COMMAND LIST FILTERBY PATTERN client|*NAME"));
     found.sort();
     assert_eq!(found, ["client|getname", "client|setname"]);
-    let strings = words(&client.run("COMMAND LIST FILTERBY ACLCAT string"));
+    let strings = texts(&client.run("COMMAND LIST FILTERBY ACLCAT string"));
     assert!(strings.contains(&"get".to_owned()) && !strings.contains(&"ping".to_owned()));
     assert_eq!(client.run("COMMAND LIST FILTERBY MODULE none").items(), []);
     assert_eq!(client.run("COMMAND LIST FILTERBY ACLCAT none").items(), []);
@@ -53,7 +49,7 @@ fn the_list_is_filtered() {
 fn keys_are_found() {
     let (_server, mut client) = server_and_client();
     assert_eq!(
-        words(&client.run("COMMAND GETKEYS MSET a 1 b 2")),
+        texts(&client.run("COMMAND GETKEYS MSET a 1 b 2")),
         ["a", "b"]
     );
     for (line, keys) in [
@@ -65,7 +61,7 @@ fn keys_are_found() {
         ("XREADGROUP GROUP g c GROUP STREAMS c STREAMS a >", "a"),
         ("XREADGROUP COUNT 1 GROUP x STREAMS STREAMS a >", "a"),
     ] {
-        let found = words(&client.run(&format!("COMMAND GETKEYS {line}")));
+        let found = texts(&client.run(&format!("COMMAND GETKEYS {line}")));
         assert_eq!(found.join(" "), keys, "{line}");
     }
     for (line, error) in [
@@ -92,7 +88,7 @@ fn the_access_to_a_key_depends_on_the_options() {
     let (_server, mut client) = server_and_client();
     let mut flags = |line: &str| {
         let found = client.run(&format!("COMMAND GETKEYSANDFLAGS {line}"));
-        words(&found.items()[0].items()[1])
+        texts(&found.items()[0].items()[1])
     };
     assert_eq!(flags("SET k v"), ["OW", "update"]);
     assert_eq!(flags("SET k v GET"), ["RW", "access", "update"]);

@@ -3,17 +3,18 @@
 use crate::support::client::{Client, Value, encode, parse};
 use crate::support::oracle;
 use crate::support::server::Server;
-use crate::{info, text};
+use crate::support::wait::{PATIENCE, wait_until};
+use crate::{await_info, info, info_field, text};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 /// A snapshot of nothing, without a checksum.
 const EMPTY: &[u8] = b"REDIS0011\xfa\x09redis-ver\x057.0.0\xff\0\0\0\0\0\0\0\0";
 /// A snapshot with the key `a` in database 0.
 const ONE_KEY: &[u8] = b"REDIS0011\xfe\0\0\x01a\x03one\xff\0\0\0\0\0\0\0\0";
-const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The field of INFO with the bytes that came from primaries.
+const RECEIVED: &str = "total_net_repl_input_bytes";
 
 /// A primary that says what a test has it say.
 struct Primary {
@@ -63,9 +64,12 @@ impl Link {
         self.stream.write_all(bytes).expect("the replica reads");
     }
 
-    fn command(&mut self, line: &str) {
+    /// Sends a command; returns its length in bytes.
+    fn command(&mut self, line: &str) -> usize {
         let words: Vec<&str> = line.split(' ').collect();
-        self.say(&encode(&words));
+        let bytes = encode(&words);
+        self.say(&bytes);
+        bytes.len()
     }
 
     /// The next command of the replica.
@@ -95,15 +99,6 @@ impl Link {
         let id = id.to_string().repeat(40);
         let head = format!("+FULLRESYNC {id} {offset}\r\n${}\r\n", snapshot.len());
         self.say(&[head.as_bytes(), snapshot].concat());
-    }
-}
-
-/// Waits until INFO has this line.
-fn await_info(client: &mut Client, line: &str) {
-    let began = Instant::now();
-    while !text(client, "INFO replication").lines().any(|l| l == line) {
-        assert!(began.elapsed() < PATIENCE, "INFO never has {line}");
-        sleep(Duration::from_millis(10));
     }
 }
 
@@ -159,12 +154,13 @@ fn the_line_before_a_snapshot_may_come_in_pieces() {
     let (mut link, _) = primary.greet();
     link.say(format!("+FULLRESYNC {} 100\r\n", "a".repeat(40)).as_bytes());
     let mut client = server.client();
-    await_info(&mut client, "master_sync_in_progress:1");
+    await_info(&mut client, "master_sync_in_progress", "1");
+    let received = info(&mut client, RECEIVED);
     link.say(b"$");
-    sleep(Duration::from_millis(50));
+    await_info(&mut client, RECEIVED, received + 1);
     let rest = format!("{}\r\n", ONE_KEY.len());
     link.say(&[rest.as_bytes(), ONE_KEY].concat());
-    await_info(&mut client, "master_link_status:up");
+    await_info(&mut client, "master_link_status", "up");
     assert_eq!(text(&mut client, "GET a"), "one");
 }
 
@@ -173,12 +169,18 @@ fn a_transaction_counts_as_a_whole_and_the_database_is_remembered() {
     let (primary, server) = Primary::with(&[]);
     let (mut link, _) = primary.greet();
     link.sync('a', 100, EMPTY);
-    link.command("SELECT 3");
-    link.command("SET k 1");
-    link.command("MULTI");
-    link.command("INCR k");
-    link.command("REPLCONF GETACK *");
-    sleep(Duration::from_millis(100));
+    let mut client = server.client();
+    await_info(&mut client, "master_link_status", "up");
+    let received = info(&mut client, RECEIVED);
+    let lines = [
+        "SELECT 3",
+        "SET k 1",
+        "MULTI",
+        "INCR k",
+        "REPLCONF GETACK *",
+    ];
+    let sent: usize = lines.iter().map(|line| link.command(line)).sum();
+    await_info(&mut client, RECEIVED, received + sent as u64);
     drop(link);
     let (mut link, asked) = primary.greet();
     assert_eq!(asked, ["PSYNC", &"a".repeat(40), "151"]);
@@ -188,7 +190,6 @@ fn a_transaction_counts_as_a_whole_and_the_database_is_remembered() {
     link.command("EXEC");
     link.command("REPLCONF GETACK *");
     link.await_ack(200);
-    let mut client = server.client();
     client.run("SELECT 3");
     assert_eq!(text(&mut client, "GET k"), "2");
     let told = text(&mut client, "INFO replication");
@@ -209,17 +210,14 @@ fn a_link_that_breaks_in_a_snapshot_is_made_anew_and_the_old_data_stays_under_sw
     link.sync('a', 100, ONE_KEY);
     link.command("SET b 2");
     let mut client = server.client();
-    await_info(&mut client, "master_repl_offset:127");
+    await_info(&mut client, "master_repl_offset", "127");
     drop(link);
     let (mut link, asked) = primary.greet();
     assert_eq!(asked[2], "128");
     // Another point of the same history: the old data can be read meanwhile.
     link.say(format!("+FULLRESYNC {} 500\r\n$900\r\n", "a".repeat(40)).as_bytes());
     link.say(&ONE_KEY[..12]);
-    let began = Instant::now();
-    while info(&mut client, "async_loading") == 0 {
-        assert!(began.elapsed() < PATIENCE);
-    }
+    await_info(&mut client, "async_loading", 1);
     assert_eq!(text(&mut client, "GET b"), "2");
     drop(link);
     let (mut link, asked) = primary.greet();
@@ -227,7 +225,7 @@ fn a_link_that_breaks_in_a_snapshot_is_made_anew_and_the_old_data_stays_under_sw
     assert_eq!(asked[2], "128");
     assert_eq!(text(&mut client, "GET b"), "2");
     link.sync('c', 7, EMPTY);
-    await_info(&mut client, "master_repl_offset:7");
+    await_info(&mut client, "master_repl_offset", "7");
     assert_eq!(text(&mut client, "DBSIZE"), "0");
 }
 
@@ -267,7 +265,7 @@ fn bytes_that_are_no_snapshot_do_no_harm() {
             link.sync('a', 100, ONE_KEY);
             link.command("PING");
             let mut client = server.client();
-            await_info(&mut client, "master_repl_offset:114");
+            await_info(&mut client, "master_repl_offset", "114");
             assert_eq!(text(&mut client, "GET a"), "one");
         }
     }
@@ -283,7 +281,7 @@ fn a_replica_refuses_stale_reads_and_writes() {
     assert_eq!(text(&mut client, "PING"), stale);
     let (mut link, _) = primary.greet();
     link.sync('a', 100, ONE_KEY);
-    await_info(&mut client, "master_link_status:up");
+    await_info(&mut client, "master_link_status", "up");
     assert_eq!(text(&mut client, "GET a"), "one");
     let read_only = "READONLY You can't write against a read only replica.";
     assert_eq!(text(&mut client, "SET a 2"), read_only);
@@ -319,10 +317,7 @@ fn overdue_keys_are_hidden_until_the_primary_removes_them() {
     assert_eq!(text(&mut client, "DBSIZE"), "3");
     link.command("DEL long");
     link.command("HPERSIST h FIELDS 1 f");
-    let began = Instant::now();
-    while text(&mut client, "HGET h f") != "6" {
-        assert!(began.elapsed() < PATIENCE);
-    }
+    wait_until("the field is kept", || text(&mut client, "HGET h f") == "6");
     assert_eq!(text(&mut client, "DBSIZE"), "2");
 }
 
@@ -337,10 +332,7 @@ fn errors_in_the_stream_are_logged_and_the_stream_goes_on() {
     link.command("BLPOP nothing 0");
     link.command("SET k 2");
     let mut client = server.client();
-    let began = Instant::now();
-    while text(&mut client, "GET k") != "2" {
-        assert!(began.elapsed() < PATIENCE);
-    }
+    wait_until("the stream goes on", || text(&mut client, "GET k") == "2");
     server.wait_for_log(
         "== CRITICAL == This replica is sending an error to its master: '-WRONGTYPE Operation \
          against a key holding the wrong kind of value' after processing the command 'lpush'",
@@ -368,13 +360,11 @@ fn a_real_primary_is_followed_through_breaks_and_promotion() {
     primary.run("HPEXPIRE h 100000 FIELDS 1 a");
     primary.run("XADD s * f v");
     replica.run(&format!("REPLICAOF 127.0.0.1 {}", real.port));
-    await_info(&mut replica, "master_link_status:up");
+    await_info(&mut replica, "master_link_status", "up");
     let same = |primary: &mut Client, replica: &mut Client| {
-        let began = Instant::now();
-        while text(primary, "DEBUG DIGEST") != text(replica, "DEBUG DIGEST") {
-            assert!(began.elapsed() < PATIENCE, "the data differs");
-            sleep(Duration::from_millis(20));
-        }
+        wait_until("both have the same data", || {
+            text(primary, "DEBUG DIGEST") == text(replica, "DEBUG DIGEST")
+        });
     };
     same(&mut primary, &mut replica);
     for round in 0..3 {
@@ -382,14 +372,14 @@ fn a_real_primary_is_followed_through_breaks_and_promotion() {
         primary.run("SELECT 5");
         primary.run(&format!("RPUSH list {round}"));
         primary.run("EVAL redis.call('incr','x');redis.call('incr','y') 0");
-        await_info(&mut replica, "master_link_status:up");
+        await_info(&mut replica, "master_link_status", "up");
         same(&mut primary, &mut replica);
     }
     assert_eq!(info(&mut primary, "sync_full"), 1);
     replica.run("REPLICAOF NO ONE");
     replica.run("SET ours 1");
     primary.run(&format!("REPLICAOF 127.0.0.1 {}", ours.port));
-    await_info(&mut primary, "master_link_status:up");
+    await_info(&mut primary, "master_link_status", "up");
     same(&mut replica, &mut primary);
     assert_eq!(info(&mut replica, "sync_partial_ok"), 1);
 }
@@ -413,15 +403,18 @@ fn a_malformed_stream_does_no_harm() {
         let (primary, server) = Primary::with(&[]);
         let (mut link, _) = primary.greet();
         link.sync('a', 0, EMPTY);
-        link.command("SET k 1");
-        link.command(line);
-        link.command("SET k 2");
         let mut client = server.client();
-        let began = Instant::now();
-        while !["1", "2"].contains(&text(&mut client, "GET k").as_str()) {
-            assert!(began.elapsed() < PATIENCE, "{line}");
-        }
-        sleep(Duration::from_millis(50));
+        await_info(&mut client, "master_link_status", "up");
+        let received = info(&mut client, RECEIVED);
+        let lines = ["SET k 1", line, "SET k 2"];
+        let sent: usize = lines.iter().map(|line| link.command(line)).sum();
+        wait_until(line, || {
+            ["1", "2"].contains(&text(&mut client, "GET k").as_str())
+        });
+        wait_until(line, || {
+            info(&mut client, RECEIVED) == received + sent as u64
+                || info_field(&mut client, "master_link_status").as_deref() != Some("up")
+        });
         let follows = client.run("ROLE").items()[0].text() == "slave";
         assert_eq!(follows, !line.starts_with("REPLICAOF"), "{line}");
     }
@@ -436,7 +429,7 @@ fn a_full_resynchronisation_invalidates_cached_and_watched_keys() {
         let (mut link, _) = primary.greet();
         link.sync('a', 100, ONE_KEY);
         let mut reader = server.client();
-        await_info(&mut reader, "master_link_status:up");
+        await_info(&mut reader, "master_link_status", "up");
         let mut watcher = server.client();
         reader.run("HELLO 3");
         reader.run("CLIENT TRACKING on");
@@ -448,7 +441,7 @@ fn a_full_resynchronisation_invalidates_cached_and_watched_keys() {
         let (mut link, _) = primary.greet();
         link.sync('a', 500, EMPTY);
         let mut other = server.client();
-        await_info(&mut other, "master_repl_offset:500");
+        await_info(&mut other, "master_repl_offset", "500");
         assert_eq!(watcher.run("EXEC"), Value::NilArray, "{mode}");
         reader.send(&["PING"]);
         let invalidated = reader.reply().items();
@@ -467,10 +460,9 @@ fn a_snapshot_of_a_replica_knows_the_database_of_the_stream() {
     link.command("SET k 1");
     let mut client = server.client();
     client.run("SELECT 9");
-    let began = Instant::now();
-    while text(&mut client, "GET k") != "1" {
-        assert!(began.elapsed() < PATIENCE, "the stream is applied");
-    }
+    wait_until("the stream is applied", || {
+        text(&mut client, "GET k") == "1"
+    });
     assert_eq!(text(&mut client, "SAVE"), "OK");
     let saved = std::fs::read(server.path().join("dump.rdb")).expect("it was saved");
     let note = b"repl-stream-db\xc0\x09";

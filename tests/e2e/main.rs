@@ -17,6 +17,7 @@ mod following;
 mod footprint;
 mod limits;
 mod lines;
+mod migrate;
 mod monitor;
 mod output;
 mod pause;
@@ -29,58 +30,21 @@ mod time;
 mod tracking;
 mod transactions;
 
+use support::ask::{
+    await_info, bulk, bulks, field, id, info, info_field, is_closed, number, pass_ms, pipeline,
+    text, texts,
+};
 use support::client::{Client, Value};
 use support::server::Server;
+use support::wait::wait_until;
 
-/// The text of a command's reply.
-fn text(client: &mut Client, line: &str) -> String {
-    client.run(line).text()
-}
-
-/// The number a client has.
-fn id(client: &mut Client) -> i64 {
-    client.run("CLIENT ID").as_int().expect("an id is a number")
-}
-
-/// The value of `name=` in a line of CLIENT LIST.
-fn field(line: &str, name: &str) -> String {
-    let start = format!("{name}=");
-    line.split_whitespace()
-        .find_map(|word| word.strip_prefix(&start))
-        .unwrap_or_else(|| panic!("no {name} in {line}"))
-        .to_owned()
-}
-
-/// A number of INFO.
-fn info(client: &mut Client, name: &str) -> u64 {
-    let all = text(client, "INFO all");
-    let value = all
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value
-        .and_then(|value| value.trim().parse().ok())
-        .unwrap_or_else(|| panic!("INFO has the number {name}"))
-}
-
-/// Whether the server has closed the connection.
-fn is_closed(client: &mut Client) -> bool {
-    client.send_raw(b"PING\r\n").is_err() || client.reply_raw().is_err()
-}
-
-/// Polls until the condition holds.
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..500 {
-        if holds() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("it never came true: {what}");
-}
-
-/// The same command any number of times, as one pipeline.
-fn pipeline(args: &[&str], times: usize) -> Vec<u8> {
-    support::client::encode(args).repeat(times)
+/// A server whose clock a test can move (`pass_ms`), and a client of it.
+fn server_with_clock() -> (Server, Client) {
+    let server = Server::ours()
+        .with(&["--enable-debug-command", "yes"])
+        .start();
+    let client = server.client();
+    (server, client)
 }
 
 /// A server and a client of it.
@@ -88,9 +52,4 @@ fn server_and_client() -> (Server, Client) {
     let server = Server::start();
     let client = server.client();
     (server, client)
-}
-
-/// A bulk reply.
-fn bulk(text: &str) -> Value {
-    Value::Bulk(text.as_bytes().to_vec())
 }

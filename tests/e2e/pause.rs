@@ -1,6 +1,6 @@
 //! CLIENT PAUSE: the paused clients, and the order in which they resume.
 
-use super::{field, server_and_client, text, wait_until};
+use super::{field, pass_ms, server_and_client, server_with_clock, text, wait_until};
 use crate::support::client::Client;
 use crate::support::server::Server;
 use std::time::Duration;
@@ -112,10 +112,10 @@ fn paused_clients_can_be_killed_or_disconnect() {
 
 #[test]
 fn nothing_expires_during_a_pause() {
-    let (_server, mut client) = server_and_client();
+    let (_server, mut client) = server_with_clock();
     client.run("SET k v PX 50");
     assert_eq!(text(&mut client, "CLIENT PAUSE 100000 WRITE"), "OK");
-    std::thread::sleep(Duration::from_millis(100));
+    pass_ms(&mut client, 100);
     assert_eq!(text(&mut client, "EXISTS k"), "0");
     assert_eq!(text(&mut client, "DBSIZE"), "1");
     client.run("CLIENT UNPAUSE");

@@ -1,7 +1,7 @@
 //! Deadlines and memory over time: keys that leave by themselves, and what they leave behind.
 
 use super::support::client::encode;
-use super::{Client, Server, info};
+use super::{Client, Server, info, wait_until};
 use std::time::{Duration, Instant};
 
 /// Sends many commands, a thousand at a time, and drops the replies.
@@ -10,15 +10,6 @@ fn many(client: &mut Client, commands: impl Iterator<Item = Vec<u8>>) {
     for chunk in commands.chunks(1000) {
         client.send_raw(&chunk.concat()).expect("sent");
         chunk.iter().for_each(|_| drop(client.reply()));
-    }
-}
-
-/// Waits until something holds; a noisy machine gets ten seconds.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < end, "{what}: not within ten seconds");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -31,11 +22,11 @@ fn an_untouched_key_leaves_at_its_deadline_with_its_memory() {
     client.call(&["SET", "key", &value, "PX", "100"]);
     assert!(info(&mut client, "used_memory") > before + 190_000);
     assert_eq!(client.run("DBSIZE").as_int(), Some(1));
-    eventually("the key leaves", || {
+    wait_until("the key leaves", || {
         client.run("DBSIZE").as_int() == Some(0)
     });
     assert_eq!(info(&mut client, "expired_keys"), 1);
-    eventually("its memory comes back", || {
+    wait_until("its memory comes back", || {
         info(&mut client, "used_memory") < before + 100_000
     });
 }
@@ -52,17 +43,15 @@ fn keys_that_expire_together_delay_no_client_for_long() {
     // All deadlines lie within the time the loop above took. While they pass, a second client
     // keeps sending commands: no reply may wait for all of them.
     let mut longest = Duration::ZERO;
-    eventually("all leave", || {
+    wait_until("all leave", || {
         let start = Instant::now();
         let left = client.run("DBSIZE").as_int();
         longest = longest.max(start.elapsed());
         left == Some(0)
     });
-    // Removing them all takes some 50 ms; a slice takes one. Noise gets the rest.
-    assert!(
-        longest < Duration::from_millis(30),
-        "a reply took {longest:?}"
-    );
+    // They were removed in many slices, with replies in between.
+    assert!(info(&mut client, "expired_time_cap_reached_count") > 0);
+    assert!(longest < Duration::from_secs(1), "a reply took {longest:?}");
     assert_eq!(info(&mut client, "expired_keys"), KEYS as u64);
 }
 

@@ -1,8 +1,7 @@
 //! MULTI and WATCH: the commands that run, those that do not, and the order of notifications.
 
-use super::{bulk, field, id, server_and_client, text, wait_until};
+use super::{bulk, field, id, pass_ms, server_and_client, server_with_clock, text, wait_until};
 use crate::support::client::{Client, Value};
-use std::time::Duration;
 
 /// The replies of EXEC after these lines.
 fn exec(client: &mut Client, lines: &[&str]) -> Value {
@@ -82,11 +81,11 @@ fn a_watched_key_that_changed_stops_it() {
 
 #[test]
 fn a_watched_key_that_expires_stops_it() {
-    let (_server, mut client) = server_and_client();
-    client.run("DEBUG SET-ACTIVE-EXPIRE 0");
+    let (_server, mut client) = server_with_clock();
+    assert_eq!(text(&mut client, "DEBUG SET-ACTIVE-EXPIRE 0"), "OK");
     client.run("SET a 1 PX 20");
     client.run("WATCH a");
-    std::thread::sleep(Duration::from_millis(40));
+    pass_ms(&mut client, 40);
     assert_eq!(exec(&mut client, &["PING"]), Value::NilArray);
 }
 

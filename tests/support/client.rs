@@ -3,12 +3,10 @@
 //! The `redis` crate is the client of the end-to-end tests; this one is for where the bytes
 //! themselves are the question (comparison with another server, broken input, RESP2 beside RESP3).
 
+use super::wait::PATIENCE;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
-
-/// The time limit for a reply.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A reply of RESP2 or RESP3, with no two different replies made alike.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

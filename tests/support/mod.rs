@@ -7,6 +7,8 @@
 #![allow(dead_code)]
 
 pub mod arguments;
+pub mod ask;
 pub mod client;
 pub mod oracle;
 pub mod server;
+pub mod wait;

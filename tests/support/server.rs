@@ -4,17 +4,12 @@
 //! can be tried on a real Redis); `Server::of(path)` is any other. Options are added with `.with`.
 
 use super::client::Client;
+use super::wait::{wait_for, wait_until};
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// The time limit for a server to reply, or to end. Debug builds on a busy machine are slow; a
-/// test that waits this long has failed anyway.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary under test.
 pub fn our_binary() -> PathBuf {
@@ -142,23 +137,18 @@ impl Server {
         self.child = Some(command.spawn().expect("the server's binary can be run"));
     }
 
+    /// Waits until the server replies with anything but -LOADING. Returns false if it has exited.
     fn wait_until_ready(&mut self) -> bool {
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
+        let port = self.port;
+        wait_for("the server replies or has exited", || {
             if self.exited().is_some() {
-                return false;
+                return Some(false);
             }
-            if let Ok(mut client) = Client::connect(self.port)
-                && client.send_raw(b"PING\r\n").is_ok()
-                && client
-                    .reply_raw()
-                    .is_ok_and(|r| !r.starts_with(b"-LOADING"))
-            {
-                return true;
-            }
-            sleep(Duration::from_millis(5));
-        }
-        false
+            let mut client = Client::connect(port).ok()?;
+            client.send_raw(b"PING\r\n").ok()?;
+            let reply = client.reply_raw().ok()?;
+            (!reply.starts_with(b"-LOADING")).then_some(true)
+        })
     }
 
     pub fn client(&self) -> Client {
@@ -186,15 +176,10 @@ impl Server {
 
     /// Waits until the log holds `text`.
     pub fn wait_for_log(&self, text: &str) {
-        let began = Instant::now();
-        while !self.log().contains(text) {
-            assert!(
-                began.elapsed() < PATIENCE,
-                "no {text:?} in the log:\n{}",
-                self.log()
-            );
-            sleep(Duration::from_millis(10));
-        }
+        wait_until(
+            &format!("{text:?} in {}", self.log_path().display()),
+            || self.log().contains(text),
+        );
     }
 
     /// The exit status, if the server has exited.
@@ -207,18 +192,7 @@ impl Server {
 
     /// Waits for the server to end.
     pub fn wait(&mut self) -> ExitStatus {
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.exited() {
-                return status;
-            }
-            assert!(
-                began.elapsed() < PATIENCE,
-                "the server does not end:\n{}",
-                self.log()
-            );
-            sleep(Duration::from_millis(10));
-        }
+        wait_for("the server ends", || self.exited())
     }
 
     /// Sends a signal by its name, such as `TERM`.

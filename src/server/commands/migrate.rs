@@ -338,14 +338,10 @@ fn talk(
             moved.push(at);
         }
     }
-    match refused {
-        Some(text) => Err(Trouble::Refused(text)),
-        None => {
-            kept.db = Some(plan.db);
-            if server.peers.len() < KEPT_MAX {
-                server.peers.0.insert(address, kept);
-            }
-            Ok(())
-        }
+    // All replies were read, so the connection can be kept; after a refusal its database is unknown.
+    kept.db = refused.is_none().then_some(plan.db);
+    if server.peers.len() < KEPT_MAX {
+        server.peers.0.insert(address, kept);
     }
+    refused.map_or(Ok(()), |text| Err(Trouble::Refused(text)))
 }

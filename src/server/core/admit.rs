@@ -207,3 +207,6 @@ impl Server {
         verdict
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 //! ends, all its records are propagated together by `Server::propagate_unit`; more than one record
 //! become a transaction, so that a replica or a loaded AOF never exposes half of a unit.
 
+use crate::command::effects::Effects;
 pub use crate::command::settle::Target;
 use crate::keyspace::DbIndex;
 use crate::resp::request::{Argv, OwnedArgv};
@@ -51,7 +52,7 @@ pub struct Unit {
     /// The keys that the served client has cached and changed itself; `None` for all keys.
     pub(in crate::server) own_invalid: Vec<Option<Vec<u8>>>,
     #[cfg(test)]
-    pub(in crate::server) seen: Vec<Vec<Record>>,
+    pub seen: Vec<Vec<Record>>,
 }
 
 /// Both targets: the AOF (1) and replicas (2).
@@ -76,6 +77,19 @@ impl Default for Unit {
 }
 
 impl Unit {
+    /// Adds a command to the records of the open unit, if changes are propagated to its target.
+    pub fn record(&mut self, effects: &Effects, db: DbIndex, argv: OwnedArgv, target: Target) {
+        let target = match (self.to, target) {
+            (EVERYBODY, target) => target,
+            (1, Target::Everybody | Target::Aof) => Target::Aof,
+            (2, Target::Everybody | Target::Replicas) => Target::Replicas,
+            _ => return,
+        };
+        if effects.propagates() {
+            self.push(db, argv, target);
+        }
+    }
+
     /// Returns whether a call is open within another.
     pub fn is_nested(&self) -> bool {
         self.depth > 1
@@ -122,24 +136,11 @@ impl Unit {
 }
 
 impl Server {
-    /// Adds a command to the records of the open unit.
-    pub fn propagate(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
-        let target = match (self.unit.to, target) {
-            (EVERYBODY, target) => target,
-            (1, Target::Everybody | Target::Aof) => Target::Aof,
-            (2, Target::Everybody | Target::Replicas) => Target::Replicas,
-            _ => return,
-        };
-        if self.effects.propagates() {
-            self.unit.push(db, argv, target);
-        }
-    }
-
     /// Propagates a command itself, if it changed something or requested propagation.
     pub(in crate::server) fn propagate_command(&mut self, db: DbIndex, argv: &Argv, changed: bool) {
         let stated = std::mem::take(&mut self.effects.propagate);
         stated.settle(argv, changed, |argv, target| {
-            self.propagate(db, argv, target)
+            self.unit.record(&self.effects, db, argv, target)
         });
     }
 
@@ -210,61 +211,7 @@ fn for_target(records: &[Record], to: Target) -> impl Iterator<Item = &Record> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::algo::quoting::split_args;
-    use crate::algo::rng::Rng;
-    use crate::command::Reply;
-    use crate::command::effects::Interest;
-    use crate::config::Config;
-    use crate::resp::encode::Resp;
-    use crate::resp::request::Tag;
-    use crate::server::clients::session::{ClientId, Session};
-
-    /// A server without sockets, one client, and a propagation target.
-    struct Bench {
-        server: Server,
-        session: Session,
-    }
-
-    impl Bench {
-        fn new() -> Bench {
-            let mut server = Server::new(Config::new(), Rng::new(1));
-            server.effects.interest.0 |= Interest::PROPAGATE.0;
-            server.refresh_interest();
-            server.clock.freeze();
-            let session = Session::new(ClientId(1), 0);
-            Bench { server, session }
-        }
-
-        fn run(&mut self, line: &str) -> String {
-            let words = split_args(line.as_bytes()).expect("a test quotes well");
-            let argv: OwnedArgv = words.into_iter().collect();
-            let mut out = Vec::new();
-            let mut reply = Reply::new(&mut out, Resp::V2);
-            let now_ms = self.server.clock.now_ms();
-            self.server.keyspace.set_now_ms(now_ms);
-            let (server, session) = (&mut self.server, &mut self.session);
-            server.execute(session, argv.as_argv(), Tag::default(), &mut reply);
-            String::from_utf8_lossy(&out).replace("\r\n", " ")
-        }
-
-        /// Everything propagated since the last call, one line per unit.
-        fn told(&mut self) -> Vec<String> {
-            let text = |record: &Record| {
-                let words: Vec<_> = record.argv.as_argv().iter().collect();
-                let words = String::from_utf8_lossy(&words.join(&b' ')).into_owned();
-                match (record.db, record.target) {
-                    (None, _) => words,
-                    (Some(db), Target::Everybody) => format!("{}: {words}", db.0),
-                    (Some(db), Target::Replicas) => format!("{}, replicas: {words}", db.0),
-                    (Some(db), Target::Aof) => format!("{}, log: {words}", db.0),
-                }
-            };
-            let units = std::mem::take(&mut self.server.unit.seen);
-            let unit = |unit: Vec<Record>| unit.iter().map(text).collect::<Vec<_>>().join("; ");
-            units.into_iter().map(unit).collect()
-        }
-    }
+    use crate::reactor::testing::Bench;
 
     #[test]
     fn a_command_is_told_if_it_changed_something() {
@@ -281,13 +228,14 @@ mod tests {
     #[test]
     fn what_expired_goes_first_and_both_are_one_transaction() {
         let mut bench = Bench::new();
+        bench.keyspace.shared.active_expiry = false;
         bench.run("SET a 1 PX 10");
         bench.run("SET b 1 PX 10");
         bench.told();
-        bench.server.clock.advance_ms(20);
+        bench.clock.advance_ms(20);
         bench.run("INCR a");
         assert_eq!(bench.told(), ["MULTI; 0: DEL a; 0: INCR a; EXEC"]);
-        bench.server.tuning.lazy_expire = true;
+        bench.tuning.lazy_expire = true;
         bench.run("GET b");
         assert_eq!(bench.told(), ["0: UNLINK b"]);
     }
@@ -299,17 +247,16 @@ mod tests {
             bench.run(&format!("SET {key} 1 PX 10"));
         }
         bench.told();
-        bench.server.clock.advance_ms(20);
-        crate::server::lifecycle::cron::expire_slice(&mut bench.server);
+        bench.advance_ms(20);
         let mut told = bench.told();
         told.sort();
         assert_eq!(told, ["0: DEL a", "0: DEL b", "0: DEL c"]);
-        bench.server.keyspace.shared.active_expiry = false;
+        bench.keyspace.shared.active_expiry = false;
         for key in ["a", "b"] {
             bench.run(&format!("SET {key} 1 PX 10"));
         }
         bench.told();
-        bench.server.clock.advance_ms(20);
+        bench.clock.advance_ms(20);
         bench.run("SCAN 0 COUNT 100");
         assert_eq!(bench.told().len(), 2);
     }
@@ -321,12 +268,12 @@ mod tests {
         for line in ["SET a 1", "GET a", "SELECT 2", "SET b 2", "INCR b c"] {
             bench.run(line);
         }
-        assert_eq!(bench.run("DISCARD"), "+OK ");
+        assert_eq!(bench.run("DISCARD"), "+OK");
         bench.run("MULTI");
         for line in ["SET a 1", "GET a", "SELECT 2", "SET b 2"] {
-            assert_eq!(bench.run(line), "+QUEUED ");
+            assert_eq!(bench.run(line), "+QUEUED");
         }
-        assert_eq!(bench.run("EXEC"), "*4 +OK $1 1 +OK +OK ");
+        assert_eq!(bench.run("EXEC"), "*4 +OK $1 1 +OK +OK");
         assert_eq!(bench.told(), ["MULTI; 0: SET a 1; 2: SET b 2; EXEC"]);
         bench.run("MULTI");
         bench.run("SET c 1");

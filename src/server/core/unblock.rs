@@ -320,3 +320,6 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

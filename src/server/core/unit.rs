@@ -104,7 +104,8 @@ impl Server {
     fn gather_facts(&mut self, facts: &mut Vec<KeyEvent>) {
         let noted = Noted::take(&mut self.keyspace.shared, &self.tuning);
         noted.settle(facts, |db, words| {
-            self.propagate(db, words.iter().collect(), Target::Everybody);
+            let argv = words.iter().collect();
+            self.unit.record(&self.effects, db, argv, Target::Everybody);
         });
     }
 
