@@ -92,8 +92,7 @@ impl Server {
     fn resolve_subcommand(&self, number: u16, argv: &Argv) -> Result<(u16, usize), CmdError> {
         let name = argv.at(1);
         let Some(sub) = self.table.subcommand(number, name) else {
-            let container = self.table[number].spec.name;
-            return Err(CmdError::unknown_subcommand(container, name));
+            return Err(CmdError::unknown_subcommand(argv));
         };
         let slot = &self.table[sub];
         if !slot.spec.accepts(argv.len()) {
