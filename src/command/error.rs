@@ -106,25 +106,24 @@ impl CmdError {
         CmdError::Bytes([b"ERR unknown command '", name, middle, &args].concat())
     }
 
-    /// `container` has no such subcommand.
-    pub fn unknown_subcommand(container: &str, sub: &[u8]) -> CmdError {
-        let after = format!("'. Try {} HELP.", container.to_uppercase());
-        CmdError::quoting("ERR unknown subcommand '", sub, SHOWN, &after)
+    /// The command `argv[0]` has no subcommand `argv[1]`.
+    pub fn unknown_subcommand(argv: &Argv) -> CmdError {
+        CmdError::see_help(b"ERR unknown subcommand '", argv)
     }
 
     /// The subcommand in `argv` is unknown, or its arguments are too many.
     pub fn wrong_form(argv: &Argv) -> CmdError {
+        let before = b"ERR unknown subcommand or wrong number of arguments for '";
+        CmdError::see_help(before, argv)
+    }
+
+    /// The text around the subcommand in `argv`. It names the container as the client did, since
+    /// the declared name is unknown where the command was renamed.
+    fn see_help(before: &[u8], argv: &Argv) -> CmdError {
         let container = argv.at(0).to_ascii_uppercase();
-        CmdError::Bytes(
-            [
-                b"ERR unknown subcommand or wrong number of arguments for '",
-                shown_part(argv.at(1), SHOWN),
-                b"'. Try ",
-                shown_part(&container, usize::MAX),
-                b" HELP.",
-            ]
-            .concat(),
-        )
+        let sub = shown_part(argv.at(1), SHOWN);
+        let name = shown_part(&container, usize::MAX);
+        CmdError::Bytes([before, sub, b"'. Try ", name, b" HELP."].concat())
     }
 
     /// The text of the error reply behind the `-`.

@@ -242,7 +242,7 @@ impl Engine {
         let sub = word(1);
         let entry = entry.find_subcommand(&sub);
         let Some(entry) = entry else {
-            return Err(CmdError::unknown_subcommand(&name, argv.at(1)));
+            return Err(CmdError::unknown_subcommand(argv));
         };
         match entry.spec.accepts(argv.len()) {
             true => Ok((entry, 2)),

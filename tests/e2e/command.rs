@@ -95,6 +95,36 @@ fn the_access_to_a_key_depends_on_the_options() {
     assert_eq!(flags("GET k"), ["RO", "access"]);
 }
 
+/// Errors of subcommands name a renamed container as the client did, and errors of its arity as it
+/// is declared.
+#[test]
+fn a_renamed_container_is_named_as_the_client_did() {
+    let config = "rename-command SLOWLOG Slow\n";
+    let server = Server::ours().config(config).start();
+    let mut client = server.client();
+    for (line, error) in [
+        ("slow bar", "ERR unknown subcommand 'bar'. Try SLOW HELP."),
+        (
+            "slow get 1 2",
+            "ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOW HELP.",
+        ),
+        (
+            "slow len x",
+            "ERR wrong number of arguments for 'slowlog|len' command",
+        ),
+        (
+            "slow",
+            "ERR wrong number of arguments for 'slowlog' command",
+        ),
+        (
+            "slowlog len",
+            "ERR unknown command 'slowlog', with args beginning with: 'len' ",
+        ),
+    ] {
+        assert_eq!(client.run(line).text(), error, "{line}");
+    }
+}
+
 /// The whole reply is kept for each protocol; it must equal the replies for its parts.
 #[test]
 fn the_kept_reply_is_made_of_its_parts() {

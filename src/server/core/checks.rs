@@ -96,7 +96,7 @@ pub const OUTSIDE_MULTI: Gate = Gate {
 
 /// What the ACL rules of a restricted user do not allow. The denial is logged.
 pub const ACL_RULES: Gate = Gate {
-    name: "acl",
+    name: "acl-rules",
     check: |server, admission| {
         let Admission {
             session,

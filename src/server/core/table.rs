@@ -114,8 +114,7 @@ impl Table {
     fn resolve_subcommand(&self, number: u16, argv: &Argv) -> Result<(u16, usize), CmdError> {
         let name = argv.at(1);
         let Some(sub) = self.subcommand(number, name) else {
-            let container = self[number].spec.name;
-            return Err(CmdError::unknown_subcommand(container, name));
+            return Err(CmdError::unknown_subcommand(argv));
         };
         let slot = &self[sub];
         if !slot.spec.accepts(argv.len()) {
