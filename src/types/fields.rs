@@ -381,7 +381,7 @@ impl FieldTable {
     }
 
     /// Walks everything and panics where something is not in order.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) {
         self.pack.check();
         let volatile = self.iter().filter_map(|f| Some((f.deadline_ms?, f.name)));
