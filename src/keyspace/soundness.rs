@@ -26,6 +26,7 @@ impl Keyspace {
     ///
     /// # Panics
     /// Where something does not hold, with what it is.
+    #[cfg(any(test, feature = "testing"))]
     pub fn check(&self) {
         self.iter().for_each(|(_, db)| db.check(usize::MAX));
     }

@@ -21,7 +21,7 @@ impl Slot for EntryPtr {
     #[inline(always)]
     fn to_bits(self) -> NonZeroU64 {
         // SAFETY: the address is not null.
-        unsafe { NonZeroU64::new_unchecked(self.0.expose_provenance().get() as u64) }
+        unsafe { NonZeroU64::new_unchecked(self.0.as_ptr().expose_provenance() as u64) }
     }
     #[inline(always)]
     fn from_bits(bits: NonZeroU64) -> Self {
@@ -562,7 +562,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.min(64)))]
         #[test]
         fn behaves_like_a_map(ops in prop::collection::vec(
             (0usize..40, 0u8..8, 0usize..700, any::<i64>()), 1..600

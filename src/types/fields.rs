@@ -258,7 +258,7 @@ impl FieldTable {
         self.pack.get(at).and_then(field)
     }
 
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         self.pack.iter().filter_map(field)
     }

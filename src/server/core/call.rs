@@ -255,6 +255,10 @@ impl Server {
         if self.unit.is_eventful && self.unit.depth == 0 {
             self.leave_eventful(session, number);
         }
+        debug_assert!(
+            self.unit.is_open() || self.unit.is_empty(),
+            "a unit ends with everything propagated"
+        );
         session.written_to = self.replication.offset();
     }
 

@@ -68,6 +68,7 @@ impl Server {
 
     /// Adds a client and its command to the queues.
     fn enter(&mut self, session: &mut Session, mut parked: Parked) {
+        debug_assert!(session.parked.is_none(), "a client blocks once at a time");
         let wait = &parked.wait;
         let (id, keys) = (session.id, wait.keys.as_slice());
         let blocking = &mut self.blocking;
@@ -91,7 +92,13 @@ impl Server {
     fn unpark(&mut self, session: &mut Session) -> Option<Box<Parked>> {
         let mut parked = session.parked.take()?;
         if let Some(ticket) = parked.ticket.take() {
+            let waiting = self.blocking.len();
             self.blocking.leave(ticket, parked.db, &parked.wait.keys);
+            debug_assert_eq!(
+                self.blocking.len() + 1,
+                waiting,
+                "a parked client was queued"
+            );
             self.blocking.timed -= parked.deadline_ms.is_some() as usize;
             self.keyspace.shared.awaited = self.blocking.awaited();
         }

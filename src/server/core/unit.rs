@@ -266,6 +266,10 @@ impl Server {
     /// Enters a call.
     #[inline(always)]
     pub(in crate::server) fn enter_unit(&mut self) {
+        debug_assert!(
+            self.unit.is_open() || self.unit.is_empty(),
+            "a unit begins with nothing to propagate"
+        );
         self.unit.depth += 1;
     }
 

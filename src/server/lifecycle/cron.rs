@@ -179,6 +179,8 @@ fn cron(server: &mut Server) {
     let used = server.keyspace.used_memory();
     server.life.peak.note(used, server.clock.now_ms());
     slack::give_back_slack(server, now_ms);
+    #[cfg(debug_assertions)]
+    server.keyspace.check_small();
 }
 
 /// Logs the sizes of the databases at the level verbose.

@@ -104,7 +104,7 @@ impl Slot for Member {
     #[inline(always)]
     fn to_bits(self) -> NonZeroU64 {
         // SAFETY: the address is not null.
-        unsafe { NonZeroU64::new_unchecked(self.0.expose_provenance().get() as u64) }
+        unsafe { NonZeroU64::new_unchecked(self.0.as_ptr().expose_provenance() as u64) }
     }
 
     #[inline(always)]

@@ -397,9 +397,10 @@ impl Blocks {
         if header.used == 0 && self.chunks.len() > 1 {
             self.chunks.retain(|&c| c != chunk);
             self.room.retain(|&c| c != chunk);
-            // SAFETY: none of its blocks is in use and no list names it.
             match &self.pool {
+                // SAFETY: none of its blocks is in use and no list names it.
                 Pool::Huge(reserve) => unsafe { reserve.give_back(chunk.cast()) },
+                // SAFETY: as above.
                 Pool::Heap => unsafe { pages::unmap_chunk(chunk.cast()) },
             }
         }

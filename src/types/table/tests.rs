@@ -133,7 +133,7 @@ fn a_single_item_is_found_by_a_pick() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.min(48)))]
 
     #[test]
     fn behaves_like_a_set(ops in prop::collection::vec((1u64..3000, 0u8..3), 1..6000)) {
