@@ -70,3 +70,18 @@ fn intsets() {
 fn packs() {
     run("pack", checks::pack);
 }
+
+#[test]
+fn primaries() {
+    run("primary", checks::primary);
+}
+
+#[test]
+fn manifests() {
+    run("manifest", checks::manifest);
+}
+
+#[test]
+fn rules_of_users() {
+    run("acl", checks::acl);
+}

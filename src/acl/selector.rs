@@ -212,7 +212,8 @@ impl Selector {
         if known.is_subcommand {
             return Err(RuleError::TooDeep);
         }
-        if sub.is_empty() {
+        // A blank or the end of a line would break the word in two where it is saved.
+        if sub.is_empty() || has_blanks(sub) {
             return Err(RuleError::Syntax);
         }
         if known.subcommands.is_empty() {

@@ -3,8 +3,9 @@
 use super::command_index::CommandIndex;
 use super::rules::{RuleError, Scope, until_zero};
 use super::selector::Selector;
-use crate::algo::quoting::split_args;
+use crate::algo::quoting::{quote, split_args};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use subtle::{Choice, ConstantTimeEq};
 
 /// The SHA-256 of a password, in hexadecimal digits as it is shown and saved.
@@ -40,6 +41,15 @@ fn parse_hash(text: &[u8]) -> Result<Hash, RuleError> {
     match hash.iter().all(is_digit) {
         true => Ok(hash),
         false => Err(RuleError::BadHash),
+    }
+}
+
+/// A rule as it is written between parentheses: in quotes if a bare one would be read otherwise.
+fn in_selector(word: &[u8]) -> Cow<'_, [u8]> {
+    let has_quotes = word.iter().any(|byte| matches!(byte, b'"' | b'\''));
+    match has_quotes || word.ends_with(b")") {
+        true => Cow::Owned(quote(word)),
+        false => Cow::Borrowed(word),
     }
 }
 
@@ -185,7 +195,9 @@ impl User {
         parts.extend(self.passwords().map(|hash| [b"#", hash].concat()));
         parts.push(self.root.describe());
         for selector in &self.selectors {
-            parts.push([b"(", selector.describe().as_slice(), b")"].concat());
+            let rules = selector.describe();
+            let words: Vec<_> = rules.split(|&byte| byte == b' ').map(in_selector).collect();
+            parts.push([b"(", words.join(&b' ').as_slice(), b")"].concat());
         }
         parts.join(&b' ')
     }

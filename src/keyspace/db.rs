@@ -477,6 +477,11 @@ impl<'k> DbMut<'k> {
     }
 
     pub(super) fn give_scratch(&mut self, scratch: Vec<u8>) {
+        debug_assert_eq!(
+            self.shared.scratch.capacity(),
+            0,
+            "it is taken once at a time"
+        );
         self.shared.scratch = scratch;
     }
 

@@ -68,7 +68,7 @@ pub(super) fn may_have_deadlines(encoding: Encoding) -> bool {
 
 /// The deadline state of a hash; none of a type that cannot have any.
 #[inline]
-fn armed(entry: EntryRef) -> Option<Armed> {
+pub(super) fn armed(entry: EntryRef) -> Option<Armed> {
     match (entry.encoding(), entry.value()) {
         (Encoding::ListpackEx, Value::Compact(stored)) => Some(Armed::of_list(stored)),
         (_, Value::Rich(Heap::Hash(table))) => Some(table.armed),

@@ -18,7 +18,7 @@ mod prefetch;
 pub mod replica_expires;
 pub mod set;
 pub mod sizes;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, debug_assertions, feature = "testing"))]
 pub mod soundness;
 pub mod stream;
 pub mod string;
@@ -482,6 +482,16 @@ impl Keyspace {
         let fields = self.dbs.iter().filter_map(fields::wake_ms);
         // The millisecond that a deadline names is still the key's.
         keys.chain(fields).min().map(|ms| ms.saturating_add(1))
+    }
+}
+
+/// Debug builds check what they are done with.
+#[cfg(debug_assertions)]
+impl Drop for Keyspace {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check_small();
+        }
     }
 }
 

@@ -90,6 +90,7 @@ impl Size {
 }
 
 /// The histograms of one database.
+#[derive(PartialEq, Eq)]
 pub struct Sizes(Box<[u64; BINS * KINDS.len()]>);
 
 impl Default for Sizes {

@@ -229,6 +229,7 @@ proptest! {
         let mut both = Both::new(seed);
         for op in ops {
             both.run(op);
+            both.real.check();
         }
         both.compare();
         both.compare_digest();

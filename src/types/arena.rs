@@ -358,6 +358,66 @@ impl Arena {
     }
 }
 
+#[cfg(any(test, debug_assertions, feature = "testing"))]
+impl Arena {
+    /// Walks over all chunks, pages and lists. `small` and `large` are the bytes that the blocks
+    /// handed out must add up to.
+    ///
+    /// # Panics
+    /// Where something does not hold, with what it is.
+    pub fn check(&self, small: usize, large: usize) {
+        assert_eq!((self.used_bytes, self.large_bytes), (small, large), "bytes");
+        let (mut used_bytes, mut mapped, mut empty, mut free) = (0, 0, 0, 0);
+        let mut with_room = [0; CLASSES];
+        for (index, chunk) in self.chunks.iter().enumerate() {
+            let Some(chunk) = chunk else { continue };
+            // SAFETY: a mapped chunk starts with its header, which nothing changes meanwhile.
+            let header = unsafe { chunk.as_ref() };
+            assert_eq!(header.index as usize, index, "a chunk knows its number");
+            let open = header.pages[1..].iter().filter(|page| page.class != FREE);
+            assert_eq!(open.clone().count(), header.used as usize, "pages in use");
+            mapped += 1;
+            empty += u32::from(header.used == 0);
+            free += PAGES as u32 - 1 - header.used;
+            for page in open {
+                let class = page.class as usize;
+                let (bytes, fresh) = (class_size(class), page.fresh as usize);
+                let used = page.used as usize * bytes;
+                assert!(used > 0 && used <= fresh && fresh <= PAGE);
+                assert_eq!(page.free == NO_BLOCK, used == fresh, "freed blocks");
+                used_bytes += used;
+                with_room[class] += u32::from(used < fresh || fresh + bytes <= PAGE);
+            }
+        }
+        assert_eq!(used_bytes, self.used_bytes, "blocks of all pages");
+        let counted = (self.mapped, self.empty_chunks, self.free_count);
+        assert_eq!((mapped, empty, free), counted, "chunks, and free pages");
+        assert_eq!(self.list_len(self.free_pages, FREE), free, "free pages");
+        for (class, &pages) in with_room.iter().enumerate() {
+            let listed = self.list_len(self.room[class], class as u8);
+            assert_eq!(listed, pages, "pages of class {class} with room");
+        }
+    }
+
+    /// Walks over a list of pages of one class and returns its length.
+    fn list_len(&self, head: u32, class: u8) -> u32 {
+        let (mut id, mut prev, mut len) = (head, NONE, 0);
+        while id != NONE {
+            let chunk = self.chunks[id as usize / PAGES].expect("a listed page is mapped");
+            // SAFETY: as in `check`.
+            let page = unsafe { chunk.as_ref() }.pages[id as usize % PAGES];
+            assert_eq!(
+                (page.class, page.prev),
+                (class, prev),
+                "a list of one class"
+            );
+            (prev, id) = (id, page.next);
+            len += 1;
+        }
+        len
+    }
+}
+
 fn large_layout(size: usize) -> std::alloc::Layout {
     std::alloc::Layout::from_size_align(size, 8).expect("a block is far smaller than isize::MAX")
 }
@@ -410,11 +470,16 @@ mod tests {
                     unsafe { arena.free(block, size) };
                 }
             }
+            let bytes = |of: fn(usize) -> bool| -> usize {
+                let sizes = live.iter().map(|&(_, size, _)| size).filter(|&size| of(size));
+                sizes.map(|size| if size > BLOCK_MAX { size } else { block_size(size) }).sum()
+            };
+            arena.check(bytes(|size| size <= BLOCK_MAX), bytes(|size| size > BLOCK_MAX));
             for (block, size, _) in live {
                 // SAFETY: as above.
                 unsafe { arena.free(block, size) };
             }
-            prop_assert_eq!(arena.used_bytes(), 0);
+            arena.check(0, 0);
             prop_assert!(arena.mapped <= 1);
         }
     }

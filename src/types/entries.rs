@@ -14,17 +14,19 @@ use crate::types::table::{HashItem, Position, SegmentPool, Slot, Table};
 use crate::types::value::{Encoding, Heap, Value};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
+use std::num::NonZeroU64;
 use std::ptr::NonNull;
 
 impl Slot for EntryPtr {
     #[inline(always)]
-    fn to_bits(self) -> u64 {
-        self.0.as_ptr() as u64
+    fn to_bits(self) -> NonZeroU64 {
+        // SAFETY: the address is not null.
+        unsafe { NonZeroU64::new_unchecked(self.0.as_ptr().expose_provenance() as u64) }
     }
     #[inline(always)]
-    fn from_bits(bits: u64) -> Self {
-        // SAFETY: only the bits of entries are ever put into the table.
-        EntryPtr(unsafe { NonNull::new_unchecked(bits as *mut u8) })
+    fn from_bits(bits: NonZeroU64) -> Self {
+        // SAFETY: the bits are not zero.
+        EntryPtr(unsafe { NonNull::new_unchecked(bits.get() as *mut u8) })
     }
 }
 
@@ -142,8 +144,8 @@ impl Entries {
     #[inline(always)]
     pub fn prefetch_entry(&self, hash: u64) {
         if let Some(entry) = self.table.candidate(hash) {
-            prefetch(entry.to_bits() as *const u8);
-            prefetch((entry.to_bits() + 56) as *const u8);
+            prefetch(entry.address());
+            prefetch(entry.address().wrapping_add(56));
         }
     }
 
@@ -416,7 +418,7 @@ impl Entries {
         let mut found = [None::<EntryPtr>; ROOM];
         let mut len = 0;
         self.table.sample(count.min(ROOM), random, |entry| {
-            prefetch(entry.to_bits() as *const u8);
+            prefetch(entry.address());
             found[len] = Some(entry);
             len += 1;
         });
@@ -435,8 +437,8 @@ impl Entries {
         let mut next = move |ring: &mut [Option<EntryPtr>; AHEAD]| {
             let item = items.next();
             if let Some(entry) = item {
-                prefetch(entry.to_bits() as *const u8);
-                prefetch((entry.to_bits() + 64) as *const u8);
+                prefetch(entry.address());
+                prefetch(entry.address().wrapping_add(64));
             }
             at = (at + 1) % AHEAD;
             std::mem::replace(&mut ring[at], item)
@@ -451,6 +453,41 @@ impl Entries {
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
         // SAFETY: as in `pick`.
         self.table.iter().map(|entry| unsafe { entry.as_ref() })
+    }
+}
+
+#[cfg(any(test, debug_assertions, feature = "testing"))]
+impl Entries {
+    /// Walks over the table, the entries and the arena, but not into values.
+    ///
+    /// # Panics
+    /// Where something does not hold, with what it is.
+    pub fn check(&self) {
+        self.table.check(&self.hasher);
+        let (mut small, mut large) = (0, 0);
+        let coming = self.coming.iter().map(|&(_, entry)| entry);
+        for entry in self.table.iter().chain(coming) {
+            let size = entry.shape().size();
+            match size > BLOCK_MAX {
+                true => large += size,
+                false => small += block_size(size),
+            }
+            // SAFETY: entries of the table and those that are coming are live.
+            let reader = unsafe { entry.as_ref() };
+            let kind = reader.heap().map_or(reader.kind(), Heap::kind);
+            assert_eq!(kind, reader.kind(), "an entry knows the type of its value");
+        }
+        self.arena.check(small, large);
+        for entry in self.iter() {
+            let found = self.find(self.hasher.hash(entry.key()), entry.key());
+            let at = found.map(|(_, found)| found.at);
+            assert_eq!(at, Some(entry.at), "a key is there once");
+        }
+    }
+
+    /// Whether this is little enough to be checked on the way.
+    pub fn is_quickly_checked(&self, keys: usize) -> bool {
+        self.len() <= keys && self.arena.mapped_bytes() <= 4 * crate::sys::pages::CHUNK
     }
 }
 
@@ -525,7 +562,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.min(64)))]
         #[test]
         fn behaves_like_a_map(ops in prop::collection::vec(
             (0usize..40, 0u8..8, 0usize..700, any::<i64>()), 1..600
@@ -567,7 +604,11 @@ mod tests {
                         model.remove(&key);
                     }
                 }
+                if e.len() % 8 == 0 {
+                    e.check();
+                }
             }
+            e.check();
             prop_assert_eq!(e.len(), model.len());
             for (key, (value, deadline, aging)) in &model {
                 let (_, entry) = e.find(e.hasher().hash(key), key).expect("in the model");

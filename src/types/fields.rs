@@ -258,7 +258,7 @@ impl FieldTable {
         self.pack.get(at).and_then(field)
     }
 
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         self.pack.iter().filter_map(field)
     }
@@ -381,7 +381,7 @@ impl FieldTable {
     }
 
     /// Walks everything and panics where something is not in order.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) {
         self.pack.check();
         let volatile = self.iter().filter_map(|f| Some((f.deadline_ms?, f.name)));

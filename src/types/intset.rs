@@ -247,7 +247,7 @@ pub fn read_redis(bytes: &[u8], set: &mut Vec<u8>) -> Result<(), NotAnIntset> {
 }
 
 /// Walks everything and panics where something is not in order.
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, debug_assertions, feature = "testing"))]
 pub fn check(set: &[u8]) {
     assert!(matches!(set[0], 2 | 4 | 8), "a width there is");
     assert_eq!((set.len() - 1) % width(set), 0, "whole integers");

@@ -129,6 +129,18 @@ impl<T> Bag<T> {
         }
     }
 
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flatten()
+    }
+
+    /// Checks the count, and that no chunk is empty.
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
+    pub fn check(&self) {
+        assert_eq!(self.iter().count(), self.len, "items are counted");
+        assert!(self.chunks.iter().all(|chunk| !chunk.is_empty()));
+    }
+
     fn append(&mut self, other: Bag<T>) {
         self.len += other.len;
         self.chunks.extend(other.chunks);
@@ -178,6 +190,12 @@ impl<T: Timed> Wheel<T> {
             due: Bag::new(),
             len: 0,
         }
+    }
+
+    /// The time that the wheel has reached, in Unix milliseconds or those of its caller's clock.
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
     }
 
     /// Items held, stale ones included.
@@ -379,6 +397,49 @@ impl<T: Timed> Wheel<T> {
         item
     }
 
+    /// Visits all items with the moments at which they will surface. Checks the counts on the way.
+    ///
+    /// # Panics
+    /// Where something does not hold, with what it is.
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
+    pub fn check(&self, mut visit: impl FnMut(u64, &T)) {
+        let mut len = 0;
+        for (level, slots) in self.slots.iter().enumerate() {
+            for (slot, bag) in slots.iter().enumerate() {
+                let is_marked = self.occupied[level] >> slot & 1 == 1;
+                assert_eq!(
+                    is_marked,
+                    !bag.is_empty(),
+                    "slots that hold items are marked"
+                );
+            }
+        }
+        for place in self.places() {
+            let bag = self.bag(place);
+            bag.check();
+            len += bag.len;
+            let from_ms = match place {
+                Place::Due | Place::Falling => self.now_ms,
+                Place::Slot(level, slot) => {
+                    let shift = DIGIT * level as u32;
+                    let base = self.now_ms >> (shift + DIGIT) << (shift + DIGIT);
+                    base + ((slot as u64) << shift)
+                }
+                Place::Overflow => ((self.now_ms >> HORIZON) + 1) << HORIZON,
+            };
+            for item in bag.iter() {
+                visit(
+                    match place {
+                        Place::Due | Place::Slot(0, _) => from_ms,
+                        _ => item.deadline_ms(from_ms),
+                    },
+                    item,
+                );
+            }
+        }
+        assert_eq!(len, self.len, "items are counted");
+    }
+
     /// Takes all items out, to sort out stale ones. The cost is a walk over the slots, not over
     /// the items.
     pub fn take_all(&mut self) -> Bag<T> {
@@ -518,6 +579,7 @@ mod tests {
                 let expected: Vec<u64> = waiting.drain(..split).collect();
                 prop_assert_eq!(due, expected);
                 prop_assert_eq!(wheel.len(), waiting.len());
+                wheel.check(|surfaces_ms, at| assert_eq!(surfaces_ms, at.0));
             }
         }
     }

@@ -100,7 +100,7 @@ impl SortedSet {
     #[inline(always)]
     pub fn prefetch_member(&self, hash: u64) {
         if let Some(member) = self.table.candidate(hash) {
-            prefetch(member.to_bits() as *const u8);
+            prefetch(member.address());
         }
     }
 
@@ -236,9 +236,10 @@ impl SortedSet {
     }
 
     /// Walks over everything that must hold, and panics where it does not.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) {
         self.tree.check();
+        self.table.check(&self.hasher);
         assert_eq!(self.table.len(), self.tree.len());
         let mut blocks = 0;
         for member in self.tree.walk(0, false) {

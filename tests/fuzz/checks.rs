@@ -4,17 +4,26 @@
 //! with the files of the corpus.
 #![allow(dead_code)]
 
+use redwheel::testing::acl::Acl;
 use redwheel::testing::algo::glob::{self, Case};
 use redwheel::testing::algo::rng::Rng;
 use redwheel::testing::algo::{lzf, number, quoting};
+use redwheel::testing::commands;
 use redwheel::testing::config::{Config, Extent, Host};
 use redwheel::testing::keyspace::digest::Digest;
 use redwheel::testing::keyspace::{DbIndex, Keyspace, Tuning, soundness};
+use redwheel::testing::persist::aof::manifest::{Manifest, SEQ_MAX};
 use redwheel::testing::rdb::decode::Decode;
 use redwheel::testing::rdb::record::{Record, Records};
 use redwheel::testing::rdb::write::Style;
 use redwheel::testing::rdb::{Reader, dump};
+use redwheel::testing::replication::action::Action;
+use redwheel::testing::replication::handshake::{Context, Handshake, Identity};
+use redwheel::testing::replication::incoming::Incoming;
+use redwheel::testing::replication::transfer::{Sink, Transfer};
 use redwheel::testing::resp::request::{Limits, Query, Stop};
+use redwheel::testing::server::commands as server;
+use redwheel::testing::server::core::table::Table;
 use redwheel::testing::types::entries::KeyHasher;
 use redwheel::testing::types::entry::EntryRef;
 use redwheel::testing::types::intset;
@@ -312,6 +321,7 @@ pub fn snapshot(data: &[u8]) {
         let (body, _) = dump::verify(&payload, false).expect("we wrote it");
         read_value(&mut again, entry.key(), body, 1).expect("what we write can be read");
     }
+    keyspace.check();
     assert_eq!(digests(&keyspace), digests(&again));
 }
 
@@ -383,4 +393,197 @@ fn read_value(
     db.announce(key, value, None);
     db.admit();
     Ok(())
+}
+
+/// The first byte says how large the pieces are, and how the replica presents itself; the rest is all
+/// that a primary sends: replies of the handshake, the snapshot, the stream of commands. However it
+/// is cut, the same comes of it, as long as no line is so long that it matters how much of it has
+/// arrived.
+pub fn primary(data: &[u8]) {
+    const LINE_MAX: usize = 1000;
+    let Some((&control, bytes)) = data.split_first() else {
+        return;
+    };
+    let piece = usize::from(control >> 3) + 1;
+    let cut = follow(bytes, piece, control);
+    if bytes.len() <= LINE_MAX {
+        assert_eq!(
+            follow(bytes, bytes.len().max(1), control),
+            cut,
+            "of {piece}"
+        );
+    }
+}
+
+/// What a replica made of the bytes of its primary.
+#[derive(Default, PartialEq, Debug)]
+struct Followed {
+    /// What it did, without the bytes of the snapshot.
+    steps: Vec<String>,
+    snapshot: Vec<u8>,
+    commands: Commands,
+    /// Bytes of the stream that were applied.
+    applied: usize,
+}
+
+enum Phase {
+    Handshake(Handshake),
+    Snapshot(Box<Transfer>),
+    Stream,
+    Over,
+}
+
+fn follow(bytes: &[u8], piece: usize, control: u8) -> Followed {
+    const ID: &str = "0123456789abcdef0123456789abcdef01234567";
+    let identity = Identity {
+        password: if control & 1 == 1 { "secret" } else { "" }.to_owned(),
+        address: if control & 2 == 2 { "10.0.0.9" } else { "" }.to_owned(),
+        ..Identity::default()
+    };
+    let context = Context {
+        identity: &identity,
+        resume: (control & 4 == 4).then_some((ID, 1001)),
+        is_failover: false,
+    };
+    let mut incoming = Incoming::default();
+    let mut phase = Phase::Handshake(Handshake::start().0);
+    let mut followed = Followed::default();
+    for piece in bytes.chunks(piece) {
+        incoming.extend(piece);
+        while take_step(&mut phase, &mut incoming, &context, &mut followed) {}
+    }
+    assert!(incoming.pending() + followed.applied <= bytes.len());
+    followed
+}
+
+/// Handles what has arrived; false if more must arrive first.
+fn take_step(
+    phase: &mut Phase,
+    incoming: &mut Incoming,
+    context: &Context,
+    followed: &mut Followed,
+) -> bool {
+    let actions = match phase {
+        Phase::Over => return false,
+        Phase::Handshake(handshake) => match incoming.line() {
+            Some(line) => handshake.reply(&line, context),
+            None => return false,
+        },
+        Phase::Snapshot(transfer) if transfer.is_starved(incoming) => return false,
+        Phase::Snapshot(transfer) => transfer.receive(incoming),
+        Phase::Stream => match incoming.advance() {
+            Ok(true) => {
+                let argv = incoming.argv();
+                assert!(!argv.is_empty(), "a command has a name");
+                let words = argv.iter().map(<[u8]>::to_vec).collect();
+                followed.commands.push(words);
+                followed.applied += incoming.position();
+                incoming.release(incoming.position());
+                return true;
+            }
+            Ok(false) => return false,
+            Err(broken) => {
+                followed.steps.push(format!("{broken:?}"));
+                *phase = Phase::Over;
+                return false;
+            }
+        },
+    };
+    for action in actions {
+        match action {
+            Action::Feed { bytes, is_last } => {
+                followed.snapshot.extend(bytes);
+                if is_last {
+                    *phase = Phase::Stream;
+                }
+                continue;
+            }
+            Action::BeginTransfer { .. } => {
+                *phase = Phase::Snapshot(Box::new(Transfer::new(Sink::Memory)));
+            }
+            Action::Continue { .. } => *phase = Phase::Stream,
+            Action::Abandon | Action::Reconnect => *phase = Phase::Over,
+            _ => {}
+        }
+        followed.steps.push(format!("{action:?}"));
+    }
+    true
+}
+
+/// Any bytes are a manifest or are refused; what was accepted and written reads back the same, and
+/// so it does after a rewrite of the log.
+pub fn manifest(data: &[u8]) {
+    let Ok(mut manifest) = Manifest::parse(data) else {
+        return;
+    };
+    reads_back(&manifest);
+    let highest = (manifest.base_seq, manifest.increment_seq);
+    manifest.new_increment("appendonly.aof", u64::MAX);
+    manifest.new_base("appendonly.aof", true);
+    manifest.retire_increments(1);
+    assert_eq!(
+        (manifest.base_seq, manifest.increment_seq),
+        (highest.0 + 1, highest.1 + 1)
+    );
+    assert_eq!(manifest.increments.len(), 1);
+    if highest.0 < SEQ_MAX && highest.1 < SEQ_MAX {
+        reads_back(&manifest);
+    }
+}
+
+fn reads_back(manifest: &Manifest) {
+    /// No line that would be refused: no file has so long a name.
+    const LINE_MAX: usize = 1024;
+    let text = manifest.to_text();
+    if text.lines().all(|line| line.len() < LINE_MAX) {
+        let again = Manifest::parse(text.as_bytes());
+        assert_eq!(again.as_ref(), Ok(manifest), "{}", text.escape_debug());
+    }
+}
+
+/// Lines of rules for a user, or a file of users. Any bytes are taken or refused; the users that come
+/// of them are written as a file that makes the same users.
+pub fn acl(data: &[u8]) {
+    let Some((&control, text)) = data.split_first() else {
+        return;
+    };
+    let new = || {
+        let mut acl = Acl::new(Table::new(commands::TABLES, server::TABLES).command_index());
+        acl.configure(control & 1 == 1, 128);
+        acl
+    };
+    let mut acl = new();
+    if control & 2 == 2 {
+        let _ = acl.load(text, "users.acl");
+    } else {
+        for line in text.split(|&byte| byte == b'\n') {
+            let rules: Vec<&[u8]> = line.split(|&byte| byte == b'\t').collect();
+            let _ = acl.set_user(b"ann", &rules);
+        }
+    }
+    let file = acl.file_text();
+    let mut again = new();
+    if let Err(errors) = again.load(&file, "users.acl") {
+        panic!(
+            "{}\ndoes not load: {}",
+            file.escape_ascii(),
+            errors.escape_ascii()
+        );
+    }
+    assert_eq!(
+        again.file_text().escape_ascii().to_string(),
+        file.escape_ascii().to_string()
+    );
+    let commands = 0..acl.command_index().len() as u16;
+    for (name, user) in acl.users() {
+        let other = again.user(name).expect("every user is in the file");
+        assert_eq!(user.selectors().len(), other.selectors().len());
+        for (one, two) in user.all_selectors().zip(other.all_selectors()) {
+            assert_eq!((&one.keys, &one.channels), (&two.keys, &two.channels));
+            let allowed = commands
+                .clone()
+                .all(|n| one.has_command(n) == two.has_command(n));
+            assert!(allowed, "{}", user.describe().escape_ascii());
+        }
+    }
 }

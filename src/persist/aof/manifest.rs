@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// A longer line is refused, as in Redis.
 const LINE_MAX: usize = 1024;
+/// The highest number a line may hold: those of later files are counted on from there.
+pub const SEQ_MAX: u64 = u64::MAX / 2;
 const TOO_LONG: &str = "The AOF manifest file contains too long line";
 
 /// A file of the log.
@@ -141,7 +143,7 @@ impl Manifest {
                     }
                     name = Some(text);
                 }
-                b"seq" => seq = number(&pair[1]),
+                b"seq" => seq = number(&pair[1]).filter(|&seq| seq <= SEQ_MAX),
                 b"startoffset" => start = number(&pair[1]),
                 b"endoffset" => end = number(&pair[1]),
                 b"type" => kind = pair[1].first().copied(),
@@ -264,6 +266,10 @@ mod tests {
         for (text, why) in [
             ("", "Found an empty AOF manifest"),
             ("\n", "Invalid AOF manifest file format"),
+            (
+                "file x seq 18446744073709551615 type i\n",
+                "Invalid AOF manifest file format",
+            ),
             ("file x seq 1\n", "Invalid AOF manifest file format"),
             ("file x seq 1 type b", TOO_LONG),
             (

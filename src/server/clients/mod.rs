@@ -165,6 +165,11 @@ impl Clients {
             place.is_none(),
             "a client is in one place at a time: it was checked in twice"
         );
+        debug_assert_eq!(
+            self.by_id.get(&client.session.id),
+            Some(&slot),
+            "a client goes back into its own slot"
+        );
         *place = Some(client);
     }
 

@@ -150,6 +150,10 @@ impl Server {
         let handler = slot.handler;
         reply.set_may_end(!slot.writes);
         let dirty = self.effects.dirty;
+        debug_assert!(
+            self.unit.is_open() || self.unit.is_empty(),
+            "a unit begins with nothing to propagate"
+        );
         self.unit.depth += 1;
         let confined = session.is_restricted() && self.is_confined(session, number, &args);
         // Without a key the hint is cleared: the address of an earlier command's key may now hold
@@ -243,6 +247,10 @@ impl Server {
         if self.unit.is_eventful && self.unit.depth == 0 {
             self.leave_eventful(session, number);
         }
+        debug_assert!(
+            self.unit.is_open() || self.unit.is_empty(),
+            "a unit ends with everything propagated"
+        );
         session.written_to = self.replication.offset();
     }
 

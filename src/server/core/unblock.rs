@@ -41,7 +41,9 @@ fn unpark(
 ) -> Option<Box<Parked>> {
     let mut parked = session.parked.take()?;
     if let Some(ticket) = parked.ticket.take() {
+        let waiting = blocking.len();
         blocking.leave(ticket, parked.db, &parked.wait.keys);
+        debug_assert_eq!(blocking.len() + 1, waiting, "a parked client was queued");
         blocking.timed -= parked.deadline_ms.is_some() as usize;
         keyspace.shared.awaited = blocking.awaited();
     }
@@ -87,6 +89,7 @@ impl Server {
 
     /// Adds a client and its command to the queues.
     fn enter(&mut self, session: &mut Session, mut parked: Parked) {
+        debug_assert!(session.parked.is_none(), "a client blocks once at a time");
         let wait = &parked.wait;
         let (id, keys) = (session.id, wait.keys.as_slice());
         let blocking = &mut self.blocking;

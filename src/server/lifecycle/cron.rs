@@ -179,8 +179,9 @@ fn cron(server: &mut Server) {
     }
     let used = server.keyspace.used_memory();
     server.memory.peak.note(used, server.clock.now_ms());
-    let used = server.keyspace.used_memory() as u64;
-    server.memory.give_back_slack(used, now_ms);
+    server.memory.give_back_slack(used as u64, now_ms);
+    #[cfg(debug_assertions)]
+    server.keyspace.check_small();
 }
 
 /// Logs the sizes of the databases at the level verbose.

@@ -19,6 +19,7 @@ use super::member::Member;
 use super::{Place, ranked};
 use crate::sys::pages::prefetch;
 use crate::types::table::Slot;
+use std::num::NonZeroU64;
 
 /// With 16 bytes in front of them, 512 bytes: eight cache lines and a size class of the allocator.
 pub(super) const LEAF: usize = 62;
@@ -40,6 +41,12 @@ pub(super) struct Leaf {
 
 const _: () = assert!(size_of::<Leaf>() == 512, "a leaf is eight cache lines");
 
+/// The member that an item stands for: one, but for the slots behind the last.
+#[inline(always)]
+fn member_of(item: u64) -> Option<Member> {
+    NonZeroU64::new(item & POINTER).map(Member::from_bits)
+}
+
 impl Leaf {
     pub fn new() -> Box<Leaf> {
         // Steps over all there is; the first strays will narrow them.
@@ -56,7 +63,7 @@ impl Leaf {
     pub fn of(members: &[Member]) -> Box<Leaf> {
         let mut leaf = Leaf::new();
         for (item, member) in leaf.items.iter_mut().zip(members) {
-            *item = member.to_bits();
+            *item = member.to_bits().get();
         }
         leaf.len = members.len() as u16;
         leaf.fit();
@@ -79,7 +86,7 @@ impl Leaf {
     #[inline(always)]
     pub fn get(&self, at: usize) -> Option<Member> {
         let item = *self.live().get(at)?;
-        Some(Member::from_bits(item & POINTER))
+        member_of(item)
     }
 
     pub fn first(&self) -> Option<Member> {
@@ -94,7 +101,7 @@ impl Leaf {
 
     #[inline(always)]
     fn pack(&self, member: Member) -> u64 {
-        self.key(ranked(member.score())) << KEY_SHIFT | member.to_bits()
+        self.key(ranked(member.score())) << KEY_SHIFT | member.to_bits().get()
     }
 
     /// Starts loading the member at `at`, if there is one.
@@ -108,14 +115,14 @@ impl Leaf {
     /// The number of items before `place`.
     pub fn partition(&self, place: &Place) -> usize {
         let items = self.live();
+        let is_before = |item: &u64| member_of(*item).is_some_and(|member| place.is_after(member));
         let Some(rank) = place.rank() else {
-            return items.partition_point(|item| place.is_after(Member::from_bits(item & POINTER)));
+            return items.partition_point(is_before);
         };
         let key = self.key(rank);
         let from = items.partition_point(|item| item >> KEY_SHIFT < key);
         let equal = items[from..].partition_point(|item| item >> KEY_SHIFT == key);
-        from + items[from..from + equal]
-            .partition_point(|item| place.is_after(Member::from_bits(item & POINTER)))
+        from + items[from..from + equal].partition_point(is_before)
     }
 
     /// Puts a member at `at`. There is room.
@@ -193,7 +200,7 @@ impl Leaf {
     }
 
     /// Panics if the order or a key is wrong.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) {
         assert!(self.len() <= LEAF, "a leaf has {LEAF} places");
         for at in 0..self.len() {

@@ -16,6 +16,7 @@
 
 use crate::types::table::Slot;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::num::NonZeroU64;
 use std::ptr::NonNull;
 
 const SCORE: usize = 8;
@@ -101,14 +102,15 @@ impl Member {
 
 impl Slot for Member {
     #[inline(always)]
-    fn to_bits(self) -> u64 {
-        self.0.as_ptr() as u64
+    fn to_bits(self) -> NonZeroU64 {
+        // SAFETY: the address is not null.
+        unsafe { NonZeroU64::new_unchecked(self.0.as_ptr().expose_provenance() as u64) }
     }
 
     #[inline(always)]
-    fn from_bits(bits: u64) -> Self {
-        // SAFETY: only the bits of members are ever put into a slot or a leaf.
-        Member(unsafe { NonNull::new_unchecked(bits as *mut u8) })
+    fn from_bits(bits: NonZeroU64) -> Self {
+        // SAFETY: the bits are not zero.
+        Member(unsafe { NonNull::new_unchecked(bits.get() as *mut u8) })
     }
 }
 

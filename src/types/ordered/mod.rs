@@ -276,7 +276,7 @@ impl Tree {
     }
 
     /// Walks over everything that must hold, and panics where it does not.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) {
         match &self.root {
             Node::Leaf(leaf) => leaf.check(),

@@ -437,7 +437,7 @@ impl Inner {
     }
 
     /// Panics if a count, a first member or the depth is wrong. Returns the height.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) -> usize {
         assert!(self.len > 0 && self.len <= INNER, "a node has children");
         let mut height = None;

@@ -611,7 +611,7 @@ impl Pack {
     }
 
     /// Walks everything and panics where something is not in order.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) {
         assert_eq!(self.bytes, self.counted_bytes());
         assert_eq!(self.len, self.segments().map(Segment::len).sum::<usize>());

@@ -692,7 +692,7 @@ impl Segment {
     }
 
     /// Whether everything is in order: (records, bytes of records) as counted.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self, hasher: &KeyHasher) {
         let (mut count, mut live) = (0, 0);
         for slot in 0..self.slots() {

@@ -51,7 +51,7 @@ fn put(pack: &mut Pack, key: &[u8], value: &[u8], deadline_ms: Option<i64>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.min(48)))]
     #[test]
     fn behaves_like_a_map(
         ops in prop::collection::vec((0u8..12, 0u64..700, 0usize..300, any::<u32>()), 1..4000),

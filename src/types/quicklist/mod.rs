@@ -435,7 +435,7 @@ impl Quicklist {
     ///
     /// # Panics
     /// If one is broken.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) {
         let (mut len, mut nodes, mut bytes) = (0, 0, 0);
         for block in &self.blocks {

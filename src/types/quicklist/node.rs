@@ -400,7 +400,7 @@ impl Node {
     }
 
     /// Whether everything about the node is as it should be.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) {
         assert!(self.count > 0, "a node is never empty");
         let mut scratch = Vec::new();

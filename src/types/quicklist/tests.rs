@@ -109,7 +109,7 @@ fn apply(list: &mut Quicklist, model: &mut Vec<Vec<u8>>, step: Step, large: usiz
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.min(96)))]
     #[test]
     fn behaves_like_a_vector(
         fill in prop_oneof![Just(-2i32), Just(-1), 1i32..8, Just(100)],

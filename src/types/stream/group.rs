@@ -191,7 +191,7 @@ impl Group {
     }
 
     /// Walks all invariants; for tests and DEBUG.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) -> Result<(), &'static str> {
         let held: usize = self.consumers.values().map(|c| c.pending.len()).sum();
         if held != self.pending.len() || self.names.len() != self.consumers.len() {

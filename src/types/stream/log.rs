@@ -232,7 +232,7 @@ impl Log {
     }
 
     /// Walks all invariants; for tests and DEBUG.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) -> Result<(), &'static str> {
         if self.runs.iter().map(Vec::len).sum::<usize>() != self.len {
             return Err("the nodes are counted wrong");

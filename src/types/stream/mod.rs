@@ -476,7 +476,7 @@ impl Stream {
     }
 
     /// Walks all invariants; for tests and DEBUG.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) -> Result<(), &'static str> {
         self.log.check()?;
         if self.log.iter().map(|node| node.live as u64).sum::<u64>() != self.len {

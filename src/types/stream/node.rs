@@ -371,7 +371,7 @@ impl Node {
     }
 
     /// Walks all invariants; for tests and DEBUG.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) -> Result<(), &'static str> {
         let live = self.iter().filter(|entry| !entry.deleted).count();
         if live != self.live as usize {

@@ -9,7 +9,8 @@
 //! tables (sets, hashes, side indexes) come from the general allocator.
 #![allow(unsafe_code)]
 
-use super::segment::{self, Segment, Slot};
+use super::BUCKETS;
+use super::segment::{self, Segment, SegmentMut, Slot};
 use crate::sys::pages::{self, CHUNK, Pages, Reserve};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -27,11 +28,16 @@ pub enum Pool {
     Huge(Reserve),
 }
 
+/// The segments of one table, found by the low bits of a hash.
+///
+/// Every live segment has `buckets` buckets: fewer than `BUCKETS` only while there is one. Index 0
+/// is canonical whenever there is a segment, and a canonical index has at most `depth` bits.
 pub(super) struct Directory<T> {
     levels: [*mut *mut u8; LEVELS],
     /// Hash bits in use: levels 0..=depth exist when there is any segment.
     depth: u32,
     segments: usize,
+    buckets: usize,
     blocks: Blocks,
     kind: PhantomData<T>,
 }
@@ -45,12 +51,13 @@ fn level_layout(level: usize) -> Layout {
     Layout::array::<*mut u8>(entries).expect("a directory level fits the address space")
 }
 
-impl<T: Slot> Directory<T> {
+impl<T> Directory<T> {
     pub fn new(pool: Pool) -> Self {
         Directory {
             levels: [null_mut(); LEVELS],
             depth: 0,
             segments: 0,
+            buckets: 0,
             blocks: Blocks::new(pool),
             kind: PhantomData,
         }
@@ -60,25 +67,35 @@ impl<T: Slot> Directory<T> {
         self.segments
     }
 
+    /// Buckets of each segment; none if there is no segment.
+    #[inline(always)]
+    pub fn buckets(&self) -> usize {
+        self.buckets
+    }
+
     /// The number of hash bits that the directory is indexed by.
     pub fn depth(&self) -> u32 {
         self.depth
     }
 
-    pub fn bytes(&self, buckets: usize) -> usize {
+    pub fn bytes(&self) -> usize {
         let entries = if self.segments == 0 {
             0
         } else {
             1usize << self.depth
         };
-        self.segments * segment::layout(buckets).size() + entries * 8
+        self.segments * segment::layout(self.buckets).size() + entries * 8
     }
 
+    /// The place of an index in its level.
+    ///
+    /// # Safety
+    /// There is a segment, and the index has at most `depth` bits.
     #[inline(always)]
-    fn entry(&self, index: u64) -> *mut *mut u8 {
+    unsafe fn entry(&self, index: u64) -> *mut *mut u8 {
         let level = (64 - index.leading_zeros()) as usize;
         let first = (1u64 << level) >> 1;
-        // SAFETY: indexes are masked to `depth` bits and all levels up to `depth` exist.
+        // SAFETY: levels up to `depth` exist, and this one has an entry for each of its indexes.
         unsafe {
             self.levels
                 .get_unchecked(level)
@@ -86,70 +103,46 @@ impl<T: Slot> Directory<T> {
         }
     }
 
-    /// The segment that `hash` belongs to. There is at least one segment.
+    /// The memory of the segment that `hash` belongs to; none without any segment.
     #[inline(always)]
-    pub fn segment(&self, hash: u64) -> Segment<T> {
-        assert!(self.segments > 0, "a table with items has a segment");
+    fn lead(&self, hash: u64) -> Option<NonNull<u8>> {
+        if self.segments == 0 {
+            return None;
+        }
         let mut index = hash & ((1 << self.depth) - 1);
         loop {
-            // SAFETY: `entry` points into a level.
+            // SAFETY: there is a segment, and the index was masked to `depth` bits.
             let at = unsafe { *self.entry(index) };
             if let Some(at) = NonNull::new(at) {
-                return Segment::from_memory(at);
+                return Some(at);
             }
             // Index 0 is always canonical, so this ends.
             index &= !(1 << (63 - index.leading_zeros()));
         }
     }
 
-    /// Creates the first segment.
-    pub fn start(&mut self, buckets: usize) -> Segment<T> {
-        debug_assert_eq!(self.segments, 0);
-        self.add_level(0);
-        self.depth = 0;
-        self.create(0, 0, buckets)
-    }
-
-    /// Creates the full-size segment that a split with this pattern calls for.
-    pub fn add(&mut self, pattern: u64, depth: u32) -> Segment<T> {
-        if depth > self.depth {
-            self.depth = depth;
-            self.add_level(depth as usize);
-        }
-        self.create(pattern, depth, super::BUCKETS)
-    }
-
-    /// Frees the segment with this canonical index; lookups fall through to its buddy.
-    pub fn remove(&mut self, pattern: u64) {
-        let entry = self.entry(pattern);
-        // SAFETY: `pattern` is the canonical index of a live segment.
-        let memory = unsafe { std::mem::replace(&mut *entry, null_mut()) };
-        self.blocks.free(
-            NonNull::new(memory).expect("a canonical entry is set"),
-            super::BUCKETS,
-        );
-        self.segments -= 1;
-    }
-
     /// Frees all segments and levels.
-    pub fn clear(&mut self, buckets: usize) {
+    pub fn clear(&mut self) {
         if self.segments == 0 {
             return;
         }
-        if !self.blocks.clear() {
-            for index in 0..1u64 << self.depth {
-                // SAFETY: the index is within `depth` bits.
-                if let Some(memory) = NonNull::new(unsafe { *self.entry(index) }) {
-                    self.blocks.free(memory, buckets);
+        // SAFETY: whether at once or one by one, every segment is freed here, and the levels that
+        // led to them after that.
+        unsafe {
+            if !self.blocks.clear() {
+                for index in 0..1u64 << self.depth {
+                    if let Some(memory) = NonNull::new(*self.entry(index)) {
+                        self.blocks.free(memory, self.buckets);
+                    }
+                }
+            }
+            for (level, entries) in self.levels[..=self.depth as usize].iter_mut().enumerate() {
+                if let Some(entries) = NonNull::new(std::mem::replace(entries, null_mut())) {
+                    dealloc(entries.as_ptr().cast(), level_layout(level));
                 }
             }
         }
-        for level in 0..=self.depth as usize {
-            let entries = std::mem::replace(&mut self.levels[level], null_mut());
-            // SAFETY: allocated by `add_level` with this layout.
-            unsafe { dealloc(entries.cast(), level_layout(level)) };
-        }
-        (self.depth, self.segments) = (0, 0);
+        (self.depth, self.segments, self.buckets) = (0, 0, 0);
     }
 
     fn add_level(&mut self, level: usize) {
@@ -162,12 +155,140 @@ impl<T: Slot> Directory<T> {
         self.levels[level] = entries.cast();
     }
 
-    fn create(&mut self, pattern: u64, depth: u32, buckets: usize) -> Segment<T> {
-        let memory = self.blocks.alloc(buckets);
-        // SAFETY: the level of `pattern` exists: `depth` bits suffice for it.
-        unsafe { *self.entry(pattern) = memory.as_ptr() };
+    /// Makes an empty segment and enters it.
+    ///
+    /// # Safety
+    /// The levels up to `depth` exist, the pattern has at most `depth` bits and no segment.
+    unsafe fn create(&mut self, pattern: u64, depth: u32) {
+        let memory = self.blocks.alloc(self.buckets);
         self.segments += 1;
-        Segment::init(memory, depth, pattern)
+        // SAFETY: the memory is fresh and laid out for this; the entry is there.
+        unsafe {
+            segment::init(memory, depth, pattern);
+            *self.entry(pattern) = memory.as_ptr();
+        }
+    }
+}
+
+impl<T: Slot> Directory<T> {
+    /// The segment that `hash` belongs to; none without any segment.
+    #[inline(always)]
+    pub fn segment(&self, hash: u64) -> Option<Segment<'_, T>> {
+        let memory = self.lead(hash)?;
+        // SAFETY: segments in the directory are live and have `buckets` buckets; nothing changes
+        // or frees one while `self` is borrowed.
+        Some(unsafe { Segment::new(memory, self.buckets) })
+    }
+
+    /// As `segment`, for changing it.
+    #[inline(always)]
+    pub fn segment_mut(&mut self, hash: u64) -> Option<SegmentMut<'_, T>> {
+        let memory = self.lead(hash)?;
+        // SAFETY: as in `segment`, and `self` is borrowed exclusively.
+        Some(unsafe { SegmentMut::new(memory, self.buckets) })
+    }
+
+    /// Creates the first segment, in an empty directory.
+    pub fn start(&mut self, buckets: usize) -> SegmentMut<'_, T> {
+        assert!(
+            self.segments == 0 && (1..=BUCKETS).contains(&buckets),
+            "the first segment comes alone"
+        );
+        self.add_level(0);
+        self.buckets = buckets;
+        // SAFETY: level 0 was just added, and `depth` is 0.
+        unsafe { self.create(0, 0) };
+        self.segment_mut(0).expect("just created")
+    }
+
+    /// Cuts the range of a full-size segment in two: returns the segment, whose depth is one more
+    /// now, and the new one for hashes with the next bit set.
+    pub fn divide(&mut self, hash: u64) -> [SegmentMut<'_, T>; 2] {
+        let lower = self.segment(hash).expect("the caller saw it").header();
+        let (pattern, depth) = (lower.pattern, lower.depth);
+        assert!(
+            self.buckets == BUCKETS && depth + 1 < LEVELS as u32,
+            "a segment of full size is cut, and memory is finite"
+        );
+        if depth == self.depth {
+            self.depth = depth + 1;
+            self.add_level(depth as usize + 1);
+        }
+        let sibling = pattern | 1 << depth;
+        // SAFETY: no segment has more bits than the directory. `pattern` with the next bit set has
+        // none yet: it led to the segment that is divided.
+        unsafe { self.create(sibling, depth + 1) };
+        let memory = [pattern, sibling].map(|hash| self.lead(hash).expect("both are there"));
+        assert_ne!(memory[0], memory[1]);
+        // SAFETY: two segments of this directory, which is borrowed exclusively.
+        let mut both = memory.map(|memory| unsafe { SegmentMut::new(memory, self.buckets) });
+        both[0].header().depth = depth + 1;
+        both
+    }
+
+    /// Joins the ranges of two buddies: frees the segment with this pattern, which is not 0, and
+    /// returns the one that lookups fall through to, whose depth is one less now.
+    pub fn unite(&mut self, pattern: u64) -> SegmentMut<'_, T> {
+        let upper = self.segment(pattern).expect("the caller saw it");
+        let (pattern, depth, memory) =
+            (upper.header().pattern, upper.header().depth, upper.memory());
+        assert!(
+            depth > 0 && pattern >> (depth - 1) == 1,
+            "of two buddies the upper one goes"
+        );
+        // SAFETY: the segment was found there, so its entry is; it is forgotten before it is freed.
+        unsafe {
+            *self.entry(pattern) = null_mut();
+            self.blocks.free(memory, self.buckets);
+        }
+        self.segments -= 1;
+        let mut lower = self.segment_mut(pattern).expect("the lower one stays");
+        debug_assert_eq!(lower.header().depth, depth, "buddies have the same depth");
+        lower.header().depth = depth - 1;
+        lower
+    }
+
+    /// Walks over the directory and its segments; `hash` computes the hash of an item. Returns the
+    /// number of items.
+    ///
+    /// # Panics
+    /// Where something does not hold, with what it is.
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
+    pub fn check(&self, hash: impl Fn(T) -> u64) -> usize {
+        let levels = self.levels.iter().filter(|level| !level.is_null()).count();
+        if self.segments == 0 {
+            assert_eq!((levels, self.depth, self.buckets), (0, 0, 0));
+            return 0;
+        }
+        assert_eq!(levels as u32, self.depth + 1, "a level for each bit");
+        assert!(
+            self.buckets == BUCKETS || self.segments == 1 && self.buckets <= BUCKETS / 2,
+            "several segments are of full size"
+        );
+        let (mut segments, mut items) = (0, 0);
+        for index in 0..1u64 << self.depth {
+            let segment = self.segment(index).expect("every index leads somewhere");
+            let (pattern, depth) = (segment.header().pattern, segment.header().depth);
+            assert!(depth <= self.depth && pattern >> depth == 0);
+            assert_eq!(
+                index & ((1 << depth) - 1),
+                pattern,
+                "an index leads to its range"
+            );
+            if pattern == index {
+                segment.check(&hash);
+                segments += 1;
+                items += segment.header().count as usize;
+            }
+        }
+        assert_eq!(segments, self.segments, "segments are counted");
+        items
+    }
+}
+
+impl<T> Drop for Directory<T> {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -190,7 +311,7 @@ struct Blocks {
 const FIRST: usize = 64;
 
 fn block_bytes() -> usize {
-    segment::layout(super::BUCKETS).size()
+    segment::layout(BUCKETS).size()
 }
 
 fn blocks_per_chunk() -> u32 {
@@ -207,7 +328,7 @@ impl Blocks {
     }
 
     fn is_pooled(&self, buckets: usize) -> bool {
-        matches!(self.pool, Pool::Huge(_)) && buckets == super::BUCKETS
+        matches!(self.pool, Pool::Huge(_)) && buckets == BUCKETS
     }
 
     fn alloc(&mut self, buckets: usize) -> NonNull<u8> {
@@ -252,9 +373,13 @@ impl Blocks {
         block
     }
 
-    fn free(&mut self, block: NonNull<u8>, buckets: usize) {
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// The block came from `alloc` with this number of buckets and is not used again.
+    unsafe fn free(&mut self, block: NonNull<u8>, buckets: usize) {
         if !self.is_pooled(buckets) {
-            // SAFETY: allocated above with this layout.
+            // SAFETY: allocated with this layout, says the caller.
             unsafe { dealloc(block.as_ptr(), segment::layout(buckets)) };
             return;
         }
@@ -272,20 +397,24 @@ impl Blocks {
         if header.used == 0 && self.chunks.len() > 1 {
             self.chunks.retain(|&c| c != chunk);
             self.room.retain(|&c| c != chunk);
-            // SAFETY: none of its blocks is in use and no list names it.
             match &self.pool {
+                // SAFETY: none of its blocks is in use and no list names it.
                 Pool::Huge(reserve) => unsafe { reserve.give_back(chunk.cast()) },
+                // SAFETY: as above.
                 Pool::Heap => unsafe { pages::unmap_chunk(chunk.cast()) },
             }
         }
     }
 
-    /// Unmaps everything at once; false if segments must be freed one by one.
-    fn clear(&mut self) -> bool {
+    /// Unmaps everything at once; false if blocks must be freed one by one.
+    ///
+    /// # Safety
+    /// No block is used again.
+    unsafe fn clear(&mut self) -> bool {
         let pooled = !self.chunks.is_empty();
         self.room.clear();
         for chunk in self.chunks.drain(..) {
-            // SAFETY: the caller forgets all segments.
+            // SAFETY: the caller uses none of its blocks again.
             unsafe { pages::unmap_chunk(chunk.cast()) };
         }
         pooled

@@ -1,7 +1,7 @@
 //! A walk over all items of a table, segment by segment.
 
+use super::Table;
 use super::segment::{SLOTS, Slot};
-use super::{BUCKETS, Table};
 
 /// See `Table::iter`.
 pub struct Iter<'t, T: Slot> {
@@ -26,14 +26,11 @@ impl<T: Slot> Iterator for Iter<'_, T> {
 
     fn next(&mut self) -> Option<T> {
         let directory = &self.table.directory;
-        if self.table.len == 0 {
-            return None;
-        }
         while self.index < 1 << directory.depth() {
-            let segment = directory.segment(self.index);
+            let segment = directory.segment(self.index)?;
             // Every segment once: where its canonical index comes by.
             if segment.header().pattern == self.index {
-                while self.slot < self.table.buckets * SLOTS {
+                while self.slot < directory.buckets() * SLOTS {
                     self.slot += 1;
                     if let Some(item) = segment.get(self.slot - 1) {
                         return Some(item);
@@ -43,7 +40,6 @@ impl<T: Slot> Iterator for Iter<'_, T> {
             }
             self.index += 1;
         }
-        debug_assert!(self.table.buckets <= BUCKETS);
         None
     }
 }

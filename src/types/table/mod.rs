@@ -30,7 +30,7 @@ use crate::sys::pages::prefetch;
 use directory::{Directory, Pool};
 pub use iter::Iter;
 pub use segment::Slot;
-use segment::{SLOTS, Segment, home_of, tag_of};
+use segment::{Header, SLOTS, Segment, Tag};
 
 /// Buckets of a full-size segment: 608 slots. A split at 97 % leaves two segments at 48 %, so the
 /// load wanders between those, and a million items sit at 80 %.
@@ -57,9 +57,7 @@ pub trait HashItem<T> {
 pub struct Table<T: Slot> {
     directory: Directory<T>,
     len: usize,
-    /// Buckets of every segment: fewer than `BUCKETS` only while there is one segment.
-    buckets: usize,
-    scratch: Vec<(u64, T)>,
+    scratch: Vec<(Tag, T)>,
 }
 
 impl<T: Slot> Table<T> {
@@ -68,7 +66,6 @@ impl<T: Slot> Table<T> {
         Table {
             directory: Directory::new(pool),
             len: 0,
-            buckets: 0,
             scratch: Vec::new(),
         }
     }
@@ -84,69 +81,61 @@ impl<T: Slot> Table<T> {
 
     /// Slots allocated, for HTSTATS and MEMORY.
     pub fn capacity(&self) -> usize {
-        self.directory.segments() * self.buckets * SLOTS
+        self.directory.segments() * self.directory.buckets() * SLOTS
     }
 
     /// Bytes of segments and directory.
     pub fn bytes(&self) -> usize {
-        self.directory.bytes(self.buckets)
+        self.directory.bytes()
     }
 
     /// Room for so many items in a table that is empty yet, as far as one segment goes.
     pub fn reserve(&mut self, count: usize) {
-        if self.buckets > 0 || count == 0 {
+        if self.directory.segments() > 0 || count == 0 {
             return;
         }
         let buckets = count.div_ceil(SLOTS).next_power_of_two();
-        self.buckets = if buckets > BUCKETS / 2 {
+        self.directory.start(if buckets > BUCKETS / 2 {
             BUCKETS
         } else {
             buckets
-        };
-        self.directory.start(self.buckets);
+        });
+    }
+
+    /// The segment that `hash` belongs to, unless the table is empty.
+    #[inline(always)]
+    fn segment(&self, hash: u64) -> Option<Segment<'_, T>> {
+        self.directory.segment(hash)
     }
 
     /// Starts loading the bucket that `hash` leads to.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
-        if self.len > 0 {
-            let segment = self.directory.segment(hash);
-            prefetch(segment.bucket_address(home_of(tag_of(hash), self.buckets)));
+        if let Some(segment) = self.segment(hash) {
+            let home = Tag::of_hash(hash).home(self.directory.buckets());
+            prefetch(segment.bucket_address(home));
         }
     }
 
     /// Starts loading what an insert with `hash` will write besides the bucket.
     #[inline(always)]
     pub fn prefetch_header(&self, hash: u64) {
-        if self.len > 0 {
-            prefetch(self.directory.segment(hash).memory().as_ptr());
+        if let Some(segment) = self.segment(hash) {
+            prefetch(segment.memory().as_ptr());
         }
     }
 
     /// The first item whose tag fits: probably the requested one. For prefetching it.
     #[inline(always)]
     pub fn candidate(&self, hash: u64) -> Option<T> {
-        if self.len == 0 {
-            return None;
-        }
-        let segment = self.directory.segment(hash);
-        let mut found = None;
-        segment.find(tag_of(hash), self.buckets, |item| {
-            found = Some(item);
-            true
-        });
-        found
+        let (_, item) = self.segment(hash)?.find(Tag::of_hash(hash), |_| true)?;
+        Some(item)
     }
 
     /// The item with this hash for which `is` returns true, and its position.
     #[inline(always)]
     pub fn find(&self, hash: u64, is: impl FnMut(T) -> bool) -> Option<(Position, T)> {
-        if self.len == 0 {
-            return None;
-        }
-        let segment = self.directory.segment(hash);
-        let slot = segment.find(tag_of(hash), self.buckets, is)?;
-        let item = segment.get(slot)?;
+        let (slot, item) = self.segment(hash)?.find(Tag::of_hash(hash), is)?;
         Some((
             Position {
                 segment: hash,
@@ -156,26 +145,37 @@ impl<T: Slot> Table<T> {
         ))
     }
 
+    #[inline]
     pub fn get(&self, at: Position) -> Option<T> {
-        let inside = self.len > 0 && (at.slot as usize) < self.buckets * SLOTS;
-        inside
-            .then(|| self.directory.segment(at.segment).get(at.slot as usize))
-            .flatten()
+        self.segment(at.segment)?.get(at.slot as usize)
     }
 
     /// Puts another pointer in the place of the item at `at`; same key, same hash.
+    ///
+    /// # Panics
+    /// If the table has no such place.
     pub fn replace(&mut self, at: Position, item: T) {
         debug_assert!(self.get(at).is_some(), "an item is replaced where one is");
         self.directory
-            .segment(at.segment)
+            .segment_mut(at.segment)
+            .expect("an item is replaced where one is")
             .set(at.slot as usize, item);
     }
 
     /// Adds an item that is not there yet.
     pub fn insert(&mut self, hash: u64, item: T, hasher: &impl HashItem<T>) -> Position {
-        let segment = self.room_for(hash, hasher);
         self.len += 1;
-        let slot = segment.insert(tag_of(hash), item, self.buckets);
+        let buckets = self.directory.buckets();
+        let slot = match self.directory.segment_mut(hash) {
+            Some(mut segment) if segment.read().header().count < room(buckets) => {
+                segment.insert(Tag::of_hash(hash), item)
+            }
+            _ => {
+                self.make_room(hash, hasher);
+                let mut segment = self.directory.segment_mut(hash).expect("room was made");
+                segment.insert(Tag::of_hash(hash), item)
+            }
+        };
         Position {
             segment: hash,
             slot: slot as u32,
@@ -185,25 +185,22 @@ impl<T: Slot> Table<T> {
     /// Takes out the item at `at`.
     pub fn remove(&mut self, at: Position) -> Option<T> {
         let item = self.get(at)?;
-        let segment = self.directory.segment(at.segment);
-        segment.remove(at.slot as usize, self.buckets);
-        self.len -= 1;
+        let mut segment = self.directory.segment_mut(at.segment)?;
+        segment.remove(at.slot as usize);
         let count = segment.header().count;
+        self.len -= 1;
         if self.len == 0 {
-            self.directory.clear(self.buckets);
-            self.buckets = 0;
+            self.directory.clear();
         } else if count < MERGE_AT / 2 && (count.is_multiple_of(16) || count.is_power_of_two()) {
-            self.merge(segment);
+            self.merge(at.segment);
         }
         Some(item)
     }
 
     /// Forgets all items at once.
     pub fn clear(&mut self) {
-        if self.buckets > 0 {
-            self.directory.clear(self.buckets);
-        }
-        (self.buckets, self.len) = (0, 0);
+        self.directory.clear();
+        self.len = 0;
     }
 
     /// All items, in no order that means anything.
@@ -211,118 +208,125 @@ impl<T: Slot> Table<T> {
         Iter::new(self)
     }
 
-    /// The segment for `hash`, grown or split until it has room for one more.
-    #[inline]
-    fn room_for(&mut self, hash: u64, hasher: &impl HashItem<T>) -> Segment<T> {
-        if self.buckets == 0 {
-            self.buckets = 1;
-            self.directory.start(1);
-        }
+    /// Makes room for one more item with `hash`: grows or splits segments until its own has some.
+    #[cold]
+    fn make_room(&mut self, hash: u64, hasher: &impl HashItem<T>) {
         loop {
-            let segment = self.directory.segment(hash);
+            let Some(segment) = self.segment(hash) else {
+                self.directory.start(1);
+                return;
+            };
             let count = segment.header().count;
-            if self.buckets == BUCKETS {
-                if count < SPLIT_AT {
-                    return segment;
-                }
-                self.split(segment, hasher);
-            } else if (count as usize) < self.buckets * SLOTS {
-                return segment;
+            if count < room(self.directory.buckets()) {
+                return;
+            }
+            if self.directory.buckets() == BUCKETS {
+                self.split(hash, hasher);
             } else {
-                self.grow_root(segment);
+                self.grow_root();
             }
         }
     }
 
     /// Gives the only segment twice the buckets.
-    fn grow_root(&mut self, root: Segment<T>) {
-        let twice = self.buckets * 2;
+    fn grow_root(&mut self) {
+        let twice = self.directory.buckets() * 2;
         // 64 buckets would double past the full size: take the step in one go.
-        self.resize_root(root, if twice > BUCKETS / 2 { BUCKETS } else { twice });
+        self.resize_root(if twice > BUCKETS / 2 { BUCKETS } else { twice });
     }
 
     /// Gives the only segment fewer buckets once an eighth of it is enough: what is left is at most
     /// half full.
-    fn shrink_root(&mut self, root: Segment<T>) {
-        let count = root.header().count as usize;
-        if self.buckets > 1 && count * 8 <= self.buckets * SLOTS {
-            self.resize_root(root, (2 * count).div_ceil(SLOTS).next_power_of_two());
+    fn shrink_root(&mut self) {
+        let buckets = self.directory.buckets();
+        if buckets > 1 && self.len * 8 <= buckets * SLOTS {
+            self.resize_root((2 * self.len).div_ceil(SLOTS).next_power_of_two());
         }
     }
 
     /// Moves the items of the only segment to one with other buckets. The tags say where everything
     /// goes.
-    fn resize_root(&mut self, root: Segment<T>, buckets: usize) {
-        let old = std::mem::replace(&mut self.buckets, buckets);
-        let mut items = std::mem::take(&mut self.scratch);
-        root.drain(old, &mut items);
-        self.directory.clear(old);
-        let root = self.directory.start(self.buckets);
-        for (tag, item) in items.drain(..) {
-            root.insert(tag, item, self.buckets);
+    fn resize_root(&mut self, buckets: usize) {
+        if let Some(mut root) = self.directory.segment_mut(0) {
+            root.drain(&mut self.scratch);
         }
-        self.scratch = items;
+        self.directory.clear();
+        let mut root = self.directory.start(buckets);
+        for (tag, item) in self.scratch.drain(..) {
+            root.insert(tag, item);
+        }
     }
 
     /// Moves the items whose next hash bit is set into a new segment.
     #[cold]
-    fn split(&mut self, segment: Segment<T>, hasher: &impl HashItem<T>) {
-        let depth = segment.header().depth;
-        let pattern = segment.header().pattern;
-        let mut items = std::mem::take(&mut self.scratch);
-        segment.drain(BUCKETS, &mut items);
-        segment.header().depth = depth + 1;
-        let sibling = self.directory.add(pattern | 1 << depth, depth + 1);
+    fn split(&mut self, hash: u64, hasher: &impl HashItem<T>) {
         const AHEAD: usize = 16;
+        let items = &mut self.scratch;
+        let [mut lower, mut upper] = self.directory.divide(hash);
+        lower.drain(items);
+        let bit = lower.header().depth - 1;
         for (_, item) in items.iter().take(AHEAD) {
-            prefetch(item.to_bits() as *const u8);
+            prefetch(item.address());
         }
         for i in 0..items.len() {
             if let Some((_, item)) = items.get(i + AHEAD) {
-                prefetch(item.to_bits() as *const u8);
+                prefetch(item.address());
             }
             let (tag, item) = items[i];
-            let upper = hasher.hash_item(item) >> depth & 1 == 1;
-            let home = if upper { sibling } else { segment };
-            home.insert(tag, item, BUCKETS);
+            let is_upper = hasher.hash_item(item) >> bit & 1 == 1;
+            let home = if is_upper { &mut upper } else { &mut lower };
+            home.insert(tag, item);
         }
         items.clear();
-        self.scratch = items;
     }
 
     /// Joins a segment and its buddy if they fit well into one; the last one gets smaller itself.
     #[cold]
-    fn merge(&mut self, segment: Segment<T>) {
-        let depth = segment.header().depth;
+    fn merge(&mut self, hash: u64) {
+        let Some(segment) = self.segment(hash) else {
+            return;
+        };
+        let Header {
+            count,
+            depth,
+            pattern,
+        } = *segment.header();
         if depth == 0 {
-            return self.shrink_root(segment);
+            return self.shrink_root();
         }
         let bit = 1 << (depth - 1);
-        let pattern = segment.header().pattern;
-        let buddy = self.directory.segment(pattern ^ bit);
-        if buddy.header().depth != depth || buddy.header().count + segment.header().count > MERGE_AT
-        {
+        let buddy = self.segment(pattern ^ bit).map(Segment::header);
+        if buddy.is_none_or(|buddy| buddy.depth != depth || buddy.count + count > MERGE_AT) {
             return;
         }
-        let (lower, upper) = if pattern & bit == 0 {
-            (segment, buddy)
-        } else {
-            (buddy, segment)
-        };
-        let mut items = std::mem::take(&mut self.scratch);
-        upper.drain(BUCKETS, &mut items);
-        self.directory.remove(pattern | bit);
-        lower.header().depth = depth - 1;
-        for (tag, item) in items.drain(..) {
-            lower.insert(tag, item, BUCKETS);
+        if let Some(mut upper) = self.directory.segment_mut(pattern | bit) {
+            upper.drain(&mut self.scratch);
         }
-        self.scratch = items;
+        let mut lower = self.directory.unite(pattern | bit);
+        for (tag, item) in self.scratch.drain(..) {
+            lower.insert(tag, item);
+        }
+    }
+
+    /// Walks over everything that must hold for the table and its items.
+    ///
+    /// # Panics
+    /// Where something does not hold, with what it is.
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
+    pub fn check(&self, hasher: &impl HashItem<T>) {
+        let items = self.directory.check(|item| hasher.hash_item(item));
+        assert_eq!(items, self.len, "items are counted");
+        assert!(self.scratch.is_empty(), "nothing is on its way");
     }
 }
 
-impl<T: Slot> Drop for Table<T> {
-    fn drop(&mut self) {
-        self.clear();
+/// The most items of a segment with so many buckets.
+#[inline(always)]
+fn room(buckets: usize) -> u32 {
+    if buckets == BUCKETS {
+        SPLIT_AT
+    } else {
+        (buckets * SLOTS) as u32
     }
 }
 

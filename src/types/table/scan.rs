@@ -18,7 +18,7 @@
 //! ```
 
 use super::Table;
-use super::segment::{SLOTS, Slot, TAG_BITS, home_of};
+use super::segment::{SLOTS, Slot, TAG_BITS, Tag};
 use crate::sys::pages::prefetch;
 
 /// Reversed hash bits in a cursor.
@@ -45,17 +45,17 @@ impl<T: Slot> Table<T> {
     ///
     /// Any `u64` is a valid cursor; one that no call returned finds some place to go on from.
     pub fn scan(&self, cursor: u64, mut visit: impl FnMut(T)) -> u64 {
-        if self.len == 0 {
-            return 0;
-        }
         let (place, depth, tag) = parts(cursor);
-        let segment = self.directory.segment(bits_at(place));
+        let Some(segment) = self.segment(bits_at(place)) else {
+            return 0;
+        };
+        let buckets = self.directory.buckets();
         let now = segment.header().depth;
         let tag = if now < depth { 0 } else { tag };
-        let home = home_of(tag, self.buckets);
-        segment.visit_home(home, self.buckets, &mut visit);
-        if home + 1 < self.buckets {
-            let tag = (((home + 1) as u64) << TAG_BITS).div_ceil(self.buckets as u64);
+        let home = Tag::of_bits(tag).home(buckets);
+        segment.visit_home(home, &mut visit);
+        if home + 1 < buckets {
+            let tag = (((home + 1) as u64) << TAG_BITS).div_ceil(buckets as u64);
             return (place << DEPTH_BITS | now as u64) << TAG_BITS | tag;
         }
         // The next range begins where this segment's ends.
@@ -74,11 +74,11 @@ impl<T: Slot> Table<T> {
         if self.len == 0 {
             return None;
         }
-        let slots = self.buckets * SLOTS;
+        let slots = self.directory.buckets() * SLOTS;
         for _ in 0..TRIES {
             // A random directory index hits a segment in proportion to its share of hashes, which
             // is its share of items; a random slot of it then is empty or a fair pick.
-            let segment = self.directory.segment(random());
+            let segment = self.segment(random())?;
             let slot = (random() % slots as u64) as usize;
             if let Some(item) = segment.get(slot) {
                 return Some(item);
@@ -93,13 +93,15 @@ impl<T: Slot> Table<T> {
     pub fn sample(&self, count: usize, mut random: impl FnMut() -> u64, mut visit: impl FnMut(T)) {
         /// Slots looked at in one place, for each item wanted.
         const REACH: usize = 4;
-        let slots = self.buckets * SLOTS;
+        let slots = self.directory.buckets() * SLOTS;
         let mut seen = 0;
         for _ in 0..TRIES {
             if seen >= count || self.len == 0 {
                 return;
             }
-            let segment = self.directory.segment(random());
+            let Some(segment) = self.segment(random()) else {
+                return;
+            };
             let start = (random() % slots as u64) as usize;
             for step in 0..slots.min(REACH * count) {
                 if let Some(item) = segment.get((start + step) % slots) {
@@ -118,9 +120,9 @@ impl<T: Slot> Table<T> {
 
     /// In a nearly empty table: a random one of the items after a random slot.
     fn pick_sparse(&self, random: &mut impl FnMut() -> u64) -> Option<T> {
-        let slots = self.buckets * SLOTS;
+        let slots = self.directory.buckets() * SLOTS;
         for _ in 0..TRIES {
-            let segment = self.directory.segment(random());
+            let segment = self.segment(random())?;
             let count = segment.header().count as u64;
             if count == 0 {
                 continue;
@@ -135,14 +137,10 @@ impl<T: Slot> Table<T> {
 
     /// Starts loading what the items of the cursor's next home point to.
     pub fn prefetch_scan(&self, cursor: u64) {
-        if self.len == 0 {
-            return;
-        }
         let (place, _, tag) = parts(cursor);
-        let segment = self.directory.segment(bits_at(place));
-        let home = home_of(tag, self.buckets);
-        segment.visit_home(home, self.buckets, |item| {
-            prefetch(item.to_bits() as *const u8)
-        });
+        if let Some(segment) = self.segment(bits_at(place)) {
+            let home = Tag::of_bits(tag).home(self.directory.buckets());
+            segment.visit_home(home, |item| prefetch(item.address()));
+        }
     }
 }

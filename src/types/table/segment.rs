@@ -17,11 +17,14 @@
 //! that some item of this bucket, or of one before it, was displaced further: a probe that does
 //! not see it stops. Removing pulls displaced items back, so there are no tombstones.
 //!
-//! This file is the only one that touches the raw buckets; `super` decides when to grow and split.
+//! `Segment` reads, `SegmentMut` changes: each borrows the directory that owns the memory, shared or
+//! exclusively. This file is the only one that touches the raw buckets; `super` decides when to grow
+//! and split.
 #![allow(unsafe_code)]
 
 use std::alloc::Layout;
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use std::ptr::NonNull;
 
 pub const SLOTS: usize = 8;
@@ -32,11 +35,19 @@ const POINTER: u64 = OVERFLOW - 1;
 
 /// A thin pointer that a slot can hold.
 pub trait Slot: Copy {
-    /// The address: not zero, below 2^48.
-    fn to_bits(self) -> u64;
-    fn from_bits(bits: u64) -> Self;
+    /// The address: below 2^48.
+    fn to_bits(self) -> NonZeroU64;
+    /// The pointer whose `to_bits` these are.
+    fn from_bits(bits: NonZeroU64) -> Self;
+
+    /// The address, for prefetching what is there.
+    #[inline(always)]
+    fn address(self) -> *const u8 {
+        std::ptr::without_provenance(self.to_bits().get() as usize)
+    }
 }
 
+/// The record at the head of a segment.
 #[repr(C, align(64))]
 pub struct Header {
     pub count: u32,
@@ -48,68 +59,109 @@ pub struct Header {
 
 type Bucket = [u64; SLOTS];
 
-/// A pointer to a segment. The table owns the memory; a handle is as copyable as an index.
-pub struct Segment<T> {
-    at: NonNull<Header>,
-    kind: PhantomData<T>,
+const _: () = assert!(size_of::<Bucket>() == 64, "a bucket is one cache line");
+const _: () = assert!(size_of::<Header>() == 64, "buckets start at a cache line");
+
+/// The tag of a hash: its top 15 bits, and no number beyond them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tag(u64);
+
+impl Tag {
+    #[inline(always)]
+    pub fn of_hash(hash: u64) -> Tag {
+        Tag(hash >> TAG_SHIFT)
+    }
+
+    /// A tag of these bits: the lowest 15 count.
+    pub fn of_bits(bits: u64) -> Tag {
+        Tag(bits & ((1 << TAG_BITS) - 1))
+    }
+
+    #[inline(always)]
+    fn of_slot(slot: u64) -> Tag {
+        Tag(slot >> TAG_SHIFT)
+    }
+
+    /// The number of the bucket at which the probe for this tag starts: below `buckets`, of which
+    /// there is at least one.
+    #[inline(always)]
+    pub fn home(self, buckets: usize) -> usize {
+        (self.0 as usize * buckets) >> TAG_BITS
+    }
 }
 
-impl<T> Clone for Segment<T> {
+/// The item in a slot, unless the slot is empty.
+#[inline(always)]
+fn item_of<T: Slot>(slot: u64) -> Option<T> {
+    NonZeroU64::new(slot & POINTER).map(T::from_bits)
+}
+
+#[inline(always)]
+fn pack(tag: Tag, bits: NonZeroU64) -> u64 {
+    debug_assert!(bits.get() & !POINTER == 0, "slots hold 48-bit addresses");
+    tag.0 << TAG_SHIFT | bits.get()
+}
+
+/// The bucket after this one, around the end.
+#[inline(always)]
+fn after(index: usize, buckets: usize) -> usize {
+    if index + 1 == buckets { 0 } else { index + 1 }
+}
+
+/// The memory of a segment of so many buckets: the header, then the buckets.
+pub fn layout(buckets: usize) -> Layout {
+    let size = size_of::<Header>() + buckets * size_of::<Bucket>();
+    Layout::from_size_align(size, 64).expect("a segment is a few kilobytes")
+}
+
+/// A segment for reading: good while the directory is borrowed.
+pub struct Segment<'t, T> {
+    at: NonNull<Header>,
+    buckets: usize,
+    life: PhantomData<(&'t Header, T)>,
+}
+
+impl<T> Clone for Segment<'_, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<T> Copy for Segment<T> {}
+impl<T> Copy for Segment<'_, T> {}
 
-/// The tag of a hash: its top 15 bits.
-#[inline(always)]
-pub fn tag_of(hash: u64) -> u64 {
-    hash >> TAG_SHIFT
+/// A segment for changing: the only handle to it while it lives.
+pub struct SegmentMut<'t, T> {
+    at: NonNull<Header>,
+    buckets: usize,
+    life: PhantomData<(&'t mut Header, T)>,
 }
 
-/// The number of the bucket at which the probe for a tag starts.
-#[inline(always)]
-pub fn home_of(tag: u64, buckets: usize) -> usize {
-    (tag as usize * buckets) >> TAG_BITS
+/// Initialises zeroed memory of `layout(buckets)` as an empty segment.
+///
+/// # Safety
+/// The memory is as large as the layout, zeroed, and exclusively the caller's.
+pub(super) unsafe fn init(memory: NonNull<u8>, depth: u32, pattern: u64) {
+    let header = Header {
+        count: 0,
+        depth,
+        pattern,
+    };
+    // SAFETY: the caller's promise; the layout is aligned for the header.
+    unsafe { memory.cast::<Header>().write(header) };
 }
 
-#[inline(always)]
-fn pack(tag: u64, bits: u64) -> u64 {
-    debug_assert!(
-        bits != 0 && bits & !POINTER == 0,
-        "slots hold 48-bit addresses"
-    );
-    tag << TAG_SHIFT | bits
-}
-
-pub fn layout(buckets: usize) -> Layout {
-    Layout::from_size_align(64 + buckets * 64, 64).expect("a segment is a few kilobytes")
-}
-
-impl<T: Slot> Segment<T> {
-    /// Initialises zeroed memory of `layout(buckets)` as an empty segment.
-    pub(super) fn init(memory: NonNull<u8>, depth: u32, pattern: u64) -> Self {
-        let at = memory.cast::<Header>();
-        // SAFETY: the memory is as large as the layout and ours alone.
-        unsafe {
-            at.write(Header {
-                count: 0,
-                depth,
-                pattern,
-            })
-        };
-        Segment {
-            at,
-            kind: PhantomData,
-        }
-    }
-
+impl<'t, T: Slot> Segment<'t, T> {
     /// The segment that `init` made in this memory.
+    ///
+    /// # Safety
+    /// The memory holds a segment of so many buckets, more than none, that is neither freed nor
+    /// changed during `'t`.
     #[inline(always)]
-    pub(super) fn from_memory(memory: NonNull<u8>) -> Self {
+    pub(super) unsafe fn new(memory: NonNull<u8>, buckets: usize) -> Self {
+        debug_assert!(buckets > 0, "a segment has buckets");
         Segment {
             at: memory.cast(),
-            kind: PhantomData,
+            buckets,
+            life: PhantomData,
         }
     }
 
@@ -117,20 +169,16 @@ impl<T: Slot> Segment<T> {
         self.at.cast()
     }
 
-    /// The record at the head of the segment. Handles are only held by the table that allocated
-    /// the segment, and dropped with it.
     #[inline(always)]
-    pub(super) fn header<'a>(self) -> &'a mut Header {
-        // SAFETY: the table holds the segment exclusively when it writes and never keeps the
-        // reference across another call.
-        unsafe { &mut *self.at.as_ptr() }
+    pub(super) fn header(self) -> &'t Header {
+        // SAFETY: `new` was promised a segment that does not change during `'t`.
+        unsafe { self.at.as_ref() }
     }
 
     #[inline(always)]
-    fn bucket<'a>(self, index: usize) -> &'a mut Bucket {
-        // SAFETY: callers pass indexes below the number of buckets the segment was laid out for;
-        // exclusivity as in `header`.
-        unsafe { &mut *self.at.as_ptr().add(1).cast::<Bucket>().add(index) }
+    fn buckets(self) -> &'t [Bucket] {
+        // SAFETY: as in `header`; the buckets stand behind the header, as many as promised.
+        unsafe { std::slice::from_raw_parts(self.at.add(1).cast().as_ptr(), self.buckets) }
     }
 
     #[inline(always)]
@@ -138,154 +186,234 @@ impl<T: Slot> Segment<T> {
         self.at.as_ptr().wrapping_add(1 + index).cast()
     }
 
-    /// The position of the item with this tag for which `is` returns true.
+    /// The position of the item with this tag for which `is` returns true, and the item.
     #[inline(always)]
-    pub(super) fn find(
-        self,
-        tag: u64,
-        buckets: usize,
-        mut is: impl FnMut(T) -> bool,
-    ) -> Option<usize> {
-        let home = home_of(tag, buckets);
+    pub(super) fn find(self, tag: Tag, mut is: impl FnMut(T) -> bool) -> Option<(usize, T)> {
+        let home = tag.home(self.buckets);
         let mut index = home;
         loop {
-            let bucket = self.bucket(index);
+            // SAFETY: the home of a tag is below the number of buckets, and so is what follows it.
+            let bucket = unsafe { self.buckets().get_unchecked(index) };
             let mut hits = 0u32;
             for (i, slot) in bucket.iter().enumerate() {
-                hits |= ((slot >> TAG_SHIFT == tag) as u32) << i;
+                hits |= ((Tag::of_slot(*slot) == tag) as u32) << i;
             }
             while hits != 0 {
                 let i = hits.trailing_zeros() as usize;
                 hits &= hits - 1;
-                let bits = bucket[i] & POINTER;
-                if bits != 0 && is(T::from_bits(bits)) {
-                    return Some(index * SLOTS + i);
+                if let Some(item) = item_of(bucket[i])
+                    && is(item)
+                {
+                    return Some((index * SLOTS + i, item));
                 }
             }
             if bucket[0] & OVERFLOW == 0 {
                 return None;
             }
-            index = if index + 1 == buckets { 0 } else { index + 1 };
+            index = after(index, self.buckets);
             if index == home {
                 return None;
             }
         }
     }
 
+    /// The item at a position, if the segment is that long and the slot is taken.
     #[inline(always)]
     pub(super) fn get(self, position: usize) -> Option<T> {
-        let bits = self.bucket(position / SLOTS)[position % SLOTS] & POINTER;
-        (bits != 0).then(|| T::from_bits(bits))
-    }
-
-    #[inline(always)]
-    pub(super) fn set(self, position: usize, item: T) {
-        let slot = &mut self.bucket(position / SLOTS)[position % SLOTS];
-        *slot = *slot & !POINTER | item.to_bits();
-    }
-
-    /// Puts an item into the first free slot from its home on. There is one: the caller checked.
-    #[inline]
-    pub(super) fn insert(self, tag: u64, item: T, buckets: usize) -> usize {
-        self.header().count += 1;
-        self.place(tag, item.to_bits(), buckets)
-    }
-
-    #[inline]
-    fn place(self, tag: u64, bits: u64, buckets: usize) -> usize {
-        let mut index = home_of(tag, buckets);
-        loop {
-            let bucket = self.bucket(index);
-            if let Some(i) = bucket.iter().position(|slot| slot & POINTER == 0) {
-                bucket[i] = bucket[i] & OVERFLOW | pack(tag, bits);
-                return index * SLOTS + i;
-            }
-            bucket[0] |= OVERFLOW;
-            index = if index + 1 == buckets { 0 } else { index + 1 };
-        }
-    }
-
-    /// Empties a slot and closes the gap that displaced items left open.
-    pub(super) fn remove(self, position: usize, buckets: usize) {
-        self.header().count -= 1;
-        let (mut index, mut slot) = (position / SLOTS, position % SLOTS);
-        loop {
-            let bucket = self.bucket(index);
-            bucket[slot] &= OVERFLOW;
-            if bucket[0] & OVERFLOW == 0 {
-                return;
-            }
-            match self.displaced_over(index, buckets) {
-                None => {
-                    self.bucket(index)[0] &= !OVERFLOW;
-                    return;
-                }
-                Some((from, i)) => {
-                    let moved = self.bucket(from)[i] & !OVERFLOW;
-                    let bucket = self.bucket(index);
-                    bucket[slot] = bucket[slot] & OVERFLOW | moved;
-                    (index, slot) = (from, i);
-                }
-            }
-        }
+        let bucket = self.buckets().get(position / SLOTS)?;
+        item_of(bucket[position % SLOTS])
     }
 
     /// An item that lives behind bucket `index` though its probe passes through it.
-    fn displaced_over(self, index: usize, buckets: usize) -> Option<(usize, usize)> {
+    fn displaced_over(self, index: usize) -> Option<(usize, usize)> {
+        let buckets = self.buckets();
+        let len = buckets.len();
         let mut at = index;
         loop {
-            at = if at + 1 == buckets { 0 } else { at + 1 };
+            at = after(at, len);
             if at == index {
                 return None;
             }
-            let span = (at + buckets - index) % buckets;
-            for (i, &slot) in self.bucket(at).iter().enumerate() {
+            let span = (at + len - index) % len;
+            for (i, &slot) in buckets[at].iter().enumerate() {
                 if slot & POINTER == 0 {
                     continue;
                 }
-                let home = home_of(slot >> TAG_SHIFT, buckets);
-                if (at + buckets - home) % buckets >= span {
+                let home = Tag::of_slot(slot).home(len);
+                if (at + len - home) % len >= span {
                     return Some((at, i));
                 }
             }
-            if self.bucket(at)[0] & OVERFLOW == 0 {
+            if buckets[at][0] & OVERFLOW == 0 {
                 return None;
             }
         }
     }
 
     /// Visits every item whose home is `home`, wherever it was displaced to.
-    pub(super) fn visit_home(self, home: usize, buckets: usize, mut visit: impl FnMut(T)) {
+    pub(super) fn visit_home(self, home: usize, mut visit: impl FnMut(T)) {
+        let buckets = self.buckets();
         let mut index = home;
         loop {
-            let bucket = self.bucket(index);
-            for &slot in bucket.iter() {
-                let bits = slot & POINTER;
-                if bits != 0 && home_of(slot >> TAG_SHIFT, buckets) == home {
-                    visit(T::from_bits(bits));
+            let bucket = &buckets[index];
+            for &slot in bucket {
+                if let Some(item) = item_of(slot)
+                    && Tag::of_slot(slot).home(buckets.len()) == home
+                {
+                    visit(item);
                 }
             }
             if bucket[0] & OVERFLOW == 0 {
                 return;
             }
-            index = if index + 1 == buckets { 0 } else { index + 1 };
+            index = after(index, buckets.len());
             if index == home {
                 return;
             }
         }
     }
 
-    /// Takes all items out, as (tag, item); the segment is empty afterwards.
-    pub(super) fn drain(self, buckets: usize, out: &mut Vec<(u64, T)>) {
-        self.header().count = 0;
-        for index in 0..buckets {
-            let bucket = self.bucket(index);
-            for slot in bucket.iter_mut() {
-                if *slot & POINTER != 0 {
-                    out.push((*slot >> TAG_SHIFT, T::from_bits(*slot & POINTER)));
+    /// Walks over the segment; `hash` computes the hash of an item.
+    ///
+    /// # Panics
+    /// Where something does not hold, with what it is.
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
+    pub(super) fn check(self, hash: impl Fn(T) -> u64) {
+        let buckets = self.buckets();
+        let Header {
+            count,
+            depth,
+            pattern,
+        } = *self.header();
+        let mut found = 0;
+        for (at, bucket) in buckets.iter().enumerate() {
+            let flags = bucket[1..].iter().fold(0, |flags, slot| flags | slot) & OVERFLOW;
+            assert_eq!(flags, 0, "only a bucket's first slot has the overflow bit");
+            for &slot in bucket {
+                let Some(item) = item_of(slot) else {
+                    assert_eq!(slot & !OVERFLOW, 0, "an empty slot has no tag");
+                    continue;
+                };
+                found += 1;
+                let (tag, hash) = (Tag::of_slot(slot), hash(item));
+                assert_eq!(tag, Tag::of_hash(hash), "the tag is that of the hash");
+                let low = hash & ((1 << depth) - 1);
+                assert_eq!(low, pattern, "an item is in the segment of its hash");
+                let mut index = tag.home(buckets.len());
+                while index != at {
+                    let passed = &buckets[index];
+                    assert!(passed[0] & OVERFLOW != 0, "a probe goes on to the item");
+                    assert!(
+                        passed.iter().all(|slot| slot & POINTER != 0),
+                        "an item is displaced by full buckets only"
+                    );
+                    index = after(index, buckets.len());
                 }
-                *slot = 0;
             }
+        }
+        assert_eq!(found, count, "items are counted");
+    }
+}
+
+impl<'t, T: Slot> SegmentMut<'t, T> {
+    /// As `Segment::new`, for changing.
+    ///
+    /// # Safety
+    /// The memory holds a segment of so many buckets, more than none, that is not freed during `'t`
+    /// and to which there is no other reference.
+    #[inline(always)]
+    pub(super) unsafe fn new(memory: NonNull<u8>, buckets: usize) -> Self {
+        debug_assert!(buckets > 0, "a segment has buckets");
+        SegmentMut {
+            at: memory.cast(),
+            buckets,
+            life: PhantomData,
+        }
+    }
+
+    /// The same segment for reading.
+    #[inline(always)]
+    pub(super) fn read(&self) -> Segment<'_, T> {
+        // SAFETY: promised to `new`; `self` is borrowed as long as the result.
+        unsafe { Segment::new(self.at.cast(), self.buckets) }
+    }
+
+    #[inline(always)]
+    pub(super) fn header(&mut self) -> &mut Header {
+        // SAFETY: `new` was promised the only reference.
+        unsafe { self.at.as_mut() }
+    }
+
+    #[inline(always)]
+    fn buckets(&mut self) -> &mut [Bucket] {
+        // SAFETY: as in `header`; the buckets stand behind the header, as many as promised.
+        unsafe { std::slice::from_raw_parts_mut(self.at.add(1).cast().as_ptr(), self.buckets) }
+    }
+
+    /// Puts another item in the place of one.
+    ///
+    /// # Panics
+    /// If the segment is not that long.
+    #[inline(always)]
+    pub(super) fn set(&mut self, position: usize, item: T) {
+        let slot = &mut self.buckets()[position / SLOTS][position % SLOTS];
+        *slot = *slot & !POINTER | item.to_bits().get();
+    }
+
+    /// Puts an item into the first free slot from its home on and returns its position. There is
+    /// one: the caller checked.
+    #[inline]
+    pub(super) fn insert(&mut self, tag: Tag, item: T) -> usize {
+        self.header().count += 1;
+        let buckets = self.buckets();
+        let mut index = tag.home(buckets.len());
+        loop {
+            let bucket = &mut buckets[index];
+            if let Some(i) = bucket.iter().position(|slot| slot & POINTER == 0) {
+                bucket[i] = bucket[i] & OVERFLOW | pack(tag, item.to_bits());
+                return index * SLOTS + i;
+            }
+            bucket[0] |= OVERFLOW;
+            index = after(index, buckets.len());
+        }
+    }
+
+    /// Empties a slot and closes the gap that displaced items left open.
+    ///
+    /// # Panics
+    /// If the segment is not that long.
+    pub(super) fn remove(&mut self, position: usize) {
+        self.header().count -= 1;
+        let (mut index, mut slot) = (position / SLOTS, position % SLOTS);
+        loop {
+            let bucket = &mut self.buckets()[index];
+            bucket[slot] &= OVERFLOW;
+            if bucket[0] & OVERFLOW == 0 {
+                return;
+            }
+            match self.read().displaced_over(index) {
+                None => {
+                    self.buckets()[index][0] &= !OVERFLOW;
+                    return;
+                }
+                Some((from, i)) => {
+                    let buckets = self.buckets();
+                    let moved = buckets[from][i] & !OVERFLOW;
+                    buckets[index][slot] = buckets[index][slot] & OVERFLOW | moved;
+                    (index, slot) = (from, i);
+                }
+            }
+        }
+    }
+
+    /// Takes all items out, as (tag, item); the segment is empty afterwards.
+    pub(super) fn drain(&mut self, out: &mut Vec<(Tag, T)>) {
+        self.header().count = 0;
+        for slot in self.buckets().as_flattened_mut() {
+            if let Some(item) = item_of(*slot) {
+                out.push((Tag::of_slot(*slot), item));
+            }
+            *slot = 0;
         }
     }
 }
@@ -298,16 +426,10 @@ mod tests {
     fn homes_follow_the_order_of_tags() {
         for buckets in [1, 2, 13, 76] {
             let homes: Vec<usize> = (0..1 << TAG_BITS)
-                .map(|tag| home_of(tag, buckets))
+                .map(|tag| Tag(tag).home(buckets))
                 .collect();
             assert!(homes.is_sorted());
             assert_eq!(*homes.last().expect("there are tags"), buckets - 1);
         }
-    }
-
-    #[test]
-    fn a_bucket_is_one_cache_line() {
-        assert_eq!(size_of::<Bucket>(), 64);
-        assert_eq!(size_of::<Header>(), 64);
     }
 }

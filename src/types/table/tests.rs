@@ -3,17 +3,18 @@
 use super::*;
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU64;
 
 /// An item that is its own hash input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 struct Number(u64);
 
 impl Slot for Number {
-    fn to_bits(self) -> u64 {
-        self.0
+    fn to_bits(self) -> NonZeroU64 {
+        NonZeroU64::new(self.0).expect("numbers start at one")
     }
-    fn from_bits(bits: u64) -> Self {
-        Number(bits)
+    fn from_bits(bits: NonZeroU64) -> Self {
+        Number(bits.get())
     }
 }
 
@@ -61,6 +62,7 @@ fn finds_inserted_items_through_growth_and_shrinkage() {
             table.iter().map(|n| n.0).collect::<HashSet<_>>().len(),
             100_000
         );
+        table.check(&Mix);
         let grown = table.capacity();
         (1..=99_900).for_each(|n| del(&mut table, n));
         assert_eq!(table.len(), 100);
@@ -72,7 +74,9 @@ fn finds_inserted_items_through_growth_and_shrinkage() {
         for n in 99_901..=100_000 {
             assert!(table.find(mix(n), |item| item.0 == n).is_some(), "{n}");
         }
+        table.check(&Mix);
         (99_901..=100_000).for_each(|n| del(&mut table, n));
+        table.check(&Mix);
         assert_eq!(table.capacity(), 0);
     }
 }
@@ -129,7 +133,7 @@ fn a_single_item_is_found_by_a_pick() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.min(48)))]
 
     #[test]
     fn behaves_like_a_set(ops in prop::collection::vec((1u64..3000, 0u8..3), 1..6000)) {
@@ -144,7 +148,11 @@ proptest! {
                 model.insert(n);
             }
             prop_assert_eq!(table.len(), model.len());
+            if n % 64 == 0 {
+                table.check(&Mix);
+            }
         }
+        table.check(&Mix);
         for n in 1..3000 {
             let found = table.find(mix(n), |item| item.0 == n).is_some();
             prop_assert_eq!(found, model.contains(&n));
