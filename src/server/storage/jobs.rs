@@ -572,3 +572,6 @@ fn write_base(
     }
     true
 }
+
+#[cfg(test)]
+mod tests;

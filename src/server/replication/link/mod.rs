@@ -290,3 +290,6 @@ pub(super) fn restart_aof(server: &mut Server) {
         server.life.exit = Some(1);
     }
 }
+
+#[cfg(test)]
+mod tests;
