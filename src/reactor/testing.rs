@@ -19,13 +19,20 @@ use crate::resp::encode;
 use crate::server::Server;
 use crate::server::clients::session::ClientId;
 use crate::server::core::propagate::Record;
+use crate::server::storage::loading;
+use crate::sys::clock;
 use mio::Waker;
 use std::io::{ErrorKind, Read, Write};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The iterations after which a server that is left alone has nothing more to do.
 const SETTLED: usize = 4;
+
+/// The time limit of `until`, in milliseconds.
+const PATIENCE_MS: u64 = 20_000;
 
 /// The number of a client of a `Bench`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +40,37 @@ pub struct Far(usize);
 
 /// The client that every `Bench` begins with.
 pub const FIRST: Far = Far(0);
+
+/// The folder of the process is that of a test.
+static IN_FOLDER: Mutex<()> = Mutex::new(());
+
+/// A temporary folder in which the process works until it is dropped; one test at a time has one.
+struct Folder {
+    before: PathBuf,
+    _folder: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Folder {
+    fn enter() -> Folder {
+        // A test that failed in its folder does not matter to the next.
+        let turn = IN_FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::env::current_dir().expect("there is a folder");
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        std::env::set_current_dir(folder.path()).expect("it was just made");
+        Folder {
+            before,
+            _folder: folder,
+            _turn: turn,
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::env::set_current_dir(&self.before);
+    }
+}
 
 /// The test's end of a connection.
 struct End {
@@ -46,6 +84,16 @@ pub struct Bench {
     reactor: Reactor,
     ends: Vec<End>,
     waker: Waker,
+    /// Dropped last: a child of the server may be at work in it.
+    folder: Option<Folder>,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Some(job) = self.persist.child.take() {
+            job.process.finish_off();
+        }
+    }
 }
 
 impl Deref for Bench {
@@ -83,9 +131,29 @@ impl Bench {
             reactor,
             ends: Vec::new(),
             waker,
+            folder: None,
         };
         bench.connect();
         bench.note_propagated();
+        bench
+    }
+
+    /// A server that reads and writes files, in a temporary folder.
+    pub fn in_folder(change: impl FnOnce(&mut Config)) -> Bench {
+        let folder = Folder::enter();
+        let mut bench = Bench::with(change);
+        bench.folder = Some(folder);
+        let nothing = loading::begin_load(&mut bench);
+        assert_eq!(nothing, Ok(false), "the folder is empty");
+        bench
+    }
+
+    /// A new server in the folder of this one, which has ended.
+    pub fn restarted(mut self, change: impl FnOnce(&mut Config)) -> Bench {
+        let folder = self.folder.take();
+        drop(self);
+        let mut bench = Bench::with(change);
+        bench.folder = folder;
         bench
     }
 
@@ -133,6 +201,34 @@ impl Bench {
     pub fn advance_ms(&mut self, ms: u64) {
         self.clock.advance_ms(ms);
         self.settle_all();
+    }
+
+    /// Runs iterations until the condition holds, for what other processes and the network do.
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Bench) -> bool) {
+        let until_ms = clock::mono_ms() + PATIENCE_MS;
+        while !holds(self) {
+            assert!(clock::mono_ms() < until_ms, "waited in vain: {what}");
+            clock::sleep_us(1_000);
+            self.turn();
+        }
+    }
+
+    /// Waits until the child has ended and cron has finished its job.
+    pub fn await_child(&mut self) {
+        self.until("the child ends", |bench| {
+            bench.clock.advance_ms(100);
+            bench.turn();
+            bench.persist.child.is_none()
+        });
+    }
+
+    /// The value of a field of INFO.
+    pub fn info(&mut self, name: &str) -> String {
+        let all = self.run("INFO everything");
+        let mut values = all
+            .split(' ')
+            .filter_map(|word| word.strip_prefix(name)?.strip_prefix(':'));
+        values.next().expect("INFO has the field").to_owned()
     }
 
     /// Sends bytes, which need be no command, without a turn of the server.

@@ -266,3 +266,6 @@ pub fn check_slow_reader(server: &mut Server, id: ClientId) {
     }
     server.clients.check_in(slot, client);
 }
+
+#[cfg(test)]
+mod tests;

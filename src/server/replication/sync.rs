@@ -334,3 +334,6 @@ fn ip_of(address: &str) -> &str {
     let ip = address.rsplit_once(':').map_or(address, |(ip, _)| ip);
     ip.trim_start_matches('[').trim_end_matches(']')
 }
+
+#[cfg(test)]
+mod tests;

@@ -571,3 +571,6 @@ fn write_base(
     }
     true
 }
+
+#[cfg(test)]
+mod tests;

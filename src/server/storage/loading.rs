@@ -358,3 +358,6 @@ fn empty_everything(server: &mut Server) {
     }
     server.settle_alone();
 }
+
+#[cfg(test)]
+mod tests;

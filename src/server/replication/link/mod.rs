@@ -289,3 +289,6 @@ pub(super) fn restart_aof(server: &mut Server) {
         server.shutdown.exit = Some(1);
     }
 }
+
+#[cfg(test)]
+mod tests;
