@@ -349,7 +349,7 @@ fn find_loosely(
         _ => None,
     });
     let (count, first, step) = counted.ok_or(InvalidKeys)?;
-    let number = leading_number(argv.at(count));
+    let number = usize::try_from(leading_number(argv.at(count))).unwrap_or(0);
     if number < 1 || number > argv.len().saturating_sub(first) / step {
         return Err(InvalidKeys);
     }
@@ -362,16 +362,21 @@ fn find_loosely(
     Ok(())
 }
 
-/// The number that a word begins with, and none below zero.
-fn leading_number(word: &[u8]) -> usize {
+/// The number that a word begins with, as C's `atoi` reads it: a number that does not fit 64 bits is
+/// cut to the nearest that does, and of the result the lower 32 bits count.
+fn leading_number(word: &[u8]) -> i32 {
     let word = word.trim_ascii_start();
-    let word = word.strip_prefix(b"+").unwrap_or(word);
-    let digits = word.iter().take_while(|byte| byte.is_ascii_digit());
-    // More than an argument list can hold is all the same.
-    digits.fold(0, |sum: usize, digit| {
+    let (sign, digits) = match word {
+        [b'-', digits @ ..] => (-1, digits),
+        [b'+', digits @ ..] => (1, digits),
+        digits => (1, digits),
+    };
+    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+    let number = digits.fold(0, |sum: i64, digit| {
         sum.saturating_mul(10)
-            .saturating_add(usize::from(digit - b'0'))
-    })
+            .saturating_add(sign * i64::from(digit - b'0'))
+    });
+    number as i32
 }
 
 #[cfg(test)]
@@ -412,6 +417,15 @@ mod tests {
         assert_eq!(
             found(&STORE, "ZUNIONSTORE d 1.0 a b").as_deref(),
             Some("a d")
+        );
+        // As in Redis, the lower 32 bits of a number that is too large count.
+        assert_eq!(
+            found(&STORE, "ZUNIONSTORE d 4294967297 a b").as_deref(),
+            Some("a d")
+        );
+        assert_eq!(
+            found(&STORE, "ZUNIONSTORE d 99999999999999999999 a b"),
+            None
         );
         const EVAL: Spec = Spec {
             flags: NO_MANDATORY_KEYS,
