@@ -752,6 +752,9 @@ fn special_sample(name: &str, seed: u64) -> String {
 }
 
 proptest! {
+    // A case takes all directives in turn, so a few cases draw enough values.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     /// Every accepted value is shown by CONFIG GET and survives a rewrite of the file.
     #[test]
     fn values_survive_get_and_rewrite(seed: u64, letters in "\\PC{0,12}") {
@@ -774,7 +777,9 @@ proptest! {
             prop_assert_eq!(read, config);
         }
     }
+}
 
+proptest! {
     #[test]
     fn no_text_makes_the_reader_fall(text in "[ -~\n]{0,200}") {
         let _ = Config::new().load(text.as_bytes(), &mut Anything);

@@ -125,9 +125,9 @@ fn the_largest_client_is_evicted_unless_it_is_exempt() {
     let mut bench = Bench::new();
     let (largest, exempt, small) = (bench.connect(), bench.connect(), bench.connect());
     assert_eq!(bench.ask(exempt, "CLIENT NO-EVICT on"), "+OK");
-    for far in [largest, exempt] {
-        bench.send_raw(far, b"*2\r\n$4\r\nECHO\r\n$3000000\r\n");
-        send_slowly(&mut bench, far, 1_500_000);
+    for (far, len) in [(largest, 3_000_000), (exempt, 5_000_000)] {
+        bench.send_raw(far, format!("*2\r\n$4\r\nECHO\r\n${len}\r\n").as_bytes());
+        send_slowly(&mut bench, far, len / 2);
     }
     bench.send_raw(small, b"*2\r\n$4\r\nECHO\r\n$3000\r\n");
     bench.settle_all();

@@ -130,7 +130,7 @@ fn another_history_or_a_byte_that_is_gone_needs_a_snapshot() {
     for psync in [
         format!("PSYNC {other} {offset}"),
         format!("PSYNC {id} 1"),
-        format!("PSYNC {id} {}", offset + 2),
+        format!("PSYNC {id} {}", offset + 100_000),
     ] {
         let late = replica(&mut bench);
         bench.send(late, &psync);

@@ -102,6 +102,8 @@ fn a_killed_child_is_a_failure_and_leaves_no_file() {
     let mut bench = Bench::in_folder(|config| config.rdb_key_save_delay = 1_000_000);
     bench.run("SET a 1");
     bench.run("BGSAVE");
+    let files = || std::fs::read_dir(".").expect("it is there").count();
+    bench.until("the child has begun its file", |_| files() == 1);
     let job = bench.persist.child.as_ref().expect("it is at work");
     let killed = std::process::Command::new("kill")
         .args(["-9", &job.process.pid.to_string()])
@@ -109,8 +111,7 @@ fn a_killed_child_is_a_failure_and_leaves_no_file() {
     assert!(killed.is_ok_and(|status| status.success()));
     bench.await_child();
     assert_eq!(bench.info("rdb_last_bgsave_status"), "err");
-    let files = std::fs::read_dir(".").expect("it is there").count();
-    assert_eq!(files, 0, "the temporary file is removed");
+    assert_eq!(files(), 0, "the temporary file is removed");
 }
 
 #[test]
