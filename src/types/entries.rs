@@ -604,7 +604,7 @@ mod tests {
                         model.remove(&key);
                     }
                 }
-                if e.len() % 8 == 0 {
+                if e.len().is_multiple_of(8) {
                     e.check();
                 }
             }
