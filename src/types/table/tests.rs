@@ -148,7 +148,7 @@ proptest! {
                 model.insert(n);
             }
             prop_assert_eq!(table.len(), model.len());
-            if n % 64 == 0 {
+            if n.is_multiple_of(64) {
                 table.check(&Mix);
             }
         }
