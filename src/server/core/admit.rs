@@ -132,9 +132,17 @@ impl<'a> Admission<'a> {
 /// Asks the gates of a command's origin, in their order, until one does not let it pass.
 pub(in crate::server) fn ask_gates(server: &mut Server, admission: &Admission) -> Verdict {
     server.frame.keys.forget();
-    let mut gates = admission.origin.gates().iter();
-    let verdict = gates.find_map(|gate| (gate.check)(server, admission));
-    verdict.unwrap_or(Verdict::Run)
+    for gate in admission.origin.gates() {
+        if let Some(verdict) = (gate.check)(server, admission) {
+            log::trace!(
+                "{} does not pass the gate {}",
+                admission.spec.name,
+                gate.name
+            );
+            return verdict;
+        }
+    }
+    Verdict::Run
 }
 
 /// The error of the first gate that refuses a command, for origins whose commands never wait.

@@ -31,7 +31,7 @@ type Check = fn(&mut Server, &Admission) -> Option<Verdict>;
 
 /// A gate.
 pub struct Gate {
-    /// The name, for a reader and for tests.
+    /// The name, for a reader and for the log at level trace.
     pub name: &'static str,
     pub check: Check,
 }
