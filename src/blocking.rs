@@ -70,6 +70,8 @@ pub struct Blocking {
     pub until_stopped: Vec<u64>,
     /// Blocked clients with a timeout.
     pub timed: usize,
+    /// Clients blocked until a list grows.
+    pub until_grown: usize,
     /// Keys are being served: what becomes ready meanwhile is served after them.
     pub is_serving: bool,
 }

@@ -14,6 +14,8 @@
 //! over [`Natural`], a minimal unsigned big integer. Called by the float counters (strings and
 //! hashes) through `number::add_decimal` or directly.
 
+use std::cmp::Ordering;
+
 /// The exponent of the last bit of the smallest numbers.
 const MIN_EXPONENT: i32 = -16445;
 /// The exponent of the last bit of the largest ones (16383 less 63 bits below the first).
@@ -64,6 +66,11 @@ impl LongDouble {
         })
     }
 
+    pub const INFINITY: LongDouble = LongDouble {
+        negative: false,
+        magnitude: Magnitude::Infinite,
+    };
+
     pub fn is_finite(self) -> bool {
         matches!(self.magnitude, Magnitude::Zero | Magnitude::Finite { .. })
     }
@@ -95,6 +102,39 @@ impl LongDouble {
             out.remove(0);
         }
         out
+    }
+}
+
+impl std::ops::Neg for LongDouble {
+    type Output = LongDouble;
+
+    fn neg(self) -> LongDouble {
+        LongDouble {
+            negative: !self.negative,
+            ..self
+        }
+    }
+}
+
+/// The order of the numbers; the two zeros are equal, and what is no number has no place.
+impl PartialOrd for LongDouble {
+    fn partial_cmp(&self, other: &LongDouble) -> Option<Ordering> {
+        use Magnitude::{Finite, Infinite, NotANumber, Zero};
+        // The size alone; a larger exponent means more, since the top bit of a mantissa is set.
+        let rank = |magnitude: Magnitude| match magnitude {
+            NotANumber => None,
+            Zero => Some((0, 0, 0)),
+            Finite { mantissa, exponent } => Some((1, exponent, mantissa)),
+            Infinite => Some((2, 0, 0)),
+        };
+        let (a, b) = (rank(self.magnitude)?, rank(other.magnitude)?);
+        let is_negative = |number: &LongDouble| number.negative && number.magnitude != Zero;
+        Some(match (is_negative(self), is_negative(other)) {
+            (false, false) => a.cmp(&b),
+            (true, true) => b.cmp(&a),
+            (false, true) => Ordering::Greater,
+            (true, false) => Ordering::Less,
+        })
     }
 }
 

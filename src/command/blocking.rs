@@ -62,6 +62,8 @@ pub struct Wait {
     pub timeout_ms: TimeoutMs,
     /// Also ends when a key is deleted or overwritten.
     pub until_gone: bool,
+    /// Also ends when a list at a key grows.
+    pub until_grown: bool,
     /// The command to run then, if it is not the very same: XREAD with its `$` made an id.
     pub again: Option<OwnedArgv>,
     pub nothing: Nothing,
@@ -78,6 +80,7 @@ impl Wait {
             keys: keys.into_iter().map(<[u8]>::to_vec).collect(),
             timeout_ms,
             until_gone: false,
+            until_grown: false,
             again: None,
             nothing: Nothing::Array,
         }
@@ -86,6 +89,12 @@ impl Wait {
     /// Deleting or overwriting a key ends the wait, too.
     pub fn until_gone(mut self) -> Wait {
         self.until_gone = true;
+        self
+    }
+
+    /// A list that grows ends the wait, too.
+    pub fn until_grown(mut self) -> Wait {
+        self.until_grown = true;
         self
     }
 

@@ -164,6 +164,18 @@ impl KeySpec {
         }
     }
 
+    /// A count at `index`, then that many pairs of a key and something else.
+    pub const fn pairs(index: usize, flags: &[KeyFlags]) -> KeySpec {
+        KeySpec {
+            find: Find::Count {
+                count: 0,
+                first: 1,
+                step: 2,
+            },
+            ..KeySpec::counted(index, flags)
+        }
+    }
+
     /// Keys behind a word, which is looked for from `from` on; negative numbers count from the end.
     pub const fn keyword(word: &'static str, from: i32, flags: &[KeyFlags]) -> KeySpec {
         KeySpec {

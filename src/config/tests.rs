@@ -12,6 +12,8 @@ use super::table;
 use super::*;
 
 const REDIS_DEFAULTS: &str = include_str!("../../tests/data/config/redis-8.2.3-defaults.tsv");
+/// The directives that Redis 8.10.2 has and 8.2.3 has not.
+const NEWER_DEFAULTS: &str = include_str!("../../tests/data/config/redis-8.10.2-newer.tsv");
 const VALKEY_DEFAULTS: &str = include_str!("../../tests/data/config/valkey-9.1.2-defaults.tsv");
 /// A line of configuration, and the reply of Redis 8.2.3 (Valkey 9.1.2 for its own directives).
 const REFUSALS: &str = include_str!("../../tests/data/config/refusals.tsv");
@@ -80,6 +82,14 @@ fn defaults_are_those_of_redis() {
 }
 
 #[test]
+fn newer_directives_have_the_defaults_of_redis_8_10() {
+    let config = Config::new();
+    for (name, value) in rows(NEWER_DEFAULTS) {
+        assert_eq!(get(&config, name), value, "{name}");
+    }
+}
+
+#[test]
 fn valkey_only_directives_have_its_defaults() {
     let config = Config::new();
     let redis: BTreeMap<&str, &str> = rows(REDIS_DEFAULTS).into_iter().collect();
@@ -94,6 +104,7 @@ fn valkey_only_directives_have_its_defaults() {
 fn get_star_returns_every_name_once_and_no_other() {
     let recorded = rows(REDIS_DEFAULTS)
         .into_iter()
+        .chain(rows(NEWER_DEFAULTS))
         .chain(rows(VALKEY_DEFAULTS));
     let mut expected: Vec<&str> = recorded.map(|(name, _)| name).collect();
     // Our own.

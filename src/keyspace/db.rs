@@ -343,6 +343,15 @@ impl<'k> DbMut<'k> {
         }
     }
 
+    /// Wakes clients blocked until a found list grows.
+    #[inline(always)]
+    pub fn signal_growth(&mut self, found: Found) {
+        if self.shared.awaits_growth {
+            let key = self.get(found).key().to_vec();
+            self.signal(Kind::List, &key);
+        }
+    }
+
     /// Wakes clients blocked on the end of a found key, which is removed or gets another value.
     #[inline(always)]
     fn signal_gone(&mut self, found: Found) {

@@ -275,6 +275,7 @@ impl DbMut<'_> {
         elements: impl Iterator<Item = &'e [u8]> + Clone,
         tuning: &Tuning,
     ) {
+        self.signal_growth(found);
         self.resized(found, |db| {
             let (mut bytes, mut count) = (0, 0);
             for element in elements.clone() {
@@ -343,6 +344,7 @@ impl DbMut<'_> {
         element: &[u8],
         tuning: &Tuning,
     ) -> bool {
+        self.signal_growth(found);
         self.resized(found, |db| {
             // As Redis does, the list is converted even if there is no pivot.
             match db.open(found, element.len(), 1, tuning) {

@@ -238,6 +238,8 @@ pub struct Shared {
     /// The kinds that clients are blocked on: bits of `Kind`, of values that come and of keys that
     /// go.
     pub awaited: u8,
+    /// Clients are blocked until a list grows.
+    pub awaits_growth: bool,
     /// Keys of which something awaited happened. Drained with the effects.
     pub ready: Vec<(DbIndex, Vec<u8>)>,
     /// Any of the lists above holds something.
@@ -315,6 +317,7 @@ impl Keyspace {
             replica_expires: replica_expires::ReplicaExpires::default(),
             active_expiry: true,
             awaited: 0,
+            awaits_growth: false,
             ready: Vec::new(),
             stirred: false,
             facts: 0,

@@ -56,7 +56,10 @@ pub fn value<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<
         }
         kind::LIST => elements(r, with),
         kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => nodes(r, kind, with),
-        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => stream(r, kind),
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 | kind::STREAM_4 | kind::STREAM_5 => {
+            stream(r, kind)
+        }
+        kind::HASH_TEMPLATE => template(r, with),
         kind::MODULE => Err(Error::Module("of an early version".into())),
         kind::MODULE_2 => Err(Error::Module(module_name(r.length()?))),
         unknown => Err(Error::UnknownKind(unknown)),
@@ -186,6 +189,50 @@ fn old_compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValu
         return hash_table(HashRef::Listpack(lp), with);
     }
     adopt(lp, kind, with)
+}
+
+/// A hash whose names of fields and values are apart, put together.
+fn template<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
+    const WRONG: Error = Error::Corrupt("Hash template integrity check failed.");
+    if r.length()? != 0 {
+        return Err(WRONG);
+    }
+    let span = r.string()?;
+    let names = r.text(&span)?.to_vec();
+    let span = r.string()?;
+    let mut lp = std::mem::take(&mut r.room);
+    lp.clear();
+    lp.extend_from_slice(&listpack::EMPTY);
+    let joined = r.text(&span).and_then(|values| join(&names, values, &mut lp));
+    r.room = lp;
+    joined?;
+    let lp: &'r [u8] = &r.room;
+    let long = with.tuning.hash_max_listpack_value;
+    if listpack::iter(lp).any(|item| item.len() > long) {
+        sound::groups(lp, 2, kind::HASH_LISTPACK, with.hasher)?;
+        return hash_table(HashRef::Listpack(lp), with);
+    }
+    adopt(lp, kind::HASH_LISTPACK, with)
+}
+
+/// Appends each name with its value. Before the values stands a 0.
+fn join(names: &[u8], values: &[u8], lp: &mut Vec<u8>) -> Result<()> {
+    const WRONG: Error = Error::Corrupt("Hash template integrity check failed.");
+    for packed in [names, values] {
+        listpack::validate(packed, |_| true).map_err(|_| WRONG)?;
+    }
+    let mut values = listpack::iter(values);
+    if !matches!(values.next(), Some(Item::Int(0))) {
+        return Err(WRONG);
+    }
+    for name in listpack::iter(names) {
+        listpack::push_back(lp, name);
+        listpack::push_back(lp, values.next().ok_or(WRONG)?);
+    }
+    match values.next() {
+        Some(_) => Err(WRONG),
+        None => Ok(()),
+    }
 }
 
 /// The number of elements that follow. An empty collection is an error.

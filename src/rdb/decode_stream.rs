@@ -53,8 +53,29 @@ pub(super) fn stream<'r>(r: &'r mut Reader, kind: u8) -> Result<NewValue<'r>> {
             return Err(Error::Corrupt("Duplicated consumer group name"));
         }
     }
+    if kind >= kind::STREAM_4 {
+        pass_producers(r)?;
+    }
     let heap = Box::new(Heap::Stream(Box::new(stream)));
     Ok(NewValue::Heap(heap, Encoding::Stream))
+}
+
+/// Passes over the idempotent producers of a stream: the duration and the number for which ids are
+/// kept, the producers with the ids of each, and two counters. Deduplication begins anew.
+fn pass_producers(r: &mut Reader) -> Result<()> {
+    r.length()?;
+    r.length()?;
+    for _ in 0..r.length()? {
+        r.string()?;
+        for _ in 0..r.length()? {
+            r.string()?;
+            id(r)?;
+            r.left_out = Some("the ids of its idempotent producers");
+        }
+    }
+    r.length()?;
+    r.length()?;
+    Ok(())
 }
 
 fn node(r: &mut Reader) -> Result<Node> {
@@ -99,10 +120,37 @@ fn group(r: &mut Reader, kind: u8, stream: &Stream) -> Result<Group> {
     for _ in 0..r.length()? {
         consumer(r, kind, &mut group, &mut orphans)?;
     }
+    if kind >= kind::STREAM_5 {
+        released(r, &mut group, &mut orphans)?;
+    }
     match orphans.is_empty() {
         true => Ok(group),
         false => Err(Error::Corrupt("NACK entry without consumer")),
     }
+}
+
+/// The entries that the group has released (XNACK). They belong to no consumer there, and to one
+/// without a name here.
+fn released(r: &mut Reader, group: &mut Group, orphans: &mut Orphans) -> Result<()> {
+    for _ in 0..r.length()? {
+        let entry = key(r)?;
+        let (delivered_ms, count) = orphans
+            .remove(&entry)
+            .ok_or(Error::Corrupt("Released entry not found in group global PEL"))?;
+        let consumer = match group.find(b"") {
+            Some(consumer) => consumer,
+            None => group.add_consumer(b"", delivered_ms),
+        };
+        group.deliver(
+            entry,
+            Pending {
+                consumer,
+                delivered_ms,
+                count,
+            },
+        );
+    }
+    Ok(())
 }
 
 fn consumer(r: &mut Reader, kind: u8, group: &mut Group, orphans: &mut Orphans) -> Result<()> {
@@ -113,7 +161,7 @@ fn consumer(r: &mut Reader, kind: u8, group: &mut Group, orphans: &mut Orphans) 
     let seen_ms = r.millis()?;
     let id = group.add_consumer(&name, seen_ms);
     let active_ms = match kind {
-        kind::STREAM_3 => r.millis()?,
+        kind::STREAM_3.. => r.millis()?,
         // It is unknown; to be on the safe side, it was just now.
         _ => seen_ms,
     };

@@ -5,7 +5,7 @@
 //! ```
 
 use super::write::Style;
-use super::{Error, Reader, Refusal, VALKEY_VERSION, VERSION, Writer, decode, encode, opcode};
+use super::{Error, LATEST_READ, Reader, Refusal, VALKEY_VERSION, Writer, decode, encode, opcode};
 use crate::algo::crc64::crc64;
 use crate::types::entry::{EntryRef, NewValue};
 
@@ -33,7 +33,7 @@ pub fn verify(payload: &[u8], skip_checksum: bool) -> Option<(&[u8], bool)> {
     let (version, sum) = footer.split_at(2);
     let version = u16::from_le_bytes(version.try_into().ok()?) as u32;
     let valkey = version == VALKEY_VERSION;
-    if version > VERSION && !valkey {
+    if version > LATEST_READ && !valkey {
         return None;
     }
     if !skip_checksum {

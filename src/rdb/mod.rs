@@ -19,7 +19,7 @@
 //!   strings   length bytes  |  c0 i8  |  c1 i16  |  c2 i32  |  c3 packed-length length LZF
 //! ```
 //!
-//! Source of the format: the files that Redis 2 to 8.2 and Valkey 8 and 9 write.
+//! Source of the format: the files that Redis 2 to 8.10 and Valkey 8 and 9 write.
 
 pub mod decode;
 mod decode_stream;
@@ -39,6 +39,8 @@ pub use write::Writer;
 
 /// The default version of written files: that of Redis 7.4 to 8.2.
 pub const VERSION: u32 = 12;
+/// The latest that we read: that of Redis 8.10.
+pub const LATEST_READ: u32 = 15;
 /// The oldest that we write: that of Redis 5.0 to 6.2.
 pub const OLDEST_WRITTEN: u32 = 9;
 /// The version of Valkey 9, which counts on its own.
@@ -73,6 +75,13 @@ pub mod kind {
     pub const HASH_LISTPACK_EX_OLD: u8 = 23;
     pub const HASH_METADATA: u8 = 24;
     pub const HASH_LISTPACK_EX: u8 = 25;
+    /// A stream with its idempotent producers: Redis 8.6.
+    pub const STREAM_4: u8 = 26;
+    /// And with entries that a group has released: Redis 8.8.
+    pub const STREAM_5: u8 = 27;
+    pub const ARRAY: u8 = 28;
+    /// Names of fields and their values apart: Redis 8.10.
+    pub const HASH_TEMPLATE: u8 = 29;
 
     /// The name of a type in messages.
     pub fn name(kind: u8) -> &'static str {
@@ -101,6 +110,10 @@ pub mod kind {
             HASH_LISTPACK_EX_OLD => "hash-listpack-md-pre-release",
             HASH_METADATA => "hash-hashtable-md",
             HASH_LISTPACK_EX => "hash-listpack-md",
+            STREAM_4 => "stream-v4",
+            STREAM_5 => "stream-v5",
+            ARRAY => "array",
+            HASH_TEMPLATE => "hash-template",
             _ => "unknown",
         }
     }

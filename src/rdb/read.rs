@@ -46,6 +46,8 @@ pub struct Reader {
     scratch: Vec<u8>,
     /// A scratch buffer for intermediate forms, for decoders.
     pub(super) room: Vec<u8>,
+    /// The part of the latest value that was read and not kept, for a warning.
+    pub left_out: Option<&'static str>,
     /// The offset of the record that is being read.
     pub record_at: u64,
     /// The input comes in pieces (`feed`), and an incomplete record is read again.
@@ -82,6 +84,7 @@ impl Reader {
             summed: 0,
             scratch: Vec::new(),
             room: Vec::new(),
+            left_out: None,
             record_at: 0,
             fed: None,
         }

@@ -4,11 +4,8 @@
 //! that, so that the loader decides where it goes. Called by loading and by the checker.
 
 use super::decode::{self, Decode, module_name};
-use super::{Error, Reader, Result, VALKEY_VERSION, VERSION, opcode};
+use super::{Error, LATEST_READ, Reader, Result, VALKEY_VERSION, opcode};
 use crate::types::entry::NewValue;
-
-/// Versions of Redis's format that may come after ours. Their known types read as before.
-const LATEST_VERSION: u32 = 13;
 
 /// The header of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +110,7 @@ pub fn header(reader: &mut Reader) -> Result<Header> {
     let version = version.unwrap_or(0);
     let known = match valkey {
         true => (VALKEY_VERSION..1000).contains(&version),
-        false => (1..=LATEST_VERSION.max(VERSION)).contains(&version),
+        false => (1..=LATEST_READ).contains(&version),
     };
     match known {
         true => Ok(Header { version, valkey }),
@@ -137,6 +134,10 @@ impl Records {
     /// The next record. Nothing follows `End`.
     #[inline]
     pub fn advance(&mut self) -> Result<Record> {
+        if let Some(what) = self.reader.left_out.take() {
+            let key = String::from_utf8_lossy(&self.key);
+            log::warn!("Key '{key}' was loaded without {what}");
+        }
         let mut head = KeyHead::default();
         self.reader.mark_record();
         self.doing = Doing::Type;

@@ -13,6 +13,7 @@ mod crowd;
 mod families;
 mod families_hashes;
 mod families_lists;
+mod families_newer;
 mod families_streams;
 mod families_zsets;
 mod grammar;
@@ -25,7 +26,9 @@ mod support;
 mod users;
 
 use families::{FAMILIES, Family};
+use families_newer::NEWER;
 use grammar::{Command, Compare, Generator, Template};
+use std::path::Path;
 use std::time::Duration;
 use support::client::{Client, Value, encode, parse};
 use support::oracle;
@@ -78,11 +81,14 @@ impl Pair {
     }
 
     pub fn start_with(options: &[&str]) -> Option<Pair> {
-        let redis = oracle::redis()?;
-        Some(Pair {
+        Some(Pair::start_beside(&oracle::redis()?, options))
+    }
+
+    fn start_beside(redis: &Path, options: &[&str]) -> Pair {
+        Pair {
             ours: Server::ours().with(options).start(),
-            real: Server::of(&redis).with(options).start(),
-        })
+            real: Server::of(redis).with(options).start(),
+        }
     }
 
     /// New connections to emptied servers, speaking `proto`.
@@ -360,15 +366,34 @@ fn batch(seed: u64, families: &[&Family]) -> Vec<(Compare, Command)> {
 
 #[test]
 fn replies_equal_those_of_redis() {
-    let Some(pair) = Pair::start() else { return };
+    if let Some(pair) = Pair::start() {
+        compare_families(&pair, FAMILIES, setting("REDWHEEL_DIFF_COMMANDS", 20_000));
+    }
+}
+
+#[test]
+fn replies_to_newer_commands_equal_those_of_redis_8_10() {
+    let Some(redis) = oracle::redis_8_10() else {
+        eprintln!("skipped: no Redis 8.10.2 here; run tests/oracles.sh");
+        return;
+    };
+    let pair = Pair::start_beside(&redis, DEBUG);
+    compare_families(&pair, NEWER, setting("REDWHEEL_DIFF_COMMANDS", 20_000) / 4);
+}
+
+/// Runs so many random commands of these families, or of the one that the environment names, on both
+/// servers.
+fn compare_families(pair: &Pair, families: &'static [Family], commands: u64) {
     let only = std::env::var("REDWHEEL_DIFF_FAMILY").ok();
-    let families: Vec<&Family> = FAMILIES
+    let families: Vec<&Family> = families
         .iter()
         .filter(|f| only.as_deref().is_none_or(|name| name == f.0))
         .collect();
-    assert!(!families.is_empty(), "REDWHEEL_DIFF_FAMILY names a family");
+    if families.is_empty() {
+        return;
+    }
     let first = setting("REDWHEEL_DIFF_SEED", 1);
-    let batches = setting("REDWHEEL_DIFF_COMMANDS", 20_000).div_ceil(BATCH as u64);
+    let batches = commands.div_ceil(BATCH as u64);
     for seed in first..first + batches {
         // Every third batch in pipelines, where a server may look ahead.
         let depth = if seed % 3 == 0 { 24 } else { 1 };
@@ -377,7 +402,7 @@ fn replies_equal_those_of_redis() {
             depth,
         };
         let commands = batch(seed, &families);
-        let Some(found) = compare(&pair, manner, &commands) else {
+        let Some(found) = compare(pair, manner, &commands) else {
             continue;
         };
         if found.replies[0].starts_with("no reply") {
@@ -390,9 +415,9 @@ fn replies_equal_those_of_redis() {
             found.replies
         );
         let tail = shrink(&commands[..=found.at], &|fewer| {
-            compare(&pair, manner, fewer).is_some_and(|d| d.at == fewer.len() - 1)
+            compare(pair, manner, fewer).is_some_and(|d| d.at == fewer.len() - 1)
         });
-        let replies = compare(&pair, manner, &tail).map_or(found.replies, |d| d.replies);
+        let replies = compare(pair, manner, &tail).map_or(found.replies, |d| d.replies);
         let lines: Vec<_> = tail
             .iter()
             .map(|(_, command)| format!("  {}", shown(command)))

@@ -361,3 +361,39 @@ fn libraries_are_the_same_here_and_there() {
         assert_eq!(functions(&mut to.client()), functions(&mut from.client()));
     }
 }
+
+/// A reply on one line, its arrays in brackets.
+fn shown(value: &Value) -> String {
+    let items: Vec<String> = value.items().iter().map(shown).collect();
+    match items.is_empty() {
+        true => value.text(),
+        false => format!("[{}]", items.join(", ")),
+    }
+}
+
+/// The file holds streams with an idempotent producer and a released entry, hashes with a template,
+/// and one value of each other type.
+#[test]
+fn a_file_of_redis_8_10_is_loaded() {
+    let mut ours = Server::ours().with(DEBUG).start();
+    ours.kill();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/files/redis-8.10.rdb");
+    let bytes = std::fs::read(file).expect("it lies beside the tests");
+    std::fs::write(ours.path().join("dump.rdb"), bytes).expect("the folder is ours");
+    ours.restart();
+    let mut client = ours.client();
+    let mut ask = |line: &str| shown(&client.run(line));
+    assert_eq!(ask("DBSIZE"), "10");
+    assert_eq!(ask("HGET person mail"), "ada@example.org");
+    assert_eq!(ask("HGET other name"), "17");
+    assert_eq!(ask("XLEN s"), "2");
+    assert_eq!(ask("XRANGE plain - +"), "[[5-1, [f, v]]]");
+    assert_eq!(ask("LRANGE l 0 -1"), "[1, two, 3]");
+    assert_eq!(ask("ZRANGE z 0 -1 WITHSCORES"), "[a, 1.5, b, 2]");
+    assert_eq!(ask("HPTTL h FIELDS 2 f g").split(", ").nth(1), Some("-1]"));
+    // The released entry can be claimed.
+    assert_eq!(ask("XPENDING s g").split(", ").next(), Some("[2"));
+    let claimed = ask("XAUTOCLAIM s g other 0 0 JUSTID");
+    assert_eq!(claimed.matches("-0").count(), 2, "{claimed}");
+    assert!(ours.log().contains("Key 's' was loaded without the ids of its idempotent producers"));
+}

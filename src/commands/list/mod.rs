@@ -3,6 +3,7 @@
 
 mod blocking;
 mod edit;
+mod move_many;
 mod push_pop;
 mod read;
 
@@ -84,6 +85,8 @@ pub static TABLE: &[DataCommand] = &[
     blocking::BLMOVE,
     blocking::BRPOPLPUSH,
     blocking::BLMPOP,
+    move_many::LMOVEM,
+    move_many::BLMOVEM,
 ];
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ use crate::types::value::Kind;
 use smallvec::SmallVec;
 
 /// The sets of a command; `None` for missing keys.
-type Places = SmallVec<[Option<Found>; 8]>;
-type Keys<'a> = SmallVec<[&'a [u8]; 8]>;
+pub(super) type Places = SmallVec<[Option<Found>; 8]>;
+pub(super) type Keys<'a> = SmallVec<[&'a [u8]; 8]>;
 
 /// The keys that are left.
 fn keys<'a>(args: &Args<'a>) -> Keys<'a> {
@@ -28,7 +28,7 @@ fn keys<'a>(args: &Args<'a>) -> Keys<'a> {
 }
 
 /// Looks all keys up, which must be sets or nothing.
-fn look_up(db: &mut DbMut, keys: &[&[u8]]) -> Result<Places, CmdError> {
+pub(super) fn look_up(db: &mut DbMut, keys: &[&[u8]]) -> Result<Places, CmdError> {
     let len = db.len();
     let mut places = Places::new();
     for key in keys {
@@ -45,14 +45,14 @@ fn look_up(db: &mut DbMut, keys: &[&[u8]]) -> Result<Places, CmdError> {
     Ok(places)
 }
 
-fn sets<'d>(db: &'d DbMut, places: &Places) -> SmallVec<[Option<SetRef<'d>>; 8]> {
+pub(super) fn sets<'d>(db: &'d DbMut, places: &Places) -> SmallVec<[Option<SetRef<'d>>; 8]> {
     let set = |found: &Option<Found>| found.and_then(|found| db.set_at(found).ok());
     places.iter().map(set).collect()
 }
 
 /// Calls `visit` with every member that all sets have, until it says stop. The first set is the
 /// smallest.
-fn intersect(sets: &[SetRef], mut visit: impl FnMut(Item) -> bool) {
+pub(super) fn intersect(sets: &[SetRef], mut visit: impl FnMut(Item) -> bool) {
     match sets {
         [] => {}
         [SetRef::Ints(few), SetRef::Ints(many), others @ ..] => {
@@ -113,7 +113,10 @@ fn look_ahead<'d>(set: SetRef<'d>, table: &Pack, mut visit: impl FnMut(Item<'d>,
 }
 
 /// The sets in the order of their size; `None` if one is missing, so that nothing is common.
-fn smallest_first<'d>(db: &'d DbMut, places: &Places) -> Option<SmallVec<[SetRef<'d>; 8]>> {
+pub(super) fn smallest_first<'d>(
+    db: &'d DbMut,
+    places: &Places,
+) -> Option<SmallVec<[SetRef<'d>; 8]>> {
     let mut all: SmallVec<[SetRef; 8]> = sets(db, places).into_iter().collect::<Option<_>>()?;
     all.sort_by_key(|set| set.len());
     Some(all)
@@ -144,46 +147,6 @@ fn sinter(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         reply.item(item).is_ok()
     });
     reply.close_set(at, count)
-}
-
-pub(super) const SINTERCARD: DataCommand = Spec {
-    name: "sintercard",
-    flags: all(&[READONLY, MOVABLEKEYS]),
-    keys: &[KeySpec::counted(1, &[RO, ACCESS])],
-    usage: "numkeys:integer key:key... [limit:integer@LIMIT]",
-    since: "7.0.0",
-    summary: "How many members all sets have.",
-    complexity: "O(N*M), N the size of the smallest set and M the number of sets",
-    ..Spec::of(Group::Set)
-}
-.runs(sintercard);
-
-fn sintercard(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    const FEW: CmdError = CmdError::Fixed("ERR numkeys should be greater than 0");
-    const MANY: CmdError =
-        CmdError::Fixed("ERR Number of keys can't be greater than number of args");
-    const NEGATIVE: CmdError = CmdError::Fixed("ERR LIMIT can't be negative");
-    let number = args.int().ok().filter(|n| *n > 0).ok_or(FEW)?;
-    let number = usize::try_from(number).ok().filter(|n| *n <= args.left());
-    let number = number.ok_or(MANY)?;
-    let keys: Keys = (0..number).map(|_| args.key()).collect();
-    let mut limit = 0;
-    while args.left() > 0 {
-        if args.left() < 2 || !args.word("LIMIT") {
-            return Err(CmdError::Syntax);
-        }
-        limit = args.int().ok().filter(|n| *n >= 0).ok_or(NEGATIVE)?;
-    }
-    let mut db = cx.db();
-    let places = look_up(&mut db, &keys)?;
-    let mut count = 0;
-    if let Some(sets) = smallest_first(&db, &places) {
-        intersect(&sets, |_| {
-            count += 1;
-            count != limit
-        });
-    }
-    reply.int(count)
 }
 
 /// Puts the result of `event` under a key, or nothing if it is empty.
@@ -250,13 +213,13 @@ fn asks(first: SetRef, others: &[SetRef]) -> bool {
 }
 
 /// The encoding limits with which results are built.
-struct Making<'t> {
+pub(super) struct Making<'t> {
     tuning: &'t Tuning,
     hasher: KeyHasher,
 }
 
 impl<'t> Making<'t> {
-    fn new(tuning: &'t Tuning, db: &DbMut) -> Making<'t> {
+    pub(super) fn new(tuning: &'t Tuning, db: &DbMut) -> Making<'t> {
         let hasher = db.entries().hasher().clone();
         Making { tuning, hasher }
     }
@@ -286,7 +249,11 @@ impl<'t> Making<'t> {
     }
 
     /// The members of the first set that no other has.
-    fn difference<'d>(&self, sets: &[Option<SetRef<'d>>], mut visit: impl FnMut(Item<'d>)) {
+    pub(super) fn difference<'d>(
+        &self,
+        sets: &[Option<SetRef<'d>>],
+        mut visit: impl FnMut(Item<'d>),
+    ) {
         let Some(Some(first)) = sets.first() else {
             return;
         };

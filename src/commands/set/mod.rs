@@ -2,6 +2,7 @@
 //! random members in `pop`.
 
 mod algebra;
+mod card;
 mod pop;
 
 use crate::command::effects::Event;
@@ -23,12 +24,14 @@ pub static TABLE: &[DataCommand] = &[
     pop::SPOP,
     pop::SRANDMEMBER,
     algebra::SINTER,
-    algebra::SINTERCARD,
+    card::SINTERCARD,
     algebra::SINTERSTORE,
     algebra::SUNION,
     algebra::SUNIONSTORE,
     algebra::SDIFF,
     algebra::SDIFFSTORE,
+    card::SUNIONCARD,
+    card::SDIFFCARD,
     SMEMBERS,
     SSCAN,
 ];

@@ -1,7 +1,10 @@
 //! Strings: SET and its relatives, counters, ranges, LCS.
 
+mod condition;
 mod counter;
+mod increx;
 mod lcs;
+mod msetex;
 mod range;
 mod set;
 
@@ -19,6 +22,7 @@ pub static TABLE: &[DataCommand] = &[
     set::MGET,
     set::MSET,
     set::MSETNX,
+    msetex::MSETEX,
     range::APPEND,
     range::STRLEN,
     range::GETRANGE,
@@ -29,5 +33,8 @@ pub static TABLE: &[DataCommand] = &[
     counter::INCRBY,
     counter::DECRBY,
     counter::INCRBYFLOAT,
+    increx::INCREX,
+    condition::DIGEST,
+    condition::DELEX,
     lcs::LCS,
 ];

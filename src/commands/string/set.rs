@@ -1,5 +1,6 @@
 //! SET, GET and their relatives: whole strings in and out.
 
+use super::condition::Condition;
 use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
@@ -58,15 +59,16 @@ impl Unit {
 
 /// The condition of SET.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum When {
+enum When<'a> {
     Always,
     Absent,
     Present,
+    If(Condition<'a>),
 }
 
 /// The options of SET and GETEX, as given.
 struct Options<'a> {
-    when: When,
+    when: When<'a>,
     get: bool,
     keep_ttl: bool,
     persist: bool,
@@ -95,6 +97,13 @@ impl<'a> Options<'a> {
                 o.when = When::Absent;
             } else if set && is(b"XX") && (free || o.when == When::Present) {
                 o.when = When::Present;
+            } else if set
+                && let Some(argument) = args.peek()
+                && let Some(condition) = Condition::of_option(word, argument)
+                && (free || matches!(o.when, When::If(said) if said.is_like(condition)))
+            {
+                args.bytes();
+                o.when = When::If(condition);
             } else if set && is(b"GET") {
                 o.get = true;
             } else if set && is(b"KEEPTTL") && o.expiry.is_none() {
@@ -115,7 +124,7 @@ impl<'a> Options<'a> {
 }
 
 /// The value for the argument at `index`: a large one is kept as it came.
-fn value_of<'a>(args: &Args<'a>, index: usize) -> NewValue<'a> {
+pub(super) fn value_of<'a>(args: &Args<'a>, index: usize) -> NewValue<'a> {
     match args.shared(index) {
         Some(bytes) => string::shared(bytes),
         None => string::encode(args.argv().at(index)),
@@ -149,7 +158,7 @@ fn get(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 }
 
 /// Writes a string and states what follows from it.
-fn store(cx: &mut Cx, key: &[u8], value: NewValue, deadline: Deadline) {
+pub(super) fn store(cx: &mut Cx, key: &[u8], value: NewValue, deadline: Deadline) {
     put(cx, key, value, Kind::String, deadline);
     cx.changed(Event::SET, key);
     if let Deadline::At(_) = deadline {
@@ -177,7 +186,7 @@ pub(super) const SET: DataCommand = Spec {
     keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE, VARIABLE_FLAGS])
         .noting("RW and ACCESS due to the optional `GET` argument")],
     find: Some(key_of_set),
-    usage: "key:key value:string [condition(nx=NX|xx=XX)!2.6.12] [get=GET!6.2.0] [expiration(seconds:integer@EX!2.6.12|milliseconds:integer@PX!2.6.12|unix-time-seconds:unix-time@EXAT!6.2.0|unix-time-milliseconds:unix-time@PXAT!6.2.0|keepttl=KEEPTTL!6.0.0)]",
+    usage: "key:key value:string [condition(nx=NX|xx=XX|ifeq-value:string@IFEQ!8.4.0|ifne-value:string@IFNE!8.4.0|ifdeq-digest:string@IFDEQ!8.4.0|ifdne-digest:string@IFDNE!8.4.0)!2.6.12] [get=GET!6.2.0] [expiration(seconds:integer@EX!2.6.12|milliseconds:integer@PX!2.6.12|unix-time-seconds:unix-time@EXAT!6.2.0|unix-time-milliseconds:unix-time@PXAT!6.2.0|keepttl=KEEPTTL!6.0.0)]",
     since: "1.0.0",
     summary: "Stores a string at a key, whatever was there, or only under a condition.",
     complexity: "O(1)",
@@ -186,6 +195,7 @@ pub(super) const SET: DataCommand = Spec {
         ("6.0.0", "Takes KEEPTTL."),
         ("6.2.0", "Takes GET, EXAT and PXAT."),
         ("7.0.0", "NX and GET go together."),
+        ("8.4.0", "Takes IFEQ, IFNE, IFDEQ and IFDNE."),
     ],
     ..Spec::of(Group::String)
 }
@@ -208,7 +218,7 @@ fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if o.get {
         reply_string(cx.db().string(key)?, reply)?;
     }
-    if !holds(cx, key, o.when) {
+    if !holds(cx, key, o.when)? {
         return if o.get { Ok(()) } else { reply.null() };
     }
     store(cx, key, value_of(args, value_at), deadline);
@@ -227,11 +237,16 @@ fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 }
 
 /// Whether SET's condition holds for what is at the key.
-fn holds(cx: &mut Cx, key: &[u8], when: When) -> bool {
+fn holds(cx: &mut Cx, key: &[u8], when: When) -> Result<bool, CmdError> {
+    let mut db = cx.db();
     match when {
-        When::Always => true,
-        When::Absent => cx.db().write(key).is_none(),
-        When::Present => cx.db().write(key).is_some(),
+        When::Always => Ok(true),
+        When::Absent => Ok(db.write(key).is_none()),
+        When::Present => Ok(db.write(key).is_some()),
+        When::If(condition) => match db.write(key) {
+            None => Ok(condition.holds_for_nothing()),
+            Some(found) => condition.holds_for(db.string_at(found)?),
+        },
     }
 }
 
@@ -547,7 +562,7 @@ mod tests {
             "SET a 1 EX 10 PX 5",
             "SET a 1 EX 1 KEEPTTL",
             "SET a 1 EX",
-            "SET a 1 IFEQ 2",
+            "SET a 1 IFEQ",
         ] {
             assert_eq!(e.ask(line), "-ERR syntax error", "{line}");
         }

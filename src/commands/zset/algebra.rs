@@ -78,14 +78,24 @@ enum Aggregate {
     Sum,
     Min,
     Max,
+    /// The sum of the weights of the sets that hold the member.
+    Count,
 }
 
 impl Aggregate {
+    /// What a score counts before it is weighted.
+    fn score(self, score: f64) -> f64 {
+        match self {
+            Aggregate::Count => 1.0,
+            Aggregate::Sum | Aggregate::Min | Aggregate::Max => score,
+        }
+    }
+
     fn join(self, a: f64, b: f64) -> f64 {
         match self {
             // Infinities of both signs cancel out.
-            Aggregate::Sum if (a + b).is_nan() => 0.0,
-            Aggregate::Sum => a + b,
+            Aggregate::Sum | Aggregate::Count if (a + b).is_nan() => 0.0,
+            Aggregate::Sum | Aggregate::Count => a + b,
             Aggregate::Min if a.partial_cmp(&b) == Some(Ordering::Greater) => b,
             Aggregate::Max if a.partial_cmp(&b) == Some(Ordering::Less) => b,
             Aggregate::Min | Aggregate::Max => a,
@@ -99,6 +109,9 @@ fn aggregate(args: &mut Args) -> Result<Aggregate, CmdError> {
     }
     if args.word("MIN") {
         return Ok(Aggregate::Min);
+    }
+    if args.word("COUNT") {
+        return Ok(Aggregate::Count);
     }
     args.word("MAX")
         .then_some(Aggregate::Max)
@@ -208,7 +221,7 @@ fn union<'d>(
     let mut scores: Vec<f64> = Vec::with_capacity(count);
     for &(source, weight) in sources {
         source.all(|member, score| {
-            let score = weighted(weight, score);
+            let score = weighted(weight, aggregate.score(score));
             match met.add(member) {
                 (_, true) => scores.push(score),
                 (at, false) => scores[at] = aggregate.join(scores[at], score),
@@ -229,13 +242,13 @@ fn common<'d>(
         return;
     };
     first.all(|member, score| {
-        let mut sum = weighted(*weight, score);
+        let mut sum = weighted(*weight, aggregate.score(score));
         for (other, weight) in others {
             let Some(score) = other.score(member) else {
                 return true;
             };
             // Only the first product is freed of NaN; Redis lets others spoil a sum.
-            sum = aggregate.join(sum, weight * score);
+            sum = aggregate.join(sum, weight * aggregate.score(score));
         }
         show(member, sum)
     });
@@ -265,10 +278,11 @@ pub(super) const ZUNION: DataCommand = Spec {
     name: "zunion",
     flags: all(&[READONLY, MOVABLEKEYS]),
     keys: &[KeySpec::counted(1, &[RO, ACCESS])],
-    usage: "numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX)@AGGREGATE] [withscores=WITHSCORES]",
+    usage: "numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX|count=COUNT!8.8.0)@AGGREGATE] [withscores=WITHSCORES]",
     since: "6.2.0",
     summary: "The union of sorted sets.",
     complexity: "O(N)+O(M*log(M)), N members in all, M in the result.",
+    history: &[("8.8.0", "Takes AGGREGATE COUNT.")],
     ..Spec::of(Group::SortedSet)
 }
 .runs(zunion);
@@ -281,10 +295,11 @@ pub(super) const ZINTER: DataCommand = Spec {
     name: "zinter",
     flags: all(&[READONLY, MOVABLEKEYS]),
     keys: &[KeySpec::counted(1, &[RO, ACCESS])],
-    usage: "numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX)@AGGREGATE] [withscores=WITHSCORES]",
+    usage: "numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX|count=COUNT!8.8.0)@AGGREGATE] [withscores=WITHSCORES]",
     since: "6.2.0",
     summary: "What sorted sets have in common.",
     complexity: "O(N*K)+O(M*log(M)), N in the smallest of K sets, M in the result.",
+    history: &[("8.8.0", "Takes AGGREGATE COUNT.")],
     ..Spec::of(Group::SortedSet)
 }
 .runs(zinter);
@@ -332,10 +347,11 @@ pub(super) const ZUNIONSTORE: DataCommand = Spec {
     name: "zunionstore",
     flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
     keys: &[KeySpec::at(1, &[OW, UPDATE]), KeySpec::counted(2, &[RO, ACCESS])],
-    usage: "destination:key numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX)@AGGREGATE]",
+    usage: "destination:key numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX|count=COUNT!8.8.0)@AGGREGATE]",
     since: "2.0.0",
     summary: "Stores the union of sorted sets.",
     complexity: "O(N)+O(M*log(M)), N members in all, M in the result.",
+    history: &[("8.8.0", "Takes AGGREGATE COUNT.")],
     ..Spec::of(Group::SortedSet)
 }
 .runs(zunionstore);
@@ -354,10 +370,11 @@ pub(super) const ZINTERSTORE: DataCommand = Spec {
     name: "zinterstore",
     flags: all(&[WRITE, DENYOOM, MOVABLEKEYS]),
     keys: &[KeySpec::at(1, &[OW, UPDATE]), KeySpec::counted(2, &[RO, ACCESS])],
-    usage: "destination:key numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX)@AGGREGATE]",
+    usage: "destination:key numkeys:integer key:key... [weight:integer@WEIGHTS...] [aggregate(sum=SUM|min=MIN|max=MAX|count=COUNT!8.8.0)@AGGREGATE]",
     since: "2.0.0",
     summary: "Stores what sorted sets have in common.",
     complexity: "O(N*K)+O(M*log(M)), N in the smallest of K sets, M in the result.",
+    history: &[("8.8.0", "Takes AGGREGATE COUNT.")],
     ..Spec::of(Group::SortedSet)
 }
 .runs(zinterstore);

@@ -160,3 +160,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn aggregate_count_adds_the_weights_of_the_sets_that_hold_a_member() {
+    let mut e = Engine::new();
+    e.ask("ZADD a 5 x 7 y");
+    e.ask("ZADD b 9 y");
+    e.ask("SADD c y z");
+    assert_eq!(
+        e.ask("ZUNION 3 a b c AGGREGATE COUNT WITHSCORES"),
+        "*6 $1 x $1 1 $1 z $1 1 $1 y $1 3"
+    );
+    assert_eq!(
+        e.ask("ZINTER 2 a b WEIGHTS 2 0.5 AGGREGATE count WITHSCORES"),
+        "*2 $1 y $3 2.5"
+    );
+    assert_eq!(e.ask("ZUNIONSTORE to 2 a c AGGREGATE COUNT"), ":3");
+    assert_eq!(e.ask("ZSCORE to y"), "$1 2");
+    assert_eq!(e.ask("ZUNION 1 a AGGREGATE AVG"), "-ERR syntax error");
+}

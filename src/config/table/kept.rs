@@ -1,5 +1,5 @@
 //! Accepted directives without effect, kept and shown: those of machinery this server does not
-//! have (threads, jemalloc, defragmentation), and those only Valkey knows.
+//! have (threads, jemalloc, defragmentation), those of newer Redis, and those only Valkey knows.
 
 use super::super::checks;
 use super::super::directive::*;
@@ -41,6 +41,39 @@ pub static TABLE: &[Directive] = &[
         KEPT,
     )
     .hidden(),
+    // Redis 8.4 to 8.10, of features that are not there yet.
+    int("aof-load-corrupt-tail-max-size", 0, (0, LONG_MAX), KEPT),
+    int("array-slice-size", 4096, (256, 65536), KEPT),
+    int("array-sparse-kmax", 10, (0, 256), KEPT),
+    int("array-sparse-kmin", 5, (0, 256), KEPT),
+    int("backup-sealed-ttl", 0, (0, LONG_MAX), KEPT),
+    text("backupdirname", "backupdir", KEPT).immutable(),
+    boolean("cluster-bus-port-protected-mode", false, KEPT),
+    memory("cluster-slot-migration-handoff-max-lag-bytes", 1 << 20, 0, KEPT),
+    int(
+        "cluster-slot-migration-write-pause-timeout",
+        10_000,
+        (0, LONG_MAX),
+        KEPT,
+    ),
+    int("hash-max-template-entries", 0, (0, LONG_MAX), KEPT),
+    int("hash-min-template-entries", 0, (0, LONG_MAX), KEPT),
+    int("hash-rdb-load-max-template-entries", 0, (0, LONG_MAX), KEPT),
+    int("hash-rdb-load-min-template-entries", 0, (0, LONG_MAX), KEPT),
+    int(
+        "hash-rdb-load-template-disassembly-threshold",
+        0,
+        (0, LONG_MAX),
+        KEPT,
+    ),
+    boolean("key-memory-histograms", false, KEPT),
+    int("lookahead", 16, (1, INT_MAX), KEPT),
+    text("preload-file", "", KEPT).immutable(),
+    int("slowlog-entry-max-argc", 32, (2, INT_MAX), KEPT),
+    int("slowlog-entry-max-string-len", 128, (1, LONG_MAX), KEPT),
+    int("stream-idmp-duration", 100, (1, 86_400), KEPT),
+    int("stream-idmp-maxsize", 100, (1, 10_000), KEPT),
+    text("tls-expected-peer-name", "", KEPT),
     // Valkey 9.1. Unlike there, all of them can be set at run time: nothing reads them.
     boolean("io-threads-always-active", false, KEPT).hidden(),
     text("debug-context", "", KEPT).hidden(),

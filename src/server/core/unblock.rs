@@ -45,6 +45,8 @@ fn unpark(
         blocking.leave(ticket, parked.db, &parked.wait.keys);
         debug_assert_eq!(blocking.len() + 1, waiting, "a parked client was queued");
         blocking.timed -= parked.deadline_ms.is_some() as usize;
+        blocking.until_grown -= parked.wait.until_grown as usize;
+        keyspace.shared.awaits_growth = blocking.until_grown > 0;
         keyspace.shared.awaited = blocking.awaited();
     }
     Some(parked)
@@ -94,6 +96,8 @@ impl Server {
         let (id, keys) = (session.id, wait.keys.as_slice());
         let blocking = &mut self.blocking;
         parked.ticket = Some(blocking.enter(id.0, wait.kind, wait.until_gone, parked.db, keys));
+        blocking.until_grown += wait.until_grown as usize;
+        self.keyspace.shared.awaits_growth = blocking.until_grown > 0;
         if let Some(deadline_ms) = parked.deadline_ms {
             blocking.timed += 1;
             // An alarm that fires too early is set again, so an existing one need not be cancelled.

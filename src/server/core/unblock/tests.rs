@@ -180,3 +180,25 @@ fn wait_replies_with_the_count_at_its_deadline() {
     bench.advance_ms(501);
     assert_eq!(bench.received(waiter), ":0");
 }
+
+#[test]
+fn a_move_of_exactly_so_many_waits_until_the_list_has_grown() {
+    let mut bench = Bench::new();
+    bench.run("RPUSH s 1");
+    let waiter = waiting(&mut bench, "BLMOVEM s d LEFT RIGHT 0 EXACTLY 3 BULK");
+    bench.told();
+    bench.run("RPUSH s 2\nLINSERT other BEFORE 1 0");
+    assert_eq!(bench.received(waiter), "", "two are not enough");
+    bench.told();
+    assert_eq!(bench.run("LINSERT s BEFORE 2 0"), ":3");
+    assert_eq!(bench.received(waiter), "*3 $1 1 $1 0 $1 2");
+    assert_eq!(
+        bench.told(),
+        ["0: LINSERT s BEFORE 2 0", "0: LMOVEM s d LEFT RIGHT EXACTLY 3 BULK"]
+    );
+    assert_eq!(count(&mut bench, "blocked_clients"), 0);
+    // A move of as many as there are needs only one.
+    let waiter = waiting(&mut bench, "BLMOVEM s d RIGHT LEFT 0 COUNT 5 OBO");
+    bench.run("RPUSH s 7 8");
+    assert_eq!(bench.received(waiter), "*2 $1 7 $1 8");
+}

@@ -150,3 +150,14 @@ fn the_log_begins_with_a_rewrite_and_is_rewritten_when_it_has_grown() {
     );
     assert_eq!(names.len(), 3, "the old files are removed: {names:?}");
 }
+
+#[test]
+fn resetting_the_statistics_forgets_the_forks() {
+    let mut bench = Bench::in_folder(|_| {});
+    bench.run("BGSAVE");
+    bench.await_child();
+    assert_eq!(bench.info("total_forks"), "1");
+    bench.run("CONFIG RESETSTAT");
+    assert_eq!(bench.info("total_forks"), "0");
+    assert_eq!(bench.info("latest_fork_usec"), "0");
+}

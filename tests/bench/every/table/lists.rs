@@ -93,6 +93,16 @@ pub const ROWS: &[EveryRow] = &[
         &[SHORT],
         &["LMOVE list:{r:1000} list:{r:1000} LEFT RIGHT"],
     ),
+    row(
+        "lmovem-10",
+        &[LONG],
+        &["LMOVEM long long LEFT RIGHT COUNT 10 BULK"],
+    ),
+    row(
+        "blmovem",
+        &[LONG],
+        &["BLMOVEM long long LEFT RIGHT 0 COUNT 10 OBO"],
+    ),
     row("rpoplpush", &[LONG], &["RPOPLPUSH long long"]),
     row("brpoplpush", &[LONG], &["BRPOPLPUSH long long 0"]),
     row("blmove", &[LONG], &["BLMOVE long long LEFT RIGHT 0"]),

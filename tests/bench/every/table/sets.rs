@@ -123,6 +123,8 @@ pub const ROWS: &[EveryRow] = &[
         &["SINTERCARD 2 set:{r:1000} set:{r:1000}"],
     ),
     row("sintercard-10k", TWO, &["SINTERCARD 2 one two"]),
+    row("sunioncard-10k", TWO, &["SUNIONCARD 2 one two"]),
+    row("sdiffcard-10k", TWO, &["SDIFFCARD 2 one two"]),
     row("sintercard-limit", TWO, &["SINTERCARD 2 one two LIMIT 10"]),
     row(
         "sinterstore",

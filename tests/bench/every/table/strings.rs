@@ -92,6 +92,23 @@ pub const ROWS: &[EveryRow] = &[
         &[NUMBERS],
         &["INCRBYFLOAT key:{r:10000} 0.5"],
     ),
+    row(
+        "increx",
+        &[NUMBERS],
+        &["INCREX key:{r:10000} UBOUND 1000000000 EX 1000"],
+    ),
+    row("digest-1k", &[KB], &["DIGEST key:{r:1000}"]),
+    row(
+        "delex",
+        &[],
+        &["SET key:{r:10000} value", "DELEX key:{r:10000} IFEQ value"],
+    ),
+    row("set-ifeq", &[SMALL], &["SET key:{r:10000} value IFNE other"]),
+    row(
+        "msetex-10",
+        &[SMALL],
+        &["MSETEX 10 [10 key:{r:10000} value:{r:10000} ] EX 1000"],
+    ),
     row("mget-10", &[SMALL], &["MGET [10 key:{r:10000} ]"]),
     row("mget-100", &[SMALL], &["MGET [100 key:{r:10000} ]"]),
     row(

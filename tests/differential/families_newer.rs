@@ -1,0 +1,136 @@
+//! The templates of commands and options that came after Redis 8.2; replies are those of 8.10.2.
+
+use super::families::Family;
+use super::grammar::Compare::{Any, Exact, Unordered, Within};
+use super::grammar::Template;
+
+pub static NEWER: &[Family] = &[
+    Family("conditions", CONDITIONS),
+    Family("counters", COUNTERS),
+    Family("moves", MOVES),
+    Family("cards", CARDS),
+    Family("counts", COUNTS),
+];
+
+/// Milliseconds that may pass between the two servers on a busy machine.
+const SLACK_MS: i64 = 5_000;
+
+static CONDITIONS: &[Template] = &[
+    Template(Exact, "SET {k} {v}"),
+    Template(Exact, "SET {k} < abc | 100 | abcd >"),
+    Template(
+        Exact,
+        "SET {k} {v} < IFEQ | IFNE > < abc | 100 | abcd | {v} > [ GET ] [ EX {ttl} | PXAT {pat} | KEEPTTL ]",
+    ),
+    Template(
+        Exact,
+        "SET {k} {v} < IFDEQ | IFDNE > < 78af5f94892f3950 | E3CD843A18868415 | 2d06800538d394c2 | {v} > [ GET ]",
+    ),
+    Template(
+        Exact,
+        "SET {k} {v} ( NX | XX | GET | IFEQ abc | IFNE abc | IFDEQ 78af5f94892f3950 | IFDNE )",
+    ),
+    Template(Exact, "DIGEST {k}"),
+    Template(Exact, "DELEX {k} [ < IFEQ | IFNE > < abc | 100 | {v} > ]"),
+    Template(
+        Exact,
+        "DELEX {k} < IFDEQ | IFDNE | BAD > < 78af5f94892f3950 | e3cd843a18868415 | {v} >",
+    ),
+    Template(Exact, "DELEX {k} ( IFEQ abc )"),
+    Template(
+        Exact,
+        "MSETEX < 1 | 2 | {int} > ( {k} {v} ) [ NX | XX ] [ EX {ttl} | PX {pttl} | EXAT {at} | PXAT {pat} | KEEPTTL ]",
+    ),
+    Template(
+        Exact,
+        "MSETEX 2 {k} {v} {k} {v} ( NX | XX | EX {ttl} | PX {pttl} | KEEPTTL | BAD )",
+    ),
+    Template(Exact, "RPUSH {k} {e}"),
+    Template(Exact, "APPEND {k} {v}"),
+    Template(Exact, "GET {k}"),
+    Template(Within(SLACK_MS), "PTTL {k}"),
+    Template(Exact, "DEL {k}"),
+];
+
+static COUNTERS: &[Template] = &[
+    Template(Exact, "SET {k} {int}"),
+    Template(Exact, "SET {k} {float} [ PX {pttl} ]"),
+    Template(Exact, "INCREX {k}"),
+    Template(
+        Exact,
+        "INCREX {k} [ BYINT {int} ] [ SATURATE ] [ LBOUND {int} ] [ UBOUND {int} ] [ PERSIST | EX {ttl} | PX {pttl} ]",
+    ),
+    Template(
+        Exact,
+        "INCREX {k} BYINT {int} [ SATURATE ] [ UBOUND {int} ] [ EXAT {at} | PXAT {pat} ] [ ENX ]",
+    ),
+    Template(
+        Exact,
+        "INCREX {k} BYFLOAT {float} [ SATURATE ] [ LBOUND {float} ] [ UBOUND {float} ] [ EX {ttl} ] [ ENX ]",
+    ),
+    Template(
+        Exact,
+        "INCREX {k} ( BYINT {int} | BYFLOAT {float} | SATURATE | LBOUND {int} | UBOUND {int} | ENX | PERSIST | EX {ttl} | BAD )",
+    ),
+    Template(Exact, "RPUSH {k} {e}"),
+    Template(Exact, "GET {k}"),
+    Template(Exact, "OBJECT ENCODING {k}"),
+    Template(Within(SLACK_MS), "PTTL {k}"),
+    Template(Exact, "DEL {k}"),
+];
+
+static MOVES: &[Template] = &[
+    Template(Exact, "RPUSH {k} ( {e} )"),
+    Template(Exact, "LPUSH {k} {e} {e} {e} {e}"),
+    Template(
+        Exact,
+        "LMOVEM {k} {k} {where} {where} [ < COUNT | EXACTLY > < 1 | 2 | 3 | {int} > < OBO | BULK > ]",
+    ),
+    Template(
+        Exact,
+        "LMOVEM {k} {k} {where} {where} ( COUNT | EXACTLY | 2 | OBO | BULK )",
+    ),
+    Template(
+        Exact,
+        "BLMOVEM {k} {k} {where} {where} {wait} [ < COUNT | EXACTLY > < 1 | 2 | 3 | {int} > < OBO | BULK > ]",
+    ),
+    Template(Exact, "LRANGE {k} 0 -1"),
+    Template(Exact, "SET {k} {v}"),
+    Template(Exact, "DEL {k}"),
+    Template(Exact, "CONFIG SET list-max-listpack-size < -2 | 1 | 3 | 128 >"),
+    Template(Any, "DEBUG OBJECT {k}"),
+];
+
+static CARDS: &[Template] = &[
+    Template(Exact, "SADD {k} ( {m} )"),
+    Template(Exact, "SADD {k} ( {int} )"),
+    Template(Exact, "SREM {k} ( {m} )"),
+    Template(
+        Exact,
+        "SUNIONCARD < 1 | 2 | 3 | {int} > ( {k} ) [ APPROX ] [ LIMIT < 0 | 1 | 2 | {int} > ] [ APPROX | LIMIT ]",
+    ),
+    Template(Exact, "SUNIONCARD 2 {k} {k} [ LIMIT < 0 | 1 | 2 | {int} > ]"),
+    Template(
+        Exact,
+        "SDIFFCARD < 1 | 2 | 3 | {int} > ( {k} ) [ LIMIT < 0 | 1 | 2 | {int} > ] [ APPROX | LIMIT ]",
+    ),
+    Template(Exact, "SDIFFCARD 2 {k} {k} [ LIMIT < 0 | 1 | 2 | {int} > ]"),
+    Template(Unordered, "SMEMBERS {k}"),
+    Template(Exact, "RPUSH {k} {e}"),
+    Template(Exact, "DEL {k}"),
+];
+
+static COUNTS: &[Template] = &[
+    Template(Exact, "ZADD {k} {score} {m} {score} {m}"),
+    Template(Exact, "SADD {k} ( {m} )"),
+    Template(
+        Unordered,
+        "< ZUNION | ZINTER > 2 {k} {k} [ WEIGHTS {score} {score} ] AGGREGATE < COUNT | COUNT | SUM > WITHSCORES",
+    ),
+    Template(
+        Exact,
+        "< ZUNIONSTORE | ZINTERSTORE > {k} 2 {k} {k} [ WEIGHTS {score} {score} ] AGGREGATE COUNT",
+    ),
+    Template(Exact, "ZRANGE {k} 0 -1 WITHSCORES"),
+    Template(Exact, "DEL {k}"),
+];
