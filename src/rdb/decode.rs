@@ -203,7 +203,9 @@ fn template<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     let mut lp = std::mem::take(&mut r.room);
     lp.clear();
     lp.extend_from_slice(&listpack::EMPTY);
-    let joined = r.text(&span).and_then(|values| join(&names, values, &mut lp));
+    let joined = r
+        .text(&span)
+        .and_then(|values| join(&names, values, &mut lp));
     r.room = lp;
     joined?;
     let lp: &'r [u8] = &r.room;

@@ -134,9 +134,9 @@ fn group(r: &mut Reader, kind: u8, stream: &Stream) -> Result<Group> {
 fn released(r: &mut Reader, group: &mut Group, orphans: &mut Orphans) -> Result<()> {
     for _ in 0..r.length()? {
         let entry = key(r)?;
-        let (delivered_ms, count) = orphans
-            .remove(&entry)
-            .ok_or(Error::Corrupt("Released entry not found in group global PEL"))?;
+        let (delivered_ms, count) = orphans.remove(&entry).ok_or(Error::Corrupt(
+            "Released entry not found in group global PEL",
+        ))?;
         let consumer = match group.find(b"") {
             Some(consumer) => consumer,
             None => group.add_consumer(b"", delivered_ms),

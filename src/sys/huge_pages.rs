@@ -200,9 +200,8 @@ fn collapse_filled(start: *mut u8, len: usize) {
         let part = start.wrapping_add(offset);
         // SAFETY: mincore(2) reads no memory of the range, whatever is mapped there, and writes one byte
         // for each of its pages into a vector with as many.
-        let is_mapped = unsafe {
-            libc::mincore(part.cast(), HUGE_PAGE, resident.as_mut_ptr().cast()) == 0
-        };
+        let is_mapped =
+            unsafe { libc::mincore(part.cast(), HUGE_PAGE, resident.as_mut_ptr().cast()) == 0 };
         let there = resident.iter().filter(|page| **page & 1 != 0).count();
         if is_mapped && there * 100 >= pages * FILLED_PERCENT {
             // SAFETY: advice on the size of pages changes no contents; the kernel lets other threads

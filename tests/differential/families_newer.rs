@@ -97,7 +97,10 @@ static MOVES: &[Template] = &[
     Template(Exact, "LRANGE {k} 0 -1"),
     Template(Exact, "SET {k} {v}"),
     Template(Exact, "DEL {k}"),
-    Template(Exact, "CONFIG SET list-max-listpack-size < -2 | 1 | 3 | 128 >"),
+    Template(
+        Exact,
+        "CONFIG SET list-max-listpack-size < -2 | 1 | 3 | 128 >",
+    ),
     Template(Any, "DEBUG OBJECT {k}"),
 ];
 
@@ -109,7 +112,10 @@ static CARDS: &[Template] = &[
         Exact,
         "SUNIONCARD < 1 | 2 | 3 | {int} > ( {k} ) [ APPROX ] [ LIMIT < 0 | 1 | 2 | {int} > ] [ APPROX | LIMIT ]",
     ),
-    Template(Exact, "SUNIONCARD 2 {k} {k} [ LIMIT < 0 | 1 | 2 | {int} > ]"),
+    Template(
+        Exact,
+        "SUNIONCARD 2 {k} {k} [ LIMIT < 0 | 1 | 2 | {int} > ]",
+    ),
     Template(
         Exact,
         "SDIFFCARD < 1 | 2 | 3 | {int} > ( {k} ) [ LIMIT < 0 | 1 | 2 | {int} > ] [ APPROX | LIMIT ]",

@@ -377,7 +377,10 @@ fn shown(value: &Value) -> String {
 fn a_file_of_redis_8_10_is_loaded() {
     let mut ours = Server::ours().with(DEBUG).start();
     ours.kill();
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/files/redis-8.10.rdb");
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/files/redis-8.10-dump"
+    );
     let bytes = std::fs::read(file).expect("it lies beside the tests");
     std::fs::write(ours.path().join("dump.rdb"), bytes).expect("the folder is ours");
     ours.restart();
@@ -395,5 +398,8 @@ fn a_file_of_redis_8_10_is_loaded() {
     assert_eq!(ask("XPENDING s g").split(", ").next(), Some("[2"));
     let claimed = ask("XAUTOCLAIM s g other 0 0 JUSTID");
     assert_eq!(claimed.matches("-0").count(), 2, "{claimed}");
-    assert!(ours.log().contains("Key 's' was loaded without the ids of its idempotent producers"));
+    assert!(
+        ours.log()
+            .contains("Key 's' was loaded without the ids of its idempotent producers")
+    );
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// Commands whose name is also a word of the protocol: an option, a type, a category, a section.
 #[rustfmt::skip]
 const ALSO_WORDS: &[&str] = &[
-    "append", "asking", "auth", "cluster", "command", "debug", "dump", "eval", "exec",
+    "append", "asking", "auth", "cluster", "command", "debug", "digest", "dump", "eval", "exec",
     "failover", "function", "get", "incr", "info", "keys", "memory", "module", "multi",
     "object", "pubsub", "readonly", "reset", "role", "save", "set", "swapdb", "sync", "time",
     "type",

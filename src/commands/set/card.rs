@@ -1,4 +1,4 @@
-//! SINTERCARD, SUNIONCARD and SDIFFCARD: sizes of results that nobody needs to see.
+//! SINTERCARD, SUNIONCARD and SDIFFCARD: the sizes of results, without their members.
 
 use super::algebra::{Keys, Making, intersect, look_up, sets, smallest_first};
 use crate::command::keys::*;

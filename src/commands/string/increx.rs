@@ -179,6 +179,9 @@ impl Plan {
                     None => Some(LongDouble::from(0)),
                 };
                 let old = old.ok_or(CmdError::NotFloat)?;
+                if !old.is_finite() {
+                    return Err(CmdError::Fixed("ERR value cannot be Infinity"));
+                }
                 let sum = old + by;
                 let allowed = match () {
                     _ if sum < lower => lower,
@@ -368,6 +371,8 @@ mod tests {
             e.ask("INCREX n BYFLOAT 1"),
             "-ERR value is not a valid float"
         );
+        e.ask("SET n -inf");
+        assert_eq!(e.ask("INCREX n BYFLOAT 1"), "-ERR value cannot be Infinity");
         e.ask("SET n 1.1e4932");
         assert!(e.ask("INCREX n BYFLOAT 1.1e4932").ends_with(" $1 0"));
     }

@@ -49,7 +49,12 @@ pub static TABLE: &[Directive] = &[
     int("backup-sealed-ttl", 0, (0, LONG_MAX), KEPT),
     text("backupdirname", "backupdir", KEPT).immutable(),
     boolean("cluster-bus-port-protected-mode", false, KEPT),
-    memory("cluster-slot-migration-handoff-max-lag-bytes", 1 << 20, 0, KEPT),
+    memory(
+        "cluster-slot-migration-handoff-max-lag-bytes",
+        1 << 20,
+        0,
+        KEPT,
+    ),
     int(
         "cluster-slot-migration-write-pause-timeout",
         10_000,

@@ -194,7 +194,10 @@ fn a_move_of_exactly_so_many_waits_until_the_list_has_grown() {
     assert_eq!(bench.received(waiter), "*3 $1 1 $1 0 $1 2");
     assert_eq!(
         bench.told(),
-        ["0: LINSERT s BEFORE 2 0", "0: LMOVEM s d LEFT RIGHT EXACTLY 3 BULK"]
+        [
+            "0: LINSERT s BEFORE 2 0",
+            "0: LMOVEM s d LEFT RIGHT EXACTLY 3 BULK"
+        ]
     );
     assert_eq!(count(&mut bench, "blocked_clients"), 0);
     // A move of as many as there are needs only one.

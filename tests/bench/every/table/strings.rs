@@ -103,7 +103,11 @@ pub const ROWS: &[EveryRow] = &[
         &[],
         &["SET key:{r:10000} value", "DELEX key:{r:10000} IFEQ value"],
     ),
-    row("set-ifeq", &[SMALL], &["SET key:{r:10000} value IFNE other"]),
+    row(
+        "set-ifeq",
+        &[SMALL],
+        &["SET key:{r:10000} value IFNE other"],
+    ),
     row(
         "msetex-10",
         &[SMALL],
