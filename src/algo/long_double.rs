@@ -66,9 +66,13 @@ impl LongDouble {
         })
     }
 
-    pub const INFINITY: LongDouble = LongDouble {
+    /// The largest finite number.
+    pub const MAX: LongDouble = LongDouble {
         negative: false,
-        magnitude: Magnitude::Infinite,
+        magnitude: Magnitude::Finite {
+            mantissa: u64::MAX,
+            exponent: MAX_EXPONENT,
+        },
     };
 
     pub fn is_finite(self) -> bool {

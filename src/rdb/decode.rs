@@ -60,6 +60,7 @@ pub fn value<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<
             stream(r, kind)
         }
         kind::HASH_TEMPLATE => template(r, with),
+        kind::HASH_TEMPLATE_REF => template_ref(r, with),
         kind::MODULE => Err(Error::Module("of an early version".into())),
         kind::MODULE_2 => Err(Error::Module(module_name(r.length()?))),
         unknown => Err(Error::UnknownKind(unknown)),
@@ -200,12 +201,46 @@ fn template<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     let span = r.string()?;
     let names = r.text(&span)?.to_vec();
     let span = r.string()?;
+    let values = r.text(&span)?.to_vec();
+    hash_of(&names, &values, r, with)
+}
+
+/// A hash whose names of fields came with the file.
+fn template_ref<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
+    const WRONG: Error = Error::Corrupt("Hash template integrity check failed.");
+    let span = r.string()?;
+    let values = r.text(&span)?.to_vec();
+    listpack::validate(&values, |_| true).map_err(|_| WRONG)?;
+    let names = match listpack::iter(&values).next() {
+        Some(Item::Int(number)) => r.templates.get(&(number as u64)),
+        _ => None,
+    };
+    let names = names.ok_or(WRONG)?.clone();
+    hash_of(&names, &values, r, with)
+}
+
+/// Reads the names of fields that hashes share: their number, how many, and each.
+pub(super) fn shared_names(r: &mut Reader) -> Result<()> {
+    let (number, count) = (r.length()?, r.length()?);
+    let mut names = listpack::EMPTY.to_vec();
+    for _ in 0..count {
+        let span = r.string()?;
+        listpack::push_back(&mut names, r.item(&span));
+    }
+    r.templates.insert(number, names);
+    Ok(())
+}
+
+fn hash_of<'r>(
+    names: &[u8],
+    values: &[u8],
+    r: &'r mut Reader,
+    with: &Decode,
+) -> Result<NewValue<'r>> {
     let mut lp = std::mem::take(&mut r.room);
     lp.clear();
     lp.extend_from_slice(&listpack::EMPTY);
-    let joined = r
-        .text(&span)
-        .and_then(|values| join(&names, values, &mut lp));
+    let joined = join(names, values, &mut lp);
     r.room = lp;
     joined?;
     let lp: &'r [u8] = &r.room;
@@ -217,14 +252,14 @@ fn template<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     adopt(lp, kind::HASH_LISTPACK, with)
 }
 
-/// Appends each name with its value. Before the values stands a 0.
+/// Appends each name with its value. Before the values stands the number of the names.
 fn join(names: &[u8], values: &[u8], lp: &mut Vec<u8>) -> Result<()> {
     const WRONG: Error = Error::Corrupt("Hash template integrity check failed.");
     for packed in [names, values] {
         listpack::validate(packed, |_| true).map_err(|_| WRONG)?;
     }
     let mut values = listpack::iter(values);
-    if !matches!(values.next(), Some(Item::Int(0))) {
+    if !matches!(values.next(), Some(Item::Int(_))) {
         return Err(WRONG);
     }
     for name in listpack::iter(names) {

@@ -80,8 +80,9 @@ pub mod kind {
     /// And with entries that a group has released: Redis 8.8.
     pub const STREAM_5: u8 = 27;
     pub const ARRAY: u8 = 28;
-    /// Names of fields and their values apart: Redis 8.10.
+    /// Names of fields and their values apart, in DUMP and in files: Redis 8.10.
     pub const HASH_TEMPLATE: u8 = 29;
+    pub const HASH_TEMPLATE_REF: u8 = 30;
 
     /// The name of a type in messages.
     pub fn name(kind: u8) -> &'static str {
@@ -113,7 +114,7 @@ pub mod kind {
             STREAM_4 => "stream-v4",
             STREAM_5 => "stream-v5",
             ARRAY => "array",
-            HASH_TEMPLATE => "hash-template",
+            HASH_TEMPLATE | HASH_TEMPLATE_REF => "hash-template",
             _ => "unknown",
         }
     }
@@ -121,6 +122,8 @@ pub mod kind {
 
 /// The opcodes that precede records other than values.
 pub mod opcode {
+    /// The names of fields that hashes of a file share, under a number.
+    pub const TEMPLATE: u8 = 0xf2;
     /// A slot that is being imported, in files of Valkey.
     pub const SLOT_IMPORT: u8 = 0xf3;
     pub const SLOT_INFO: u8 = 0xf4;

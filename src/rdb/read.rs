@@ -8,6 +8,7 @@ use crate::algo::crc64::crc64;
 use crate::algo::lzf;
 use crate::algo::number::parse_f64;
 use crate::types::listpack::Item;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
 
@@ -46,6 +47,8 @@ pub struct Reader {
     scratch: Vec<u8>,
     /// A scratch buffer for intermediate forms, for decoders.
     pub(super) room: Vec<u8>,
+    /// Listpacks of field names that hashes share, by their numbers in the file.
+    pub(super) templates: BTreeMap<u64, Vec<u8>>,
     /// The part of the latest value that was read and not kept, for a warning.
     pub left_out: Option<&'static str>,
     /// The offset of the record that is being read.
@@ -84,6 +87,7 @@ impl Reader {
             summed: 0,
             scratch: Vec::new(),
             room: Vec::new(),
+            templates: BTreeMap::new(),
             left_out: None,
             record_at: 0,
             fed: None,

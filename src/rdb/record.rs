@@ -155,6 +155,7 @@ impl Records {
                 }
                 opcode::FREQ => head.frequency = Some(r.byte()?),
                 opcode::IDLE => head.idle_seconds = Some(r.length()?),
+                opcode::TEMPLATE if !self.header.valkey => decode::shared_names(r)?,
                 kind @ ..opcode::SLOT_IMPORT => {
                     head.kind = kind;
                     self.doing = Doing::Key(kind);

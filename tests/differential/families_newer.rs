@@ -24,11 +24,12 @@ static CONDITIONS: &[Template] = &[
     ),
     Template(
         Exact,
-        "SET {k} {v} < IFDEQ | IFDNE > < 78af5f94892f3950 | E3CD843A18868415 | 2d06800538d394c2 | {v} > [ GET ]",
+        // Without GET: where the digest is none, 8.10.2 sends the value and then the error.
+        "SET {k} {v} < IFDEQ | IFDNE > < 78af5f94892f3950 | E3CD843A18868415 | 2d06800538d394c2 | {v} >",
     ),
     Template(
         Exact,
-        "SET {k} {v} ( NX | XX | GET | IFEQ abc | IFNE abc | IFDEQ 78af5f94892f3950 | IFDNE )",
+        "SET {k} {v} ( NX | XX | IFEQ abc | IFNE abc | IFDEQ 78af5f94892f3950 | IFDNE )",
     ),
     Template(Exact, "DIGEST {k}"),
     Template(Exact, "DELEX {k} [ < IFEQ | IFNE > < abc | 100 | {v} > ]"),

@@ -80,6 +80,10 @@ fn move_elements(
     let Some(mut source) = db.write_list(from)? else {
         return Ok(0);
     };
+    let len = db.list_at(source)?.len();
+    if wanted.exact && len < wanted.count {
+        return Ok(0);
+    }
     let target = match from == to {
         true => Some(source),
         false => db.write_list(to)?,
@@ -87,10 +91,6 @@ fn move_elements(
     if target.is_some_and(|target| target != source) {
         // Looking for the other may have moved it: an overdue key leaves on the way.
         source = db.peek(from).ok_or(CmdError::NoSuchKey)?;
-    }
-    let len = db.list_at(source)?.len();
-    if wanted.exact && len < wanted.count {
-        return Ok(0);
     }
     let count = wanted.count.min(len);
     let mut elements: Vec<Vec<u8>> = Vec::with_capacity(count);

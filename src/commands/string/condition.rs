@@ -164,6 +164,10 @@ mod tests {
             e.ask("SET k c IFDEQ 00"),
             "-ERR must be exactly 16 hexadecimal characters"
         );
+        assert_eq!(
+            e.ask("SET k c IFDEQ 00 GET"),
+            "-ERR must be exactly 16 hexadecimal characters"
+        );
         assert_eq!(e.ask("SET k c IFDEQ zzzzzzzzzzzzzzzz"), "$-1");
         for clash in [
             "NX IFEQ b",

@@ -13,6 +13,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::string::{self, StringRef};
 use crate::keyspace::{Deadline, RemovalReason};
+use crate::resp::encode::Resp;
 use crate::types::entry::NewValue;
 
 /// What happens to the deadline of the key.
@@ -25,8 +26,8 @@ enum Expiry<'a> {
 
 /// The options as given.
 struct Options<'a> {
-    by_int: Option<&'a [u8]>,
-    by_float: Option<&'a [u8]>,
+    by_int: Option<i64>,
+    by_float: Option<LongDouble>,
     saturate: bool,
     lower: Option<&'a [u8]>,
     upper: Option<&'a [u8]>,
@@ -36,7 +37,8 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Parses the options, each of which may be given once.
+    /// Parses the options, each of which may be given once. The increment is checked where it
+    /// stands, everything else when all are known.
     fn parse(args: &mut Args<'a>) -> Result<Options<'a>, CmdError> {
         let mut o = Options {
             by_int: None,
@@ -58,9 +60,9 @@ impl<'a> Options<'a> {
             } else if is(b"PERSIST") && o.expiry == Expiry::Keep && !o.only_new {
                 o.expiry = Expiry::Persist;
             } else if is(b"BYINT") && more && !counts {
-                o.by_int = Some(args.bytes());
+                o.by_int = Some(parse_i64(args.bytes()).ok_or(NOT_INTEGER)?);
             } else if is(b"BYFLOAT") && more && !counts {
-                o.by_float = Some(args.bytes());
+                o.by_float = Some(finite(args.bytes())?);
             } else if is(b"LBOUND") && more && o.lower.is_none() {
                 o.lower = Some(args.bytes());
             } else if is(b"UBOUND") && more && o.upper.is_none() {
@@ -89,6 +91,20 @@ impl<'a> Options<'a> {
     }
 }
 
+const NOT_INTEGER: CmdError = CmdError::Fixed("ERR Increment is not an integer or out of range");
+
+/// A decimal increment.
+fn finite(text: &[u8]) -> Result<LongDouble, CmdError> {
+    const WRONG: CmdError = CmdError::Fixed("ERR Increment is not a valid float");
+    const INFINITE: CmdError = CmdError::Fixed("ERR BYFLOAT increment cannot be Infinity");
+    let by = LongDouble::parse(text).ok_or(WRONG)?;
+    if by.is_finite() {
+        Ok(by)
+    } else {
+        Err(INFINITE)
+    }
+}
+
 /// The error of bounds that leave nothing between them.
 const CROSSED: CmdError = CmdError::Fixed("ERR LBOUND can't be greater than UBOUND");
 
@@ -114,17 +130,16 @@ enum Counted {
 
 impl Plan {
     fn of(o: &Options) -> Result<Plan, CmdError> {
-        if o.by_float.is_some() {
-            return Plan::of_float(o);
+        if let Some(by) = o.by_float {
+            return Plan::of_float(o, by);
         }
-        const BY: CmdError = CmdError::Fixed("ERR Increment is not an integer or out of range");
         const LOWER: CmdError = CmdError::Fixed("ERR LBOUND is not an integer or out of range");
         const UPPER: CmdError = CmdError::Fixed("ERR UBOUND is not an integer or out of range");
         let number = |text: Option<&[u8]>, unless: i64, error: CmdError| match text {
             Some(text) => parse_i64(text).ok_or(error),
             None => Ok(unless),
         };
-        let by = number(o.by_int, 1, BY)?;
+        let by = o.by_int.unwrap_or(1);
         let lower = number(o.lower, i64::MIN, LOWER)?;
         let upper = number(o.upper, i64::MAX, UPPER)?;
         if lower > upper {
@@ -133,21 +148,15 @@ impl Plan {
         Ok(Plan::Int { by, lower, upper })
     }
 
-    fn of_float(o: &Options) -> Result<Plan, CmdError> {
-        const BY: CmdError = CmdError::Fixed("ERR Increment is not a valid float");
-        const INFINITE: CmdError = CmdError::Fixed("ERR BYFLOAT increment cannot be Infinity");
+    fn of_float(o: &Options, by: LongDouble) -> Result<Plan, CmdError> {
         const LOWER: CmdError = CmdError::Fixed("ERR LBOUND is not a valid float");
         const UPPER: CmdError = CmdError::Fixed("ERR UBOUND is not a valid float");
         let number = |text: Option<&[u8]>, unless: LongDouble, error: CmdError| match text {
             Some(text) => LongDouble::parse(text).ok_or(error),
             None => Ok(unless),
         };
-        let by = number(o.by_float, LongDouble::from(1), BY)?;
-        if !by.is_finite() {
-            return Err(INFINITE);
-        }
-        let lower = number(o.lower, -LongDouble::INFINITY, LOWER)?;
-        let upper = number(o.upper, LongDouble::INFINITY, UPPER)?;
+        let lower = number(o.lower, -LongDouble::MAX, LOWER)?;
+        let upper = number(o.upper, LongDouble::MAX, UPPER)?;
         if lower > upper {
             return Err(CROSSED);
         }
@@ -192,10 +201,18 @@ impl Plan {
                 if !(fits || saturate && allowed.is_finite()) {
                     return Ok(Counted::Float(old, None));
                 }
-                let added = if fits { by } else { allowed + -old };
-                Ok(Counted::Float(allowed, Some(added)))
+                Ok(Counted::Float(allowed, Some(allowed + -old)))
             }
         }
+    }
+}
+
+/// Replies with a decimal number: a double in RESP3, with all digits that it has.
+fn decimal(number: LongDouble, reply: &mut Reply) -> CmdResult {
+    let text = number.to_text();
+    match reply.resp {
+        Resp::V2 => reply.bulk(&text),
+        Resp::V3 => reply.raw(&[b",".as_slice(), &text, b"\r\n"].concat()),
     }
 }
 
@@ -208,8 +225,8 @@ impl Counted {
                 reply.int(added.unwrap_or(0))
             }
             Counted::Float(new, added) => {
-                reply.bulk(&new.to_text())?;
-                reply.bulk(&added.unwrap_or(LongDouble::from(0)).to_text())
+                decimal(new, reply)?;
+                decimal(added.unwrap_or(LongDouble::from(0)), reply)
             }
         }
     }

@@ -216,10 +216,15 @@ fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         None => Deadline::Clear,
     };
     if o.get {
+        // No error may come behind the value.
+        cx.db().string(key)?;
+        let holds = holds(cx, key, o.when)?;
         reply_string(cx.db().string(key)?, reply)?;
-    }
-    if !holds(cx, key, o.when)? {
-        return if o.get { Ok(()) } else { reply.null() };
+        if !holds {
+            return Ok(());
+        }
+    } else if !holds(cx, key, o.when)? {
+        return reply.null();
     }
     store(cx, key, value_of(args, value_at), deadline);
     match o.expiry {
