@@ -41,13 +41,13 @@ pub static TABLE: &[Directive] = &[
         KEPT,
     )
     .hidden(),
-    // Redis 8.4 to 8.10, of features that are not there yet.
+    // Redis 8.4 to 8.10, of features that are not there yet. All of them can be set at run time.
     int("aof-load-corrupt-tail-max-size", 0, (0, LONG_MAX), KEPT),
     int("array-slice-size", 4096, (256, 65536), KEPT),
     int("array-sparse-kmax", 10, (0, 256), KEPT),
     int("array-sparse-kmin", 5, (0, 256), KEPT),
     int("backup-sealed-ttl", 0, (0, LONG_MAX), KEPT),
-    text("backupdirname", "backupdir", KEPT).immutable(),
+    text("backupdirname", "backupdir", KEPT),
     boolean("cluster-bus-port-protected-mode", false, KEPT),
     memory(
         "cluster-slot-migration-handoff-max-lag-bytes",
@@ -73,7 +73,7 @@ pub static TABLE: &[Directive] = &[
     ),
     boolean("key-memory-histograms", false, KEPT),
     int("lookahead", 16, (1, INT_MAX), KEPT),
-    text("preload-file", "", KEPT).immutable(),
+    text("preload-file", "", KEPT),
     int("slowlog-entry-max-argc", 32, (2, INT_MAX), KEPT),
     int("slowlog-entry-max-string-len", 128, (1, LONG_MAX), KEPT),
     int("stream-idmp-duration", 100, (1, 86_400), KEPT),
