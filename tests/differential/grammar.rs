@@ -489,6 +489,10 @@ fn comparable(command: &[Vec<u8>]) -> bool {
             ..,
         ] => is_soon(&last),
         ["blmpop" | "bzmpop", timeout, ..] => is_soon(timeout),
+        ["blmovem", ..] => match command.get(5) {
+            Some(timeout) => is_soon(&String::from_utf8_lossy(timeout)),
+            None => true,
+        },
         // The help texts are in our own words.
         [_, "help"] => false,
         ["client", "list" | "info" | "id", ..] => command.len() > 3,
@@ -522,7 +526,7 @@ fn comparable(command: &[Vec<u8>]) -> bool {
 /// Whether a command gives all members the same score: ranges of members mean something only then,
 /// so that it stays as it is.
 fn has_equal_scores(command: &[Vec<u8>]) -> bool {
-    command[0] == b"ZADD" && command.get(2).is_some_and(|score| score == b"0")
+    command[0].eq_ignore_ascii_case(b"ZADD") && command.get(2).is_some_and(|score| score == b"0")
 }
 
 /// Whether the word at `at` is a timeout for blocking. Timeouts at the end of a command are
