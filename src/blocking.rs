@@ -63,20 +63,88 @@ pub struct Blocking {
     keys: usize,
     keys_until_gone: usize,
     /// Clients that wait until the helper thread has freed what they flushed.
-    pub until_freed: Vec<u64>,
+    until_freed: Vec<u64>,
     /// Clients that wait for replicas or the log.
-    pub until_acked: Vec<u64>,
+    until_acked: Vec<u64>,
     /// Clients that wait for the end of the server.
-    pub until_stopped: Vec<u64>,
+    until_stopped: Vec<u64>,
     /// Blocked clients with a timeout.
-    pub timed: usize,
+    timed: usize,
     /// Clients blocked until a list grows.
     pub until_grown: usize,
     /// Keys are being served: what becomes ready meanwhile is served after them.
-    pub is_serving: bool,
+    is_serving: bool,
 }
 
 impl Blocking {
+    /// Clients with a timeout.
+    pub fn timed(&self) -> usize {
+        self.timed
+    }
+
+    /// Counts a client with a timeout that is queued, or no longer is.
+    pub fn count_timed(&mut self, is_queued: bool) {
+        match is_queued {
+            true => self.timed += 1,
+            false => self.timed -= 1,
+        }
+    }
+
+    /// Adds a client whose reply waits until flushed data is freed. Returns whether it is the first.
+    pub fn await_freeing(&mut self, client: u64) -> bool {
+        self.until_freed.push(client);
+        self.until_freed.len() == 1
+    }
+
+    /// Whether clients wait until flushed data is freed.
+    pub fn awaits_freeing(&self) -> bool {
+        !self.until_freed.is_empty()
+    }
+
+    /// Takes the clients that wait until flushed data is freed.
+    pub fn take_until_freed(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.until_freed)
+    }
+
+    /// Adds a client that waits for acknowledgements. Returns whether it is the first.
+    pub fn await_acks(&mut self, client: u64) -> bool {
+        self.until_acked.push(client);
+        self.until_acked.len() == 1
+    }
+
+    /// Whether clients wait for acknowledgements.
+    pub fn awaits_acks(&self) -> bool {
+        !self.until_acked.is_empty()
+    }
+
+    /// Takes the clients that wait for acknowledgements.
+    pub fn take_until_acked(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.until_acked)
+    }
+
+    /// Adds a client that waits for the end of the server.
+    pub fn await_stop(&mut self, client: u64) {
+        self.until_stopped.push(client);
+    }
+
+    /// Takes the clients that wait for the end of the server.
+    pub fn take_until_stopped(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.until_stopped)
+    }
+
+    /// Begins to serve ready keys, unless that is in progress or there are none. Returns whether it
+    /// began.
+    pub fn begin_serving(&mut self) -> bool {
+        let begins = !self.is_serving && self.has_ready();
+        self.is_serving |= begins;
+        begins
+    }
+
+    /// Ends serving.
+    pub fn end_serving(&mut self) {
+        self.is_serving = false;
+    }
+
     /// Clients that wait.
     pub fn len(&self) -> usize {
         self.by_kind.iter().sum::<usize>() + self.keyless + self.until_freed.len()

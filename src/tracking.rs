@@ -96,15 +96,28 @@ pub struct Tracking {
     /// The client that stopped tracking last, and its route.
     stopped: Option<(u64, Route)>,
     /// Some prefix has changed keys to broadcast.
-    pub has_changed: bool,
+    has_changed: bool,
     /// Consecutive checks in which the table of keys was too large.
-    pub overruns: usize,
+    overruns: usize,
 }
 
 impl Tracking {
     /// Clients that cache.
     pub fn clients(&self) -> usize {
         self.clients.len()
+    }
+
+    /// Some prefix has changed keys to broadcast.
+    pub fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    /// Notes whether the table of keys is too large. Returns the number of consecutive checks in which
+    /// it was, before this one.
+    pub fn note_overrun(&mut self, is_too_large: bool) -> usize {
+        let before = self.overruns;
+        self.overruns = if is_too_large { before + 1 } else { 0 };
+        before
     }
 
     /// The number of keys that clients may have cached.

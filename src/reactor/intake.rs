@@ -142,7 +142,7 @@ impl Intake {
         };
         while let Some(signal) = signals.take() {
             // Cron handles it, so that SHUTDOWN ABORT has a chance.
-            server.shutdown.asked = Some(signal);
+            server.shutdown.ask(signal);
         }
     }
 

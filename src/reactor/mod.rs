@@ -63,7 +63,7 @@ impl Reactor {
     pub fn run(&mut self) -> io::Result<i32> {
         loop {
             self.turn()?;
-            if let Some(code) = self.server.shutdown.exit {
+            if let Some(code) = self.server.shutdown.exit_code() {
                 return Ok(code);
             }
         }
@@ -77,7 +77,7 @@ impl Reactor {
         let loading = server.persist.loading.is_some();
         let pressed = transfer::can_go_on_loading(server)
             || transfer::wants_input(server)
-            || server.eviction.goes_on
+            || server.eviction.goes_on()
             || server.replication.replicas().goes_on();
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();
         let sleep_ms = if busy { 0 } else { cron::sleep_ms(server) };

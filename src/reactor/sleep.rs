@@ -48,7 +48,7 @@ impl Reactor {
         // After the replies, because a replica's own replies announce the stream that follows them.
         feed::flush(&mut self.server);
         // Before exit, because replicas must get the end of the stream, as far as sockets accept.
-        while self.server.shutdown.exit.is_some() && self.server.replication.replicas().goes_on() {
+        while self.server.shutdown.is_over() && self.server.replication.replicas().goes_on() {
             feed::flush(&mut self.server);
         }
         // After writing, because sent output no longer counts towards `maxmemory-clients`.

@@ -3,7 +3,7 @@
 
 /// Server states in which commands may be rejected or have to wait.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub struct Gates(pub u32);
+pub struct Gates(u32);
 
 impl Gates {
     /// A pause is active.
@@ -28,6 +28,12 @@ impl Gates {
     pub const BEFORE: u32 = !Gates::TRACKED;
     /// Gates handled after a command.
     pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED;
+
+    /// Returns whether one of these gates is closed.
+    #[inline(always)]
+    pub fn has(self, gates: u32) -> bool {
+        self.0 & gates != 0
+    }
 
     pub fn set(&mut self, gate: u32, on: bool) {
         self.0 = self.0 & !gate | if on { gate } else { 0 };

@@ -1,10 +1,10 @@
 //! The timers of the server: one timing wheel for all deadlines.
 
 use crate::server::clients::session::ClientId;
-use crate::types::wheel::{Timed, Wheel};
+use crate::types::wheel::{Step, Timed, Wheel};
 
 /// Interval of the log lines about the databases at level verbose, in milliseconds.
-pub const REPORT_MS: u64 = 5_000;
+const REPORT_MS: u64 = 5_000;
 
 /// The purpose of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +48,13 @@ impl Timed for Armed {
 
 /// The server's timers.
 pub struct Timers {
-    pub wheel: Wheel<Armed>,
+    wheel: Wheel<Armed>,
     /// The current round of idle timers.
-    pub idle_round: u32,
+    idle_round: u32,
     /// Time of the next log lines about the databases, in monotonic milliseconds.
-    pub report_ms: u64,
+    report_ms: u64,
     /// Cron is disabled, for tests (DEBUG PAUSE-CRON).
-    pub cron_paused: bool,
+    cron_paused: bool,
 }
 
 impl Timers {
@@ -65,6 +65,50 @@ impl Timers {
             cron_paused: false,
             report_ms: now_ms + REPORT_MS,
         }
+    }
+
+    /// Advances the wheel to a time; see `Wheel::step`.
+    pub fn step(&mut self, now_ms: u64) -> Step<Armed> {
+        self.wheel.step(now_ms)
+    }
+
+    /// Returns the time at which the next timer may be due, in monotonic milliseconds.
+    pub fn wake_ms(&self) -> Option<u64> {
+        self.wheel.wake_ms()
+    }
+
+    /// Returns whether idle timers of this round count.
+    pub fn is_idle_round(&self, round: u32) -> bool {
+        round == self.idle_round
+    }
+
+    /// Returns the current round of idle timers.
+    pub fn idle_round(&self) -> u32 {
+        self.idle_round
+    }
+
+    /// Begins a new round of idle timers; those of earlier rounds have no effect.
+    pub fn next_idle_round(&mut self) {
+        self.idle_round = self.idle_round.wrapping_add(1);
+    }
+
+    /// Returns whether the log lines about the databases are due, and sets the time of the next.
+    pub fn is_report_due(&mut self, now_ms: u64) -> bool {
+        let is_due = now_ms >= self.report_ms;
+        if is_due {
+            self.report_ms = now_ms + REPORT_MS;
+        }
+        is_due
+    }
+
+    /// Disables or enables cron, for tests (DEBUG PAUSE-CRON).
+    pub fn pause_cron(&mut self, paused: bool) {
+        self.cron_paused = paused;
+    }
+
+    /// Returns whether cron is disabled.
+    pub fn is_cron_paused(&self) -> bool {
+        self.cron_paused
     }
 
     pub fn arm(&mut self, at_ms: u64, timer: Timer) {

@@ -156,7 +156,7 @@ fn tell_broken(server: &mut Server, id: u64, gone: u64) {
 
 /// Sends the changes of this iteration to the clients in broadcasting mode, before the loop sleeps.
 pub fn broadcast_invalid(server: &mut Server) {
-    if !server.tracking.has_changed {
+    if !server.tracking.has_changed() {
         return;
     }
     for due in server.tracking.take_broadcasts() {
@@ -191,22 +191,21 @@ pub fn remembers_too_much(server: &Server) -> bool {
 /// in cron.
 #[cold]
 pub fn limit_tracking(server: &mut Server) {
-    if !remembers_too_much(server) {
-        server.tracking.overruns = 0;
+    let too_much = remembers_too_much(server);
+    let overruns = server.tracking.note_overrun(too_much);
+    if !too_much {
         return;
     }
     let max = server.config.tracking_table_max_keys as usize;
-    let effort = GIVEN_UP * (server.tracking.overruns + 1);
-    for _ in 0..effort {
+    for _ in 0..GIVEN_UP * (overruns + 1) {
         let Some(key) = server.tracking.oldest_beyond(max) else {
             break;
         };
         invalidate_cached(server, ClientId::NOBODY, &key);
     }
-    server.tracking.overruns = match server.tracking.keys() <= max {
-        true => 0,
-        false => server.tracking.overruns + 1,
-    };
+    if server.tracking.keys() <= max {
+        server.tracking.note_overrun(false);
+    }
 }
 
 /// Disables tracking for a client, also when it is freed.

@@ -93,7 +93,7 @@ fn config_set(
         pairs.push((args.bytes(), args.bytes()));
     }
     // Checked before all other errors: clients know how to handle it.
-    let loads = server.gates.0 & Gates::LOADING != 0;
+    let loads = server.gates.has(Gates::LOADING);
     if loads && pairs.iter().any(|(name, _)| is_settled(name)) {
         return Err(CmdError::Fixed(LOADING_TEXT));
     }

@@ -72,7 +72,7 @@ fn shutdown(
     let stop = shutdown::stop(server, flags)
         .map_err(|_| CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."))?;
     if stop == Stop::Waits {
-        server.blocking.until_stopped.push(session.id.0);
+        server.blocking.await_stop(session.id.0);
         return Err(CmdError::Wait(Box::new(Wait {
             nothing: Nothing::Never,
             ..Wait::new(Kind::String, [], None)

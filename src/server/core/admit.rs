@@ -164,7 +164,7 @@ impl Server {
         argv: &Argv,
         reply: &mut Reply,
     ) -> Verdict {
-        if self.gates.0 & Gates::BEFORE == 0
+        if !self.gates.has(Gates::BEFORE)
             && session.authenticated
             && session.special == Special::default()
             && !spec.flags.has(PROTECTED)
@@ -204,7 +204,7 @@ impl Server {
         }
         let verdict = ask_gates(self, &admission);
         // Invalidations of keys that were evicted here precede the reply.
-        let evicts = self.gates.0 & Gates::MAXMEMORY != 0 && self.gates.0 & Gates::BUSY == 0;
+        let evicts = self.gates.has(Gates::MAXMEMORY) && !self.gates.has(Gates::BUSY);
         if evicts
             && origin == Origin::Client
             && !self.clients.mail.is_empty()

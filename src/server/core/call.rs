@@ -209,7 +209,7 @@ impl Server {
         if ns >= self.observe.noticed_ns {
             self.notice(session, number, args.argv(), ns);
         }
-        if self.gates.0 & Gates::BEHIND != 0 {
+        if self.gates.has(Gates::BEHIND) {
             self.look_behind(session, number, &args, reply);
         }
         self.leave(session, number, &args, dirty);
@@ -219,7 +219,7 @@ impl Server {
     #[cold]
     fn look_behind(&mut self, session: &Session, number: u16, args: &Args, reply: &mut Reply) {
         // A command that blocked and resumed was fed on its first run.
-        if self.gates.0 & Gates::MONITORED != 0 && self.frame.resumed.is_none() {
+        if self.gates.has(Gates::MONITORED) && self.frame.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
         if session.tracks {
@@ -276,7 +276,7 @@ impl Server {
         wait: Box<Wait>,
         reply: &mut Reply,
     ) {
-        if self.gates.0 & Gates::MONITORED != 0 && self.frame.resumed.is_none() {
+        if self.gates.has(Gates::MONITORED) && self.frame.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
         // It has read the key, even if it found nothing to return yet.

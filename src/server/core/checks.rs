@@ -133,11 +133,11 @@ pub const ACL_RULES: Gate = Gate {
 pub const MEMORY: Gate = Gate {
     name: "memory",
     check: |server, admission| {
-        if server.gates.0 & Gates::MAXMEMORY == 0 || server.gates.0 & Gates::BUSY != 0 {
+        if !server.gates.has(Gates::MAXMEMORY) || server.gates.has(Gates::BUSY) {
             return None;
         }
         let full = server.make_room() == Room::None;
-        server.eviction.failed = full;
+        server.eviction.note_failure(full);
         refuse_if(full && admission.flags.has(DENYOOM), OUT_OF_MEMORY_TEXT)
     },
 };
@@ -159,7 +159,7 @@ pub const SCRIPT_MEMORY: Gate = Gate {
 pub const REPLICA_MEMORY: Gate = Gate {
     name: "replica-memory",
     check: |server, admission| {
-        if server.gates.0 & Gates::MAXMEMORY != 0 && admission.session.peer == Peer::Primary {
+        if server.gates.has(Gates::MAXMEMORY) && admission.session.peer == Peer::Primary {
             server.make_room();
         }
         None
@@ -172,7 +172,7 @@ pub const DISK_ERROR: Gate = Gate {
     check: |server, admission| {
         let reports = admission.spec.flags.has(REPORTS_DISK_ERROR);
         let asked = admission.flags.has(WRITE) || reports && admission.origin == Origin::Client;
-        if server.gates.0 & Gates::DISK_ERROR == 0 || !asked {
+        if !server.gates.has(Gates::DISK_ERROR) || !asked {
             return None;
         }
         let stops_writes = server.config.save_failure_stops_writes();
@@ -204,7 +204,7 @@ fn disk_error_of_script(why: &str) -> String {
 pub const FEW_REPLICAS: Gate = Gate {
     name: "few-replicas",
     check: |server, admission| {
-        let few = server.gates.0 & Gates::FEW_REPLICAS != 0;
+        let few = server.gates.has(Gates::FEW_REPLICAS);
         refuse_if(few && admission.flags.has(WRITE), FEW_REPLICAS_TEXT)
     },
 };
@@ -213,7 +213,7 @@ pub const FEW_REPLICAS: Gate = Gate {
 pub const READ_ONLY_REPLICA: Gate = Gate {
     name: "read-only-replica",
     check: |server, admission| {
-        let is_replica = server.gates.0 & Gates::REPLICA != 0;
+        let is_replica = server.gates.has(Gates::REPLICA);
         let text = match admission.origin {
             Origin::Script => READ_ONLY_SCRIPT_TEXT,
             _ => READ_ONLY_TEXT,
@@ -288,7 +288,7 @@ pub const STALE_DATA: Gate = Gate {
 pub const LOADING_DATA: Gate = Gate {
     name: "loading",
     check: |server, admission| {
-        if server.gates.0 & Gates::LOADING == 0 {
+        if !server.gates.has(Gates::LOADING) {
             return None;
         }
         let Admission { flags, lacks, .. } = *admission;
@@ -313,7 +313,7 @@ pub const BUSY_SCRIPT: Gate = Gate {
 pub const PAUSED: Gate = Gate {
     name: "paused",
     check: |server, admission| {
-        let paused = server.gates.0 & Gates::PAUSED != 0;
+        let paused = server.gates.has(Gates::PAUSED);
         (paused && server.pause.holds(admission.session, admission.flags)).then_some(Verdict::Wait)
     },
 };

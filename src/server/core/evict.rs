@@ -30,9 +30,9 @@ pub enum Room {
 #[derive(Default)]
 pub struct Eviction {
     /// Eviction continues in each iteration of the event loop.
-    pub goes_on: bool,
+    goes_on: bool,
     /// The last attempt freed too little.
-    pub failed: bool,
+    failed: bool,
     /// Since when the limit is exceeded, in monotonic microseconds.
     exceeded_since_us: Option<u64>,
     /// Earlier time over the limit, in microseconds.
@@ -46,6 +46,26 @@ impl Eviction {
         let now = |since| clock::mono_us().saturating_sub(since);
         let current = self.exceeded_since_us.map_or(0, now);
         ((self.exceeded_us + current) / 1000, current / 1000)
+    }
+
+    /// Returns whether eviction continues in the next iteration.
+    pub fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// Lets eviction continue in the next iteration.
+    pub fn go_on(&mut self) {
+        self.goes_on = true;
+    }
+
+    /// Notes whether the latest attempt to make room failed.
+    pub fn note_failure(&mut self, failed: bool) {
+        self.failed = failed;
+    }
+
+    /// Returns whether the latest attempt to make room failed.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Resets the statistics (CONFIG RESETSTAT).
@@ -70,11 +90,11 @@ impl Server {
     /// Evicts until usage is within the limit, as far as the time limit allows.
     #[inline]
     pub(in crate::server) fn make_room(&mut self) -> Room {
-        if self.gates.0 & (Gates::BUSY | Gates::LOADING | Gates::PAUSED) != 0 {
+        if self.gates.has(Gates::BUSY | Gates::LOADING | Gates::PAUSED) {
             return Room::Enough;
         }
         // A replica holds the same keys as its primary.
-        if self.gates.0 & Gates::REPLICA != 0 && self.config.replica_ignore_maxmemory {
+        if self.gates.has(Gates::REPLICA) && self.config.replica_ignore_maxmemory {
             return Room::Enough;
         }
         let mut excess = self.excess_memory();

@@ -24,21 +24,20 @@ impl Server {
             return;
         }
         session.flushing = true;
-        if self.blocking.until_freed.is_empty() {
+        if self.blocking.await_freeing(session.id.0) {
             look_again(&mut self.timers, &self.clock);
         }
-        self.blocking.until_freed.push(session.id.0);
     }
 
     /// Resumes the clients of flushes once the helper thread is done.
     pub(in crate::server) fn answer_flushes(&mut self) {
-        if self.blocking.until_freed.is_empty() {
+        if !self.blocking.awaits_freeing() {
             return;
         }
         if !self.bio.is_idle() {
             return look_again(&mut self.timers, &self.clock);
         }
-        for id in std::mem::take(&mut self.blocking.until_freed) {
+        for id in self.blocking.take_until_freed() {
             let id = ClientId(id);
             let Some(slot) = self.clients.slot_of(id) else {
                 continue;

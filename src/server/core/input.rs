@@ -146,7 +146,7 @@ impl Server {
                     .prefetch_entry(tag.hash);
             }
             let tag = query.tag(0).unwrap_or_default();
-            if self.gates.0 & Gates::TRACKED != 0 && invalidate::remembers_too_much(self) {
+            if self.gates.has(Gates::TRACKED) && invalidate::remembers_too_much(self) {
                 invalidate::limit_tracking(self);
                 let end = output.mark();
                 self.clients.take_mail(output, session, end);

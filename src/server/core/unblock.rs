@@ -44,7 +44,9 @@ fn unpark(
         let waiting = blocking.len();
         blocking.leave(ticket, parked.db, &parked.wait.keys);
         debug_assert_eq!(blocking.len() + 1, waiting, "a parked client was queued");
-        blocking.timed -= parked.deadline_ms.is_some() as usize;
+        if parked.deadline_ms.is_some() {
+            blocking.count_timed(false);
+        }
         blocking.until_grown -= parked.wait.until_grown as usize;
         keyspace.shared.awaits_growth = blocking.until_grown > 0;
         keyspace.shared.awaited = blocking.awaited();
@@ -99,7 +101,7 @@ impl Server {
         blocking.until_grown += wait.until_grown as usize;
         self.keyspace.shared.awaits_growth = blocking.until_grown > 0;
         if let Some(deadline_ms) = parked.deadline_ms {
-            blocking.timed += 1;
+            blocking.count_timed(true);
             // An alarm that fires too early is set again, so an existing one need not be cancelled.
             if session
                 .alarm_ms
@@ -118,16 +120,15 @@ impl Server {
         for (db, key) in std::mem::take(&mut self.keyspace.shared.ready) {
             self.blocking.note_ready(db, key);
         }
-        if self.blocking.is_serving || !self.blocking.has_ready() {
+        if !self.blocking.begin_serving() {
             return;
         }
-        self.blocking.is_serving = true;
         while self.blocking.has_ready() {
             for ready in self.blocking.take_ready() {
                 self.serve_key(&ready);
             }
         }
-        self.blocking.is_serving = false;
+        self.blocking.end_serving();
     }
 
     /// Serves the clients blocked on a key in order. Clients that block meanwhile are not included.

@@ -334,7 +334,7 @@ pub fn go_on_loading(server: &mut Server) {
         if !why.is_empty() {
             log::warn!("{why}");
         }
-        server.shutdown.exit = Some(1);
+        server.shutdown.end(1);
     }
 }
 

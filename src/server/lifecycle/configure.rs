@@ -136,7 +136,7 @@ fn apply_memory_limit(server: &mut Server) {
         server.eviction.note(Room::Enough);
         return;
     }
-    server.eviction.goes_on = true;
+    server.eviction.go_on();
     if (limit as usize) < used {
         log::warn!(
             "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the \

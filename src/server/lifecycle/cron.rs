@@ -15,7 +15,7 @@ use crate::server::replication::replicas;
 use crate::server::replication::sync;
 use crate::server::script::debug;
 use crate::server::storage::jobs;
-use crate::server::timers::{REPORT_MS, Timer};
+use crate::server::timers::Timer;
 use crate::sys::{clock, code_pages, watchdog};
 use crate::types::wheel::Step;
 
@@ -43,11 +43,7 @@ pub fn start_timers(server: &mut Server) {
 /// Returns how long the loop may sleep, in milliseconds.
 pub fn sleep_ms(server: &Server) -> u64 {
     let mono_ms = server.clock.mono_ms();
-    let timers = server
-        .timers
-        .wheel
-        .wake_ms()
-        .map(|ms| ms.saturating_sub(mono_ms));
+    let timers = server.timers.wake_ms().map(|ms| ms.saturating_sub(mono_ms));
     let keys = server
         .keyspace
         .next_expiry_ms()
@@ -59,7 +55,7 @@ pub fn sleep_ms(server: &Server) -> u64 {
 /// Runs the timers that are due.
 pub fn run_timers(server: &mut Server) {
     loop {
-        match server.timers.wheel.step(server.clock.mono_ms()) {
+        match server.timers.step(server.clock.mono_ms()) {
             Step::Idle => return,
             Step::Moved => {}
             Step::Due(armed) => run_timer(server, armed.timer),
@@ -78,7 +74,9 @@ fn run_timer(server: &mut Server, timer: Timer) {
                 .timers
                 .arm(server.clock.mono_ms() + period_ms, Timer::Cron);
         }
-        Timer::ClientIdle(id, round) if round == server.timers.idle_round => check_idle(server, id),
+        Timer::ClientIdle(id, round) if server.timers.is_idle_round(round) => {
+            check_idle(server, id)
+        }
         Timer::ClientIdle(..) => {}
         Timer::WaitOver(id) => server.check_wait(id),
         Timer::PauseEnd => pause::end_pause_if_due(server),
@@ -140,7 +138,7 @@ fn expire_in(server: &mut Server, index: DbIndex, start_us: u64) -> bool {
 }
 
 fn cron(server: &mut Server) {
-    if server.timers.cron_paused {
+    if server.timers.is_cron_paused() {
         return;
     }
     if server.config.watchdog_period > 0 {
@@ -156,8 +154,7 @@ fn cron(server: &mut Server) {
     stats.repl_out_rate.sample(stats.repl_bytes_out, now_ms);
     stats.turn_rate.sample(stats.turns, now_ms);
     stats.turn_us_rate.sample(stats.turns_us, now_ms);
-    if now_ms >= server.timers.report_ms {
-        server.timers.report_ms = now_ms + REPORT_MS;
+    if server.timers.is_report_due(now_ms) {
         report_databases(server);
     }
     buffers::sample_buffers(server);
@@ -170,7 +167,7 @@ fn cron(server: &mut Server) {
         server.keyspace.expire_replica_keys();
         server.settle_alone();
     }
-    if let Some(signal) = server.shutdown.asked.take() {
+    if let Some(signal) = server.shutdown.take_signal() {
         shutdown::stop_by_signal(server, signal);
     }
     shutdown::stop_if_due(server);
@@ -209,13 +206,13 @@ pub fn watch_idle(server: &mut Server, id: ClientId) {
 
 /// Arms the idle timers of all clients anew, after `timeout` changed.
 pub fn watch_idle_anew(server: &mut Server) {
-    server.timers.idle_round = server.timers.idle_round.wrapping_add(1);
+    server.timers.next_idle_round();
     let ids: Vec<ClientId> = server.clients.ids().collect();
     ids.into_iter().for_each(|id| watch_idle(server, id));
 }
 
 fn arm_idle_timer(server: &mut Server, id: ClientId, at_ms: u64) {
-    let round = server.timers.idle_round;
+    let round = server.timers.idle_round();
     server.timers.arm(at_ms, Timer::ClientIdle(id, round));
 }
 

@@ -36,18 +36,50 @@ pub enum Stop {
 pub struct Stopping {
     flags: ShutdownFlags,
     /// The deadline in monotonic milliseconds.
-    pub until_ms: u64,
+    until_ms: u64,
 }
 
 /// The end of the server: requested, pending or decided.
 #[derive(Debug, Default)]
 pub struct Shutdown {
     /// The exit code, once the event loop is to end.
-    pub exit: Option<i32>,
+    exit: Option<i32>,
     /// A signal requested shutdown and cron has not handled it yet.
-    pub asked: Option<Signal>,
+    asked: Option<Signal>,
     /// A pending shutdown: the server stops when its replicas have caught up.
-    pub stopping: Option<Stopping>,
+    stopping: Option<Stopping>,
+}
+
+impl Shutdown {
+    /// Ends the event loop with this exit code.
+    pub fn end(&mut self, code: i32) {
+        self.exit = Some(code);
+    }
+
+    /// Returns the exit code, once the event loop is to end.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.exit
+    }
+
+    /// Returns whether the event loop is to end.
+    pub fn is_over(&self) -> bool {
+        self.exit.is_some()
+    }
+
+    /// Requests a shutdown by a signal; cron handles it.
+    pub fn ask(&mut self, signal: Signal) {
+        self.asked = Some(signal);
+    }
+
+    /// Takes the signal that requested shutdown.
+    pub fn take_signal(&mut self) -> Option<Signal> {
+        self.asked.take()
+    }
+
+    /// Returns the deadline of a pending shutdown in monotonic milliseconds.
+    pub fn waits_until_ms(&self) -> Option<u64> {
+        self.stopping.map(|stopping| stopping.until_ms)
+    }
 }
 
 /// Shuts down after SIGTERM or SIGINT.
@@ -123,7 +155,7 @@ pub(in crate::server) fn stop_if_due(server: &mut Server) {
 /// Cancels a pending shutdown; the clients blocked in SHUTDOWN get an error.
 fn stop_no_more(server: &mut Server) {
     server.shutdown.stopping = None;
-    for id in std::mem::take(&mut server.blocking.until_stopped) {
+    for id in server.blocking.take_until_stopped() {
         server.refuse_waiting(ClientId(id), "ERR Errors trying to SHUTDOWN. Check logs.");
     }
     pause::end_pause(server, Cause::Shutdown);

@@ -58,7 +58,7 @@ pub(in crate::server) fn arm_timer(server: &mut Server) {
 /// Looks after the replicas, once a second (`replicationCron` of Redis).
 pub(in crate::server) fn tick(server: &mut Server) {
     arm_timer(server);
-    if server.timers.cron_paused {
+    if server.timers.is_cron_paused() {
         return;
     }
     let period = server.config.repl_ping_replica_period.max(1) as u64;
@@ -149,10 +149,10 @@ pub(in crate::server) fn refresh_good(server: &mut Server) {
 /// Makes a client wait for acknowledgements, or for the log.
 pub(in crate::server) fn wait_for_acks(server: &mut Server, id: ClientId) {
     server.replication.replicas_mut().request_acks();
-    if server.blocking.until_acked.is_empty() && server.persist.aof.is_on() {
+    let is_first = server.blocking.await_acks(id.0);
+    if is_first && server.persist.aof.is_on() {
         arm_sync_check(server);
     }
-    server.blocking.until_acked.push(id.0);
 }
 
 fn arm_sync_check(server: &mut Server) {
@@ -162,7 +162,7 @@ fn arm_sync_check(server: &mut Server) {
 
 /// Has waiting clients re-evaluated: the helper thread may have synced more of the log.
 pub(in crate::server) fn check_aof_synced(server: &mut Server) {
-    if server.blocking.until_acked.is_empty() {
+    if !server.blocking.awaits_acks() {
         return;
     }
     server.replication.replicas_mut().note_news();
@@ -174,7 +174,7 @@ pub fn recheck_wait_clients(server: &mut Server) {
     if !server.replication.replicas_mut().take_news() {
         return;
     }
-    let mut waiting = std::mem::take(&mut server.blocking.until_acked);
+    let mut waiting = server.blocking.take_until_acked();
     waiting.dedup();
     for id in waiting.into_iter().map(ClientId) {
         if server.clients.waits_for_acks(id) {

@@ -122,7 +122,7 @@ pub(in crate::server) fn show_script(
     args: &Args,
     reply: &mut Reply,
 ) {
-    if server.gates.0 & Gates::MONITORED != 0
+    if server.gates.has(Gates::MONITORED)
         && let Some(number) = session.last_command
     {
         monitors::show(server, session, number, &args.argv(), reply);
@@ -130,7 +130,7 @@ pub(in crate::server) fn show_script(
 }
 
 fn is_out_of_memory(server: &Server) -> bool {
-    server.gates.0 & Gates::MAXMEMORY != 0 && server.eviction.failed
+    server.gates.has(Gates::MAXMEMORY) && server.eviction.has_failed()
 }
 
 /// Checks that a script may begin, by the flags of its shebang line.
@@ -292,15 +292,16 @@ impl ScriptHost<'_> {
     fn refusal(&mut self, number: u16, argv: &Argv) -> Option<CmdError> {
         let spec = self.server.table[number].spec;
         let full = self.out_of_memory && !self.allow_oom && !self.has_written;
-        if self.server.gates.0 & Gates::BEFORE == 0
-            && self.session.special == Special::default()
-            && !(self.read_only || full)
-            && !spec.flags.has(NOSCRIPT)
-            && spec.accepts(argv.len())
-        {
-            return None;
+        let asks = self.server.gates.has(Gates::BEFORE)
+            || self.session.special != Special::default()
+            || self.read_only
+            || full
+            || spec.flags.has(NOSCRIPT)
+            || !spec.accepts(argv.len());
+        if asks {
+            return self.ask_gates(number, spec, argv, full);
         }
-        self.ask_gates(number, spec, argv, full)
+        None
     }
 
     #[cold]
@@ -428,6 +429,6 @@ impl Host for ScriptHost<'_> {
             log::info!("Lua script killed by user with SCRIPT KILL.");
         }
         // A shutdown cannot wait for an endless script.
-        killed || self.server.shutdown.exit.is_some()
+        killed || self.server.shutdown.is_over()
     }
 }

@@ -406,7 +406,7 @@ pub fn flush_before_answers(server: &mut Server) {
 /// Returns true if the server ends because it cannot keep its durability guarantee: then no write
 /// is acknowledged.
 pub fn is_lost(server: &Server) -> bool {
-    server.shutdown.exit.is_some_and(|code| code != 0)
+    server.shutdown.exit_code().is_some_and(|code| code != 0)
 }
 
 /// Writes the AOF and syncs it as configured.
@@ -435,9 +435,9 @@ pub fn flush_aof(server: &mut Server, force: bool) {
         .observe
         .note("aof-write", server.clock.now_s(), took_us);
     if flushed.is_err() {
-        server.shutdown.exit = Some(1);
+        server.shutdown.end(1);
     }
-    if server.gates.0 & Gates::DISK_ERROR != 0 || server.persist.aof.failure().is_some() {
+    if server.gates.has(Gates::DISK_ERROR) || server.persist.aof.failure().is_some() {
         refresh_disk_gate(server);
     }
 }

@@ -103,7 +103,7 @@ pub(super) fn pause_cron(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    server.timers.cron_paused = switch(args.bytes());
+    server.timers.pause_cron(switch(args.bytes()));
     reply.ok()
 }
 

@@ -35,8 +35,8 @@ pub fn server(server: &Server, text: &mut Text) {
     text.line("run_id", &this.run_id);
     text.line("tcp_port", config.port);
     text.line("server_time_usec", clock::unix_us());
-    if let Some(stopping) = &server.shutdown.stopping {
-        let left_ms = stopping.until_ms.saturating_sub(server.clock.mono_ms());
+    if let Some(until_ms) = server.shutdown.waits_until_ms() {
+        let left_ms = until_ms.saturating_sub(server.clock.mono_ms());
         text.line("shutdown_in_milliseconds", left_ms);
     }
     text.line("uptime_in_seconds", uptime_s);

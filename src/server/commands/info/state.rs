@@ -23,7 +23,7 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("tracking_clients", server.tracking.clients());
     text.line("pubsub_clients", server.pubsub.clients());
     text.line("watching_clients", server.watch.clients());
-    text.line("clients_in_timeout_table", blocking.timed);
+    text.line("clients_in_timeout_table", blocking.timed());
     text.line("total_watched_keys", server.watch.keys());
     text.line("total_blocking_keys", blocking.keys());
     let until_gone = blocking.keys_until_gone();

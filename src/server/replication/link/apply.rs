@@ -66,7 +66,7 @@ pub fn apply(server: &mut Server, slot: usize) -> bool {
     };
     let mut again = false;
     // During a pause, and while a script is busy, the stream waits.
-    let waits = server.gates.0 & Gates::BUSY != 0 || server.pause.is_on();
+    let waits = server.gates.has(Gates::BUSY) || server.pause.is_on();
     if client.session.ending == Ending::No && !waits {
         again = apply_received(server, &mut client);
         if !is_link(server, &client.session) {
@@ -74,7 +74,7 @@ pub fn apply(server: &mut Server, slot: usize) -> bool {
             client.session.ending = Ending::Now;
         }
     }
-    again |= waits && (client.readable || server.gates.0 & Gates::BUSY != 0);
+    again |= waits && (client.readable || server.gates.has(Gates::BUSY));
     client.is_ready = again && client.session.ending == Ending::No;
     let (again, ending) = (client.is_ready, client.session.ending);
     Clients::will_write(&mut server.clients.writing, slot, &mut client);

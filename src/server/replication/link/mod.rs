@@ -286,7 +286,7 @@ pub(super) fn restart_aof(server: &mut Server) {
             "FATAL: this replica instance finished the synchronization with its master, but the \
              AOF can't be turned on. Exiting now."
         );
-        server.shutdown.exit = Some(1);
+        server.shutdown.end(1);
     }
 }
 

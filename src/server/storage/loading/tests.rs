@@ -12,7 +12,7 @@ fn load(bench: &mut Bench) {
 fn await_end(bench: &mut Bench) {
     bench.until("the load ends", |bench| {
         bench.turn();
-        bench.persist.loading.is_none() || bench.shutdown.exit.is_some()
+        bench.persist.loading.is_none() || bench.shutdown.is_over()
     });
 }
 
@@ -91,7 +91,7 @@ fn a_torn_end_is_cut_unless_that_is_forbidden() {
         bench.config.aof_load_truncated = false;
         load(&mut bench);
         await_end(&mut bench);
-        assert_eq!(bench.shutdown.exit, Some(1), "{torn}");
+        assert_eq!(bench.shutdown.exit_code(), Some(1), "{torn}");
     }
 }
 
@@ -106,7 +106,7 @@ fn an_unknown_or_malformed_command_ends_the_start() {
         let mut bench = with_log(&format!("{SET_A}{bad}"));
         load(&mut bench);
         await_end(&mut bench);
-        assert_eq!(bench.shutdown.exit, Some(1), "{bad}");
+        assert_eq!(bench.shutdown.exit_code(), Some(1), "{bad}");
     }
 }
 
@@ -133,5 +133,5 @@ fn a_damaged_snapshot_ends_the_start() {
     let mut bench = bench.restarted(|_| {});
     load(&mut bench);
     await_end(&mut bench);
-    assert_eq!(bench.shutdown.exit, Some(1));
+    assert_eq!(bench.shutdown.exit_code(), Some(1));
 }
