@@ -4,9 +4,8 @@
 //! (`command::blocking`), and runs again when a list comes into being at one of its keys.
 
 use super::push_pop::take;
-use super::{end_argument, popped, pushed, settle};
+use super::{end_argument, new_list, popped, pushed, settle, with_target};
 use crate::command::blocking::{TimeoutMs, Unit, parse_timeout};
-use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply, Wait};
@@ -127,29 +126,15 @@ fn move_element(
 ) -> Result<bool, CmdError> {
     let tuning = cx.tuning;
     let mut db = cx.db();
-    let Some(mut source) = db.write_list(from)? else {
+    let Some(source) = db.write_list(from)? else {
         return Ok(false);
     };
-    let target = match from == to {
-        true => Some(source),
-        false => db.write_list(to)?,
-    };
-    if target.is_some_and(|target| target != source) {
-        // Looking for the other may have moved it: an overdue key leaves on the way.
-        source = db.peek(from).ok_or(CmdError::NoSuchKey)?;
-    }
+    let (source, target) = with_target(&mut db, (from, source), to)?;
     let mut element: SmallVec<[u8; 128]> = SmallVec::new();
     db.list_pop(source, out, 1, |item| {
         element.extend_from_slice(item.as_bytes(&mut itoa::Buffer::new()));
     });
-    let target = match target {
-        Some(target) => target,
-        None => {
-            let target = db.add_list(to);
-            cx.also(Event::NEW, to);
-            target
-        }
-    };
+    let target = target.unwrap_or_else(|| new_list(cx, to));
     let one = std::iter::once(element.as_slice());
     cx.db().list_push(target, into, one, tuning);
     reply.bulk(&element)?;

@@ -9,7 +9,7 @@ mod read;
 
 use crate::command::effects::Event;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
-use crate::keyspace::{Found, RemovalReason};
+use crate::keyspace::{DbMut, Found, RemovalReason};
 use crate::types::listpack::Item;
 use crate::types::quicklist::End;
 
@@ -31,6 +31,28 @@ fn end_argument(args: &mut Args) -> Result<End, CmdError> {
     } else {
         Err(CmdError::Syntax)
     }
+}
+
+/// Finds the list that elements of a found one go to; `None` if it is still to be made. Both may be the
+/// same. The first is found anew: an overdue key that leaves on the way may have moved it.
+fn with_target(
+    db: &mut DbMut,
+    (from, source): (&[u8], Found),
+    to: &[u8],
+) -> Result<(Found, Option<Found>), CmdError> {
+    if from == to {
+        return Ok((source, Some(source)));
+    }
+    let target = db.write_list(to)?;
+    let source = db.peek(from).ok_or(CmdError::NoSuchKey)?;
+    Ok((source, target))
+}
+
+/// Adds an empty list.
+fn new_list(cx: &mut Cx, key: &[u8]) -> Found {
+    let list = cx.db().add_list(key);
+    cx.also(Event::NEW, key);
+    list
 }
 
 /// The event of elements that were taken.

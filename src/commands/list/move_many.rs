@@ -5,10 +5,9 @@
 //!                     LMOVEM source to LEFT LEFT COUNT 3 BULK    to 1 2 3    in their order
 //! ```
 
-use super::{end_argument, popped, pushed, settle};
+use super::{end_argument, new_list, popped, pushed, settle, with_target};
 use crate::algo::number::parse_i64;
 use crate::command::blocking::{Unit, parse_timeout};
-use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply, Wait};
@@ -77,21 +76,14 @@ fn move_elements(
 ) -> Result<usize, CmdError> {
     let tuning = cx.tuning;
     let mut db = cx.db();
-    let Some(mut source) = db.write_list(from)? else {
+    let Some(source) = db.write_list(from)? else {
         return Ok(0);
     };
     let len = db.list_at(source)?.len();
     if wanted.exact && len < wanted.count {
         return Ok(0);
     }
-    let target = match from == to {
-        true => Some(source),
-        false => db.write_list(to)?,
-    };
-    if target.is_some_and(|target| target != source) {
-        // Looking for the other may have moved it: an overdue key leaves on the way.
-        source = db.peek(from).ok_or(CmdError::NoSuchKey)?;
-    }
+    let (source, target) = with_target(&mut db, (from, source), to)?;
     let count = wanted.count.min(len);
     let mut elements: Vec<Vec<u8>> = Vec::with_capacity(count);
     db.list_pop(source, wanted.out, count, |item| {
@@ -100,14 +92,7 @@ fn move_elements(
     if !wanted.keeps_order() {
         elements.reverse();
     }
-    let target = match target {
-        Some(target) => target,
-        None => {
-            let target = db.add_list(to);
-            cx.also(Event::NEW, to);
-            target
-        }
-    };
+    let target = target.unwrap_or_else(|| new_list(cx, to));
     let mut db = cx.db();
     let items = elements.iter().map(Vec::as_slice);
     match wanted.into {
