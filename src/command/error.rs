@@ -102,7 +102,10 @@ impl CmdError {
             args.extend_from_slice(b"' ");
         }
         let name = shown_part(argv.at(0), SHOWN);
-        let middle: &[u8] = b"', with args beginning with: ";
+        let middle: &[u8] = match args.is_empty() {
+            true => b"'",
+            false => b"', with args beginning with: ",
+        };
         CmdError::Bytes([b"ERR unknown command '", name, middle, &args].concat())
     }
 

@@ -55,6 +55,7 @@ flags! {
     NO_MULTI = 18, "no_multi";
     ALLOW_BUSY = 19, "allow_busy";
     MOVABLEKEYS = 20, "movablekeys";
+    SCRIPT_RUNNER = 21, "script_runner";
 }
 
 /// Runs only where the directive that its `guard` names allows it. COMMAND INFO does not show it.
@@ -313,6 +314,8 @@ pub struct Spec {
     pub internal: bool,
     /// Rules of users may name it, but it is not there: no list of commands shows it.
     pub absent: bool,
+    /// Redis has no such command; Valkey has it, since the version that `since` names.
+    pub of_valkey: bool,
 }
 
 impl Spec {
@@ -338,6 +341,7 @@ impl Spec {
         secrets: None,
         internal: false,
         absent: false,
+        of_valkey: false,
     };
 
     /// The start of the declaration of a command of this group.

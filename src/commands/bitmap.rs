@@ -210,7 +210,7 @@ fn find_bit(bytes: &[u8], (first, end): (usize, usize), set: bool) -> Option<usi
 
 const BITCOUNT: DataCommand = Spec {
     name: "bitcount",
-    usage: "key:key [range{start:integer end:integer [unit(byte=BYTE|bit=BIT)!7.0.0]}]",
+    usage: "key:key [range{start:integer [end-unit-block{end:integer [unit(byte=BYTE|bit=BIT)!7.0.0]}]}]",
     since: "2.6.0",
     summary: "Counts the bits that are set in a string.",
     complexity: "O(N)",
@@ -224,6 +224,8 @@ fn bitcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (mut start, mut end, mut unit) = (0, -1, Unit::Byte);
     match args.left() {
         0 => {}
+        // As in Valkey, a start alone reaches to the end.
+        1 => start = args.int()?,
         2 => (start, end) = (args.int()?, args.int()?),
         3 => {
             (start, end) = (args.int()?, args.int()?);

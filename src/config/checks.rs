@@ -58,6 +58,21 @@ pub fn hostname(text: &[u8]) -> Result<(), &'static str> {
     )
 }
 
+/// An address or a host name that other nodes are told.
+pub fn announced_address(text: &[u8]) -> Result<(), &'static str> {
+    /// As Redis's NET_IP_STR_LEN.
+    const ADDRESS_MAX: usize = 46;
+    ensure(
+        text.len() < ADDRESS_MAX,
+        "Hostnames for cluster-announce-ip must be less than 46 characters",
+    )?;
+    let fine = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.:".contains(byte);
+    ensure(
+        text.iter().all(fine),
+        "Hostnames may only contain alphanumeric characters, hyphens or dots",
+    )
+}
+
 /// Whether a text can be shown as an address between commas without being taken for more.
 pub fn is_address(text: &[u8]) -> bool {
     text.iter()
@@ -65,7 +80,7 @@ pub fn is_address(text: &[u8]) -> bool {
 }
 
 pub fn human_nodename(text: &[u8]) -> Result<(), &'static str> {
-    let barred = |byte: &u8| b"!#$%&()*+:;<>?@[]^{|}~".contains(byte);
+    let barred = |byte: &u8| b" !#$%&()*+,:;<>?@[]^{|}~".contains(byte);
     ensure(
         !text.iter().any(barred),
         "Announced human node name contained invalid character",

@@ -116,12 +116,13 @@ pub enum Unit {
     Octal,
 }
 
-/// The limits of a number. `unsigned` only chooses the words of the refusal, as Redis does.
+/// The limits of a number.
 #[derive(Clone, Copy, Debug)]
 pub struct IntRule {
     pub min: i64,
     pub max: i64,
     pub unit: Unit,
+    /// Numbers from 2^63 to 2^64 - 1 are valid, too. They are kept as 2^63 - 1.
     pub unsigned: bool,
 }
 
@@ -292,7 +293,7 @@ impl Directive {
         self
     }
 
-    /// The refusal of a negative number reads as Redis's does for its unsigned types.
+    /// Numbers of 64 bits without a sign are valid.
     pub const fn unsigned(mut self) -> Directive {
         if let Kind::Int(mut rule) = self.kind {
             rule.unsigned = true;

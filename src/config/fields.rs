@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::directive::{Init, Kind, Place, Value};
-use super::special::{NotifyFlags, OutputLimit, SavePoint, ShutdownFlags};
+use super::special::{NotifyFlags, OutputLimit, SavePoint, ShutdownFlags, SlotStats};
 use super::table;
 use super::words::*;
+use crate::version::Series;
 
 /// Every directive's value. `Config::new` is the one way to a fresh one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,9 +59,11 @@ pub struct Config {
     pub aof_rewrite_cpulist: Vec<u8>,
     pub bgsave_cpulist: Vec<u8>,
     pub use_exit_on_panic: bool,
+    pub redis_compat: RedisCompat,
     pub watchdog_period: u32,
     // Persistence.
     pub aof_load_truncated: bool,
+    pub aof_load_corrupt_tail_max_size: u64,
     pub aof_rewrite_incremental_fsync: bool,
     pub aof_timestamp_enabled: bool,
     pub aof_use_rdb_preamble: bool,
@@ -88,6 +91,7 @@ pub struct Config {
     pub activerehashing: bool,
     pub lazyfree_lazy_eviction: bool,
     pub lazyfree_lazy_expire: bool,
+    pub lazyexpire_nested_arbitrary_keys: bool,
     pub lazyfree_lazy_server_del: bool,
     pub lazyfree_lazy_user_del: bool,
     pub lazyfree_lazy_user_flush: bool,
@@ -206,7 +210,7 @@ pub struct Config {
     pub cluster_replica_no_failover: bool,
     pub cluster_replica_validity_factor: u32,
     pub cluster_require_full_coverage: bool,
-    pub cluster_slot_stats_enabled: bool,
+    pub cluster_slot_stats_enabled: SlotStats,
     // Set by files only.
     /// The file read at the start, absolute; CONFIG REWRITE writes there.
     pub config_file: Option<PathBuf>,
@@ -231,6 +235,11 @@ impl Config {
     /// Whether writes are refused after a snapshot failed.
     pub fn save_failure_stops_writes(&self) -> bool {
         self.stop_writes_on_bgsave_error && !self.save.is_empty()
+    }
+
+    /// The series of Redis whose commands exist and whose version is reported.
+    pub fn series(&self) -> Series {
+        Series::of_version(self.redis_compat.word())
     }
 
     /// The defaults, with `dir` at the current directory.

@@ -1,6 +1,6 @@
 //! The directives of redis.conf: one table, the file grammar, CONFIG GET/SET/REWRITE.
 //!
-//! Every directive of Redis 8.2.3 and Valkey 9.1.2 is one row in `table/`: name, alias, kind,
+//! Every directive of Redis 8.10.2 and Valkey 9.1.2 is one row in `table/`: name, alias, kind,
 //! default, the field that holds it, and what must happen when it changes. Files, CONFIG GET, SET
 //! and REWRITE all walk that table, so a directive is written down once.
 //!

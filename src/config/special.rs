@@ -33,6 +33,14 @@ pub struct ShutdownFlags {
     pub force: bool,
 }
 
+/// What is counted per slot of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlotStats {
+    pub cpu: bool,
+    pub net: bool,
+    pub mem: bool,
+}
+
 /// The classes of keyspace events, a bit for each letter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotifyFlags(pub u32);
@@ -372,6 +380,51 @@ pub static SHUTDOWN_ON_SIGTERM: Special = Special {
     set: |config, args, _| parse_shutdown(args).map(|flags| config.shutdown_on_sigterm = flags),
     get: |config| print_shutdown(config.shutdown_on_sigterm).into(),
     lines: |config| shutdown_lines(config.shutdown_on_sigterm),
+};
+
+const SLOT_STATS_WORDS: [&str; 5] = ["no", "yes", "cpu", "net", "mem"];
+
+fn print_slot_stats(stats: SlotStats) -> String {
+    let set = [stats.cpu, stats.net, stats.mem];
+    match set {
+        [false, false, false] => "no".into(),
+        [true, true, true] => "yes".into(),
+        _ => {
+            let words = SLOT_STATS_WORDS[2..].iter().zip(set);
+            joined(
+                words
+                    .filter(|(_, set)| *set)
+                    .map(|(word, _)| word.to_string()),
+            )
+        }
+    }
+}
+
+/// Memory can be counted only from the start on.
+pub static SLOT_STATS: Special = Special {
+    init: |_| {},
+    set: |config, args, source| {
+        let mut stats = SlotStats::default();
+        if args.is_empty() {
+            find_word(&SLOT_STATS_WORDS, b"")?;
+        }
+        for word in args {
+            let found = find_word(&SLOT_STATS_WORDS, word)?;
+            stats.cpu |= matches!(found, 1 | 2);
+            stats.net |= matches!(found, 1 | 3);
+            stats.mem |= matches!(found, 1 | 4);
+        }
+        if stats.mem && !config.cluster_slot_stats_enabled.mem && source == Source::Set {
+            return Err("memory tracking cannot be enabled at runtime".into());
+        }
+        config.cluster_slot_stats_enabled = stats;
+        Ok(())
+    },
+    get: |config| print_slot_stats(config.cluster_slot_stats_enabled).into(),
+    lines: |config| {
+        let stats = config.cluster_slot_stats_enabled;
+        vec![line(print_slot_stats(stats), stats != SlotStats::default())]
+    },
 };
 
 const OOM_SCORES: [i32; 3] = [0, 200, 800];

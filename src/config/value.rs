@@ -126,6 +126,9 @@ fn parse_number(rule: &IntRule, text: &[u8]) -> Result<i64, String> {
 /// A size in bytes. As Redis does, one beyond 64 bits wraps to -1 and fails on the limits; where
 /// negative sizes mean something, it is no size at all.
 fn parse_size(rule: &IntRule, text: &[u8]) -> Option<i64> {
+    if rule.unsigned {
+        return parse_memory(text).map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
     if rule.min >= 0 {
         return parse_memory(text).map(|bytes| bytes as i64);
     }
@@ -150,9 +153,6 @@ fn parse_octal(text: &[u8]) -> Option<i64> {
 fn check_limits(rule: &IntRule, n: i64) -> Result<(), String> {
     if rule.unit == Unit::MemoryOrPercent && n < 0 {
         return Ok(());
-    }
-    if rule.unsigned && n < 0 {
-        return Err("argument must be greater or equal to 0".into());
     }
     if (rule.min..=rule.max).contains(&n) {
         return Ok(());

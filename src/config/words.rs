@@ -89,6 +89,11 @@ words!(
     EndpointType { Ip, Hostname, UnknownEndpoint }
     "ip" = Ip, "hostname" = Hostname, "unknown-endpoint" = UnknownEndpoint);
 words!(
+    /// The series of Redis whose commands exist and whose version is reported (`redis-compat`).
+    RedisCompat { V7_0, V7_2, V7_4, V8_0, V8_2, V8_4, V8_6, V8_8, V8_10 }
+    "7.0" = V7_0, "7.2" = V7_2, "7.4" = V7_4, "8.0" = V8_0, "8.2" = V8_2, "8.4" = V8_4, "8.6" = V8_6,
+    "8.8" = V8_8, "8.10" = V8_10);
+words!(
     /// The layout of log lines.
     LogFormat { Legacy, Logfmt, Json }
     "legacy" = Legacy, "logfmt" = Logfmt, "json" = Json);

@@ -52,6 +52,9 @@ pub struct Tuning {
     pub lazy_user_flush: bool,
     /// Whether expired keys, and keys deleted implicitly by commands, are propagated as UNLINK.
     pub lazy_expire: bool,
+    /// Whether commands of transactions and scripts remove overdue keys that they were not given by
+    /// name (`lazyexpire-nested-arbitrary-keys`).
+    pub nested_expiry: bool,
     pub lazy_server_del: bool,
     pub lazy_eviction: bool,
     // Up to where a collection keeps its compact encoding: elements, and bytes of one element.
@@ -119,6 +122,7 @@ impl Default for Tuning {
             lazy_user_del: false,
             lazy_user_flush: false,
             lazy_expire: false,
+            nested_expiry: true,
             lazy_server_del: false,
             lazy_eviction: false,
             hash_max_listpack_entries: 512,
@@ -228,7 +232,8 @@ pub struct Shared {
     pub no_touch: bool,
     /// Overdue keys are hidden but stay: a replica, a paused or loading server.
     pub hold_expired: bool,
-    /// No key counts as overdue: an AOF is being loaded, which contains the removal of its keys.
+    /// No key counts as overdue: an AOF is being loaded, which contains the removal of its keys, or a
+    /// test reads overdue data (DEBUG SET-ALLOW-ACCESS-EXPIRED).
     pub none_overdue: bool,
     /// Keys given a deadline by clients of a writable replica.
     pub replica_expires: replica_expires::ReplicaExpires,

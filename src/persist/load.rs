@@ -4,7 +4,7 @@
 //! snapshot's keys go straight into the keyspace; the AOF's commands are passed to the server one
 //! by one, because only that can run commands.
 
-use super::aof::read::{Commands, Damage, DamagedLog, Next};
+use super::aof::read::{Commands, CutRules, Damage, DamagedLog, Next};
 use super::reason;
 use crate::algo::quoting::in_line;
 use crate::keyspace::{DbIndex, Keyspace, Tuning};
@@ -49,8 +49,8 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
     pub checksum: bool,
-    /// A log's torn end is cut off and does not matter.
-    pub cut_torn_tail: bool,
+    /// The damaged ends of a log that may be cut off.
+    pub cut: CutRules,
     /// Keys whose deadline has passed are kept: an AOF contains their removal.
     pub keep_expired: bool,
     /// A pause after each key, for tests, in microseconds.
@@ -741,7 +741,7 @@ impl Loading {
     fn settle_damage(&mut self, commands: &Commands, damage: Damage) -> Step {
         let is_last = self.parts.is_empty();
         let rules = self.rules;
-        match damage.settle(commands, rules.cut_torn_tail, is_last) {
+        match damage.settle(commands, rules.cut, is_last) {
             Ok(()) => {
                 self.cut = true;
                 self.end_part(commands.sound_bytes());

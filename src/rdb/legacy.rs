@@ -102,7 +102,8 @@ fn pairs(zm: &[u8], lp: &mut Vec<u8>) -> Option<usize> {
     let (mut at, mut count) = (1, 0);
     let len = |at: &mut usize| {
         let (len, size) = match *zm.get(*at)? {
-            0xfe => (word(zm, *at + 1)? as usize, 5),
+            // A length that fits in one byte is never written in five.
+            0xfe => (word(zm, *at + 1).filter(|len| *len >= 0xfe)? as usize, 5),
             0xff => return None,
             short => (short as usize, 1),
         };
@@ -153,5 +154,7 @@ mod tests {
         for cut in 0..zm.len() {
             assert!(zipmap(&zm[..cut], &mut listpack::new()).is_err());
         }
+        let long = b"\x01\xfe\x03\0\0\0foo\x03\x00bar\xff";
+        assert!(zipmap(long, &mut listpack::new()).is_err());
     }
 }

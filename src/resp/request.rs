@@ -21,6 +21,9 @@ use bytes::Bytes;
 const LINE_MAX: usize = 64 << 10;
 /// Arguments from this size on get a buffer of their own.
 pub const BIG: usize = 32 << 10;
+/// The longest argument after which a buffer for another one is prepared. A larger one would count
+/// twice towards the memory limit, for an allocation that is cheap beside its copy.
+const NEXT_BIG_MAX: usize = 1 << 20;
 /// Commands recognised before they are run: enough to overlap their cache misses.
 const BATCH: usize = 128;
 /// The `start` of a range that is an index into the big arguments.
@@ -740,7 +743,9 @@ impl Query {
             return;
         }
         let mut big = self.big.take().expect("just seen");
-        self.next_big = Vec::with_capacity(len + 2);
+        if len <= NEXT_BIG_MAX {
+            self.next_big = Vec::with_capacity(len + 2);
+        }
         big.truncate(len);
         self.args.push(Range {
             start: IN_BIGS,

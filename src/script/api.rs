@@ -1,5 +1,6 @@
 //! The `redis` library: calls from scripts to the server.
 
+use super::InvalidCall;
 use super::args::to_integer;
 use super::convert::{COUNTED, push_reply};
 use super::debug::Debugger;
@@ -7,7 +8,7 @@ use super::lua::{Kind, Outcome, Raise, Stack};
 use crate::algo::number::format_f64;
 use crate::resp::encode::Resp;
 use crate::resp::request::OwnedArgv;
-use crate::version;
+use crate::version::Series;
 use sha1::{Digest, Sha1};
 use std::mem::ManuallyDrop;
 
@@ -258,17 +259,16 @@ fn acl_check_cmd(stack: &mut Stack) -> Outcome {
         return fail(stack, text, true);
     }
     let (_, host) = stack.vm_state_and_host();
-    let allowed = host.and_then(|host| host.may_run(argv.as_argv()));
-    match allowed {
-        Some(allowed) => {
+    let allowed = host.map_or(Err(InvalidCall::Name), |host| host.may_run(argv.as_argv()));
+    let text: &[u8] = match allowed {
+        Ok(allowed) => {
             stack.push_bool(allowed);
-            Ok(1)
+            return Ok(1);
         }
-        None => {
-            let text = b"Invalid command passed to redis.acl_check_cmd()";
-            fail(stack, text, true)
-        }
-    }
+        Err(InvalidCall::Arity) => b"Wrong number of args for redis.acl_check_cmd()",
+        Err(InvalidCall::Name) => b"Invalid command passed to redis.acl_check_cmd()",
+    };
+    fail(stack, text, true)
 }
 
 /// redis.replicate_commands(): effects are what is replicated, always.
@@ -300,16 +300,15 @@ macro_rules! define {
     )*};
 }
 
-fn constants(stack: &mut Stack) {
+fn constants(stack: &mut Stack, series: Series) {
+    let version = series.version();
     for (level, name) in ["DEBUG", "VERBOSE", "NOTICE", "WARNING"].iter().enumerate() {
         stack.push_number(level as f64);
         stack.set_named(-2, format!("LOG_{name}").as_bytes());
     }
-    stack.push_bytes(version::REDIS_VERSION.as_bytes());
+    stack.push_bytes(version.as_bytes());
     stack.set_named(-2, b"REDIS_VERSION");
-    let parts = version::REDIS_VERSION
-        .split('.')
-        .map(|part| part.parse().unwrap_or(0));
+    let parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     stack.push_number(f64::from(
         parts.fold(0, |sum: u32, part: u32| sum << 8 | part),
     ));
@@ -317,8 +316,8 @@ fn constants(stack: &mut Stack) {
 }
 
 /// Fills the table on top with what scripts and functions have while they run.
-pub fn open(stack: &mut Stack) {
-    constants(stack);
+pub fn open(stack: &mut Stack, series: Series) {
+    constants(stack, series);
     for (name, value) in REPL {
         stack.push_number(f64::from(value));
         stack.set_named(-2, name);
@@ -346,8 +345,8 @@ pub fn open_eval(stack: &mut Stack) {
 }
 
 /// Fills the table on top with what a library has while it loads.
-pub fn open_load(stack: &mut Stack) {
-    constants(stack);
+pub fn open_load(stack: &mut Stack, series: Series) {
+    constants(stack, series);
     define! {stack,
         b"log": log;
         b"register_function": super::library::register_function;

@@ -29,7 +29,8 @@ pub struct Cached {
     pub flags: ScriptFlags,
     /// The sequence number of its last use, if it may be evicted.
     used: Option<u64>,
-    body_bytes: usize,
+    /// The text, for SCRIPT SHOW.
+    body: Box<[u8]>,
 }
 
 /// The cached scripts, by the SHA1 of their text.
@@ -48,6 +49,11 @@ const ENTRY: usize = 96;
 impl Cache {
     pub fn get(&self, sha: &Sha) -> Option<&Cached> {
         self.scripts.get(sha)
+    }
+
+    /// The text of a script.
+    pub fn body(&self, sha: &Sha) -> Option<&[u8]> {
+        self.scripts.get(sha).map(|cached| &*cached.body)
     }
 
     pub fn contains(&self, sha: &Sha) -> bool {
@@ -82,7 +88,7 @@ impl Cache {
         sha: Sha,
         function: Kept,
         flags: ScriptFlags,
-        body_bytes: usize,
+        body: &[u8],
         evictable: bool,
     ) -> Option<Kept> {
         let mut evicted = None;
@@ -100,12 +106,12 @@ impl Cache {
             function,
             flags,
             used,
-            body_bytes,
+            body: body.into(),
         };
-        self.bytes += body_bytes + ENTRY;
+        self.bytes += body.len() + ENTRY;
         self.scripts.insert(sha, cached);
         let evicted = evicted?;
-        self.bytes -= evicted.body_bytes + ENTRY;
+        self.bytes -= evicted.body.len() + ENTRY;
         Some(evicted.function)
     }
 
@@ -136,11 +142,11 @@ mod tests {
             sha[..4].copy_from_slice(format!("{n:04}").as_bytes());
             sha
         };
-        cache.add(sha(9999), kept, ScriptFlags::default(), 1, false);
+        cache.add(sha(9999), kept, ScriptFlags::default(), b"x", false);
         for n in 0..EVAL_MAX {
             assert!(
                 cache
-                    .add(sha(n), kept, ScriptFlags::default(), 1, true)
+                    .add(sha(n), kept, ScriptFlags::default(), b"x", true)
                     .is_none()
             );
         }
@@ -148,12 +154,12 @@ mod tests {
         cache.pin(&sha(1));
         assert!(
             cache
-                .add(sha(600), kept, ScriptFlags::default(), 1, true)
+                .add(sha(600), kept, ScriptFlags::default(), b"x", true)
                 .is_none()
         );
         assert!(
             cache
-                .add(sha(601), kept, ScriptFlags::default(), 1, true)
+                .add(sha(601), kept, ScriptFlags::default(), b"x", true)
                 .is_some()
         );
         assert!(cache.contains(&sha(0)) && cache.contains(&sha(1)) && !cache.contains(&sha(2)));

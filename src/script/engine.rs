@@ -9,6 +9,7 @@ use super::sandbox::{self, Role, Sandbox};
 use super::{Host, Invocation};
 use crate::command::{CmdError, CmdResult, Reply};
 use crate::resp::encode::Resp;
+use crate::version::Series;
 use std::ffi::CStr;
 
 /// Garbage is collected a little after so many runs, as in Redis.
@@ -64,13 +65,13 @@ fn on_error(stack: &mut Stack) -> Outcome {
 
 impl Vm {
     /// A VM that may take so many bytes.
-    pub fn new(role: Role, limit: usize) -> Vm {
+    pub fn new(role: Role, limit: usize, series: Series) -> Vm {
         let mut lua = Lua::new(limit);
         // Nearly all of what is made here stays, so that looking for garbage meanwhile is for nothing;
         // the little there is goes with that of the first scripts.
         lua.pause_collecting();
         let mut stack = lua.stack();
-        let sandbox = sandbox::build(&mut stack, role);
+        let sandbox = sandbox::build(&mut stack, role, series);
         stack.push_function(on_error, 0);
         let handler = stack.keep();
         // As Redis does, also of a function.

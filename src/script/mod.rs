@@ -32,6 +32,7 @@ use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};
 use crate::sys::clock;
 use crate::sys::fork::Child;
+use crate::version::Series;
 use cache::Cache;
 use debug::Debugger;
 use engine::Vm;
@@ -45,14 +46,26 @@ use sandbox::Role;
 pub trait Host {
     /// Runs a command and writes its reply; `Err` is the reason why it was not run.
     fn call(&mut self, argv: Argv, resp: Resp, reply: &mut Vec<u8>) -> Result<(), Vec<u8>>;
-    /// Whether the caller may run a command; `None` if there is none of this name.
-    fn may_run(&mut self, argv: Argv) -> Option<bool>;
+    /// Whether the caller may run a command with these arguments.
+    ///
+    /// # Errors
+    /// No command takes them.
+    fn may_run(&mut self, argv: Argv) -> Result<bool, InvalidCall>;
     /// Selects the propagation of the script's writes: 1 for the AOF, 2 for replicas.
     fn set_repl(&mut self, to: u8);
     /// Counts an error in a reply that was not counted yet.
     fn count_error(&mut self, text: &[u8]);
     /// Called now and then while the script runs; true ends it.
     fn on_count(&mut self) -> bool;
+}
+
+/// The fault of a command that cannot be called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InvalidCall {
+    /// No command has this name.
+    Name,
+    /// The number of arguments is wrong.
+    Arity,
 }
 
 /// For how long the code of a library may run while it is loaded for a client, in milliseconds.
@@ -77,8 +90,8 @@ impl Host for Loader {
         Err(b"redis.call/pcall can only be called inside a script invocation".to_vec())
     }
 
-    fn may_run(&mut self, _: Argv) -> Option<bool> {
-        None
+    fn may_run(&mut self, _: Argv) -> Result<bool, InvalidCall> {
+        Err(InvalidCall::Name)
     }
 
     fn set_repl(&mut self, _: u8) {}
@@ -127,6 +140,8 @@ pub struct Script {
     pub evicted: u64,
     /// The most bytes a VM may take; 0 before `limit` is set.
     limit: usize,
+    /// The series of Redis that scripts are told.
+    series: Series,
     /// The VM that is out, and what it took when it went.
     out: Option<Role>,
     out_bytes: usize,
@@ -148,6 +163,10 @@ impl Script {
         self.limit = bytes;
     }
 
+    pub fn set_series(&mut self, series: Series) {
+        self.series = series;
+    }
+
     fn slot(&mut self, role: Role) -> &mut Option<Box<Vm>> {
         match role {
             Role::Scripts => &mut self.scripts,
@@ -158,8 +177,9 @@ impl Script {
     /// Takes a VM to run something in it.
     pub fn take_vm(&mut self, role: Role) -> Box<Vm> {
         let limit = if self.limit == 0 { LIMIT } else { self.limit };
+        let series = self.series;
         let vm = self.slot(role).take();
-        let mut vm = vm.unwrap_or_else(|| Box::new(Vm::new(role, limit)));
+        let mut vm = vm.unwrap_or_else(|| Box::new(Vm::new(role, limit, series)));
         (self.out, self.out_bytes) = (Some(role), vm.used_bytes());
         *vm.random() = self.random;
         *vm.debugger() = self.debugger.take();
@@ -198,7 +218,7 @@ impl Script {
         let mut vm = self.take_vm(Role::Scripts);
         let compiled = vm.compile(code);
         if let Ok(function) = &compiled
-            && let Some(evicted) = self.cache.add(sha, *function, flags, body.len(), evictable)
+            && let Some(evicted) = self.cache.add(sha, *function, flags, body, evictable)
         {
             vm.forget(evicted);
             self.evicted += 1;

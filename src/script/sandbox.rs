@@ -11,6 +11,7 @@
 
 use super::lua::{GLOBALS, Kept, Outcome, Raise, Stack};
 use super::{api, guards, lib, random};
+use crate::version::Series;
 
 /// The kind of code that the globals are for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -184,7 +185,7 @@ fn tame_libraries(stack: &mut Stack) {
 }
 
 /// Turns the plain globals of a fresh VM into those of a sandbox.
-pub fn build(stack: &mut Stack, role: Role) -> Sandbox {
+pub fn build(stack: &mut Stack, role: Role, series: Series) -> Sandbox {
     stack.push_copy(GLOBALS);
     tame_libraries(stack);
     tame_base(stack);
@@ -193,7 +194,7 @@ pub fn build(stack: &mut Stack, role: Role) -> Sandbox {
     add(stack, b"struct", lib::structs::open);
     add(stack, b"bit", lib::bit::open);
     stack.push_table(0, 0);
-    api::open(stack);
+    api::open(stack, series);
     if role == Role::Scripts {
         api::open_eval(stack);
     }
@@ -217,7 +218,7 @@ pub fn build(stack: &mut Stack, role: Role) -> Sandbox {
     stack.set_named(real, b"_G");
     stack.replace_globals();
     let real = stack.keep();
-    push_load_globals(stack);
+    push_load_globals(stack, series);
     let load = stack.keep();
     Sandbox { meta, real, load }
 }
@@ -231,10 +232,10 @@ fn refuse_unknown(stack: &mut Stack) {
 }
 
 /// The globals of a library that loads: it can do little but register functions.
-fn push_load_globals(stack: &mut Stack) {
+fn push_load_globals(stack: &mut Stack, series: Series) {
     stack.push_table(0, 0);
     stack.push_table(0, 0);
-    api::open_load(stack);
+    api::open_load(stack, series);
     refuse_unknown(stack);
     protect(stack);
     stack.push_copy(-1);

@@ -22,8 +22,8 @@ impl Host for Echo {
         Ok(())
     }
 
-    fn may_run(&mut self, _: Argv) -> Option<bool> {
-        None
+    fn may_run(&mut self, _: Argv) -> Result<bool, InvalidCall> {
+        Err(InvalidCall::Name)
     }
 
     fn set_repl(&mut self, _: u8) {}

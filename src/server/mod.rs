@@ -107,7 +107,8 @@ impl Server {
         let keyspace = Keyspace::new(config.databases as u32, rng.split(), now_ms);
         let run_id = String::from_utf8_lossy(&rng.hex40()).into_owned();
         let replid = String::from_utf8_lossy(&rng.hex40()).into_owned();
-        let table = Table::new(crate::commands::TABLES, commands::TABLES);
+        let mut table = Table::new(crate::commands::TABLES, commands::TABLES);
+        table.limit_to(config.series());
         let acl = Acl::new(table.command_index());
         let mut server = Server {
             keyspace,
@@ -152,6 +153,7 @@ impl Server {
         }
         let half = crate::sys::process::total_system_memory() as usize / 2;
         server.script.set_limit(half.min(VM_BYTES));
+        server.script.set_series(server.config.series());
         configure::apply_all(&mut server);
         cron::start_timers(&mut server);
         server
@@ -164,6 +166,7 @@ impl Server {
         tuning.lazy_user_del = c.lazyfree_lazy_user_del;
         tuning.lazy_user_flush = c.lazyfree_lazy_user_flush;
         tuning.lazy_expire = c.lazyfree_lazy_expire;
+        tuning.nested_expiry = c.lazyexpire_nested_arbitrary_keys;
         tuning.lazy_server_del = c.lazyfree_lazy_server_del;
         tuning.lazy_eviction = c.lazyfree_lazy_eviction;
         tuning.hash_max_listpack_entries = c.hash_max_listpack_entries;

@@ -1,7 +1,7 @@
 //! Our server beside the real ones: CPU per request, throughput, memory, gaps, start-up.
 //!
 //!     cargo bench --bench compare -- [--only get,set,memory] [--pipelines 1,16,64] [--rounds 5]
-//!         [--seconds 2] [--keys 1000000] [--gap-keys 10000000] [--servers ours,redis,redis-8.10,valkey] [--md]
+//!         [--seconds 2] [--keys 1000000] [--gap-keys 10000000] [--servers ours,redis,redis-8.2,valkey] [--md]
 //!
 //! Names for --only: ping set get incr mset get512 set512 memory gap pong, lpush rpop sadd spop hset
 //! zadd zpopmin xadd lrange100 lrange300 lrange600 hgetall zrange zrank smembers, evalsha (a SET and a
@@ -14,7 +14,7 @@
 //! All servers of a run take turns, round by round, so that a slow minute of the machine hits all
 //! alike; a figure is the median of the rounds. The ratio is ours to the best of the real ones in
 //! this very run, and stands beside the ratio we aim at. REDWHEEL_BIN, REDIS_SERVER,
-//! REDIS_SERVER_8_10 and VALKEY_SERVER name other binaries.
+//! REDIS_SERVER_8_2 and VALKEY_SERVER name other binaries.
 //! docs/performance.md tells what came out.
 
 mod collections;
@@ -56,7 +56,7 @@ impl Options {
             seconds: 2.0,
             keys: 1_000_000,
             gap_keys: 10_000_000,
-            servers: ["ours", "redis", "redis-8.10", "valkey"]
+            servers: ["ours", "redis", "redis-8.2", "valkey"]
                 .map(str::to_owned)
                 .to_vec(),
             markdown: false,

@@ -28,7 +28,7 @@ pub fn installed(chosen: &[String]) -> Vec<Subject> {
     let all = [
         ("ours", Some(ours)),
         ("redis", oracle::redis()),
-        ("redis-8.10", oracle::redis_8_10()),
+        ("redis-8.2", oracle::redis_8_2()),
         ("valkey", oracle::valkey()),
     ];
     let mut subjects = Vec::new();

@@ -1,4 +1,4 @@
-//! Several connections at once to us and to a real Redis 8.2.3, interleaved by a seeded schedule:
+//! Several connections at once to us and to a real Redis 8.10.2, interleaved by a seeded schedule:
 //! blocking commands, transactions, WATCH, Pub/Sub and client-side caching meet each other.
 //!
 //! Each step sends one command on one connection of both servers, waits until both have processed

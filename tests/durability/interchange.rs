@@ -16,22 +16,13 @@ struct Other {
     field_deadlines: bool,
 }
 
-/// The Redis of the distribution, 7.0.15 in Debian 12. Its tools are the server under another name.
-fn debian() -> Option<PathBuf> {
-    let tool = PathBuf::from("/usr/bin/redis-check-rdb");
-    let link = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("redis-server");
-    if tool.exists() && !link.exists() {
-        // Another test may have been quicker.
-        let _ = std::os::unix::fs::symlink(&tool, &link);
-    }
-    Some(link).filter(|link| oracle::version(link).contains("v=7."))
-}
-
 fn others() -> Vec<Other> {
     let found = [
         (oracle::redis(), "12", true),
+        (oracle::redis_8_6(), "12", true),
+        (oracle::redis_8_2(), "12", true),
         (oracle::valkey(), "11", false),
-        (debian(), "10", false),
+        (oracle::redis_7_0(), "10", false),
     ];
     let other = |(binary, version, field_deadlines): (Option<PathBuf>, _, _)| {
         Some(Other {

@@ -1,5 +1,5 @@
 //! Messages of the log and the checkers about files that are whole, torn, damaged or missing:
-//! those of Redis 8.2.3, because people and programs look for them. Our additional lines are left
+//! those of Redis 8.10.2, because people and programs look for them. Our additional lines are left
 //! out here.
 
 use crate::support::client::{Client, Value};

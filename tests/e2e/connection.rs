@@ -11,7 +11,7 @@ fn hello_describes_the_server() {
     assert_eq!(hello.items().len(), 14);
     for (name, value) in [
         ("server", "redis"),
-        ("version", "8.2.3"),
+        ("version", "8.10.2"),
         ("proto", "2"),
         ("mode", "standalone"),
         ("role", "master"),

@@ -10,6 +10,7 @@ mod acl;
 mod blocking;
 mod client;
 mod command;
+mod compat;
 mod connection;
 mod debugger;
 mod eviction;

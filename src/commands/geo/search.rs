@@ -435,8 +435,9 @@ pub(super) fn radius_keys<const FROM: usize>(
 const fn stored(word: &'static str, from: i32) -> KeySpec {
     KeySpec {
         begin: Begin::Keyword { word, from },
-        ..KeySpec::at(0, &[OW, UPDATE])
+        ..KeySpec::at(0, &[OW, UPDATE, INCOMPLETE])
     }
+    .noting("Incomplete: of several such options the last one holds.")
 }
 
 pub(super) const GEORADIUS: DataCommand = Spec {

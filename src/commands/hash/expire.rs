@@ -1,6 +1,7 @@
 //! Deadlines of fields: HEXPIRE and its relatives, HTTL and its relatives, HPERSIST.
 
 use super::leave_if_empty;
+use super::options::{self, FieldList, ListRules};
 use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
@@ -14,19 +15,18 @@ const LATEST_MS: i64 = (1 << 46) - 1;
 
 pub(super) type Names<'a> = SmallVec<[&'a [u8]; 8]>;
 
-pub(super) const NO_FIELDS: CmdError =
+const NO_FIELDS: CmdError =
     CmdError::Fixed("ERR Mandatory argument FIELDS is missing or not at the right position");
-pub(super) const BAD_COUNT: CmdError =
-    CmdError::Fixed("ERR Number of fields must be a positive integer");
+const BAD_COUNT: CmdError = CmdError::Fixed("ERR Number of fields must be a positive integer");
 const OTHER_COUNT: CmdError =
     CmdError::Fixed("ERR The `numfields` parameter must match the number of arguments");
 
-/// FIELDS numfields field [field ...], to the end. `bad` is the error for a number that is none.
-pub(super) fn fields<'a>(args: &mut Args<'a>, bad: CmdError) -> Result<Names<'a>, CmdError> {
+/// FIELDS numfields field [field ...], to the end.
+pub(super) fn fields<'a>(args: &mut Args<'a>) -> Result<Names<'a>, CmdError> {
     if !args.word("FIELDS") {
         return Err(NO_FIELDS);
     }
-    let count = args.int().ok().filter(|n| *n > 0).ok_or(bad)?;
+    let count = args.int().ok().filter(|n| *n > 0).ok_or(BAD_COUNT)?;
     if count as u64 != args.left() as u64 {
         return Err(OTHER_COUNT);
     }
@@ -97,6 +97,32 @@ impl Condition {
         ("LT", Condition::Earlier),
     ];
 
+    /// Parses a condition and the list of fields.
+    fn parse<'a>(args: &mut Args<'a>) -> Result<(Condition, FieldList<'a>), CmdError> {
+        const RULES: ListRules = ListRules {
+            per_field: 1,
+            least: (
+                2,
+                "ERR FIELDS requires at least numfields and one field argument",
+            ),
+            bad_count: "ERR Parameter `numFields` should be greater than 0",
+            no_list: "ERR missing FIELDS argument",
+        };
+        const TWO: CmdError = CmdError::Fixed("ERR Multiple condition flags specified");
+        let mut condition = Condition::Always;
+        let list = options::parse(args, &RULES, |args| {
+            let Some((_, one)) = Condition::WORDS.iter().find(|(word, _)| args.word(word)) else {
+                return Ok(false);
+            };
+            if condition != Condition::Always && condition != *one {
+                return Err(TWO);
+            }
+            condition = *one;
+            Ok(true)
+        })?;
+        Ok((condition, list))
+    }
+
     fn allows(self, old_ms: Option<i64>, deadline_ms: i64) -> bool {
         match self {
             Condition::Always => true,
@@ -125,8 +151,9 @@ pub(super) fn find(cx: &mut Cx, key: &[u8]) -> Result<Option<Found>, CmdError> {
     Ok(Some(found))
 }
 
-/// Propagates HDEL instead of a deadline that was in the past.
+/// Propagates HDEL instead of a deadline that was in the past, and counts the fields as expired.
 pub(super) fn propagate_gone(cx: &mut Cx, key: &[u8], names: &[&[u8]]) {
+    cx.keyspace.shared.stats.expired_fields += names.len() as u64;
     for name in names {
         cx.propagate_as([b"HDEL", key, name]);
     }
@@ -142,12 +169,8 @@ fn set_deadlines(
     let found = find(cx, key)?;
     let now_ms = cx.now_ms();
     let deadline_ms = unit.deadline_ms(args, now_ms, command)?;
-    let said = args.peek();
-    let word = Condition::WORDS.iter().find(|(word, _)| args.word(word));
-    let condition = word.map_or(Condition::Always, |(_, condition)| *condition);
-    let fields_word = args.peek().unwrap_or_default();
-    let bad = CmdError::Fixed("ERR Parameter `numFields` should be greater than 0");
-    let names = fields(args, bad)?;
+    let (condition, list) = Condition::parse(args)?;
+    let names: Names = list.fields.iter().collect();
     reply.array(names.len())?;
     let Some(found) = found else {
         return names.iter().try_for_each(|_| reply.int(MISSING));
@@ -184,16 +207,22 @@ fn set_deadlines(
         leave_if_empty(cx, found, key);
     } else {
         let (mut at, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let argv = args.argv();
         let name = match (unit.relative, unit.ms) {
-            (false, 1) => args.argv().at(0),
+            (false, 1) => argv.at(0),
             _ => b"HPEXPIREAT",
         };
-        let words: [&[u8]; 3] = [name, key, at.format(deadline_ms).as_bytes()];
-        // As in Redis these words go on as they were written.
-        let condition = word.and(said);
-        let fields: [&[u8]; 2] = [fields_word, count.format(touched.len()).as_bytes()];
-        let words = words.into_iter().chain(condition).chain(fields);
-        cx.propagate_as(words.chain(touched.iter().copied()));
+        // As in Redis the options go on as they were written.
+        let before: [&[u8]; 3] = [name, key, at.format(deadline_ms).as_bytes()];
+        let options = argv.until(list.count_at).from(before.len());
+        let count = count.format(touched.len()).as_bytes();
+        let after = argv.from(list.count_at + 1 + list.fields.len());
+        cx.propagate_as(
+            (before.into_iter().chain(options.iter()))
+                .chain([count])
+                .chain(touched.iter().copied())
+                .chain(after.iter()),
+        );
         cx.changed(Event::HEXPIRE, key);
     }
     cx.effects.dirty += touched.len() as u64 - 1;
@@ -274,7 +303,7 @@ fn deadlines(
     let now_ms = cx.now_ms();
     let mut db = cx.db();
     let hash = db.read_hash(args.key())?;
-    let names = fields(args, BAD_COUNT)?;
+    let names = fields(args)?;
     reply.array(names.len())?;
     names.into_iter().try_for_each(|name| {
         let field = hash.and_then(|hash| hash.get(name));
@@ -363,7 +392,7 @@ fn hpersist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let found = find(cx, key)?;
     let now_ms = cx.overdue_ms();
-    let names = fields(args, BAD_COUNT)?;
+    let names = fields(args)?;
     reply.array(names.len())?;
     let Some(found) = found else {
         return names.iter().try_for_each(|_| reply.int(MISSING));

@@ -1,6 +1,7 @@
 //! HGETDEL, HGETEX and HSETEX: values and deadlines in one step.
 
-use super::expire::{BAD_COUNT, Names, Unit, fields, find, propagate_gone};
+use super::expire::{Names, fields, find, propagate_gone};
+use super::options::{self, FieldList, ListRules};
 use super::{OverdueFields, leave_if_empty};
 use crate::command::effects::Event;
 use crate::command::keys::*;
@@ -9,26 +10,6 @@ use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::Found;
 use crate::keyspace::hash::{FieldDeadline, HashRef, stays_small};
 use crate::resp::request::Argv;
-
-/// The units that options name.
-const UNITS: [(&str, Unit); 4] = [
-    ("EX", Unit::EX),
-    ("PX", Unit::PX),
-    ("EXAT", Unit::EXAT),
-    ("PXAT", Unit::PXAT),
-];
-
-/// The deadline of an option, if it is one.
-fn deadline_option(
-    args: &mut Args,
-    now_ms: i64,
-    command: &'static str,
-) -> Result<Option<i64>, CmdError> {
-    match UNITS.iter().find(|(word, _)| args.word(word)) {
-        Some((_, unit)) => unit.deadline_ms(args, now_ms, command).map(Some),
-        None => Ok(None),
-    }
-}
 
 pub(super) const HGETDEL: DataCommand = Spec {
     name: "hgetdel",
@@ -45,7 +26,7 @@ pub(super) const HGETDEL: DataCommand = Spec {
 fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let found = find(cx, key)?;
-    let names = fields(args, BAD_COUNT)?;
+    let names = fields(args)?;
     reply.array(names.len())?;
     let Some(found) = found else {
         return names.iter().try_for_each(|_| reply.null());
@@ -75,6 +56,33 @@ enum Change {
     Set(i64),
 }
 
+impl Change {
+    /// Parses the change and the list of fields.
+    fn parse<'a>(args: &mut Args<'a>, now_ms: i64) -> Result<(Change, FieldList<'a>), CmdError> {
+        const RULES: ListRules = ListRules {
+            per_field: 1,
+            least: (1, "ERR wrong number of arguments for 'hgetex' command"),
+            bad_count: options::INVALID_COUNT,
+            no_list: "ERR wrong number of arguments for 'hgetex' command",
+        };
+        const TWO: CmdError = CmdError::Fixed(
+            "ERR Only one of EX, PX, EXAT, PXAT or PERSIST arguments can be specified",
+        );
+        let mut change = Change::None;
+        let list = options::parse(args, &RULES, |args| {
+            let given = !matches!(change, Change::None);
+            change = match options::deadline(args, now_ms, HGETEX.name(), (given, TWO))? {
+                Some(deadline_ms) => Change::Set(deadline_ms),
+                None if !args.word("PERSIST") => return Ok(false),
+                None if given => return Err(TWO),
+                None => Change::Persist,
+            };
+            Ok(true)
+        })?;
+        Ok((change, list))
+    }
+}
+
 pub(super) const HGETEX: DataCommand = Spec {
     name: "hgetex",
     flags: all(&[WRITE, FAST]),
@@ -92,12 +100,8 @@ fn hgetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let found = find(cx, key)?;
     let now_ms = cx.now_ms();
-    let change = match deadline_option(args, now_ms, HGETEX.name())? {
-        Some(deadline_ms) => Change::Set(deadline_ms),
-        None if args.word("PERSIST") => Change::Persist,
-        None => Change::None,
-    };
-    let names = fields(args, BAD_COUNT)?;
+    let (change, list) = Change::parse(args, now_ms)?;
+    let names: Names = list.fields.iter().collect();
     reply.array(names.len())?;
     let Some(found) = found else {
         return names.iter().try_for_each(|_| reply.null());
@@ -185,81 +189,73 @@ enum When {
     AllThere,
 }
 
+impl When {
+    const WORDS: [(&'static str, When); 2] = [("FNX", When::NoneThere), ("FXX", When::AllThere)];
+}
+
+/// The conditions of HSETEX on its key.
+const KEY_CONDITIONS: [(&str, bool); 2] = [("NX", false), ("XX", true)];
+
 /// The arguments of HSETEX.
 struct Order<'a> {
     when: When,
+    /// NX or XX: whether the key must exist, as in Valkey.
+    key_exists: Option<bool>,
     deadline: FieldDeadline,
+    /// The index of the option with the deadline.
+    time_at: Option<usize>,
     pairs: Argv<'a>,
 }
 
 impl<'a> Order<'a> {
     fn parse(args: &mut Args<'a>, now_ms: i64) -> Result<Order<'a>, CmdError> {
+        const RULES: ListRules = ListRules {
+            per_field: 2,
+            least: (1, "ERR wrong number of arguments for 'hsetex' command"),
+            bad_count: options::INVALID_COUNT,
+            no_list: "ERR wrong number of arguments for 'hsetex' command",
+        };
         const BOTH: CmdError =
             CmdError::Fixed("ERR Only one of FXX or FNX arguments can be specified");
         const TWO: CmdError = CmdError::Fixed(
             "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified",
         );
-        const COUNT: CmdError = CmdError::Fixed("ERR invalid number of fields");
-        let (mut when, mut deadline) = (When::Always, FieldDeadline::Clear);
-        while let Some(word) = args.peek() {
-            let is = |option: &str| word.eq_ignore_ascii_case(option.as_bytes());
-            if is("FIELDS") {
-                args.bytes();
-                // A number, and a pair at least.
-                if args.left() < 3 {
-                    break;
-                }
-                let count = args
-                    .int()
-                    .ok()
-                    .filter(|n| (1..=i32::MAX as i64).contains(n));
-                let count = count.ok_or(COUNT)?;
-                if count as usize * 2 != args.left() {
-                    break;
-                }
-                let pairs = args.rest();
-                return Ok(Order {
-                    when,
-                    deadline,
-                    pairs,
-                });
-            }
-            if is("FNX") || is("FXX") {
+        let (mut when, mut deadline, mut time_at) = (When::Always, FieldDeadline::Clear, None);
+        let mut key_exists = None;
+        let list = options::parse(args, &RULES, |args| {
+            if let Some((_, one)) = When::WORDS.iter().find(|(word, _)| args.word(word)) {
                 if when != When::Always {
                     return Err(BOTH);
                 }
-                when = if is("FNX") {
-                    When::NoneThere
-                } else {
-                    When::AllThere
-                };
-                args.bytes();
-                continue;
+                when = *one;
+                return Ok(true);
             }
-            let timed = UNITS.iter().any(|(unit, _)| is(unit));
-            if !timed && !is("KEEPTTL") {
-                return Err(CmdError::quoting(
-                    "ERR unknown argument: ",
-                    word,
-                    usize::MAX,
-                    "",
-                ));
-            }
-            if deadline != FieldDeadline::Clear {
-                return Err(TWO);
-            }
-            if timed && args.left() < 2 {
-                break;
-            }
-            deadline = match deadline_option(args, now_ms, HSETEX.name())? {
-                Some(deadline_ms) => FieldDeadline::At(deadline_ms),
-                None => {
-                    args.bytes();
-                    FieldDeadline::Keep
+            if let Some((_, exists)) = KEY_CONDITIONS.iter().find(|(word, _)| args.word(word)) {
+                if key_exists.is_some_and(|other: bool| other != *exists) {
+                    return Err(CmdError::Syntax);
                 }
+                key_exists = Some(*exists);
+                return Ok(true);
+            }
+            let (given, at) = (deadline != FieldDeadline::Clear, args.position());
+            deadline = match options::deadline(args, now_ms, HSETEX.name(), (given, TWO))? {
+                Some(deadline_ms) => {
+                    time_at = Some(at);
+                    FieldDeadline::At(deadline_ms)
+                }
+                None if !args.word("KEEPTTL") => return Ok(false),
+                None if given => return Err(TWO),
+                None => FieldDeadline::Keep,
             };
-        }
-        Err(CmdError::arity(HSETEX.name()))
+            Ok(true)
+        })?;
+        Ok(Order {
+            when,
+            key_exists,
+            deadline,
+            time_at,
+            pairs: list.fields,
+        })
     }
 }
 
@@ -267,7 +263,7 @@ pub(super) const HSETEX: DataCommand = Spec {
     name: "hsetex",
     flags: all(&[WRITE, DENYOOM, FAST]),
     keys: &[KeySpec::at(1, &[RW, UPDATE])],
-    usage: "key:key [condition(fnx=FNX|fxx=FXX)] [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|keepttl=KEEPTTL)] fields{numfields:integer data{field:string value:string}...}@FIELDS",
+    usage: "key:key [key-condition(nx=NX|xx=XX)] [condition(fnx=FNX|fxx=FXX)] [expiration(seconds:integer@EX|milliseconds:integer@PX|unix-time-seconds:unix-time@EXAT|unix-time-milliseconds:unix-time@PXAT|keepttl=KEEPTTL)] fields{numfields:integer data{field:string value:string}...}@FIELDS",
     since: "8.0.0",
     summary: "Sets fields together with their deadline.",
     complexity: "O(1) for each field",
@@ -282,7 +278,10 @@ fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let count = order.pairs.len() / 2;
     let names = || (0..count).map(|i| order.pairs.at(2 * i));
     let found = find(cx, key)?;
-    if !allowed(cx, found, order.when, names()) {
+    let is_wanted = order
+        .key_exists
+        .is_none_or(|exists| exists == found.is_some());
+    if !is_wanted || !allowed(cx, found, order.when, names()) {
         return reply.int(0);
     }
     let found = match found {
@@ -304,6 +303,9 @@ fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
     cx.changed(Event::HSET, key);
     cx.effects.dirty += count as u64 - 1;
+    if order.key_exists.is_some() {
+        propagate_unconditional(cx, key, &order);
+    }
     let FieldDeadline::At(deadline_ms) = order.deadline else {
         return reply.int(1);
     };
@@ -317,7 +319,9 @@ fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         leave_if_empty(cx, found, key);
     } else {
         cx.also(Event::HEXPIRE, key);
-        propagate_absolute(cx, args.argv(), deadline_ms);
+        if let (Some(time_at), None) = (order.time_at, order.key_exists) {
+            propagate_absolute(cx, args.argv(), time_at, deadline_ms);
+        }
     }
     reply.int(1)
 }
@@ -347,23 +351,33 @@ fn allowed<'a>(
     true
 }
 
-/// HSETEX as it came, but with the moment in the place of the time.
-fn propagate_absolute(cx: &mut Cx, argv: Argv, deadline_ms: i64) {
-    let mut buffer = itoa::Buffer::new();
-    let at = buffer.format(deadline_ms).as_bytes();
-    let is_unit = |word: &[u8]| {
-        UNITS
-            .iter()
-            .any(|(u, _)| word.eq_ignore_ascii_case(u.as_bytes()))
+/// Propagates HSETEX without its conditions: Redis does not know those on the key.
+fn propagate_unconditional(cx: &mut Cx, key: &[u8], order: &Order) {
+    let (mut at, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let deadline: &[&[u8]] = match order.deadline {
+        FieldDeadline::Clear => &[],
+        FieldDeadline::Keep => &[b"KEEPTTL"],
+        FieldDeadline::At(ms) => &[b"PXAT", at.format(ms).as_bytes()],
     };
-    // Behind the command and the key.
-    let place = 2 + argv.from(2).iter().position(is_unit).unwrap_or(0);
-    if argv.at(place).eq_ignore_ascii_case(b"PXAT") {
+    let count = count.format(order.pairs.len() / 2).as_bytes();
+    cx.propagate_as(
+        ([b"HSETEX".as_slice(), key].into_iter())
+            .chain(deadline.iter().copied())
+            .chain([b"FIELDS".as_slice(), count])
+            .chain(order.pairs.iter()),
+    );
+}
+
+/// Propagates HSETEX as it came, but with the moment in the place of the time.
+fn propagate_absolute(cx: &mut Cx, argv: Argv, time_at: usize, deadline_ms: i64) {
+    if argv.at(time_at).eq_ignore_ascii_case(b"PXAT") {
         return;
     }
+    let mut buffer = itoa::Buffer::new();
+    let at = buffer.format(deadline_ms).as_bytes();
     cx.propagate_as(argv.iter().enumerate().map(|(i, word)| match i {
-        i if i == place => b"PXAT",
-        i if i == place + 1 => at,
+        i if i == time_at => b"PXAT",
+        i if i == time_at + 1 => at,
         _ => word,
     }));
 }

@@ -7,6 +7,7 @@
 
 mod expire;
 mod getex_setex;
+mod options;
 mod read;
 
 use crate::algo::long_double::LongDouble;

@@ -36,7 +36,7 @@ impl Part {
 }
 
 fn all(cx: &mut Cx, args: &mut Args, reply: &mut Reply, part: Part) -> CmdResult {
-    let now_ms = cx.now_ms();
+    let now_ms = cx.overdue_ms();
     let mut db = cx.db();
     let Some(hash) = db.read_hash(args.key())? else {
         return part.open(0, reply);
@@ -141,7 +141,7 @@ fn hrandfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         return none(reply);
     };
     let fields = OverdueFields::at(cx, found)?;
-    let (now_ms, mut db, rng) = (cx.keyspace.now_ms(), cx.keyspace.db(cx.db), &mut *cx.rng);
+    let (now_ms, mut db, rng) = (cx.overdue_ms(), cx.keyspace.db(cx.db), &mut *cx.rng);
     let overdue = db.hash_at(fields.found)?.next_due_ms();
     if overdue.is_some_and(|ms| ms <= now_ms)
         && !db.holds_expired()
@@ -228,7 +228,7 @@ pub(super) const HSCAN: DataCommand = Spec {
 fn hscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let cursor = scan_options::parse_cursor(args.bytes())?;
-    let now_ms = cx.now_ms();
+    let now_ms = cx.overdue_ms();
     let mut db = cx.db();
     let Some(hash) = db.read_hash(key)? else {
         return scan_options::empty_scan(reply);

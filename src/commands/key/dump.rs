@@ -167,6 +167,7 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
     if deadline_ms.is_some_and(|ms| ms <= now_ms && !cx.caller.must_obey) {
         // It would be gone at once; only what it replaced has left.
+        cx.keyspace.shared.stats.expired += 1;
         if old.is_some() {
             cx.propagate_as([cx.tuning.word_for_deleted(), key]);
             cx.changed(Event::DEL, key);

@@ -32,11 +32,11 @@ pub(super) const KEYS: DataCommand = Spec {
 
 fn keys(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let pattern = selective(args.bytes());
-    let now_ms = cx.now_ms();
+    let overdue_ms = cx.overdue_ms();
     let at = reply.deferred();
     let mut count = 0;
     for entry in cx.keyspace.view(cx.db).entries().iter_ahead() {
-        let alive = entry.deadline_ms().is_none_or(|ms| ms >= now_ms);
+        let alive = entry.deadline_ms().is_none_or(|ms| ms >= overdue_ms);
         if alive && fits(pattern, entry.key()) {
             reply.bulk(entry.key())?;
             count += 1;
@@ -61,10 +61,15 @@ pub(super) const RANDOMKEY: DataCommand = Spec {
 .runs(randomkey);
 
 fn randomkey(cx: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
+    let holds = !cx.removes_found_overdue();
     let Cx {
         keyspace, rng, db, ..
     } = cx;
-    match keyspace.db(*db).random_key(|| rng.next_u64()) {
+    let held = keyspace.shared.hold_expired;
+    keyspace.shared.hold_expired |= holds;
+    let key = keyspace.db(*db).random_key(|| rng.next_u64());
+    keyspace.shared.hold_expired = held;
+    match key {
         Some(key) => reply.bulk(&key),
         None => reply.null(),
     }
@@ -157,7 +162,7 @@ pub(super) const SCAN: DataCommand = Spec {
 fn scan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut cursor = parse_cursor(args.bytes())?;
     let o = Options::parse(args)?;
-    let now_ms = cx.now_ms();
+    let overdue_ms = cx.overdue_ms();
     let mut text = Vec::new();
     let mut items = Reply::new(&mut text, reply.resp);
     let (mut visited, mut found, mut overdue) = (0, 0, Vec::new());
@@ -167,12 +172,12 @@ fn scan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         cursor = entries.scan(cursor, |entry| {
             visited += 1;
             let key = entry.key();
-            // Overdue keys are removed even if they do not match.
-            if entry.deadline_ms().is_some_and(|ms| ms < now_ms) {
-                overdue.push(key.to_vec());
+            if !fits(o.pattern, key) {
                 return;
             }
-            if !fits(o.pattern, key) {
+            // Overdue keys are removed even if their type does not match.
+            if entry.deadline_ms().is_some_and(|ms| ms < overdue_ms) {
+                overdue.push(key.to_vec());
                 return;
             }
             let name = entry.kind().name().as_bytes();
@@ -186,9 +191,11 @@ fn scan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
             break;
         }
     }
-    // A lookup makes them leave.
-    for key in overdue {
-        cx.db().peek(&key);
+    if cx.removes_found_overdue() {
+        for key in overdue {
+            // A lookup removes it.
+            cx.db().peek(&key);
+        }
     }
     reply.array(2)?;
     reply.bulk(itoa::Buffer::new().format(cursor).as_bytes())?;
@@ -235,8 +242,14 @@ mod tests {
         assert_eq!(e.ask("DBSIZE"), ":1000", "the walk removed the expired one");
         e.ask("SET gone v PX 5");
         e.advance_ms(6);
-        walk(&mut e, "MATCH key:1 TYPE list COUNT 100");
-        assert_eq!(e.ask("DBSIZE"), ":1000", "though it was not asked for");
+        walk(&mut e, "MATCH key:1 COUNT 100");
+        assert_eq!(e.ask("DBSIZE"), ":1001", "its name does not match");
+        walk(&mut e, "MATCH g* TYPE list COUNT 100");
+        assert_eq!(
+            e.ask("DBSIZE"),
+            ":1000",
+            "its type does not match, but it is overdue"
+        );
         assert_eq!(walk(&mut e, "MATCH key:99* COUNT 100").0.len(), 11);
         assert_eq!(walk(&mut e, "TYPE STRING").0, names);
         assert_eq!(walk(&mut e, "TYPE nosuch").0.len(), 0);

@@ -5,6 +5,7 @@
 //! putting the element in the place of its `*`, and with `->` a field of the hash there.
 
 use super::pieces::{By, Pieces, word};
+use crate::algo::number::parse_f64;
 use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
@@ -230,7 +231,7 @@ fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Pieces, CmdE
             let list = db.list_at(found)?;
             elements = Pieces::with_room(list.len(), by);
             list.walk(0, Toward::Tail, |item| {
-                right &= elements.push(item, score);
+                right &= elements.push(item, parse_f64);
                 true
             });
         }
@@ -239,14 +240,14 @@ fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Pieces, CmdE
             db.zset_to_skiplist(found);
             let set = db.zset_at(found)?;
             set.all(|member, _| {
-                right &= elements.push(Item::of(member), score);
+                right &= elements.push(Item::of(member), parse_f64);
                 true
             });
         }
         Kind::Set => {
             let set = db.set_at(found)?;
             set.iter()
-                .for_each(|item| right &= elements.push(item, score));
+                .for_each(|item| right &= elements.push(item, parse_f64));
         }
         Kind::String | Kind::Hash | Kind::Stream => return Err(CmdError::WrongType),
     }
@@ -293,7 +294,7 @@ fn weigh(cx: &mut Cx, elements: &Pieces, order: &Order) -> Result<Vec<Row>, CmdE
             if order.alpha {
                 row.word = by;
             } else if let Some(text) = by {
-                let score = score(&text);
+                let score = parse_f64(&text);
                 wrong |= score.is_none();
                 row.score = score.unwrap_or(0.0);
             }
@@ -304,18 +305,6 @@ fn weigh(cx: &mut Cx, elements: &Pieces, order: &Order) -> Result<Vec<Row>, CmdE
         true => Err(NO_NUMBER),
         false => Ok(rows),
     }
-}
-
-/// A weight as Redis 8.2 reads it: decimal, without blanks; a zero byte ends it, nothing at all is
-/// zero, and what is too large is infinite.
-fn score(text: &[u8]) -> Option<f64> {
-    let end = text.iter().position(|&byte| byte == 0);
-    let text = &text[..end.unwrap_or(text.len())];
-    if text.is_empty() {
-        return Some(0.0);
-    }
-    let score: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    (!score.is_nan()).then_some(score)
 }
 
 fn compare(a: &Row, b: &Row, order: &Order, lexical: bool) -> Ordering {
@@ -428,7 +417,7 @@ fn store<'r>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+
     use crate::engine::Engine;
 
     #[test]
@@ -495,12 +484,22 @@ mod tests {
 
     #[test]
     fn weights_read_as_redis_reads_them() {
-        assert_eq!(score(b""), Some(0.0));
-        assert_eq!(score(b"+1.5"), Some(1.5));
-        assert_eq!(score(b"1\0x"), Some(1.0));
-        assert_eq!(score(b"1e400"), Some(f64::INFINITY));
-        for wrong in [b"1 ".as_slice(), b" 1", b"x", b"nan", b"0x10", b"."] {
-            assert_eq!(score(wrong), None, "{wrong:?}");
+        let mut e = Engine::new();
+        e.ask("RPUSH l k j");
+        e.ask("SET w_j 15");
+        for (weight, order) in [("+1.5", "k j"), ("0x10", "j k"), ("inf", "j k")] {
+            e.ask(&format!("SET w_k {weight}"));
+            let sorted: Vec<&str> = order.split(' ').collect();
+            let shown = format!("*2 $1 {} $1 {}", sorted[0], sorted[1]);
+            assert_eq!(e.ask("SORT l BY w_*"), shown, "{weight}");
+        }
+        for wrong in ["x", "nan", ".", "1e400", "1e-400"] {
+            e.ask(&format!("SET w_k {wrong}"));
+            assert_eq!(
+                e.ask("SORT l BY w_*"),
+                "-ERR One or more scores can't be converted into double",
+                "{wrong:?}"
+            );
         }
     }
 }

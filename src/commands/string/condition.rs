@@ -9,11 +9,17 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::keyspace::RemovalReason;
 use crate::keyspace::string::StringRef;
+use crate::resp::request::Argv;
 use crate::types::value::Kind;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Hexadecimal digits of a digest.
 const DIGITS: usize = 16;
+
+/// Whether a word is the option of a condition, in any case.
+pub(super) fn is_word(word: &[u8]) -> bool {
+    Condition::of_option(word, b"").is_some()
+}
 
 /// A condition on the value at a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,10 +108,21 @@ fn digest(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.bulk(&digest_of(value.as_bytes(&mut buffer)))
 }
 
+/// The key of DELEX, whose value matters only under a condition.
+fn key_of_delex(argv: &Argv, found: &mut Vec<(usize, KeyFlags)>) -> Result<(), InvalidKeys> {
+    let flags = match argv.from(2).iter().any(is_word) {
+        true => key_flags(&[RW, DELETE]),
+        false => key_flags(&[RM, DELETE]),
+    };
+    found.push((1, flags));
+    Ok(())
+}
+
 pub(super) const DELEX: DataCommand = Spec {
     name: "delex",
     flags: all(&[WRITE, FAST]),
     keys: &[KeySpec::at(1, &[RW, DELETE, VARIABLE_FLAGS])],
+    find: Some(key_of_delex),
     usage: "key:key [condition(ifeq-value:string@IFEQ|ifne-value:string@IFNE|ifdeq-digest:string@IFDEQ|ifdne-digest:string@IFDNE)]",
     since: "8.4.0",
     summary: "Deletes a key, or only if its string has a value or digest.",
@@ -146,9 +163,49 @@ fn delex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.int(1)
 }
 
+pub(super) const DELIFEQ: DataCommand = Spec {
+    name: "delifeq",
+    flags: all(&[WRITE, FAST]),
+    keys: &[KeySpec::at(1, &[RM, DELETE])],
+    usage: "key:key value:string",
+    since: "9.0.0",
+    of_valkey: true,
+    summary: "Deletes a key if its string has a value.",
+    complexity: "O(1)",
+    ..Spec::of(Group::String)
+}
+.runs(delifeq);
+
+fn delifeq(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
+    let (key, value) = (args.key(), args.bytes());
+    let mut db = cx.db();
+    let Some(found) = db.write(key) else {
+        return reply.int(0);
+    };
+    if !Condition::Equal(value).holds_for(db.string_at(found)?)? {
+        return reply.int(0);
+    }
+    db.remove(found, RemovalReason::Deleted);
+    cx.propagate_as([b"DEL".as_slice(), key]);
+    cx.changed(Event::DEL, key);
+    reply.int(1)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::engine::Engine;
+
+    #[test]
+    fn delifeq_deletes_one_value() {
+        let mut e = Engine::new();
+        e.ask("SET k 10");
+        assert_eq!(e.ask("DELIFEQ k 1"), ":0");
+        assert_eq!(e.ask("DELIFEQ k 10"), ":1");
+        assert_eq!(e.outcome().events_text(), "del k");
+        assert_eq!(e.ask("DELIFEQ k 10"), ":0");
+        e.ask("RPUSH l a");
+        assert!(e.ask("DELIFEQ l a").starts_with("-WRONGTYPE"));
+    }
 
     #[test]
     fn set_compares_with_the_value_or_its_digest() {

@@ -287,6 +287,7 @@ fn increx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if deadline_ms.is_some_and(|ms| ms <= now_ms) && !cx.caller.must_obey {
         if let Some(found) = found {
             cx.db().remove(found, RemovalReason::Deleted);
+            cx.keyspace.shared.stats.expired += 1;
             cx.propagate_as([cx.tuning.word_for_expired(), key]);
             cx.changed(Event::DEL, key);
         }

@@ -36,5 +36,6 @@ pub static TABLE: &[DataCommand] = &[
     increx::INCREX,
     condition::DIGEST,
     condition::DELEX,
+    condition::DELIFEQ,
     lcs::LCS,
 ];

@@ -1,6 +1,6 @@
 //! SET, GET and their relatives: whole strings in and out.
 
-use super::condition::Condition;
+use super::condition::{self, Condition};
 use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
@@ -166,15 +166,18 @@ pub(super) fn store(cx: &mut Cx, key: &[u8], value: NewValue, deadline: Deadline
     }
 }
 
-/// The key of SET, which is read as well if GET is among the options.
+/// The key of SET, which is read as well if GET or a condition on its value is among the options.
 pub(super) fn key_of_set(
     argv: &Argv,
     found: &mut Vec<(usize, KeyFlags)>,
 ) -> Result<(), InvalidKeys> {
-    let mut options = argv.from(3).iter();
-    let flags = match options.any(|word| word.eq_ignore_ascii_case(b"GET")) {
-        true => key_flags(&[RW, ACCESS, UPDATE]),
-        false => key_flags(&[OW, UPDATE]),
+    let options = argv.from(3);
+    let flags = if options.iter().any(|word| word.eq_ignore_ascii_case(b"GET")) {
+        key_flags(&[RW, ACCESS, UPDATE])
+    } else if options.iter().any(condition::is_word) {
+        key_flags(&[RW, UPDATE])
+    } else {
+        key_flags(&[OW, UPDATE])
     };
     found.push((1, flags));
     Ok(())
@@ -226,6 +229,13 @@ fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     } else if !holds(cx, key, o.when)? {
         return reply.null();
     }
+    if let Deadline::At(deadline_ms) = deadline
+        && deadline_ms <= cx.now_ms()
+        && !cx.caller.must_obey
+    {
+        remove_instead(cx, key);
+        return if o.get { Ok(()) } else { reply.ok() };
+    }
     store(cx, key, value_of(args, value_at), deadline);
     match o.expiry {
         // The moment stands there already.
@@ -260,13 +270,21 @@ fn propagate_pxat(cx: &mut Cx, args: &Args, value_at: usize, deadline_ms: i64) {
     let argv = args.argv();
     let mut buffer = itoa::Buffer::new();
     let deadline = buffer.format(deadline_ms).as_bytes();
-    cx.propagate_as([
-        b"SET".as_slice(),
-        argv.at(1),
-        argv.at(value_at),
-        b"PXAT",
-        deadline,
-    ]);
+    // As in Redis the name goes on as it was written where there is no other option.
+    let is_plain = value_at == 2 && argv.len() == 5;
+    let name = if is_plain { argv.at(0) } else { b"SET" };
+    cx.propagate_as([name, argv.at(1), argv.at(value_at), b"PXAT", deadline]);
+}
+
+/// Removes a key that was to be set with a deadline in the past.
+fn remove_instead(cx: &mut Cx, key: &[u8]) {
+    let mut db = cx.db();
+    if let Some(found) = db.write(key) {
+        db.remove(found, RemovalReason::Deleted);
+        cx.keyspace.shared.stats.expired += 1;
+        cx.propagate_as([cx.tuning.word_for_deleted(), key]);
+        cx.changed(Event::DEL, key);
+    }
 }
 
 /// Propagates without GET: replicas need no reply.

@@ -113,7 +113,7 @@ fn zrandmember(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 pub(super) const ZSCAN: DataCommand = Spec {
     name: "zscan",
-    usage: "key:key cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT]",
+    usage: "key:key cursor:integer [pattern:pattern@MATCH] [count:integer@COUNT] [noscores=NOSCORES]",
     since: "2.8.0",
     summary: "Walks over members and scores in steps.",
     complexity: "O(1) per step.",
@@ -131,9 +131,13 @@ fn zscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         reply.bulk(b"0")?;
         return reply.array(0);
     };
-    let (mut pattern, mut wanted) = (None, 10);
-    while args.left() > 1 {
-        if args.word("COUNT") {
+    let (mut pattern, mut wanted, mut with_scores) = (None, 10, true);
+    while args.left() > 0 {
+        if args.word("NOSCORES") {
+            with_scores = false;
+        } else if args.left() < 2 {
+            return Err(CmdError::Syntax);
+        } else if args.word("COUNT") {
             wanted = args.int()?;
             if wanted < 1 {
                 return Err(CmdError::Syntax);
@@ -144,7 +148,6 @@ fn zscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
             return Err(CmdError::Syntax);
         }
     }
-    args.end()?;
     let mut text = Vec::new();
     let mut items = Reply::new(&mut text, reply.resp);
     let (mut visited, mut found) = (0, 0);
@@ -152,13 +155,16 @@ fn zscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         visited += 1;
         if pattern.is_none_or(|pattern| glob::matches(pattern, member, Case::Sensitive)) {
             items.bulk(member).expect("replies go to memory");
+            found += 1;
+            if !with_scores {
+                return visited;
+            }
             // As Redis does, a tree prints its scores with more digits than a listpack.
             match set {
                 ZsetRef::Small(_) => items.bulk(&number::format_f64(score)),
                 ZsetRef::Large(_) => items.bulk(&number::format_g17(score)),
             }
             .expect("replies go to memory");
-            found += 1;
         }
         visited
     };
@@ -183,6 +189,6 @@ fn zscan(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
     reply.array(2)?;
     reply.bulk(itoa::Buffer::new().format(cursor).as_bytes())?;
-    reply.array(2 * found)?;
+    reply.array(if with_scores { 2 * found } else { found })?;
     reply.raw(&text)
 }

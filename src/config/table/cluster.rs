@@ -2,6 +2,7 @@
 
 use super::super::checks;
 use super::super::directive::*;
+use super::super::special;
 use super::super::words::EndpointType;
 
 /// A port or other number that nodes announce to each other.
@@ -87,13 +88,11 @@ pub static TABLE: &[Directive] = &[
         0,
         at!(cluster_preferred_endpoint_type),
     ),
-    optional("cluster-announce-ip", at!(cluster_announce_ip)).apply(Apply::Cluster),
+    optional("cluster-announce-ip", at!(cluster_announce_ip))
+        .check(checks::announced_address)
+        .apply(Apply::Cluster),
     announced("cluster-announce-port", at!(cluster_announce_port)),
     announced("cluster-announce-tls-port", at!(cluster_announce_tls_port)),
     announced("cluster-announce-bus-port", at!(cluster_announce_bus_port)),
-    boolean(
-        "cluster-slot-stats-enabled",
-        false,
-        at!(cluster_slot_stats_enabled),
-    ),
+    special("cluster-slot-stats-enabled", &special::SLOT_STATS).multi(),
 ];

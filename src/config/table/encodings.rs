@@ -4,16 +4,12 @@ use super::super::directive::*;
 
 /// A number of elements.
 const fn entries(name: &'static str, default: i64, place: Place) -> Directive {
-    int(name, default, (0, LONG_MAX), place)
-        .unsigned()
-        .apply(Apply::Encodings)
+    int(name, default, (0, LONG_MAX), place).apply(Apply::Encodings)
 }
 
 /// A number of bytes.
 const fn bytes(name: &'static str, default: i64, place: Place) -> Directive {
-    memory(name, default, 0, place)
-        .unsigned()
-        .apply(Apply::Encodings)
+    memory(name, default, 0, place).apply(Apply::Encodings)
 }
 
 pub static TABLE: &[Directive] = &[

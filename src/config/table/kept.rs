@@ -22,7 +22,7 @@ const fn signed_memory(name: &'static str, default: i64) -> Directive {
 pub static TABLE: &[Directive] = &[
     // Redis 8.2.
     boolean("activedefrag", false, KEPT),
-    memory("active-defrag-ignore-bytes", 100 << 20, 1, KEPT).unsigned(),
+    memory("active-defrag-ignore-bytes", 100 << 20, 1, KEPT),
     int("active-defrag-threshold-lower", 10, (0, 1000), KEPT),
     int("active-defrag-threshold-upper", 100, (0, 1000), KEPT),
     int("active-defrag-cycle-min", 1, (1, 99), KEPT),
@@ -33,7 +33,6 @@ pub static TABLE: &[Directive] = &[
     int("cluster-compatibility-sample-ratio", 0, (0, 100), KEPT),
     boolean("vset-force-single-threaded-execution", false, KEPT),
     int("cluster-ping-interval", 0, (0, LONG_MAX), KEPT).hidden(),
-    boolean("lazyexpire-nested-arbitrary-keys", true, KEPT).hidden(),
     int(
         "loading-process-events-interval-bytes",
         512 << 10,
@@ -42,7 +41,6 @@ pub static TABLE: &[Directive] = &[
     )
     .hidden(),
     // Redis 8.4 to 8.10, of features that are not there yet. All of them can be set at run time.
-    int("aof-load-corrupt-tail-max-size", 0, (0, LONG_MAX), KEPT),
     int("array-slice-size", 4096, (256, 65536), KEPT),
     int("array-sparse-kmax", 10, (0, 256), KEPT),
     int("array-sparse-kmin", 5, (0, 256), KEPT),

@@ -25,8 +25,7 @@ pub static TABLE: &[Directive] = &[
         1 << 30,
         1 << 20,
         at!(client_query_buffer_limit),
-    )
-    .unsigned(),
+    ),
     memory(
         "proto-max-bulk-len",
         512 << 20,
@@ -87,6 +86,5 @@ pub static TABLE: &[Directive] = &[
         (0, LONG_MAX),
         at!(tracking_table_max_keys),
     )
-    .unsigned()
     .apply(Apply::Tracking),
 ];

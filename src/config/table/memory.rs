@@ -34,6 +34,13 @@ pub static TABLE: &[Directive] = &[
     boolean("lazyfree-lazy-eviction", false, at!(lazyfree_lazy_eviction)).apply(Apply::Encodings),
     boolean("lazyfree-lazy-expire", false, at!(lazyfree_lazy_expire)).apply(Apply::Encodings),
     boolean(
+        "lazyexpire-nested-arbitrary-keys",
+        true,
+        at!(lazyexpire_nested_arbitrary_keys),
+    )
+    .hidden()
+    .apply(Apply::Encodings),
+    boolean(
         "lazyfree-lazy-server-del",
         false,
         at!(lazyfree_lazy_server_del),

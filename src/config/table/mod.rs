@@ -1,6 +1,6 @@
 //! The table of directives, in files by section, and how to find a row.
 //!
-//! Each name Redis 8.2.3 and Valkey 9.1.2 know is in exactly one row, as its name or its alias.
+//! Each name Redis 8.10.2 and Valkey 9.1.2 know is in exactly one row, as its name or its alias.
 
 use super::directive::Directive;
 

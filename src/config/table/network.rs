@@ -4,7 +4,7 @@ use super::super::checks;
 use super::super::directive::*;
 use super::super::special;
 use super::super::words::{
-    LogFormat, LogLevel, LogTimestampFormat, OomScoreAdj, Supervised, SyslogFacility,
+    LogFormat, LogLevel, LogTimestampFormat, OomScoreAdj, RedisCompat, Supervised, SyslogFacility,
 };
 
 pub static TABLE: &[Directive] = &[
@@ -13,23 +13,18 @@ pub static TABLE: &[Directive] = &[
     boolean("protected-mode", true, at!(protected_mode)),
     int("port", 6379, (0, 65535), at!(port)).apply(Apply::Port),
     int("tcp-backlog", 511, (0, INT_MAX), at!(tcp_backlog)).immutable(),
-    int("socket-mark-id", 0, (0, UINT_MAX), at!(socket_mark_id))
-        .unsigned()
-        .immutable(),
+    int("socket-mark-id", 0, (0, UINT_MAX), at!(socket_mark_id)).immutable(),
     optional("unixsocket", at!(unixsocket)).immutable(),
     octal("unixsocketperm", 0, 0o777, at!(unixsocketperm)).immutable(),
     int("timeout", 0, (0, INT_MAX), at!(timeout)).apply(Apply::ClientTimeout),
     int("tcp-keepalive", 300, (0, INT_MAX), at!(tcp_keepalive)),
-    int("maxclients", 10000, (1, UINT_MAX), at!(maxclients))
-        .unsigned()
-        .apply(Apply::MaxClients),
+    int("maxclients", 10000, (1, UINT_MAX), at!(maxclients)).apply(Apply::MaxClients),
     int(
         "max-new-connections-per-cycle",
         10,
         (1, 1000),
         at!(max_new_connections_per_cycle),
-    )
-    .unsigned(),
+    ),
     boolean("daemonize", false, at!(daemonize)).immutable(),
     words::<Supervised>("supervised", 3, at!(supervised)).immutable(),
     optional("pidfile", at!(pidfile)).immutable(),
@@ -43,6 +38,7 @@ pub static TABLE: &[Directive] = &[
     words::<SyslogFacility>("syslog-facility", 1, at!(syslog_facility)).immutable(),
     boolean("crash-log-enabled", true, at!(crash_log_enabled)).apply(Apply::CrashLog),
     boolean("crash-memcheck-enabled", true, at!(crash_memcheck_enabled)),
+    words::<RedisCompat>("redis-compat", 8, at!(redis_compat)).immutable(),
     boolean("use-exit-on-panic", false, at!(use_exit_on_panic)).hidden(),
     int("watchdog-period", 0, (0, INT_MAX), at!(watchdog_period))
         .hidden()

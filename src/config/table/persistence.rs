@@ -73,6 +73,12 @@ pub static TABLE: &[Directive] = &[
         at!(auto_aof_rewrite_min_size),
     ),
     boolean("aof-load-truncated", true, at!(aof_load_truncated)),
+    int(
+        "aof-load-corrupt-tail-max-size",
+        0,
+        (0, LONG_MAX),
+        at!(aof_load_corrupt_tail_max_size),
+    ),
     boolean("aof-use-rdb-preamble", true, at!(aof_use_rdb_preamble)),
     boolean("aof-timestamp-enabled", false, at!(aof_timestamp_enabled)),
     boolean(

@@ -53,6 +53,5 @@ pub static TABLE: &[Directive] = &[
         1,
         (1, 1000),
         at!(max_new_tls_connections_per_cycle),
-    )
-    .unsigned(),
+    ),
 ];

@@ -126,6 +126,26 @@ impl Commands {
         }
     }
 
+    /// Cuts the file after its sound part, unless another file follows; `directive` allows it.
+    fn cut(&self, is_last: bool, directive: &str) -> Result<(), DamagedLog> {
+        if !is_last {
+            log::warn!("Fatal error: the truncated file is not the last file");
+            return Err(DamagedLog);
+        }
+        let name = &self.name;
+        match cut(&self.path, self.sound_bytes()) {
+            Ok(kept) => {
+                log::warn!("AOF {name} loaded anyway because {directive} is enabled");
+                log::warn!("What was cut off is kept in {kept}");
+                Ok(())
+            }
+            Err(error) => {
+                log::warn!("Error truncating the AOF file {name}: {}", reason(&error));
+                Err(DamagedLog)
+            }
+        }
+    }
+
     fn command(&mut self) -> Result<OwnedArgv, Stop> {
         let words = loop {
             if self.at == self.buffer.len() {
@@ -229,17 +249,26 @@ impl Commands {
 #[derive(Debug, PartialEq, Eq)]
 pub struct DamagedLog;
 
+/// The ends of a log that may be cut off.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CutRules {
+    /// A torn command or transaction (`aof-load-truncated`).
+    pub torn: bool,
+    /// The most bytes from the first damage on, of any kind (`aof-load-corrupt-tail-max-size`).
+    pub corrupt_max: u64,
+}
+
 impl Damage {
-    /// Cuts off a torn end, if that is allowed and no file follows; logs the action taken, or the
+    /// Cuts off a damaged end, if that is allowed and no file follows; logs the action taken, or the
     /// one required from the user.
     pub fn settle(
         self,
         commands: &Commands,
-        may_cut: bool,
+        rules: CutRules,
         is_last: bool,
     ) -> Result<(), DamagedLog> {
         let name = &commands.name;
-        let at = commands.offset();
+        let sound = commands.sound_bytes();
         match self {
             Damage::Torn => {}
             Damage::TornTransaction => {
@@ -251,16 +280,28 @@ impl Damage {
                 return Err(DamagedLog);
             }
             Damage::Garbled => {
+                let path = commands.path.display();
+                let end = std::fs::metadata(&commands.path).map_or(u64::MAX, |file| file.len());
+                let tail = end.saturating_sub(sound);
+                if tail > rules.corrupt_max {
+                    log::warn!(
+                        "Bad file format reading the append only file {path} at offset {sound}. \
+                         Make a backup of your AOF file, then use ./redis-check-aof --fix \
+                         <filename.manifest>. Alternatively you can set the \
+                         'aof-load-corrupt-tail-max-size' configuration option to {tail} and \
+                         restart the server. What is no command begins near offset {}.",
+                        commands.offset()
+                    );
+                    return Err(DamagedLog);
+                }
+                log::warn!("!!! Warning: corrupt AOF file tail!!!");
                 log::warn!(
-                    "Bad file format reading the append only file {name}: make a backup of your \
-                     AOF file, then use ./redis-check-aof --fix <filename.manifest>. What is no \
-                     command begins near offset {at}; up to offset {} all is well.",
-                    commands.sound_bytes()
+                    "!!! Truncating the AOF {path} at offset {sound} (remaining {tail}) !!!"
                 );
-                return Err(DamagedLog);
+                return commands.cut(is_last, "aof-load-corrupt-tail-max-size");
             }
         }
-        if !may_cut {
+        if !rules.torn {
             log::warn!(
                 "Unexpected end of file reading the append only file {name}. You can: 1) Make a \
                  backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>. 2) \
@@ -270,23 +311,8 @@ impl Damage {
             return Err(DamagedLog);
         }
         log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
-        if !is_last {
-            log::warn!("Fatal error: the truncated file is not the last file");
-            return Err(DamagedLog);
-        }
-        let sound = commands.sound_bytes();
         log::warn!("!!! Truncating the AOF {name} at offset {sound} !!!");
-        match cut(&commands.path, sound) {
-            Ok(kept) => {
-                log::warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
-                log::warn!("What was cut off is kept in {kept}");
-                Ok(())
-            }
-            Err(error) => {
-                log::warn!("Error truncating the AOF file {name}: {}", reason(&error));
-                Err(DamagedLog)
-            }
-        }
+        commands.cut(is_last, "aof-load-truncated")
     }
 }
 

@@ -78,7 +78,7 @@ static SUBCOMMANDS: &[ServerCommand] = &[
     .subcommand(refuse),
     Spec {
         name: "count-failure-reports",
-        flags: all(&[ADMIN, STALE]),
+        flags: all(&[ADMIN, LOADING, STALE]),
         usage: "node-id:string",
         summary: "How many servers report that a server has failed.",
         complexity: "O(N) where N is the number of failure reports",
@@ -156,7 +156,7 @@ static SUBCOMMANDS: &[ServerCommand] = &[
     .subcommand(refuse),
     Spec {
         name: "info",
-        flags: STALE,
+        flags: all(&[LOADING, STALE]),
         summary: "The state of the cluster.",
         tips: &["nondeterministic_output"],
         ..CLUSTER_SPEC
@@ -164,7 +164,7 @@ static SUBCOMMANDS: &[ServerCommand] = &[
     .subcommand(refuse),
     Spec {
         name: "keyslot",
-        flags: STALE,
+        flags: all(&[LOADING, STALE]),
         usage: "key:string",
         summary: "The slot of a key.",
         complexity: "O(N) where N is the number of bytes in the key",
@@ -173,7 +173,7 @@ static SUBCOMMANDS: &[ServerCommand] = &[
     .subcommand(refuse),
     Spec {
         name: "links",
-        flags: STALE,
+        flags: all(&[LOADING, STALE]),
         since: "7.0.0",
         summary: "The connections to other servers of the cluster.",
         complexity: "O(N) where N is the total number of Cluster nodes",
@@ -192,14 +192,14 @@ static SUBCOMMANDS: &[ServerCommand] = &[
     .subcommand(refuse),
     Spec {
         name: "myid",
-        flags: STALE,
+        flags: all(&[LOADING, STALE]),
         summary: "The id of this server.",
         ..CLUSTER_SPEC
     }
     .subcommand(refuse),
     Spec {
         name: "myshardid",
-        flags: STALE,
+        flags: all(&[LOADING, STALE]),
         since: "7.2.0",
         summary: "The id of the shard of this server.",
         tips: &["nondeterministic_output"],
@@ -208,7 +208,7 @@ static SUBCOMMANDS: &[ServerCommand] = &[
     .subcommand(refuse),
     Spec {
         name: "nodes",
-        flags: STALE,
+        flags: all(&[LOADING, STALE]),
         summary: "The servers of the cluster and their slots.",
         complexity: "O(N) where N is the total number of Cluster nodes",
         tips: &["nondeterministic_output"],
@@ -217,7 +217,7 @@ static SUBCOMMANDS: &[ServerCommand] = &[
     .subcommand(refuse),
     Spec {
         name: "replicas",
-        flags: all(&[ADMIN, STALE]),
+        flags: all(&[ADMIN, LOADING, STALE]),
         usage: "node-id:string",
         since: "5.0.0",
         summary: "The replicas of a primary.",
@@ -278,7 +278,7 @@ static SUBCOMMANDS: &[ServerCommand] = &[
     .subcommand(refuse),
     Spec {
         name: "slaves",
-        flags: all(&[ADMIN, STALE]),
+        flags: all(&[ADMIN, LOADING, STALE]),
         usage: "node-id:string",
         summary: "The replicas of a primary.",
         complexity: "O(N) where N is the number of replicas.",

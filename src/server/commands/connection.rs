@@ -13,7 +13,6 @@ use crate::server::clients::session::{Ending, Peer, Session};
 use crate::server::commands::client::check_name;
 use crate::server::core::permissions;
 use crate::server::{Server, ServerCommand};
-use crate::version::REDIS_VERSION;
 
 pub static TABLE: &[ServerCommand] = &[PING, ECHO, SELECT, QUIT, AUTH, HELLO, RESET];
 
@@ -221,7 +220,10 @@ fn hello(
 /// Writes the reply of HELLO.
 fn greet(server: &Server, session: &Session, reply: &mut Reply) -> CmdResult {
     reply.map(7)?;
-    for (field, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+    for (field, value) in [
+        ("server", "redis"),
+        ("version", server.config.series().version()),
+    ] {
         reply.bulk(field.as_bytes())?;
         reply.bulk(value.as_bytes())?;
     }

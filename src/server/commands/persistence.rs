@@ -68,7 +68,7 @@ fn save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
 
 const BGSAVE: ServerCommand = Spec {
     name: "bgsave",
-    usage: "[schedule=SCHEDULE!3.2.2]",
+    usage: "[operation(schedule=SCHEDULE!3.2.2|cancel=CANCEL)]",
     summary: "Has a child write a snapshot.",
     complexity: "O(1)",
     history: &[("3.2.2", "Takes SCHEDULE.")],
@@ -82,12 +82,11 @@ fn bgsave(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    let mut schedule = false;
-    if args.left() > 0 {
-        if args.left() != 1 || !args.word("schedule") {
-            return Err(CmdError::Syntax);
-        }
-        schedule = true;
+    let schedule = args.word("schedule");
+    let cancel = !schedule && args.word("cancel");
+    args.end()?;
+    if cancel {
+        return cancel_save(server, reply);
     }
     server.persist.saves.scheduled = false;
     if is_at(server, Purpose::is_snapshot) {
@@ -107,6 +106,23 @@ fn bgsave(
     match jobs::start_bgsave(server) {
         Ok(()) => reply.simple("Background saving started"),
         Err(_) => Err(CmdError::Fixed("ERR")),
+    }
+}
+
+/// BGSAVE CANCEL, as in Valkey: ends the child that writes a snapshot, and forgets one to come.
+fn cancel_save(server: &mut Server, reply: &mut Reply) -> CmdResult {
+    let scheduled = std::mem::take(&mut server.persist.saves.scheduled);
+    if is_at(server, Purpose::is_snapshot) {
+        if let Some(job) = &server.persist.child {
+            job.process.kill();
+        }
+        return reply.simple("Background saving cancelled");
+    }
+    match scheduled {
+        true => reply.simple("Scheduled background saving cancelled"),
+        false => Err(CmdError::Fixed(
+            "ERR Background saving is currently not in progress or scheduled",
+        )),
     }
 }
 

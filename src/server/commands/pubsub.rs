@@ -13,7 +13,8 @@ use crate::server::clients::publish;
 use crate::server::clients::session::{Session, Special};
 use crate::server::{Server, ServerCommand};
 
-const SUBSCRIBES: Flags = all(&[
+const SUBSCRIBES: Flags = all(&[UNSUBSCRIBES, DENYOOM]);
+const UNSUBSCRIBES: Flags = all(&[
     PUBSUB,
     NOSCRIPT,
     LOADING,
@@ -165,7 +166,7 @@ fn subscribe(
 
 const UNSUBSCRIBE: ServerCommand = Spec {
     name: "unsubscribe",
-    flags: SUBSCRIBES,
+    flags: UNSUBSCRIBES,
     usage: "[channel:string...]",
     since: "2.0.0",
     summary: "Stops listening to channels.",
@@ -176,7 +177,7 @@ const UNSUBSCRIBE: ServerCommand = Spec {
 
 const PUNSUBSCRIBE: ServerCommand = Spec {
     name: "punsubscribe",
-    flags: SUBSCRIBES,
+    flags: UNSUBSCRIBES,
     usage: "[pattern:pattern...]",
     since: "2.0.0",
     summary: "Stops listening to channels that fit patterns.",
@@ -187,7 +188,7 @@ const PUNSUBSCRIBE: ServerCommand = Spec {
 
 const SUNSUBSCRIBE: ServerCommand = Spec {
     name: "sunsubscribe",
-    flags: SUBSCRIBES,
+    flags: UNSUBSCRIBES,
     keys: &[KeySpec::range(1, -1, 1, &[NOT_KEY])],
     usage: "[shardchannel:string...]",
     since: "7.0.0",

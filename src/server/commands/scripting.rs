@@ -27,6 +27,7 @@ const RUNS: Flags = all(&[
     STALE,
     NO_MANDATORY_KEYS,
     MOVABLEKEYS,
+    SCRIPT_RUNNER,
 ]);
 const READS: Flags = all(&[RUNS, READONLY]);
 /// The declaration that the read-only forms share.
@@ -62,6 +63,7 @@ const SCRIPT: ServerCommand = Spec {
     &[
         SCRIPT_DEBUG,
         SCRIPT_EXISTS,
+        SCRIPT_SHOW,
         SCRIPT_FLUSH,
         SCRIPT_HELP,
         SCRIPT_KILL,
@@ -268,6 +270,28 @@ fn script_exists(
         reply.bool(known)?;
     }
     Ok(())
+}
+
+const SCRIPT_SHOW: ServerCommand = Spec {
+    name: "show",
+    usage: "sha1:string",
+    since: "8.0.0",
+    of_valkey: true,
+    summary: "The text of a script that is known.",
+    complexity: "O(1).",
+    ..SCRIPT_SPEC
+}
+.subcommand(script_show);
+
+fn script_show(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    const UNKNOWN: CmdError = CmdError::Fixed("NOSCRIPT No matching script.");
+    let sha = parse_sha(args.bytes()).ok_or(UNKNOWN)?;
+    reply.bulk(server.script.cache.body(&sha).ok_or(UNKNOWN)?)
 }
 
 const SCRIPT_FLUSH: ServerCommand = Spec {

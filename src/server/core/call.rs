@@ -176,6 +176,7 @@ impl Server {
                         confined,
                         trusted: session.trusted,
                         may_wait: self.frame.may_block(session),
+                        nested: self.unit.depth > 1,
                     },
                 };
                 run(&mut cx, &mut args, reply)

@@ -8,6 +8,7 @@ use crate::command::{CmdError, DataCommand, DataFn};
 use crate::resp::encode::Resp;
 use crate::resp::request::Argv;
 use crate::server::ServerCommand;
+use crate::version::Series;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
@@ -156,6 +157,25 @@ impl Table {
         }
         table.index();
         table
+    }
+
+    /// Removes the commands and subcommands that came after a series of Redis, and those that only
+    /// Valkey has.
+    pub fn limit_to(&mut self, series: Series) {
+        if series >= Series::NEWEST {
+            return;
+        }
+        let is_later = |spec: &Spec| spec.of_valkey || Series::of_version(spec.since) > series;
+        let later: Vec<bool> = self.slots.iter().map(|slot| is_later(slot.spec)).collect();
+        self.names.retain(|_, number| !later[*number as usize]);
+        for (slot, is_later) in self.slots.iter_mut().zip(&later) {
+            slot.subcommands.retain(|sub| !later[*sub as usize]);
+            if *is_later {
+                // Rules of users cannot name it either.
+                slot.full_name.clear();
+            }
+        }
+        self.index();
     }
 
     fn add(

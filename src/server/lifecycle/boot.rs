@@ -358,6 +358,27 @@ fn end_load(server: &mut Server) -> Result<(), String> {
     Ok(())
 }
 
+/// Warns, in Redis's words, of a default user without a password.
+fn warn_of_open_access(server: &Server) {
+    if !server.acl.is_open() {
+        return;
+    }
+    let config = &server.config;
+    let is_wildcard = |address: &Vec<u8>| {
+        let address = address.strip_prefix(b"-").unwrap_or(address);
+        matches!(address, b"*" | b"::*" | b"::" | b"0.0.0.0")
+    };
+    let reach = if config.protected_mode {
+        ". Redis will accept connections from any local client."
+    } else if config.port == 0 || config.bind.iter().any(is_wildcard) {
+        " and is not protected by network restrictions. Redis will accept connections from any IP \
+         address on any network interface."
+    } else {
+        ". Redis will accept connections from any IP address on the configured network interface."
+    };
+    log::warn!("WARNING: Redis does not require authentication{reach}");
+}
+
 /// Announces in the log and to the supervisor that the server accepts connections, and starts the
 /// link to a primary.
 pub(in crate::server) fn become_ready(server: &mut Server) {
@@ -367,6 +388,7 @@ pub(in crate::server) fn become_ready(server: &mut Server) {
     if server.doors.listeners.iter().any(|l| l.is_unix()) {
         log::info!("Ready to accept connections unix");
     }
+    warn_of_open_access(server);
     if server.process.supervisor == Supervisor::Systemd {
         supervisor::sd_notify("STATUS=Ready to accept connections\n");
         supervisor::sd_notify("READY=1\n");

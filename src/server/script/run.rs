@@ -21,7 +21,7 @@ use crate::script::flags::ScriptFlags;
 use crate::script::library::Policy;
 use crate::script::lua::Kept;
 use crate::script::sandbox::Role;
-use crate::script::{Busy, Host, Invocation};
+use crate::script::{Busy, Host, InvalidCall, Invocation};
 use crate::server::Server;
 use crate::server::clients::monitors;
 use crate::server::clients::session::{Session, Special};
@@ -88,7 +88,7 @@ pub(in crate::server) fn run_script(
         args: rest.from(keys),
     };
     server.unit.stop_time(server.frame.began);
-    let (db, commands_run) = (session.db, session.commands_run);
+    let db = session.db;
     let outer = server.frame.enter(true);
     let mut vm = server.script.take_vm(role);
     let mut host = ScriptHost {
@@ -107,7 +107,7 @@ pub(in crate::server) fn run_script(
     server.script.put_vm(role, vm);
     end_busy(server);
     server.unit.to = crate::server::core::propagate::EVERYBODY;
-    (session.db, session.commands_run) = (db, commands_run);
+    session.db = db;
     // The duration and the effects of a script are those of its commands.
     server.frame.leave(outer);
     server.effects.propagate = Propagate::Nothing;
@@ -391,11 +391,14 @@ impl Host for ScriptHost<'_> {
         }
     }
 
-    fn may_run(&mut self, argv: Argv) -> Option<bool> {
-        let (number, _) = self.resolve(&argv).ok()?;
+    fn may_run(&mut self, argv: Argv) -> Result<bool, InvalidCall> {
+        let (number, _) = self.resolve(&argv).map_err(|_| InvalidCall::Name)?;
+        if !self.server.table[number].spec.accepts(argv.len()) {
+            return Err(InvalidCall::Arity);
+        }
         self.server.frame.keys.forget();
         let free = !self.session.is_restricted();
-        Some(free || self.server.ask_rules(self.session, number, &argv).is_ok())
+        Ok(free || self.server.ask_rules(self.session, number, &argv).is_ok())
     }
 
     fn set_repl(&mut self, to: u8) {

@@ -45,7 +45,7 @@ pub(in crate::server) fn snapshot(server: &Server, is_base: bool) -> Snapshot {
     let text = |n: usize| n.to_string();
     let number = |on: bool| (on as u8).to_string();
     let mut notes = vec![
-        ("redis-ver", crate::version::REDIS_VERSION.to_owned()),
+        ("redis-ver", server.config.series().version().to_owned()),
         ("redis-bits", "64".to_owned()),
         ("ctime", (clock::unix_us() / 1_000_000).to_string()),
         ("used-mem", text(server.keyspace.used_memory())),

@@ -5,6 +5,7 @@
 
 use crate::algo::quoting::in_line;
 use crate::command::{CmdError, Reply};
+use crate::persist::aof::read::CutRules;
 use crate::persist::load::{Loading, Part, Role, Rules, Step};
 use crate::persist::reason;
 use crate::resp::encode::Resp;
@@ -46,7 +47,10 @@ fn are_there(parts: &[Part]) -> bool {
 pub(in crate::server) fn rules(server: &Server) -> Rules {
     Rules {
         checksum: server.config.rdbchecksum && !server.tuning.skip_checksum,
-        cut_torn_tail: server.config.aof_load_truncated,
+        cut: CutRules {
+            torn: server.config.aof_load_truncated,
+            corrupt_max: server.config.aof_load_corrupt_tail_max_size,
+        },
         keep_expired: false,
         key_delay_us: server.config.key_load_delay as i64,
         merge: false,

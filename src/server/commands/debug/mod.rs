@@ -105,6 +105,8 @@ static TOOLS: &[Tool] = &[
         "REPLYBUFFER <PEAK-RESET-TIME|RESIZING> <value>",
         "    How long a peak of a reply buffer is remembered, in milliseconds, or never, or reset;",
         "    whether sizes of reply buffers follow what is used of them."]),
+    tool("REPLY-COPY-AVOIDANCE", 1..=1, state::reply_copy_avoidance, &[
+        "REPLY-COPY-AVOIDANCE <0|1>", "    Accepted; a value is copied into the output once."]),
     tool("SDSLEN", 1..=1, data::sdslen, &[
         "SDSLEN <key>", "    Lengths and spare room of a key and its string."]),
     tool("SEED", 1..=1, state::seed, &[
@@ -120,6 +122,9 @@ static TOOLS: &[Tool] = &[
     tool("SET-ACTIVE-EXPIRE", 1..=1, state::set_active_expire, &[
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Without it, overdue keys stay until somebody asks for them."]),
+    tool("SET-ALLOW-ACCESS-EXPIRED", 1..=1, state::set_allow_access_expired, &[
+        "SET-ALLOW-ACCESS-EXPIRED <0|1>",
+        "    With it, overdue keys and fields can be read, and reading does not remove them."]),
     tool("SET-DISABLE-DENY-SCRIPTS", 1..=1, state::set_disable_deny_scripts, &[
         "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Let scripts call what is not for them."]),
     tool("SET-SKIP-CHECKSUM-VALIDATION", 1..=1, reload::skip_checksum, &[

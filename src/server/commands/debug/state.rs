@@ -96,6 +96,27 @@ pub(super) fn set_active_expire(
     reply.ok()
 }
 
+/// DEBUG SET-ALLOW-ACCESS-EXPIRED 0 | 1.
+pub(super) fn set_allow_access_expired(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.keyspace.shared.none_overdue = switch(args.bytes());
+    reply.ok()
+}
+
+/// DEBUG REPLY-COPY-AVOIDANCE 0 | 1. Values are always written to the output once.
+pub(super) fn reply_copy_avoidance(
+    _: &mut Server,
+    _: &mut Session,
+    _: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    reply.ok()
+}
+
 /// DEBUG PAUSE-CRON 0 | 1.
 pub(super) fn pause_cron(
     server: &mut Server,

@@ -18,7 +18,7 @@ const LRU_BITS: i64 = (1 << 24) - 1;
 pub fn server(server: &Server, text: &mut Text) {
     let (this, config) = (&server.process, &server.config);
     let uptime_s = (server.clock.now_ms() - this.started_ms).max(0) / 1000;
-    text.line("redis_version", version::REDIS_VERSION);
+    text.line("redis_version", config.series().version());
     text.line("redwheel_version", version::OWN_VERSION);
     text.line("redis_git_sha1", version::BUILD_SHA);
     text.line("redis_git_dirty", 0);

@@ -98,11 +98,11 @@ fn apply_received(server: &mut Server, client: &mut Client) -> bool {
     let mut incoming = primary.take_incoming();
     server.frame.began = server.clock.cycles();
     server.keyspace.shared.no_touch = false;
-    server.keyspace.shared.none_overdue = true;
+    let had_none = std::mem::replace(&mut server.keyspace.shared.none_overdue, true);
     let was_kept = server.keyspace.shared.replica_expires.pause();
     let (applied, more) = execute_commands(server, client, &mut incoming);
     server.keyspace.shared.replica_expires.go_on(was_kept);
-    server.keyspace.shared.none_overdue = false;
+    server.keyspace.shared.none_overdue = had_none;
     incoming.release(applied);
     if is_link(server, &client.session)
         && let Some(primary) = server.replication.primary_mut()
