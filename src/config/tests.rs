@@ -755,7 +755,12 @@ fn special_sample(name: &str, seed: u64) -> String {
         "shutdown-on-sigint" | "shutdown-on-sigterm" => "nosave now".into(),
         "oom-score-adj-values" => format!("-{} 0 {}", seed % 2001, seed % 2001),
         "latency-tracking-info-percentiles" => format!("{}.5 99", seed % 100),
-        "notify-keyspace-events" => ["KEA", "xK", "", "g$mE"][(seed % 4) as usize].into(),
+        "notify-keyspace-events" => ["KEA", "xK", "hSTIV", "g$mE"][(seed % 4) as usize].into(),
+        "key-memory-histograms" => "no".into(),
+        "rdb-save-version" => match seed % 8 {
+            7 => "auto".into(),
+            n => (9 + n).to_string(),
+        },
         "replicaof" => format!("example.org {}", seed % 65536),
         "dir" => format!("/some where/{seed}"),
         other => panic!("no sample for {other}"),

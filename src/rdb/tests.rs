@@ -2,11 +2,10 @@
 
 use super::decode::Decode;
 use super::dump;
-use super::write::Style;
 use super::*;
 use crate::algo::rng::Rng;
 use crate::engine::Engine;
-use crate::keyspace::{DbIndex, Tuning, soundness};
+use crate::keyspace::{DbIndex, RdbVersions, Tuning, soundness};
 use crate::types::listpack::Item;
 
 /// Values of every type in every encoding.
@@ -85,15 +84,11 @@ fn filled() -> Engine {
     engine
 }
 
-fn payloads(engine: &mut Engine, version: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let style = Style {
-        version,
-        ..Style::default()
-    };
+fn payloads(engine: &mut Engine, versions: RdbVersions) -> Vec<(Vec<u8>, Vec<u8>)> {
     let view = engine.keyspace().view(DbIndex(0));
     let entries = view.entries().iter();
     entries
-        .filter_map(|entry| Some((entry.key().to_vec(), dump::dump(entry, style).ok()?)))
+        .filter_map(|entry| Some((entry.key().to_vec(), dump::dump(entry, versions, true).ok()?)))
         .collect()
 }
 
@@ -124,9 +119,9 @@ fn put(engine: &mut Engine, key: &[u8], payload: &[u8]) -> Result<()> {
 #[test]
 fn values_come_back_from_every_version() {
     let mut from = filled();
-    for version in OLDEST_WRITTEN..=VERSION {
+    for version in OLDEST_WRITTEN..=LATEST {
         let mut to = Engine::with_seed(3);
-        for (key, payload) in payloads(&mut from, version) {
+        for (key, payload) in payloads(&mut from, RdbVersions::exactly(version)) {
             assert!(dump::verify(&payload, false).is_some());
             put(&mut to, &key, &payload).expect("we have written it");
             let one = |engine: &mut Engine| {
@@ -150,7 +145,7 @@ fn values_come_back_from_every_version() {
 #[test]
 fn a_cut_payload_is_refused() {
     let mut from = filled();
-    for (_, payload) in payloads(&mut from, VERSION) {
+    for (_, payload) in payloads(&mut from, RdbVersions::AUTO) {
         let body = &payload[..payload.len() - 10];
         for cut in (0..body.len()).step_by(1 + body.len() / 300) {
             let mut short = body[..cut].to_vec();
@@ -166,7 +161,7 @@ fn a_cut_payload_is_refused() {
 fn damage_is_refused_or_harmless() {
     let mut from = filled();
     let mut rng = Rng::new(11);
-    for (_, payload) in payloads(&mut from, VERSION) {
+    for (_, payload) in payloads(&mut from, RdbVersions::AUTO) {
         for _ in 0..300 {
             let mut broken = payload.clone();
             for _ in 0..1 + rng.below(3) {
@@ -218,7 +213,7 @@ fn exercise(engine: &mut Engine) {
 /// A payload of these bytes, which begin with the type.
 fn payload(value: &[u8]) -> Vec<u8> {
     let mut payload = value.to_vec();
-    payload.extend_from_slice(&[VERSION as u8, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    payload.extend_from_slice(&[LATEST as u8, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     payload
 }
 

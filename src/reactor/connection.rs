@@ -5,7 +5,7 @@
 //! that its buffers stay in the cache.
 
 use super::Reactor;
-use crate::resp::request::{Argv, Stop};
+use crate::resp::request::{Argv, Query, Stop};
 use crate::server::Server;
 use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode};
@@ -114,6 +114,7 @@ impl Server {
     }
 
     fn recognise(&mut self, client: &mut Client) {
+        let ready = client.query.as_ref().map_or(0, Query::ready);
         match input::parse(&self.config, client) {
             Ok(Stop::Starved | Stop::Full) => {}
             Err(error) => {
@@ -121,6 +122,8 @@ impl Server {
                 client.protocol_error = Some(error);
             }
         }
+        let now = client.query.as_ref().map_or(0, Query::ready);
+        self.stats.count_parsed(now.saturating_sub(ready));
         input::prepare(&self.table, &self.keyspace, client);
     }
 

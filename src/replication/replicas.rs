@@ -3,7 +3,7 @@
 //! The methods take events and return actions, which `server::replication` executes.
 
 use super::backlog::Backlog;
-use super::replica::{Announced, Filter, Limits, NewReplica, Replica, Stage, Target};
+use super::replica::{Announced, Form, Limits, NewReplica, Replica, Stage, Target};
 use crate::sys::reason;
 use crate::sys::socket::Sending;
 use log::Level;
@@ -316,41 +316,41 @@ impl Replicas {
         self.starts_now = true;
     }
 
-    /// The filter of the first replica that waits, if a snapshot was requested.
-    pub fn take_start(&mut self) -> Option<Filter> {
+    /// The form that the first replica that waits asks for, if a snapshot was requested.
+    pub fn take_start(&mut self) -> Option<Form> {
         let requested = std::mem::take(&mut self.starts_now);
         self.first_waiting().filter(|_| requested)
     }
 
-    fn first_waiting(&self) -> Option<Filter> {
+    fn first_waiting(&self) -> Option<Form> {
         let first = self.list.iter().find(|one| one.waits_for_start());
-        first.map(|first| first.announced.filter)
+        first.map(|first| first.announced.form())
     }
 
-    fn waiting(&self, filter: Filter) -> impl Iterator<Item = &Replica> + Clone {
+    fn waiting(&self, form: Form) -> impl Iterator<Item = &Replica> + Clone {
         let list = self.list.iter();
-        list.filter(move |one| one.waits_for_start() && one.announced.filter == filter)
+        list.filter(move |one| one.waits_for_start() && one.announced.form() == form)
     }
 
-    /// The filter of the snapshot to start now, if replicas have waited long enough for others to
+    /// The form of the snapshot to start now, if replicas have waited long enough for others to
     /// join them.
-    pub fn due(&self, rules: &SyncRules, now_s: i64) -> Option<Filter> {
-        let filter = self.first_waiting()?;
-        let waiting = self.waiting(filter);
+    pub fn due(&self, rules: &SyncRules, now_s: i64) -> Option<Form> {
+        let form = self.first_waiting()?;
+        let waiting = self.waiting(form);
         let longest_s = waiting.clone().map(|one| now_s - one.asked_s).max();
         let is_due = !rules.diskless
             || rules.max_replicas > 0 && waiting.count() >= rules.max_replicas
             || longest_s >= Some(rules.delay_s);
-        is_due.then_some(filter)
+        is_due.then_some(form)
     }
 
     /// Plans one snapshot for all replicas that wait for it.
-    pub fn plan(&self, filter: Filter, diskless: bool) -> SyncPlan {
-        let waiting = self.waiting(filter);
+    pub fn plan(&self, form: Form, diskless: bool) -> SyncPlan {
+        let waiting = self.waiting(form);
         let all_read_marked = waiting.clone().all(|one| one.announced.reads_marked);
         SyncPlan {
             clients: waiting.map(|one| one.client).collect(),
-            target: match (diskless || filter.is_partial()) && all_read_marked {
+            target: match (diskless || form.filter.is_partial()) && all_read_marked {
                 true => Target::Socket,
                 false => Target::File,
             },
