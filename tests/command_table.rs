@@ -33,7 +33,14 @@ use support::server::Server;
 
 /// Commands that take more than those of Redis 8.2.3 on purpose, as Redis 8.10 does: their arguments
 /// and their history are not compared.
-const EXTENDED: &[&str] = &["set", "zunion", "zunionstore", "zinter", "zinterstore", "slowlog|get"];
+const EXTENDED: &[&str] = &[
+    "set",
+    "zunion",
+    "zunionstore",
+    "zinter",
+    "zinterstore",
+    "slowlog|get",
+];
 
 /// Blocks by the command's full name, such as `config|set`.
 type Blocks = BTreeMap<String, String>;

@@ -87,7 +87,10 @@ pub fn run(from: &Path, to: &Path) -> i32 {
             println!("[offset {at}] Nothing can be read from here on");
             break;
         };
-        println!("[offset {next}] Reading on; {} bytes were skipped", next - at);
+        println!(
+            "[offset {next}] Reading on; {} bytes were skipped",
+            next - at
+        );
         let templates = std::mem::take(&mut records.reader.templates);
         let db = records.db;
         records = salvage.records_at(next);
@@ -171,7 +174,9 @@ impl Salvage {
         };
         let mut db = self.keyspace.db(db);
         if db.peek(&key).is_some() {
-            return Err(Error::Corrupt("RDB has duplicated key in the same database"));
+            return Err(Error::Corrupt(
+                "RDB has duplicated key in the same database",
+            ));
         }
         db.add(&key, value, head.deadline_ms);
         self.kept += 1;
@@ -203,7 +208,9 @@ impl Salvage {
         let rest = &self.bytes[at..];
         match rest[0] {
             opcode::SELECT_DB => rest.get(1).is_some_and(|&db| db < 0x40),
-            opcode::EXPIRE_MS => rest.get(9).is_some_and(|&kind| kind <= kind::HASH_TEMPLATE_REF),
+            opcode::EXPIRE_MS => rest
+                .get(9)
+                .is_some_and(|&kind| kind <= kind::HASH_TEMPLATE_REF),
             // A key of one byte or more.
             ..=kind::HASH_TEMPLATE_REF => rest.get(1).is_some_and(|&len| len != 0),
             _ => false,
@@ -248,7 +255,10 @@ impl Salvage {
             return 2;
         }
         let (kept, lost) = (self.kept, self.lost);
-        println!("{kept} keys written to {}, {lost} places could not be read", to.display());
+        println!(
+            "{kept} keys written to {}, {lost} places could not be read",
+            to.display()
+        );
         i32::from(lost > 0)
     }
 }

@@ -23,8 +23,7 @@ impl Interest {
     /// Notifications name the fields of hashes that an event is about.
     pub const FIELDS: Interest = Interest(16);
     /// Any of those that are about keys.
-    const OF_KEYS: Interest =
-        Interest(Interest::KEYS.0 | Interest::EVENTS.0 | Interest::AGES.0);
+    const OF_KEYS: Interest = Interest(Interest::KEYS.0 | Interest::EVENTS.0 | Interest::AGES.0);
 
     #[inline(always)]
     pub fn has(self, other: Interest) -> bool {

@@ -65,7 +65,13 @@ impl Noted {
             });
         };
         for missed in self.missed {
-            push(missed.seq, missed.db, missed.key, Event::KEYMISS, Vec::new());
+            push(
+                missed.seq,
+                missed.db,
+                missed.key,
+                Event::KEYMISS,
+                Vec::new(),
+            );
         }
         for key in self.removed {
             let (event, word) = match key.why {

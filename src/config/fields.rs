@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use super::directive::{Init, Kind, Place, Value};
 use super::special::{NotifyFlags, OutputLimit, SavePoint, ShutdownFlags};
-use crate::keyspace::RdbVersions;
 use super::table;
 use super::words::*;
+use crate::keyspace::RdbVersions;
 
 /// Every directive's value. `Config::new` is the one way to a fresh one.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -556,15 +556,19 @@ pub static RDB_SAVE_VERSION: Special = Special {
         }
         let version = parse_int(word).filter(|version| RDB_VERSIONS.contains(version));
         let (least, most) = (RDB_VERSIONS.start(), RDB_VERSIONS.end());
-        let version =
-            version.ok_or(format!("argument must be 'auto' or a number from {least} to {most}"))?;
+        let version = version.ok_or(format!(
+            "argument must be 'auto' or a number from {least} to {most}"
+        ))?;
         config.rdb_save_version = RdbVersions::exactly(version as u32);
         Ok(())
     },
     get: |config| print_versions(config.rdb_save_version).into(),
     lines: |config| {
         let versions = config.rdb_save_version;
-        vec![line(print_versions(versions), versions != RdbVersions::AUTO)]
+        vec![line(
+            print_versions(versions),
+            versions != RdbVersions::AUTO,
+        )]
     },
 };
 

@@ -439,7 +439,7 @@ mod tests {
         ks.shared.aging.measure = Measure::Change;
         (0..200).for_each(|n| add(&mut ks, 0, n, None));
         ks.set_now_ms(ks.now_ms() + 10_000);
-        // Reads keep nobody young, changes do.
+        // Reads keep no key young, changes do.
         (0..100u32).for_each(|n| assert!(ks.db(DbIndex(0)).read(&n.to_be_bytes()).is_some()));
         (100..200u32).for_each(|n| ks.db(DbIndex(0)).note_change(&n.to_be_bytes()));
         for _ in 0..60 {

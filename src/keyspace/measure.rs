@@ -2,9 +2,9 @@
 //! pointer, each as the allocator rounds it. For MEMORY USAGE, and for INFO keysizes under
 //! `key-memory-histograms`.
 
+use super::Db;
 use crate::sys::memory;
 use crate::types::arena::{BLOCK_MAX, block_size};
-use super::Db;
 use crate::types::entry::EntryRef;
 use crate::types::quicklist::Quicklist;
 use crate::types::value::{Heap, Kind, Text};

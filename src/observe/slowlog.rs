@@ -154,7 +154,10 @@ mod tests {
         };
         let args: Vec<&[u8]> = vec![b"set", b"a", b"b"];
         let kept = cut(args.into_iter(), |_| false, least);
-        assert_eq!(kept, [&b"s... (2 more bytes)"[..], b"... (2 more arguments)"]);
+        assert_eq!(
+            kept,
+            [&b"s... (2 more bytes)"[..], b"... (2 more arguments)"]
+        );
     }
 
     #[test]

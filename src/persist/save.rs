@@ -6,9 +6,9 @@
 use super::{here, reason};
 use crate::keyspace::{Keyspace, RdbVersions};
 use crate::rdb::encode::{self, Age};
-use crate::rdb::write::{Style, Writer};
 use crate::rdb::opcode;
 use crate::rdb::version::{self, Refusal, Unfit};
+use crate::rdb::write::{Style, Writer};
 use crate::sys::clock;
 use crate::sys::file;
 use crate::sys::fork::{ProgressPipe, Report, private_dirty_bytes};

@@ -123,7 +123,10 @@ pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, pipe: &mut Prog
             0
         }
         Err(error) => {
-            if let Some(refusal) = error.get_ref().and_then(|why| why.downcast_ref::<Refusal>()) {
+            if let Some(refusal) = error
+                .get_ref()
+                .and_then(|why| why.downcast_ref::<Refusal>())
+            {
                 log::warn!("A replica cannot read the data: {refusal}");
             }
             1

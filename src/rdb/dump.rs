@@ -4,8 +4,8 @@
 //!   type | value | version u16 | CRC-64 of all before          little-endian
 //! ```
 
-use super::write::Style;
 use super::version::{self, Refusal};
+use super::write::Style;
 use super::{Error, LATEST, Reader, VALKEY_VERSION, Writer, decode, encode, opcode};
 use crate::algo::crc64::crc64;
 use crate::keyspace::RdbVersions;

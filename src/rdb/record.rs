@@ -176,7 +176,9 @@ impl Records {
     /// Logs what the latest value was loaded without, or what was mended in it.
     #[cold]
     fn warn(&mut self) {
-        let key = String::from_utf8_lossy(&self.key).escape_debug().to_string();
+        let key = String::from_utf8_lossy(&self.key)
+            .escape_debug()
+            .to_string();
         if let Some(what) = self.reader.left_out.take() {
             log::warn!("Key '{key}' was loaded without {what}");
         }

@@ -88,7 +88,12 @@ fn payloads(engine: &mut Engine, versions: RdbVersions) -> Vec<(Vec<u8>, Vec<u8>
     let view = engine.keyspace().view(DbIndex(0));
     let entries = view.entries().iter();
     entries
-        .filter_map(|entry| Some((entry.key().to_vec(), dump::dump(entry, versions, true).ok()?)))
+        .filter_map(|entry| {
+            Some((
+                entry.key().to_vec(),
+                dump::dump(entry, versions, true).ok()?,
+            ))
+        })
         .collect()
 }
 
@@ -341,5 +346,68 @@ fn unsound_collections_are_refused_in_every_encoding() {
     for value in taken {
         let mut to = Engine::with_seed(3);
         put(&mut to, b"key", &payload(value)).expect("a sound one");
+    }
+}
+
+/// The bytes of a stream of three entries without the version and the sum, and the place of its
+/// length.
+fn stream_of_three() -> (Vec<u8>, usize) {
+    let mut engine = Engine::with_seed(3);
+    for id in ["1-1", "2-1", "3-1"] {
+        engine.run(&["XADD", "s", id, "f", "v"]);
+    }
+    let payloads = payloads(&mut engine, RdbVersions::AUTO);
+    let payload = &payloads[0].1;
+    let value = payload[..payload.len() - 10].to_vec();
+    let mut reader = Reader::of_bytes(&value);
+    reader.byte().expect("the type");
+    reader.length().expect("the number of nodes");
+    reader.skip_string().expect("the first id of a node");
+    reader.skip_string().expect("the node");
+    let at = reader.offset() as usize;
+    assert_eq!(value[at], 3);
+    (value, at)
+}
+
+#[test]
+fn a_stream_that_miscounts_is_mended_in_a_file_and_refused_in_a_payload() {
+    let (value, at) = stream_of_three();
+    // Its length; its last id, of which the time comes first; the number of added entries.
+    for (place, wrong) in [(at, 7), (at + 1, 2), (at + 7, 1)] {
+        let mut broken = value.clone();
+        broken[place] = wrong;
+        let mut to = Engine::with_seed(3);
+        assert!(put(&mut to, b"s", &payload(&broken)).is_err(), "{place}");
+        let source = std::io::Cursor::new(broken[1..].to_vec());
+        let mut reader = Reader::new(Box::new(source));
+        let (tuning, hasher) = (
+            Tuning::default(),
+            to.keyspace().view(DbIndex(0)).entries().hasher().clone(),
+        );
+        let with = Decode {
+            tuning: &tuning,
+            hasher: &hasher,
+            valkey: false,
+        };
+        let read = decode::value(&mut reader, broken[0], &with).expect("it is mended");
+        to.keyspace().db(DbIndex(0)).add(b"s", read, None);
+        assert!(reader.mended.is_some(), "{place}");
+        assert_eq!(to.ask("XLEN s"), ":3");
+        assert_eq!(to.ask("XADD s 3-2 f v"), "$3 3-2");
+        assert!(to.ask("XINFO STREAM s").contains("entries-added :4"));
+    }
+}
+
+#[test]
+fn a_value_is_passed_over_by_its_structure() {
+    let mut from = filled();
+    for version in OLDEST_WRITTEN..=LATEST {
+        for (key, payload) in payloads(&mut from, RdbVersions::exactly(version)) {
+            let body = &payload[1..payload.len() - 10];
+            let mut reader = Reader::of_bytes(body);
+            let name = String::from_utf8_lossy(&key);
+            let passed = skip::value(&mut reader, payload[0], false);
+            assert!(passed.is_ok() && reader.is_at_end(), "{name} in {version}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! that its buffers stay in the cache.
 
 use super::Reactor;
-use crate::resp::request::{Argv, Query, Stop};
+use crate::resp::request::{Argv, Stop};
 use crate::server::Server;
 use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode};
@@ -114,7 +114,8 @@ impl Server {
     }
 
     fn recognise(&mut self, client: &mut Client) {
-        let ready = client.query.as_ref().map_or(0, Query::ready);
+        let ready = |client: &Client| client.query.as_ref().map_or(0, |query| query.ready());
+        let before = ready(client);
         match input::parse(&self.config, client) {
             Ok(Stop::Starved | Stop::Full) => {}
             Err(error) => {
@@ -122,8 +123,8 @@ impl Server {
                 client.protocol_error = Some(error);
             }
         }
-        let now = client.query.as_ref().map_or(0, Query::ready);
-        self.stats.count_parsed(now.saturating_sub(ready));
+        let parsed = ready(client).saturating_sub(before);
+        self.stats.count_parsed(parsed);
         input::prepare(&self.table, &self.keyspace, client);
     }
 

@@ -490,7 +490,10 @@ fn a_save_reports_what_an_old_version_cannot_hold() {
     assert_eq!(client.run("SAVE").text(), "OK");
     assert_eq!(header(&server), "REDIS0011");
     let wrong = client.run("CONFIG SET rdb-save-version 16").text();
-    assert!(wrong.ends_with("argument must be 'auto' or a number from 9 to 15"), "{wrong}");
+    assert!(
+        wrong.ends_with("argument must be 'auto' or a number from 9 to 15"),
+        "{wrong}"
+    );
 }
 
 #[test]

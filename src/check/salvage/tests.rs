@@ -8,7 +8,8 @@ use std::fs;
 use std::path::PathBuf;
 
 fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("redwheel-salvage-{name}-{}", std::process::id()));
+    let folder =
+        std::env::temp_dir().join(format!("redwheel-salvage-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a temporary folder");
     folder
 }
@@ -65,7 +66,9 @@ fn count(records: &mut Records) -> usize {
 
 fn position(bytes: &[u8], what: &[u8]) -> usize {
     let mut places = bytes.windows(what.len());
-    places.position(|window| window == what).expect("it is there")
+    places
+        .position(|window| window == what)
+        .expect("it is there")
 }
 
 #[test]
@@ -78,7 +81,11 @@ fn a_broken_value_is_passed_over() {
     let mut bytes = snapshot();
     // The listpack of a list no longer ends where it says.
     let at = position(&bytes, b"\x03l50");
-    let end = at + bytes[at..].iter().position(|&byte| byte == 0xff).expect("its end");
+    let end = at
+        + bytes[at..]
+            .iter()
+            .position(|&byte| byte == 0xff)
+            .expect("its end");
     bytes[end] = 0;
     assert_eq!(salvaged("value", &bytes), (1, 199));
 }

@@ -338,7 +338,7 @@ fn hdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     db.hash_at(found)?;
     let names = args.rest();
-    let (mut removed, mut gone) = (0, Names::new());
+    let (mut removed, mut gone) = (0, expire::Names::new());
     for name in names.iter() {
         if db.remove_field(found, name) {
             removed += 1;

@@ -35,6 +35,7 @@ const HOTKEYS: ServerCommand = Spec {
 
 const HOTKEYS_START: ServerCommand = Spec {
     name: "start",
+    arity: -2,
     flags: all(&[ADMIN, NOSCRIPT]),
     usage: "metrics{count:integer [cpu=CPU] [net=NET]}@METRICS [k:integer@COUNT] [seconds:integer@DURATION] [ratio:integer@SAMPLE] [slots{count:integer slot:integer...}@SLOTS]",
     since: "8.6.0",
@@ -201,7 +202,7 @@ fn get(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) ->
     let (by_cpu, by_net) = (&hotkeys.by_cpu, &hotkeys.by_net);
     reply.array(1)?;
     reply.map(9 + by_cpu.is_some() as usize + 2 * by_net.is_some() as usize)?;
-    let mut number = |reply: &mut Reply, name: &str, n: i64| -> CmdResult {
+    let number = |reply: &mut Reply, name: &str, n: i64| -> CmdResult {
         reply.bulk(name.as_bytes())?;
         reply.int(n)
     };
@@ -222,7 +223,11 @@ fn get(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) ->
     let duration_ms = hotkeys.duration_ms(now_ms) as i64;
     number(reply, "collection-duration-ms", duration_ms)?;
     number(reply, "total-cpu-time-user-ms", (cpu.user_us / 1000) as i64)?;
-    number(reply, "total-cpu-time-sys-ms", (cpu.system_us / 1000) as i64)?;
+    number(
+        reply,
+        "total-cpu-time-sys-ms",
+        (cpu.system_us / 1000) as i64,
+    )?;
     if by_net.is_some() {
         let counted = hotkeys.counted_bytes as i64;
         number(reply, "total-net-bytes", counted)?;

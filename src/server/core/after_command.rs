@@ -10,30 +10,6 @@ use crate::server::clients::session::Session;
 use crate::server::gates::Gates;
 
 impl Server {
-    /// Counts a command for the hottest keys.
-    #[cold]
-    pub fn count_hot_keys(&mut self, number: u16, argv: &Argv, ns: u64, replied: usize) {
-        if !self.observe.is_collecting(self.clock.mono_ms()) {
-            return self.gates.set(Gates::HOTKEYS, false);
-        }
-        let Ok(places) = self.table[number].spec.find_keys(argv) else {
-            return;
-        };
-        if places.is_empty() {
-            return;
-        }
-        let mut keys: Vec<(&[u8], u64)> = Vec::with_capacity(places.len());
-        for (place, _) in places {
-            let key = argv.at(place);
-            keys.push((key, self.keyspace.hash(key)));
-        }
-        let request: usize = argv.iter().map(bulk_len).sum();
-        let bytes = prefixed_len(argv.len()) + request + replied;
-        if let Some(hotkeys) = &mut self.observe.hotkeys {
-            hotkeys.note(&keys, ns, bytes as u64);
-        }
-    }
-
     /// Records a command that exceeded one of the thresholds.
     #[cold]
     pub fn notice(&mut self, session: &Session, number: u16, argv: Argv, ns: u64) {
@@ -76,6 +52,30 @@ impl Server {
         if slowlog.push(entry, self.config.slowlog_max_len as usize) {
             slot.stats.slow.note(ns / 1000);
         }
+    }
+}
+
+/// Counts a command for the hottest keys.
+#[cold]
+pub fn count_hot_keys(server: &mut Server, number: u16, argv: &Argv, ns: u64, replied: usize) {
+    if !server.observe.is_collecting(server.clock.mono_ms()) {
+        return server.gates.set(Gates::HOTKEYS, false);
+    }
+    let Ok(places) = server.table[number].spec.find_keys(argv) else {
+        return;
+    };
+    if places.is_empty() {
+        return;
+    }
+    let mut keys: Vec<(&[u8], u64)> = Vec::with_capacity(places.len());
+    for (place, _) in places {
+        let key = argv.at(place);
+        keys.push((key, server.keyspace.hash(key)));
+    }
+    let request: usize = argv.iter().map(bulk_len).sum();
+    let bytes = prefixed_len(argv.len()) + request + replied;
+    if let Some(hotkeys) = &mut server.observe.hotkeys {
+        hotkeys.note(&keys, ns, bytes as u64);
     }
 }
 

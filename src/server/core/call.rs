@@ -10,6 +10,7 @@ use crate::server::clients::invalidate;
 use crate::server::clients::monitors;
 use crate::server::clients::session::{Ending, Session};
 use crate::server::core::admit::Verdict;
+use crate::server::core::after_command::count_hot_keys;
 use crate::server::core::table::Handler;
 use crate::server::core::undelivered;
 use crate::server::core::unit::Ran;
@@ -232,7 +233,7 @@ impl Server {
         (ns, replied): (u64, usize),
     ) {
         if self.gates.has(Gates::HOTKEYS) && !self.frame.in_script {
-            self.count_hot_keys(number, &args.argv(), ns, replied);
+            count_hot_keys(self, number, &args.argv(), ns, replied);
         }
         // A command that blocked and resumed was fed on its first run.
         if self.gates.has(Gates::MONITORED) && self.frame.resumed.is_none() {

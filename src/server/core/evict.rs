@@ -221,9 +221,9 @@ impl Server {
 fn policy(policy: MaxmemoryPolicy) -> Option<(Among, First)> {
     Some(match policy {
         MaxmemoryPolicy::NoEviction => return None,
-        MaxmemoryPolicy::AllkeysLru
-        | MaxmemoryPolicy::AllkeysLfu
-        | MaxmemoryPolicy::AllkeysLrm => (Among::All, First::Unused),
+        MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::AllkeysLrm => {
+            (Among::All, First::Unused)
+        }
         MaxmemoryPolicy::AllkeysRandom => (Among::All, First::Any),
         MaxmemoryPolicy::VolatileLru
         | MaxmemoryPolicy::VolatileLfu

@@ -124,10 +124,7 @@ pub(in crate::server) fn start_child<J>(
 
 /// Starts a child that writes a snapshot, in one of these RDB versions or in those of the
 /// configuration.
-pub fn start_bgsave(
-    server: &mut Server,
-    versions: Option<RdbVersions>,
-) -> Result<(), NotStarted> {
+pub fn start_bgsave(server: &mut Server, versions: Option<RdbVersions>) -> Result<(), NotStarted> {
     if server.persist.child.is_some() {
         return Err(NotStarted);
     }

@@ -132,7 +132,10 @@ fn turns(server: &Server, text: &mut Text) {
     text.line("eventloop_duration_cmd_sum", in_commands_ns / 1000);
     text.line("instantaneous_eventloop_cycles_per_sec", turns_per_s);
     text.line("instantaneous_eventloop_duration_usec", us_per_turn);
-    text.line("eventloop_cycles_with_clients_processing", stats.turns_with_input);
+    text.line(
+        "eventloop_cycles_with_clients_processing",
+        stats.turns_with_input,
+    );
     text.line("total_client_processing_events", stats.reads);
     text.line("avg_pipeline_length_sum", stats.parsed);
     text.line("avg_pipeline_length_cnt", stats.parsed_batches);

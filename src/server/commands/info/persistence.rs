@@ -92,9 +92,8 @@ fn log(server: &Server, text: &mut Text) {
     );
     text.line("aof_last_write_status", status(aof.failure().is_some()));
     text.line("aof_last_cow_size", rewrites.last_copied_bytes);
-    let others = ["module_fork_in_progress", "module_fork_last_cow_size"];
-    text.lines(&others, 0);
     text.line("backup_in_progress", 0);
+    text.lines(&["module_fork_in_progress", "module_fork_last_cow_size"], 0);
     if aof.is_on() {
         text.line("aof_current_size", aof.size);
         text.line("aof_base_size", aof.base_size);

@@ -36,7 +36,9 @@ fn active_clients(server: &Server) -> usize {
     const MOMENT_MS: u64 = 500;
     let since_ms = server.clock.mono_ms().saturating_sub(MOMENT_MS);
     let clients = server.clients.iter();
-    let active = clients.filter(|(_, client)| client.session.last_active_ms >= since_ms);
+    let active = clients.filter(|(_, client)| {
+        client.session.commands_run > 0 && client.session.last_active_ms >= since_ms
+    });
     // The caller is not among them while it is served.
     1 + active.count()
 }
@@ -44,7 +46,10 @@ fn active_clients(server: &Server) -> usize {
 /// Writes the section Hotkeys: whether a collection is going on, and the time of its commands.
 pub fn hotkeys(server: &Server, text: &mut Text) {
     if let Some(hotkeys) = &server.observe.hotkeys {
-        text.line("hotkeys-tracking-active", hotkeys.is_active(server.clock.mono_ms()) as u8);
+        text.line(
+            "hotkeys-tracking-active",
+            hotkeys.is_active(server.clock.mono_ms()) as u8,
+        );
         text.line("hotkeys-cmd-cpu-time", hotkeys.all_ns / 1_000_000);
     }
 }
