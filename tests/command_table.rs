@@ -36,7 +36,7 @@ use support::server::Server;
 const EXTENDED: &[&str] = &["bgsave", "bitcount", "hsetex", "zscan"];
 
 /// Commands that do not describe themselves as in Redis 8.10.2 yet.
-const NOT_YET: &[&str] = &["slowlog|get", "xadd", "xinfo|stream", "xread", "xreadgroup"];
+const NOT_YET: &[&str] = &["xadd", "xinfo|stream", "xread", "xreadgroup"];
 
 /// Blocks by the command's full name, such as `config|set`.
 type Blocks = BTreeMap<String, String>;

@@ -1,15 +1,15 @@
 //! redis-check-rdb: is this file a snapshot that loads?
 
-use super::path_of;
+use super::{path_of, salvage};
 use crate::algo::rng::Rng;
-use crate::keyspace::{DbIndex, Keyspace, Tuning};
+use crate::keyspace::{DbIndex, Keyspace, RdbVersions, Tuning};
 use crate::persist::load::{Loading, Part, Role, Rules, Step};
 use crate::persist::reason;
 use crate::persist::save::{SaveJob, Snapshot, save};
 use crate::rdb::decode::Decode;
-use crate::rdb::record::{Doing, Header, KeyHead, Record, Records, skip_module};
-use crate::rdb::write::Style;
-use crate::rdb::{Error, OLDEST_WRITTEN, Reader, VERSION, kind};
+use crate::rdb::record::{Doing, KeyHead, Record, Records, skip_module};
+use crate::rdb::version::readers;
+use crate::rdb::{Error, LATEST, OLDEST_WRITTEN, Reader, kind};
 use crate::sys::clock;
 use std::fs::File;
 use std::path::Path;
@@ -39,7 +39,8 @@ impl Census {
 /// Bytes of what a file begins with.
 const MAGIC_LEN: u64 = 9;
 
-/// redis-check-rdb file [--convert file --version n]. Returns the exit status.
+/// redis-check-rdb file [--convert file --version n], or --salvage file file. Returns the exit
+/// status.
 pub fn run(args: &[Vec<u8>]) -> i32 {
     let words: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
     match words.as_slice() {
@@ -47,15 +48,21 @@ pub fn run(args: &[Vec<u8>]) -> i32 {
             println!("redis-check-rdb {}", crate::version::build_line());
             0
         }
+        [_, b"--salvage", file, to] => salvage::run(&path_of(file), &path_of(to)),
         [_, file] => check(&path_of(file)),
         [_, file, b"--convert", to, b"--version", version] => {
-            let version = std::str::from_utf8(version)
+            let number = std::str::from_utf8(version)
                 .ok()
-                .and_then(|n| n.parse().ok());
-            match version.filter(|version| (OLDEST_WRITTEN..=VERSION).contains(version)) {
-                Some(version) => convert(&path_of(file), &path_of(to), version),
+                .and_then(|n| n.parse().ok())
+                .filter(|version| (OLDEST_WRITTEN..=LATEST).contains(version));
+            let versions = match *version {
+                b"auto" => Some(RdbVersions::AUTO),
+                _ => number.map(RdbVersions::exactly),
+            };
+            match versions {
+                Some(versions) => convert(&path_of(file), &path_of(to), versions),
                 None => {
-                    eprintln!("The version is one of {OLDEST_WRITTEN} to {VERSION}");
+                    eprintln!("The version is 'auto' or one of {OLDEST_WRITTEN} to {LATEST}");
                     1
                 }
             }
@@ -63,23 +70,12 @@ pub fn run(args: &[Vec<u8>]) -> i32 {
         _ => {
             let name = args.first().map_or(&b"redis-check-rdb"[..], Vec::as_slice);
             let name = String::from_utf8_lossy(name);
-            eprintln!("Usage: {name} <rdb-file-name> [--convert <rdb-file-name> --version <n>]");
+            eprintln!(
+                "Usage: {name} <rdb-file-name> [--convert <rdb-file-name> --version <n|auto>]\n       \
+                 {name} --salvage <rdb-file-name> <new-rdb-file-name>"
+            );
             1
         }
-    }
-}
-
-/// Which servers read a file.
-fn readers(header: Header) -> &'static str {
-    match (header.valkey, header.version) {
-        (true, _) => "Valkey 9.0 and later",
-        (_, ..=6) => "Redis 2.6 and later, Valkey",
-        (_, 7) => "Redis 3.2 and later, Valkey",
-        (_, 8) => "Redis 4.0 and later, Valkey",
-        (_, 9) => "Redis 5.0 and later, Valkey",
-        (_, 10) => "Redis 7.0 and later, Valkey",
-        (_, 11) => "Redis 7.2 and later, Valkey",
-        _ => "Redis 7.4 and later",
     }
 }
 
@@ -107,7 +103,7 @@ pub(super) fn report(path: &Path) -> Option<u64> {
     let walked = match Records::open(Reader::new(Box::new(file))) {
         Ok(mut records) => {
             println!("[info] RDB version {}", records.header.version);
-            println!("[info] Opens in {}", readers(records.header));
+            println!("[info] Readable by: {}", readers(records.header));
             walk(&mut records, &mut census)
         }
         Err(error) => {
@@ -250,8 +246,17 @@ fn read_value(records: &mut Records, kind: u8, with: &Decode) -> Result<(), Erro
     }
 }
 
+/// The version of a file that was written, for a message.
+fn written_version(path: &Path) -> String {
+    let reader = File::open(path).map(|file| Reader::new(Box::new(file)));
+    match reader.map(Records::open) {
+        Ok(Ok(records)) => records.header.version.to_string(),
+        _ => "?".into(),
+    }
+}
+
 /// Reads a snapshot and writes it in another version.
-fn convert(from: &Path, to: &Path, version: u32) -> i32 {
+fn convert(from: &Path, to: &Path, versions: RdbVersions) -> i32 {
     let mut keyspace = Keyspace::new(1 << 14, Rng::new(1), clock::unix_us() / 1000);
     let part = Part {
         path: from.to_owned(),
@@ -275,23 +280,24 @@ fn convert(from: &Path, to: &Path, version: u32) -> i32 {
     }
     let job = SaveJob {
         snapshot: Snapshot {
-            style: Style {
-                version,
-                ..Style::default()
-            },
+            versions,
+            compress: true,
+            checksum: true,
             notes: vec![("redis-bits", "64".into())],
             functions,
             ..Snapshot::default()
         },
         path: to.to_owned(),
         log_done: false,
+        for_replicas: false,
     };
     match save(&keyspace, &job, &mut |_| {}) {
         Ok(()) => {
             println!(
-                "{} keys written to {} in version {version}",
+                "{} keys written to {} in version {}",
                 loading.tally.keys,
-                to.display()
+                to.display(),
+                written_version(to)
             );
             0
         }

@@ -75,6 +75,14 @@ impl Cx<'_> {
         self.note(db, key, Some(event));
     }
 
+    /// Names the fields of a hash that the event noted last is about.
+    #[inline(always)]
+    pub fn of_fields<'a>(&mut self, fields: impl IntoIterator<Item = &'a [u8]>) {
+        if self.effects.tells_fields() {
+            self.effects.name_fields(fields);
+        }
+    }
+
     /// An event that follows from a change already counted.
     #[inline(always)]
     pub fn also(&mut self, event: Event, key: &[u8]) {

@@ -18,6 +18,12 @@ impl Interest {
     pub const EVENTS: Interest = Interest(2);
     /// Writes go on: to the AOF or to replicas.
     pub const PROPAGATE: Interest = Interest(4);
+    /// Changed keys become young (LRM).
+    pub const AGES: Interest = Interest(8);
+    /// Notifications name the fields of hashes that an event is about.
+    pub const FIELDS: Interest = Interest(16);
+    /// Any of those that are about keys.
+    const OF_KEYS: Interest = Interest(Interest::KEYS.0 | Interest::EVENTS.0 | Interest::AGES.0);
 
     #[inline(always)]
     pub fn has(self, other: Interest) -> bool {
@@ -149,6 +155,8 @@ pub struct KeyEvent {
     pub event: Option<Event>,
     /// It expired or was evicted: no command caused it.
     pub is_background: bool,
+    /// The fields of a hash that it is about, if `Interest::FIELDS` asks for them.
+    pub fields: Vec<Vec<u8>>,
 }
 
 /// A change of whole databases.
@@ -202,19 +210,31 @@ impl Effects {
         self.interest.has(Interest::PROPAGATE)
     }
 
+    /// Whether notifications name the fields of hashes.
+    #[inline(always)]
+    pub fn tells_fields(&self) -> bool {
+        self.interest.has(Interest::FIELDS)
+    }
+
+    /// Names the fields that the event noted last is about.
+    #[cold]
+    pub fn name_fields<'a>(&mut self, fields: impl IntoIterator<Item = &'a [u8]>) {
+        if let Some(event) = self.key_events.last_mut() {
+            event.fields = fields.into_iter().map(<[u8]>::to_vec).collect();
+        }
+    }
+
     /// Notes what happened to a key, for its listeners.
     #[inline(always)]
     pub fn note(&mut self, shared: &mut Shared, db: DbIndex, key: &[u8], event: Option<Event>) {
-        if self
-            .interest
-            .has(Interest(Interest::KEYS.0 | Interest::EVENTS.0))
-        {
+        if self.interest.has(Interest::OF_KEYS) {
             self.key_events.push(KeyEvent {
                 seq: shared.fact(),
                 db,
                 key: key.to_vec(),
                 event,
                 is_background: false,
+                fields: Vec::new(),
             });
         }
     }

@@ -54,17 +54,24 @@ impl Noted {
     /// field elsewhere.
     pub fn settle(self, facts: &mut Vec<KeyEvent>, mut propagate: impl FnMut(DbIndex, &[&[u8]])) {
         let stated = facts.len();
-        let mut push = |seq, db, key, event| {
+        let mut push = |seq, db, key, event, fields| {
             facts.push(KeyEvent {
                 seq,
                 db,
                 key,
                 event: Some(event),
                 is_background: true,
+                fields,
             });
         };
         for missed in self.missed {
-            push(missed.seq, missed.db, missed.key, Event::KEYMISS);
+            push(
+                missed.seq,
+                missed.db,
+                missed.key,
+                Event::KEYMISS,
+                Vec::new(),
+            );
         }
         for key in self.removed {
             let (event, word) = match key.why {
@@ -72,22 +79,19 @@ impl Noted {
                 _ => (Event::EXPIRED, self.expired_word),
             };
             propagate(key.db, &[word, &key.key]);
-            push(key.seq, key.db, key.key, event);
+            push(key.seq, key.db, key.key, event, Vec::new());
         }
         for expired in self.expired {
             for field in &expired.fields {
                 propagate(expired.db, &[b"HDEL", &expired.key, field]);
             }
             if expired.emptied {
-                push(
-                    expired.seq,
-                    expired.db,
-                    expired.key.clone(),
-                    Event::HEXPIRED,
-                );
-                push(expired.seq, expired.db, expired.key, Event::DEL);
+                let (seq, db, fields) = (expired.seq, expired.db, expired.fields);
+                push(seq, db, expired.key.clone(), Event::HEXPIRED, fields);
+                push(seq, db, expired.key, Event::DEL, Vec::new());
             } else {
-                push(expired.seq, expired.db, expired.key, Event::HEXPIRED);
+                let (seq, db, fields) = (expired.seq, expired.db, expired.fields);
+                push(seq, db, expired.key, Event::HEXPIRED, fields);
             }
         }
         if facts.len() > stated {

@@ -69,7 +69,7 @@ fn each_case(number: usize, name: &[&str], spec: &Spec, mut see: impl FnMut(&mut
     let mut drawer = Drawer::new(spec.usage, KEYS, number as u64);
     let mut engine = Engine::new();
     engine.keyspace().shared.awaited = u8::MAX;
-    for round in 0..400 {
+    for round in 0..600 {
         if round % 20 == 0 {
             fill(&mut engine);
         }

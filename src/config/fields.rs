@@ -11,6 +11,7 @@ use super::directive::{Init, Kind, Place, Value};
 use super::special::{NotifyFlags, OutputLimit, SavePoint, ShutdownFlags, SlotStats};
 use super::table;
 use super::words::*;
+use crate::keyspace::RdbVersions;
 use crate::version::Series;
 
 /// Every directive's value. `Config::new` is the one way to a fresh one.
@@ -78,7 +79,7 @@ pub struct Config {
     pub no_appendfsync_on_rewrite: bool,
     pub rdb_del_sync_files: bool,
     pub rdb_save_incremental_fsync: bool,
-    pub rdb_save_version: u32,
+    pub rdb_save_version: RdbVersions,
     pub rdbchecksum: bool,
     pub rdbcompression: bool,
     pub sanitize_dump_payload: SanitizeDump,
@@ -122,12 +123,15 @@ pub struct Config {
     pub latency_monitor_threshold: u64,
     pub latency_tracking: bool,
     pub latency_tracking_info_percentiles: Vec<f64>,
+    pub key_memory_histograms: bool,
     pub lua_enable_deprecated_api: bool,
     pub notify_keyspace_events: NotifyFlags,
     pub proto_max_bulk_len: u64,
     pub requirepass: Vec<u8>,
     pub slowlog_log_slower_than: i64,
     pub slowlog_max_len: u64,
+    pub slowlog_entry_max_argc: u32,
+    pub slowlog_entry_max_string_len: u64,
     pub tracking_table_max_keys: u64,
     // Encodings.
     pub hash_max_listpack_entries: usize,

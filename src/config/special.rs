@@ -8,6 +8,7 @@ use super::fields::Config;
 use super::value::{find_word, parse_int, print_memory};
 use crate::algo::quoting::{has_control, needs_repr, quote};
 use crate::algo::units::parse_memory;
+use crate::keyspace::RdbVersions;
 
 /// Save when `changes` changes happened and `seconds` passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +63,23 @@ impl NotifyFlags {
     pub const NEW: u32 = 1 << 14;
     pub const OVERWRITTEN: u32 = 1 << 15;
     pub const TYPE_CHANGED: u32 = 1 << 16;
+    /// The four of sub-keys: fields of hashes.
+    pub const SUB_KEYSPACE: u32 = 1 << 17;
+    pub const SUB_KEYEVENT: u32 = 1 << 18;
+    pub const SUB_ITEM: u32 = 1 << 19;
+    pub const SUB_SPACE_EVENT: u32 = 1 << 20;
+    const OF_FIELDS: u32 = NotifyFlags::SUB_KEYSPACE
+        | NotifyFlags::SUB_KEYEVENT
+        | NotifyFlags::SUB_ITEM
+        | NotifyFlags::SUB_SPACE_EVENT;
+    /// Those without which nothing is published.
+    pub const CHANNELS: u32 =
+        NotifyFlags::KEYSPACE | NotifyFlags::KEYEVENT | NotifyFlags::OF_FIELDS;
     /// The classes that `A` stands for.
     pub const ALL: u32 = 0b111_1111_1100 | NotifyFlags::MODULE;
 
     /// The letters in the order Redis prints them; K, E and m follow even after `A`.
-    const LETTERS: [(u8, u32); 16] = [
+    const LETTERS: [(u8, u32); 20] = [
         (b'g', NotifyFlags::GENERIC),
         (b'$', NotifyFlags::STRING),
         (b'l', NotifyFlags::LIST),
@@ -83,6 +96,10 @@ impl NotifyFlags {
         (b'K', NotifyFlags::KEYSPACE),
         (b'E', NotifyFlags::KEYEVENT),
         (b'm', NotifyFlags::KEY_MISS),
+        (b'S', NotifyFlags::SUB_KEYSPACE),
+        (b'T', NotifyFlags::SUB_KEYEVENT),
+        (b'I', NotifyFlags::SUB_ITEM),
+        (b'V', NotifyFlags::SUB_SPACE_EVENT),
     ];
 
     /// The index of K in `LETTERS`.
@@ -94,6 +111,11 @@ impl NotifyFlags {
             .iter()
             .find(|(known, _)| *known == letter);
         bit.is_some_and(|(_, bit)| self.0 & bit != 0)
+    }
+
+    /// Whether notifications name the fields of hashes.
+    pub fn tells_fields(self) -> bool {
+        self.0 & NotifyFlags::OF_FIELDS != 0
     }
 
     pub fn parse(text: &[u8]) -> Option<NotifyFlags> {
@@ -504,7 +526,7 @@ pub static NOTIFY_KEYSPACE_EVENTS: Special = Special {
             return Err("wrong number of arguments".into());
         };
         config.notify_keyspace_events = NotifyFlags::parse(letters)
-            .ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
+            .ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdnocaSTIV'.")?;
         Ok(())
     },
     get: |config| config.notify_keyspace_events.print(),
@@ -545,6 +567,70 @@ pub static REPLICAOF: Special = Special {
         None => Vec::new(),
     },
 };
+
+/// A switch that can be turned off at run time, but not on.
+pub static KEY_MEMORY_HISTOGRAMS: Special = Special {
+    init: |_| {},
+    set: |config, args, source| {
+        let on = match args {
+            [word] if word.eq_ignore_ascii_case(b"yes") => true,
+            [word] if word.eq_ignore_ascii_case(b"no") => false,
+            _ => return Err("argument must be 'yes' or 'no'".into()),
+        };
+        if on && !config.key_memory_histograms && source == Source::Set {
+            return Err("memory tracking cannot be enabled at runtime".into());
+        }
+        config.key_memory_histograms = on;
+        Ok(())
+    },
+    get: |config| yes_or_no(config.key_memory_histograms).into(),
+    lines: |config| {
+        let on = config.key_memory_histograms;
+        vec![line(yes_or_no(on), on)]
+    },
+};
+
+fn yes_or_no(on: bool) -> &'static str {
+    if on { "yes" } else { "no" }
+}
+
+/// The versions that can be written.
+const RDB_VERSIONS: std::ops::RangeInclusive<i64> = 9..=15;
+
+pub static RDB_SAVE_VERSION: Special = Special {
+    init: |_| {},
+    set: |config, args, _| {
+        let [word] = args else {
+            return Err("wrong number of arguments".into());
+        };
+        if word.eq_ignore_ascii_case(b"auto") {
+            config.rdb_save_version = RdbVersions::AUTO;
+            return Ok(());
+        }
+        let version = parse_int(word).filter(|version| RDB_VERSIONS.contains(version));
+        let (least, most) = (RDB_VERSIONS.start(), RDB_VERSIONS.end());
+        let version = version.ok_or(format!(
+            "argument must be 'auto' or a number from {least} to {most}"
+        ))?;
+        config.rdb_save_version = RdbVersions::exactly(version as u32);
+        Ok(())
+    },
+    get: |config| print_versions(config.rdb_save_version).into(),
+    lines: |config| {
+        let versions = config.rdb_save_version;
+        vec![line(
+            print_versions(versions),
+            versions != RdbVersions::AUTO,
+        )]
+    },
+};
+
+fn print_versions(versions: RdbVersions) -> String {
+    match versions {
+        RdbVersions::AUTO => "auto".into(),
+        fixed => fixed.least.to_string(),
+    }
+}
 
 /// `dir` itself: the callers that set it (`file.rs`, `set.rs`) have already changed the directory
 /// through the host.

@@ -54,12 +54,13 @@ words!(
 words!(
     /// Which keys may be evicted, and in what order.
     MaxmemoryPolicy {
-        VolatileLru, VolatileLfu, VolatileRandom, VolatileTtl, AllkeysLru, AllkeysLfu,
-        AllkeysRandom, NoEviction
+        VolatileLru, VolatileLfu, VolatileRandom, VolatileTtl, VolatileLrm, AllkeysLru, AllkeysLfu,
+        AllkeysRandom, AllkeysLrm, NoEviction
     }
     "volatile-lru" = VolatileLru, "volatile-lfu" = VolatileLfu, "volatile-random" = VolatileRandom,
-    "volatile-ttl" = VolatileTtl, "allkeys-lru" = AllkeysLru, "allkeys-lfu" = AllkeysLfu,
-    "allkeys-random" = AllkeysRandom, "noeviction" = NoEviction);
+    "volatile-ttl" = VolatileTtl, "volatile-lrm" = VolatileLrm, "allkeys-lru" = AllkeysLru,
+    "allkeys-lfu" = AllkeysLfu, "allkeys-random" = AllkeysRandom, "allkeys-lrm" = AllkeysLrm,
+    "noeviction" = NoEviction);
 words!(
     /// The Pub/Sub channels of a user without rules about them.
     AclPubsubDefault { AllChannels, ResetChannels }
@@ -78,8 +79,8 @@ words!(
     "ignore" = Ignore, "panic" = Panic, "panic-on-replicas" = PanicOnReplicas);
 words!(
     /// Whether a replica loads the RDB straight from the socket.
-    ReplDisklessLoad { Disabled, OnEmptyDb, SwapDb }
-    "disabled" = Disabled, "on-empty-db" = OnEmptyDb, "swapdb" = SwapDb);
+    ReplDisklessLoad { Disabled, OnEmptyDb, SwapDb, FlushDb }
+    "disabled" = Disabled, "on-empty-db" = OnEmptyDb, "swapdb" = SwapDb, "flushdb" = FlushDb);
 words!(
     /// The certificate requirement for a TLS client.
     TlsAuthClients { No, Yes, Optional }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   LRU   seconds of the server's clock, modulo 2^24 (194 days)
+//!   LRM   the same, of the last change instead of the last use
 //!   LFU   23        8 7       0
 //!         +----------+---------+
 //!         | minutes  | counter |     counter: logarithmic, Morris-style, decaying by the minute
@@ -15,10 +16,22 @@ const BITS: u32 = (1 << 24) - 1;
 /// A new key's LFU counter, so that it is not the first to go.
 const LFU_START: u32 = 5;
 
-/// Which of the two meanings the bits have, and the LFU's parameters.
+/// What makes a key young.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Measure {
+    /// Its last use: LRU.
+    #[default]
+    Use,
+    /// Its last change: LRM.
+    Change,
+    /// Its frequency of uses: LFU.
+    Frequency,
+}
+
+/// Which of the meanings the bits have, and the LFU's parameters.
 #[derive(Clone, Debug)]
 pub struct Aging {
-    pub lfu: bool,
+    pub measure: Measure,
     pub lfu_log_factor: u32,
     pub lfu_decay_minutes: u32,
     /// A small generator of its own: one step per hit, from a seed that is part of the server's.
@@ -28,7 +41,7 @@ pub struct Aging {
 impl Default for Aging {
     fn default() -> Self {
         Aging {
-            lfu: false,
+            measure: Measure::Use,
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
             dice: 0x9e37_79b9_7f4a_7c15,
@@ -40,7 +53,7 @@ impl Aging {
     /// The bits of a key that is made now.
     #[inline(always)]
     pub fn fresh(&self, now_ms: i64) -> u32 {
-        if self.lfu {
+        if self.is_lfu() {
             minutes(now_ms) << 8 | LFU_START
         } else {
             seconds(now_ms)
@@ -50,11 +63,22 @@ impl Aging {
     /// The bits of a key that is used now.
     #[inline(always)]
     pub fn touched(&mut self, bits: u32, now_ms: i64) -> u32 {
-        if !self.lfu {
-            return seconds(now_ms);
+        match self.measure {
+            Measure::Use => return seconds(now_ms),
+            Measure::Change => return bits,
+            Measure::Frequency => {}
         }
         let counter = self.frequency(bits, now_ms);
         minutes(now_ms) << 8 | self.raise(counter)
+    }
+
+    pub fn is_lfu(&self) -> bool {
+        self.measure == Measure::Frequency
+    }
+
+    /// Whether changes make keys young.
+    pub fn is_lrm(&self) -> bool {
+        self.measure == Measure::Change
     }
 
     fn raise(&mut self, counter: u32) -> u32 {
@@ -84,7 +108,7 @@ impl Aging {
     /// The bits of a key from an age reported elsewhere (RESTORE, RDB), if it is of the kind kept
     /// here.
     pub fn told(&self, idle_seconds: Option<i64>, counter: Option<u8>, now_ms: i64) -> Option<u32> {
-        match (self.lfu, idle_seconds, counter) {
+        match (self.is_lfu(), idle_seconds, counter) {
             (true, _, Some(counter)) => Some(minutes(now_ms) << 8 | counter as u32),
             (false, Some(idle), _) => {
                 let idle_ms = idle.saturating_mul(1000);
@@ -123,7 +147,7 @@ mod tests {
     #[test]
     fn the_counter_rises_slowly_and_decays() {
         let mut aging = Aging {
-            lfu: true,
+            measure: Measure::Frequency,
             ..Aging::default()
         };
         let mut bits = aging.fresh(0);

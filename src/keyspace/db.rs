@@ -236,6 +236,14 @@ impl<'k> DbMut<'k> {
         }
     }
 
+    /// A key was changed, which makes it young under LRM.
+    pub fn note_change(&mut self, key: &[u8]) {
+        if let Some(found) = self.locate(key) {
+            let fresh = self.shared.aging.fresh(self.shared.now_ms);
+            self.db.entries.set_aging(found.at, fresh);
+        }
+    }
+
     /// Counts a lookup for reading as a hit or a miss, and a hit as a use of the key.
     #[inline(always)]
     pub fn read(&mut self, key: &[u8]) -> Option<Found> {
@@ -397,7 +405,7 @@ impl<'k> DbMut<'k> {
                 }
                 self.replace(found, value);
                 let aging = self.shared.aging.fresh(self.shared.now_ms);
-                if !self.shared.aging.lfu {
+                if !self.shared.aging.is_lfu() {
                     self.db.entries.set_aging(found.at, aging);
                 }
                 if let Deadline::At(deadline_ms) = deadline {

@@ -289,7 +289,7 @@ fn find_again(
 /// The priority of a key for eviction; the highest is evicted first.
 fn score(aging: &Aging, entry: EntryRef, now_ms: i64) -> u32 {
     let bits = entry.aging();
-    match aging.lfu {
+    match aging.is_lfu() {
         true => 255 - aging.frequency(bits, now_ms),
         false => aging.idle_seconds(bits, now_ms) as u32,
     }
@@ -310,6 +310,7 @@ impl DbMut<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::aging::Measure;
     use super::*;
     use crate::algo::rng::Rng;
     use crate::types::entry::NewValue;
@@ -433,9 +434,25 @@ mod tests {
     }
 
     #[test]
+    fn the_least_recently_changed_keys_are_evicted_first() {
+        let mut ks = keyspace();
+        ks.shared.aging.measure = Measure::Change;
+        (0..200).for_each(|n| add(&mut ks, 0, n, None));
+        ks.set_now_ms(ks.now_ms() + 10_000);
+        // Reads keep no key young, changes do.
+        (0..100u32).for_each(|n| assert!(ks.db(DbIndex(0)).read(&n.to_be_bytes()).is_some()));
+        (100..200u32).for_each(|n| ks.db(DbIndex(0)).note_change(&n.to_be_bytes()));
+        for _ in 0..60 {
+            ks.evict(Among::All, First::Unused, 64, false);
+        }
+        let left = (100..200).filter(|&n| holds(&ks, 0, n)).count();
+        assert_eq!(left, 100);
+    }
+
+    #[test]
     fn the_least_frequently_used_keys_are_evicted_first() {
         let mut ks = keyspace();
-        ks.shared.aging.lfu = true;
+        ks.shared.aging.measure = Measure::Frequency;
         (0..4_000).for_each(|n| add(&mut ks, 0, n, None));
         for _ in 0..100 {
             for n in 0..2_000u32 {

@@ -215,6 +215,7 @@ impl DbMut<'_> {
             .entries
             .find_by(hash, |entry| due(entry.deadline_ms()))
         {
+            self.shared.stats.expired_actively += 1;
             return self.remove(Found { at, hash }, RemovalReason::Expired);
         }
         // Not yet: the deadline was extended, or lies beyond what the item can say.

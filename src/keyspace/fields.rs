@@ -212,7 +212,11 @@ impl DbMut<'_> {
         if let Some(was) = armed(self.get(found)) {
             self.set_armed(found, Armed { armed_ms: 0, ..was });
         }
-        if self.expire_due_fields(found, FIELDS_AT_ONCE) {
+        let before = self.shared.stats.expired_fields;
+        let stays = self.expire_due_fields(found, FIELDS_AT_ONCE);
+        let stats = &mut self.shared.stats;
+        stats.expired_fields_actively += stats.expired_fields - before;
+        if stays {
             self.arm_fields(found);
         }
     }

@@ -1,11 +1,13 @@
 //! The memory of a key: its block, its place in the table, its timer, and the value behind a
-//! pointer, each as the allocator rounds it. For MEMORY USAGE.
+//! pointer, each as the allocator rounds it. For MEMORY USAGE, and for INFO keysizes under
+//! `key-memory-histograms`.
 
+use super::Db;
 use crate::sys::memory;
 use crate::types::arena::{BLOCK_MAX, block_size};
 use crate::types::entry::EntryRef;
 use crate::types::quicklist::Quicklist;
-use crate::types::value::{Heap, Text};
+use crate::types::value::{Heap, Kind, Text};
 use crate::types::zset::SortedSet;
 
 /// The table's pointer to the entry.
@@ -21,6 +23,33 @@ pub fn usage(entry: EntryRef) -> usize {
         0
     };
     block(entry) + SLOT + timer + entry.heap().map_or(0, heap)
+}
+
+/// Keys whose memory is measured at once: all of them in a database up to this size, else as many
+/// that stand for all.
+const SAMPLE: usize = 1 << 16;
+/// The types whose memory is shown.
+const SHOWN: [Kind; 4] = [Kind::List, Kind::Set, Kind::Zset, Kind::Hash];
+
+/// The collections of a database by the power of two that their memory reaches: for each type that
+/// occurs the sizes in bytes, and how many keys have them.
+pub fn histograms(db: &Db) -> Vec<(Kind, Vec<(u64, u64)>)> {
+    let mut counts = [[0u64; u64::BITS as usize]; SHOWN.len()];
+    for entry in db.entries().iter_ahead().take(SAMPLE) {
+        if let Some(kind) = SHOWN.iter().position(|&kind| kind == entry.kind()) {
+            counts[kind][usage(entry).max(1).ilog2() as usize] += 1;
+        }
+    }
+    let all = db.len().max(1) as u64;
+    let measured = all.min(SAMPLE as u64);
+    let scaled = |count: u64| (count * all).div_ceil(measured);
+    let shown = SHOWN.into_iter().zip(counts);
+    let rows = shown.map(|(kind, counts)| {
+        let counts = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let counts = counts.map(|(bit, &count)| (1 << bit, scaled(count)));
+        (kind, counts.collect::<Vec<_>>())
+    });
+    rows.filter(|(_, counts)| !counts.is_empty()).collect()
 }
 
 /// Bytes of the entry's own block.

@@ -76,11 +76,40 @@ pub struct Tuning {
     pub stream_node_max_entries: u64,
     pub hll_sparse_max_bytes: usize,
     // How values become bytes and come back (DUMP and RESTORE).
-    pub rdb_version: u32,
+    pub rdb_versions: RdbVersions,
     pub rdb_compression: bool,
     pub sanitize: Sanitize,
     /// Sums of payloads are not looked at (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
     pub skip_checksum: bool,
+}
+
+/// The versions of the RDB format to choose from: the lowest that can hold the data is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RdbVersions {
+    pub least: u32,
+    pub most: u32,
+}
+
+impl RdbVersions {
+    /// From the last version that Redis and Valkey share to the latest.
+    pub const AUTO: RdbVersions = RdbVersions {
+        least: 11,
+        most: 15,
+    };
+
+    /// One version, whatever the data.
+    pub const fn exactly(version: u32) -> RdbVersions {
+        RdbVersions {
+            least: version,
+            most: version,
+        }
+    }
+}
+
+impl Default for RdbVersions {
+    fn default() -> Self {
+        RdbVersions::AUTO
+    }
 }
 
 /// The sources whose serialized values are checked thoroughly.
@@ -138,7 +167,7 @@ impl Default for Tuning {
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
-            rdb_version: 12,
+            rdb_versions: RdbVersions::AUTO,
             rdb_compression: true,
             sanitize: Sanitize::No,
             skip_checksum: false,
@@ -200,6 +229,9 @@ pub struct KeyStats {
     pub expired: u64,
     /// Fields of hashes that expired.
     pub expired_fields: u64,
+    /// Those of both that left when their time came, not when they were looked for.
+    pub expired_actively: u64,
+    pub expired_fields_actively: u64,
     pub evicted: u64,
     /// Payloads of RESTORE that were looked at thoroughly.
     pub sanitized: u64,
@@ -251,6 +283,9 @@ pub struct Shared {
     pub stirred: bool,
     /// The number of facts noted so far, so that facts of different lists can be settled in order.
     facts: u32,
+    /// The highest RDB version that a value may need, deadlines of hash fields aside. Code that
+    /// makes a value which needs more raises it; the flush of the last database lowers it.
+    pub rdb_bound: u32,
     /// The buffer in which small collections are edited before they go back into their entries.
     scratch: Vec<u8>,
     /// Every key that was looked for or added, for tests of what commands declare.
@@ -326,6 +361,7 @@ impl Keyspace {
             ready: Vec::new(),
             stirred: false,
             facts: 0,
+            rdb_bound: 0,
             scratch: Vec::new(),
             #[cfg(test)]
             touched: Vec::new(),
@@ -435,6 +471,7 @@ impl Keyspace {
     /// All databases of a sibling and ours change places.
     pub fn exchange(&mut self, other: &mut Keyspace) {
         std::mem::swap(&mut self.dbs, &mut other.dbs);
+        std::mem::swap(&mut self.shared.rdb_bound, &mut other.shared.rdb_bound);
     }
 
     /// Exchanges the contents of two databases.
@@ -453,6 +490,9 @@ impl Keyspace {
             Db::new(hasher, self.reserve.clone()),
         );
         let len = db.len();
+        if self.is_empty() {
+            self.shared.rdb_bound = 0;
+        }
         if len > 0 {
             self.shared.stirred = true;
             self.shared.to_free.push(LazyFree {

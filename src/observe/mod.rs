@@ -1,11 +1,13 @@
-//! Self-observation: the slow log and the latency monitor.
+//! Self-observation: the slow log, the latency monitor, and the hottest keys.
 //!
 //! The path of a command pays one comparison for all of it: its duration against `noticed_ns`, the
 //! least of the thresholds. After a command of half a millisecond the clock is read anew.
 
+pub mod hotkeys;
 pub mod latency;
 pub mod slowlog;
 
+use hotkeys::Hotkeys;
 use latency::Latency;
 use slowlog::Slowlog;
 
@@ -17,6 +19,8 @@ const STALE_NS: u64 = 500_000;
 pub struct Observe {
     pub slowlog: Slowlog,
     pub latency: Latency,
+    /// The collection of HOTKEYS, until its results are forgotten.
+    pub hotkeys: Option<Box<Hotkeys>>,
     /// A command that takes this long or longer is looked at.
     pub noticed_ns: u64,
     /// `latency-tracking`: durations of commands go into their histograms.
@@ -26,6 +30,12 @@ pub struct Observe {
 }
 
 impl Observe {
+    /// Whether the hottest keys are being collected; ends the collection when its time is over.
+    pub fn is_collecting(&mut self, now_ms: u64) -> bool {
+        let hotkeys = self.hotkeys.as_mut();
+        hotkeys.is_some_and(|hotkeys| hotkeys.check_time(now_ms))
+    }
+
     /// Records an event of so many microseconds that is not a command, at a time in Unix seconds.
     pub fn note(&mut self, event: &'static str, now_s: i64, us: u64) {
         self.latency.note(event, now_s, us / 1000);

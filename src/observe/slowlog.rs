@@ -5,10 +5,15 @@
 
 use std::collections::VecDeque;
 
-/// Arguments an entry keeps, as in Redis; the last of them states the number of the others.
-const ARGS_MAX: usize = 32;
-/// Bytes an entry keeps of an argument, as in Redis.
-const ARG_BYTES_MAX: usize = 128;
+/// The size of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Arguments an entry keeps (`slowlog-entry-max-argc`); the last of them states the number of the
+    /// others.
+    pub args: usize,
+    /// Bytes an entry keeps of an argument (`slowlog-entry-max-string-len`).
+    pub arg_bytes: usize,
+}
 
 /// A slow command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +22,27 @@ pub struct Entry {
     pub unix_s: i64,
     pub duration_us: u64,
     pub args: Vec<Vec<u8>>,
+    /// The number of arguments that the command had.
+    pub argc: usize,
     /// The address of the caller, and the name it gave itself.
     pub peer: String,
     pub name: Vec<u8>,
+}
+
+/// Counts of slow commands, of one command or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slow {
+    pub count: u64,
+    pub sum_us: u64,
+    pub max_us: u64,
+}
+
+impl Slow {
+    pub fn note(&mut self, us: u64) {
+        self.count += 1;
+        self.sum_us += us;
+        self.max_us = self.max_us.max(us);
+    }
 }
 
 /// The slow log.
@@ -28,22 +51,26 @@ pub struct Slowlog {
     /// The newest is in front.
     entries: VecDeque<Entry>,
     next_id: u64,
+    /// All slow commands since the statistics were reset.
+    pub slow: Slow,
     /// Commands that take this long are logged; the largest number for none.
     pub threshold_ns: u64,
 }
 
 impl Slowlog {
     /// Adds an entry and forgets the oldest beyond `max_len`. The id is given here; without room for
-    /// any entry nothing happens, and what was logged before stays.
-    pub fn push(&mut self, mut entry: Entry, max_len: usize) {
+    /// any entry nothing happens, and what was logged before stays. Returns whether it was added.
+    pub fn push(&mut self, mut entry: Entry, max_len: usize) -> bool {
         if max_len == 0 {
             // As if nothing had happened: not even a number is used up.
-            return;
+            return false;
         }
+        self.slow.note(entry.duration_us);
         entry.id = self.next_id;
         self.next_id += 1;
         self.entries.push_front(entry);
         self.entries.truncate(max_len);
+        true
     }
 
     pub fn len(&self) -> usize {
@@ -65,10 +92,11 @@ impl Slowlog {
 pub fn cut<'a>(
     args: impl ExactSizeIterator<Item = &'a [u8]>,
     hide: impl Fn(usize) -> bool,
+    limits: Limits,
 ) -> Vec<Vec<u8>> {
     let count = args.len();
-    let kept = if count > ARGS_MAX {
-        ARGS_MAX - 1
+    let kept = if count > limits.args {
+        limits.args - 1
     } else {
         count
     };
@@ -77,7 +105,7 @@ pub fn cut<'a>(
         .enumerate()
         .map(|(index, arg)| match hide(index) {
             true => b"(redacted)".to_vec(),
-            false => cut_one(arg),
+            false => cut_one(arg, limits.arg_bytes),
         })
         .collect();
     if kept < count {
@@ -86,12 +114,12 @@ pub fn cut<'a>(
     cut
 }
 
-fn cut_one(arg: &[u8]) -> Vec<u8> {
-    if arg.len() <= ARG_BYTES_MAX {
+fn cut_one(arg: &[u8], most: usize) -> Vec<u8> {
+    if arg.len() <= most {
         return arg.to_vec();
     }
-    let mut cut = arg[..ARG_BYTES_MAX].to_vec();
-    let more = arg.len() - ARG_BYTES_MAX;
+    let mut cut = arg[..most].to_vec();
+    let more = arg.len() - most;
     cut.extend_from_slice(format!("... ({more} more bytes)").as_bytes());
     cut
 }
@@ -100,11 +128,16 @@ fn cut_one(arg: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = Limits {
+        args: 32,
+        arg_bytes: 128,
+    };
+
     #[test]
     fn arguments_are_cut() {
         let long = vec![b'x'; 200];
         let args: Vec<&[u8]> = vec![b"set", b"a", &long];
-        let cut = cut(args.into_iter(), |index| index == 1);
+        let cut = cut(args.into_iter(), |index| index == 1, LIMITS);
         assert_eq!(cut[1], b"(redacted)");
         assert!(cut[2].ends_with(b"x... (72 more bytes)") && cut[2].len() == 128 + 19);
     }
@@ -112,9 +145,19 @@ mod tests {
     #[test]
     fn too_many_arguments_are_counted() {
         let args: Vec<&[u8]> = vec![b"x"; 41];
-        let cut = cut(args.into_iter(), |_| false);
-        assert_eq!(cut.len(), 32);
-        assert_eq!(cut[31], b"... (10 more arguments)");
+        let kept = cut(args.iter().copied(), |_| false, LIMITS);
+        assert_eq!(kept.len(), 32);
+        assert_eq!(kept[31], b"... (10 more arguments)");
+        let least = Limits {
+            args: 2,
+            arg_bytes: 1,
+        };
+        let args: Vec<&[u8]> = vec![b"set", b"a", b"b"];
+        let kept = cut(args.into_iter(), |_| false, least);
+        assert_eq!(
+            kept,
+            [&b"s... (2 more bytes)"[..], b"... (2 more arguments)"]
+        );
     }
 
     #[test]
@@ -124,17 +167,19 @@ mod tests {
             unix_s: 0,
             duration_us: 1,
             args: vec![],
+            argc: 0,
             peer: String::new(),
             name: vec![],
         };
         let mut log = Slowlog::default();
-        (0..4).for_each(|_| log.push(entry(), 2));
+        (0..4).for_each(|_| assert!(log.push(entry(), 2)));
         assert_eq!(log.iter().map(|e| e.id).collect::<Vec<_>>(), [3, 2]);
         log.reset();
         log.push(entry(), 2);
         assert_eq!(log.iter().next().map(|e| e.id), Some(4));
-        log.push(entry(), 0);
+        assert!(!log.push(entry(), 0));
         log.push(entry(), 2);
+        assert_eq!(log.slow.count, 6);
         assert_eq!(log.iter().map(|e| e.id).collect::<Vec<_>>(), [5, 4]);
     }
 }

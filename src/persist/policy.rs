@@ -11,6 +11,8 @@ pub struct Saves {
     pub last_save_s: i64,
     pub last_try_s: i64,
     pub last_failed: bool,
+    /// Background saves that failed since the last that succeeded.
+    pub failures_in_a_row: u64,
     /// Seconds that the last background save took; -1 for none yet.
     pub last_took_s: i64,
     pub saves: u64,
@@ -26,6 +28,7 @@ impl Default for Saves {
             last_save_s: 0,
             last_try_s: 0,
             last_failed: false,
+            failures_in_a_row: 0,
             last_took_s: -1,
             saves: 0,
             last_copied_bytes: 0,
@@ -61,6 +64,13 @@ impl Saves {
         self.clean_at = self.clean_at.max(clean_at);
         self.last_save_s = now_s;
         self.last_failed = false;
+        self.failures_in_a_row = 0;
+    }
+
+    /// Records that a background save failed.
+    pub fn failed(&mut self) {
+        self.last_failed = true;
+        self.failures_in_a_row += 1;
     }
 }
 

@@ -4,10 +4,11 @@
 //! at any moment one whole snapshot has the name.
 
 use super::{here, reason};
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, RdbVersions};
 use crate::rdb::encode::{self, Age};
+use crate::rdb::opcode;
+use crate::rdb::version::{self, Refusal, Unfit};
 use crate::rdb::write::{Style, Writer};
-use crate::rdb::{Refusal, opcode};
 use crate::sys::clock;
 use crate::sys::file;
 use crate::sys::fork::{ProgressPipe, Report, private_dirty_bytes};
@@ -17,6 +18,10 @@ use std::path::{Path, PathBuf};
 
 /// A long file is brought to disk in steps of this size, as in Redis.
 const SYNC_STEP: u64 = 4 << 20;
+/// The exit status of a child whose snapshot the replicas that wait for it could not read.
+pub const UNREADABLE: i32 = 2;
+/// The first version that knows functions.
+const FUNCTIONS: u32 = 10;
 /// The interval of a child's progress reports.
 const REPORT_US: u64 = 1_000_000;
 /// Keys between two looks at the clock.
@@ -34,7 +39,9 @@ pub enum Aging {
 /// The content of a snapshot besides the keys.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    pub style: Style,
+    pub versions: RdbVersions,
+    pub compress: bool,
+    pub checksum: bool,
     pub aging: Aging,
     pub notes: Vec<(&'static str, String)>,
     /// The code of libraries of functions.
@@ -44,13 +51,24 @@ pub struct Snapshot {
     pub key_delay_us: i64,
 }
 
+impl Snapshot {
+    fn style(&self, version: u32) -> Style {
+        Style {
+            version,
+            compress: self.compress,
+            checksum: self.checksum,
+        }
+    }
+}
+
 /// The destination of a snapshot, and its content besides the keys.
 #[derive(Clone, Debug)]
 pub struct SaveJob {
     pub snapshot: Snapshot,
     pub path: PathBuf,
-    /// Copies of the old file need not stay in memory.
     pub log_done: bool,
+    /// The versions are those of replicas: if the data does not fit them, saving as such still works.
+    pub for_replicas: bool,
 }
 
 /// Writes a snapshot into `sink`; `progress` is called now and then with the number of keys
@@ -61,7 +79,8 @@ pub fn write(
     job: &Snapshot,
     progress: &mut dyn FnMut(u64),
 ) -> io::Result<()> {
-    let mut out = Writer::new(sink, job.style);
+    let style = job.style(version::for_keyspace(keyspace, job.versions));
+    let mut out = Writer::new(sink, style);
     write_head(&mut out, job)?;
     let aging = keyspace.shared.aging.clone();
     let now_ms = keyspace.now_ms();
@@ -78,7 +97,10 @@ pub fn write(
                 Aging::Idle => Age::Idle(aging.idle_seconds(entry.aging(), now_ms) as u64),
                 Aging::Frequency => Age::Frequency(aging.frequency(entry.aging(), now_ms) as u8),
             };
-            encode::record(&mut out, entry, age).map_err(io::Error::other)?;
+            if let Err(Unfit) = encode::record(&mut out, entry, age) {
+                let refusal = Refusal::of(entry, style.version, Some(index.0 as usize));
+                return Err(io::Error::other(refusal));
+            }
             keys += 1;
             if !out.checkpoint() {
                 break;
@@ -101,8 +123,8 @@ fn write_head(out: &mut Writer, job: &Snapshot) -> io::Result<()> {
     for (name, value) in &job.notes {
         out.aux(name.as_bytes(), value.as_bytes());
     }
-    if !job.functions.is_empty() && job.style.version < 10 {
-        let refusal = Refusal::Functions(job.style.version);
+    if !job.functions.is_empty() && out.version() < FUNCTIONS {
+        let refusal = Refusal::Functions(out.version());
         return Err(io::Error::other(refusal));
     }
     for code in &job.functions {
@@ -114,7 +136,7 @@ fn write_head(out: &mut Writer, job: &Snapshot) -> io::Result<()> {
 
 /// The same as `write`, of an empty keyspace.
 pub fn write_without_keys(sink: &mut dyn Write, job: &Snapshot) -> io::Result<()> {
-    let mut out = Writer::new(sink, job.style);
+    let mut out = Writer::new(sink, job.style(job.versions.least));
     write_head(&mut out, job)?;
     out.finish()
 }
@@ -186,7 +208,7 @@ pub fn save(
             );
             let _ = fs::remove_file(&temporary);
             let refusal = error.get_ref().and_then(|why| why.downcast_ref());
-            return Err(SaveFailed(refusal.copied()));
+            return Err(SaveFailed(refusal.cloned()));
         }
     }
     if let Err(error) = fs::rename(&temporary, &job.path) {
@@ -266,5 +288,9 @@ pub fn save_in_child(keyspace: &Keyspace, job: &SaveJob, pipe: &mut ProgressPipe
         let mb = copied_bytes / (1 << 20);
         log::info!("Fork CoW for RDB: current {mb} MB, peak {mb} MB, average {mb} MB");
     }
-    saved.is_err() as i32
+    match saved {
+        Ok(()) => 0,
+        Err(SaveFailed(Some(_))) if job.for_replicas => UNREADABLE,
+        Err(_) => 1,
+    }
 }

@@ -13,6 +13,7 @@
 
 use super::save::{self, Snapshot};
 use crate::keyspace::Keyspace;
+use crate::rdb::version::Refusal;
 use crate::sys::clock;
 use crate::sys::fork::{ProgressPipe, Report, private_dirty_bytes};
 use crate::sys::socket;
@@ -121,7 +122,15 @@ pub fn transfer_in_child(keyspace: &Keyspace, job: &TransferJob, pipe: &mut Prog
             log::info!("Fork CoW for RDB: current {mb} MB, peak {mb} MB, average {mb} MB");
             0
         }
-        Err(_) => 1,
+        Err(error) => {
+            if let Some(refusal) = error
+                .get_ref()
+                .and_then(|why| why.downcast_ref::<Refusal>())
+            {
+                log::warn!("A replica cannot read the data: {refusal}");
+            }
+            1
+        }
     }
 }
 

@@ -282,16 +282,17 @@ fn count(r: &mut Reader) -> Result<u64> {
 
 fn members<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     let len = count(r)?;
-    let mut set: Option<SetValue> = None;
+    let (mut set, mut is_unique) = (None::<SetValue>, true);
     for _ in 0..len {
         let span = r.string()?;
         let item = r.item(&span);
         let set = set.get_or_insert_with(|| {
             SetValue::for_members(item, len as usize, with.tuning, with.hasher)
         });
-        if !set.add(item, with.tuning, with.hasher) {
-            return Err(Error::Corrupt("Duplicate set members detected"));
-        }
+        is_unique &= set.add(item, with.tuning, with.hasher);
+    }
+    if !is_unique {
+        r.mend("Duplicate set members detected")?;
     }
     let set = set.ok_or(Error::Empty)?;
     Ok(match set {

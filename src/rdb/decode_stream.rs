@@ -19,23 +19,24 @@ pub(super) fn stream<'r>(r: &'r mut Reader, kind: u8) -> Result<NewValue<'r>> {
         }
     }
     let len = r.length()?;
-    let last_id = id(r)?;
+    let mut last_id = id(r)?;
     if len != stream.len() {
-        return Err(Error::Corrupt(
-            "Stream length inconsistent with rax entries",
-        ));
+        r.mend("Stream length inconsistent with rax entries")?;
     }
     if last_id < stream.last_id() {
-        return Err(Error::Corrupt("A stream has entries behind its last id"));
+        r.mend("A stream has entries behind its last id")?;
+        last_id = stream.last_id();
     }
+    let len = stream.len();
     match kind {
         kind::STREAM => stream.set_ids(last_id, Some(len), None),
         _ => {
             // The first id follows from the entries.
             id(r)?;
-            let (deleted, added) = (id(r)?, r.length()?);
+            let (deleted, mut added) = (id(r)?, r.length()?);
             if added < len {
-                return Err(Error::Corrupt("A stream with more entries than were added"));
+                r.mend("A stream with more entries than were added")?;
+                added = len;
             }
             // Clients see the number as a signed one, and it must have room to grow.
             if added > i64::MAX as u64 {

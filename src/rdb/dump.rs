@@ -4,22 +4,29 @@
 //!   type | value | version u16 | CRC-64 of all before          little-endian
 //! ```
 
+use super::version::{self, Refusal};
 use super::write::Style;
-use super::{Error, LATEST_READ, Reader, Refusal, VALKEY_VERSION, Writer, decode, encode, opcode};
+use super::{Error, LATEST, Reader, VALKEY_VERSION, Writer, decode, encode, opcode};
 use crate::algo::crc64::crc64;
+use crate::keyspace::RdbVersions;
 use crate::types::entry::{EntryRef, NewValue};
 
 /// Version and sum.
 const FOOTER: usize = 10;
 
-/// The payload of a value.
+/// The payload of a value, in the lowest of the versions that can hold it.
 ///
 /// # Errors
-/// If the version of `style` cannot hold it.
-pub fn dump(entry: EntryRef, style: Style) -> Result<Vec<u8>, Refusal> {
+/// If none of them can.
+pub fn dump(entry: EntryRef, versions: RdbVersions, compress: bool) -> Result<Vec<u8>, Refusal> {
+    let style = Style {
+        version: version::for_value(entry, versions)?,
+        compress,
+        checksum: true,
+    };
     let mut out = Writer::in_memory(style);
     out.byte(encode::kind_of(entry, style.version));
-    encode::value(&mut out, entry)?;
+    encode::value(&mut out, entry).map_err(|_| Refusal::of(entry, style.version, None))?;
     out.bytes(&(style.version as u16).to_le_bytes());
     let sum = out.checksum();
     out.bytes(&sum.to_le_bytes());
@@ -33,7 +40,7 @@ pub fn verify(payload: &[u8], skip_checksum: bool) -> Option<(&[u8], bool)> {
     let (version, sum) = footer.split_at(2);
     let version = u16::from_le_bytes(version.try_into().ok()?) as u32;
     let valkey = version == VALKEY_VERSION;
-    if version > LATEST_READ && !valkey {
+    if version > LATEST && !valkey {
         return None;
     }
     if !skip_checksum {
@@ -47,7 +54,16 @@ pub fn verify(payload: &[u8], skip_checksum: bool) -> Option<(&[u8], bool)> {
 }
 
 /// The payload of libraries of functions, as FUNCTION DUMP gives it.
-pub fn dump_functions<'c>(codes: impl Iterator<Item = &'c [u8]>, style: Style) -> Vec<u8> {
+pub fn dump_functions<'c>(
+    codes: impl Iterator<Item = &'c [u8]>,
+    versions: RdbVersions,
+    compress: bool,
+) -> Vec<u8> {
+    let style = Style {
+        version: versions.least,
+        compress,
+        checksum: true,
+    };
     let mut out = Writer::in_memory(style);
     for code in codes {
         out.byte(opcode::FUNCTION);

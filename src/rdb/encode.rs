@@ -12,7 +12,8 @@
 //! Called for every key of a snapshot, and by DUMP.
 
 use super::encode_stream::stream;
-use super::{Refusal, Writer, kind, opcode};
+use super::version::{self, FIELD_DEADLINES, Unfit};
+use super::{Writer, kind, opcode};
 use crate::keyspace::hash::HashRef;
 use crate::keyspace::list::{ListRef, list_of};
 use crate::keyspace::set::SetRef;
@@ -41,7 +42,7 @@ pub enum Age {
 /// # Errors
 /// If the version cannot hold it. Part of it is written then.
 #[inline]
-pub fn record(out: &mut Writer, entry: EntryRef, age: Age) -> Result<(), Refusal> {
+pub fn record(out: &mut Writer, entry: EntryRef, age: Age) -> Result<(), Unfit> {
     if let Some(deadline_ms) = entry.deadline_ms() {
         out.byte(opcode::EXPIRE_MS);
         out.millis(deadline_ms);
@@ -84,8 +85,13 @@ pub fn kind_of(entry: EntryRef, version: u32) -> u8 {
     }
 }
 
-fn is_volatile(entry: EntryRef) -> bool {
-    matches!(entry.value(), Value::Rich(Heap::Hash(table)) if table.volatile() > 0)
+/// Whether a hash has fields with a deadline.
+pub(super) fn is_volatile(entry: EntryRef) -> bool {
+    match HashRef::of(entry.value(), entry.encoding()) {
+        Some(HashRef::Table(table)) => table.volatile() > 0,
+        Some(hash) => hash.next_due_ms().is_some(),
+        None => false,
+    }
 }
 
 /// Writes a value without its type.
@@ -93,7 +99,7 @@ fn is_volatile(entry: EntryRef) -> bool {
 /// # Errors
 /// If the version cannot hold it.
 #[inline]
-pub fn value(out: &mut Writer, entry: EntryRef) -> Result<(), Refusal> {
+pub fn value(out: &mut Writer, entry: EntryRef) -> Result<(), Unfit> {
     match entry.value() {
         Value::Int(n) => out.int(n),
         Value::Text(text) => out.string(text),
@@ -102,7 +108,7 @@ pub fn value(out: &mut Writer, entry: EntryRef) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn collection(out: &mut Writer, entry: EntryRef) -> Result<(), Refusal> {
+fn collection(out: &mut Writer, entry: EntryRef) -> Result<(), Unfit> {
     match entry.kind() {
         Kind::List => list(out, entry),
         Kind::Set => set(out, entry),
@@ -110,6 +116,9 @@ fn collection(out: &mut Writer, entry: EntryRef) -> Result<(), Refusal> {
         Kind::Hash => return hash(out, entry),
         Kind::Stream => {
             if let Some(Heap::Stream(it)) = entry.heap() {
+                if version::stream(it).version > out.version() {
+                    return Err(Unfit);
+                }
                 stream(out, it);
             }
         }
@@ -194,13 +203,13 @@ fn zset(out: &mut Writer, entry: EntryRef) {
     }
 }
 
-fn hash(out: &mut Writer, entry: EntryRef) -> Result<(), Refusal> {
+fn hash(out: &mut Writer, entry: EntryRef) -> Result<(), Unfit> {
     let Some(hash) = HashRef::of(entry.value(), entry.encoding()) else {
         return Ok(());
     };
     let next_due_ms = hash.next_due_ms();
-    if next_due_ms.is_some() && out.version() < 12 {
-        return Err(Refusal::FieldDeadlines(out.version()));
+    if next_due_ms.is_some() && out.version() < FIELD_DEADLINES {
+        return Err(Unfit);
     }
     match hash {
         HashRef::Listpack(lp) if out.version() >= 10 => out.string(lp),

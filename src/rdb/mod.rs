@@ -6,7 +6,7 @@
 //! or out of order is an `Error` that says where.
 //!
 //! ```text
-//!   "REDIS0012"                     magic and version
+//!   "REDIS0011"                     magic and version
 //!   fa name value                   AUX: the writer's version, the time, …
 //!   f5 code                         a library of functions
 //!   fe n                            the database the keys belong to
@@ -29,18 +29,18 @@ mod encode_stream;
 mod legacy;
 pub mod read;
 pub mod record;
+pub mod skip;
 mod sound;
 #[cfg(test)]
 mod tests;
+pub mod version;
 pub mod write;
 
 pub use read::Reader;
 pub use write::Writer;
 
-/// The default version of written files: that of Redis 7.4 to 8.2.
-pub const VERSION: u32 = 12;
-/// The latest that we read: that of Redis 8.10.
-pub const LATEST_READ: u32 = 15;
+/// The latest version that we read and write: that of Redis 8.10.
+pub const LATEST: u32 = 15;
 /// The oldest that we write: that of Redis 5.0 to 6.2.
 pub const OLDEST_WRITTEN: u32 = 9;
 /// The version of Valkey 9, which counts on its own.
@@ -169,12 +169,3 @@ pub enum Error {
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// A value or feature that a version of the format cannot hold.
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Refusal {
-    #[error("RDB version {0} cannot hold hash fields with a deadline")]
-    FieldDeadlines(u32),
-    #[error("RDB version {0} cannot hold functions")]
-    Functions(u32),
-}

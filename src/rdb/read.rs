@@ -48,9 +48,13 @@ pub struct Reader {
     /// A scratch buffer for intermediate forms, for decoders.
     pub(super) room: Vec<u8>,
     /// Listpacks of field names that hashes share, by their numbers in the file.
-    pub(super) templates: BTreeMap<u64, Vec<u8>>,
+    pub templates: BTreeMap<u64, Vec<u8>>,
     /// The part of the latest value that was read and not kept, for a warning.
     pub left_out: Option<&'static str>,
+    /// The fault of the latest value that was mended, for a warning.
+    pub mended: Option<&'static str>,
+    /// The bytes come from a client, so no fault of theirs is mended.
+    is_payload: bool,
     /// The offset of the record that is being read.
     pub record_at: u64,
     /// The input comes in pieces (`feed`), and an incomplete record is read again.
@@ -71,6 +75,7 @@ impl Reader {
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Reader {
             buffer: bytes.to_vec(),
+            is_payload: true,
             ..Reader::empty(None)
         }
     }
@@ -89,6 +94,8 @@ impl Reader {
             room: Vec::new(),
             templates: BTreeMap::new(),
             left_out: None,
+            mended: None,
+            is_payload: false,
             record_at: 0,
             fed: None,
         }
@@ -163,6 +170,11 @@ impl Reader {
 
     pub fn new(source: Box<dyn Read + Send>) -> Self {
         Reader::empty(Some(source))
+    }
+
+    /// Counts offsets from `passed` on: what stands before is read elsewhere.
+    pub fn rebase(&mut self, passed: u64) {
+        self.passed = passed;
     }
 
     /// From here on, or from the start on, a sum is kept.
@@ -373,6 +385,43 @@ impl Reader {
         let mut out = Vec::new();
         self.string_into(&mut out)?;
         Ok(out)
+    }
+
+    /// Passes over bytes.
+    pub fn skip(&mut self, mut len: usize) -> Result<()> {
+        while len > 0 {
+            let part = len.min(CHUNK);
+            self.take(part)?;
+            len -= part;
+        }
+        Ok(())
+    }
+
+    /// Passes over a string without looking at it.
+    pub fn skip_string(&mut self) -> Result<()> {
+        let len = match self.len_or_special()? {
+            Len::Plain(len) => len,
+            Len::Special(number @ 0..=2) => 1 << number,
+            Len::Special(3) => {
+                let packed = self.length()?;
+                self.length()?;
+                packed
+            }
+            Len::Special(_) => return Err(Error::Corrupt("Unknown RDB string encoding type")),
+        };
+        self.skip(usize::try_from(len).map_err(|_| Error::Truncated)?)
+    }
+
+    /// Notes a fault of a value that can be mended without guessing.
+    ///
+    /// # Errors
+    /// In a payload, which is refused.
+    pub fn mend(&mut self, fault: &'static str) -> Result<()> {
+        if self.is_payload {
+            return Err(Error::Corrupt(fault));
+        }
+        self.mended = Some(fault);
+        Ok(())
     }
 
     /// A moment in milliseconds.

@@ -4,7 +4,7 @@
 //! that, so that the loader decides where it goes. Called by loading and by the checker.
 
 use super::decode::{self, Decode, module_name};
-use super::{Error, LATEST_READ, Reader, Result, VALKEY_VERSION, opcode};
+use super::{Error, LATEST, Reader, Result, VALKEY_VERSION, opcode};
 use crate::types::entry::NewValue;
 
 /// The header of a file.
@@ -85,8 +85,9 @@ impl Doing {
 pub struct Records {
     pub reader: Reader,
     pub header: Header,
-    /// The name of the latest key.
+    /// The name of the latest key, and the number of its database.
     pub key: Vec<u8>,
+    pub db: u64,
     pub doing: Doing,
 }
 
@@ -110,7 +111,7 @@ pub fn header(reader: &mut Reader) -> Result<Header> {
     let version = version.unwrap_or(0);
     let known = match valkey {
         true => (VALKEY_VERSION..1000).contains(&version),
-        false => (1..=LATEST_READ).contains(&version),
+        false => (1..=LATEST).contains(&version),
     };
     match known {
         true => Ok(Header { version, valkey }),
@@ -123,20 +124,25 @@ impl Records {
     pub fn open(mut reader: Reader) -> Result<Self> {
         reader.keep_checksum();
         let header = header(&mut reader)?;
-        Ok(Records {
+        Ok(Records::without_header(reader, header))
+    }
+
+    /// Reads records from the middle of a file on.
+    pub fn without_header(reader: Reader, header: Header) -> Self {
+        Records {
             reader,
             header,
             key: Vec::new(),
+            db: 0,
             doing: Doing::Start,
-        })
+        }
     }
 
     /// The next record. Nothing follows `End`.
     #[inline]
     pub fn advance(&mut self) -> Result<Record> {
-        if let Some(what) = self.reader.left_out.take() {
-            let key = String::from_utf8_lossy(&self.key);
-            log::warn!("Key '{key}' was loaded without {what}");
+        if self.reader.left_out.is_some() || self.reader.mended.is_some() {
+            self.warn();
         }
         let mut head = KeyHead::default();
         self.reader.mark_record();
@@ -167,6 +173,20 @@ impl Records {
         }
     }
 
+    /// Logs what the latest value was loaded without, or what was mended in it.
+    #[cold]
+    fn warn(&mut self) {
+        let key = String::from_utf8_lossy(&self.key)
+            .escape_debug()
+            .to_string();
+        if let Some(what) = self.reader.left_out.take() {
+            log::warn!("Key '{key}' was loaded without {what}");
+        }
+        if let Some(fault) = self.reader.mended.take() {
+            log::warn!("Key '{key}' in database {} was repaired: {fault}", self.db);
+        }
+    }
+
     /// The value of the key returned last.
     #[inline]
     pub fn value<'v>(&'v mut self, kind: u8, with: &Decode) -> Result<NewValue<'v>> {
@@ -188,7 +208,10 @@ impl Records {
                 name: r.string_vec()?,
                 value: r.string_vec()?,
             },
-            opcode::SELECT_DB => Record::SelectDb(r.length()?),
+            opcode::SELECT_DB => {
+                self.db = r.length()?;
+                Record::SelectDb(self.db)
+            }
             opcode::RESIZE_DB => {
                 r.length()?;
                 r.length()?;

@@ -2,11 +2,10 @@
 
 use super::decode::Decode;
 use super::dump;
-use super::write::Style;
 use super::*;
 use crate::algo::rng::Rng;
 use crate::engine::Engine;
-use crate::keyspace::{DbIndex, Tuning, soundness};
+use crate::keyspace::{DbIndex, RdbVersions, Tuning, soundness};
 use crate::types::listpack::Item;
 
 /// Values of every type in every encoding.
@@ -85,15 +84,16 @@ fn filled() -> Engine {
     engine
 }
 
-fn payloads(engine: &mut Engine, version: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let style = Style {
-        version,
-        ..Style::default()
-    };
+fn payloads(engine: &mut Engine, versions: RdbVersions) -> Vec<(Vec<u8>, Vec<u8>)> {
     let view = engine.keyspace().view(DbIndex(0));
     let entries = view.entries().iter();
     entries
-        .filter_map(|entry| Some((entry.key().to_vec(), dump::dump(entry, style).ok()?)))
+        .filter_map(|entry| {
+            Some((
+                entry.key().to_vec(),
+                dump::dump(entry, versions, true).ok()?,
+            ))
+        })
         .collect()
 }
 
@@ -124,9 +124,9 @@ fn put(engine: &mut Engine, key: &[u8], payload: &[u8]) -> Result<()> {
 #[test]
 fn values_come_back_from_every_version() {
     let mut from = filled();
-    for version in OLDEST_WRITTEN..=VERSION {
+    for version in OLDEST_WRITTEN..=LATEST {
         let mut to = Engine::with_seed(3);
-        for (key, payload) in payloads(&mut from, version) {
+        for (key, payload) in payloads(&mut from, RdbVersions::exactly(version)) {
             assert!(dump::verify(&payload, false).is_some());
             put(&mut to, &key, &payload).expect("we have written it");
             let one = |engine: &mut Engine| {
@@ -150,7 +150,7 @@ fn values_come_back_from_every_version() {
 #[test]
 fn a_cut_payload_is_refused() {
     let mut from = filled();
-    for (_, payload) in payloads(&mut from, VERSION) {
+    for (_, payload) in payloads(&mut from, RdbVersions::AUTO) {
         let body = &payload[..payload.len() - 10];
         for cut in (0..body.len()).step_by(1 + body.len() / 300) {
             let mut short = body[..cut].to_vec();
@@ -166,7 +166,7 @@ fn a_cut_payload_is_refused() {
 fn damage_is_refused_or_harmless() {
     let mut from = filled();
     let mut rng = Rng::new(11);
-    for (_, payload) in payloads(&mut from, VERSION) {
+    for (_, payload) in payloads(&mut from, RdbVersions::AUTO) {
         for _ in 0..300 {
             let mut broken = payload.clone();
             for _ in 0..1 + rng.below(3) {
@@ -218,7 +218,7 @@ fn exercise(engine: &mut Engine) {
 /// A payload of these bytes, which begin with the type.
 fn payload(value: &[u8]) -> Vec<u8> {
     let mut payload = value.to_vec();
-    payload.extend_from_slice(&[VERSION as u8, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    payload.extend_from_slice(&[LATEST as u8, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     payload
 }
 
@@ -346,5 +346,68 @@ fn unsound_collections_are_refused_in_every_encoding() {
     for value in taken {
         let mut to = Engine::with_seed(3);
         put(&mut to, b"key", &payload(value)).expect("a sound one");
+    }
+}
+
+/// The bytes of a stream of three entries without the version and the sum, and the place of its
+/// length.
+fn stream_of_three() -> (Vec<u8>, usize) {
+    let mut engine = Engine::with_seed(3);
+    for id in ["1-1", "2-1", "3-1"] {
+        engine.run(&["XADD", "s", id, "f", "v"]);
+    }
+    let payloads = payloads(&mut engine, RdbVersions::AUTO);
+    let payload = &payloads[0].1;
+    let value = payload[..payload.len() - 10].to_vec();
+    let mut reader = Reader::of_bytes(&value);
+    reader.byte().expect("the type");
+    reader.length().expect("the number of nodes");
+    reader.skip_string().expect("the first id of a node");
+    reader.skip_string().expect("the node");
+    let at = reader.offset() as usize;
+    assert_eq!(value[at], 3);
+    (value, at)
+}
+
+#[test]
+fn a_stream_that_miscounts_is_mended_in_a_file_and_refused_in_a_payload() {
+    let (value, at) = stream_of_three();
+    // Its length; its last id, of which the time comes first; the number of added entries.
+    for (place, wrong) in [(at, 7), (at + 1, 2), (at + 7, 1)] {
+        let mut broken = value.clone();
+        broken[place] = wrong;
+        let mut to = Engine::with_seed(3);
+        assert!(put(&mut to, b"s", &payload(&broken)).is_err(), "{place}");
+        let source = std::io::Cursor::new(broken[1..].to_vec());
+        let mut reader = Reader::new(Box::new(source));
+        let (tuning, hasher) = (
+            Tuning::default(),
+            to.keyspace().view(DbIndex(0)).entries().hasher().clone(),
+        );
+        let with = Decode {
+            tuning: &tuning,
+            hasher: &hasher,
+            valkey: false,
+        };
+        let read = decode::value(&mut reader, broken[0], &with).expect("it is mended");
+        to.keyspace().db(DbIndex(0)).add(b"s", read, None);
+        assert!(reader.mended.is_some(), "{place}");
+        assert_eq!(to.ask("XLEN s"), ":3");
+        assert_eq!(to.ask("XADD s 3-2 f v"), "$3 3-2");
+        assert!(to.ask("XINFO STREAM s").contains("entries-added :4"));
+    }
+}
+
+#[test]
+fn a_value_is_passed_over_by_its_structure() {
+    let mut from = filled();
+    for version in OLDEST_WRITTEN..=LATEST {
+        for (key, payload) in payloads(&mut from, RdbVersions::exactly(version)) {
+            let body = &payload[1..payload.len() - 10];
+            let mut reader = Reader::of_bytes(body);
+            let name = String::from_utf8_lossy(&key);
+            let passed = skip::value(&mut reader, payload[0], false);
+            assert!(passed.is_ok() && reader.is_at_end(), "{name} in {version}");
+        }
     }
 }

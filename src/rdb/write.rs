@@ -34,7 +34,7 @@ pub struct Style {
 impl Default for Style {
     fn default() -> Self {
         Style {
-            version: super::VERSION,
+            version: super::LATEST,
             compress: true,
             checksum: true,
         }

@@ -114,6 +114,8 @@ impl Server {
     }
 
     fn recognise(&mut self, client: &mut Client) {
+        let ready = |client: &Client| client.query.as_ref().map_or(0, |query| query.ready());
+        let before = ready(client);
         match input::parse(&self.config, client) {
             Ok(Stop::Starved | Stop::Full) => {}
             Err(error) => {
@@ -121,6 +123,8 @@ impl Server {
                 client.protocol_error = Some(error);
             }
         }
+        let parsed = ready(client).saturating_sub(before);
+        self.stats.count_parsed(parsed);
         input::prepare(&self.table, &self.keyspace, client);
     }
 

@@ -86,6 +86,7 @@ impl Reactor {
         server.clock.refresh();
         server.keyspace.set_now_ms(server.clock.now_ms());
         let (began, commands) = (server.clock.cycles(), server.stats.commands);
+        let reads = server.stats.reads;
         intake.sort_events(server, &mut self.ready);
         intake.take_signals(server);
         intake.accept(server);
@@ -117,7 +118,8 @@ impl Reactor {
             .clock
             .cycles_to_ns(server.clock.cycles().wrapping_sub(began));
         let ran = server.stats.commands.saturating_sub(commands);
-        server.stats.count_turn(ns / 1000, ran);
+        let had_input = server.stats.reads != reads;
+        server.stats.count_turn(ns / 1000, ran, had_input);
         Ok(())
     }
 

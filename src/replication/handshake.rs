@@ -15,8 +15,10 @@
 //! Redis (`syncWithMaster` in replication.c).
 
 use super::action::Action;
+use super::replica::RDB_VERSION_CAPA;
 use super::{NO_ID, OFFSET_MAX, encode_command, is_id};
 use crate::algo::quoting::in_line;
+use crate::keyspace::RdbVersions;
 
 /// The reply that is expected next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -150,7 +152,9 @@ impl Handshake {
         if self.announces_address {
             words.push(&address);
         }
-        words.push(&["REPLCONF", "capa", "eof", "capa", "psync2"]);
+        let reads = format!("{RDB_VERSION_CAPA}{}", RdbVersions::AUTO.most);
+        let capabilities = ["REPLCONF", "capa", "eof", "capa", "psync2", "capa", &reads];
+        words.push(&capabilities);
         self.step = match us.password.is_empty() {
             true => Step::Port,
             false => Step::Auth,
@@ -307,7 +311,7 @@ mod tests {
         let actions = handshake.reply(b"+PONG", &context(&us));
         assert_eq!(
             sent(&actions),
-            "REPLCONF listening-port 6380 REPLCONF capa eof capa psync2"
+            "REPLCONF listening-port 6380 REPLCONF capa eof capa psync2 capa rdb-version-15"
         );
         assert_eq!(handshake.reply(b"+OK", &context(&us)), []);
         let actions = handshake.reply(b"+OK", &context(&us));

@@ -14,8 +14,17 @@
 
 use super::backlog::Backlog;
 use super::replicas::ReplicaAction;
+use crate::keyspace::RdbVersions;
 use crate::sys::socket::Sending;
 use std::fs::File;
+
+/// Our own capability: it ends with the latest RDB version that the replica reads.
+pub const RDB_VERSION_CAPA: &str = "rdb-version-";
+/// The latest version of Redis's format that Valkey reads.
+const VALKEY_READS: u32 = 11;
+/// The versions that Redis 7.0 and 7.4 write.
+const OLD_REDIS_READS: u32 = 10;
+const OLD_REDIS_LATEST: u32 = 12;
 
 /// The way of a snapshot to a replica.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +58,12 @@ pub struct Announced {
     pub reads_marked: bool,
     /// It understands `+CONTINUE` with an ID (`capa psync2`).
     pub takes_id: bool,
+    /// It gets its snapshot on a connection of its own (`capa rdb-channel-repl`): Redis 8.0 and later.
+    pub takes_rdb_channel: bool,
+    /// The latest RDB version that it reads (`capa rdb-version-N`): Redwheel.
+    pub reads_rdb: Option<u32>,
+    /// It announced its own version (`version`): Valkey.
+    pub is_valkey: bool,
     /// It wants only the snapshot (`redis-cli --rdb`), not the stream.
     pub only_snapshot: bool,
     pub filter: Filter,
@@ -79,7 +94,33 @@ impl Announced {
     pub(super) fn suits(&self, other: &Announced) -> bool {
         (self.reads_marked || !other.reads_marked)
             && (self.takes_id || !other.takes_id)
-            && self.filter == other.filter
+            && self.form() == other.form()
+    }
+
+    pub fn form(&self) -> Form {
+        Form {
+            filter: self.filter,
+            versions: self.versions(),
+        }
+    }
+
+    /// The RDB versions to choose from. Redis before 8.0 says nothing of its version; from 7.0 on it
+    /// reads version 10, before 7.4 none above 11.
+    fn versions(&self) -> RdbVersions {
+        let auto = RdbVersions::AUTO;
+        let is_replica = self.takes_id && self.port != 0;
+        match self.reads_rdb {
+            Some(latest) => RdbVersions {
+                most: latest.max(auto.least),
+                ..auto
+            },
+            None if self.is_valkey => RdbVersions::exactly(VALKEY_READS),
+            None if is_replica && !self.takes_rdb_channel => RdbVersions {
+                least: OLD_REDIS_READS,
+                most: OLD_REDIS_LATEST,
+            },
+            None => auto,
+        }
     }
 }
 
@@ -95,6 +136,15 @@ impl Filter {
     pub fn is_partial(self) -> bool {
         self != Filter::default()
     }
+}
+
+/// The form of a snapshot that a replica asks for. One snapshot serves all replicas that ask for the
+/// same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    pub filter: Filter,
+    /// The RDB versions that the replica reads, as far as it is known.
+    pub versions: RdbVersions,
 }
 
 /// The identity of a new replica.

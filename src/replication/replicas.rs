@@ -3,7 +3,7 @@
 //! The methods take events and return actions, which `server::replication` executes.
 
 use super::backlog::Backlog;
-use super::replica::{Announced, Filter, Limits, NewReplica, Replica, Stage, Target};
+use super::replica::{Announced, Form, Limits, NewReplica, Replica, Stage, Target};
 use crate::sys::reason;
 use crate::sys::socket::Sending;
 use log::Level;
@@ -316,41 +316,41 @@ impl Replicas {
         self.starts_now = true;
     }
 
-    /// The filter of the first replica that waits, if a snapshot was requested.
-    pub fn take_start(&mut self) -> Option<Filter> {
+    /// The form that the first replica that waits asks for, if a snapshot was requested.
+    pub fn take_start(&mut self) -> Option<Form> {
         let requested = std::mem::take(&mut self.starts_now);
         self.first_waiting().filter(|_| requested)
     }
 
-    fn first_waiting(&self) -> Option<Filter> {
+    fn first_waiting(&self) -> Option<Form> {
         let first = self.list.iter().find(|one| one.waits_for_start());
-        first.map(|first| first.announced.filter)
+        first.map(|first| first.announced.form())
     }
 
-    fn waiting(&self, filter: Filter) -> impl Iterator<Item = &Replica> + Clone {
+    fn waiting(&self, form: Form) -> impl Iterator<Item = &Replica> + Clone {
         let list = self.list.iter();
-        list.filter(move |one| one.waits_for_start() && one.announced.filter == filter)
+        list.filter(move |one| one.waits_for_start() && one.announced.form() == form)
     }
 
-    /// The filter of the snapshot to start now, if replicas have waited long enough for others to
+    /// The form of the snapshot to start now, if replicas have waited long enough for others to
     /// join them.
-    pub fn due(&self, rules: &SyncRules, now_s: i64) -> Option<Filter> {
-        let filter = self.first_waiting()?;
-        let waiting = self.waiting(filter);
+    pub fn due(&self, rules: &SyncRules, now_s: i64) -> Option<Form> {
+        let form = self.first_waiting()?;
+        let waiting = self.waiting(form);
         let longest_s = waiting.clone().map(|one| now_s - one.asked_s).max();
         let is_due = !rules.diskless
             || rules.max_replicas > 0 && waiting.count() >= rules.max_replicas
             || longest_s >= Some(rules.delay_s);
-        is_due.then_some(filter)
+        is_due.then_some(form)
     }
 
     /// Plans one snapshot for all replicas that wait for it.
-    pub fn plan(&self, filter: Filter, diskless: bool) -> SyncPlan {
-        let waiting = self.waiting(filter);
+    pub fn plan(&self, form: Form, diskless: bool) -> SyncPlan {
+        let waiting = self.waiting(form);
         let all_read_marked = waiting.clone().all(|one| one.announced.reads_marked);
         SyncPlan {
             clients: waiting.map(|one| one.client).collect(),
-            target: match (diskless || filter.is_partial()) && all_read_marked {
+            target: match (diskless || form.filter.is_partial()) && all_read_marked {
                 true => Target::Socket,
                 false => Target::File,
             },
@@ -477,7 +477,7 @@ fn child_failed(slot: usize) -> [ReplicaAction; 2] {
 mod tests {
     use super::*;
     use crate::replication::Replication;
-    use crate::replication::replica::Announced;
+    use crate::replication::replica::{Announced, Filter};
 
     const ID: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -591,13 +591,13 @@ mod tests {
         replicas.add_waiting(new(2, filtered), 100);
         replicas.add_waiting(new(3, capable()), 103);
         assert_eq!(replicas.due(&RULES, 104), None);
-        assert_eq!(replicas.due(&RULES, 105), Some(Filter::default()));
+        assert_eq!(replicas.due(&RULES, 105), Some(capable().form()));
         let without_delay = SyncRules {
             diskless: false,
             ..RULES
         };
         assert!(replicas.due(&without_delay, 104).is_some());
-        let plan = replicas.plan(Filter::default(), true);
+        let plan = replicas.plan(capable().form(), true);
         let expected = SyncPlan {
             clients: vec![1, 3],
             target: Target::Socket,
@@ -607,11 +607,52 @@ mod tests {
         replicas.add_waiting(new(4, capable()), 104);
         assert!(replicas.due(&RULES, 104).is_some());
         // A replica that needs a length cannot get a snapshot through its socket.
-        replicas.add_waiting(new(5, Announced::default()), 104);
-        let plan = replicas.plan(Filter::default(), true);
+        let needs_length = Announced {
+            reads_marked: false,
+            ..capable()
+        };
+        replicas.add_waiting(new(5, needs_length), 104);
+        let plan = replicas.plan(capable().form(), true);
         assert_eq!((plan.clients.len(), plan.target), (4, Target::File));
         // A filtered snapshot is never the file of the server.
-        assert_eq!(replicas.plan(filter, false).target, Target::Socket);
+        let form = Form {
+            filter,
+            ..capable().form()
+        };
+        assert_eq!(replicas.plan(form, false).target, Target::Socket);
+    }
+
+    #[test]
+    fn replicas_that_read_other_versions_wait_for_another_snapshot() {
+        let mut replicas = Replicas::default();
+        let redis = Announced {
+            takes_rdb_channel: true,
+            ..capable()
+        };
+        let valkey = Announced {
+            is_valkey: true,
+            ..capable()
+        };
+        let redwheel = Announced {
+            reads_rdb: Some(15),
+            ..capable()
+        };
+        replicas.add_waiting(new(1, redis.clone()), 100);
+        replicas.add_waiting(new(2, valkey.clone()), 100);
+        replicas.add_waiting(new(3, redwheel), 100);
+        let plan = |announced: &Announced| replicas.plan(announced.form(), true).clients;
+        assert_eq!(plan(&redis), [1, 3]);
+        assert_eq!(plan(&valkey), [2]);
+        let versions = |announced: &Announced| {
+            let versions = announced.form().versions;
+            (versions.least, versions.most)
+        };
+        assert_eq!(versions(&redis), (11, 15));
+        assert_eq!(versions(&valkey), (11, 11));
+        // Redis before 8.0.
+        assert_eq!(versions(&capable()), (10, 12));
+        // A program that only reads the snapshot.
+        assert_eq!(versions(&Announced::default()), (11, 15));
     }
 
     #[test]
@@ -620,7 +661,7 @@ mod tests {
         replicas.add_waiting(new(1, capable()), 100);
         assert_eq!(replicas.take_start(), None);
         replicas.request_start();
-        assert_eq!(replicas.take_start(), Some(Filter::default()));
+        assert_eq!(replicas.take_start(), Some(capable().form()));
         assert_eq!(replicas.take_start(), None);
     }
 

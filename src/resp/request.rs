@@ -629,9 +629,14 @@ impl Query {
         Ok(true)
     }
 
-    /// The line at `at` without its mark and line end, and the offset behind it.
+    /// The number on the line at `at`, behind its mark, and the offset behind the line. `line_end`
+    /// finds the end of the line.
     #[inline(always)]
-    fn count_line(&self, too_big: ProtocolError) -> Result<Option<(i64, usize)>, ProtocolError> {
+    fn count_line(
+        &self,
+        too_big: ProtocolError,
+        line_end: impl Fn(u8, &[u8]) -> Option<usize>,
+    ) -> Result<Option<(i64, usize)>, ProtocolError> {
         let rest = &self.buf[self.at..];
         // One and two digits without a search: nearly every line there is.
         if let [_, a @ b'0'..=b'9', b'\r', b'\n', ..] = rest {
@@ -660,7 +665,7 @@ impl Query {
     /// Goes on with a multibulk request. True if it is complete.
     fn multibulk(&mut self, limits: Limits) -> Result<bool, ProtocolError> {
         if self.missing == 0 {
-            let Some((count, next)) = self.count_line(ProtocolError::BigCount)? else {
+            let Some((count, next)) = self.count_line(ProtocolError::BigCount, line_end)? else {
                 return Ok(false);
             };
             if count == i64::MIN || count > i32::MAX as i64 {
@@ -696,14 +701,15 @@ impl Query {
                     && mark != b'$'
                 {
                     let rest = &self.buf[self.at..];
-                    return match line_end(b'\r', rest) {
+                    return match memchr::memchr(b'\r', rest) {
                         Some(end) if end + 2 > rest.len() => Ok(false),
                         Some(_) => Err(ProtocolError::NoDollar(mark)),
                         None if rest.len() > LINE_MAX => Err(ProtocolError::BigBulkCount),
                         None => Ok(false),
                     };
                 }
-                let Some((len, next)) = self.count_line(ProtocolError::BigBulkCount)? else {
+                let line = self.count_line(ProtocolError::BigBulkCount, memchr::memchr)?;
+                let Some((len, next)) = line else {
                     return Ok(false);
                 };
                 if len < 0 || len > limits.max_bulk {
@@ -760,8 +766,8 @@ impl Query {
     }
 }
 
-/// The end of a line. Behind a NUL no line end counts, as in Redis: such a line grows until it is
-/// too long.
+/// The end of an inline command or of the line with the number of arguments. Behind a NUL no line end
+/// counts, as in Redis: such a line grows until it is too long.
 #[inline]
 fn line_end(mark: u8, bytes: &[u8]) -> Option<usize> {
     memchr::memchr2(mark, 0, bytes).filter(|&at| bytes[at] == mark)

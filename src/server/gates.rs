@@ -24,10 +24,12 @@ impl Gates {
     pub const REPLICA: u32 = 1 << 16;
     /// Fewer good replicas than `min-replicas-to-write`.
     pub const FEW_REPLICAS: u32 = 128;
+    /// The hottest keys are being collected. No command is rejected for that.
+    pub const HOTKEYS: u32 = 256;
     /// Gates checked before a command.
-    pub const BEFORE: u32 = !Gates::TRACKED;
+    pub const BEFORE: u32 = !(Gates::TRACKED | Gates::HOTKEYS);
     /// Gates handled after a command.
-    pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED;
+    pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED | Gates::HOTKEYS;
 
     /// Returns whether one of these gates is closed.
     #[inline(always)]

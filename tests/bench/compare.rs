@@ -24,6 +24,8 @@ mod eviction;
 mod files;
 mod load;
 mod measures;
+// Not all of the real servers are peers.
+#[allow(dead_code)]
 #[path = "../support/oracle.rs"]
 mod oracle;
 mod pauses;

@@ -18,6 +18,7 @@ mod families_streams;
 mod families_zsets;
 mod grammar;
 mod logs;
+mod observed;
 mod protocol;
 mod rng;
 mod scripts;

@@ -84,7 +84,7 @@ fn face(binary: &Path, folder: &Path, words: &[&str], answer: &str) -> String {
     let out = command.stdin(Stdio::from(input)).output();
     let out = out.expect("the server's binary can be run");
     let text = String::from_utf8_lossy(&out.stdout);
-    let only_ours = ["[info] RDB version", "[info] Opens in"];
+    let only_ours = ["[info] RDB version", "[info] Readable by"];
     let lines = text.lines();
     let lines: Vec<_> = lines
         .filter(|line| !only_ours.iter().any(|start| line.starts_with(start)))
@@ -470,11 +470,30 @@ fn a_save_reports_what_an_old_version_cannot_hold() {
     let mut client = server.client();
     client.run("HSET h f v");
     client.run("HEXPIRE h 1000 FIELDS 1 f");
-    let refusal = "ERR RDB version 11 cannot hold hash fields with a deadline";
-    assert_eq!(client.run("SAVE").text(), refusal);
-    assert_eq!(client.run("DUMP h").text(), refusal);
+    let refusal = "ERR RDB version 11 cannot hold hash fields with a deadline: key 'h'";
+    let (more, version) = (" in database 0", ", type hash, needs version 12");
+    let save = client.run("SAVE").text();
+    assert_eq!(save, format!("{refusal}{more}{version}"));
+    assert_eq!(client.run("DUMP h").text(), format!("{refusal}{version}"));
+    client.run("BGSAVE");
+    server.wait_for_log("Background saving error");
+    assert!(server.log().contains("needs version 12"));
+    // By default the lowest version that can hold the data is written.
+    assert_eq!(client.run("CONFIG SET rdb-save-version auto").text(), "OK");
+    let header = |server: &Server| {
+        let file = std::fs::read(server.path().join("dump.rdb")).expect("it was saved");
+        String::from_utf8_lossy(&file[..9]).into_owned()
+    };
+    assert_eq!(client.run("SAVE").text(), "OK");
+    assert_eq!(header(&server), "REDIS0012");
     client.run("DEL h");
     assert_eq!(client.run("SAVE").text(), "OK");
+    assert_eq!(header(&server), "REDIS0011");
+    let wrong = client.run("CONFIG SET rdb-save-version 16").text();
+    assert!(
+        wrong.ends_with("argument must be 'auto' or a number from 9 to 15"),
+        "{wrong}"
+    );
 }
 
 #[test]

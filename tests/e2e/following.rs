@@ -118,7 +118,18 @@ fn the_talk_before_the_stream_is_that_of_redis() {
     assert_eq!(link.words(), ["AUTH", "u", "p"]);
     assert_eq!(link.words(), ["REPLCONF", "listening-port", "99"]);
     assert_eq!(link.words(), ["REPLCONF", "ip-address", "1.2.3.4"]);
-    assert_eq!(link.words(), ["REPLCONF", "capa", "eof", "capa", "psync2"]);
+    assert_eq!(
+        link.words(),
+        [
+            "REPLCONF",
+            "capa",
+            "eof",
+            "capa",
+            "psync2",
+            "capa",
+            "rdb-version-15"
+        ]
+    );
     link.say(b"+OK\r\n-ERR no\r\n+OK\r\n+OK\r\n");
     assert_eq!(link.words(), ["PSYNC", "?", "-1"]);
 }

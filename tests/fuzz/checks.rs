@@ -11,11 +11,10 @@ use redwheel::testing::algo::{lzf, number, quoting};
 use redwheel::testing::commands;
 use redwheel::testing::config::{Config, Extent, Host};
 use redwheel::testing::keyspace::digest::Digest;
-use redwheel::testing::keyspace::{DbIndex, Keyspace, Tuning, soundness};
+use redwheel::testing::keyspace::{DbIndex, Keyspace, RdbVersions, Tuning, soundness};
 use redwheel::testing::persist::aof::manifest::{Manifest, SEQ_MAX};
 use redwheel::testing::rdb::decode::Decode;
 use redwheel::testing::rdb::record::{Record, Records};
-use redwheel::testing::rdb::write::Style;
 use redwheel::testing::rdb::{Reader, dump};
 use redwheel::testing::replication::action::Action;
 use redwheel::testing::replication::handshake::{Context, Handshake, Identity};
@@ -318,7 +317,8 @@ pub fn snapshot(data: &[u8]) {
     let view = keyspace.view(DbIndex(0));
     for entry in view.entries().iter() {
         soundness::check(entry);
-        let payload = dump::dump(entry, Style::default()).expect("this version holds everything");
+        let payload = dump::dump(entry, RdbVersions::AUTO, true)
+            .expect("the latest version holds everything");
         let (body, _) = dump::verify(&payload, false).expect("we wrote it");
         read_value(&mut again, entry.key(), body, 1).expect("what we write can be read");
     }

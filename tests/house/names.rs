@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 #[rustfmt::skip]
 const ALSO_WORDS: &[&str] = &[
     "append", "asking", "auth", "cluster", "command", "debug", "digest", "dump", "eval", "exec",
-    "failover", "function", "get", "incr", "info", "keys", "memory", "module", "multi",
+    "failover", "function", "get", "hotkeys", "incr", "info", "keys", "memory", "module", "multi",
     "object", "pubsub", "readonly", "reset", "role", "save", "set", "swapdb", "sync", "time",
     "type",
 ];

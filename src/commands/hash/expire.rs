@@ -204,6 +204,7 @@ fn set_deadlines(
     if past {
         propagate_gone(cx, key, &touched);
         cx.changed(Event::HDEL, key);
+        cx.of_fields(touched.iter().copied());
         leave_if_empty(cx, found, key);
     } else {
         let (mut at, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
@@ -224,6 +225,7 @@ fn set_deadlines(
                 .chain(after.iter()),
         );
         cx.changed(Event::HEXPIRE, key);
+        cx.of_fields(touched.iter().copied());
     }
     cx.effects.dirty += touched.len() as u64 - 1;
     Ok(())
@@ -397,7 +399,8 @@ fn hpersist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let Some(found) = found else {
         return names.iter().try_for_each(|_| reply.int(MISSING));
     };
-    let mut freed = 0;
+    let (mut freed, mut named) = (0, Names::new());
+    let tells = cx.effects.tells_fields();
     let mut db = cx.db();
     for name in names {
         let field = db.hash_at(found)?.get(name);
@@ -408,12 +411,16 @@ fn hpersist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
             Some(Some(_)) => {
                 db.set_field_deadline(found, name, None);
                 freed += 1;
+                if tells {
+                    named.push(name);
+                }
                 DONE
             }
         })?;
     }
     if freed > 0 {
         cx.changed(Event::HPERSIST, key);
+        cx.of_fields(named);
         cx.effects.dirty += freed - 1;
     }
     Ok(())

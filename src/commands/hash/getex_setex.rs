@@ -32,16 +32,22 @@ fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         return names.iter().try_for_each(|_| reply.null());
     };
     let mut fields = OverdueFields::at(cx, found)?;
-    let mut removed = 0;
+    let (mut removed, mut gone) = (0, Names::new());
     for name in &names {
         fields.reply_value(cx, name, reply)?;
-        removed += cx.db().remove_field(found, name) as u64;
+        if cx.db().remove_field(found, name) {
+            removed += 1;
+            if cx.effects.tells_fields() {
+                gone.push(*name);
+            }
+        }
     }
     if removed == 0 {
         fields.end(cx);
         return Ok(());
     }
     cx.changed(Event::HDEL, key);
+    cx.of_fields(gone);
     cx.effects.dirty += removed - 1;
     leave_if_empty(cx, found, key);
     cx.propagate_as([b"HDEL".as_slice(), key].into_iter().chain(names));
@@ -165,17 +171,20 @@ fn tell_changed(
         Change::Set(deadline_ms) if deadline_ms <= cx.now_ms() && !cx.caller.must_obey => {
             propagate_gone(cx, key, touched);
             cx.changed(Event::HDEL, key);
+            cx.of_fields(touched.iter().copied());
             leave_if_empty(cx, found, key);
         }
         Change::Set(deadline_ms) => {
             let words: [&[u8]; 3] = [b"HPEXPIREAT", key, at.format(deadline_ms).as_bytes()];
             cx.propagate_as(words.into_iter().chain(fields));
             cx.changed(Event::HEXPIRE, key);
+            cx.of_fields(touched.iter().copied());
         }
         Change::Persist | Change::None => {
             let words: [&[u8]; 2] = [b"HPERSIST", key];
             cx.propagate_as(words.into_iter().chain(fields));
             cx.changed(Event::HGETEX_PERSIST, key);
+            cx.of_fields(touched.iter().copied());
         }
     }
     cx.effects.dirty += touched.len() as u64 - 1;
@@ -302,6 +311,7 @@ fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         db.put_field(found, name, value, order.deadline, tuning);
     }
     cx.changed(Event::HSET, key);
+    cx.of_fields(names());
     cx.effects.dirty += count as u64 - 1;
     if order.key_exists.is_some() {
         propagate_unconditional(cx, key, &order);
@@ -316,9 +326,11 @@ fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         }
         propagate_gone(cx, key, &names);
         cx.also(Event::HDEL, key);
+        cx.of_fields(names.iter().copied());
         leave_if_empty(cx, found, key);
     } else {
         cx.also(Event::HEXPIRE, key);
+        cx.of_fields(names());
         if let (Some(time_at), None) = (order.time_at, order.key_exists) {
             propagate_absolute(cx, args.argv(), time_at, deadline_ms);
         }

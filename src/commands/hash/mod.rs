@@ -181,6 +181,7 @@ fn set_pairs(cx: &mut Cx, args: &mut Args, command: &str) -> Result<usize, CmdEr
         }
     };
     cx.changed(Event::HSET, key);
+    cx.of_fields(pairs(words).map(|(name, _)| name));
     cx.effects.dirty += count as u64 - 1;
     Ok(created)
 }
@@ -257,6 +258,7 @@ fn hsetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
     db.put_field(found, name, value, FieldDeadline::Clear, tuning);
     cx.changed(Event::HSET, key);
+    cx.of_fields([name]);
     reply.int(1)
 }
 
@@ -330,19 +332,26 @@ const HDEL: DataCommand = Spec {
 
 fn hdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
+    let tells = cx.effects.tells_fields();
     let mut db = cx.db();
     let Some(found) = db.write(key) else {
         return reply.int(0);
     };
     db.hash_at(found)?;
     let names = args.rest();
-    let removed = names
-        .iter()
-        .filter(|name| db.remove_field(found, name))
-        .count();
+    let (mut removed, mut gone) = (0, expire::Names::new());
+    for name in names.iter() {
+        if db.remove_field(found, name) {
+            removed += 1;
+            if tells {
+                gone.push(name);
+            }
+        }
+    }
     if removed > 0 {
         cx.changed(Event::HDEL, key);
-        cx.effects.dirty += removed as u64 - 1;
+        cx.of_fields(gone);
+        cx.effects.dirty += removed - 1;
         leave_if_empty(cx, found, key);
     }
     reply.int(removed as i64)
@@ -448,6 +457,7 @@ fn hincrby(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let mut digits = itoa::Buffer::new();
     write_number(cx, there, key, name, digits.format(new).as_bytes())?;
     cx.changed(Event::HINCRBY, key);
+    cx.of_fields([name]);
     reply.int(new)
 }
 
@@ -471,7 +481,7 @@ fn write_number(
 /// Whether the readers of the log support HSETEX. Servers that `rdb-save-version` names may not,
 /// and where the field has no deadline HSET has the same effect.
 fn knows_hsetex(cx: &mut Cx, key: &[u8], name: &[u8]) -> bool {
-    if cx.tuning.rdb_version >= crate::rdb::VERSION {
+    if cx.tuning.rdb_versions.most >= crate::rdb::version::FIELD_DEADLINES {
         return true;
     }
     let mut db = cx.db();
@@ -520,6 +530,7 @@ fn hincrbyfloat(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let sum = sum.to_text();
     write_number(cx, there, key, name, &sum)?;
     cx.changed(Event::HINCRBYFLOAT, key);
+    cx.of_fields([name]);
     match knows_hsetex(cx, key, name) {
         true => cx.propagate_as([
             b"HSETEX".as_slice(),

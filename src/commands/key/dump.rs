@@ -7,7 +7,6 @@ use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::tell_overwritten;
 use crate::keyspace::{RemovalReason, Sanitize};
 use crate::rdb::decode::Decode;
-use crate::rdb::write::Style;
 use crate::rdb::{Reader, dump as payload};
 
 const RESTORE_USAGE: &str = "key:key ttl:integer serialized-value:string [replace=REPLACE!3.0.0] \
@@ -33,16 +32,12 @@ pub(super) const DUMP: DataCommand = Spec {
 .runs(dump);
 
 fn dump(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let style = Style {
-        version: cx.tuning.rdb_version,
-        compress: cx.tuning.rdb_compression,
-        checksum: true,
-    };
+    let (versions, compress) = (cx.tuning.rdb_versions, cx.tuning.rdb_compression);
     let mut db = cx.db();
     let Some(found) = db.read(args.key()) else {
         return reply.null();
     };
-    match payload::dump(db.get(found), style) {
+    match payload::dump(db.get(found), versions, compress) {
         Ok(bytes) => reply.bulk(&bytes),
         Err(refusal) => Err(CmdError::Text(format!("ERR {refusal}"))),
     }
@@ -197,6 +192,7 @@ fn restore(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 #[cfg(test)]
 mod tests {
     use crate::engine::Engine;
+    use crate::keyspace::RdbVersions;
 
     fn bulk(reply: &[u8]) -> Vec<u8> {
         let at = reply.iter().position(|&b| b == b'\n').expect("a bulk") + 1;
@@ -208,9 +204,20 @@ mod tests {
         let mut e = Engine::new();
         e.ask("SET a 12345");
         let payload = bulk(&e.run(&["DUMP", "a"]));
+        // That of Redis 7.2, the oldest version that can hold it.
+        assert_eq!(payload[..6], *b"\x00\xc1\x39\x30\x0b\x00");
+        let of_redis_8_2 = b"\x00\xc1\x39\x30\x0c\x00V\xe2\xde\xe7i\xd6\x96\xf0";
+        let restore: [&[u8]; 4] = [b"RESTORE", b"b", b"0", of_redis_8_2];
+        assert_eq!(e.run(&restore), b"+OK\r\n");
+        e.ask("HSET h f v");
+        e.ask("HEXPIRE h 100 FIELDS 1 f");
+        let payload = bulk(&e.run(&["DUMP", "h"]));
+        assert_eq!(payload[payload.len() - 10..payload.len() - 8], [12, 0]);
+        e.tuning().rdb_versions = RdbVersions::exactly(11);
         assert_eq!(
-            payload,
-            b"\x00\xc1\x39\x30\x0c\x00V\xe2\xde\xe7i\xd6\x96\xf0"
+            e.ask("DUMP h"),
+            "-ERR RDB version 11 cannot hold hash fields with a deadline: key 'h', type hash, needs \
+             version 12"
         );
         assert_eq!(e.ask("DUMP nosuch"), "$-1");
     }

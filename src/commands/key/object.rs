@@ -55,7 +55,7 @@ pub(super) const OBJECT_FREQ: DataCommand = Spec {
 fn object_freq(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (aging, now_ms) = (cx.keyspace.shared.aging.clone(), cx.now_ms());
     look(cx, args, reply, |entry, reply| {
-        if !aging.lfu {
+        if !aging.is_lfu() {
             return Err(CmdError::Fixed(
                 "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
             ));
@@ -80,7 +80,7 @@ pub(super) const OBJECT_IDLETIME: DataCommand = Spec {
 fn object_idletime(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (aging, now_ms) = (cx.keyspace.shared.aging.clone(), cx.now_ms());
     look(cx, args, reply, |entry, reply| {
-        if aging.lfu {
+        if aging.is_lfu() {
             return Err(CmdError::Fixed(
                 "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
             ));
@@ -136,6 +136,7 @@ fn object_help(_: &mut Cx, _: &mut Args, reply: &mut Reply) -> CmdResult {
 #[cfg(test)]
 mod tests {
     use crate::engine::Engine;
+    use crate::keyspace::aging::Measure;
 
     #[test]
     fn encodings_are_those_of_redis() {
@@ -188,7 +189,7 @@ mod tests {
     fn frequency_counts_under_lfu() {
         let mut e = Engine::new();
         e.freeze_at_ms(1_000_000);
-        e.keyspace().shared.aging.lfu = true;
+        e.keyspace().shared.aging.measure = Measure::Frequency;
         e.ask("SET k v");
         assert_eq!(e.ask("OBJECT FREQ k"), ":5");
         assert!(

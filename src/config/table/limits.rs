@@ -54,6 +54,7 @@ pub static TABLE: &[Directive] = &[
         false,
         at!(hide_user_data_from_log),
     ),
+    special("key-memory-histograms", &special::KEY_MEMORY_HISTOGRAMS),
     special("notify-keyspace-events", &special::NOTIFY_KEYSPACE_EVENTS).apply(Apply::NotifyEvents),
     int(
         "slowlog-log-slower-than",
@@ -63,6 +64,18 @@ pub static TABLE: &[Directive] = &[
     )
     .alias("commandlog-execution-slower-than")
     .apply(Apply::Observe),
+    int(
+        "slowlog-entry-max-argc",
+        32,
+        (2, INT_MAX),
+        at!(slowlog_entry_max_argc),
+    ),
+    int(
+        "slowlog-entry-max-string-len",
+        128,
+        (1, LONG_MAX),
+        at!(slowlog_entry_max_string_len),
+    ),
     int("slowlog-max-len", 128, (0, LONG_MAX), at!(slowlog_max_len))
         .alias("commandlog-slow-execution-max-len")
         .apply(Apply::Observe),

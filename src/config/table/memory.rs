@@ -7,7 +7,7 @@ pub static TABLE: &[Directive] = &[
     memory("maxmemory", 0, 0, at!(maxmemory))
         .unsigned()
         .apply(Apply::MaxMemory),
-    words::<MaxmemoryPolicy>("maxmemory-policy", 7, at!(maxmemory_policy)).apply(Apply::Eviction),
+    words::<MaxmemoryPolicy>("maxmemory-policy", 9, at!(maxmemory_policy)).apply(Apply::Eviction),
     int("maxmemory-samples", 5, (1, 64), at!(maxmemory_samples)),
     int(
         "maxmemory-eviction-tenacity",

@@ -22,8 +22,8 @@ pub static TABLE: &[Directive] = &[
         .protected()
         .check(checks::dbfilename),
     boolean("rdb-del-sync-files", false, at!(rdb_del_sync_files)),
-    // For migration to an older server: the version of the format that is written.
-    int("rdb-save-version", 12, (9, 12), at!(rdb_save_version)).apply(Apply::Encodings),
+    // Our own: the version of the format that is written.
+    special("rdb-save-version", &special::RDB_SAVE_VERSION).apply(Apply::Encodings),
     boolean(
         "rdb-save-incremental-fsync",
         true,

@@ -126,8 +126,8 @@ impl Commands {
         }
     }
 
-    /// Cuts the file after its sound part, unless another file follows; `directive` allows it.
-    fn cut(&self, is_last: bool, directive: &str) -> Result<(), DamagedLog> {
+    /// Cuts the file after its sound part, unless another file follows; `why` it is allowed.
+    fn cut(&self, is_last: bool, why: &str) -> Result<(), DamagedLog> {
         if !is_last {
             log::warn!("Fatal error: the truncated file is not the last file");
             return Err(DamagedLog);
@@ -135,7 +135,7 @@ impl Commands {
         let name = &self.name;
         match cut(&self.path, self.sound_bytes()) {
             Ok(kept) => {
-                log::warn!("AOF {name} loaded anyway because {directive} is enabled");
+                log::warn!("AOF {name} loaded anyway because {why}");
                 log::warn!("What was cut off is kept in {kept}");
                 Ok(())
             }
@@ -298,7 +298,7 @@ impl Damage {
                 log::warn!(
                     "!!! Truncating the AOF {path} at offset {sound} (remaining {tail}) !!!"
                 );
-                return commands.cut(is_last, "aof-load-corrupt-tail-max-size");
+                return commands.cut(is_last, "aof-load-corrupt-tail-max-size is enabled");
             }
         }
         if !rules.torn {
@@ -312,7 +312,7 @@ impl Damage {
         }
         log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
         log::warn!("!!! Truncating the AOF {name} at offset {sound} !!!");
-        commands.cut(is_last, "aof-load-truncated")
+        commands.cut(is_last, "aof-load-truncated is enabled")
     }
 }
 

@@ -5,9 +5,8 @@
 //! reply of its command, as in Redis.
 
 use crate::command::Reply;
-use crate::command::effects::Event;
+use crate::command::effects::{Event, KeyEvent};
 use crate::config::NotifyFlags;
-use crate::keyspace::DbIndex;
 use crate::pubsub::Scope;
 use crate::resp::chunks::Mark;
 use crate::resp::encode::{self, Resp};
@@ -210,11 +209,12 @@ pub fn judge_bulky(server: &mut Server) {
 /// Returns whether keyspace notifications are enabled and have a subscriber.
 pub(in crate::server) fn notifies(server: &Server) -> bool {
     let flags = server.config.notify_keyspace_events.0;
-    flags & (NotifyFlags::KEYSPACE | NotifyFlags::KEYEVENT) != 0 && !server.pubsub.is_deserted()
+    flags & NotifyFlags::CHANNELS != 0 && !server.pubsub.is_deserted()
 }
 
 /// Publishes the keyspace notifications of an event.
-pub(in crate::server) fn notify(server: &mut Server, event: Event, db: DbIndex, key: &[u8]) {
+pub(in crate::server) fn notify(server: &mut Server, event: Event, fact: &KeyEvent) {
+    let (db, key) = (fact.db, fact.key.as_slice());
     let flags = server.config.notify_keyspace_events;
     if !flags.has_class(event.class.0) || !notifies(server) {
         return;
@@ -227,6 +227,55 @@ pub(in crate::server) fn notify(server: &mut Server, event: Event, db: DbIndex, 
         let channel = format!("__keyevent@{}__:{}", db.0, event.name);
         publish(server, Scope::Channel, channel.as_bytes(), key);
     }
+    if !fact.fields.is_empty() {
+        notify_of_fields(server, event, fact);
+    }
+}
+
+/// Publishes the sub-key notifications of an event:
+///
+/// ```text
+///   S  __subkeyspace@db__:key             event|len:field,…
+///   T  __subkeyevent@db__:event           len:key|len:field,…
+///   I  __subkeyspaceitem@db__:key\nfield  event                  once for each field
+///   V  __subkeyspaceevent@db__:event|key  len:field,…
+/// ```
+///
+/// A key with a line feed has none of class I, whose channel would be ambiguous.
+#[cold]
+fn notify_of_fields(server: &mut Server, event: Event, fact: &KeyEvent) {
+    let flags = server.config.notify_keyspace_events;
+    let (db, key, name) = (fact.db.0, fact.key.as_slice(), event.name);
+    let fields = fact.fields.iter().map(|field| measured(field));
+    let fields: Vec<Vec<u8>> = fields.collect();
+    let fields = fields.join(&b',');
+    let channel = |class: &str| format!("__subkey{class}@{db}__:").into_bytes();
+    let has = |flag| flags.0 & flag != 0;
+    if has(NotifyFlags::SUB_KEYSPACE) {
+        let channel = [&channel("space"), key].concat();
+        let payload = [name.as_bytes(), b"|", &fields].concat();
+        publish(server, Scope::Channel, &channel, &payload);
+    }
+    if has(NotifyFlags::SUB_KEYEVENT) {
+        let channel = [&channel("event"), name.as_bytes()].concat();
+        let payload = [&measured(key), b"|".as_slice(), &fields].concat();
+        publish(server, Scope::Channel, &channel, &payload);
+    }
+    if has(NotifyFlags::SUB_ITEM) && !key.contains(&b'\n') {
+        for field in &fact.fields {
+            let channel = [&channel("spaceitem"), key, b"\n", field].concat();
+            publish(server, Scope::Channel, &channel, name.as_bytes());
+        }
+    }
+    if has(NotifyFlags::SUB_SPACE_EVENT) {
+        let channel = [&channel("spaceevent"), name.as_bytes(), b"|", key].concat();
+        publish(server, Scope::Channel, &channel, &fields);
+    }
+}
+
+/// Bytes with their length in front.
+fn measured(bytes: &[u8]) -> Vec<u8> {
+    [format!("{}:", bytes.len()).as_bytes(), bytes].concat()
 }
 
 /// Updates the caller's flags and the stated effects after a change of subscriptions.

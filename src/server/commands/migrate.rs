@@ -10,7 +10,6 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::RemovalReason;
 use crate::net::peer::{Duration, Peer};
 use crate::rdb::dump;
-use crate::rdb::write::Style;
 use crate::resp::encode;
 use crate::resp::request::Argv;
 use crate::server::clients::session::Session;
@@ -197,18 +196,14 @@ fn migrate(
 ) -> CmdResult {
     let plan = plan(args)?;
     let now_ms = server.keyspace.now_ms();
-    let style = Style {
-        version: server.config.rdb_save_version,
-        compress: server.config.rdbcompression,
-        checksum: true,
-    };
+    let (versions, compress) = (server.tuning.rdb_versions, server.tuning.rdb_compression);
     let mut db = server.keyspace.db(session.db);
     let mut moving = Vec::new();
     for &key in &plan.keys {
         let Some(found) = db.read(key) else { continue };
         let entry = db.get(found);
         let ttl_ms = entry.deadline_ms().map_or(0, |ms| (ms - now_ms).max(1));
-        let payload = dump::dump(entry, style);
+        let payload = dump::dump(entry, versions, compress);
         let payload = payload.map_err(|why| CmdError::Text(format!("ERR {why}")))?;
         moving.push((key, ttl_ms, payload));
     }

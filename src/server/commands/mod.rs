@@ -8,6 +8,7 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod functions;
+pub mod hotkeys;
 pub mod info;
 pub mod latency;
 pub mod lolwut;
@@ -45,6 +46,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     memory::TABLE,
     migrate::TABLE,
     functions::TABLE,
+    hotkeys::TABLE,
     modules::TABLE,
     monitor::TABLE,
     pubsub::TABLE,

@@ -103,7 +103,7 @@ fn bgsave(
         server.persist.saves.scheduled = true;
         return reply.simple("Background saving scheduled");
     }
-    match jobs::start_bgsave(server) {
+    match jobs::start_bgsave(server, None) {
         Ok(()) => reply.simple("Background saving started"),
         Err(_) => Err(CmdError::Fixed("ERR")),
     }

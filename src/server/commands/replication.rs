@@ -8,7 +8,7 @@ use crate::command::blocking::{Nothing, TimeoutMs, Unit, Wait, parse_timeout};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::checks::is_address;
-use crate::replication::replica::{Announced, Filter};
+use crate::replication::replica::{Announced, Filter, RDB_VERSION_CAPA};
 use crate::resp::request::Argv;
 use crate::server::clients::describe;
 use crate::server::clients::session::{Peer, Session};
@@ -276,9 +276,17 @@ fn announce(announced: &mut Announced, option: &[u8], value: &[u8]) -> Result<()
         b"capa" => match value.to_ascii_lowercase().as_slice() {
             b"eof" => announced.reads_marked = true,
             b"psync2" => announced.takes_id = true,
-            // Unknown capabilities are ignored.
-            _ => {}
+            b"rdb-channel-repl" => announced.takes_rdb_channel = true,
+            // Our own. Unknown capabilities are ignored.
+            other => {
+                if let Some(version) = other.strip_prefix(RDB_VERSION_CAPA.as_bytes()) {
+                    let version = parse_i64(version).and_then(|n| u32::try_from(n).ok());
+                    announced.reads_rdb = version;
+                }
+            }
         },
+        // Only Valkey sends it.
+        b"version" => announced.is_valkey = true,
         b"rdb-only" => announced.only_snapshot = zero_or_one(value)?,
         b"rdb-filter-only" => announced.filter = filter(value)?,
         _ => {

@@ -30,7 +30,10 @@ const SLOWLOG_GET: ServerCommand = Spec {
     summary: "The latest slow commands.",
     complexity: "O(N) where N is the number of entries returned",
     tips: &["request_policy:all_nodes", "nondeterministic_output"],
-    history: &[("4.0.0", "Shows the address and the name of the client.")],
+    history: &[
+        ("4.0.0", "Shows the address and the name of the client."),
+        ("8.10.0", "Shows how many arguments the command had."),
+    ],
     ..Spec::of(Group::Server)
 }
 .subcommand(slowlog_get);
@@ -54,7 +57,7 @@ fn slowlog_get(
     let slowlog = &server.observe.slowlog;
     reply.array(slowlog.len().min(count))?;
     for entry in slowlog.iter().take(count) {
-        reply.array(6)?;
+        reply.array(7)?;
         reply.int(entry.id as i64)?;
         reply.int(entry.unix_s)?;
         reply.int(entry.duration_us as i64)?;
@@ -62,6 +65,7 @@ fn slowlog_get(
         entry.args.iter().try_for_each(|arg| reply.bulk(arg))?;
         reply.bulk(entry.peer.as_bytes())?;
         reply.bulk(&entry.name)?;
+        reply.int(entry.argc as i64)?;
     }
     Ok(())
 }
@@ -121,7 +125,8 @@ fn slowlog_help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply
         "SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "GET [<count>]",
         "    The latest <count> slow commands (default: 10; -1 for all). Each is made of",
-        "    id, unix time, microseconds, arguments, address and name of the client.",
+        "    id, unix time, microseconds, arguments, address and name of the client,",
+        "    number of arguments.",
         "LEN",
         "    How many slow commands are kept.",
         "RESET",

@@ -10,6 +10,7 @@ use crate::server::clients::invalidate;
 use crate::server::clients::monitors;
 use crate::server::clients::session::{Ending, Session};
 use crate::server::core::admit::Verdict;
+use crate::server::core::after_command::count_hot_keys;
 use crate::server::core::table::Handler;
 use crate::server::core::undelivered;
 use crate::server::core::unit::Ran;
@@ -162,6 +163,10 @@ impl Server {
             Some((key, hash)) => self.keyspace.hint(key, hash),
             None => self.keyspace.forget_hint(),
         }
+        let written = match self.gates.has(Gates::HOTKEYS) {
+            true => reply.written(),
+            false => 0,
+        };
         let result: CmdResult = match handler {
             Handler::Data(run) => {
                 let mut cx = Cx {
@@ -211,14 +216,26 @@ impl Server {
             self.notice(session, number, args.argv(), ns);
         }
         if self.gates.has(Gates::BEHIND) {
-            self.look_behind(session, number, &args, reply);
+            let replied = reply.written().saturating_sub(written);
+            self.look_behind(session, number, &args, reply, (ns, replied));
         }
         self.leave(session, number, &args, dirty);
     }
 
-    /// Feeds a command to the monitors, and remembers the keys it read for a tracking client.
+    /// Feeds a command to the monitors, counts it for the hottest keys, and remembers the keys it
+    /// read for a tracking client. It took so many nanoseconds and replied so many bytes.
     #[cold]
-    fn look_behind(&mut self, session: &Session, number: u16, args: &Args, reply: &mut Reply) {
+    fn look_behind(
+        &mut self,
+        session: &Session,
+        number: u16,
+        args: &Args,
+        reply: &mut Reply,
+        (ns, replied): (u64, usize),
+    ) {
+        if self.gates.has(Gates::HOTKEYS) && !self.frame.in_script {
+            count_hot_keys(self, number, &args.argv(), ns, replied);
+        }
         // A command that blocked and resumed was fed on its first run.
         if self.gates.has(Gates::MONITORED) && self.frame.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);

@@ -221,11 +221,13 @@ impl Server {
 fn policy(policy: MaxmemoryPolicy) -> Option<(Among, First)> {
     Some(match policy {
         MaxmemoryPolicy::NoEviction => return None,
-        MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::AllkeysLfu => (Among::All, First::Unused),
-        MaxmemoryPolicy::AllkeysRandom => (Among::All, First::Any),
-        MaxmemoryPolicy::VolatileLru | MaxmemoryPolicy::VolatileLfu => {
-            (Among::Volatile, First::Unused)
+        MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::AllkeysLrm => {
+            (Among::All, First::Unused)
         }
+        MaxmemoryPolicy::AllkeysRandom => (Among::All, First::Any),
+        MaxmemoryPolicy::VolatileLru
+        | MaxmemoryPolicy::VolatileLfu
+        | MaxmemoryPolicy::VolatileLrm => (Among::Volatile, First::Unused),
         MaxmemoryPolicy::VolatileRandom => (Among::Volatile, First::Any),
         MaxmemoryPolicy::VolatileTtl => (Among::Volatile, First::Nearest),
     })

@@ -2,6 +2,7 @@
 
 use crate::command::{CmdError, Reply};
 use crate::keyspace::KeyStats;
+use crate::observe::slowlog::Slow;
 use crate::server::Server;
 use crate::server::core::table::CommandStats;
 use hashbrown::HashMap;
@@ -12,6 +13,9 @@ const CODE_MAX: usize = 32;
 const ERROR_CODES: usize = 128;
 /// Maximum number of codes that are freed without the helper thread.
 const FEW_CODES: u64 = 64;
+
+/// The most commands that count as one batch of a pipeline, as in Redis (`lookahead`).
+const LOOKAHEAD: usize = 16;
 
 /// Events per second, averaged over a ring of samples taken every 100 ms.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +59,11 @@ pub struct Stats {
     pub reads: u64,
     pub writes: u64,
     pub turns: u64,
+    /// Iterations in which clients had sent something.
+    pub turns_with_input: u64,
+    /// Commands recognised, and in how many batches of at most `LOOKAHEAD`.
+    pub parsed: u64,
+    pub parsed_batches: u64,
     pub turns_us: u64,
     /// The longest iteration of the event loop in microseconds, and the most commands in one.
     pub turn_max_us: u64,
@@ -98,10 +107,18 @@ impl Stats {
         let _ = reply.error(&text);
     }
 
+    /// Counts commands that were recognised at once.
+    #[inline]
+    pub fn count_parsed(&mut self, commands: usize) {
+        self.parsed += commands as u64;
+        self.parsed_batches += commands.div_ceil(LOOKAHEAD) as u64;
+    }
+
     /// Counts an iteration of the event loop and its commands.
     #[inline]
-    pub fn count_turn(&mut self, us: u64, commands: u64) {
+    pub fn count_turn(&mut self, us: u64, commands: u64, had_input: bool) {
         self.turns += 1;
+        self.turns_with_input += had_input as u64;
         self.turns_us += us;
         self.turn_max_us = self.turn_max_us.max(us);
         self.turn_max_commands = self.turn_max_commands.max(commands);
@@ -163,5 +180,7 @@ impl Server {
         self.bio.reset_freed();
         self.script.evicted = 0;
         self.eviction.reset_stats();
+        self.persist.saves.failures_in_a_row = 0;
+        self.observe.slowlog.slow = Slow::default();
     }
 }

@@ -5,6 +5,7 @@ use crate::algo::histogram::Histogram;
 use crate::command::keys::Begin;
 use crate::command::spec::{CATEGORIES, Group, REPLIES_WITH_PUSH, Spec, WRITE};
 use crate::command::{CmdError, DataCommand, DataFn};
+use crate::observe::slowlog::Slow;
 use crate::resp::encode::Resp;
 use crate::resp::request::Argv;
 use crate::server::ServerCommand;
@@ -27,6 +28,8 @@ pub struct CommandStats {
     pub rejected: u64,
     pub failed: u64,
     pub latency: Histogram,
+    /// The calls that are in the slow log.
+    pub slow: Slow,
 }
 
 /// A command in the table.

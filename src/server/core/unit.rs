@@ -124,8 +124,11 @@ impl Server {
                 touches = false;
             }
         }
+        if self.effects.interest.has(Interest::AGES) {
+            self.keyspace.db(fact.db).note_change(&fact.key);
+        }
         if let Some(event) = fact.event {
-            publish::notify(self, event, fact.db, &fact.key);
+            publish::notify(self, event, &fact);
         }
         if touches {
             let is_whole = matches!(fact.event, Some(Event::EXPIRED | Event::EVICTED));
@@ -216,6 +219,10 @@ impl Server {
         self.gates.set(Gates::TRACKED, self.tracking.clients() > 0);
         let notifies = publish::notifies(self);
         self.effects.interest.set(Interest::EVENTS, notifies);
+        let tells_fields = notifies && self.config.notify_keyspace_events.tells_fields();
+        self.effects.interest.set(Interest::FIELDS, tells_fields);
+        let is_lrm = self.keyspace.shared.aging.is_lrm();
+        self.effects.interest.set(Interest::AGES, is_lrm);
         self.keyspace.shared.note_misses =
             notifies && self.config.notify_keyspace_events.has_class(b'm');
         self.keyspace.shared.note_removed_keys = keys || notifies || self.effects.propagates();

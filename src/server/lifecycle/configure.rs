@@ -3,6 +3,7 @@
 use crate::config::{
     AclPubsubDefault, Apply, Config, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy,
 };
+use crate::keyspace::aging::Measure;
 use crate::logging::{self, Layout, Timestamp};
 use crate::server::Server;
 use crate::server::clients::limits;
@@ -149,12 +150,14 @@ fn apply_memory_limit(server: &mut Server) {
 fn apply_aging(server: &mut Server) {
     server.keyspace.pool.clear();
     let aging = &mut server.keyspace.shared.aging;
-    aging.lfu = matches!(
-        server.config.maxmemory_policy,
-        MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
-    );
+    aging.measure = match server.config.maxmemory_policy {
+        MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => Measure::Frequency,
+        MaxmemoryPolicy::AllkeysLrm | MaxmemoryPolicy::VolatileLrm => Measure::Change,
+        _ => Measure::Use,
+    };
     aging.lfu_log_factor = server.config.lfu_log_factor;
     aging.lfu_decay_minutes = server.config.lfu_decay_time;
+    server.refresh_interest();
 }
 
 /// Raises the limit of open files for this number of clients, and logs a failure. Returns the

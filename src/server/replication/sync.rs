@@ -7,9 +7,10 @@
 //! with the tick of replicas.
 
 use crate::command::Reply;
+use crate::keyspace::RdbVersions;
 use crate::persist::child::Purpose;
 use crate::persist::transfer::{TransferJob, transfer_in_child};
-use crate::replication::replica::{Announced, Filter, NewReplica, Target};
+use crate::replication::replica::{Announced, Form, NewReplica, Target};
 use crate::replication::replicas::SyncRules;
 use crate::server::Server;
 use crate::server::clients::Client;
@@ -154,10 +155,10 @@ pub fn start_requested(server: &mut Server) {
     if server.replication.replicas_mut().take_child_check() {
         check_child(server);
     }
-    if let Some(filter) = server.replication.replicas_mut().take_start()
+    if let Some(form) = server.replication.replicas_mut().take_start()
         && server.persist.child.is_none()
     {
-        start(server, filter);
+        start(server, form);
     }
 }
 
@@ -172,23 +173,24 @@ pub(super) fn start_due(server: &mut Server) {
         max_replicas: server.config.repl_diskless_sync_max_replicas as usize,
     };
     let now_s = server.clock.now_s();
-    if let Some(filter) = server.replication.replicas().due(&rules, now_s) {
-        start(server, filter);
+    if let Some(form) = server.replication.replicas().due(&rules, now_s) {
+        start(server, form);
     }
 }
 
-/// Starts a snapshot for all replicas that wait for one with this filter.
-fn start(server: &mut Server, filter: Filter) {
+/// Starts a snapshot for all replicas that wait for one in this form.
+fn start(server: &mut Server, form: Form) {
     let diskless = server.config.repl_diskless_sync;
-    let plan = server.replication.replicas().plan(filter, diskless);
+    let plan = server.replication.replicas().plan(form, diskless);
     let is_file = plan.target == Target::File;
     let to = if is_file { "disk" } else { "replicas sockets" };
     log::info!("Starting BGSAVE for SYNC with target: {to}");
     let next = server.replication.offset() + 1;
     let started = match plan.target {
-        Target::Socket => start_diskless(server, filter, &plan.clients, next),
+        Target::Socket => start_diskless(server, form, &plan.clients, next),
         Target::File => {
-            let started = jobs::start_bgsave(server).is_ok();
+            let versions = versions_for(server, form);
+            let started = jobs::start_bgsave(server, Some(versions)).is_ok();
             if started {
                 for &client in &plan.clients {
                     announce(server, client, next, Target::File);
@@ -206,6 +208,14 @@ fn start(server: &mut Server, filter: Filter) {
     }
 }
 
+/// The versions of a snapshot in this form; `rdb-save-version` with a number decides alone.
+fn versions_for(server: &Server, form: Form) -> RdbVersions {
+    match server.config.rdb_save_version {
+        RdbVersions::AUTO => form.versions,
+        fixed => fixed,
+    }
+}
+
 /// Tells a replica that a snapshot for it has begun. Returns its slot.
 fn announce(server: &mut Server, client: u64, next: u64, target: Target) -> Option<usize> {
     let (slot, line) = server.replication.begin_full(client, next, target)?;
@@ -214,7 +224,7 @@ fn announce(server: &mut Server, client: u64, next: u64, target: Target) -> Opti
 }
 
 /// Has a child send a snapshot to the sockets of these replicas.
-fn start_diskless(server: &mut Server, filter: Filter, clients: &[u64], next: u64) -> bool {
+fn start_diskless(server: &mut Server, form: Form, clients: &[u64], next: u64) -> bool {
     let mut sockets = Vec::with_capacity(clients.len());
     for &client in clients {
         let Some(slot) = announce(server, client, next, Target::Socket) else {
@@ -227,13 +237,14 @@ fn start_diskless(server: &mut Server, filter: Filter, clients: &[u64], next: u6
         }
     }
     let mut snapshot = jobs::snapshot(server, false);
-    if filter.no_functions {
+    snapshot.versions = versions_for(server, form);
+    if form.filter.no_functions {
         snapshot.functions.clear();
     }
     snapshot.key_delay_us = server.config.rdb_key_save_delay as i64;
     let job = TransferJob {
         snapshot,
-        no_keys: filter.no_keys,
+        no_keys: form.filter.no_keys,
         mark: server.rng.hex40(),
         sockets,
     };

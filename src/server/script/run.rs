@@ -13,7 +13,6 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::{Garbage, LazyFree};
 use crate::rdb::dump;
-use crate::rdb::write::Style;
 use crate::resp::encode::Resp;
 use crate::resp::request::Argv;
 use crate::script::engine::Vm;
@@ -248,12 +247,9 @@ fn attend(server: &mut Server) {
 
 /// Returns all libraries in the format of FUNCTION DUMP.
 pub(in crate::server) fn dump_libraries(server: &Server) -> Vec<u8> {
-    let style = Style {
-        version: server.tuning.rdb_version,
-        compress: server.tuning.rdb_compression,
-        checksum: true,
-    };
-    dump::dump_functions(server.script.libraries.codes(), style)
+    let tuning = &server.tuning;
+    let codes = server.script.libraries.codes();
+    dump::dump_functions(codes, tuning.rdb_versions, tuning.rdb_compression)
 }
 
 /// Loads the libraries of a `dump_libraries` payload, all or none.

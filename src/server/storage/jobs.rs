@@ -6,14 +6,13 @@
 
 use crate::command::effects::Interest;
 use crate::config::{AppendFsync, MaxmemoryPolicy};
-use crate::keyspace::{Keyspace, Sanitize};
+use crate::keyspace::{Keyspace, RdbVersions, Sanitize};
 use crate::logging;
 use crate::persist::aof::flush::{self, Policy};
 use crate::persist::aof::{Aof, State, commands};
 use crate::persist::child::{ChildJob, Purpose};
 use crate::persist::reason;
 use crate::persist::save::{self, Aging, SaveFailed, SaveJob, Snapshot};
-use crate::rdb::write::Style;
 use crate::replication::primary::Primary;
 use crate::server::Server;
 use crate::server::gates::Gates;
@@ -30,14 +29,6 @@ struct RewriteJob {
     snapshot: Snapshot,
     with_rdb: bool,
     stamp_s: Option<i64>,
-}
-
-fn style(server: &Server) -> Style {
-    Style {
-        version: server.config.rdb_save_version,
-        compress: server.config.rdbcompression,
-        checksum: server.config.rdbchecksum,
-    }
 }
 
 /// Collects the inputs of a snapshot, for a file of its own or as the base of the AOF.
@@ -59,7 +50,9 @@ pub(in crate::server) fn snapshot(server: &Server, is_base: bool) -> Snapshot {
     }
     notes.push(("aof-base", number(is_base)));
     Snapshot {
-        style: style(server),
+        versions: server.config.rdb_save_version,
+        compress: server.config.rdbcompression,
+        checksum: server.config.rdbchecksum,
         aging: match server.config.maxmemory_policy {
             MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => Aging::Frequency,
             MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::VolatileLru => Aging::Idle,
@@ -86,6 +79,7 @@ fn save_job(server: &Server) -> SaveJob {
         snapshot: snapshot(server, false),
         path: PathBuf::from(name),
         log_done: true,
+        for_replicas: false,
     }
 }
 
@@ -128,21 +122,26 @@ pub(in crate::server) fn start_child<J>(
     Ok(pid)
 }
 
-/// Starts a child that writes a snapshot.
-pub fn start_bgsave(server: &mut Server) -> Result<(), NotStarted> {
+/// Starts a child that writes a snapshot, in one of these RDB versions or in those of the
+/// configuration.
+pub fn start_bgsave(server: &mut Server, versions: Option<RdbVersions>) -> Result<(), NotStarted> {
     if server.persist.child.is_some() {
         return Err(NotStarted);
     }
     server.persist.saves.saves += 1;
     server.persist.saves.last_try_s = server.clock.now_s();
-    let job = save_job(server);
+    let mut job = save_job(server);
+    if let Some(versions) = versions {
+        job.for_replicas = versions != job.snapshot.versions;
+        job.snapshot.versions = versions;
+    }
     match start_child(server, Purpose::Snapshot, &job, run_snapshot) {
         Ok(pid) => {
             log::info!("Background saving started by pid {pid}");
             Ok(())
         }
         Err(error) => {
-            server.persist.saves.last_failed = true;
+            server.persist.saves.failed();
             log::warn!("Can't save in background: fork: {}", reason(&error));
             refresh_disk_gate(server);
             Err(NotStarted)
@@ -224,9 +223,9 @@ pub fn tend_persistence(server: &mut Server) {
     let saves = &server.persist.saves;
     if let Some((seconds, changes)) = saves.due(&points, server.effects.dirty, now_s) {
         log::info!("{changes} changes in {seconds} seconds. Saving...");
-        let _ = start_bgsave(server);
+        let _ = start_bgsave(server, None);
     } else if saves.scheduled && saves.may_retry(now_s) {
-        if start_bgsave(server).is_ok() {
+        if start_bgsave(server, None).is_ok() {
             server.persist.saves.scheduled = false;
         }
     } else {
@@ -281,15 +280,20 @@ fn finish_snapshot(server: &mut Server, job: &ChildJob, exit: Exit) {
             log::info!("Background saving terminated with success");
             saves.done(job.dirty, now_s);
         }
+        Exit::Status(save::UNREADABLE) => {
+            log::warn!("The replica that asked for the snapshot cannot read it");
+        }
         Exit::Status(_) => {
             log::warn!("Background saving error");
-            saves.last_failed = true;
+            saves.failed();
         }
         Exit::Signal(signal) => {
             log::warn!("Background saving terminated by signal {signal}");
             let _ = std::fs::remove_file(save::temporary_name(job.process.pid as u32));
             // Killed on purpose: no sign of trouble with the disk.
-            saves.last_failed |= signal != libc::SIGUSR1;
+            if signal != libc::SIGUSR1 {
+                saves.failed();
+            }
         }
     }
 }
@@ -377,7 +381,7 @@ pub fn refresh_disk_gate(server: &mut Server) {
 /// Copies the directives on the RDB format and on payload validation to `Tuning`.
 pub fn apply_sanitizing(server: &mut Server) {
     use crate::config::SanitizeDump;
-    server.tuning.rdb_version = server.config.rdb_save_version;
+    server.tuning.rdb_versions = server.config.rdb_save_version;
     server.tuning.rdb_compression = server.config.rdbcompression;
     server.tuning.sanitize = match server.config.sanitize_dump_payload {
         SanitizeDump::No => Sanitize::No,

@@ -4,7 +4,7 @@ use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::digest::Digest;
 use crate::keyspace::{Db, Deadline, Found, string};
 use crate::rdb::write::Style;
-use crate::rdb::{VERSION, Writer, encode};
+use crate::rdb::{LATEST, Writer, encode};
 use crate::server::Server;
 use crate::server::clients::session::Session;
 use crate::sys::memory;
@@ -82,7 +82,7 @@ pub(super) fn object(
 /// Returns the bytes of the value in a snapshot.
 fn serialized_len(entry: EntryRef, compress: bool) -> usize {
     let style = Style {
-        version: VERSION,
+        version: LATEST,
         compress,
         checksum: false,
     };

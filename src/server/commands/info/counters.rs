@@ -1,5 +1,6 @@
 //! The sections with counters: Stats, Commandstats, Errorstats, Latencystats.
 
+use crate::observe::slowlog::Slow;
 use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::core::stats::Rate;
@@ -35,10 +36,13 @@ pub fn stats(server: &Server, text: &mut Text) {
     text.line("reply_buffer_shrinks", server.stats.reply_buffer_shrinks);
     text.line("reply_buffer_expands", server.stats.reply_buffer_expands);
     turns(server, text);
+    slow_commands(server, text);
+    text.lines(&["hash_templates", "hash_template_keys"], 0);
     text.line("acl_access_denied_auth", server.stats.auth_denied);
     text.line("acl_access_denied_cmd", server.stats.command_denied);
     text.line("acl_access_denied_key", server.stats.key_denied);
     text.line("acl_access_denied_channel", server.stats.channel_denied);
+    text.line("acl_access_denied_tls_cert", 0);
 }
 
 fn traffic(server: &Server, text: &mut Text) {
@@ -75,7 +79,9 @@ fn traffic(server: &Server, text: &mut Text) {
 fn keys(server: &Server, text: &mut Text) {
     let keys = &server.keyspace.shared.stats;
     text.line("expired_subkeys", keys.expired_fields);
+    text.line("expired_subkeys_active", keys.expired_fields_actively);
     text.line("expired_keys", keys.expired);
+    text.line("expired_keys_active", keys.expired_actively);
     text.line("expired_stale_perc", "0.00");
     text.line("expired_time_cap_reached_count", keys.expiry_cut_short);
     text.line(
@@ -126,6 +132,27 @@ fn turns(server: &Server, text: &mut Text) {
     text.line("eventloop_duration_cmd_sum", in_commands_ns / 1000);
     text.line("instantaneous_eventloop_cycles_per_sec", turns_per_s);
     text.line("instantaneous_eventloop_duration_usec", us_per_turn);
+    text.line(
+        "eventloop_cycles_with_clients_processing",
+        stats.turns_with_input,
+    );
+    text.line("total_client_processing_events", stats.reads);
+    text.line("avg_pipeline_length_sum", stats.parsed);
+    text.line("avg_pipeline_length_cnt", stats.parsed_batches);
+    let average = stats.parsed as f64 / stats.parsed_batches.max(1) as f64;
+    text.line("avg_pipeline_length", format!("{average:.2}"));
+}
+
+fn slow_commands(server: &Server, text: &mut Text) {
+    let slow = &server.observe.slowlog.slow;
+    text.line("slowlog_commands_count", slow.count);
+    text.line("slowlog_commands_time_ms_max", ms(slow.max_us));
+    text.line("slowlog_commands_time_ms_sum", ms(slow.sum_us));
+}
+
+/// Microseconds as milliseconds with two digits.
+fn ms(us: u64) -> String {
+    format!("{:.2}", us as f64 / 1000.0)
 }
 
 /// Writes the section Commandstats.
@@ -140,11 +167,23 @@ pub fn commands(server: &Server, text: &mut Text) {
             0 => 0.0,
             calls => stats.ns as f64 / 1000.0 / calls as f64,
         };
+        let slow = match stats.slow {
+            Slow { count: 0, .. } => String::new(),
+            Slow {
+                count,
+                sum_us,
+                max_us,
+            } => format!(
+                ",slowlog_count={count},slowlog_time_ms_sum={},slowlog_time_ms_max={}",
+                ms(sum_us),
+                ms(max_us)
+            ),
+        };
         text.line(
             &field("cmdstat", slot),
             format!(
                 "calls={},usec={usec},usec_per_call={per_call:.2},rejected_calls={},\
-                 failed_calls={}",
+                 failed_calls={}{slow}",
                 stats.calls, stats.rejected, stats.failed
             ),
         );

@@ -48,6 +48,7 @@ const SECTIONS: &[Section] = &[
     section("Stats", Shown::Always, counters::stats),
     section("Replication", Shown::Always, replication::replication),
     section("CPU", Shown::Always, process::cpu),
+    section("Hotkeys", Shown::Always, state::hotkeys),
     section("Modules", Shown::Always, state::modules),
     section("Commandstats", Shown::WithAll, counters::commands),
     section("Errorstats", Shown::Always, counters::errors),
@@ -136,9 +137,9 @@ mod tests {
             ["Server", "Clients"]
         );
         assert_eq!(headers(&["debug"]), ["Debug"]);
-        assert_eq!(headers(&["default"]).len(), 13);
-        assert_eq!(headers(&["everything"]).len(), 15);
-        assert_eq!(headers(&["default", "commandstats"]).len(), 14);
+        assert_eq!(headers(&["default"]).len(), 14);
+        assert_eq!(headers(&["everything"]).len(), 16);
+        assert_eq!(headers(&["default", "commandstats"]).len(), 15);
         assert!(headers(&["foo"]).is_empty());
     }
 

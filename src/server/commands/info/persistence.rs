@@ -69,6 +69,7 @@ fn snapshots(server: &Server, text: &mut Text) {
     text.line("rdb_last_bgsave_time_sec", saves.last_took_s);
     text.line("rdb_current_bgsave_time_sec", working_s);
     text.line("rdb_saves", saves.saves);
+    text.line("rdb_saves_consecutive_failures", saves.failures_in_a_row);
     text.line("rdb_last_cow_size", saves.last_copied_bytes);
     text.line("rdb_last_load_keys_expired", server.persist.loaded.expired);
     text.line("rdb_last_load_keys_loaded", server.persist.loaded.keys);
@@ -91,6 +92,7 @@ fn log(server: &Server, text: &mut Text) {
     );
     text.line("aof_last_write_status", status(aof.failure().is_some()));
     text.line("aof_last_cow_size", rewrites.last_copied_bytes);
+    text.line("backup_in_progress", 0);
     text.lines(&["module_fork_in_progress", "module_fork_last_cow_size"], 0);
     if aof.is_on() {
         text.line("aof_current_size", aof.size);

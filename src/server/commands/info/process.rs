@@ -144,6 +144,16 @@ pub fn memory(server: &Server, text: &mut Text) {
     text.line("mem_replica_full_sync_buffer", 0);
     text.line("mem_clients_slaves", stream.replicas);
     text.line("mem_clients_normal", clients);
+    text.lines(
+        &[
+            "mem_clients_normal_shared",
+            "mem_clients_normal_unshared",
+            "mem_cluster_slot_migration_output_buffer",
+            "mem_cluster_slot_migration_input_buffer",
+            "mem_cluster_slot_migration_input_buffer_peak",
+        ],
+        0,
+    );
     text.line("mem_cluster_links", 0);
     let log = match server.persist.aof.is_on() {
         true => server.persist.aof.buffer_bytes(),
@@ -174,6 +184,7 @@ fn script_memory(server: &Server, text: &mut Text) {
     text.line("used_memory_vm_functions", functions);
     bytes(text, "used_memory_vm_total", eval + functions);
     text.line("used_memory_functions", of_functions);
+    text.line("used_memory_hash_templates", 0);
     bytes(text, "used_memory_scripts", of_scripts + of_functions);
 }
 

@@ -1,6 +1,6 @@
 //! The sections Clients, Modules, Cluster, Keyspace and Keysizes.
 
-use crate::keyspace::Db;
+use crate::keyspace::{Db, DbIndex, measure};
 use crate::server::Server;
 use crate::server::text::Text;
 use crate::types::value::Kind;
@@ -24,10 +24,34 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("pubsub_clients", server.pubsub.clients());
     text.line("watching_clients", server.watch.clients());
     text.line("clients_in_timeout_table", blocking.timed());
+    text.line("active_clients", active_clients(server));
     text.line("total_watched_keys", server.watch.keys());
     text.line("total_blocking_keys", blocking.keys());
     let until_gone = blocking.keys_until_gone();
     text.line("total_blocking_keys_on_nokey", until_gone);
+}
+
+/// The number of clients that were served within the last moment.
+fn active_clients(server: &Server) -> usize {
+    const MOMENT_MS: u64 = 500;
+    let since_ms = server.clock.mono_ms().saturating_sub(MOMENT_MS);
+    let clients = server.clients.iter();
+    let active = clients.filter(|(_, client)| {
+        client.session.commands_run > 0 && client.session.last_active_ms >= since_ms
+    });
+    // The caller is not among them while it is served.
+    1 + active.count()
+}
+
+/// Writes the section Hotkeys: whether a collection is going on, and the time of its commands.
+pub fn hotkeys(server: &Server, text: &mut Text) {
+    if let Some(hotkeys) = &server.observe.hotkeys {
+        text.line(
+            "hotkeys-tracking-active",
+            hotkeys.is_active(server.clock.mono_ms()) as u8,
+        );
+        text.line("hotkeys-cmd-cpu-time", hotkeys.all_ns / 1_000_000);
+    }
 }
 
 /// Writes nothing: modules are not supported.
@@ -71,10 +95,6 @@ pub fn keysizes(server: &Server, text: &mut Text) {
     let filled = |(_, db): &(_, &Db)| !db.entries().is_empty();
     for (index, db) in server.keyspace.iter().filter(filled) {
         for (kind, counts) in db.sizes().shown() {
-            let counts: Vec<String> = counts
-                .into_iter()
-                .map(|(size, count)| format!("{}={count}", power_of_two(size)))
-                .collect();
             let what = match kind {
                 Kind::String => "strings_sizes",
                 Kind::List => "lists_items",
@@ -83,9 +103,32 @@ pub fn keysizes(server: &Server, text: &mut Text) {
                 Kind::Hash | Kind::Stream => "hashes_items",
             };
             let name = format!("db{}_distrib_{what}", index.0);
-            text.line(&name, counts.join(","));
+            text.line(&name, counted(counts));
+        }
+        if server.config.key_memory_histograms {
+            memory_sizes(index, db, text);
         }
     }
+}
+
+/// Writes the same of the memory of collections.
+fn memory_sizes(index: DbIndex, db: &Db, text: &mut Text) {
+    for (kind, counts) in measure::histograms(db) {
+        let what = match kind {
+            Kind::List => "lists_sizes",
+            Kind::Set => "sets_sizes",
+            Kind::Zset => "zsets_sizes",
+            _ => "hashes_sizes",
+        };
+        let name = format!("db{}_distrib_{what}", index.0);
+        text.line(&name, counted(counts));
+    }
+}
+
+fn counted(counts: Vec<(u64, u64)>) -> String {
+    let counts = counts.into_iter();
+    let counts = counts.map(|(size, count)| format!("{}={count}", power_of_two(size)));
+    counts.collect::<Vec<_>>().join(",")
 }
 
 /// Returns a power of two in its shortest form: 1024 is 1K.

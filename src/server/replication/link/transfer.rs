@@ -40,7 +40,7 @@ pub(super) fn begin(server: &mut Server, offered: Option<(String, u64)>) {
     let into_memory = match server.config.repl_diskless_load {
         ReplDisklessLoad::Disabled => false,
         ReplDisklessLoad::OnEmptyDb => server.keyspace.is_empty(),
-        ReplDisklessLoad::SwapDb => true,
+        ReplDisklessLoad::SwapDb | ReplDisklessLoad::FlushDb => true,
     };
     let sink = match into_memory {
         true => Ok(Sink::Memory),

@@ -14,6 +14,10 @@ pub const WITHOUT_ROW: &[(&str, &str)] = &[
     ("failover", "needs a replica"),
     ("function|kill", "needs a function that is busy"),
     ("function|restore", "each server reads only its own version"),
+    (
+        "hotkeys|start",
+        "a second one is refused until the first has ended",
+    ),
     ("latency|graph", "refused where nothing was slow"),
     (
         "memory|malloc-stats",

@@ -66,6 +66,11 @@ pub const ROWS: &[EveryRow] = &[
         &["SCRIPT EXISTS e0e1f9fabfc9d4800c877a703b823ac0578ff8db"],
     ),
     row(
+        "script-show",
+        &[(1, "SCRIPT LOAD 'return 1'")],
+        &["SCRIPT SHOW e0e1f9fabfc9d4800c877a703b823ac0578ff8db"],
+    ),
+    row(
         "script-flush",
         &[],
         &["SCRIPT LOAD 'return 1'", "SCRIPT FLUSH"],

@@ -104,6 +104,11 @@ pub const ROWS: &[EveryRow] = &[
         &["SET key:{r:10000} value", "DELEX key:{r:10000} IFEQ value"],
     ),
     row(
+        "delifeq",
+        &[],
+        &["SET key:{r:10000} value", "DELIFEQ key:{r:10000} value"],
+    ),
+    row(
         "set-ifeq",
         &[SMALL],
         &["SET key:{r:10000} value IFNE other"],
