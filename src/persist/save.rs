@@ -40,6 +40,9 @@ pub enum Aging {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub versions: RdbVersions,
+    /// Valkey 9 reads it, which has an encoding of its own for what its version of Redis's format
+    /// cannot hold.
+    pub for_valkey: bool,
     pub compress: bool,
     pub checksum: bool,
     pub aging: Aging,
@@ -52,9 +55,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    fn style(&self, version: u32) -> Style {
+    /// The style for data that needs this version. If that is too high, the writer will name the
+    /// value that does not fit.
+    fn style(&self, needed: u32) -> Style {
         Style {
-            version,
+            version: needed.min(self.versions.most),
+            valkey: self.for_valkey && needed > self.versions.most,
             compress: self.compress,
             checksum: self.checksum,
         }
@@ -79,7 +85,8 @@ pub fn write(
     job: &Snapshot,
     progress: &mut dyn FnMut(u64),
 ) -> io::Result<()> {
-    let style = job.style(version::for_keyspace(keyspace, job.versions));
+    let needed = version::for_keyspace(keyspace, job.versions.least);
+    let style = job.style(needed);
     let mut out = Writer::new(sink, style);
     write_head(&mut out, job)?;
     let aging = keyspace.shared.aging.clone();

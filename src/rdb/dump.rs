@@ -23,9 +23,10 @@ pub fn dump(entry: EntryRef, versions: RdbVersions, compress: bool) -> Result<Ve
         version: version::for_value(entry, versions)?,
         compress,
         checksum: true,
+        valkey: false,
     };
     let mut out = Writer::in_memory(style);
-    out.byte(encode::kind_of(entry, style.version));
+    out.byte(encode::kind_of(entry, style));
     encode::value(&mut out, entry).map_err(|_| Refusal::of(entry, style.version, None))?;
     out.bytes(&(style.version as u16).to_le_bytes());
     let sum = out.checksum();
@@ -63,6 +64,7 @@ pub fn dump_functions<'c>(
         version: versions.least,
         compress,
         checksum: true,
+        valkey: false,
     };
     let mut out = Writer::in_memory(style);
     for code in codes {

@@ -13,6 +13,7 @@
 
 use super::encode_stream::stream;
 use super::version::{self, FIELD_DEADLINES, Unfit};
+use super::write::Style;
 use super::{Writer, kind, opcode};
 use crate::keyspace::hash::HashRef;
 use crate::keyspace::list::{ListRef, list_of};
@@ -55,14 +56,15 @@ pub fn record(out: &mut Writer, entry: EntryRef, age: Age) -> Result<(), Unfit> 
         }
         Age::Frequency(counter) => out.bytes(&[opcode::FREQ, counter]),
     }
-    out.byte(kind_of(entry, out.version()));
+    out.byte(kind_of(entry, out.style));
     out.string(entry.key());
     value(out, entry)
 }
 
 /// The type under which a value is written.
 #[inline]
-pub fn kind_of(entry: EntryRef, version: u32) -> u8 {
+pub fn kind_of(entry: EntryRef, style: Style) -> u8 {
+    let version = style.version;
     let packed = version >= 10;
     match (entry.kind(), entry.encoding()) {
         (Kind::String, _) => kind::STRING,
@@ -74,6 +76,7 @@ pub fn kind_of(entry: EntryRef, version: u32) -> u8 {
         (Kind::Zset, Encoding::Listpack) if packed => kind::ZSET_LISTPACK,
         (Kind::Zset, _) => kind::ZSET_2,
         (Kind::Hash, Encoding::Listpack) if packed => kind::HASH_LISTPACK,
+        (Kind::Hash, _) if style.valkey && is_volatile(entry) => kind::HASH_METADATA_OLD,
         (Kind::Hash, Encoding::ListpackEx) if version >= 12 => kind::HASH_LISTPACK_EX,
         (Kind::Hash, _) if version >= 12 && is_volatile(entry) => kind::HASH_METADATA,
         (Kind::Hash, _) => kind::HASH,
@@ -203,13 +206,29 @@ fn zset(out: &mut Writer, entry: EntryRef) {
     }
 }
 
+/// Writes the fields as Valkey does: each with its deadline behind it, or -1.
+fn hash_of_valkey(out: &mut Writer, hash: HashRef) {
+    out.length(hash.len() as u64);
+    hash.each(|field| {
+        item(out, field.name);
+        item(out, field.value);
+        out.millis(field.deadline_ms.unwrap_or(-1));
+    });
+}
+
 fn hash(out: &mut Writer, entry: EntryRef) -> Result<(), Unfit> {
     let Some(hash) = HashRef::of(entry.value(), entry.encoding()) else {
         return Ok(());
     };
     let next_due_ms = hash.next_due_ms();
     if next_due_ms.is_some() && out.version() < FIELD_DEADLINES {
-        return Err(Unfit);
+        return match out.style.valkey {
+            true => {
+                hash_of_valkey(out, hash);
+                Ok(())
+            }
+            false => Err(Unfit),
+        };
     }
     match hash {
         HashRef::Listpack(lp) if out.version() >= 10 => out.string(lp),

@@ -109,20 +109,18 @@ pub fn for_value(entry: EntryRef, versions: RdbVersions) -> Result<u32, Refusal>
     }
 }
 
-/// The lowest version within `versions` that can hold all values, else the highest of them: the
-/// writer then names the value that does not fit.
-pub fn for_keyspace(keyspace: &Keyspace, versions: RdbVersions) -> u32 {
-    let RdbVersions { least, most } = versions;
+/// The lowest version from `least` up that can hold all values.
+pub fn for_keyspace(keyspace: &Keyspace, least: u32) -> u32 {
     let mut version = least;
     if keyspace.iter().any(|(_, db)| db.volatile_hashes() > 0) {
         version = version.max(FIELD_DEADLINES);
     }
     // The bound may be of values that are gone.
-    let bound = keyspace.shared.rdb_bound.min(most);
+    let bound = keyspace.shared.rdb_bound;
     if version < bound {
         version = version.max(highest_need(keyspace, bound));
     }
-    version.min(most)
+    version
 }
 
 /// The highest version that a value needs, at least if that is below `bound`.

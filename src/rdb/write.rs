@@ -3,7 +3,7 @@
 //! Without a sink everything stays in the buffer, which is how DUMP uses it. The checksum is taken
 //! of whole buffers as they leave, not of the many small pieces.
 
-use super::opcode;
+use super::{VALKEY_VERSION, opcode};
 use crate::algo::crc64::crc64;
 use crate::algo::lzf::Compressor;
 use crate::algo::number::parse_i64;
@@ -29,6 +29,8 @@ pub struct Style {
     pub version: u32,
     pub compress: bool,
     pub checksum: bool,
+    /// A file for Valkey 9, which has an encoding of its own for hash fields with a deadline.
+    pub valkey: bool,
 }
 
 impl Default for Style {
@@ -37,6 +39,7 @@ impl Default for Style {
             version: super::LATEST,
             compress: true,
             checksum: true,
+            valkey: false,
         }
     }
 }
@@ -266,6 +269,9 @@ impl<'s> Writer<'s> {
     /// The first bytes of a file.
     pub fn magic(&mut self) {
         let version = self.style.version;
-        self.bytes(format!("REDIS{version:04}").as_bytes());
+        match self.style.valkey {
+            true => self.bytes(format!("VALKEY{VALKEY_VERSION:03}").as_bytes()),
+            false => self.bytes(format!("REDIS{version:04}").as_bytes()),
+        }
     }
 }

@@ -22,6 +22,8 @@ use std::fs::File;
 pub const RDB_VERSION_CAPA: &str = "rdb-version-";
 /// The latest version of Redis's format that Valkey reads.
 const VALKEY_READS: u32 = 11;
+/// The first Valkey with a format of its own.
+const VALKEY_OWN_FORMAT: u32 = 9;
 /// The versions that Redis 7.0 and 7.4 write.
 const OLD_REDIS_READS: u32 = 10;
 const OLD_REDIS_LATEST: u32 = 12;
@@ -62,8 +64,8 @@ pub struct Announced {
     pub takes_rdb_channel: bool,
     /// The latest RDB version that it reads (`capa rdb-version-N`): Redwheel.
     pub reads_rdb: Option<u32>,
-    /// It announced its own version (`version`): Valkey.
-    pub is_valkey: bool,
+    /// The major version that it announced (`version`): Valkey.
+    pub valkey: Option<u32>,
     /// It wants only the snapshot (`redis-cli --rdb`), not the stream.
     pub only_snapshot: bool,
     pub filter: Filter,
@@ -101,6 +103,7 @@ impl Announced {
         Form {
             filter: self.filter,
             versions: self.versions(),
+            for_valkey: self.valkey >= Some(VALKEY_OWN_FORMAT),
         }
     }
 
@@ -114,7 +117,7 @@ impl Announced {
                 most: latest.max(auto.least),
                 ..auto
             },
-            None if self.is_valkey => RdbVersions::exactly(VALKEY_READS),
+            None if self.valkey.is_some() => RdbVersions::exactly(VALKEY_READS),
             None if is_replica && !self.takes_rdb_channel => RdbVersions {
                 least: OLD_REDIS_READS,
                 most: OLD_REDIS_LATEST,
@@ -145,6 +148,8 @@ pub struct Form {
     pub filter: Filter,
     /// The RDB versions that the replica reads, as far as it is known.
     pub versions: RdbVersions,
+    /// It is Valkey 9 or later, which has an encoding of its own for hash fields with a deadline.
+    pub for_valkey: bool,
 }
 
 /// The identity of a new replica.

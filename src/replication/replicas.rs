@@ -630,7 +630,7 @@ mod tests {
             ..capable()
         };
         let valkey = Announced {
-            is_valkey: true,
+            valkey: Some(9),
             ..capable()
         };
         let redwheel = Announced {

@@ -3,6 +3,7 @@
 use crate::support::client::{Client, Value};
 use crate::support::oracle;
 use crate::support::server::Server;
+use crate::support::wait::wait_until;
 use crate::{data_set, fill};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ struct Other {
 
 fn others() -> Vec<Other> {
     let found = [
+        (oracle::redis_8_10(), "12", true),
         (oracle::redis(), "12", true),
         (oracle::redis_8_6(), "12", true),
         (oracle::redis_8_2(), "12", true),
@@ -47,14 +49,26 @@ fn carry(from: &Server, to: &mut Server) {
     to.restart();
 }
 
+/// The versions for files that a server is to read: its own, and the lowest that holds the data if it
+/// reads that.
+fn versions(other: &Other) -> Vec<&'static str> {
+    match other.version {
+        "10" => vec!["10"],
+        version => vec![version, "auto"],
+    }
+}
+
 #[test]
 fn files_are_the_same_here_and_there() {
-    for other in others() {
-        let name = other.binary.display().to_string();
+    for (other, version) in others()
+        .iter()
+        .flat_map(|other| versions(other).into_iter().map(move |v| (other, v)))
+    {
+        let name = format!("{} {version}", other.binary.display());
         let lines = data_set(other.field_deadlines);
         let mut ours = Server::ours()
             .with(DEBUG)
-            .with(&["--rdb-save-version", other.version])
+            .with(&["--rdb-save-version", version])
             .start();
         fill(&mut ours.client(), &lines);
         let expected = digest(&mut ours.client());
@@ -102,10 +116,13 @@ fn restore_all(from: &mut Client, to: &mut Client, name: &str) {
 
 #[test]
 fn values_are_the_same_here_and_there() {
-    for other in others() {
-        let name = other.binary.display().to_string();
+    for (other, version) in others()
+        .iter()
+        .flat_map(|other| versions(other).into_iter().map(move |v| (other, v)))
+    {
+        let name = format!("{} {version}", other.binary.display());
         let lines = data_set(other.field_deadlines);
-        let options = ["--rdb-save-version", other.version];
+        let options = ["--rdb-save-version", version];
         let ours = Server::ours().with(DEBUG).with(&options).start();
         let theirs = Server::of(&other.binary).with(DEBUG).start();
         let (mut ours, mut theirs) = (ours.client(), theirs.client());
@@ -393,4 +410,120 @@ fn a_file_of_redis_8_10_is_loaded() {
         ours.log()
             .contains("Key 's' was loaded without the ids of its idempotent producers")
     );
+}
+
+/// A primary gives a replica a snapshot that it reads, by file and through its socket.
+#[test]
+fn replicas_of_every_server_read_our_snapshots() {
+    for diskless in ["yes", "no"] {
+        let primary = Server::ours()
+            .with(DEBUG)
+            .with(&["--repl-diskless-sync", diskless])
+            .with(&["--repl-diskless-sync-delay", "0"])
+            .start();
+        let port = primary.port.to_string();
+        let mut client = primary.client();
+        fill(&mut client, &data_set(false));
+        let keys = client.run("DBSIZE").as_int();
+        let follow = ["--replicaof", "127.0.0.1", port.as_str()];
+        let follows = |binary: &Path| {
+            let replica = Server::of(binary).with(&follow).start();
+            let mut there = replica.client();
+            wait_until("the replica has the data", || {
+                there.run("DBSIZE").as_int() == keys
+            });
+            replica
+        };
+        for other in others() {
+            follows(&other.binary);
+        }
+        follows(&crate::support::server::our_binary());
+        // Valkey 9 has an encoding of its own for deadlines of fields.
+        client.run("HSET due f v g w");
+        client.run("HPEXPIREAT due 4000000000000 FIELDS 1 f");
+        let keys = client.run("DBSIZE").as_int();
+        let newer = others().into_iter().map(|other| other.binary);
+        for binary in newer.filter(|binary| Some(binary) != debian().as_ref()) {
+            let replica = Server::of(&binary).with(&follow).start();
+            let mut there = replica.client();
+            wait_until("the replica has the data", || {
+                there.run("DBSIZE").as_int() == keys
+            });
+            let deadlines = there.run("HPEXPIRETIME due FIELDS 2 f g");
+            let expected = [Value::Int(4_000_000_000_000), Value::Int(-1)];
+            assert_eq!(deadlines.items(), expected, "{}", binary.display());
+        }
+    }
+}
+
+/// Valkey before 9 reads no deadlines of fields: the log says which key is in the way, and saving as
+/// such still works.
+#[test]
+fn a_replica_that_cannot_read_the_data_is_refused_with_a_reason() {
+    for diskless in ["yes", "no"] {
+        let primary = Server::ours()
+            .with(&["--repl-diskless-sync", diskless])
+            .with(&["--repl-diskless-sync-delay", "0"])
+            .start();
+        let mut client = primary.client();
+        client.run("HSET due f v");
+        client.run("HEXPIRE due 1000 FIELDS 1 f");
+        let mut replica = primary.client();
+        for line in [
+            "REPLCONF listening-port 7777",
+            "REPLCONF capa eof capa psync2",
+            "REPLCONF version 8.1.3",
+        ] {
+            assert_eq!(replica.run(line).text(), "OK");
+        }
+        replica.send(&["PSYNC", "?", "-1"]);
+        primary.wait_for_log("key 'due' in database 0, type hash, needs version 12");
+        primary.wait_for_log("SYNC failed. BGSAVE child returned an error");
+        let status = client.run("INFO persistence").text();
+        assert!(status.contains("rdb_last_bgsave_status:ok"));
+    }
+}
+
+/// Files of Redis 5 contain streams that miscount their entries. One such value does not keep a
+/// server from starting, which is logged; RESTORE refuses it.
+#[test]
+fn a_stream_that_miscounts_is_loaded_with_a_warning() {
+    let mut ours = Server::ours()
+        .with(DEBUG)
+        .with(&["--rdbchecksum", "no"])
+        .start();
+    let mut client = ours.client();
+    client.run("SELECT 3");
+    for id in ["1-1", "2-1", "3-1"] {
+        client.run(&format!("XADD stream {id} f v"));
+    }
+    client.run("SET other value");
+    let mut dump = payload(&mut client, "stream");
+    assert_eq!(client.run("SAVE").text(), "OK");
+    ours.kill();
+    // The length; then the last id, the first, the greatest deleted one, and the entries added.
+    let counts = b"\x03\x03\x01\x01\x01\x00\x00\x03";
+    let place = |bytes: &[u8]| {
+        let mut places = bytes.windows(counts.len());
+        places
+            .position(|window| window == counts)
+            .expect("a stream")
+    };
+    let file = ours.path().join("dump.rdb");
+    let mut bytes = std::fs::read(&file).expect("it was saved");
+    let at = place(&bytes);
+    bytes[at] = 9;
+    std::fs::write(&file, bytes).expect("the folder is ours");
+    ours.restart();
+    let mut client = ours.client();
+    client.run("SELECT 3");
+    assert_eq!(client.run("XLEN stream").as_int(), Some(3));
+    assert_eq!(client.run("GET other").text(), "value");
+    let warning = "Key 'stream' in database 3 was repaired: Stream length inconsistent with rax";
+    assert!(ours.log().contains(warning), "{}", ours.log());
+    let at = place(&dump);
+    dump[at] = 9;
+    client.run("DEBUG SET-SKIP-CHECKSUM-VALIDATION 1");
+    let words: [&[u8]; 4] = [b"RESTORE", b"copy", b"0", &dump];
+    assert_eq!(client.call(&words).text(), "ERR Bad data format");
 }

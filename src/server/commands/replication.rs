@@ -286,7 +286,13 @@ fn announce(announced: &mut Announced, option: &[u8], value: &[u8]) -> Result<()
             }
         },
         // Only Valkey sends it.
-        b"version" => announced.is_valkey = true,
+        b"version" => {
+            let major = value.split(|&byte| byte == b'.').next();
+            let major = major
+                .and_then(parse_i64)
+                .and_then(|n| u32::try_from(n).ok());
+            announced.valkey = Some(major.unwrap_or(0));
+        }
         b"rdb-only" => announced.only_snapshot = zero_or_one(value)?,
         b"rdb-filter-only" => announced.filter = filter(value)?,
         _ => {

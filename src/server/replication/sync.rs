@@ -7,7 +7,6 @@
 //! with the tick of replicas.
 
 use crate::command::Reply;
-use crate::keyspace::RdbVersions;
 use crate::persist::child::Purpose;
 use crate::persist::transfer::{TransferJob, transfer_in_child};
 use crate::replication::replica::{Announced, Form, NewReplica, Target};
@@ -189,8 +188,7 @@ fn start(server: &mut Server, form: Form) {
     let started = match plan.target {
         Target::Socket => start_diskless(server, form, &plan.clients, next),
         Target::File => {
-            let versions = versions_for(server, form);
-            let started = jobs::start_bgsave(server, Some(versions)).is_ok();
+            let started = jobs::start_bgsave(server, Some(form)).is_ok();
             if started {
                 for &client in &plan.clients {
                     announce(server, client, next, Target::File);
@@ -205,14 +203,6 @@ fn start(server: &mut Server, form: Form) {
         log::warn!("BGSAVE for replication failed");
         let actions = server.replication.replicas_mut().refuse_waiting();
         replicas::execute(server, actions);
-    }
-}
-
-/// The versions of a snapshot in this form; `rdb-save-version` with a number decides alone.
-fn versions_for(server: &Server, form: Form) -> RdbVersions {
-    match server.config.rdb_save_version {
-        RdbVersions::AUTO => form.versions,
-        fixed => fixed,
     }
 }
 
@@ -237,7 +227,7 @@ fn start_diskless(server: &mut Server, form: Form, clients: &[u64], next: u64) -
         }
     }
     let mut snapshot = jobs::snapshot(server, false);
-    snapshot.versions = versions_for(server, form);
+    jobs::fit(&mut snapshot, server, form);
     if form.filter.no_functions {
         snapshot.functions.clear();
     }

@@ -14,6 +14,7 @@ use crate::persist::child::{ChildJob, Purpose};
 use crate::persist::reason;
 use crate::persist::save::{self, Aging, SaveFailed, SaveJob, Snapshot};
 use crate::replication::primary::Primary;
+use crate::replication::replica::Form;
 use crate::server::Server;
 use crate::server::gates::Gates;
 use crate::sys::clock;
@@ -51,6 +52,7 @@ pub(in crate::server) fn snapshot(server: &Server, is_base: bool) -> Snapshot {
     notes.push(("aof-base", number(is_base)));
     Snapshot {
         versions: server.config.rdb_save_version,
+        for_valkey: false,
         compress: server.config.rdbcompression,
         checksum: server.config.rdbchecksum,
         aging: match server.config.maxmemory_policy {
@@ -122,18 +124,26 @@ pub(in crate::server) fn start_child<J>(
     Ok(pid)
 }
 
-/// Starts a child that writes a snapshot, in one of these RDB versions or in those of the
-/// configuration.
-pub fn start_bgsave(server: &mut Server, versions: Option<RdbVersions>) -> Result<(), NotStarted> {
+/// Fits a snapshot to the replicas that ask for one in this form, unless `rdb-save-version` decides
+/// with a number. Returns whether the versions are those of the replicas.
+pub(in crate::server) fn fit(snapshot: &mut Snapshot, server: &Server, form: Form) -> bool {
+    if server.config.rdb_save_version != RdbVersions::AUTO {
+        return false;
+    }
+    (snapshot.versions, snapshot.for_valkey) = (form.versions, form.for_valkey);
+    form.versions != RdbVersions::AUTO
+}
+
+/// Starts a child that writes a snapshot, for replicas in the form that they ask for.
+pub fn start_bgsave(server: &mut Server, form: Option<Form>) -> Result<(), NotStarted> {
     if server.persist.child.is_some() {
         return Err(NotStarted);
     }
     server.persist.saves.saves += 1;
     server.persist.saves.last_try_s = server.clock.now_s();
     let mut job = save_job(server);
-    if let Some(versions) = versions {
-        job.for_replicas = versions != job.snapshot.versions;
-        job.snapshot.versions = versions;
+    if let Some(form) = form {
+        job.for_replicas = fit(&mut job.snapshot, server, form);
     }
     match start_child(server, Purpose::Snapshot, &job, run_snapshot) {
         Ok(pid) => {

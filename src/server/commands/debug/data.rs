@@ -85,6 +85,7 @@ fn serialized_len(entry: EntryRef, compress: bool) -> usize {
         version: LATEST,
         compress,
         checksum: false,
+        valkey: false,
     };
     let mut out = Writer::in_memory(style);
     // The latest version can encode every value.
