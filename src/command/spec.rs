@@ -124,7 +124,7 @@ pub const fn all(flags: &[Flags]) -> Flags {
 }
 
 /// ACL categories in the order of COMMAND INFO.
-pub const CATEGORIES: [&str; 21] = [
+pub const CATEGORIES: [&str; 22] = [
     "keyspace",
     "read",
     "write",
@@ -133,6 +133,7 @@ pub const CATEGORIES: [&str; 21] = [
     "list",
     "hash",
     "string",
+    "array",
     "bitmap",
     "hyperloglog",
     "geo",
@@ -161,6 +162,7 @@ pub enum Group {
     Bitmap,
     HyperLogLog,
     Geo,
+    Array,
     PubSub,
     Transactions,
     Connection,
@@ -183,6 +185,7 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
             Group::Geo => "geo",
+            Group::Array => "array",
             Group::PubSub => "pubsub",
             Group::Transactions => "transactions",
             Group::Connection => "connection",
@@ -206,6 +209,7 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
             Group::Geo => "geo",
+            Group::Array => "array",
             Group::Transactions => "transaction",
             Group::Connection => "connection",
             Group::Scripting => "scripting",

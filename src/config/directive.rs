@@ -202,6 +202,8 @@ pub struct Directive {
     pub multi: bool,
     /// The value is a directory, which the process enters through the `Host` before it is stored.
     pub is_entered: bool,
+    /// Refuses a value that does not go with others: after each CONFIG SET, and at the end of a file.
+    pub verify: Option<fn(&Config) -> Result<(), &'static str>>,
     /// Corrects a value that CONFIG SET stored.
     pub correct: Option<fn(&mut Config)>,
     /// Whether the value asks for a part that does not exist yet, so that the start is refused.
@@ -228,6 +230,7 @@ impl Directive {
             hidden: false,
             multi: false,
             is_entered: false,
+            verify: None,
             correct: None,
             is_unsupported: None,
         }
@@ -279,6 +282,11 @@ impl Directive {
 
     pub const fn entered(mut self) -> Directive {
         self.is_entered = true;
+        self
+    }
+
+    pub const fn verified(mut self, verify: fn(&Config) -> Result<(), &'static str>) -> Directive {
+        self.verify = Some(verify);
         self
     }
 

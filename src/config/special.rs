@@ -54,11 +54,12 @@ impl NotifyFlags {
     pub const NEW: u32 = 1 << 14;
     pub const OVERWRITTEN: u32 = 1 << 15;
     pub const TYPE_CHANGED: u32 = 1 << 16;
+    pub const ARRAY: u32 = 1 << 17;
     /// The classes that `A` stands for.
-    pub const ALL: u32 = 0b111_1111_1100 | NotifyFlags::MODULE;
+    pub const ALL: u32 = 0b111_1111_1100 | NotifyFlags::MODULE | NotifyFlags::ARRAY;
 
     /// The letters in the order Redis prints them; K, E and m follow even after `A`.
-    const LETTERS: [(u8, u32); 16] = [
+    const LETTERS: [(u8, u32); 17] = [
         (b'g', NotifyFlags::GENERIC),
         (b'$', NotifyFlags::STRING),
         (b'l', NotifyFlags::LIST),
@@ -69,6 +70,7 @@ impl NotifyFlags {
         (b'e', NotifyFlags::EVICTED),
         (b't', NotifyFlags::STREAM),
         (b'd', NotifyFlags::MODULE),
+        (b'a', NotifyFlags::ARRAY),
         (b'n', NotifyFlags::NEW),
         (b'o', NotifyFlags::OVERWRITTEN),
         (b'c', NotifyFlags::TYPE_CHANGED),

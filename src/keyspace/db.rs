@@ -734,6 +734,7 @@ fn parts(heap: &Heap) -> usize {
         Heap::Set(pack) => pack.len(),
         Heap::Hash(table) => table.len(),
         Heap::Stream(stream) => super::stream::parts(stream),
+        Heap::Array(array) => array.slices(),
     }
 }
 

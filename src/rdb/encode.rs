@@ -11,6 +11,7 @@
 //!
 //! Called for every key of a snapshot, and by DUMP.
 
+use super::array::array;
 use super::encode_stream::stream;
 use super::{Refusal, Writer, kind, opcode};
 use crate::keyspace::hash::HashRef;
@@ -81,6 +82,7 @@ pub fn kind_of(entry: EntryRef, version: u32) -> u8 {
             10 => kind::STREAM_2,
             _ => kind::STREAM_3,
         },
+        (Kind::Array, _) => kind::ARRAY,
     }
 }
 
@@ -111,6 +113,11 @@ fn collection(out: &mut Writer, entry: EntryRef) -> Result<(), Refusal> {
         Kind::Stream => {
             if let Some(Heap::Stream(it)) = entry.heap() {
                 stream(out, it);
+            }
+        }
+        Kind::Array => {
+            if let Some(Heap::Array(it)) = entry.heap() {
+                array(out, it);
             }
         }
         Kind::String => {}
