@@ -109,6 +109,107 @@ impl LongDouble {
     }
 }
 
+/// What AROP needs: other numbers, and the text of C's `%.17Lg`.
+impl LongDouble {
+    /// The number without what stands behind the point, if it is one of 64 bits.
+    pub fn to_i64(self) -> Option<i64> {
+        let whole = match self.magnitude {
+            Magnitude::Zero => 0,
+            Magnitude::Finite { exponent: 1.., .. } => return None,
+            Magnitude::Finite { mantissa, exponent } => {
+                mantissa.checked_shr(exponent.unsigned_abs()).unwrap_or(0)
+            }
+            Magnitude::Infinite | Magnitude::NotANumber => return None,
+        };
+        let whole = i128::from(whole);
+        i64::try_from(if self.negative { -whole } else { whole }).ok()
+    }
+
+    /// The text as `%.17Lg` of C writes it.
+    pub fn to_general_text(self) -> Vec<u8> {
+        const DIGITS: usize = 17;
+        let sign = if self.negative { "-" } else { "" };
+        let text = match self.magnitude {
+            Magnitude::Zero => format!("{sign}0"),
+            Magnitude::NotANumber => "nan".to_owned(),
+            Magnitude::Infinite => format!("{sign}inf"),
+            Magnitude::Finite { mantissa, exponent } => {
+                let (digits, power) = decimal(mantissa, exponent);
+                let (digits, lead) = round_digits(digits, power, DIGITS);
+                super::number::general(self.negative, &digits, lead, DIGITS)
+            }
+        };
+        text.into_bytes()
+    }
+}
+
+/// The digits of `mantissa * 2^exponent`, and the power of ten of the last.
+fn decimal(mantissa: u64, exponent: i32) -> (Vec<u8>, i32) {
+    /// The greatest power of five in 64 bits.
+    const FIVES: u32 = 27;
+    let mut number = Natural::from(mantissa);
+    let mut fives = 0;
+    if exponent >= 0 {
+        number.shift_left(exponent as u32);
+    } else {
+        // Half is five tenths.
+        fives = exponent.unsigned_abs();
+        let mut left = fives;
+        while left > 0 {
+            let step = left.min(FIVES);
+            number.multiply_add(5u64.pow(step), 0);
+            left -= step;
+        }
+    }
+    let mut digits = Vec::new();
+    number.write_decimal(&mut digits);
+    (digits, -(fives as i32))
+}
+
+/// Up to so many digits, rounded to nearest, ties to even, and the power of ten of the first.
+fn round_digits(mut digits: Vec<u8>, power: i32, most: usize) -> (String, i32) {
+    let mut lead = power + digits.len() as i32 - 1;
+    if digits.len() > most {
+        let rest = digits.split_off(most);
+        let is_odd = digits.last().is_some_and(|digit| digit % 2 == 1);
+        let beyond_half = rest[0] > b'5' || rest[0] == b'5' && rest[1..].iter().any(|&d| d != b'0');
+        if beyond_half || rest[0] == b'5' && is_odd {
+            let kept = digits
+                .iter()
+                .rposition(|&digit| digit != b'9')
+                .map_or(0, |at| at + 1);
+            digits.truncate(kept);
+            match digits.last_mut() {
+                Some(digit) => *digit += 1,
+                None => {
+                    digits.push(b'1');
+                    lead += 1;
+                }
+            }
+        }
+    }
+    (digits.into_iter().map(char::from).collect(), lead)
+}
+
+impl From<f64> for LongDouble {
+    fn from(value: f64) -> LongDouble {
+        const FRACTION: u32 = 52;
+        let bits = value.to_bits();
+        let fraction = bits & ((1 << FRACTION) - 1);
+        let exponent = (bits >> FRACTION & 0x7ff) as i32;
+        let magnitude = match (exponent, fraction) {
+            (0x7ff, 0) => Magnitude::Infinite,
+            (0x7ff, _) => Magnitude::NotANumber,
+            (0, _) => round(u128::from(fraction), -1074, false),
+            _ => round(u128::from(fraction | 1 << FRACTION), exponent - 1075, false),
+        };
+        LongDouble {
+            negative: value.is_sign_negative(),
+            magnitude,
+        }
+    }
+}
+
 impl std::ops::Neg for LongDouble {
     type Output = LongDouble;
 
@@ -149,6 +250,10 @@ impl std::ops::Add for LongDouble {
     fn add(self, other: LongDouble) -> LongDouble {
         use Magnitude::{Finite, Infinite, NotANumber, Zero};
         match (self.magnitude, other.magnitude) {
+            (Zero, Zero) => LongDouble {
+                negative: self.negative && other.negative,
+                ..self
+            },
             (NotANumber, _) | (_, Zero) => self,
             (_, NotANumber) | (Zero, _) => other,
             (Infinite, Infinite) if self.negative != other.negative => LongDouble {

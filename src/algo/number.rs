@@ -264,10 +264,15 @@ pub fn write_g(out: &mut Vec<u8>, value: f64, precision: usize) {
     let text = format!("{:.*e}", precision.max(1) - 1, value.abs());
     let (digits, exponent) = text.split_once('e').expect("this format has an exponent");
     let exponent: i32 = exponent.parse().expect("the exponent is a number");
-    let digits = digits.replace('.', "");
+    let text = general(value < 0.0, &digits.replace('.', ""), exponent, precision);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// The layout of `%.{precision}g`: `d.ddd * 10^exponent` with these digits, without zeros at the end.
+pub(super) fn general(is_negative: bool, digits: &str, exponent: i32, precision: usize) -> String {
     let digits = digits.trim_end_matches('0');
-    let sign = if value < 0.0 { "-" } else { "" };
-    let text = if !(-4..precision as i32).contains(&exponent) {
+    let sign = if is_negative { "-" } else { "" };
+    if !(-4..precision as i32).contains(&exponent) {
         let (first, rest) = digits.split_at(1);
         let point = if rest.is_empty() { "" } else { "." };
         let mark = if exponent < 0 { '-' } else { '+' };
@@ -281,8 +286,7 @@ pub fn write_g(out: &mut Vec<u8>, value: f64, precision: usize) {
     } else {
         let (whole, fraction) = digits.split_at((exponent + 1) as usize);
         format!("{sign}{whole}.{fraction}")
-    };
-    out.extend_from_slice(text.as_bytes());
+    }
 }
 
 /// The double at the start of a text and how many bytes make it up, as `strtod` of C reads it.

@@ -110,6 +110,13 @@ events! { is_told_first: false, touches: true;
     COPY_TO = "copy_to", b'g';
     RESTORE = "restore", b'g';
     XDEL = "xdel", b't';
+    ARSET = "arset", b'a';
+    ARMSET = "armset", b'a';
+    ARDEL = "ardel", b'a';
+    ARDELRANGE = "ardelrange", b'a';
+    ARINSERT = "arinsert", b'a';
+    ARRING = "arring", b'a';
+    ARSEEK = "arseek", b'a';
 }
 
 events! { is_told_first: false, touches: false;

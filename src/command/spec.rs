@@ -125,7 +125,7 @@ pub const fn all(flags: &[Flags]) -> Flags {
 }
 
 /// ACL categories in the order of COMMAND INFO.
-pub const CATEGORIES: [&str; 21] = [
+pub const CATEGORIES: [&str; 22] = [
     "keyspace",
     "read",
     "write",
@@ -134,6 +134,7 @@ pub const CATEGORIES: [&str; 21] = [
     "list",
     "hash",
     "string",
+    "array",
     "bitmap",
     "hyperloglog",
     "geo",
@@ -162,6 +163,7 @@ pub enum Group {
     Bitmap,
     HyperLogLog,
     Geo,
+    Array,
     PubSub,
     Transactions,
     Connection,
@@ -184,6 +186,7 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
             Group::Geo => "geo",
+            Group::Array => "array",
             Group::PubSub => "pubsub",
             Group::Transactions => "transactions",
             Group::Connection => "connection",
@@ -207,6 +210,7 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
             Group::Geo => "geo",
+            Group::Array => "array",
             Group::Transactions => "transaction",
             Group::Connection => "connection",
             Group::Scripting => "scripting",

@@ -1,6 +1,7 @@
 //! The data commands, by family. Each command is declared directly above its function; the `TABLE`
 //! of a family lists its commands with the file of each.
 
+pub mod array;
 pub mod bitfield;
 pub mod bitmap;
 mod gathered;
@@ -36,6 +37,7 @@ pub const TABLES: &[&[DataCommand]] = &[
     zset::TABLE,
     geo::TABLE,
     hyperloglog::TABLE,
+    array::TABLE,
 ];
 
 /// Writes a whole value of type `kind` to a key of the caller's database, and tells that the key

@@ -180,6 +180,9 @@ pub enum Place {
     Kept,
 }
 
+/// A check of a value together with others. Returns the reason of a refusal.
+pub type Verify = fn(&Config) -> Result<(), &'static str>;
+
 /// A row of the table.
 #[derive(Clone, Copy)]
 pub struct Directive {
@@ -203,6 +206,8 @@ pub struct Directive {
     pub multi: bool,
     /// The value is a directory, which the process enters through the `Host` before it is stored.
     pub is_entered: bool,
+    /// Refuses a value that does not go with others: after each CONFIG SET, and at the end of a file.
+    pub verify: Option<Verify>,
     /// Corrects a value that CONFIG SET stored.
     pub correct: Option<fn(&mut Config)>,
     /// Whether the value asks for a part that does not exist yet, so that the start is refused.
@@ -229,6 +234,7 @@ impl Directive {
             hidden: false,
             multi: false,
             is_entered: false,
+            verify: None,
             correct: None,
             is_unsupported: None,
         }
@@ -280,6 +286,11 @@ impl Directive {
 
     pub const fn entered(mut self) -> Directive {
         self.is_entered = true;
+        self
+    }
+
+    pub const fn verified(mut self, verify: Verify) -> Directive {
+        self.verify = Some(verify);
         self
     }
 

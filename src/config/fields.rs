@@ -134,6 +134,9 @@ pub struct Config {
     pub slowlog_entry_max_string_len: u64,
     pub tracking_table_max_keys: u64,
     // Encodings.
+    pub array_slice_size: u32,
+    pub array_sparse_kmax: usize,
+    pub array_sparse_kmin: usize,
     pub hash_max_listpack_entries: usize,
     pub hash_max_listpack_value: usize,
     pub hll_sparse_max_bytes: usize,

@@ -79,6 +79,10 @@ impl Config {
     /// Reads a whole configuration: the text of the file, stdin and command line together.
     pub fn load(&mut self, text: &[u8], host: &mut dyn Host) -> Result<(), Fatal> {
         self.load_nested(text, host, 0)?;
+        // Values that have to go together may stand in any order.
+        for verify in super::table::all().filter_map(|row| row.verify) {
+            verify(self).map_err(|reason| Fatal::Stderr(fatal_text(reason)))?;
+        }
         if !self.logfile.is_empty()
             && let Err(reason) = host.check_logfile(&self.logfile)
         {
@@ -239,7 +243,10 @@ impl Config {
                 self.kept.insert(row.name, value);
             }
         }
-        Ok(())
+        match row.verify {
+            Some(verify) if source == Source::Set => verify(self).map_err(str::to_owned),
+            _ => Ok(()),
+        }
     }
 
     /// Adjusts values that are accepted in any form but stored in another.

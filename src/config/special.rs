@@ -75,11 +75,12 @@ impl NotifyFlags {
     /// Those without which nothing is published.
     pub const CHANNELS: u32 =
         NotifyFlags::KEYSPACE | NotifyFlags::KEYEVENT | NotifyFlags::OF_FIELDS;
+    pub const ARRAY: u32 = 1 << 21;
     /// The classes that `A` stands for.
-    pub const ALL: u32 = 0b111_1111_1100 | NotifyFlags::MODULE;
+    pub const ALL: u32 = 0b111_1111_1100 | NotifyFlags::MODULE | NotifyFlags::ARRAY;
 
     /// The letters in the order Redis prints them; K, E and m follow even after `A`.
-    const LETTERS: [(u8, u32); 20] = [
+    const LETTERS: [(u8, u32); 21] = [
         (b'g', NotifyFlags::GENERIC),
         (b'$', NotifyFlags::STRING),
         (b'l', NotifyFlags::LIST),
@@ -90,6 +91,7 @@ impl NotifyFlags {
         (b'e', NotifyFlags::EVICTED),
         (b't', NotifyFlags::STREAM),
         (b'd', NotifyFlags::MODULE),
+        (b'a', NotifyFlags::ARRAY),
         (b'n', NotifyFlags::NEW),
         (b'o', NotifyFlags::OVERWRITTEN),
         (b'c', NotifyFlags::TYPE_CHANGED),
@@ -103,7 +105,7 @@ impl NotifyFlags {
     ];
 
     /// The index of K in `LETTERS`.
-    const AFTER_ALL: usize = 13;
+    const AFTER_ALL: usize = 14;
 
     /// Whether events of the class with this letter are notified.
     pub fn has_class(self, letter: u8) -> bool {

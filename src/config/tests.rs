@@ -97,7 +97,7 @@ fn get_star_returns_every_name_once_and_no_other() {
         .chain(rows(VALKEY_DEFAULTS));
     let mut expected: Vec<&str> = recorded.map(|(name, _)| name).collect();
     // Our own.
-    expected.extend(["rdb-save-version", "redis-compat"]);
+    expected.push("rdb-save-version");
     expected.sort_unstable();
     expected.dedup();
     let answer = Config::new().get(&[b"*", b"port", b"*max*"]);
@@ -340,7 +340,10 @@ fn events_print_in_redis_order() {
     let cases = [
         ("KEA", "AKE"),
         ("g$lshzxet", "g$lshzxet"),
-        ("g$lshzxetd", "A"),
+        ("g$lshzxetd", "g$lshzxetd"),
+        ("g$lshzxetda", "A"),
+        ("KEat", "taKE"),
+        ("KEdano", "danoKE"),
         ("Anoc", "A"),
         ("$lshzxetdnocEmK", "$lshzxetdnocKEm"),
         ("", ""),
@@ -774,6 +777,9 @@ proptest! {
                 false => vec![text.as_bytes()],
             };
             let taken = config.assign(row, &args, super::directive::Source::Set, &mut Anything);
+            if taken.is_err() && row.verify.is_some() {
+                continue;
+            }
             prop_assert!(taken.is_ok(), "{} {text}: {taken:?}", row.name);
             let shown = config.get(&[row.name.as_bytes()]);
             let file = config.rewrite(b"", None, Extent::Changed);

@@ -742,6 +742,7 @@ fn parts(heap: &Heap) -> usize {
         Heap::Set(pack) => pack.len(),
         Heap::Hash(table) => table.len(),
         Heap::Stream(stream) => super::stream::parts(stream),
+        Heap::Array(array) => array.slices(),
     }
 }
 

@@ -59,6 +59,7 @@ impl Digest {
         match entry.kind() {
             Kind::Zset => self.add_zset(ZsetRef::of(entry)),
             Kind::Stream => super::stream::digest(entry, self),
+            Kind::Array => super::array::digest(entry, self),
             Kind::List => super::list::digest(entry, self),
             Kind::Set => self.add_set(entry),
             Kind::Hash => self.add_hash(entry),
@@ -114,6 +115,7 @@ fn type_number(kind: Kind) -> u32 {
         Kind::Zset => 3,
         Kind::Hash => 4,
         Kind::Stream => 6,
+        Kind::Array => 7,
     }
 }
 

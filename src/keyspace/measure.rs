@@ -71,6 +71,7 @@ fn heap(heap: &Heap) -> usize {
         Heap::Zset(set) => memory::block_size(size_of::<SortedSet>()) + set.bytes(),
         Heap::Set(_) | Heap::Hash(_) => heap.bytes() - size_of::<Heap>(),
         Heap::Stream(stream) => stream.bytes(),
+        Heap::Array(array) => array.bytes(),
     };
     memory::block_size(size_of::<Heap>()) + inner
 }

@@ -5,6 +5,7 @@
 //! commands notify listeners of changes (`command::effects`).
 
 pub mod aging;
+pub mod array;
 pub mod db;
 pub mod digest;
 pub mod evict;
@@ -75,6 +76,8 @@ pub struct Tuning {
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: u64,
     pub hll_sparse_max_bytes: usize,
+    /// The slices of arrays.
+    pub array: array::Limits,
     // How values become bytes and come back (DUMP and RESTORE).
     pub rdb_versions: RdbVersions,
     pub rdb_compression: bool,
@@ -168,6 +171,7 @@ impl Default for Tuning {
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
             rdb_versions: RdbVersions::AUTO,
+            array: array::Limits::default(),
             rdb_compression: true,
             sanitize: Sanitize::No,
             skip_checksum: false,

@@ -1,7 +1,7 @@
 //! The sizes of a database's values: for each type a histogram by powers of two, kept as values
 //! change, so that INFO keysizes needs no walk.
 //!
-//! Strings count their bytes, the others their elements; streams are left out, as in Redis. A
+//! Strings count their bytes, the others their elements; streams and arrays are left out, as in Redis. A
 //! change of a value's length is made within `DbMut::resized`, which reads the length before and
 //! after; `add`, `replace` and the removals count their own values.
 
@@ -71,7 +71,9 @@ impl Size {
         match kind {
             Kind::Hash if encoding == Encoding::ListpackEx => Size::new(kind, len / fields::STEP),
             Kind::Zset | Kind::Hash => Size::new(kind, len / 2),
-            Kind::String | Kind::List | Kind::Set | Kind::Stream => Size::new(kind, len),
+            Kind::String | Kind::List | Kind::Set | Kind::Stream | Kind::Array => {
+                Size::new(kind, len)
+            }
         }
     }
 
@@ -83,7 +85,7 @@ impl Size {
             Heap::Zset(set) => set.len(),
             Heap::Set(pack) => pack.len(),
             Heap::Hash(table) => table.len(),
-            Heap::Stream(_) => return Size::NONE,
+            Heap::Stream(_) | Heap::Array(_) => return Size::NONE,
         };
         Size::new(heap.kind(), len)
     }

@@ -180,6 +180,10 @@ fn rich(encoding: Encoding, heap: &Heap) {
             assert!(table.len() > 0, "a hash holds something");
         }
         Heap::Stream(stream) => assert_eq!(stream.check(), Ok(())),
+        Heap::Array(array) => {
+            array.check();
+            assert!(!array.is_empty(), "an array holds something");
+        }
     }
 }
 
@@ -208,7 +212,9 @@ fn compact(kind: Kind, encoding: Encoding, bytes: &[u8]) {
             assert!(pairs.is_sorted(), "members are ordered by score and name");
         }
         (Kind::List, _) => unique(bytes, usize::MAX),
-        (Kind::String | Kind::Stream, _) => panic!("a {} has no compact form", kind.name()),
+        (Kind::String | Kind::Stream | Kind::Array, _) => {
+            panic!("a {} has no compact form", kind.name())
+        }
     }
 }
 

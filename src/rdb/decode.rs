@@ -59,6 +59,7 @@ pub fn value<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<
         kind::STREAM | kind::STREAM_2 | kind::STREAM_3 | kind::STREAM_4 | kind::STREAM_5 => {
             stream(r, kind)
         }
+        kind::ARRAY => super::array::read(r, with.tuning.array),
         kind::HASH_TEMPLATE => template(r, with),
         kind::HASH_TEMPLATE_REF => template_ref(r, with),
         kind::MODULE => Err(Error::Module("of an early version".into())),

@@ -11,6 +11,7 @@
 //!
 //! Called for every key of a snapshot, and by DUMP.
 
+use super::array::array;
 use super::encode_stream::stream;
 use super::version::{self, FIELD_DEADLINES, Unfit};
 use super::write::Style;
@@ -85,6 +86,7 @@ pub fn kind_of(entry: EntryRef, style: Style) -> u8 {
             10 => kind::STREAM_2,
             _ => kind::STREAM_3,
         },
+        (Kind::Array, _) => kind::ARRAY,
     }
 }
 
@@ -123,6 +125,11 @@ fn collection(out: &mut Writer, entry: EntryRef) -> Result<(), Unfit> {
                     return Err(Unfit);
                 }
                 stream(out, it);
+            }
+        }
+        Kind::Array => {
+            if let Some(Heap::Array(it)) = entry.heap() {
+                array(out, it);
             }
         }
         Kind::String => {}

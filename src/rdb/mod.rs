@@ -21,6 +21,7 @@
 //!
 //! Source of the format: the files that Redis 2 to 8.10 and Valkey 8 and 9 write.
 
+mod array;
 pub mod decode;
 mod decode_stream;
 pub mod dump;

@@ -181,6 +181,9 @@ impl Server {
         tuning.stream_node_max_bytes = c.stream_node_max_bytes;
         tuning.stream_node_max_entries = c.stream_node_max_entries;
         tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
+        tuning.array.slice_size = c.array_slice_size;
+        tuning.array.sparse_max = c.array_sparse_kmax;
+        tuning.array.sparse_min = c.array_sparse_kmin;
         jobs::apply_sanitizing(self);
     }
 }

@@ -1,5 +1,6 @@
 //! Data structures: no clock, no config, no replies, no key names.
 pub mod arena;
+pub mod array;
 pub mod entries;
 pub mod entry;
 pub mod fields;

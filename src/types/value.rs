@@ -3,6 +3,7 @@
 //! Integers and short strings live inside their entry (`types::entry`); everything else is a
 //! `Heap` value behind one pointer. Every value is `Send`: the helper thread may drop it.
 
+use crate::types::array::Array;
 use crate::types::fields::FieldTable;
 use crate::types::pack::Pack;
 use crate::types::quicklist::Quicklist;
@@ -20,6 +21,7 @@ pub enum Kind {
     Zset = 3,
     Hash = 4,
     Stream = 5,
+    Array = 6,
 }
 
 impl Kind {
@@ -40,7 +42,8 @@ impl Kind {
             2 => Kind::Set,
             3 => Kind::Zset,
             4 => Kind::Hash,
-            _ => Kind::Stream,
+            5 => Kind::Stream,
+            _ => Kind::Array,
         }
     }
 
@@ -53,6 +56,7 @@ impl Kind {
             Kind::Zset => "zset",
             Kind::Hash => "hash",
             Kind::Stream => "stream",
+            Kind::Array => "array",
         }
     }
 }
@@ -73,6 +77,7 @@ pub enum Encoding {
     /// An ordered tree here; the name is the one clients know.
     Skiplist = 8,
     Stream = 9,
+    SlicedArray = 10,
 }
 
 impl Encoding {
@@ -87,6 +92,7 @@ impl Encoding {
             7 => Encoding::ListpackEx,
             8 => Encoding::Skiplist,
             9 => Encoding::Stream,
+            10 => Encoding::SlicedArray,
             _ => Encoding::Raw,
         }
     }
@@ -103,6 +109,7 @@ impl Encoding {
             Encoding::ListpackEx => "listpackex",
             Encoding::Skiplist => "skiplist",
             Encoding::Stream => "stream",
+            Encoding::SlicedArray => "sliced-array",
         }
     }
 }
@@ -122,6 +129,7 @@ pub enum Heap {
     /// A hash in the form of a table.
     Hash(Box<FieldTable>),
     Stream(Box<Stream>),
+    Array(Box<Array>),
 }
 
 /// A long string. It may arrive as the very buffer it was read into, and be sent without a copy.
@@ -172,6 +180,7 @@ impl Heap {
             Heap::Set(_) => Kind::Set,
             Heap::Hash(_) => Kind::Hash,
             Heap::Stream(_) => Kind::Stream,
+            Heap::Array(_) => Kind::Array,
         }
     }
 
@@ -186,6 +195,7 @@ impl Heap {
                 Heap::Set(pack) => size_of::<Pack>() + pack.bytes(),
                 Heap::Hash(table) => table.bytes(),
                 Heap::Stream(stream) => stream.bytes(),
+                Heap::Array(array) => array.bytes(),
             }
     }
 }

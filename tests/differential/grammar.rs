@@ -294,6 +294,16 @@ impl Generator {
             "{offset}" => rng.between(0, 300).to_string(),
             "{bit}" if rng.one_in(20) => rng.pick(&["2", "-1", "x", ""]).to_owned(),
             "{bit}" => rng.below(2).to_string(),
+            // Around the borders of slices, and near to each other.
+            "{cell}" if rng.one_in(30) => rng
+                .pick(&["-1", "18446744073709551615", "x", "01", ""])
+                .to_owned(),
+            "{cell}" => match rng.below(8) {
+                0 => rng.between(250, 260).to_string(),
+                1 => rng.between(4090, 4100).to_string(),
+                2 => rng.between(0, 20_000).to_string(),
+                _ => rng.between(0, 40).to_string(),
+            },
             "{field}" if rng.one_in(3) => rng.pick(FIELD_TYPES).to_owned(),
             "{field}" => format!("{}{}", rng.pick(&["i", "u"]), rng.between(1, 63)),
             "{fieldat}" if rng.one_in(4) => format!("#{}", rng.between(-1, 20)),
@@ -514,6 +524,12 @@ fn comparable(command: &[Vec<u8>]) -> bool {
         ["sscan" | "hscan", _, cursor] => !number(cursor),
         // Redis takes the low 32 bits of the index.
         ["lset", _, index] => index.parse::<i64>().is_ok_and(|n| i32::try_from(n).is_ok()),
+        // Redis walks over all indexes up to the greatest for a digest.
+        ["arset" | "armset" | "arseek", ..] => command[2..].iter().all(|word| {
+            let text = String::from_utf8_lossy(word);
+            let index = text.trim().trim_start_matches(['+', '-']).parse::<u64>();
+            index.map_or(true, |index| index < 100_000)
+        }),
         // What is taken at random parts the two servers.
         ["spop", _] => false,
         ["spop", _, count] => count

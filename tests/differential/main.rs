@@ -11,6 +11,7 @@
 mod copies;
 mod crowd;
 mod families;
+mod families_arrays;
 mod families_hashes;
 mod families_lists;
 mod families_newer;
@@ -27,6 +28,7 @@ mod support;
 mod users;
 
 use families::{FAMILIES, Family};
+use families_arrays::ARRAYS;
 use families_newer::NEWER;
 use grammar::{Command, Compare, Generator, Template};
 use std::time::Duration;
@@ -48,7 +50,7 @@ const THRESHOLDS: &str = "CONFIG SET maxmemory 0 set-max-listpack-entries 128 se
     set-max-listpack-value 64 hash-max-listpack-entries 512 hash-max-listpack-value 64 \
     list-max-listpack-size -2 list-compress-depth 0 stream-node-max-entries 100 \
     stream-node-max-bytes 4096 zset-max-listpack-entries 128 zset-max-listpack-value 64 \
-    hll-sparse-max-bytes 3000";
+    hll-sparse-max-bytes 3000 array-slice-size 4096 array-sparse-kmax 10 array-sparse-kmin 5";
 /// A template with this would make SORT BY nosort of another family reply in any order.
 const SCATTERS: &str = "CONFIG SET set-max-";
 /// Replays spent on shrinking a difference.
@@ -371,6 +373,13 @@ fn replies_equal_those_of_redis() {
 fn replies_to_newer_commands_equal_those_of_redis() {
     if let Some(pair) = Pair::start() {
         compare_families(&pair, NEWER, setting("REDWHEEL_DIFF_COMMANDS", 20_000) / 4);
+    }
+}
+
+#[test]
+fn replies_to_array_commands_equal_those_of_redis() {
+    if let Some(pair) = Pair::start() {
+        compare_families(&pair, ARRAYS, setting("REDWHEEL_DIFF_COMMANDS", 20_000) / 4);
     }
 }
 

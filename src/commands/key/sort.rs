@@ -249,7 +249,7 @@ fn elements(cx: &mut Cx, found: Found, order: &mut Order) -> Result<Pieces, CmdE
             set.iter()
                 .for_each(|item| right &= elements.push(item, parse_f64));
         }
-        Kind::String | Kind::Hash | Kind::Stream => return Err(CmdError::WrongType),
+        Kind::String | Kind::Hash | Kind::Stream | Kind::Array => return Err(CmdError::WrongType),
     }
     if !right {
         return Err(NO_NUMBER);

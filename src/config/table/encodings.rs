@@ -1,6 +1,7 @@
 //! The sizes up to which a value stays in its small encoding.
 
 use super::super::directive::*;
+use super::super::fields::Config;
 
 /// A number of elements.
 const fn entries(name: &'static str, default: i64, place: Place) -> Directive {
@@ -12,7 +13,37 @@ const fn bytes(name: &'static str, default: i64, place: Place) -> Directive {
     memory(name, default, 0, place).apply(Apply::Encodings)
 }
 
+/// Whether sparse slices of arrays, if there are any, stay so when a cell is added to one that has
+/// just become sparse.
+fn has_sparse_range(config: &Config) -> bool {
+    let (max, min) = (config.array_sparse_kmax, config.array_sparse_kmin);
+    max == 0 || min < max
+}
+
 pub static TABLE: &[Directive] = &[
+    int(
+        "array-slice-size",
+        4096,
+        (256, 65536),
+        at!(array_slice_size),
+    )
+    .apply(Apply::Encodings)
+    .verified(|config| match config.array_slice_size.is_power_of_two() {
+        true => Ok(()),
+        false => Err("array-slice-size must be a power of two"),
+    }),
+    int("array-sparse-kmax", 10, (0, 256), at!(array_sparse_kmax))
+        .apply(Apply::Encodings)
+        .verified(|config| match has_sparse_range(config) {
+            true => Ok(()),
+            false => Err("array-sparse-kmax must be greater than array-sparse-kmin when non-zero"),
+        }),
+    int("array-sparse-kmin", 5, (0, 256), at!(array_sparse_kmin))
+        .apply(Apply::Encodings)
+        .verified(|config| match has_sparse_range(config) {
+            true => Ok(()),
+            false => Err("array-sparse-kmin must be less than array-sparse-kmax"),
+        }),
     entries(
         "hash-max-listpack-entries",
         512,

@@ -41,9 +41,6 @@ pub static TABLE: &[Directive] = &[
     )
     .hidden(),
     // Redis 8.4 to 8.10, of features that are not there yet. All of them can be set at run time.
-    int("array-slice-size", 4096, (256, 65536), KEPT),
-    int("array-sparse-kmax", 10, (0, 256), KEPT),
-    int("array-sparse-kmin", 5, (0, 256), KEPT),
     int("backup-sealed-ttl", 0, (0, LONG_MAX), KEPT),
     text("backupdirname", "backupdir", KEPT),
     boolean("cluster-bus-port-protected-mode", false, KEPT),

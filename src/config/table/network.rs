@@ -38,7 +38,9 @@ pub static TABLE: &[Directive] = &[
     words::<SyslogFacility>("syslog-facility", 1, at!(syslog_facility)).immutable(),
     boolean("crash-log-enabled", true, at!(crash_log_enabled)).apply(Apply::CrashLog),
     boolean("crash-memcheck-enabled", true, at!(crash_memcheck_enabled)),
-    words::<RedisCompat>("redis-compat", 8, at!(redis_compat)).immutable(),
+    words::<RedisCompat>("redis-compat", 8, at!(redis_compat))
+        .immutable()
+        .hidden(),
     boolean("use-exit-on-panic", false, at!(use_exit_on_panic)).hidden(),
     int("watchdog-period", 0, (0, INT_MAX), at!(watchdog_period))
         .hidden()

@@ -10,6 +10,7 @@ use crate::keyspace::hash::HashRef;
 use crate::keyspace::list::list_of;
 use crate::keyspace::set::SetRef;
 use crate::keyspace::zset::ZsetRef;
+use crate::types::array::{Array, CellText};
 use crate::types::entry::EntryRef;
 use crate::types::quicklist::Toward;
 use crate::types::stream::{Order, Stream, StreamId};
@@ -194,6 +195,11 @@ fn value(out: &mut Out, entry: EntryRef) {
                 stream(out, key, it);
             }
         }
+        (Kind::Array, _) => {
+            if let Some(Heap::Array(it)) = entry.heap() {
+                array(out, key, it);
+            }
+        }
         (Kind::String, _) => {}
     }
 }
@@ -220,6 +226,20 @@ fn fields(out: &mut Out, key: &[u8], hash: HashRef) {
             out.command(&words);
         }
     });
+}
+
+/// The cells of an array, and its cursor.
+fn array(out: &mut Out, key: &[u8], array: &Array) {
+    let mut batch = Batch::new(b"ARMSET", key, 2);
+    let mut room = CellText::default();
+    array.each(|index, cell| {
+        batch.add(out, index.to_string().into_bytes());
+        batch.add(out, cell.as_bytes(&mut room).to_vec());
+    });
+    batch.flush(out);
+    if let Some(cursor) = array.cursor() {
+        out.command(&[b"ARSEEK", key, (cursor + 1).to_string().as_bytes()]);
+    }
 }
 
 fn stream(out: &mut Out, key: &[u8], stream: &Stream) {

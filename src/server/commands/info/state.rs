@@ -100,7 +100,7 @@ pub fn keysizes(server: &Server, text: &mut Text) {
                 Kind::List => "lists_items",
                 Kind::Set => "sets_items",
                 Kind::Zset => "zsets_items",
-                Kind::Hash | Kind::Stream => "hashes_items",
+                Kind::Hash | Kind::Stream | Kind::Array => "hashes_items",
             };
             let name = format!("db{}_distrib_{what}", index.0);
             text.line(&name, counted(counts));

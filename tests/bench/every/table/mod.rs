@@ -3,6 +3,7 @@
 //! `reasons.rs` names the commands without one; `tests/bench_rows.rs` checks that no command of the
 //! server lacks a row or a reason. `template.rs` describes the language of the lines.
 
+mod arrays;
 mod bits;
 mod hashes;
 mod keys;
@@ -61,6 +62,7 @@ pub fn rows() -> impl Iterator<Item = &'static EveryRow> {
         zsets::ROWS,
         streams::ROWS,
         scripts::ROWS,
+        arrays::ROWS,
         server::ROWS,
     ]
     .into_iter()
