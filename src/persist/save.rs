@@ -195,7 +195,9 @@ pub fn save(
     job: &SaveJob,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), SaveFailed> {
-    let temporary = temporary_name(std::process::id());
+    // Beside the file, so that it can be renamed.
+    let name = temporary_name(std::process::id());
+    let temporary = job.path.with_file_name(name);
     let result = save_beside(keyspace, job, &temporary, progress);
     match result {
         Ok(()) => {}

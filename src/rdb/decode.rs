@@ -136,30 +136,41 @@ fn of_table(table: FieldTable) -> NewValue<'static> {
 
 fn compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<'r>> {
     let span = r.string()?;
-    let lp: &'r [u8] = r.text(&span)?;
-    adopt(lp, kind, with)
+    let checked = sound::packed(r.text(&span)?, kind, with.hasher)?;
+    if let Some(fault) = checked.fault {
+        r.mend(fault)?;
+        let lp = r.text(&span)?.to_vec();
+        return mended(&lp, kind, r, with);
+    }
+    take(r.text(&span)?, kind, checked.count, with)
+}
+
+/// The value that a listpack becomes once it is checked.
+fn adopt<'r>(lp: &'r [u8], kind: u8, with: &Decode) -> Result<NewValue<'r>> {
+    let checked = sound::packed(lp, kind, with.hasher)?;
+    match checked.fault {
+        Some(fault) => Err(Error::Corrupt(fault)),
+        None => take(lp, kind, checked.count, with),
+    }
 }
 
 /// The value that a checked listpack becomes, by the number of its elements.
-fn adopt<'r>(lp: &'r [u8], kind: u8, with: &Decode) -> Result<NewValue<'r>> {
+fn take<'r>(lp: &'r [u8], kind: u8, count: usize, with: &Decode) -> Result<NewValue<'r>> {
     let tuning = with.tuning;
-    let groups = |step| sound::groups(lp, step, kind, with.hasher);
     let kind = match kind {
         kind::SET_LISTPACK => {
-            if groups(1)? > tuning.set_max_listpack_entries {
+            if count > tuning.set_max_listpack_entries {
                 return set_table(SetRef::Listpack(lp), with);
             }
             Kind::Set
         }
         kind::HASH_LISTPACK | kind::HASH_ZIPLIST | kind::HASH_ZIPMAP => {
-            if groups(2)? > tuning.hash_max_listpack_entries {
+            if count > tuning.hash_max_listpack_entries {
                 return hash_table(HashRef::Listpack(lp), with);
             }
             Kind::Hash
         }
         _ => {
-            let count = groups(2)?;
-            sound::scores(lp)?;
             if count > tuning.zset_max_listpack_entries {
                 return zset::large_of(lp, with.hasher)
                     .ok_or(Error::Corrupt("Duplicate zset fields detected"));
@@ -168,6 +179,37 @@ fn adopt<'r>(lp: &'r [u8], kind: u8, with: &Decode) -> Result<NewValue<'r>> {
         }
     };
     Ok(DbMut::compact_value(kind, lp, Encoding::Listpack))
+}
+
+/// The value of a listpack with a fault that `sound::packed` names: its elements one by one.
+fn mended<'r>(lp: &[u8], kind: u8, r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
+    let mut items = listpack::iter(lp);
+    if kind == kind::SET_LISTPACK {
+        let first = items.next().ok_or(Error::Empty)?;
+        let len = listpack::len(lp);
+        let mut set = SetValue::for_members(first, len, with.tuning, with.hasher);
+        for item in listpack::iter(lp) {
+            set.add(item, with.tuning, with.hasher);
+        }
+        return Ok(of_set(set, r));
+    }
+    let mut build = Build::new(with.hasher.clone());
+    while let (Some(member), Some(score)) = (items.next(), items.next()) {
+        let score = sound::score(score)?;
+        build.add(member.as_bytes(&mut itoa::Buffer::new()), score);
+    }
+    Ok(match build.finish(with.tuning) {
+        zset::Built::Small(lp) => compact_owned(Kind::Zset, lp, Encoding::Listpack, r),
+        zset::Built::Large(value) => value,
+    })
+}
+
+fn of_set(set: SetValue, r: &mut Reader) -> NewValue<'_> {
+    match set {
+        SetValue::Ints(bytes) => compact_owned(Kind::Set, bytes, Encoding::Intset, r),
+        SetValue::Listpack(bytes) => compact_owned(Kind::Set, bytes, Encoding::Listpack, r),
+        SetValue::Table(pack) => NewValue::Heap(Box::new(Heap::Set(pack)), Encoding::Hashtable),
+    }
 }
 
 /// A ziplist or zipmap, turned into a listpack.
@@ -295,12 +337,7 @@ fn members<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     if !is_unique {
         r.mend("Duplicate set members detected")?;
     }
-    let set = set.ok_or(Error::Empty)?;
-    Ok(match set {
-        SetValue::Ints(bytes) => compact_owned(Kind::Set, bytes, Encoding::Intset, r),
-        SetValue::Listpack(bytes) => compact_owned(Kind::Set, bytes, Encoding::Listpack, r),
-        SetValue::Table(pack) => NewValue::Heap(Box::new(Heap::Set(pack)), Encoding::Hashtable),
-    })
+    Ok(of_set(set.ok_or(Error::Empty)?, r))
 }
 
 /// A compact value in a buffer of our own.
@@ -447,12 +484,33 @@ fn field_list<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     let span = r.string()?;
     let lp = r.text(&span)?;
     let count = sound::groups(lp, 3, kind::HASH_LISTPACK_EX, with.hasher)?;
-    sound::deadlines(lp)?;
-    let list = fields::list_of_threes(lp.to_vec());
+    let ordered = sound::deadlines_are_ordered(lp)?;
+    let mut lp = lp.to_vec();
+    if !ordered {
+        r.mend("The deadlines of a hash's fields are out of order")?;
+        lp = in_order(&lp)?;
+    }
+    let list = fields::list_of_threes(lp);
     if count > with.tuning.hash_max_listpack_entries {
         return hash_table(HashRef::List(FieldList::of(&list)), with);
     }
     Ok(compact_owned(Kind::Hash, list, Encoding::ListpackEx, r))
+}
+
+/// The same fields by their deadlines, those without last.
+fn in_order(lp: &[u8]) -> Result<Vec<u8>> {
+    let items: Vec<Item> = listpack::iter(lp).collect();
+    let mut fields: Vec<(i64, &[Item])> = Vec::with_capacity(items.len() / fields::STEP);
+    for field in items.chunks_exact(fields::STEP) {
+        let ms = field[2].as_int().map_or(Ok(None), sound::deadline)?;
+        fields.push((ms.unwrap_or(i64::MAX), field));
+    }
+    fields.sort_by_key(|(ms, _)| *ms);
+    let mut ordered = listpack::new();
+    for (_, field) in fields {
+        listpack::append(&mut ordered, [field[0], field[1], field[2]]);
+    }
+    Ok(ordered)
 }
 
 fn elements<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {

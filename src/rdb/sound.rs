@@ -58,27 +58,62 @@ pub fn is_unique(lp: &[u8], step: usize, hasher: &KeyHasher) -> bool {
     items().all(|item| seen.insert(item.to_vec()))
 }
 
-/// Checks that members and scores in turn are ordered as a sorted set is: by score, then by member.
+/// A packed collection that holds what one may hold, but perhaps in a wrong way.
+pub struct Checked {
+    /// The number of its elements.
+    pub count: usize,
+    /// A fault that can be mended without guessing.
+    pub fault: Option<&'static str>,
+}
+
+/// Checks the listpack of a small set, hash or sorted set.
 ///
 /// # Errors
-/// `Corrupt` for a score that is no number, and for a pair out of order.
-pub fn scores(lp: &[u8]) -> Result<()> {
+/// As `groups`, and for a score that is no number.
+pub fn packed(lp: &[u8], kind: u8, hasher: &KeyHasher) -> Result<Checked> {
+    if kind != kind::SET_LISTPACK {
+        let count = groups(lp, 2, kind, hasher)?;
+        let is_zset = matches!(kind, kind::ZSET_LISTPACK | kind::ZSET_ZIPLIST);
+        let disordered = is_zset && !are_ordered(lp)?;
+        let fault = disordered.then_some("Zset with members out of order detected");
+        return Ok(Checked { count, fault });
+    }
+    let count = listpack::validate(lp, |_| true).map_err(|_| unsound(kind))?;
+    if count == 0 {
+        return Err(Error::Empty);
+    }
+    let is_unique = is_unique(lp, 1, hasher);
+    let fault = (!is_unique).then_some("Duplicate set members detected");
+    Ok(Checked { count, fault })
+}
+
+/// Whether members and scores in turn are ordered as a sorted set is: by score, then by member.
+///
+/// # Errors
+/// `Corrupt` for a score that is no number.
+fn are_ordered(lp: &[u8]) -> Result<bool> {
     let mut items = listpack::iter(lp);
-    let mut last: Option<(f64, Item)> = None;
+    let (mut last, mut ordered) = (None::<(f64, Item)>, true);
     while let (Some(member), Some(score)) = (items.next(), items.next()) {
-        let score = match score {
-            Item::Int(n) => Some(n as f64),
-            Item::Text(text) => parse_f64(text).filter(|score| !score.is_nan()),
-        };
-        let score = score.ok_or(Error::Corrupt(
-            "Zset with a score that is no number detected",
-        ))?;
-        if last.is_some_and(|last| !is_before(last, (score, member))) {
-            return Err(Error::Corrupt("Zset with members out of order detected"));
-        }
+        let score = self::score(score)?;
+        ordered &= last.is_none_or(|last| is_before(last, (score, member)));
         last = Some((score, member));
     }
-    Ok(())
+    Ok(ordered)
+}
+
+/// The number that an element is as a score.
+///
+/// # Errors
+/// `Corrupt` if it is none.
+pub fn score(item: Item) -> Result<f64> {
+    let score = match item {
+        Item::Int(n) => Some(n as f64),
+        Item::Text(text) => parse_f64(text).filter(|score| !score.is_nan()),
+    };
+    score.ok_or(Error::Corrupt(
+        "Zset with a score that is no number detected",
+    ))
 }
 
 fn is_before((low, first): (f64, Item), (high, second): (f64, Item)) -> bool {
@@ -95,9 +130,12 @@ pub fn deadline(ms: i64) -> Result<Option<i64>> {
     }
 }
 
-/// Checks that names, values and deadlines in turn are ordered by deadline, those without last.
-pub fn deadlines(lp: &[u8]) -> Result<()> {
-    let mut last = 0;
+/// Whether names, values and deadlines in turn are ordered by deadline, those without last.
+///
+/// # Errors
+/// `Corrupt` for a deadline that is none.
+pub fn deadlines_are_ordered(lp: &[u8]) -> Result<bool> {
+    let (mut last, mut ordered) = (0, true);
     for told in listpack::iter(lp).skip(2).step_by(3) {
         let Item::Int(ms) = told else {
             return Err(Error::Corrupt(
@@ -105,12 +143,8 @@ pub fn deadlines(lp: &[u8]) -> Result<()> {
             ));
         };
         let ms = deadline(ms)?.unwrap_or(i64::MAX);
-        if ms < last {
-            return Err(Error::Corrupt(
-                "The deadlines of a hash's fields are out of order",
-            ));
-        }
+        ordered &= ms >= last;
         last = ms;
     }
-    Ok(())
+    Ok(ordered)
 }

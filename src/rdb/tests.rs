@@ -378,23 +378,80 @@ fn a_stream_that_miscounts_is_mended_in_a_file_and_refused_in_a_payload() {
         broken[place] = wrong;
         let mut to = Engine::with_seed(3);
         assert!(put(&mut to, b"s", &payload(&broken)).is_err(), "{place}");
-        let source = std::io::Cursor::new(broken[1..].to_vec());
-        let mut reader = Reader::new(Box::new(source));
-        let (tuning, hasher) = (
-            Tuning::default(),
-            to.keyspace().view(DbIndex(0)).entries().hasher().clone(),
+        assert_eq!(read_from_file(&mut to, &broken).ok(), Some(true), "{place}");
+        assert_eq!(to.ask("XLEN key"), ":3");
+        assert_eq!(to.ask("XADD key 3-2 f v"), "$3 3-2");
+        assert!(to.ask("XINFO STREAM key").contains("entries-added :4"));
+    }
+}
+
+/// Reads a value as from a file: its type, then its bytes. Returns whether something was mended.
+fn read_from_file(to: &mut Engine, value: &[u8]) -> Result<bool> {
+    let mut reader = Reader::new(Box::new(std::io::Cursor::new(value[1..].to_vec())));
+    let (tuning, hasher) = (
+        Tuning::default(),
+        to.keyspace().view(DbIndex(0)).entries().hasher().clone(),
+    );
+    let with = Decode {
+        tuning: &tuning,
+        hasher: &hasher,
+        valkey: false,
+    };
+    let read = decode::value(&mut reader, value[0], &with)?;
+    let found = to.keyspace().db(DbIndex(0)).add(b"key", read, None);
+    soundness::check(to.keyspace().db(DbIndex(0)).get(found));
+    Ok(reader.mended.is_some())
+}
+
+#[test]
+fn faults_are_mended_in_a_file_where_no_guess_is_needed() {
+    let threes = |elements: &[&str]| {
+        let body = packed(kind::HASH_LISTPACK_EX, elements);
+        [&body[..1], &[0; 8], &body[1..]].concat()
+    };
+    for (value, command, reply) in [
+        (b"\x02\x03\x01a\x01b\x01a".to_vec(), "SCARD key", ":2"),
+        (
+            packed(kind::SET_LISTPACK, &["a", "b", "a"]),
+            "SCARD key",
+            ":2",
+        ),
+        (
+            packed(kind::ZSET_LISTPACK, &["b", "2", "c", "1", "a", "1"]),
+            "ZRANGE key 0 -1",
+            "*3 $1 a $1 c $1 b",
+        ),
+        (
+            threes(&[
+                "a",
+                "1",
+                "0",
+                "b",
+                "2",
+                "4000000000000",
+                "c",
+                "3",
+                "3000000000000",
+            ]),
+            "HPEXPIRETIME key FIELDS 3 a b c",
+            "*3 :-1 :4000000000000 :3000000000000",
+        ),
+    ] {
+        let mut to = Engine::with_seed(3);
+        assert!(put(&mut to, b"key", &payload(&value)).is_err(), "{command}");
+        assert_eq!(
+            read_from_file(&mut to, &value).ok(),
+            Some(true),
+            "{command}"
         );
-        let with = Decode {
-            tuning: &tuning,
-            hasher: &hasher,
-            valkey: false,
-        };
-        let read = decode::value(&mut reader, broken[0], &with).expect("it is mended");
-        to.keyspace().db(DbIndex(0)).add(b"s", read, None);
-        assert!(reader.mended.is_some(), "{place}");
-        assert_eq!(to.ask("XLEN s"), ":3");
-        assert_eq!(to.ask("XADD s 3-2 f v"), "$3 3-2");
-        assert!(to.ask("XINFO STREAM s").contains("entries-added :4"));
+        assert_eq!(to.ask(command), reply);
+    }
+    // Of two values of a field, or two scores, none is the right one.
+    for value in [
+        packed(kind::HASH_LISTPACK, &["a", "1", "a", "2"]),
+        packed(kind::ZSET_LISTPACK, &["a", "1", "a", "2"]),
+    ] {
+        assert!(read_from_file(&mut Engine::with_seed(3), &value).is_err());
     }
 }
 

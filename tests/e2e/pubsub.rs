@@ -88,6 +88,46 @@ fn notifications_come_in_order() {
 }
 
 #[test]
+fn fields_of_hashes_are_notified_on_primary_and_replica() {
+    let (server, mut client) = server_and_client();
+    client.run("CONFIG SET notify-keyspace-events hSTIV");
+    let port = server.port.to_string();
+    let replica = Server::ours()
+        .with(&["--replicaof", "127.0.0.1", &port])
+        .with(&["--notify-keyspace-events", "hSTIV"])
+        .start();
+    replica.wait_for_log("MASTER <-> REPLICA sync: Finished with success");
+    let mut heard = subscriber(&server, "PSUBSCRIBE __*");
+    let mut heard_there = subscriber(&replica, "PSUBSCRIBE __*");
+    let next = |client: &mut Client| {
+        let items = client.reply().items();
+        format!("{} {}", items[2].text(), items[3].text())
+    };
+    client.run("HSET h f 1 g 2");
+    let said = [
+        "__subkeyspace@0__:h hset|1:f,1:g",
+        "__subkeyevent@0__:hset 1:h|1:f,1:g",
+        "__subkeyspaceitem@0__:h\nf hset",
+        "__subkeyspaceitem@0__:h\ng hset",
+        "__subkeyspaceevent@0__:hset|h 1:f,1:g",
+    ];
+    for said in said {
+        assert_eq!(next(&mut heard), said);
+        assert_eq!(next(&mut heard_there), said);
+    }
+    // A deadline passes here, and the replica is told to remove the field.
+    client.run("HPEXPIRE h 30 FIELDS 1 f");
+    for client in [&mut heard, &mut heard_there] {
+        assert_eq!(next(client), "__subkeyspace@0__:h hexpire|1:f");
+        (0..3).for_each(|_| drop(next(client)));
+    }
+    assert_eq!(next(&mut heard), "__subkeyspace@0__:h hexpired|1:f");
+    assert_eq!(next(&mut heard_there), "__subkeyspace@0__:h hdel|1:f");
+    let shown = client.run("CONFIG GET notify-keyspace-events").items();
+    assert_eq!(shown[1].text(), "hSTIV");
+}
+
+#[test]
 fn keys_expire_in_the_order_of_their_deadlines_on_an_idle_server() {
     let (server, mut client) = server_and_client();
     client.run("CONFIG SET notify-keyspace-events Ex");
