@@ -53,7 +53,7 @@ pub(super) const ARDELRANGE: DataCommand = Spec {
 
 fn ardelrange(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
-    if args.left() % 2 != 0 {
+    if !args.left().is_multiple_of(2) {
         return Err(wrong_arity(args));
     }
     args.rest()

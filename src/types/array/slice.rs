@@ -226,7 +226,7 @@ impl Slice {
         self.drop_texts_if_empty();
         let used = self.used as usize;
         if !self.is_sparse() && used <= limits.sparse_min && limits.sparse_max > 0 {
-            self.to_sparse(used);
+            self.become_sparse(used);
         }
         if self
             .texts
@@ -241,13 +241,13 @@ impl Slice {
     fn insert(&mut self, offset: u16, word: u64, size: usize, limits: Limits) {
         let used = self.used as usize;
         if self.is_sparse() && used >= limits.sparse_max {
-            self.to_dense(offset, size);
+            self.become_dense(offset, size);
         }
         match self.form {
             Form::Sparse => {
                 if used == self.room() {
                     let room = (used * 2).max(SPARSE_FIRST).min(limits.sparse_max.max(1));
-                    self.to_sparse(room);
+                    self.become_sparse(room);
                 }
                 let at = self.lower_bound(offset);
                 let cells = self.first_cell();
@@ -281,7 +281,7 @@ impl Slice {
     }
 
     /// Writes the cells as a list with so much room.
-    fn to_sparse(&mut self, room: usize) {
+    fn become_sparse(&mut self, room: usize) {
         let mut list = Slice::new();
         list.words = vec![EMPTY; sparse_words(room)].into();
         let cells = list.first_cell();
@@ -298,7 +298,7 @@ impl Slice {
 
     /// Writes the cells as a window with room for this offset.
     #[cold]
-    fn to_dense(&mut self, offset: u16, size: usize) {
+    fn become_dense(&mut self, offset: u16, size: usize) {
         let used = self.used as usize;
         let (mut first, mut last) = (offset, offset);
         if used > 0 {
