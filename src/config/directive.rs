@@ -152,6 +152,9 @@ pub struct Line {
 /// The setter of a special; the error is the reason for refusing the arguments.
 pub type SetFn = fn(&mut Config, &[&[u8]], Source) -> Result<(), String>;
 
+/// Whether the values of the configuration go together; the error is the reason why not.
+pub type VerifyFn = fn(&Config) -> Result<(), &'static str>;
+
 /// A directive with a grammar of its own.
 #[derive(Clone, Copy)]
 pub struct Special {
@@ -180,9 +183,6 @@ pub enum Place {
     Kept,
 }
 
-/// A check of a value together with others. Returns the reason of a refusal.
-pub type Verify = fn(&Config) -> Result<(), &'static str>;
-
 /// A row of the table.
 #[derive(Clone, Copy)]
 pub struct Directive {
@@ -207,7 +207,7 @@ pub struct Directive {
     /// The value is a directory, which the process enters through the `Host` before it is stored.
     pub is_entered: bool,
     /// Refuses a value that does not go with others: after each CONFIG SET, and at the end of a file.
-    pub verify: Option<Verify>,
+    pub verify: Option<VerifyFn>,
     /// Corrects a value that CONFIG SET stored.
     pub correct: Option<fn(&mut Config)>,
     /// Whether the value asks for a part that does not exist yet, so that the start is refused.
@@ -289,7 +289,7 @@ impl Directive {
         self
     }
 
-    pub const fn verified(mut self, verify: Verify) -> Directive {
+    pub const fn verified(mut self, verify: VerifyFn) -> Directive {
         self.verify = Some(verify);
         self
     }

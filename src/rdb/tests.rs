@@ -47,6 +47,18 @@ const SCRIPT: &[&[&str]] = &[
     &["XDEL", "stream", "1-2"],
     &["XGROUP", "CREATE", "stream", "grp", "0"],
     &[
+        "ARSET",
+        "array",
+        "7",
+        "1",
+        "2.5",
+        "short",
+        "a longer text",
+        "",
+    ],
+    &["ARSET", "array", "18446744073709551614", "far"],
+    &["ARINSERT", "array", "first"],
+    &[
         "XREADGROUP",
         "GROUP",
         "grp",
@@ -248,6 +260,39 @@ fn unsound_collections_are_refused_in_every_encoding() {
         (
             "a hash with a field twice",
             b"\x04\x02\x01a\x011\x01a\x012".to_vec(),
+        ),
+        (
+            "an array with an index twice",
+            b"\x1c\x02\x00\x05\x03\x01a\x05\x03\x01b".to_vec(),
+        ),
+        (
+            "an array whose indexes fall",
+            b"\x1c\x02\x00\x05\x03\x01a\x04\x03\x01b".to_vec(),
+        ),
+        (
+            "an array with the index 2^64 - 1",
+            b"\x1c\x01\x00\x81\xff\xff\xff\xff\xff\xff\xff\xff\x03\x01a".to_vec(),
+        ),
+        (
+            "an array whose cursor is behind the greatest index",
+            b"\x1c\x01\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff\x05\x03\x01a".to_vec(),
+        ),
+        (
+            "an array with fewer values than it claims",
+            b"\x1c\x02\x00\x05\x03\x01a".to_vec(),
+        ),
+        (
+            "an array with more values than it claims",
+            b"\x1c\x01\x00\x05\x03\x01a\x06\x03\x01b".to_vec(),
+        ),
+        ("an array of nothing", b"\x1c\x00\x00".to_vec()),
+        (
+            "an array with a short text that is long",
+            b"\x1c\x01\x00\x05\x03\x08abcdefgh".to_vec(),
+        ),
+        (
+            "an array with a value of no form",
+            b"\x1c\x01\x00\x05\x04\x01a".to_vec(),
         ),
         ("a set with a member twice", b"\x02\x02\x01a\x01a".to_vec()),
         (

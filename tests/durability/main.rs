@@ -4,8 +4,9 @@
 //! `kills` ends the server without ceremony under load and counts what is missing afterwards;
 //! `faults` has the disk fail under it; `damage` cuts and flips files; `words` compares what is
 //! said of them; `interchange` carries a data set with every type and encoding to the real servers
-//! and back. REDWHEEL_KILL_ROUNDS says how often a server is killed.
+//! and back, `arrays` does so with arrays. REDWHEEL_KILL_ROUNDS says how often a server is killed.
 
+mod arrays;
 mod damage;
 mod faults;
 mod interchange;

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 const ALSO_WORDS: &[&str] = &[
     "append", "asking", "auth", "cluster", "command", "debug", "digest", "dump", "eval", "exec",
     "failover", "function", "get", "hotkeys", "incr", "info", "keys", "memory", "module", "multi",
-    "object", "pubsub", "readonly", "reset", "role", "save", "set", "swapdb", "sync", "time",
+    "flushdb", "object", "pubsub", "readonly", "reset", "role", "save", "set", "swapdb", "sync", "time",
     "type",
 ];
 

@@ -165,7 +165,15 @@ impl Parser<'_> {
         match self.atom()? {
             Atom::Flags => Ok(()),
             Atom::One => self.repetitions(start),
-            Atom::Several(last) => self.repetitions(last),
+            Atom::Assertion => {
+                // It holds or not, however often it is asked for.
+                let end = self.out.len();
+                self.repetitions(end)?;
+                self.out.truncate(end);
+                Ok(())
+            }
+            // Behind a quotation a repetition repeats nothing.
+            Atom::Quoted => self.repetitions(self.out.len()),
         }
     }
 
@@ -242,8 +250,8 @@ impl Parser<'_> {
             b'(' => return self.group(),
             b'[' => self.bracket()?,
             b'.' => self.out.push('.'),
-            b'^' => self.out.push_str("\\A"),
-            b'$' => self.out.push_str("\\z"),
+            b'^' => return Ok(self.assertion("\\A")),
+            b'$' => return Ok(self.assertion("\\z")),
             b'\\' => return self.escape(),
             // A repetition of nothing.
             b'*' | b'+' | b'?' | b'{' => {
@@ -320,10 +328,10 @@ impl Parser<'_> {
             b'd' => self.out.push_str("[0-9]"),
             b'D' => self.out.push_str("[^0-9]"),
             // Both ends of a text count as one of a word.
-            b'b' => self.out.push_str("(?:\\b|\\A|\\z)"),
-            b'B' => self.out.push_str("\\B"),
-            b'<' => self.out.push_str("\\b{start}"),
-            b'>' => self.out.push_str("\\b{end}"),
+            b'b' => return Ok(self.assertion("(?:\\b|\\A|\\z)")),
+            b'B' => return Ok(self.assertion("\\B")),
+            b'<' => return Ok(self.assertion("\\b{start}")),
+            b'>' => return Ok(self.assertion("\\b{end}")),
             b'a' => self.literal(0x07),
             b'e' => self.literal(0x1b),
             b'f' => self.literal(0x0c),
@@ -373,15 +381,13 @@ impl Parser<'_> {
         let end = memchr::memmem::find(rest, b"\\E");
         let quoted = rest[..end.unwrap_or(rest.len())].to_vec();
         self.at += quoted.len() + if end.is_some() { 2 } else { 0 };
-        let mut last = self.out.len();
-        for &byte in &quoted {
-            last = self.out.len();
-            self.literal(byte);
-        }
-        if quoted.is_empty() {
-            self.out.push_str("(?:)");
-        }
-        Atom::Several(last)
+        quoted.iter().for_each(|&byte| self.literal(byte));
+        Atom::Quoted
+    }
+
+    fn assertion(&mut self, translation: &str) -> Atom {
+        self.out.push_str(translation);
+        Atom::Assertion
     }
 
     /// What follows an opening bracket.
@@ -478,8 +484,10 @@ enum Atom {
     One,
     /// Nothing can be repeated: flags, or a comment.
     Flags,
-    /// Several characters; where the last one was written.
-    Several(usize),
+    /// A condition on a place in the text.
+    Assertion,
+    /// Characters that stand for themselves.
+    Quoted,
 }
 
 /// Whether a group begins with `?` that repeats nothing: where it ends at once.
@@ -527,7 +535,9 @@ mod tests {
             ("a{1 }", "a"),
             ("\\Q.\\E", "a.b"),
             ("^\\Qa\\E*$", "a"),
-            ("\\Qab\\E*", "a"),
+            ("^?a$", "a"),
+            ("\\<*", "a"),
+            ("\\Qab\\E*", "ab"),
             ("\\x{61}", "a"),
             ("\\v", "v"),
             ("(?#x)a", "a"),
@@ -551,6 +561,9 @@ mod tests {
             ("(?-i)a", "A"),
             ("^a\\B", "a"),
             ("\\x616", "a"),
+            ("^?a$", "aa"),
+            ("\\<*", "-"),
+            ("\\Qab\\E*", "a"),
         ] {
             assert!(!is_match(expression, text), "{expression} on {text}");
         }

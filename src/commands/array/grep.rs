@@ -6,7 +6,7 @@ use super::{reply_cell, reply_index};
 use crate::algo::glob::{self, Case};
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
-use crate::types::array::{CellText, INDEX_MAX};
+use crate::types::array::CellText;
 use memchr::memmem;
 use regex::bytes::Regex;
 use std::ops::ControlFlow;
@@ -27,13 +27,14 @@ pub(super) const ARGREP: DataCommand = Spec {
 fn argrep(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let (start, end) = (bound(args.bytes())?, bound(args.bytes())?);
-    let range = Range::of(start, end);
     let query = Query::parse(args)?;
     let mut matchers = query.matchers()?;
     let mut db = cx.db();
     let Some(array) = db.array(key)? else {
         return reply.array(0);
     };
+    let greatest = array.len().saturating_sub(1);
+    let range = Range::of(start.unwrap_or(greatest), end.unwrap_or(greatest));
     let head = reply.deferred();
     let (mut shown, mut room) = (0, CellText::default());
     let failed = array.walk(range.low, range.high, range.order, |index, cell| {
@@ -62,12 +63,13 @@ fn argrep(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     reply.close_array(head, shown as usize)
 }
 
-/// An end of the range: an index, `-` for the least or `+` for the greatest.
-fn bound(text: &[u8]) -> Result<u64, CmdError> {
+/// An end of the range: an index, `-` for the least, or `+` for the greatest in use, which is none
+/// until the array is known.
+fn bound(text: &[u8]) -> Result<Option<u64>, CmdError> {
     match text {
-        b"-" => Ok(0),
-        b"+" => Ok(INDEX_MAX),
-        text => index(text),
+        b"-" => Ok(Some(0)),
+        b"+" => Ok(None),
+        text => index(text).map(Some),
     }
 }
 

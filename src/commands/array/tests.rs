@@ -129,4 +129,6 @@ fn values_are_found_by_their_text() {
         assert_eq!(e.ask(&format!("ARGREP g - + {query}")), reply, "{query}");
     }
     assert_eq!(e.ask("ARGREP g + - MATCH o LIMIT 2"), "*2 :4 :3");
+    assert_eq!(e.ask("ARGREP g + + MATCH 1"), "*1 :5");
+    assert_eq!(e.ask("ARGREP g 9 + MATCH 1"), "*1 :5");
 }

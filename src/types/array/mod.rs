@@ -59,7 +59,7 @@ impl Default for Limits {
     }
 }
 
-/// Whole slices that were taken out, to be dropped by whoever has the time.
+/// Whole slices that were taken out, to be dropped later.
 #[derive(Default)]
 pub struct Removed {
     slices: Vec<Slice>,
@@ -78,7 +78,7 @@ impl Removed {
     }
 }
 
-/// What ARINFO tells of the structure.
+/// The figures of ARINFO: the structure.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Shape {
     pub slices: u64,
@@ -87,7 +87,7 @@ pub struct Shape {
     pub slice_size: u64,
 }
 
-/// What ARINFO FULL tells of the slices.
+/// The figures of ARINFO FULL: the slices.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Fill {
     pub dense: u64,
@@ -99,8 +99,8 @@ pub struct Fill {
     pub sparse_room: u64,
 }
 
-/// See the head of this file.
-#[derive(Clone, Debug)]
+/// An array: values at indexes from 0 to 2^64 - 2, most of them empty.
+#[derive(Debug)]
 pub struct Array {
     directory: Directory,
     count: u64,
@@ -112,6 +112,27 @@ pub struct Array {
     bits: u32,
     /// Bytes that the slices have on the heap.
     slice_bytes: usize,
+}
+
+/// A copy has no room to spare, so that its bytes are others.
+impl Clone for Array {
+    fn clone(&self) -> Array {
+        let directory = self.directory.clone();
+        Array {
+            slice_bytes: bytes_of_slices(&directory),
+            directory,
+            ..*self
+        }
+    }
+}
+
+fn bytes_of_slices(directory: &Directory) -> usize {
+    let mut bytes = 0;
+    let _: ControlFlow<()> = directory.walk(0, u64::MAX, Order::Rising, |_, slice| {
+        bytes += slice.heap_bytes();
+        ControlFlow::Continue(())
+    });
+    bytes
 }
 
 impl Array {
@@ -355,10 +376,7 @@ impl Array {
             kept += 1;
             oldest = back(oldest);
         }
-        let mut ring = Array {
-            bits: self.bits,
-            ..Array::new(limits)
-        };
+        let mut ring = Array::new(limits);
         let mut room = CellText::default();
         for place in 0..kept {
             oldest = if oldest + 1 == len { 0 } else { oldest + 1 };
@@ -371,7 +389,7 @@ impl Array {
         old.remove_range(0, INDEX_MAX, limits, removed);
     }
 
-    /// What ARINFO tells of the structure.
+    /// The figures of ARINFO: the structure.
     pub fn shape(&self) -> Shape {
         let (directory_size, super_directory) = self.directory.sizes();
         Shape {
@@ -382,7 +400,7 @@ impl Array {
         }
     }
 
-    /// What ARINFO FULL tells of the slices.
+    /// The figures of ARINFO FULL: the slices.
     pub fn fill(&self) -> Fill {
         let mut fill = Fill::default();
         let visit = |_: u64, slice: &Slice| -> ControlFlow<()> {
@@ -431,16 +449,16 @@ impl Array {
     /// Where it does not.
     pub fn check(&self) {
         self.directory.check();
-        let (mut count, mut bytes) = (0, 0);
+        let mut count = 0;
         let visit = |_: u64, slice: &Slice| -> ControlFlow<()> {
             slice.check(self.slice_size());
             assert!(slice.used() > 0, "no slice is empty");
             count += slice.used();
-            bytes += slice.heap_bytes();
             ControlFlow::Continue(())
         };
         let _ = self.directory.walk(0, u64::MAX, Order::Rising, visit);
         assert_eq!(count, self.count, "values are counted");
+        let bytes = bytes_of_slices(&self.directory);
         assert_eq!(bytes, self.slice_bytes, "bytes are counted");
         let mut last = None;
         self.each(|index, _| last = Some(index));

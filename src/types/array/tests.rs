@@ -110,7 +110,9 @@ proptest! {
             prop_assert_eq!(array.len(), len);
         }
         prop_assert_eq!(all(&array), model.clone());
-        prop_assert_eq!(all(&array.clone()), model);
+        let copy = array.clone();
+        copy.check();
+        prop_assert_eq!(all(&copy), model);
     }
 }
 

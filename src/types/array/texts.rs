@@ -12,7 +12,7 @@ const PACKED_MAX: usize = 128;
 /// A buffer shorter than this is not tidied for the bytes that are lost in it.
 const SMALL: usize = 512;
 
-/// See the head of this file.
+/// The texts of a slice that do not fit its cells.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Texts {
     bytes: Vec<u8>,
