@@ -64,7 +64,7 @@ fn carry(from: &Server, to: &mut Server) {
 
 #[test]
 fn arrays_are_the_same_here_and_there() {
-    let Some(redis) = oracle::redis_8_10() else {
+    let Some(redis) = oracle::redis() else {
         eprintln!("skipped: no Redis 8.10.2 here; run tests/oracles.sh");
         return;
     };
@@ -102,7 +102,7 @@ fn arrays_are_the_same_here_and_there() {
 #[test]
 fn logs_of_arrays_are_read_here_and_there() {
     const LOG: &[&str] = &["--appendonly", "yes", "--aof-use-rdb-preamble", "no"];
-    let Some(redis) = oracle::redis_8_10() else {
+    let Some(redis) = oracle::redis() else {
         eprintln!("skipped: no Redis 8.10.2 here; run tests/oracles.sh");
         return;
     };
@@ -139,7 +139,7 @@ fn logs_of_arrays_are_read_here_and_there() {
 
 #[test]
 fn replicas_have_the_same_arrays() {
-    let Some(redis) = oracle::redis_8_10() else {
+    let Some(redis) = oracle::redis() else {
         eprintln!("skipped: no Redis 8.10.2 here; run tests/oracles.sh");
         return;
     };
