@@ -80,7 +80,7 @@ impl NotifyFlags {
     ];
 
     /// The index of K in `LETTERS`.
-    const AFTER_ALL: usize = 13;
+    const AFTER_ALL: usize = 14;
 
     /// Whether events of the class with this letter are notified.
     pub fn has_class(self, letter: u8) -> bool {

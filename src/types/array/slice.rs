@@ -25,7 +25,7 @@ enum Form {
     Dense(u16),
 }
 
-/// See the head of this file.
+/// The cells of a range of indexes.
 #[derive(Clone, Debug)]
 pub(super) struct Slice {
     words: Box<[u64]>,
