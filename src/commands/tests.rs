@@ -11,7 +11,7 @@ use crate::resp::request::OwnedArgv;
 use arguments::Drawer;
 use std::collections::BTreeSet;
 
-const KEYS: &[&str] = &["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
+const KEYS: &[&str] = &["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k9"];
 
 /// Names (one word or two) and declarations of the data commands with keys.
 fn commands() -> Vec<(Vec<&'static str>, &'static Spec)> {
@@ -37,6 +37,7 @@ fn fill(engine: &mut Engine) {
         "GEOADD k6 13.4 1 a 1 1 b",
         "XADD k7 5-1 a 1",
         "XGROUP CREATE k7 g 0",
+        "ARSET k9 0 1 2 a",
     ] {
         assert!(!engine.ask(line).starts_with('-'), "{line}");
     }

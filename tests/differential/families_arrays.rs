@@ -81,7 +81,7 @@ static SEARCHES: &[Template] = &[
     ),
     Template(
         Exact,
-        "ARGREP {k} - + RE < ^h.*o$ | l{2} | [a-c]+ | (a|b)* | ^[^a-z]+$ | \\d+ | \\bh | ( | [ | a** | x{3,1} | ^$ > [ NOCASE ] [ WITHVALUES ]",
+        "ARGREP {k} - + RE < ^h.*o$ | l{2} | [a-c]+ | (a|b)* | ^[^a-z]+$ | \\d+ | \\bh | a** | x{3,1} | ^$ > [ NOCASE ] [ WITHVALUES ]",
     ),
     Template(Exact, "DEL {k}"),
 ];

@@ -525,7 +525,7 @@ fn comparable(command: &[Vec<u8>]) -> bool {
         // Redis takes the low 32 bits of the index.
         ["lset", _, index] => index.parse::<i64>().is_ok_and(|n| i32::try_from(n).is_ok()),
         // Redis walks over all indexes up to the greatest for a digest.
-        ["arset" | "armset" | "arseek", ..] => command[2..].iter().all(|word| {
+        ["arset" | "armset" | "arseek", ..] => command.iter().skip(2).all(|word| {
             let text = String::from_utf8_lossy(word);
             let index = text.trim().trim_start_matches(['+', '-']).parse::<u64>();
             index.unwrap_or(0) < 100_000

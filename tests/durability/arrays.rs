@@ -33,7 +33,7 @@ fn fill(client: &mut Client) {
     }
     for n in 0..300 {
         client.run(&format!("ARINSERT long {n} value:{n} {n}.5"));
-        client.run(&format!("ARSET spread {} {n}", n * 300));
+        client.run(&format!("ARSET spread {} {n}", n * 200));
     }
 }
 

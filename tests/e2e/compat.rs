@@ -16,11 +16,8 @@ fn names(server: &Server) -> Vec<String> {
 
 #[test]
 fn an_older_series_lists_the_same_commands() {
-    let series: [(&str, Option<PathBuf>); 3] = [
-        ("7.0", oracle::redis_7_0()),
-        ("8.2", oracle::redis_8_2()),
-        ("8.6", oracle::redis_8_6()),
-    ];
+    let series: [(&str, Option<PathBuf>); 2] =
+        [("7.0", oracle::redis_7_0()), ("8.2", oracle::redis_8_2())];
     for (name, real) in series {
         let Some(real) = real else {
             eprintln!("skipped: no Redis {name} here");
@@ -66,6 +63,8 @@ fn newer_commands_are_unknown_to_an_older_series() {
     }
     let info = client.run("INFO server").text();
     assert!(info.contains("redis_version:7.0.15\r\n"), "{info}");
-    let told = client.run("EVAL 'return redis.REDIS_VERSION' 0").text();
+    let told = client
+        .call(&["EVAL", "return redis.REDIS_VERSION", "0"])
+        .text();
     assert_eq!(told, "7.0.15");
 }

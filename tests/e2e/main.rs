@@ -7,6 +7,7 @@
 mod support;
 
 mod acl;
+mod arrays;
 mod blocking;
 mod client;
 mod command;

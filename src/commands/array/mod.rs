@@ -49,7 +49,7 @@ fn found_or_new(cx: &mut Cx, key: &[u8]) -> Result<Found, CmdError> {
     Ok(found)
 }
 
-/// Notifies the removal of so many values, and removes the key with the last one.
+/// Reports the removal of so many values, and removes the key with the last one.
 fn settle(cx: &mut Cx, key: &[u8], found: Found, event: Event, removed: u64) {
     if removed == 0 {
         return;

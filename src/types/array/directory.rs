@@ -13,7 +13,7 @@ const PER_SLICE: u64 = 4;
 /// The exponent of the number of slices in one part of the directory, as Redis divides it.
 const PART_BITS: u32 = 11;
 
-/// The slices of an array by their number.
+/// The slices of an array in the form that suits their numbers.
 #[derive(Clone, Debug)]
 pub(super) enum Directory {
     One(u64, Slice),

@@ -59,7 +59,7 @@ impl Default for Limits {
     }
 }
 
-/// Whole slices that were taken out, to be dropped later.
+/// Whole slices that were taken out, to be dropped later, by another thread if they are large.
 #[derive(Default)]
 pub struct Removed {
     slices: Vec<Slice>,
@@ -78,7 +78,7 @@ impl Removed {
     }
 }
 
-/// The figures of ARINFO: the structure.
+/// The structure of an array, for ARINFO.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Shape {
     pub slices: u64,
@@ -87,7 +87,7 @@ pub struct Shape {
     pub slice_size: u64,
 }
 
-/// The figures of ARINFO FULL: the slices.
+/// The sizes of an array's slices, for ARINFO FULL.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Fill {
     pub dense: u64,
@@ -99,7 +99,7 @@ pub struct Fill {
     pub sparse_room: u64,
 }
 
-/// An array: values at indexes from 0 to 2^64 - 2, most of them empty.
+/// Values under indexes.
 #[derive(Debug)]
 pub struct Array {
     directory: Directory,
@@ -389,7 +389,7 @@ impl Array {
         old.remove_range(0, INDEX_MAX, limits, removed);
     }
 
-    /// The figures of ARINFO: the structure.
+    /// The structure of an array, for ARINFO.
     pub fn shape(&self) -> Shape {
         let (directory_size, super_directory) = self.directory.sizes();
         Shape {
@@ -400,7 +400,7 @@ impl Array {
         }
     }
 
-    /// The figures of ARINFO FULL: the slices.
+    /// The sizes of an array's slices, for ARINFO FULL.
     pub fn fill(&self) -> Fill {
         let mut fill = Fill::default();
         let visit = |_: u64, slice: &Slice| -> ControlFlow<()> {

@@ -25,7 +25,7 @@ enum Form {
     Dense(u16),
 }
 
-/// The cells of an aligned range of indexes.
+/// The cells of a range of indexes.
 #[derive(Clone, Debug)]
 pub(super) struct Slice {
     words: Box<[u64]>,

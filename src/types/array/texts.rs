@@ -7,12 +7,24 @@
 
 use super::cell::Place;
 
-/// Texts up to this many bytes share the buffer. A slice of 65,536 cells then moves 8 MB at most.
-const PACKED_MAX: usize = 128;
+/// Texts up to this many bytes share the buffer. A slice of 4,096 cells then moves 1 MB at most, and
+/// one of the largest, 65,536 cells, 16 MB.
+const PACKED_MAX: usize = 255;
 /// A buffer shorter than this is not tidied for the bytes that are lost in it.
 const SMALL: usize = 512;
 
-/// The texts of a slice that do not fit its cells.
+/// Bytes of a box's place.
+const BOX: usize = size_of::<Option<Box<[u8]>>>();
+
+/// The size of a block for so many bytes, of which none is lost: an allocator has four for each
+/// power of two. So a buffer grows by a fifth or a quarter, which matters where it is large.
+fn block(bytes: usize) -> usize {
+    const LEAST: usize = 32;
+    let bytes = bytes.max(LEAST);
+    bytes.next_multiple_of(1 << ((bytes - 1).ilog2() - 2))
+}
+
+/// The longer texts of a slice.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Texts {
     bytes: Vec<u8>,
@@ -64,7 +76,7 @@ impl Texts {
     pub fn successor(&mut self) -> Texts {
         let used = self.bytes.len() - self.lost;
         Texts {
-            bytes: Vec::with_capacity(used + used / 4 + 16),
+            bytes: Vec::with_capacity(block(used + used / 8)),
             lost: 0,
             boxes: self.boxes.take(),
         }
@@ -77,9 +89,8 @@ impl Texts {
         }
         let offset = self.bytes.len();
         if self.bytes.capacity() - offset < text.len() {
-            // By a quarter: a slice may hold a megabyte.
-            let spare = if offset == 0 { 0 } else { offset / 4 + 16 };
-            self.bytes.reserve_exact(text.len() + spare);
+            self.bytes
+                .reserve_exact(block(offset + text.len()) - offset);
         }
         self.bytes.extend_from_slice(text);
         Place::Packed(offset as u32, text.len() as u16)
@@ -155,6 +166,10 @@ impl Boxes {
                 number
             }
             None => {
+                if self.texts.len() == self.texts.capacity() {
+                    let room = block((self.texts.len() + 1) * BOX) / BOX;
+                    self.texts.reserve_exact(room - self.texts.len());
+                }
                 self.texts.push(text);
                 (self.texts.len() - 1) as u32
             }
