@@ -201,7 +201,7 @@ fn get(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) ->
     let cpu = hotkeys.cpu();
     let (by_cpu, by_net) = (&hotkeys.by_cpu, &hotkeys.by_net);
     reply.array(1)?;
-    reply.map(9 + by_cpu.is_some() as usize + 2 * by_net.is_some() as usize)?;
+    reply.map(7 + 3 * by_cpu.is_some() as usize + 2 * by_net.is_some() as usize)?;
     let number = |reply: &mut Reply, name: &str, n: i64| -> CmdResult {
         reply.bulk(name.as_bytes())?;
         reply.int(n)
@@ -222,12 +222,11 @@ fn get(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) ->
     number(reply, "collection-start-time-unix-ms", started_ms)?;
     let duration_ms = hotkeys.duration_ms(now_ms) as i64;
     number(reply, "collection-duration-ms", duration_ms)?;
-    number(reply, "total-cpu-time-user-ms", (cpu.user_us / 1000) as i64)?;
-    number(
-        reply,
-        "total-cpu-time-sys-ms",
-        (cpu.system_us / 1000) as i64,
-    )?;
+    if by_cpu.is_some() {
+        let (user_ms, system_ms) = (cpu.user_us / 1000, cpu.system_us / 1000);
+        number(reply, "total-cpu-time-user-ms", user_ms as i64)?;
+        number(reply, "total-cpu-time-sys-ms", system_ms as i64)?;
+    }
     if by_net.is_some() {
         let counted = hotkeys.counted_bytes as i64;
         number(reply, "total-net-bytes", counted)?;
