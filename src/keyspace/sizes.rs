@@ -5,7 +5,7 @@
 //! change of a value's length is made within `DbMut::resized`, which reads the length before and
 //! after; `add`, `replace` and the removals count their own values.
 
-use super::{DbMut, Found};
+use super::{Db, DbMut, Found};
 use crate::types::entry::{EntryRef, NewValue};
 use crate::types::value::{Encoding, Heap, Kind, Value};
 use crate::types::{fields, intset, listpack};
@@ -141,6 +141,17 @@ impl Sizes {
                 counts.map(|(bin, count)| (label(bin), *count)).collect(),
             ))
         })
+    }
+}
+
+impl Db {
+    /// Whether the histograms are those of the values, which are counted anew.
+    pub fn counts_sizes(&self) -> bool {
+        let mut sizes = Sizes::default();
+        self.entries()
+            .iter()
+            .for_each(|entry| sizes.enter(Size::of(entry)));
+        sizes == self.sizes
     }
 }
 

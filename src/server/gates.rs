@@ -26,10 +26,13 @@ impl Gates {
     pub const FEW_REPLICAS: u32 = 128;
     /// The hottest keys are being collected. No command is rejected for that.
     pub const HOTKEYS: u32 = 256;
+    /// The sizes of values are counted anew after each command, for tests (DEBUG
+    /// KEYSIZES-HIST-ASSERT).
+    pub const RECOUNTED: u32 = 512;
     /// Gates checked before a command.
-    pub const BEFORE: u32 = !(Gates::TRACKED | Gates::HOTKEYS);
+    pub const BEFORE: u32 = !(Gates::TRACKED | Gates::HOTKEYS | Gates::RECOUNTED);
     /// Gates handled after a command.
-    pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED | Gates::HOTKEYS;
+    pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED | Gates::HOTKEYS | Gates::RECOUNTED;
 
     /// Returns whether one of these gates is closed.
     #[inline(always)]

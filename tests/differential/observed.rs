@@ -241,6 +241,10 @@ const HOTKEYS: &str = r#"
     HOTKEYS STOP
     HOTKEYS STOP
     HOTKEYS GET
+    HOTKEYS START METRICS 1 NET
+    SET a 1
+    HOTKEYS GET
+    HOTKEYS STOP
     HOTKEYS START metrics 2 net cpu count 2 sample 1
     SET a 1
     GET a

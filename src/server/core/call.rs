@@ -233,6 +233,10 @@ impl Server {
         reply: &mut Reply,
         (ns, replied): (u64, usize),
     ) {
+        if self.gates.has(Gates::RECOUNTED) {
+            let counted = self.keyspace.iter().all(|(_, db)| db.counts_sizes());
+            assert!(counted, "the sizes of values are counted");
+        }
         if self.gates.has(Gates::HOTKEYS) && !self.frame.in_script {
             count_hot_keys(self, number, &args.argv(), ns, replied);
         }

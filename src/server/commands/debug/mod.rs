@@ -72,6 +72,9 @@ static TOOLS: &[Tool] = &[
         "HTSTATS <db> [full]", "    The shape of the tables of a database."]),
     tool("HTSTATS-KEY", 1..=2, data::htstats_key, &[
         "HTSTATS-KEY <key> [full]", "    The same for the table inside a value."]),
+    tool("KEYSIZES-HIST-ASSERT", 1..=1, state::keysizes_assert, &[
+        "KEYSIZES-HIST-ASSERT <0|1>",
+        "    Count the sizes of values anew after each command, and crash if INFO keysizes is wrong."]),
     tool("LISTPACK", 1..=1, list::listpack, &[
         "LISTPACK <key>", "    Print the listpack of a small value to the standard output."]),
     tool("LOADAOF", 0..=0, reload::load_aof, &[

@@ -11,6 +11,7 @@ use crate::server::clients::Client;
 use crate::server::clients::buffers::FORGET_PEAK_MS;
 use crate::server::clients::session::Session;
 use crate::server::commands::config;
+use crate::server::gates::Gates;
 use crate::sys::clock;
 use crate::types::entry::EntryPtr;
 use crate::types::value::Heap;
@@ -255,4 +256,15 @@ pub(super) fn client_eviction(
         ));
     }
     reply.verbatim(b"txt", text.as_bytes())
+}
+
+/// DEBUG KEYSIZES-HIST-ASSERT 0 | 1.
+pub(super) fn keysizes_assert(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    server.gates.set(Gates::RECOUNTED, switch(args.bytes()));
+    reply.ok()
 }
