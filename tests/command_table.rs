@@ -33,7 +33,20 @@ use support::server::Server;
 
 /// Commands that take more than those of Redis 8.2.3 on purpose, as Redis 8.10 does: their arguments
 /// and their history are not compared.
-const EXTENDED: &[&str] = &["set", "zunion", "zunionstore", "zinter", "zinterstore"];
+const EXTENDED: &[&str] = &[
+    "set",
+    "zunion",
+    "zunionstore",
+    "zinter",
+    "zinterstore",
+    "xadd",
+    "xread",
+    "xreadgroup",
+    "xinfo",
+];
+/// Commands whose keys Redis 8.10 describes otherwise: as incomplete, because an option before may have
+/// the name of the one that stands before the keys.
+const WITH_OTHER_KEYS: &[&str] = &["xread", "xreadgroup"];
 
 /// Blocks by the command's full name, such as `config|set`.
 type Blocks = BTreeMap<String, String>;
@@ -176,9 +189,15 @@ fn argument_lines(argument: &Value, depth: usize, out: &mut String) {
 fn add_blocks(info: &Value, docs: Option<Value>, blocks: &mut Blocks) {
     let fields = info.items();
     let name = fields[0].text();
-    let mut block = format!("command {name}\n{}", info_lines(info));
+    let command = name.split('|').next().unwrap_or_default();
+    let mut facts = info_lines(info);
+    if WITH_OTHER_KEYS.contains(&command) {
+        let lines = facts.lines().filter(|line| !line.starts_with("  keyspec "));
+        facts = lines.map(|line| format!("{line}\n")).collect();
+    }
+    let mut block = format!("command {name}\n{facts}");
     if let Some(docs) = &docs {
-        block += &docs_lines(docs, !EXTENDED.contains(&name.as_str()));
+        block += &docs_lines(docs, !EXTENDED.contains(&command));
     }
     blocks.insert(name, block);
     let inner = docs.and_then(|d| d.field("subcommands"));
@@ -223,7 +242,8 @@ fn recorded_blocks() -> Blocks {
         let command = name.split('|').next().unwrap_or_default();
         let told = line.trim_start();
         let extends = told.starts_with("arg ") || told.starts_with("changed ");
-        let skip = EXTENDED.contains(&command) && extends;
+        let is_key = told.starts_with("keyspec ") && WITH_OTHER_KEYS.contains(&command);
+        let skip = EXTENDED.contains(&command) && extends || is_key;
         if !skip {
             writeln!(blocks.entry(name.clone()).or_default(), "{line}").expect("a string takes it");
         }

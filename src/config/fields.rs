@@ -134,6 +134,8 @@ pub struct Config {
     pub set_max_intset_entries: usize,
     pub set_max_listpack_entries: usize,
     pub set_max_listpack_value: usize,
+    pub stream_idmp_duration: u32,
+    pub stream_idmp_maxsize: u32,
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: u64,
     pub zset_max_listpack_entries: usize,

@@ -321,7 +321,7 @@ impl<'k> DbMut<'k> {
         let aging = self.shared.aging.fresh(self.shared.now_ms);
         self.db.sizes.enter(Size::of_new(&value));
         let value = named(value, key.len(), deadline_ms.is_some());
-        let adopted = fields::may_have_deadlines(value.encoding());
+        let adopted = fields::may_be_armed(value.encoding());
         let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
         let found = Found { at, hash };
         if adopted {

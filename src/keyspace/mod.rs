@@ -30,6 +30,7 @@ pub use db::{Db, DbMut, Deadline, Found, RemovalReason};
 use crate::algo::rng::Rng;
 use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher};
+use crate::types::stream::Retention;
 use crate::types::value::Heap;
 use aging::Aging;
 use fields::ExpiredFields;
@@ -71,6 +72,8 @@ pub struct Tuning {
     pub list_large_element: usize,
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: u64,
+    /// How long and how many ids of idempotent producers a new stream keeps.
+    pub stream_retention: Retention,
     pub hll_sparse_max_bytes: usize,
     // How values become bytes and come back (DUMP and RESTORE).
     pub rdb_version: u32,
@@ -133,6 +136,7 @@ impl Default for Tuning {
             list_large_element: 0,
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
+            stream_retention: Retention::default(),
             hll_sparse_max_bytes: 3000,
             rdb_version: 12,
             rdb_compression: true,

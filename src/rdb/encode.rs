@@ -5,7 +5,7 @@
 //!   small hash, zset   plain        listpack        listpack       listpack
 //!   small set          plain        plain           listpack       listpack
 //!   list               plain        nodes           nodes          nodes
-//!   stream             v1           v2              v3             v3
+//!   stream             v1           v2              v3             v3, v4 or v5
 //!   field deadlines    refused      refused         refused        written
 //! ```
 //!
@@ -76,9 +76,8 @@ pub fn kind_of(entry: EntryRef, version: u32) -> u8 {
         (Kind::Hash, Encoding::ListpackEx) if version >= 12 => kind::HASH_LISTPACK_EX,
         (Kind::Hash, _) if version >= 12 && is_volatile(entry) => kind::HASH_METADATA,
         (Kind::Hash, _) => kind::HASH,
-        (Kind::Stream, _) => match version {
-            ..=9 => kind::STREAM,
-            10 => kind::STREAM_2,
+        (Kind::Stream, _) => match entry.heap() {
+            Some(Heap::Stream(it)) => super::encode_stream::kind_of(it, version),
             _ => kind::STREAM_3,
         },
     }

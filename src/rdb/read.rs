@@ -49,8 +49,6 @@ pub struct Reader {
     pub(super) room: Vec<u8>,
     /// Listpacks of field names that hashes share, by their numbers in the file.
     pub(super) templates: BTreeMap<u64, Vec<u8>>,
-    /// The part of the latest value that was read and not kept, for a warning.
-    pub left_out: Option<&'static str>,
     /// The offset of the record that is being read.
     pub record_at: u64,
     /// The input comes in pieces (`feed`), and an incomplete record is read again.
@@ -88,7 +86,6 @@ impl Reader {
             scratch: Vec::new(),
             room: Vec::new(),
             templates: BTreeMap::new(),
-            left_out: None,
             record_at: 0,
             fed: None,
         }

@@ -134,10 +134,6 @@ impl Records {
     /// The next record. Nothing follows `End`.
     #[inline]
     pub fn advance(&mut self) -> Result<Record> {
-        if let Some(what) = self.reader.left_out.take() {
-            let key = String::from_utf8_lossy(&self.key);
-            log::warn!("Key '{key}' was loaded without {what}");
-        }
         let mut head = KeyHead::default();
         self.reader.mark_record();
         self.doing = Doing::Type;

@@ -14,6 +14,7 @@ mod families;
 mod families_hashes;
 mod families_lists;
 mod families_newer;
+mod families_newer_streams;
 mod families_streams;
 mod families_zsets;
 mod grammar;
@@ -27,6 +28,7 @@ mod users;
 
 use families::{FAMILIES, Family};
 use families_newer::NEWER;
+use families_newer_streams::NEWER_STREAMS;
 use grammar::{Command, Compare, Generator, Template};
 use std::path::Path;
 use std::time::Duration;
@@ -378,7 +380,13 @@ fn replies_to_newer_commands_equal_those_of_redis_8_10() {
         return;
     };
     let pair = Pair::start_beside(&redis, DEBUG);
-    compare_families(&pair, NEWER, setting("REDWHEEL_DIFF_COMMANDS", 20_000) / 4);
+    for families in [NEWER, NEWER_STREAMS] {
+        compare_families(
+            &pair,
+            families,
+            setting("REDWHEEL_DIFF_COMMANDS", 20_000) / 4,
+        );
+    }
 }
 
 /// Runs so many random commands of these families, or of the one that the environment names, on both

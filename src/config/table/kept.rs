@@ -76,8 +76,6 @@ pub static TABLE: &[Directive] = &[
     text("preload-file", "", KEPT),
     int("slowlog-entry-max-argc", 32, (2, INT_MAX), KEPT),
     int("slowlog-entry-max-string-len", 128, (1, LONG_MAX), KEPT),
-    int("stream-idmp-duration", 100, (1, 86_400), KEPT),
-    int("stream-idmp-maxsize", 100, (1, 10_000), KEPT),
     text("tls-expected-peer-name", "", KEPT),
     // Valkey 9.1. Unlike there, all of them can be set at run time: nothing reads them.
     boolean("io-threads-always-active", false, KEPT).hidden(),
