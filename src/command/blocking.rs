@@ -20,7 +20,8 @@
 //! pushes, RENAME, COPY, STORE, RESTORE …) wakes the clients blocked on its type. Only a command
 //! that adds to an existing value and may thereby end a wait, as XADD does, calls `cx.grew(key)`.
 //! With `Wait::until_gone` the command runs again, too, when its key is deleted or overwritten:
-//! XREADGROUP, which then replies with an error.
+//! XREADGROUP, which then replies with an error. With `Wait::retry_after` it runs again after a
+//! time, too: XREADGROUP CLAIM, because entries can be claimed when they have been idle for long.
 
 use super::error::{CmdError, CmdResult};
 use super::{Cx, Reply};
@@ -64,6 +65,8 @@ pub struct Wait {
     pub until_gone: bool,
     /// Also ends when a list at a key grows.
     pub until_grown: bool,
+    /// The command also runs again after so many milliseconds.
+    pub retry_ms: Option<u64>,
     /// The command to run then, if it is not the very same: XREAD with its `$` made an id.
     pub again: Option<OwnedArgv>,
     pub nothing: Nothing,
@@ -81,6 +84,7 @@ impl Wait {
             timeout_ms,
             until_gone: false,
             until_grown: false,
+            retry_ms: None,
             again: None,
             nothing: Nothing::Array,
         }
@@ -95,6 +99,12 @@ impl Wait {
     /// A list that grows ends the wait, too.
     pub fn until_grown(mut self) -> Wait {
         self.until_grown = true;
+        self
+    }
+
+    /// The command runs again after so many milliseconds, whatever happens to its keys.
+    pub fn retry_after(mut self, ms: Option<u64>) -> Wait {
+        self.retry_ms = ms;
         self
     }
 

@@ -325,6 +325,10 @@ impl Spec {
         if let Some(find) = self.find {
             match find(argv, found) {
                 Ok(()) => return Ok(()),
+                // A description that is incomplete does not know better.
+                Err(InvalidKeys) if self.keys.iter().any(|keys| keys.flags.has(INCOMPLETE)) => {
+                    return Err(InvalidKeys);
+                }
                 Err(InvalidKeys) => found.clear(),
             }
         }

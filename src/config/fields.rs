@@ -145,6 +145,8 @@ pub struct Config {
     pub set_max_intset_entries: usize,
     pub set_max_listpack_entries: usize,
     pub set_max_listpack_value: usize,
+    pub stream_idmp_duration: u32,
+    pub stream_idmp_maxsize: u32,
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: u64,
     pub zset_max_listpack_entries: usize,
@@ -247,6 +249,22 @@ impl Config {
     /// The series of Redis whose commands exist and whose version is reported.
     pub fn series(&self) -> Series {
         Series::of_version(self.redis_compat.word())
+    }
+
+    /// The versions of the RDB format to choose from. `rdb-save-version auto` leaves them to the series
+    /// of Redis; that of 8.8, which no server here tells, is taken for that of 8.10.
+    pub fn rdb_versions(&self) -> RdbVersions {
+        if self.rdb_save_version != RdbVersions::AUTO {
+            return self.rdb_save_version;
+        }
+        let (least, most) = match self.series() {
+            Series(7, 0) => (10, 10),
+            Series(7, 2) => (11, 11),
+            series if series <= Series(8, 4) => (11, 12),
+            Series(8, 6) => (11, 13),
+            _ => return RdbVersions::AUTO,
+        };
+        RdbVersions { least, most }
     }
 
     /// The defaults, with `dir` at the current directory.

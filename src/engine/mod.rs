@@ -93,6 +93,7 @@ pub struct Engine {
     /// The protocol of raw replies; `call` uses RESP3 always.
     #[cfg(any(test, feature = "testing"))]
     resp: Resp,
+    caller: Caller,
     commands: HashMap<&'static str, &'static DataCommand>,
     outcome: Outcome,
 }
@@ -131,6 +132,7 @@ impl Engine {
             db: DbIndex(0),
             #[cfg(any(test, feature = "testing"))]
             resp: Resp::V2,
+            caller: Caller::default(),
             commands: commands.map(|entry| (entry.spec.name, entry)).collect(),
             outcome: Outcome::default(),
         }
@@ -222,7 +224,7 @@ impl Engine {
             tuning: &self.tuning,
             rng: &mut self.rng,
             db: self.db,
-            caller: Caller::default(),
+            caller: self.caller,
         };
         (entry.run)(&mut cx, &mut Args::new(argv, skip), reply)
     }

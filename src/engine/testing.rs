@@ -43,6 +43,11 @@ impl Engine {
         self.resp = resp;
     }
 
+    /// Lets the following commands come from a primary or the log, or from a client again.
+    pub fn obey(&mut self, must_obey: bool) {
+        self.caller.must_obey = must_obey;
+    }
+
     /// The databases.
     pub fn keyspace(&mut self) -> &mut Keyspace {
         &mut self.keyspace

@@ -7,10 +7,11 @@
 use super::expiry::{self, KeyTimer};
 use super::fields;
 use super::sizes::{Size, Sizes};
-use super::{DbIndex, Garbage, LazyFree, Missed, RemovedKey, Shared};
+use super::{DbIndex, Garbage, LazyFree, Missed, RdbVersions, RemovedKey, Shared};
 use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher, OldValue, ValueMut};
 use crate::types::entry::{EntryRef, INLINE_MAX, NewValue};
+use crate::types::stream::Needs;
 use crate::types::table::Position;
 use crate::types::value::{Encoding, Heap, Kind, Value};
 use crate::types::wheel::{Bag, Wheel};
@@ -325,11 +326,14 @@ impl<'k> DbMut<'k> {
             self.drop_held(key);
         }
         self.signal(value.kind(), key);
+        if let NewValue::Heap(heap, _) = &value {
+            self.shared.raise_rdb_bound(needed_version(heap));
+        }
         let hash = self.hash(key);
         let aging = self.shared.aging.fresh(self.shared.now_ms);
         self.db.sizes.enter(Size::of_new(&value));
         let value = named(value, key.len(), deadline_ms.is_some());
-        let adopted = fields::may_have_deadlines(value.encoding());
+        let adopted = fields::may_be_armed(value.encoding());
         let at = self.db.entries.insert(hash, key, value, deadline_ms, aging);
         let found = Found { at, hash };
         if adopted {
@@ -754,5 +758,18 @@ pub fn is_slow_to_drop(garbage: &Garbage) -> bool {
             let heaps = || entries.iter().filter_map(EntryRef::heap);
             entries.len() > SLOW_TO_FLUSH || heaps().map(Heap::bytes).sum::<usize>() > SLOW_TO_DROP
         }
+    }
+}
+
+/// The RDB version that a value needs, hashes aside; 0 where any will do.
+fn needed_version(heap: &Heap) -> u32 {
+    match heap {
+        Heap::Array(_) => RdbVersions::ARRAYS,
+        Heap::Stream(stream) => match stream.needs() {
+            Needs::Groups => 0,
+            Needs::Producers => RdbVersions::PRODUCERS,
+            Needs::Released => RdbVersions::RELEASED,
+        },
+        _ => 0,
     }
 }

@@ -5,6 +5,8 @@
 //! item that surfaces at another moment is stale and forgotten. So a later deadline inserts
 //! nothing, and an earlier one inserts one item.
 //!
+//! The wheel also holds an item for each stream that keeps ids of idempotent producers (`stream`).
+//!
 //! Both ways to remove an overdue field, a command that came across it and the wheel, note it in
 //! `Shared::expired_fields`: the code that propagates and notifies finds it there, before the effects
 //! stated by the command.
@@ -16,7 +18,7 @@ use super::{DbIndex, Shared};
 use crate::types::entries::ValueMut;
 use crate::types::entry::EntryRef;
 use crate::types::fields::Armed;
-use crate::types::value::{Encoding, Heap, Value};
+use crate::types::value::{Encoding, Heap, Kind, Value};
 use crate::types::wheel::{Step, Wheel};
 
 /// Fields that a hash loses before others have their turn.
@@ -66,12 +68,22 @@ pub(super) fn may_have_deadlines(encoding: Encoding) -> bool {
     matches!(encoding, Encoding::ListpackEx | Encoding::Hashtable)
 }
 
+/// Whether the wheel may have to know a value, seen by its encoding.
+#[inline(always)]
+pub(super) fn may_be_armed(encoding: Encoding) -> bool {
+    may_have_deadlines(encoding) || encoding == Encoding::Stream
+}
+
 /// The deadline state of a hash; none of a type that cannot have any.
 #[inline]
 pub(super) fn armed(entry: EntryRef) -> Option<Armed> {
     match (entry.encoding(), entry.value()) {
         (Encoding::ListpackEx, Value::Compact(stored)) => Some(Armed::of_list(stored)),
         (_, Value::Rich(Heap::Hash(table))) => Some(table.armed),
+        (_, Value::Rich(Heap::Stream(stream))) => stream.producers.as_ref().map(|it| Armed {
+            armed_ms: it.armed_ms,
+            counted: false,
+        }),
         _ => None,
     }
 }
@@ -117,6 +129,11 @@ impl DbMut<'_> {
     fn set_armed(&mut self, found: Found, armed: Armed) {
         match self.db.entries.value_mut(found.at) {
             Some(ValueMut::Heap(Heap::Hash(table))) => table.armed = armed,
+            Some(ValueMut::Heap(Heap::Stream(stream))) => {
+                if let Some(producers) = &mut stream.producers {
+                    producers.armed_ms = armed.armed_ms;
+                }
+            }
             Some(ValueMut::Heap(Heap::Compact(_, stored))) => armed.put_into_list(stored),
             Some(ValueMut::Inline(stored)) => armed.put_into_list(stored),
             _ => {}
@@ -128,10 +145,11 @@ impl DbMut<'_> {
         if armed(self.get(found)).is_some() {
             self.set_armed(found, Armed::default());
             self.arm_fields(found);
+            self.arm_producers(found);
         }
     }
 
-    fn insert_field_timer(&mut self, hash: u64, due_ms: i64) {
+    pub(super) fn insert_field_timer(&mut self, hash: u64, due_ms: i64) {
         let now_ms = self.shared.now_ms.max(0) as u64;
         let wheel = &mut self.db.field_wheel;
         let wheel = wheel.get_or_insert_with(|| Box::new(Wheel::new(now_ms)));
@@ -211,6 +229,9 @@ impl DbMut<'_> {
         }
         if let Some(was) = armed(self.get(found)) {
             self.set_armed(found, Armed { armed_ms: 0, ..was });
+        }
+        if self.get(found).kind() == Kind::Stream {
+            return self.sweep_producers(found);
         }
         let before = self.shared.stats.expired_fields;
         let stays = self.expire_due_fields(found, FIELDS_AT_ONCE);

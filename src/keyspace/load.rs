@@ -35,7 +35,7 @@ impl DbMut<'_> {
         let found = Found { at, hash };
         let entry = self.get(found);
         let (size, deadline_ms) = (Size::of(entry), entry.deadline_ms());
-        let adopted = fields::may_have_deadlines(entry.encoding());
+        let adopted = fields::may_be_armed(entry.encoding());
         self.db.sizes.enter(size);
         if adopted {
             self.adopt_fields(found);

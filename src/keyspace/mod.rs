@@ -31,6 +31,7 @@ pub use db::{Db, DbMut, Deadline, Found, RemovalReason};
 use crate::algo::rng::Rng;
 use crate::sys::pages::Reserve;
 use crate::types::entries::{Entries, KeyHasher};
+use crate::types::stream::Retention;
 use crate::types::value::Heap;
 use aging::Aging;
 use fields::ExpiredFields;
@@ -75,6 +76,8 @@ pub struct Tuning {
     pub list_large_element: usize,
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: u64,
+    /// How long and how many ids of idempotent producers a new stream keeps.
+    pub stream_retention: Retention,
     pub hll_sparse_max_bytes: usize,
     /// The slices of arrays.
     pub array: array::Limits,
@@ -94,6 +97,13 @@ pub struct RdbVersions {
 }
 
 impl RdbVersions {
+    /// The version that knows idempotent producers of streams.
+    pub const PRODUCERS: u32 = 13;
+    /// The version that knows released entries of streams.
+    pub const RELEASED: u32 = 15;
+    /// The version that knows arrays.
+    pub const ARRAYS: u32 = 15;
+
     /// From the last version that Redis and Valkey share to the latest.
     pub const AUTO: RdbVersions = RdbVersions {
         least: 11,
@@ -169,6 +179,7 @@ impl Default for Tuning {
             list_large_element: 0,
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
+            stream_retention: Retention::default(),
             hll_sparse_max_bytes: 3000,
             rdb_versions: RdbVersions::AUTO,
             array: array::Limits::default(),
@@ -298,6 +309,11 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// A value that needs this version of the RDB format is made.
+    pub fn raise_rdb_bound(&mut self, version: u32) {
+        self.rdb_bound = self.rdb_bound.max(version);
+    }
+
     /// Whether the wheels may be turned.
     fn expires_actively(&self) -> bool {
         self.active_expiry && !self.hold_expired

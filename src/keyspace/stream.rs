@@ -1,9 +1,9 @@
 //! Streams in the keyspace: found by key, made when missing, and their reported facts.
 
 use super::digest::Digest;
-use super::{DbMut, Found, WrongKind};
+use super::{DbMut, Found, RdbVersions, WrongKind};
 use crate::types::entry::{EntryRef, NewValue};
-use crate::types::stream::{Order, Stream, StreamId};
+use crate::types::stream::{Order, Producers, Retention, Stream, StreamId};
 use crate::types::value::{Encoding, Heap};
 use std::ops::ControlFlow;
 
@@ -46,9 +46,51 @@ impl DbMut<'_> {
     }
 
     /// Adds an empty stream under a key that is not there.
-    pub fn add_stream(&mut self, key: &[u8]) -> Found {
-        let heap = Box::new(Heap::Stream(Box::new(Stream::new())));
+    pub fn add_stream(&mut self, key: &[u8], retention: Retention) -> Found {
+        let mut stream = Stream::new();
+        if retention != Retention::default() {
+            stream.producers = Some(Box::new(Producers::new(retention)));
+        }
+        let heap = Box::new(Heap::Stream(Box::new(stream)));
         self.add(key, NewValue::Heap(heap, Encoding::Stream), None)
+    }
+
+    /// Makes the wheel surface a found stream when the ids of its producers that it has now are too
+    /// old.
+    pub fn arm_producers(&mut self, found: Found) {
+        let now_ms = self.shared.now_ms;
+        self.shared.raise_rdb_bound(RdbVersions::PRODUCERS);
+        let Ok(stream) = self.stream_mut(found) else {
+            return;
+        };
+        if let Some(producers) = &mut stream.producers
+            && producers.armed_ms == 0
+            && producers.ids() > 0
+        {
+            let due_ms = now_ms + i64::from(producers.retention().seconds) * 1000;
+            producers.armed_ms = due_ms;
+            self.insert_field_timer(found.hash, due_ms);
+        }
+    }
+
+    /// Forgets ids of producers that are too old: those of some producers, and later of the others.
+    pub(super) fn sweep_producers(&mut self, found: Found) {
+        /// Producers looked at before others have their turn.
+        const AT_ONCE: usize = 1024;
+        let now_ms = self.shared.now_ms;
+        let Ok(stream) = self.stream_mut(found) else {
+            return;
+        };
+        let Some(producers) = &mut stream.producers else {
+            return;
+        };
+        match producers.sweep_all(now_ms, AT_ONCE) {
+            true => self.arm_producers(found),
+            false => {
+                producers.armed_ms = now_ms + 1;
+                self.insert_field_timer(found.hash, now_ms + 1);
+            }
+        }
     }
 }
 

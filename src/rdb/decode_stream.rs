@@ -3,7 +3,7 @@
 use super::{Error, Reader, Result, kind};
 use crate::types::entry::NewValue;
 use crate::types::listpack;
-use crate::types::stream::{Group, Node, Pending, Stream, StreamId};
+use crate::types::stream::{Group, Node, Pending, Producers, Retention, Stream, StreamId};
 use crate::types::value::{Encoding, Heap};
 use std::collections::BTreeMap;
 
@@ -55,27 +55,37 @@ pub(super) fn stream<'r>(r: &'r mut Reader, kind: u8) -> Result<NewValue<'r>> {
         }
     }
     if kind >= kind::STREAM_4 {
-        pass_producers(r)?;
+        producers(r, &mut stream)?;
     }
     let heap = Box::new(Heap::Stream(Box::new(stream)));
     Ok(NewValue::Heap(heap, Encoding::Stream))
 }
 
-/// Passes over the idempotent producers of a stream: the duration and the number for which ids are
-/// kept, the producers with the ids of each, and two counters. Deduplication begins anew.
-fn pass_producers(r: &mut Reader) -> Result<()> {
-    r.length()?;
-    r.length()?;
+/// The idempotent producers of a stream: how long and how many ids are kept, the producers with the
+/// ids of each, and two counters.
+fn producers(r: &mut Reader, stream: &mut Stream) -> Result<()> {
+    let (seconds, ids) = (r.length()?, r.length()?);
+    let retention = Retention::of(seconds, ids).ok_or(Error::Corrupt(
+        "Idempotent producers with impossible limits",
+    ))?;
+    let mut producers = Producers::new(retention);
     for _ in 0..r.length()? {
-        r.string()?;
+        let name = r.string_vec()?;
         for _ in 0..r.length()? {
-            r.string()?;
-            id(r)?;
-            r.left_out = Some("the ids of its idempotent producers");
+            let iid = r.string_vec()?;
+            let entry = id(r)?;
+            if producers.peek(&name, &iid).is_some() {
+                return Err(Error::Corrupt("An idempotent producer with an id twice"));
+            }
+            // They count as added when the id of the entry says.
+            producers.restore(&name, &iid, entry, i64::MAX);
         }
     }
-    r.length()?;
-    r.length()?;
+    let (added, duplicates) = (r.length()?, r.length()?);
+    producers.set_counts(added, duplicates);
+    if producers.is_trace() {
+        stream.producers = Some(Box::new(producers));
+    }
     Ok(())
 }
 
@@ -121,6 +131,7 @@ fn group(r: &mut Reader, kind: u8, stream: &Stream) -> Result<Group> {
     for _ in 0..r.length()? {
         consumer(r, kind, &mut group, &mut orphans)?;
     }
+    group.order_by_id();
     if kind >= kind::STREAM_5 {
         released(r, &mut group, &mut orphans)?;
     }
@@ -130,26 +141,14 @@ fn group(r: &mut Reader, kind: u8, stream: &Stream) -> Result<Group> {
     }
 }
 
-/// The entries that the group has released (XNACK). They belong to no consumer there, and to one
-/// without a name here.
+/// The entries that the group has released (XNACK), in the order of their release.
 fn released(r: &mut Reader, group: &mut Group, orphans: &mut Orphans) -> Result<()> {
     for _ in 0..r.length()? {
         let entry = key(r)?;
-        let (delivered_ms, count) = orphans.remove(&entry).ok_or(Error::Corrupt(
+        let (_, count) = orphans.remove(&entry).ok_or(Error::Corrupt(
             "Released entry not found in group global PEL",
         ))?;
-        let consumer = match group.find(b"") {
-            Some(consumer) => consumer,
-            None => group.add_consumer(b"", delivered_ms),
-        };
-        group.deliver(
-            entry,
-            Pending {
-                consumer,
-                delivered_ms,
-                count,
-            },
-        );
+        group.release(entry, count);
     }
     Ok(())
 }
@@ -172,14 +171,7 @@ fn consumer(r: &mut Reader, kind: u8, group: &mut Group, orphans: &mut Orphans) 
         let (delivered_ms, count) = orphans.remove(&entry).ok_or(Error::Corrupt(
             "Consumer entry not found in group global PEL, or there twice",
         ))?;
-        group.deliver(
-            entry,
-            Pending {
-                consumer: id,
-                delivered_ms,
-                count,
-            },
-        );
+        group.deliver(entry, Pending::delivered(id, delivered_ms, count));
     }
     Ok(())
 }

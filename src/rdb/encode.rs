@@ -5,7 +5,7 @@
 //!   small hash, zset   plain        listpack        listpack       listpack
 //!   small set          plain        plain           listpack       listpack
 //!   list               plain        nodes           nodes          nodes
-//!   stream             v1           v2              v3             v3
+//!   stream             v1           v2              v3             v3, v4 or v5
 //!   field deadlines    refused      refused         refused        written
 //! ```
 //!
@@ -16,6 +16,7 @@ use super::encode_stream::stream;
 use super::version::{self, FIELD_DEADLINES, Unfit};
 use super::write::Style;
 use super::{Writer, kind, opcode};
+use crate::keyspace::RdbVersions;
 use crate::keyspace::hash::HashRef;
 use crate::keyspace::list::{ListRef, list_of};
 use crate::keyspace::set::SetRef;
@@ -81,9 +82,8 @@ pub fn kind_of(entry: EntryRef, style: Style) -> u8 {
         (Kind::Hash, Encoding::ListpackEx) if version >= 12 => kind::HASH_LISTPACK_EX,
         (Kind::Hash, _) if version >= 12 && is_volatile(entry) => kind::HASH_METADATA,
         (Kind::Hash, _) => kind::HASH,
-        (Kind::Stream, _) => match version {
-            ..=9 => kind::STREAM,
-            10 => kind::STREAM_2,
+        (Kind::Stream, _) => match entry.heap() {
+            Some(Heap::Stream(it)) => super::encode_stream::kind_of(it, version),
             _ => kind::STREAM_3,
         },
         (Kind::Array, _) => kind::ARRAY,
@@ -115,6 +115,7 @@ pub fn value(out: &mut Writer, entry: EntryRef) -> Result<(), Unfit> {
 
 fn collection(out: &mut Writer, entry: EntryRef) -> Result<(), Unfit> {
     match entry.kind() {
+        Kind::Array if out.version() < RdbVersions::ARRAYS => return Err(Unfit),
         Kind::List => list(out, entry),
         Kind::Set => set(out, entry),
         Kind::Zset => zset(out, entry),

@@ -49,8 +49,6 @@ pub struct Reader {
     pub(super) room: Vec<u8>,
     /// Listpacks of field names that hashes share, by their numbers in the file.
     pub templates: BTreeMap<u64, Vec<u8>>,
-    /// The part of the latest value that was read and not kept, for a warning.
-    pub left_out: Option<&'static str>,
     /// The fault of the latest value that was mended, for a warning.
     pub mended: Option<&'static str>,
     /// The bytes come from a client, so no fault of theirs is mended.
@@ -93,7 +91,6 @@ impl Reader {
             scratch: Vec::new(),
             room: Vec::new(),
             templates: BTreeMap::new(),
-            left_out: None,
             mended: None,
             is_payload: false,
             record_at: 0,

@@ -141,7 +141,7 @@ impl Records {
     /// The next record. Nothing follows `End`.
     #[inline]
     pub fn advance(&mut self) -> Result<Record> {
-        if self.reader.left_out.is_some() || self.reader.mended.is_some() {
+        if self.reader.mended.is_some() {
             self.warn();
         }
         let mut head = KeyHead::default();
@@ -173,15 +173,12 @@ impl Records {
         }
     }
 
-    /// Logs what the latest value was loaded without, or what was mended in it.
+    /// Logs what was mended in the latest value.
     #[cold]
     fn warn(&mut self) {
         let key = String::from_utf8_lossy(&self.key)
             .escape_debug()
             .to_string();
-        if let Some(what) = self.reader.left_out.take() {
-            log::warn!("Key '{key}' was loaded without {what}");
-        }
         if let Some(fault) = self.reader.mended.take() {
             log::warn!("Key '{key}' in database {} was repaired: {fault}", self.db);
         }

@@ -69,6 +69,14 @@ const SCRIPT: &[&[&str]] = &[
         "stream",
         ">",
     ],
+    &["XADD", "released", "1-1", "f", "v"],
+    &["XADD", "released", "2-1", "f", "v"],
+    &["XGROUP", "CREATE", "released", "grp", "0"],
+    &[
+        "XNACK", "released", "grp", "FATAL", "IDS", "2", "2-1", "1-1", "FORCE",
+    ],
+    &["XADD", "producers", "IDMP", "p", "i", "*", "f", "v"],
+    &["XADD", "producers", "IDMPAUTO", "q", "*", "f", "v"],
 ];
 
 fn filled() -> Engine {
@@ -159,6 +167,58 @@ fn values_come_back_from_every_version() {
     }
 }
 
+/// DUMP of Redis 8.10.2: three entries were read by c, 3-1 was released after a failure and then
+/// 1-1 as one that no consumer can take; two producers added an entry each, and one came twice.
+const OF_REDIS_8_10: &str = "1b011000000000000000010000000000000001c3404c4062116200000022000501000101018161020001\
+        02200a400c0004200900012009000260094015000320090d0001f45002982da201000009dfff20210681\
+        66028176020640180058e00b180101ff0581000001a22d98025900010100000501016703010303000000\
+        000000000100000000000000010000000000000000817fffffffffffffff000000000000000200000000\
+        000000011d02982da201000001000000000000000300000000000000010000000000000000010101631d\
+        02982da20100001d02982da2010000010000000000000002000000000000000102000000000000000300\
+        000000000000010000000000000001000000000000000180000151800702017001016981000001a22d98\
+        025100017101106e95729ee727f0814aedffba5573007981000001a22d9802590002010f00499d68a171\
+        79d45f";
+
+#[test]
+fn released_entries_and_producers_come_from_redis_8_10_and_go_there() {
+    let byte = |at: usize| u8::from_str_radix(&OF_REDIS_8_10[at..at + 2], 16);
+    let payload: Vec<u8> = (0..OF_REDIS_8_10.len())
+        .step_by(2)
+        .map(|at| byte(at).expect("hex"))
+        .collect();
+    let mut e = Engine::with_seed(3);
+    e.freeze_at_ms(1_796_061_270_000);
+    put(&mut e, b"key", &payload).expect("Redis has written it");
+    let full = e.ask("XINFO STREAM key FULL COUNT 0");
+    for part in [
+        "idmp-duration :86400 $12 idmp-maxsize :7 $12 pids-tracked :2 $12 iids-tracked :2 \
+         $10 iids-added :2 $15 iids-duplicates :1",
+        "pel-count :3 $12 nacked-count :2 $7 pending *3 *4 $3 1-1 $0  :0 :9223372036854775807 \
+         *4 $3 2-1 $1 c :1796061266461 :1 *4 $3 3-1 $0  :0 :1",
+    ] {
+        assert!(full.contains(part), "{full}");
+    }
+    // What is written again is the same, but for compression.
+    for (_, again) in payloads(&mut e, RdbVersions::AUTO) {
+        let mut to = Engine::with_seed(3);
+        to.freeze_at_ms(1_796_061_270_000);
+        put(&mut to, b"key", &again).expect("we have written it");
+        assert_eq!(to.ask("XINFO STREAM key FULL COUNT 0"), full);
+        assert_eq!(again[0], payload[0]);
+        let (tail, told) = (again.len() - 130, payload.len() - 130);
+        assert_eq!(
+            again[tail..again.len() - 10],
+            payload[told..payload.len() - 10]
+        );
+    }
+    assert_eq!(e.ask("XADD key IDMP p i * f v"), "$15 1796061266513-0");
+    assert_eq!(e.ask("XADD key IDMPAUTO q * f v"), "$15 1796061266521-0");
+    let claimed = e.ask("XREADGROUP GROUP g d CLAIM 9999 STREAMS key >");
+    let at = |id: &str| claimed.find(id).expect("it is there");
+    assert!(at("$3 3-1") < at("$3 1-1"), "{claimed}");
+    assert!(!claimed.contains("$3 2-1"), "{claimed}");
+}
+
 #[test]
 fn a_cut_payload_is_refused() {
     let mut from = filled();
@@ -218,6 +278,20 @@ fn exercise(engine: &mut Engine) {
         &["XADD", "key", "*", "new", "5"],
         &["XINFO", "STREAM", "key", "FULL"],
         &["XREADGROUP", "GROUP", "grp", "me", "STREAMS", "key", ">"],
+        &["XNACK", "key", "grp", "FAIL", "IDS", "1", "1-1", "FORCE"],
+        &[
+            "XREADGROUP",
+            "GROUP",
+            "grp",
+            "you",
+            "CLAIM",
+            "0",
+            "STREAMS",
+            "key",
+            ">",
+        ],
+        &["XADD", "key", "IDMP", "p", "i", "*", "new", "5"],
+        &["XCFGSET", "key", "IDMP-MAXSIZE", "1"],
         &["XTRIM", "key", "MAXLEN", "1"],
         &["OBJECT", "ENCODING", "key"],
         &["COPY", "key", "other"],

@@ -16,7 +16,7 @@ use super::encode::is_volatile;
 use super::record::Header;
 use crate::keyspace::{Keyspace, RdbVersions};
 use crate::types::entry::EntryRef;
-use crate::types::stream::Stream;
+use crate::types::stream::{Needs, Stream};
 use crate::types::value::{Heap, Kind};
 
 /// The version that knows deadlines of hash fields.
@@ -88,13 +88,27 @@ pub fn need(entry: EntryRef) -> Need {
             Some(Heap::Stream(it)) => stream(it),
             _ => Need::ANY,
         },
+        Kind::Array => Need {
+            version: RdbVersions::ARRAYS,
+            because: "arrays",
+        },
         _ => Need::ANY,
     }
 }
 
-/// What a stream needs: all of what we keep of one is known to every version.
-pub(super) fn stream(_: &Stream) -> Need {
-    Need::ANY
+/// What a stream needs.
+pub(super) fn stream(stream: &Stream) -> Need {
+    match stream.needs() {
+        Needs::Groups => Need::ANY,
+        Needs::Producers => Need {
+            version: RdbVersions::PRODUCERS,
+            because: "idempotent producers",
+        },
+        Needs::Released => Need {
+            version: RdbVersions::RELEASED,
+            because: "released entries",
+        },
+    }
 }
 
 /// The lowest version within `versions` that can hold a value.

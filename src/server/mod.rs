@@ -41,6 +41,7 @@ use crate::server::lifecycle::cron;
 use crate::server::storage::jobs;
 use crate::sys::clock::Clock;
 use crate::tracking::Tracking;
+use crate::types::stream::Retention;
 use clients::Clients;
 use clients::session::Session;
 use commands::migrate::Peers;
@@ -180,6 +181,10 @@ impl Server {
         tuning.list_compress_depth = c.list_compress_depth;
         tuning.stream_node_max_bytes = c.stream_node_max_bytes;
         tuning.stream_node_max_entries = c.stream_node_max_entries;
+        tuning.stream_retention = Retention {
+            seconds: c.stream_idmp_duration,
+            ids: c.stream_idmp_maxsize,
+        };
         tuning.hll_sparse_max_bytes = c.hll_sparse_max_bytes;
         tuning.array.slice_size = c.array_slice_size;
         tuning.array.sparse_max = c.array_sparse_kmax;

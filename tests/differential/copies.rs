@@ -114,9 +114,21 @@ impl Chain {
     }
 }
 
-/// All that XINFO shows of the streams in database 0, with moments left out: they are those of the
-/// command here, and of its coming there. `lag` can be negative in Redis.
-fn streams(client: &mut Client) -> Vec<String> {
+/// Fields that Redis before 8.8 does not show, or counts otherwise.
+const NEWER: &[&str] = &[
+    "radix-tree-nodes",
+    "idmp-duration",
+    "idmp-maxsize",
+    "pids-tracked",
+    "iids-tracked",
+    "iids-added",
+    "iids-duplicates",
+    "nacked-count",
+];
+
+/// All that XINFO shows of the streams in database 0 but these fields, with moments left out: they
+/// are those of the command here, and of its coming there. `lag` can be negative in Redis.
+fn streams(client: &mut Client, without: &[&str]) -> Vec<String> {
     client.run("SELECT 0");
     let keys = client.run("KEYS *").items();
     let mut shown: Vec<String> = keys
@@ -128,7 +140,7 @@ fn streams(client: &mut Client) -> Vec<String> {
                 return None;
             }
             let told = ask(&[b"XINFO", b"STREAM", name, b"FULL", b"COUNT", b"0"]);
-            Some(format!("{key:?} {}", without_moments(&told)))
+            Some(format!("{key:?} {}", without_moments(&told, without)))
         })
         .collect();
     shown.sort();
@@ -136,15 +148,17 @@ fn streams(client: &mut Client) -> Vec<String> {
 }
 
 /// A reply as text. A moment is a number of milliseconds since 1970 that no id is part of.
-fn without_moments(reply: &Value) -> String {
+fn without_moments(reply: &Value, without: &[&str]) -> String {
     const MOMENT: i64 = 1_000_000_000_000;
     match reply {
         Value::Int(n) if *n > MOMENT => "(moment)".to_owned(),
         Value::Array(items) => {
-            let mut texts: Vec<String> = items.iter().map(without_moments).collect();
-            if let Some(at) = items.iter().position(|item| item.text() == "lag") {
-                texts.drain(at..at + 2);
-            }
+            let is_left_out = |name: &str| name == "lag" || without.contains(&name);
+            let left_out = |at: usize| items.get(at).is_some_and(|it| is_left_out(&it.text()));
+            let texts: Vec<String> = (0..items.len())
+                .filter(|&at| !(left_out(at) || at > 0 && left_out(at - 1)))
+                .map(|at| without_moments(&items[at], without))
+                .collect();
             format!("[{}]", texts.join(", "))
         }
         other => format!("{other:?}"),
@@ -191,7 +205,8 @@ fn run(order: &[bool]) {
         let agreed = chain.agree();
         // Of what groups do Redis tells its replicas only a part.
         if agreed.is_ok() && order[0] {
-            let shown: Vec<_> = chain.clients.iter_mut().map(streams).collect();
+            let told = |client: &mut Client| streams(client, NEWER);
+            let shown: Vec<_> = chain.clients.iter_mut().map(told).collect();
             for there in &shown[1..] {
                 assert_eq!(
                     &shown[0], there,
@@ -210,22 +225,62 @@ fn run(order: &[bool]) {
     }
 }
 
-/// XINFO shows the same before and after the log was loaded.
+/// The families of streams.
+const STREAMS: &[&str] = &["streams", "release", "producers"];
+
+/// XINFO shows the same before and after the log and a snapshot were loaded.
 #[test]
 fn streams_come_back_from_the_log() {
     let log = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no"];
     let server = Server::ours().with(DEBUG).with(OPTIONS).with(&log).start();
     let mut client = server.client();
-    for seed in 1..=20 {
+    for (family, seed) in STREAMS
+        .iter()
+        .flat_map(|&it| (1..=20).map(move |seed| (it, seed)))
+    {
         client.run("FLUSHALL");
-        let commands = logs::batch_of("streams", seed);
+        let commands = logs::batch_of(family, seed);
         for (_, command) in &commands {
             client.send_raw(&encode(command)).expect("it listens");
             client.reply_raw().expect("it replies");
         }
-        let before = streams(&mut client);
+        let before = streams(&mut client, &[]);
         assert_eq!(client.run("DEBUG LOADAOF").text(), "OK");
-        assert_eq!(streams(&mut client), before, "seed {seed}");
+        assert_eq!(streams(&mut client, &[]), before, "{family} {seed}");
+        assert_eq!(client.run("DEBUG RELOAD").text(), "OK");
+        assert_eq!(streams(&mut client, &[]), before, "{family} {seed}");
+    }
+}
+
+/// XINFO shows the same on a primary and a replica, of ours and of Redis 8.10.
+#[test]
+fn newer_streams_are_copied() {
+    let Some(redis) = oracle::redis() else {
+        return;
+    };
+    let real = || Server::of(&redis).with(DEBUG).with(OPTIONS).start();
+    for (is_ours, name) in [(true, "ours"), (false, "Redis 8.10")] {
+        let replica = if is_ours { ours() } else { real() };
+        let mut chain = Chain::of(vec![ours(), replica]);
+        for (family, seed) in STREAMS
+            .iter()
+            .flat_map(|&it| (1..=8).map(move |seed| (it, seed)))
+        {
+            chain.clients[0].run("FLUSHALL");
+            chain.clients[0].run("SELECT 0");
+            for (_, command) in &logs::batch_of(family, seed) {
+                let primary = &mut chain.clients[0];
+                primary.send_raw(&encode(command)).expect("it listens");
+                primary.reply_raw().expect("it replies");
+            }
+            let agreed = chain.agree();
+            assert!(agreed.is_ok(), "{name}: {family} {seed}\n{}", chain.story());
+            let [primary, replica] = &mut chain.clients[..] else {
+                unreachable!("two servers")
+            };
+            let (ours, there) = (streams(primary, &[]), streams(replica, &[]));
+            assert_eq!(ours, there, "{name}: {family} {seed}");
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Streams and their groups.
+//! Streams and their groups. What XINFO STREAM shows is in `families_newer_streams`.
 
 use super::grammar::Compare::{Exact, Within};
 use super::grammar::Template;
@@ -116,17 +116,8 @@ pub static STREAMS: &[Template] = &[
         Exact,
         "XAUTOCLAIM {k} {group} {consumer} < 0 | 100000 | -1 | x > {idbound} [ COUNT < 1 | 2 | 0 | x > ] [ JUSTID ] [ BAD ]",
     ),
-    Template(
-        Within(5_000),
-        "XINFO STREAM {k} [ FULL | BAD ] [ COUNT | BAD ]",
-    ),
-    Template(Exact, "XINFO STREAM {k}"),
     Template(Exact, "XINFO GROUPS {k}"),
     Template(Exact, "XINFO GROUPS {k}"),
-    Template(
-        Within(5_000),
-        "XINFO STREAM {k} FULL [ COUNT < 0 | 1 | -1 | x > ]",
-    ),
     Template(Within(5_000), "XINFO CONSUMERS {k} {group}"),
     Template(Exact, "XINFO < BAD {k} | CONSUMERS {k} | STREAM >"),
     Template(Exact, "OBJECT ENCODING {k}"),

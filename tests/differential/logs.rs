@@ -8,6 +8,7 @@
 //! REDWHEEL_DIFF_LOGGED says how many commands (3000), REDWHEEL_DIFF_SEED where to start.
 
 use super::families::FAMILIES;
+use super::families_newer_streams::NEWER_STREAMS;
 use super::grammar::{Command, Compare, Generator, Template};
 use super::rng::Rng;
 use super::support::client::{Client, encode, parse};
@@ -173,7 +174,8 @@ fn is_logged(command: &Command) -> bool {
 
 /// Commands of one family, some in transactions and scripts.
 pub fn batch_of(family: &str, seed: u64) -> Vec<(Compare, Command)> {
-    let families = FAMILIES.iter().filter(|known| known.0 == family);
+    let all = FAMILIES.iter().chain(NEWER_STREAMS);
+    let families = all.filter(|known| known.0 == family);
     batch_from(
         seed,
         &families.flat_map(|family| family.1).collect::<Vec<_>>(),

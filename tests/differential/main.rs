@@ -15,6 +15,7 @@ mod families_arrays;
 mod families_hashes;
 mod families_lists;
 mod families_newer;
+mod families_newer_streams;
 mod families_streams;
 mod families_zsets;
 mod grammar;
@@ -30,6 +31,7 @@ mod users;
 use families::{FAMILIES, Family};
 use families_arrays::ARRAYS;
 use families_newer::NEWER;
+use families_newer_streams::NEWER_STREAMS;
 use grammar::{Command, Compare, Generator, Template};
 use std::time::Duration;
 use support::client::{Client, Value, encode, parse};
@@ -372,7 +374,13 @@ fn replies_equal_those_of_redis() {
 #[test]
 fn replies_to_newer_commands_equal_those_of_redis() {
     if let Some(pair) = Pair::start() {
-        compare_families(&pair, NEWER, setting("REDWHEEL_DIFF_COMMANDS", 20_000) / 4);
+        for families in [NEWER, NEWER_STREAMS] {
+            compare_families(
+                &pair,
+                families,
+                setting("REDWHEEL_DIFF_COMMANDS", 20_000) / 4,
+            );
+        }
     }
 }
 

@@ -348,3 +348,60 @@ fn a_key_is_ready_whatever_was_there_before() {
         }
     }
 }
+
+#[test]
+fn entries_to_claim_come_when_they_have_been_idle_for_long() {
+    let (server, mut client) = server_with_clock();
+    for line in [
+        "XADD s 1-1 a 1",
+        "XADD s 2-1 a 1",
+        "XGROUP CREATE s g 0",
+        "XREADGROUP GROUP g c STREAMS s >",
+    ] {
+        assert!(!client.run(line).is_error(), "{line}");
+    }
+    let claim = |ms: &str| format!("XREADGROUP GROUP g d CLAIM {ms} BLOCK 0 STREAMS s >");
+    // The id of the first entry of the first stream.
+    let entry = |reply: Value| reply.items()[0].items()[1].items()[0].items()[0].text();
+    let mut waiter = waiting(&server, &mut client, &claim("300000"));
+    pass_ms(&mut client, 200_000);
+    // One of them is delivered again meanwhile.
+    assert!(!client.run("XCLAIM s g c 0 1-1 JUSTID").is_error());
+    pass_ms(&mut client, 90_000);
+    assert_eq!(info(&mut client, "blocked_clients"), 1);
+    pass_ms(&mut client, 11_000);
+    assert_eq!(entry(waiter.reply()), "2-1");
+    // A released entry comes at once, to those alone that claim.
+    let mut other = waiting(
+        &server,
+        &mut client,
+        "XREADGROUP GROUP g e BLOCK 400000 STREAMS s >",
+    );
+    waiter.send(&claim("300000").split(' ').collect::<Vec<_>>());
+    await_blocked(&mut client, 2);
+    assert_eq!(text(&mut client, "XNACK s g FAIL IDS 1 2-1"), "1");
+    assert_eq!(entry(waiter.reply()), "2-1");
+    assert_eq!(info(&mut client, "blocked_clients"), 1);
+    // The timeout of a wait holds, however often the command runs in between.
+    waiter.send(
+        &claim("1000000")
+            .replace("BLOCK 0", "BLOCK 100000")
+            .split(' ')
+            .collect::<Vec<_>>(),
+    );
+    await_blocked(&mut client, 2);
+    pass_ms(&mut client, 90_000);
+    assert_eq!(info(&mut client, "blocked_clients"), 2);
+    pass_ms(&mut client, 10_001);
+    assert_eq!(waiter.reply(), Value::NilArray);
+    // Entries of which none was pending when the wait began.
+    assert_eq!(text(&mut client, "XACK s g 1-1 2-1"), "2");
+    waiter.send(&claim("50000").split(' ').collect::<Vec<_>>());
+    await_blocked(&mut client, 2);
+    assert!(!client.run("XCLAIM s g c 0 1-1 FORCE JUSTID").is_error());
+    pass_ms(&mut client, 50_001);
+    pass_ms(&mut client, 50_001);
+    assert_eq!(entry(waiter.reply()), "1-1");
+    pass_ms(&mut client, 400_000);
+    assert_eq!(other.reply(), Value::NilArray);
+}

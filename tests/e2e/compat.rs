@@ -1,5 +1,6 @@
 //! `redis-compat`: a server that knows what an older series of Redis knows.
 
+use crate::support::client::Value;
 use crate::support::oracle;
 use crate::support::server::Server;
 use std::path::PathBuf;
@@ -61,6 +62,15 @@ fn newer_commands_are_unknown_to_an_older_series() {
         };
         assert_eq!(shown, reply, "{line}");
     }
+    client.run("SET k v");
+    let Value::Bulk(payload) = client.run("DUMP k") else {
+        panic!("k is there");
+    };
+    assert_eq!(
+        payload[payload.len() - 10],
+        10,
+        "the version in the payload"
+    );
     let info = client.run("INFO server").text();
     assert!(info.contains("redis_version:7.0.15\r\n"), "{info}");
     let told = client

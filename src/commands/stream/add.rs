@@ -1,13 +1,15 @@
 //! XADD, XTRIM, XSETID, XLEN: what makes a stream longer or shorter at its ends.
 
 use super::STREAM;
-use super::args::{Form, NewId, add_or_trim, node_limits, strict_id};
+use super::args::{Form, NewId, Producer, add_or_trim, node_limits, strict_id};
 use crate::command::effects::{Event, Interest};
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
-use crate::types::stream::{Bound, IdText, References, Stream, StreamId};
+use crate::keyspace::Found;
+use crate::types::stream::{Bound, IdText, References, Stream, StreamId, content_id};
 use crate::types::value::Kind;
+use std::borrow::Cow;
 
 const TOO_SMALL: CmdError = CmdError::Fixed(
     "ERR The ID specified in XADD is equal or smaller than the target stream top item",
@@ -41,7 +43,7 @@ pub(super) const XADD: DataCommand = Spec {
     flags: all(&[WRITE, DENYOOM, FAST]),
     keys: &[KeySpec::at(1, &[RW, UPDATE])
         .noting("UPDATE instead of INSERT because of the optional trimming feature")],
-    usage: "key:key [nomkstream=NOMKSTREAM!6.2.0] [condition(keepref=KEEPREF|delref=DELREF|acked=ACKED)] [trim{strategy(maxlen=MAXLEN|minid=MINID!6.2.0) [operator(equal=\"=\"|approximately=\"~\")] threshold:string [count:integer@LIMIT!6.2.0]}] id-selector(auto-id=\"*\"|id:string) data{field:string value:string}...",
+    usage: "key:key [nomkstream=NOMKSTREAM!6.2.0] [condition(keepref=KEEPREF|delref=DELREF|acked=ACKED)] [idmp(pid:string@IDMPAUTO|idmp{pid:string iid:string}@IDMP)!8.6.0] [trim{strategy(maxlen=MAXLEN|minid=MINID!6.2.0) [operator(equal=\"=\"|approximately=\"~\")] threshold:string [count:integer@LIMIT!6.2.0]}] id-selector(auto-id=\"*\"|id:string) data{field:string value:string}...",
     since: "5.0.0",
     summary: "Appends an entry to a stream, which is made if it is not there, and may trim it.",
     complexity: "O(1); with trimming O(N) for N entries removed",
@@ -59,19 +61,20 @@ fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
     let options = add_or_trim(cx, args, Form::Add)?;
     let (id_at, parts) = (args.position().wrapping_sub(1), args.left());
-    let Some(new) = options.id.filter(|_| parts >= 2 && parts % 2 == 0) else {
-        return Err(CmdError::arity(XADD.name()));
-    };
-    if new == NewId::Exact(StreamId::MIN) {
-        return Err(CmdError::Fixed(
-            "ERR The ID specified in XADD must be greater than 0-0",
-        ));
-    }
+    let new = form_of_id(options.id, parts)?;
     let (now_ms, limits) = (cx.now_ms(), node_limits(cx.tuning));
+    let (retention, obeys) = (cx.tuning.stream_retention, cx.caller.must_obey);
     let rest = args.rest();
     let fields = (0..parts).map(move |i| rest.at(i));
+    let found = cx.db().write(key);
+    let producer = options.producer;
+    let producer = producer.map(|it| identify(args, it, fields.clone()));
+    if let Some(producer) = producer.as_ref().filter(|_| new == NewId::Auto)
+        && let Some(result) = reply_duplicate(cx, found, producer, reply)
+    {
+        return result;
+    }
     let mut db = cx.db();
-    let found = db.write(key);
     if let Some(found) = found {
         let stream = db.stream_at(found)?;
         if stream.last_id() == StreamId::MAX {
@@ -87,7 +90,7 @@ fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
     let at = match found {
         Some(found) => found,
-        None => db.add_stream(key),
+        None => db.add_stream(key, retention),
     };
     let stream = db.stream_mut(at)?;
     let id = match next_id(stream, new, now_ms) {
@@ -101,10 +104,18 @@ fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         }
     };
     stream.append(id, fields, limits);
+    if let Some((name, iid)) = &producer {
+        // What is too old follows from the clock of who decides.
+        let now_ms = if obeys { id.unix_ms() } else { now_ms };
+        stream.producers_mut().record(name, iid, id, now_ms);
+    }
     let trimmed = options
         .trim
         .map_or(0, |trim| stream.trim(trim, options.references));
     let after = (stream.len(), stream.first_id());
+    if producer.is_some() {
+        db.arm_producers(at);
+    }
     if found.is_none() {
         cx.also(Event::NEW, key);
     }
@@ -121,6 +132,66 @@ fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         propagate(cx, args, &options, (id_at, Some(&text)), after);
     }
     reply.bulk(&text)
+}
+
+/// The form of the id of a new entry, if so many words behind it are its fields.
+fn form_of_id(id: Option<NewId>, parts: usize) -> Result<NewId, CmdError> {
+    let id = id.filter(|_| parts >= 2 && parts.is_multiple_of(2));
+    match id.ok_or_else(|| CmdError::arity(XADD.name()))? {
+        NewId::Exact(StreamId::MIN) => Err(CmdError::Fixed(
+            "ERR The ID specified in XADD must be greater than 0-0",
+        )),
+        new => Ok(new),
+    }
+}
+
+/// The name of an idempotent producer, and the id that it gives an entry.
+type Identity<'a> = (&'a [u8], Cow<'a, [u8]>);
+
+fn identify<'a>(
+    args: &Args<'a>,
+    producer: Producer,
+    fields: impl Iterator<Item = &'a [u8]>,
+) -> Identity<'a> {
+    let argv = args.argv();
+    let iid = match producer.iid_at {
+        Some(at) => Cow::Borrowed(argv.at(at)),
+        None => Cow::Owned(content_id(fields).to_vec()),
+    };
+    (argv.at(producer.name_at), iid)
+}
+
+/// Replies with the entry that a producer added under this id before, if it did, and counts the
+/// duplicate.
+fn reply_duplicate(
+    cx: &mut Cx,
+    found: Option<Found>,
+    (name, iid): &Identity,
+    reply: &mut Reply,
+) -> Option<CmdResult> {
+    let (now_ms, obeys) = (cx.now_ms(), cx.caller.must_obey);
+    let mut db = cx.db();
+    let stream = match found.map(|found| db.stream_mut(found)).transpose() {
+        Ok(stream) => stream,
+        Err(wrong) => return Some(Err(wrong.into())),
+    };
+    let producers = stream.and_then(|stream| stream.producers.as_mut());
+    let known = producers.and_then(|producers| {
+        let known = match obeys {
+            true => producers.peek(name, iid),
+            false => producers.find(name, iid, now_ms),
+        };
+        known.inspect(|_| producers.count_duplicate())
+    });
+    match known {
+        Some(id) => {
+            cx.effects.dirty += 1;
+            Some(reply.bulk(id.text(&mut IdText::default())))
+        }
+        // For the caller it was a duplicate: of entries that it adds it sends the ids.
+        None if obeys => Some(reply.null()),
+        None => None,
+    }
 }
 
 /// The command with what was decided here: the id, and the exact result of an approximate trim.

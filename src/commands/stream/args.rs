@@ -76,6 +76,16 @@ pub struct AddOrTrim {
     pub make: bool,
     /// XADD only.
     pub id: Option<NewId>,
+    /// XADD only.
+    pub producer: Option<Producer>,
+}
+
+/// An idempotent producer: where its name stands, and the id that it gives the entry; without one
+/// the content of the entry is its id.
+#[derive(Clone, Copy, Debug)]
+pub struct Producer {
+    pub name_at: usize,
+    pub iid_at: Option<usize>,
 }
 
 /// The meaning of a keyword about references.
@@ -107,6 +117,7 @@ pub fn add_or_trim(cx: &Cx, args: &mut Args, form: Form) -> Result<AddOrTrim, Cm
         references: References::Keep,
         make: true,
         id: None,
+        producer: None,
     };
     let (mut limit, mut told_references) = (None, false);
     while let Some(word) = args.option() {
@@ -131,6 +142,10 @@ pub fn add_or_trim(cx: &Cx, args: &mut Args, form: Form) -> Result<AddOrTrim, Cm
             );
         } else if form == Form::Add && is("nomkstream") {
             out.make = false;
+        } else if form == Form::Add && is("idmpauto") && more {
+            producer(args, false, &mut out)?;
+        } else if form == Form::Add && is("idmp") && args.left() > 1 {
+            producer(args, true, &mut out)?;
         } else if let Some(told) = references(word).filter(|_| !told_references) {
             told_references = true;
             out.references = told;
@@ -141,8 +156,39 @@ pub fn add_or_trim(cx: &Cx, args: &mut Args, form: Form) -> Result<AddOrTrim, Cm
             return Err(CmdError::Syntax);
         }
     }
+    let decides = !matches!(out.id, None | Some(NewId::Auto)) && !cx.caller.must_obey;
+    if out.producer.is_some() && decides {
+        return Err(CmdError::Fixed(
+            "ERR syntax error, IDMP/IDMPAUTO can be used only with auto-generated IDs",
+        ));
+    }
     finish_limit(cx, form, limit, &mut out)?;
     Ok(out)
+}
+
+/// The words behind IDMP (`with_iid`) or IDMPAUTO.
+fn producer(args: &mut Args, with_iid: bool, out: &mut AddOrTrim) -> Result<(), CmdError> {
+    if out.producer.is_some() {
+        return Err(CmdError::Fixed(
+            "ERR syntax error, IDMP/IDMPAUTO specified multiple times",
+        ));
+    }
+    let name_at = args.position();
+    if args.bytes().is_empty() {
+        return Err(CmdError::Fixed(if with_iid {
+            "ERR syntax error, IDMP requires a non-empty producer ID"
+        } else {
+            "ERR syntax error, IDMPAUTO requires a non-empty producer ID"
+        }));
+    }
+    let iid_at = with_iid.then_some(args.position());
+    if with_iid && args.bytes().is_empty() {
+        return Err(CmdError::Fixed(
+            "ERR syntax error, IDMP requires a non-empty idempotent ID",
+        ));
+    }
+    out.producer = Some(Producer { name_at, iid_at });
+    Ok(())
 }
 
 /// The operator and the threshold behind MAXLEN or MINID.

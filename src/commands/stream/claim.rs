@@ -3,13 +3,14 @@
 use super::STREAM;
 use super::args::{interval_end, interval_start, strict_id};
 use super::range::{reply_entry, reply_id};
-use super::read::propagate_consumer;
+use super::read_group::propagate_consumer;
 use crate::algo::number::parse_i64;
 use crate::command::effects::{Event, Interest};
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::types::stream::{ConsumerId, Entry, Finder, Group, Pending, Stream, StreamId, Verdict};
+use crate::types::value::Kind;
 
 /// The default number of entries that XAUTOCLAIM transfers.
 const COUNT: i64 = 100;
@@ -18,7 +19,7 @@ const ANSWER_MAX: usize = 127 << 40;
 /// For each of them, so many pending ones are looked at.
 const ATTEMPTS: i64 = 10;
 
-fn no_group(key: &[u8], group: &[u8]) -> CmdError {
+pub(super) fn no_group(key: &[u8], group: &[u8]) -> CmdError {
     CmdError::naming(&[
         b"NOGROUP No such key '",
         key,
@@ -113,15 +114,19 @@ fn list(reply: &mut Reply, group: &Group, filter: &Filter, now_ms: i64) -> CmdRe
     let mut shown = 0;
     // Shows a message if it is wanted; false if it was the last to be shown.
     let mut show = |id: StreamId, pending: &Pending| -> Result<bool, CmdError> {
-        let idle_ms = now_ms - pending.delivered_ms;
+        let idle_ms = pending.idle_ms(now_ms);
         if filter.min_idle_ms > 0 && idle_ms < filter.min_idle_ms {
             return Ok(true);
         }
         shown += 1;
         reply.array(4)?;
         reply_id(reply, id)?;
-        reply.bulk(&group.consumer(pending.consumer).name)?;
-        reply.int(idle_ms.max(0))?;
+        reply.bulk(group.holder(pending))?;
+        reply.int(if pending.is_released() {
+            -1
+        } else {
+            idle_ms.max(0)
+        })?;
         reply.int(pending.count as i64)?;
         Ok(shown < filter.count)
     };
@@ -194,9 +199,9 @@ fn claim_options(args: &mut Args, now_ms: i64, claim: &mut Claim) -> Result<(), 
 
 /// The result of claiming a pending entry.
 enum Taken {
-    /// Its entry was deleted, so it is no longer pending; the former consumer, and the pending
-    /// record.
-    Gone(Vec<u8>, Pending),
+    /// Its entry was deleted, so it is no longer pending; the former consumer, unless it was
+    /// released, and the pending record.
+    Gone(Option<Vec<u8>>, Pending),
     /// It cannot be claimed.
     Left,
     Over(Pending),
@@ -220,21 +225,21 @@ fn take(
         let Some(old) = old else {
             return Taken::Left;
         };
-        let owner = group.consumer(old.consumer).name.to_vec();
+        let owner = old.consumer.map(|id| group.consumer(id).name.to_vec());
         group.acknowledge(id);
         return Taken::Gone(owner, old);
     }
     let count = match old {
         None if !claim.force => return Taken::Left,
-        None => 1,
-        Some(old) if now_ms - old.delivered_ms < claim.min_idle_ms => return Taken::Left,
-        Some(old) => old.count,
+        // As Redis does: a claim that is forced counts as a second delivery.
+        None if claim.just_id => 1,
+        None => 2,
+        Some(old) if old.idle_ms(now_ms) < claim.min_idle_ms => return Taken::Left,
+        Some(old) if claim.just_id => old.count,
+        Some(old) => old.next_count(),
     };
-    let pending = Pending {
-        consumer,
-        delivered_ms: claim.delivered_ms.unwrap_or(now_ms),
-        count: claim.count.unwrap_or(count + u64::from(!claim.just_id)),
-    };
+    let delivered_ms = claim.delivered_ms.unwrap_or(now_ms);
+    let pending = Pending::delivered(consumer, delivered_ms, claim.count.unwrap_or(count));
     group.deliver(id, pending);
     group.consumer_mut(consumer).active_ms = now_ms;
     Taken::Over(pending)
@@ -323,9 +328,7 @@ fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
                 let last = stream.groups[group].last_id;
                 cx.effects.dirty += 1;
                 told = true;
-                // A replica that repeats this command finds the entry deleted.
-                let state = (pending.delivered_ms, pending.count, last);
-                propagate_claim(cx, key, group, &owner, entry, state);
+                propagate_taken(cx, key, group, owner.as_deref(), (entry, pending, last));
             }
             Taken::Over(pending) => {
                 reply_taken(reply, stream, entry, claim.just_id)?;
@@ -333,18 +336,22 @@ fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
                 shown += 1;
                 cx.effects.dirty += 1;
                 told = true;
-                let state = (pending.delivered_ms, pending.count, last);
+                let state = (pending.delivered_ms(), pending.count, last);
                 propagate_claim(cx, key, group, name, entry, state);
             }
         }
     }
     // A claimed entry creates the consumer on replicas, too.
+    if claim.delivered_ms.is_some() {
+        // An older entry may end a wait (CLAIM).
+        cx.grew(Kind::Stream, key);
+    }
     if is_new && shown == 0 {
         propagate_consumer(cx, key, (group, name));
     }
     if let Some((last, read)) = moved.filter(|_| !told) {
         cx.effects.dirty += 1;
-        super::read::propagate_position(cx, key, group, last, read);
+        super::read_group::propagate_position(cx, key, group, last, read);
     }
     reply.close_array(head, shown)
 }
@@ -364,7 +371,26 @@ fn move_last_id(
         return Ok(None);
     }
     members.last_id = last_id;
-    Ok(Some((last_id, members.entries_read)))
+    Ok(Some((last_id, members.entries_read())))
+}
+
+/// Propagates what became of a pending entry that a consumer now has, or that is no longer pending
+/// because it was deleted: a replica that repeats the claim finds it deleted, too. Without a
+/// consumer there is nothing to claim, so it is acknowledged.
+fn propagate_taken(
+    cx: &mut Cx,
+    key: &[u8],
+    group: &[u8],
+    owner: Option<&[u8]>,
+    (id, pending, last): (StreamId, Pending, StreamId),
+) {
+    if let Some(owner) = owner {
+        let state = (pending.delivered_ms(), pending.count, last);
+        propagate_claim(cx, key, group, owner, id, state);
+    } else if cx.effects.interest.has(Interest::PROPAGATE) {
+        let id = id.to_string();
+        cx.propagate_as([b"XACK".as_slice(), key, group, id.as_bytes()]);
+    }
 }
 
 /// The new consumer and times of an entry: propagated instead of XREADGROUP, XCLAIM and
@@ -457,9 +483,9 @@ fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let is_idle = !walk.seen.iter().any(|seen| seen.entry.is_some());
     let seen = walk.seen.len() as u64;
     cx.effects.dirty += seen;
-    for (entry, holder, pending) in told {
-        let state = (pending.delivered_ms, pending.count, last);
-        propagate_claim(cx, key, group, &holder, entry, state);
+    for it in told {
+        let state = (it.id, it.pending, last);
+        propagate_taken(cx, key, group, it.holder.as_deref(), state);
     }
     if is_new && is_idle {
         propagate_consumer(cx, key, (group, name));
@@ -504,12 +530,9 @@ fn auto_walk<'a>(
         let entry = finder.find(id);
         let pending = match entry {
             None => old,
-            Some(_) if now_ms - old.delivered_ms < claim.min_idle_ms => return Verdict::Leave,
-            Some(_) => Pending {
-                consumer,
-                delivered_ms: now_ms,
-                count: old.count + u64::from(!claim.just_id),
-            },
+            Some(_) if old.idle_ms(now_ms) < claim.min_idle_ms => return Verdict::Leave,
+            Some(_) if claim.just_id => Pending::delivered(consumer, now_ms, old.count),
+            Some(_) => Pending::delivered(consumer, now_ms, old.next_count()),
         };
         walk.seen.push(Seen { id, entry, pending });
         match entry {
@@ -539,14 +562,23 @@ fn reply_walk(reply: &mut Reply, walk: &Walk, just_id: bool) -> CmdResult {
     gone.try_for_each(|seen| reply_id(reply, seen.id))
 }
 
-/// The part of a walk that is propagated, with the name of each consumer; empty without listeners.
-fn told(interest: Interest, group: &Group, walk: &Walk) -> Vec<(StreamId, Box<[u8]>, Pending)> {
+/// A pending entry whose state is propagated, with the name of its consumer; none if it was released.
+struct Told {
+    id: StreamId,
+    holder: Option<Box<[u8]>>,
+    pending: Pending,
+}
+
+/// The part of a walk that is propagated; empty without listeners.
+fn told(interest: Interest, group: &Group, walk: &Walk) -> Vec<Told> {
     if !interest.has(Interest::PROPAGATE) {
         return Vec::new();
     }
-    let told = |seen: &Seen| {
-        let holder = group.consumer(seen.pending.consumer).name.clone();
-        (seen.id, holder, seen.pending)
+    let name = |id| group.consumer(id).name.clone();
+    let told = |seen: &Seen| Told {
+        id: seen.id,
+        holder: seen.pending.consumer.map(name),
+        pending: seen.pending,
     };
     walk.seen.iter().map(told).collect()
 }

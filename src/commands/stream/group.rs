@@ -79,6 +79,7 @@ pub(super) const XGROUP_CREATE: DataCommand = Spec {
 fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (key, name, start) = (args.key(), args.bytes(), args.bytes());
     let (make, read) = options(args, true)?;
+    let retention = cx.tuning.stream_retention;
     let mut db = cx.db();
     let found = db.write(key);
     match found {
@@ -90,7 +91,7 @@ fn xgroup_create(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let start = start_id(start, true)?;
     let at = match found {
         Some(found) => found,
-        None => db.add_stream(key),
+        None => db.add_stream(key, retention),
     };
     let stream = db.stream_mut(at)?;
     let exists = stream.groups.contains_key(name);
@@ -158,7 +159,8 @@ fn xgroup_setid(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let id = start_id(start, false)?.unwrap_or(stream.last_id());
     let read = cap_read(stream, read);
     let group = stream.groups.get_mut(name).expect("it was there just now");
-    (group.last_id, group.entries_read) = (id, read);
+    group.last_id = id;
+    group.set_entries_read(read);
     cx.changed(Event::XGROUP_SETID, key);
     reply.ok()
 }

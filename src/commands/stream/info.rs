@@ -7,11 +7,13 @@ use super::range::{reply_entry, reply_id, reply_range};
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
-use crate::types::stream::{Consumer, Group, Order, Stream, StreamId};
+use crate::types::stream::{Consumer, Group, Order, Producers, Retention, Stream, StreamId};
 use std::ops::ControlFlow;
 
 /// The default number of entries of each kind that FULL shows.
 const FULL_COUNT: u64 = 10;
+/// Producers whose ids are looked at before they are counted.
+const SWEPT: usize = 1000;
 
 pub(super) const XINFO_STREAM: DataCommand = Spec {
     name: "stream",
@@ -28,6 +30,8 @@ pub(super) const XINFO_STREAM: DataCommand = Spec {
             "Shows max-deleted-entry-id, entries-added, recorded-first-entry-id, entries-read and lag.",
         ),
         ("7.2.0", "Shows active-time; seen-time has another meaning."),
+        ("8.6.0", "Shows what is kept of idempotent producers."),
+        ("8.8.0", "Shows nacked-count."),
     ],
     ..Spec::of(STREAM)
 }
@@ -36,8 +40,15 @@ pub(super) const XINFO_STREAM: DataCommand = Spec {
 fn xinfo_stream(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (argv, key) = (args.argv(), args.key());
     let wrong = || CmdError::wrong_form(&argv);
+    let now_ms = cx.now_ms();
     let mut db = cx.db();
-    let stream = db.stream(key)?.ok_or(CmdError::NoSuchKey)?;
+    let found = db.read(key).ok_or(CmdError::NoSuchKey)?;
+    if db.stream_at(found)?.producers.is_some()
+        && let Some(producers) = &mut db.stream_mut(found)?.producers
+    {
+        producers.sweep_first(now_ms, SWEPT);
+    }
+    let stream = db.stream_at(found)?;
     let mut full = None;
     match args.left() {
         0 => {}
@@ -53,7 +64,7 @@ fn xinfo_stream(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         }
         _ => return Err(wrong()),
     }
-    reply.map(if full.is_some() { 9 } else { 10 })?;
+    reply.map(if full.is_some() { 15 } else { 16 })?;
     head(reply, stream)?;
     match full {
         None => summary(reply, stream),
@@ -86,7 +97,24 @@ fn head(reply: &mut Reply, stream: &Stream) -> CmdResult {
     id(reply, "last-generated-id", stream.last_id())?;
     id(reply, "max-deleted-entry-id", stream.max_deleted_id())?;
     int(reply, "entries-added", stream.entries_added() as i64)?;
-    id(reply, "recorded-first-entry-id", stream.first_id())
+    id(reply, "recorded-first-entry-id", stream.first_id())?;
+    let Retention { seconds, ids } = stream.retention();
+    int(reply, "idmp-duration", i64::from(seconds))?;
+    int(reply, "idmp-maxsize", i64::from(ids))?;
+    let producers = stream.producers.as_deref();
+    let (added, duplicates) = producers.map_or((0, 0), Producers::counts);
+    int(
+        reply,
+        "pids-tracked",
+        producers.map_or(0, Producers::len) as i64,
+    )?;
+    int(
+        reply,
+        "iids-tracked",
+        producers.map_or(0, Producers::ids) as i64,
+    )?;
+    int(reply, "iids-added", added as i64)?;
+    int(reply, "iids-duplicates", duplicates as i64)
 }
 
 fn summary(reply: &mut Reply, stream: &Stream) -> CmdResult {
@@ -115,14 +143,15 @@ fn everything(reply: &mut Reply, stream: &Stream, count: u64) -> CmdResult {
     reply.bulk(b"groups")?;
     reply.array(stream.groups.len())?;
     for (name, group) in &stream.groups {
-        reply.map(7)?;
+        reply.map(8)?;
         reply.bulk(b"name")?;
         reply.bulk(name)?;
         id(reply, "last-delivered-id", group.last_id)?;
-        let read = group.entries_read.map(|read| read as i64);
+        let read = group.entries_read().map(|read| read as i64);
         maybe(reply, "entries-read", read)?;
         maybe(reply, "lag", lag(stream, group))?;
         int(reply, "pel-count", group.pending().len() as i64)?;
+        int(reply, "nacked-count", group.released() as i64)?;
         pending(reply, group, count)?;
         reply.bulk(b"consumers")?;
         reply.array(group.consumers().len())?;
@@ -145,8 +174,8 @@ fn pending(reply: &mut Reply, group: &Group, count: Option<u64>) -> CmdResult {
     for (&entry, pending) in group.pending().iter().take(shown) {
         reply.array(4)?;
         reply_id(reply, entry)?;
-        reply.bulk(&group.consumer(pending.consumer).name)?;
-        reply.int(pending.delivered_ms)?;
+        reply.bulk(group.holder(pending))?;
+        reply.int(pending.delivered_ms())?;
         reply.int(pending.count as i64)?;
     }
     Ok(())
@@ -171,7 +200,7 @@ fn full_consumer(
         let pending = &group.pending()[&entry];
         reply.array(3)?;
         reply_id(reply, entry)?;
-        reply.int(pending.delivered_ms)?;
+        reply.int(pending.delivered_ms())?;
         reply.int(pending.count as i64)?;
     }
     Ok(())
@@ -201,7 +230,7 @@ fn xinfo_groups(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         int(reply, "consumers", group.consumers().len() as i64)?;
         int(reply, "pending", group.pending().len() as i64)?;
         id(reply, "last-delivered-id", group.last_id)?;
-        let read = group.entries_read.map(|read| read as i64);
+        let read = group.entries_read().map(|read| read as i64);
         maybe(reply, "entries-read", read)?;
         maybe(reply, "lag", lag(stream, group))?;
     }

@@ -16,7 +16,7 @@ pub fn lag(stream: &Stream, group: &Group) -> Option<i64> {
     if group.last_id < first && stream.max_deleted_id() < first {
         return Some(stream.len() as i64);
     }
-    let read = match group.entries_read {
+    let read = match group.entries_read() {
         Some(read) if !stream.has_tombstones(group.last_id) => Some(read),
         _ => stream.position(group.last_id),
     };
@@ -27,14 +27,14 @@ pub fn lag(stream: &Stream, group: &Group) -> Option<i64> {
 
 /// Moves a group on to an entry that it delivers now.
 pub fn advance(stream: &Stream, group: &mut Group, id: StreamId) {
-    match &mut group.entries_read {
+    match group.entries_read() {
         // Before its first entry a group may have been given any figure.
         Some(read)
             if group.last_id >= stream.first_id() && !stream.has_tombstones(group.last_id) =>
         {
-            *read += 1
+            group.set_entries_read(Some(read + 1));
         }
-        read if stream.entries_added() > 0 => *read = stream.position(id),
+        _ if stream.entries_added() > 0 => group.set_entries_read(stream.position(id)),
         _ => {}
     }
     group.last_id = id;

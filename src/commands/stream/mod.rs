@@ -7,8 +7,11 @@ mod delete;
 mod group;
 mod info;
 mod lag;
+mod producers;
 mod range;
 mod read;
+mod read_group;
+mod release;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +35,9 @@ pub static TABLE: &[DataCommand] = &[
     XGROUP,
     add::XSETID,
     group::XACK,
+    release::XNACK,
+    producers::XCFGSET,
+    producers::XIDMPRECORD,
     delete::XACKDEL,
     claim::XPENDING,
     claim::XCLAIM,

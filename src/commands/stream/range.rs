@@ -14,8 +14,14 @@ pub fn reply_id(reply: &mut Reply, id: StreamId) -> CmdResult {
 
 /// An entry as its id and the flat list of its fields.
 pub fn reply_entry(reply: &mut Reply, entry: &Entry) -> CmdResult {
-    let mut buffer = itoa::Buffer::new();
     reply.array(2)?;
+    reply_parts(reply, entry)
+}
+
+/// The two parts of an entry, to which others are added.
+#[inline(always)]
+pub fn reply_parts(reply: &mut Reply, entry: &Entry) -> CmdResult {
+    let mut buffer = itoa::Buffer::new();
     reply_id(reply, entry.id)?;
     reply.array(entry.fields * 2)?;
     for (name, value) in entry.pairs() {

@@ -2,37 +2,74 @@
 //!
 //! Both run in two steps: all ids are resolved first (`$` and `+` become ids, groups must exist),
 //! then entries are collected from each stream that has some. If none has, the command blocks with
-//! the ids as they were resolved, so that "from now on" means the moment of the first try.
+//! the ids as they were resolved, so that "from now on" means the moment of the first try. With
+//! CLAIM a client that blocks also tries again when the next pending entry has been idle for so long.
 
 use super::STREAM;
 use super::args::strict_id;
-use super::lag::advance;
-use super::range::{reply_entry, reply_id};
+use super::range::reply_entry;
+use super::read_group::{next_claim_ms, show_for};
+use crate::algo::number::parse_i64;
 use crate::command::blocking::{TimeoutMs, Unit, parse_timeout};
-use crate::command::effects::{Event, Interest};
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply, Wait};
 use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};
-use crate::types::stream::{ConsumerId, Order, Pending, Stream, StreamId};
+use crate::types::stream::{Order, Stream, StreamId};
 use crate::types::value::Kind;
 use std::ops::ControlFlow;
 
 /// The words before the streams, and where those begin.
-struct Options<'a> {
+pub(super) struct Options<'a> {
     /// `Some` if the command may wait.
     block: Option<TimeoutMs>,
-    count: Option<u64>,
-    group: Option<(&'a [u8], &'a [u8])>,
-    noack: bool,
-    first: usize,
+    /// Entries of each stream at most.
+    pub count: Option<u64>,
+    /// Entries of all streams at most.
+    pub max_count: Option<u64>,
+    /// The size of the reply, in bytes, from which on it gets no further entry.
+    max_size: Option<usize>,
+    pub group: Option<(&'a [u8], &'a [u8])>,
+    pub noack: bool,
+    /// Pending entries that have been idle for so many milliseconds are delivered first.
+    pub claim_ms: Option<i64>,
+    pub first: usize,
     streams: usize,
+}
+
+/// What may still be shown: entries of all streams together, and their size.
+pub(super) struct Budget {
+    max_count: Option<u64>,
+    max_size: Option<usize>,
+    /// The size of the reply to commands before this one.
+    start: usize,
+    /// Entries shown.
+    pub shown: u64,
+}
+
+impl Budget {
+    fn new(options: &Options, reply: &Reply) -> Budget {
+        Budget {
+            max_count: options.max_count,
+            max_size: options.max_size,
+            start: reply.written(),
+            shown: 0,
+        }
+    }
+
+    /// Whether no further entry is to be shown. One is shown in any case.
+    pub fn is_spent(&self, reply: &Reply) -> bool {
+        let is_full = |size| reply.written().saturating_sub(self.start) >= size;
+        self.shown > 0
+            && (self.max_count.is_some_and(|max| self.shown >= max)
+                || self.max_size.is_some_and(is_full))
+    }
 }
 
 /// From where a stream is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum From {
+pub(super) enum From {
     /// Entries behind this id.
     Behind(StreamId),
     /// `>`: what the group has not delivered yet.
@@ -43,8 +80,11 @@ fn options<'a>(args: &mut Args<'a>, in_group: bool) -> Result<Options<'a>, CmdEr
     let mut out = Options {
         block: None,
         count: None,
+        max_count: None,
+        max_size: None,
         group: None,
         noack: false,
+        claim_ms: None,
         first: 0,
         streams: 0,
     };
@@ -56,6 +96,14 @@ fn options<'a>(args: &mut Args<'a>, in_group: bool) -> Result<Options<'a>, CmdEr
         } else if is("count") && more > 0 {
             // As Redis does: a negative count is no limit, like zero.
             out.count = u64::try_from(args.int()?).ok().filter(|&n| n > 0);
+        } else if is("maxcount") && more > 0 {
+            let most = positive(args, "ERR MAXCOUNT must be a positive integer")?;
+            out.max_count = Some(most);
+        } else if is("maxsize") && more > 0 {
+            let most = positive(args, "ERR MAXSIZE must be a positive integer")?;
+            out.max_size = Some(most as usize);
+        } else if is("claim") && more > 0 {
+            out.claim_ms = Some(min_idle(args, in_group)?);
         } else if is("streams") && more > 0 {
             if !more.is_multiple_of(2) {
                 return Err(CmdError::Fixed(if in_group {
@@ -90,18 +138,67 @@ fn options<'a>(args: &mut Args<'a>, in_group: bool) -> Result<Options<'a>, CmdEr
     if in_group && out.group.is_none() {
         return Err(CmdError::Fixed("ERR Missing GROUP option for XREADGROUP"));
     }
+    if out
+        .max_count
+        .is_some_and(|max| out.count.is_some_and(|count| count > max))
+    {
+        return Err(CmdError::Fixed(
+            "ERR MAXCOUNT must be greater than or equal to COUNT",
+        ));
+    }
     Ok(out)
 }
 
-/// The keys of XREAD, or of XREADGROUP: a group or a consumer may have the name of an option.
-pub(super) fn stream_keys<const IN_GROUP: bool>(
+fn positive(args: &mut Args, wrong: &'static str) -> Result<u64, CmdError> {
+    let n = u64::try_from(args.int()?).ok().filter(|&n| n > 0);
+    n.ok_or(CmdError::Fixed(wrong))
+}
+
+/// The milliseconds behind CLAIM.
+fn min_idle(args: &mut Args, in_group: bool) -> Result<i64, CmdError> {
+    if !in_group {
+        return Err(CmdError::Fixed(
+            "ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead.",
+        ));
+    }
+    let ms = parse_i64(args.bytes()).ok_or(CmdError::Fixed(
+        "ERR min-idle-time is not an integer or out of range",
+    ))?;
+    (ms >= 0).then_some(ms).ok_or(CmdError::Fixed(
+        "ERR min-idle-time must be a positive integer",
+    ))
+}
+
+/// The keys of XREAD and XREADGROUP: a group or a consumer may have the name of an option. The
+/// values of options are not looked at. As in Redis, STREAMS does not stand before the argument `FROM`.
+fn stream_keys<const FROM: usize>(
     argv: &Argv,
     found: &mut Vec<(usize, KeyFlags)>,
 ) -> Result<(), InvalidKeys> {
-    let read = options(&mut Args::new(*argv, 1), IN_GROUP).map_err(|_| InvalidKeys)?;
-    let flags = key_flags(&[RO, ACCESS]);
-    found.extend((read.first..read.first + read.streams).map(|at| (at, flags)));
-    Ok(())
+    const WITH_VALUE: [&[u8]; 5] = [b"block", b"count", b"maxcount", b"maxsize", b"claim"];
+    let mut at = 1;
+    while at < argv.len() {
+        let word = argv.at(at);
+        let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+        if WITH_VALUE.into_iter().any(is) {
+            at += 2;
+        } else if is(b"group") {
+            at += 3;
+        } else if is(b"noack") {
+            at += 1;
+        } else if is(b"streams") {
+            let (first, more) = (at + 1, argv.len() - at - 1);
+            if at < FROM || more == 0 || !more.is_multiple_of(2) {
+                return Err(InvalidKeys);
+            }
+            let flags = key_flags(&[RO, ACCESS]);
+            found.extend((first..first + more / 2).map(|at| (at, flags)));
+            return Ok(());
+        } else {
+            return Err(InvalidKeys);
+        }
+    }
+    Err(InvalidKeys)
 }
 
 fn no_group(key: &[u8], group: &[u8]) -> CmdError {
@@ -159,12 +256,16 @@ fn read(cx: &mut Cx, args: &mut Args, reply: &mut Reply, in_group: bool) -> CmdR
     let ids = resolve_all(cx, args, &options)?;
     let argv = args.argv();
     let head = reply.deferred();
+    let mut budget = Budget::new(&options, reply);
     let mut shown_streams = 0;
     for (i, &from) in ids.iter().enumerate() {
+        if budget.is_spent(reply) {
+            break;
+        }
         let key = argv.at(options.first + i);
         let shown = match options.group {
-            None => show(cx, key, from, options.count, reply)?,
-            Some(member) => show_for(cx, key, member, from, &options, reply)?,
+            None => show(cx, key, from, (&options, &mut budget), reply)?,
+            Some(member) => show_for(cx, key, member, from, (&options, &mut budget), reply)?,
         };
         shown_streams += usize::from(shown);
     }
@@ -180,7 +281,10 @@ fn read(cx: &mut Cx, args: &mut Args, reply: &mut Reply, in_group: bool) -> CmdR
             let keys = (0..options.streams).map(|i| argv.at(options.first + i));
             let mut wait = Wait::new(Kind::Stream, keys, timeout_ms);
             wait = if in_group {
-                wait.until_gone()
+                let retry_ms = options
+                    .claim_ms
+                    .map(|idle_ms| next_claim_ms(cx, &argv, (&options, idle_ms), &ids));
+                wait.until_gone().retry_after(retry_ms)
             } else {
                 wait.again(resolved(args, &options, &ids))
             };
@@ -203,7 +307,7 @@ fn resolved(args: &Args, options: &Options, ids: &[From]) -> OwnedArgv {
 }
 
 /// The name of a stream, in front of its entries.
-fn name(reply: &mut Reply, key: &[u8]) -> CmdResult {
+pub(super) fn name(reply: &mut Reply, key: &[u8]) -> CmdResult {
     if reply.resp == Resp::V2 {
         reply.array(2)?;
     }
@@ -215,7 +319,7 @@ fn show(
     cx: &mut Cx,
     key: &[u8],
     from: From,
-    count: Option<u64>,
+    (options, budget): (&Options, &mut Budget),
     reply: &mut Reply,
 ) -> Result<bool, CmdError> {
     let From::Behind(id) = from else {
@@ -230,237 +334,35 @@ fn show(
     }
     let start = id.next().unwrap_or(StreamId::MAX);
     name(reply, key)?;
-    let range = (start, StreamId::MAX);
-    super::range::reply_range(reply, stream, range, Order::Rising, count)?;
-    Ok(true)
-}
-
-/// The same for a member of a group.
-fn show_for(
-    cx: &mut Cx,
-    key: &[u8],
-    member: (&[u8], &[u8]),
-    from: From,
-    options: &Options,
-    reply: &mut Reply,
-) -> Result<bool, CmdError> {
-    let now_ms = cx.now_ms();
-    let mut db = cx.db();
-    let Some(stream) = db.stream_for_write(key)? else {
-        return Ok(false);
-    };
-    let (group, consumer) = member;
-    let group_name = group;
-    let Some(group) = stream.groups.get_mut(group) else {
-        return Ok(false);
-    };
-    let known = group.find(consumer);
-    let id = known.unwrap_or_else(|| group.add_consumer(consumer, now_ms));
-    group.consumer_mut(id).seen_ms = now_ms;
-    let has_new = stream.last_live_id() > stream.groups[group_name].last_id && !stream.is_empty();
-    if known.is_none() {
-        cx.changed(Event::XGROUP_CREATECONSUMER, key);
-        // A delivery creates the consumer on replicas, too, unless it is under NOACK.
-        let delivers = from == From::New && has_new;
-        if options.noack || !delivers {
-            propagate_consumer(cx, key, member);
-        }
-    }
-    match from {
-        From::Behind(after) => {
-            name(reply, key)?;
-            history(cx, key, member, id, after, options.count, reply)?;
-            Ok(true)
-        }
-        From::New if has_new => {
-            name(reply, key)?;
-            deliver(cx, key, member, id, options, reply)?;
-            Ok(true)
-        }
-        From::New => Ok(false),
-    }
-}
-
-/// Replies with the pending entries of a consumer, which counts as another delivery.
-fn history(
-    cx: &mut Cx,
-    key: &[u8],
-    (group, name): (&[u8], &[u8]),
-    consumer: ConsumerId,
-    after: StreamId,
-    count: Option<u64>,
-    reply: &mut Reply,
-) -> CmdResult {
-    let now_ms = cx.now_ms();
-    let mut db = cx.db();
-    let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
-    let held = stream.groups[group].consumer(consumer).pending();
-    let held: Vec<StreamId> = match after.next() {
-        Some(start) => {
-            let most = count.map_or(usize::MAX, |count| count as usize);
-            held.range(start..).take(most).copied().collect()
-        }
-        None => Vec::new(),
-    };
-    reply.array(held.len())?;
-    let mut delivered = Vec::new();
-    for id in held {
-        let found = match stream.find(id) {
-            Some(entry) => {
-                reply_entry(reply, &entry)?;
-                true
-            }
-            None => {
-                reply.array(2)?;
-                reply_id(reply, id)?;
-                reply.null_array()?;
-                false
-            }
-        };
-        let group = stream.groups.get_mut(group).expect("read from just now");
-        if found && let Some(pending) = group.pending_mut(id) {
-            pending.delivered_ms = now_ms;
-            pending.count += 1;
-            delivered.push((id, pending.count));
-        }
-    }
-    if cx.effects.interest.has(Interest::PROPAGATE) {
-        propagate_deliveries(cx, key, (group, name), &delivered)?;
-    }
-    Ok(())
-}
-
-/// Others count these deliveries as well. Redis keeps them to itself, so that there the counts of a
-/// primary are lost with it.
-fn propagate_deliveries(
-    cx: &mut Cx,
-    key: &[u8],
-    (group, consumer): (&[u8], &[u8]),
-    delivered: &[(StreamId, u64)],
-) -> CmdResult {
-    let now_ms = cx.now_ms();
-    let mut db = cx.db();
-    let stream = db.stream(key)?.ok_or(CmdError::NoSuchKey)?;
-    let last = stream.groups[group].last_id;
-    for &(id, count) in delivered {
-        super::claim::propagate_claim(cx, key, group, consumer, id, (now_ms, count, last));
-    }
-    Ok(())
-}
-
-/// Replies with the entries not yet delivered to the group, and marks them as delivered.
-fn deliver(
-    cx: &mut Cx,
-    key: &[u8],
-    member: (&[u8], &[u8]),
-    consumer: ConsumerId,
-    options: &Options,
-    reply: &mut Reply,
-) -> CmdResult {
-    let now_ms = cx.now_ms();
-    let mut db = cx.db();
-    let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
-    // Out of the stream for a moment, so that entries are read while the group changes.
-    let mut group = std::mem::take(
-        stream
-            .groups
-            .get_mut(member.0)
-            .expect("it was there just now"),
-    );
-    let start = group.last_id.next().unwrap_or(StreamId::MAX);
     let head = reply.deferred();
-    let mut delivered = Vec::new();
-    let shown = stream.walk(start, StreamId::MAX, Order::Rising, |entry| {
+    let mut shown = 0;
+    let failed = stream.walk(start, StreamId::MAX, Order::Rising, |entry| {
+        if budget.is_spent(reply) {
+            return ControlFlow::Break(Ok(()));
+        }
         if let Err(error) = reply_entry(reply, entry) {
             return ControlFlow::Break(Err(error));
         }
-        advance(stream, &mut group, entry.id);
-        delivered.push(entry.id);
-        if options.count == Some(delivered.len() as u64) {
-            return ControlFlow::Break(Ok(()));
+        (shown, budget.shown) = (shown + 1, budget.shown + 1);
+        match options.count == Some(shown) {
+            true => ControlFlow::Break(Ok(())),
+            false => ControlFlow::Continue(()),
         }
-        ControlFlow::Continue(())
     });
-    if !options.noack {
-        for &id in &delivered {
-            let pending = Pending {
-                consumer,
-                delivered_ms: now_ms,
-                count: 1,
-            };
-            group.deliver(id, pending);
-        }
-    }
-    if !delivered.is_empty() && !options.noack {
-        group.consumer_mut(consumer).active_ms = now_ms;
-    }
-    let state = (group.last_id, group.entries_read);
-    stream.groups.insert(member.0.into(), group);
-    shown.break_value().unwrap_or(Ok(()))?;
-    reply.close_array(head, delivered.len())?;
-    cx.effects.dirty += 1;
-    propagate_delivery(cx, key, member, &delivered, options.noack, state);
-    Ok(())
+    failed.break_value().unwrap_or(Ok(()))?;
+    reply.close_array(head, shown as usize)?;
+    Ok(true)
 }
 
-pub(super) fn propagate_consumer(cx: &mut Cx, key: &[u8], (group, consumer): (&[u8], &[u8])) {
-    cx.propagate_as([
-        b"XGROUP",
-        b"CREATECONSUMER".as_slice(),
-        key,
-        group,
-        consumer,
-    ]);
-}
+/// The first argument that may be STREAMS.
+const XREAD_FROM: i32 = 1;
+const XREADGROUP_FROM: i32 = 4;
 
-/// Propagates the outcome: the new pending records, and the group's last delivered id.
-fn propagate_delivery(
-    cx: &mut Cx,
-    key: &[u8],
-    (group, consumer): (&[u8], &[u8]),
-    delivered: &[StreamId],
-    noack: bool,
-    (last, read): (StreamId, Option<u64>),
-) {
-    if !cx.effects.interest.has(Interest::PROPAGATE) {
-        return;
-    }
-    if !noack {
-        for id in delivered {
-            // Up to where the group had read when this one was given.
-            let state = (cx.now_ms(), 1, *id);
-            super::claim::propagate_claim(cx, key, group, consumer, *id, state);
-        }
-    }
-    if !delivered.is_empty() {
-        propagate_position(cx, key, group, last, read);
-    }
-}
-
-/// Propagates the last delivered id of a group.
-pub(super) fn propagate_position(
-    cx: &mut Cx,
-    key: &[u8],
-    group: &[u8],
-    last: StreamId,
-    read: Option<u64>,
-) {
-    let read = read.map_or(-1, |read| read as i64).to_string();
-    cx.propagate_as([
-        b"XGROUP",
-        b"SETID".as_slice(),
-        key,
-        group,
-        last.to_string().as_bytes(),
-        b"ENTRIESREAD",
-        read.as_bytes(),
-    ]);
-}
-
-/// The first half of what follows STREAMS, which is looked for from an argument on.
-const fn streams_from(from: i32) -> KeySpec {
+/// The first half of what follows STREAMS, which is looked for from an argument on. An argument
+/// before it may be of that name; `stream_keys` knows better.
+const fn streams_from(from: i32, notes: &'static str) -> KeySpec {
     KeySpec {
-        flags: key_flags(&[RO, ACCESS]),
+        flags: key_flags(&[RO, ACCESS, INCOMPLETE]),
         begin: Begin::Keyword {
             word: "STREAMS",
             from,
@@ -470,19 +372,20 @@ const fn streams_from(from: i32) -> KeySpec {
             step: 1,
             limit: 2,
         },
-        notes: "",
+        notes,
     }
 }
 
 pub(super) const XREAD: DataCommand = Spec {
     name: "xread",
     flags: all(&[READONLY, BLOCKING, MOVABLEKEYS]),
-    keys: &[streams_from(1)],
-    find: Some(stream_keys::<false>),
-    usage: "[count:integer@COUNT] [milliseconds:integer@BLOCK] streams{key:key... id:string...}@STREAMS",
+    keys: &[streams_from(XREAD_FROM, "Incomplete: a key, or the argument of an option, may be the word STREAMS too.")],
+    find: Some(stream_keys::<{ XREAD_FROM as usize }>),
+    usage: "[count:integer@COUNT] [maxcount:integer@MAXCOUNT!8.10.0] [maxsize:integer@MAXSIZE!8.10.0] [milliseconds:integer@BLOCK] streams{key:key... id:string...}@STREAMS",
     since: "5.0.0",
     summary: "The entries behind given ids of one or more streams; may wait for them.",
     complexity: "O(N) for N entries returned",
+    history: &[("8.10.0", "Takes MAXCOUNT and MAXSIZE.")],
     ..Spec::of(STREAM)
 }
 .runs(xread);
@@ -494,12 +397,13 @@ fn xread(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 pub(super) const XREADGROUP: DataCommand = Spec {
     name: "xreadgroup",
     flags: all(&[WRITE, BLOCKING, MOVABLEKEYS]),
-    keys: &[streams_from(4)],
-    find: Some(stream_keys::<true>),
-    usage: "group-block{group:string consumer:string}@GROUP [count:integer@COUNT] [milliseconds:integer@BLOCK] [noack=NOACK] streams{key:key... id:string...}@STREAMS",
+    keys: &[streams_from(XREADGROUP_FROM, "Incomplete: a group, a consumer or the argument of an option may be the word STREAMS too.")],
+    find: Some(stream_keys::<{ XREADGROUP_FROM as usize }>),
+    usage: "group-block{group:string consumer:string}@GROUP [count:integer@COUNT] [maxcount:integer@MAXCOUNT!8.10.0] [maxsize:integer@MAXSIZE!8.10.0] [milliseconds:integer@BLOCK] [min-idle-time:integer@CLAIM!8.4.0] [noack=NOACK] streams{key:key... id:string...}@STREAMS",
     since: "5.0.0",
     summary: "The entries that a group has not delivered yet, or those pending for a consumer; may block.",
     complexity: "O(N) for N entries returned",
+    history: &[("8.4.0", "Takes CLAIM."), ("8.10.0", "Takes MAXCOUNT and MAXSIZE.")],
     ..Spec::of(STREAM)
 }
 .runs(xreadgroup);

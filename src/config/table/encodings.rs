@@ -83,6 +83,20 @@ pub static TABLE: &[Directive] = &[
     bytes("zset-max-listpack-value", 64, at!(zset_max_listpack_value))
         .alias("zset-max-ziplist-value"),
     bytes("hll-sparse-max-bytes", 3000, at!(hll_sparse_max_bytes)),
+    int(
+        "stream-idmp-duration",
+        100,
+        (1, 86_400),
+        at!(stream_idmp_duration),
+    )
+    .apply(Apply::Encodings),
+    int(
+        "stream-idmp-maxsize",
+        100,
+        (1, 10_000),
+        at!(stream_idmp_maxsize),
+    )
+    .apply(Apply::Encodings),
     bytes("stream-node-max-bytes", 4096, at!(stream_node_max_bytes)),
     int(
         "stream-node-max-entries",

@@ -13,7 +13,7 @@ use crate::keyspace::zset::ZsetRef;
 use crate::types::array::{Array, CellText};
 use crate::types::entry::EntryRef;
 use crate::types::quicklist::Toward;
-use crate::types::stream::{Order, Stream, StreamId};
+use crate::types::stream::{Group, Order, Producers, Retention, Stream, StreamId};
 use crate::types::value::{Heap, Kind, Value};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -269,38 +269,85 @@ fn stream(out: &mut Out, key: &[u8], stream: &Stream) {
         b"MAXDELETEDID",
         &text(stream.max_deleted_id()),
     ]);
-    for (name, group) in &stream.groups {
-        let read = group
-            .entries_read
-            .map_or("-1".into(), |read| read.to_string());
+    for (name, it) in &stream.groups {
+        group(out, key, name, it);
+    }
+    if let Some(producers) = &stream.producers {
+        idempotent_producers(out, key, producers);
+    }
+}
+
+/// A group with its consumers and pending entries.
+fn group(out: &mut Out, key: &[u8], name: &[u8], group: &Group) {
+    let text = |id: StreamId| id.to_string().into_bytes();
+    let read = group
+        .entries_read()
+        .map_or("-1".into(), |read| read.to_string());
+    out.command(&[
+        b"XGROUP",
+        b"CREATE",
+        key,
+        name,
+        &text(group.last_id),
+        b"ENTRIESREAD",
+        read.as_bytes(),
+    ]);
+    for (_, consumer) in group.consumers() {
+        out.command(&[b"XGROUP", b"CREATECONSUMER", key, name, &consumer.name]);
+    }
+    for (id, pending) in group.pending() {
+        let Some(consumer) = pending.consumer else {
+            continue;
+        };
+        let consumer = group.consumer(consumer);
         out.command(&[
-            b"XGROUP",
-            b"CREATE",
+            b"XCLAIM",
             key,
             name,
-            &text(group.last_id),
-            b"ENTRIESREAD",
-            read.as_bytes(),
+            &consumer.name,
+            b"0",
+            &text(*id),
+            b"TIME",
+            pending.delivered_ms().to_string().as_bytes(),
+            b"RETRYCOUNT",
+            pending.count.to_string().as_bytes(),
+            b"JUSTID",
+            b"FORCE",
         ]);
-        for (_, consumer) in group.consumers() {
-            out.command(&[b"XGROUP", b"CREATECONSUMER", key, name, &consumer.name]);
-        }
-        for (id, pending) in group.pending() {
-            let consumer = group.consumer(pending.consumer);
-            out.command(&[
-                b"XCLAIM",
-                key,
-                name,
-                &consumer.name,
-                b"0",
-                &text(*id),
-                b"TIME",
-                pending.delivered_ms.to_string().as_bytes(),
-                b"RETRYCOUNT",
-                pending.count.to_string().as_bytes(),
-                b"JUSTID",
-                b"FORCE",
-            ]);
+        out.checkpoint();
+    }
+    for id in group.released_ids() {
+        out.command(&[
+            b"XNACK",
+            key,
+            name,
+            b"FAIL",
+            b"IDS",
+            b"1",
+            &text(id),
+            b"RETRYCOUNT",
+            group.pending()[&id].count.to_string().as_bytes(),
+            b"FORCE",
+        ]);
+        out.checkpoint();
+    }
+}
+
+/// How long and how many ids are kept, and the ids.
+fn idempotent_producers(out: &mut Out, key: &[u8], producers: &Producers) {
+    let Retention { seconds, ids } = producers.retention();
+    out.command(&[
+        b"XCFGSET",
+        key,
+        b"IDMP-DURATION",
+        seconds.to_string().as_bytes(),
+        b"IDMP-MAXSIZE",
+        ids.to_string().as_bytes(),
+    ]);
+    for (name, producer) in producers.iter() {
+        for record in producer.records() {
+            let id = record.id.to_string();
+            out.command(&[b"XIDMPRECORD", key, name, &record.iid, id.as_bytes()]);
             out.checkpoint();
         }
     }

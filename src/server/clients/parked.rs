@@ -17,6 +17,18 @@ pub struct Parked {
     pub ticket: Option<u64>,
     /// The timeout, in monotonic milliseconds.
     pub deadline_ms: Option<u64>,
+    /// When the command runs again even if no key is ready, in monotonic milliseconds.
+    pub retry_ms: Option<u64>,
+}
+
+impl Parked {
+    /// The next moment at which something is due, in monotonic milliseconds.
+    pub fn alarm_ms(&self) -> Option<u64> {
+        [self.deadline_ms, self.retry_ms]
+            .into_iter()
+            .flatten()
+            .min()
+    }
 }
 
 impl Parked {

@@ -78,6 +78,10 @@ impl Server {
                 wait.timeout_ms.map(until)
             }
         };
+        let retry_ms = wait.retry_ms.map(|ms| {
+            self.clock.catch_up(self.clock.cycles());
+            self.clock.mono_ms_up().saturating_add(ms)
+        });
         self.enter(
             session,
             Parked {
@@ -87,6 +91,7 @@ impl Server {
                 db: session.db,
                 ticket: None,
                 deadline_ms,
+                retry_ms,
             },
         );
     }
@@ -100,15 +105,14 @@ impl Server {
         parked.ticket = Some(blocking.enter(id.0, wait.kind, wait.until_gone, parked.db, keys));
         blocking.until_grown += wait.until_grown as usize;
         self.keyspace.shared.awaits_growth = blocking.until_grown > 0;
-        if let Some(deadline_ms) = parked.deadline_ms {
+        if parked.deadline_ms.is_some() {
             blocking.count_timed(true);
+        }
+        if let Some(due_ms) = parked.alarm_ms() {
             // An alarm that fires too early is set again, so an existing one need not be cancelled.
-            if session
-                .alarm_ms
-                .is_none_or(|alarm_ms| alarm_ms > deadline_ms)
-            {
-                session.alarm_ms = Some(deadline_ms);
-                self.timers.arm(deadline_ms, Timer::WaitOver(id));
+            if session.alarm_ms.is_none_or(|alarm_ms| alarm_ms > due_ms) {
+                session.alarm_ms = Some(due_ms);
+                self.timers.arm(due_ms, Timer::WaitOver(id));
             }
         }
         session.parked = Some(Box::new(parked));
@@ -300,7 +304,7 @@ impl Server {
         limits::check_output_limit(self, client);
     }
 
-    /// Unblocks a client if its timeout has passed.
+    /// Unblocks a client if its timeout has passed, or runs its command again if it is time to.
     pub(in crate::server) fn check_wait(&mut self, id: ClientId) {
         let now_ms = self.clock.mono_ms();
         let slot = self.clients.slot_of(id);
@@ -317,14 +321,17 @@ impl Server {
             .parked
             .as_ref()
             .filter(|parked| parked.ticket.is_some());
-        let Some(deadline_ms) = parked.and_then(|parked| parked.deadline_ms) else {
+        let Some(due_ms) = parked.and_then(|parked| parked.alarm_ms()) else {
             return;
         };
-        if deadline_ms <= now_ms {
+        let is_over = parked.is_some_and(|it| it.deadline_ms.is_some_and(|ms| ms <= now_ms));
+        if is_over {
             self.end_wait(id, Over::TimedOut);
+        } else if due_ms <= now_ms {
+            self.serve(id);
         } else {
-            session.alarm_ms = Some(deadline_ms);
-            self.timers.arm(deadline_ms, Timer::WaitOver(id));
+            session.alarm_ms = Some(due_ms);
+            self.timers.arm(due_ms, Timer::WaitOver(id));
         }
     }
 }

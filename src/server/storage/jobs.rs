@@ -51,7 +51,7 @@ pub(in crate::server) fn snapshot(server: &Server, is_base: bool) -> Snapshot {
     }
     notes.push(("aof-base", number(is_base)));
     Snapshot {
-        versions: server.config.rdb_save_version,
+        versions: server.config.rdb_versions(),
         for_valkey: false,
         compress: server.config.rdbcompression,
         checksum: server.config.rdbchecksum,
@@ -391,7 +391,7 @@ pub fn refresh_disk_gate(server: &mut Server) {
 /// Copies the directives on the RDB format and on payload validation to `Tuning`.
 pub fn apply_sanitizing(server: &mut Server) {
     use crate::config::SanitizeDump;
-    server.tuning.rdb_versions = server.config.rdb_save_version;
+    server.tuning.rdb_versions = server.config.rdb_versions();
     server.tuning.rdb_compression = server.config.rdbcompression;
     server.tuning.sanitize = match server.config.sanitize_dump_payload {
         SanitizeDump::No => Sanitize::No,

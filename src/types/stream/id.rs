@@ -49,6 +49,11 @@ impl StreamId {
         StreamId { ms, seq }
     }
 
+    /// The time in the id, in Unix milliseconds.
+    pub fn unix_ms(self) -> i64 {
+        i64::try_from(self.ms).unwrap_or(i64::MAX)
+    }
+
     /// The id right behind this one.
     pub fn next(self) -> Option<StreamId> {
         match self.seq.checked_add(1) {

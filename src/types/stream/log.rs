@@ -23,9 +23,9 @@ const RUN: usize = 128;
 pub struct Log {
     runs: VecDeque<Vec<Node>>,
     /// Nodes in all runs.
-    len: usize,
+    len: u32,
     /// The figure of `tree_nodes`, or 0 since nodes came or went.
-    tree_nodes: Cell<usize>,
+    tree_nodes: Cell<u32>,
 }
 
 /// The place of a node; valid until the log changes.
@@ -69,7 +69,7 @@ impl<'a> Finder<'a> {
 
 impl Log {
     pub fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     pub fn is_empty(&self) -> bool {
@@ -187,13 +187,15 @@ impl Log {
         self.runs.iter().flatten()
     }
 
-    /// The number of nodes that a radix tree of these ids would have, as Redis counts them: a leaf
-    /// per id, a node where ids part, and one for each stretch of bytes in between.
+    /// The number of nodes that a radix tree of these ids would have, as Redis counts them: a node
+    /// where ids part, and one for each stretch of bytes in between. The end of an id is none.
     pub fn tree_nodes(&self) -> usize {
         if self.tree_nodes.get() == 0 {
-            self.tree_nodes.set(self.count_tree_nodes());
+            let nodes = self.count_tree_nodes();
+            self.tree_nodes.set(u32::try_from(nodes).unwrap_or(0));
+            return nodes;
         }
-        self.tree_nodes.get()
+        self.tree_nodes.get() as usize
     }
 
     fn count_tree_nodes(&self) -> usize {
@@ -206,8 +208,7 @@ impl Log {
         let mut forks: Vec<usize> = Vec::new();
         for key in keys {
             let common = last.iter().zip(&key).take_while(|(a, b)| a == b).count();
-            // What hangs below the fork is complete: the leaf, the forks, the stretches.
-            nodes += 1;
+            // What hangs below the fork is complete: the forks, the stretches.
             let mut below = last.len();
             while let Some(&fork) = forks.last()
                 && fork > common
@@ -222,7 +223,6 @@ impl Log {
             }
             last = key;
         }
-        nodes += 1;
         let mut below = last.len();
         while let Some(fork) = forks.pop() {
             nodes += 1 + usize::from(below > fork + 1);
@@ -234,7 +234,7 @@ impl Log {
     /// Walks all invariants; for tests and DEBUG.
     #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) -> Result<(), &'static str> {
-        if self.runs.iter().map(Vec::len).sum::<usize>() != self.len {
+        if self.runs.iter().map(Vec::len).sum::<usize>() != self.len() {
             return Err("the nodes are counted wrong");
         }
         if self.tree_nodes() != self.count_tree_nodes() {

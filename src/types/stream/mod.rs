@@ -3,25 +3,29 @@
 //! ```text
 //!   Stream   log      nodes of entries, by id                      (`log`, `node`)
 //!            groups   name -> last delivered id, pending entries   (`group`)
+//!            producers  the latest ids of idempotent producers, if any  (`producers`)
 //!            last_id, first_id, max_deleted_id, entries_added: the base of lag
 //! ```
 //!
 //! Deleting marks an entry in its node; a node goes when its last live entry does. Trimming takes
 //! whole nodes from the start as long as it can and, if it is to be exact, marks entries in the next.
 //! Nodes are cut as Redis cuts its listpacks, so both trim the same. Source: the stream design of
-//! Redis 5 to 8.2, observed from outside.
+//! Redis 5 to 8.10, observed from outside.
 
 mod group;
 mod id;
 mod log;
 mod node;
+mod producers;
+mod queue;
 #[cfg(test)]
 mod tests;
 
-pub use group::{Consumer, ConsumerId, Group, Pending, Verdict};
+pub use group::{COUNT_MAX, Consumer, ConsumerId, Group, Pending, Verdict};
 pub use id::{IdText, StreamId, parse_part};
 pub use log::Finder;
 pub use node::{Entry, Node};
+pub use producers::{Producers, Retention, content_id};
 
 use log::{Log, Place};
 use std::collections::BTreeMap;
@@ -31,7 +35,7 @@ use std::ops::ControlFlow;
 const NODE_MAX: usize = 1 << 30;
 
 /// A stream: a log of entries under rising ids, and its consumer groups.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Stream {
     log: Log,
     /// Live entries.
@@ -43,6 +47,22 @@ pub struct Stream {
     /// Bytes of all nodes.
     bytes: usize,
     pub groups: BTreeMap<Box<[u8]>, Group>,
+    /// `None` for a stream that has the default retention and never had a producer.
+    pub producers: Option<Box<Producers>>,
+}
+
+// Streams are many and small: what few of them use must not make all of them larger.
+const _: () = assert!(size_of::<Stream>() == 144);
+
+/// What the file format must know to hold a stream.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Needs {
+    /// Groups and consumers, as all versions know them.
+    Groups,
+    /// Idempotent producers, or the retention of their ids.
+    Producers,
+    /// Released entries.
+    Released,
 }
 
 /// The limits at which nodes are cut.
@@ -88,6 +108,20 @@ pub enum References {
     Delete,
     /// Only entries that every group has acknowledged are deleted.
     Acknowledged,
+}
+
+impl Clone for Stream {
+    fn clone(&self) -> Stream {
+        let log = self.log.clone();
+        Stream {
+            // A copy of a node has no room for more.
+            bytes: log.iter().map(Node::capacity).sum(),
+            log,
+            groups: self.groups.clone(),
+            producers: self.producers.clone(),
+            ..*self
+        }
+    }
 }
 
 impl Stream {
@@ -153,7 +187,32 @@ impl Stream {
 
     /// Bytes on the heap, about.
     pub fn bytes(&self) -> usize {
-        self.bytes + self.log.bytes() + self.groups.values().map(Group::bytes).sum::<usize>()
+        let producers = self.producers.as_ref().map_or(0, |it| it.bytes());
+        let groups: usize = self.groups.values().map(Group::bytes).sum();
+        self.bytes + self.log.bytes() + groups + producers
+    }
+
+    /// What the file format must know to hold this stream.
+    pub fn needs(&self) -> Needs {
+        if self.groups.values().any(|group| group.released() > 0) {
+            Needs::Released
+        } else if self.producers.as_ref().is_some_and(|it| it.is_trace()) {
+            Needs::Producers
+        } else {
+            Needs::Groups
+        }
+    }
+
+    /// For how long, and how many, ids of idempotent producers are kept.
+    pub fn retention(&self) -> Retention {
+        let producers = self.producers.as_ref();
+        producers.map_or_else(Retention::default, |it| it.retention())
+    }
+
+    /// The producers, which are there from now on.
+    pub fn producers_mut(&mut self) -> &mut Producers {
+        self.producers
+            .get_or_insert_with(|| Box::new(Producers::new(Retention::default())))
     }
 
     /// Sets the ids given by XSETID and loading.
@@ -487,6 +546,9 @@ impl Stream {
         }
         if self.edge(Order::Rising) != self.first_id {
             return Err("the first id is not that of the first entry");
+        }
+        if let Some(producers) = &self.producers {
+            producers.check()?;
         }
         self.groups.values().try_for_each(Group::check)
     }

@@ -119,6 +119,44 @@ pub const ROWS: &[EveryRow] = &[
         &[ENTRIES, GROUP],
         &["XACKDEL stream group KEEPREF IDS 1 1-{r:10000}"],
     ),
+    row(
+        "xadd-idmp",
+        &[ENTRIES],
+        &["XADD stream IDMP producer:{r:10} entry:{r:1000000} MAXLEN ~ 1000 * name value:{r:1000}"],
+    ),
+    row(
+        "xadd-idmpauto",
+        &[ENTRIES],
+        &["XADD stream IDMPAUTO producer:{r:10} MAXLEN ~ 1000 * name value:{r:1000000}"],
+    ),
+    row(
+        "xcfgset",
+        &[ENTRIES],
+        &["XCFGSET stream IDMP-DURATION 100 IDMP-MAXSIZE {r:1000}1"],
+    ),
+    row(
+        "xidmprecord",
+        &[ENTRIES],
+        &["XIDMPRECORD stream producer:{r:10} entry:{r:10000} 1-77"],
+    ),
+    row(
+        "xnack-xclaim",
+        READ,
+        &[
+            "XNACK stream group FAIL IDS 1 1-77",
+            "XCLAIM stream group consumer:1 0 1-77 JUSTID",
+        ],
+    ),
+    row(
+        "xreadgroup-claim",
+        READ,
+        &["XREADGROUP GROUP group consumer:{r:10} CLAIM 0 COUNT 1 STREAMS stream >"],
+    ),
+    row(
+        "xread-maxsize",
+        &[ENTRIES],
+        &["XREAD MAXCOUNT 100 MAXSIZE 1000 STREAMS stream 1-{r:9000}"],
+    ),
     row("xpending", READ, &["XPENDING stream group"]),
     row(
         "xpending-range",
