@@ -44,7 +44,7 @@ static CELLS: &[Template] = &[
     Template(Exact, "RENAME {k} {k}"),
     Template(Exact, "TYPE {k}"),
     Template(Exact, "OBJECT ENCODING {k}"),
-    Template(Exact, "SORT {k}"),
+    Template(Exact, "SORT {k} BY nosort"),
     Template(Exact, "DEL {k}"),
     Template(
         Exact,
@@ -81,7 +81,7 @@ static SEARCHES: &[Template] = &[
     ),
     Template(
         Exact,
-        "ARGREP {k} - + RE < ^h.*o$ | l{2} | [a-c]+ | (a|b)* | ^[^a-z]+$ | \\d+ | \\bh | a** | x{3,1} | ^$ > [ NOCASE ] [ WITHVALUES ]",
+        "ARGREP {k} - + RE < ^h.*o | l{2} | [a-c]+ | (a|b)* | ^[^a-z]+ | \\d+ | \\bh | a** | x{3,1} > [ NOCASE ] [ WITHVALUES ]",
     ),
     Template(Exact, "DEL {k}"),
 ];

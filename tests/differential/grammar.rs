@@ -535,7 +535,7 @@ fn comparable(command: &[Vec<u8>]) -> bool {
         ["arset" | "armset" | "arseek", ..] => command.iter().skip(2).all(|word| {
             let text = String::from_utf8_lossy(word);
             let index = text.trim().trim_start_matches(['+', '-']).parse::<u64>();
-            index.unwrap_or(0) < 100_000
+            index.unwrap_or(0) < 50_000
         }),
         // What is taken at random parts the two servers.
         ["spop", _] => false,

@@ -136,15 +136,15 @@ pub(super) const ARLASTITEMS: DataCommand = Spec {
 
 fn arlastitems(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let key = args.key();
-    if args.left() > 2 {
-        return Err(wrong_arity(args));
-    }
     let count = parse_i64(args.bytes()).ok_or(CmdError::Fixed("ERR invalid COUNT"))?;
-    let newest_first = args.word("rev");
-    args.end()?;
     let Ok(count @ 1..) = u64::try_from(count) else {
         return reply.array(0);
     };
+    if args.left() > 1 {
+        return Err(wrong_arity(args));
+    }
+    let newest_first = args.word("rev");
+    args.end()?;
     let mut db = cx.db();
     let Some(array) = db.array(key)? else {
         return reply.array(0);

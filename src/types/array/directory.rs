@@ -255,6 +255,7 @@ impl Directory {
     ///
     /// # Panics
     /// Where it does not.
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) {
         match self {
             Directory::One(..) => {}

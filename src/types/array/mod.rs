@@ -447,6 +447,7 @@ impl Array {
     ///
     /// # Panics
     /// Where it does not.
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self) {
         self.directory.check();
         let mut count = 0;

@@ -472,6 +472,7 @@ impl Slice {
     ///
     /// # Panics
     /// Where it does not.
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn check(&self, size: usize) {
         let (mut count, mut last, mut packed, mut boxed) = (0, None, 0, 0);
         let _: ControlFlow<()> = self.walk_words(0, u16::MAX, Order::Rising, |offset, word| {

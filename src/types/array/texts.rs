@@ -150,6 +150,7 @@ impl Texts {
     }
 
     /// Bytes of texts in use, in the buffer and in boxes, for checks.
+    #[cfg(any(test, debug_assertions, feature = "testing"))]
     pub fn used(&self) -> (usize, usize) {
         let boxes = self.boxes.as_ref().map_or(0, |boxes| boxes.bytes);
         (self.bytes.len() - self.lost, boxes)
