@@ -8,7 +8,7 @@ use super::{reply_index, wrong_arity};
 use crate::algo::long_double::LongDouble;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
-use crate::types::array::{Cell, CellText};
+use crate::types::array::{Array, Cell, CellText};
 use std::ops::ControlFlow;
 
 pub(super) const AROP: DataCommand = Spec {
@@ -27,17 +27,16 @@ fn arop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let operation = operation(args)?;
     let mut db = cx.db();
     let array = db.array(key)?;
-    let each = |visit: &mut dyn FnMut(Cell)| {
-        let Some(array) = array else { return };
-        let _: ControlFlow<()> = array.walk(range.low, range.high, range.order, |_, cell| {
-            visit(cell);
-            ControlFlow::Continue(())
-        });
+    let Some(array) = array else {
+        return match operation {
+            Operation::Count(_) => reply.int(0),
+            Operation::Number(_) | Operation::Bits(_) => reply.null(),
+        };
     };
     match operation {
         Operation::Count(text) => {
             let (mut count, mut room) = (0, CellText::default());
-            each(&mut |cell| {
+            each(array, range, |cell| {
                 let is_counted = text.is_none_or(|text| cell.as_bytes(&mut room) == text);
                 count += u64::from(is_counted);
             });
@@ -45,7 +44,7 @@ fn arop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         }
         Operation::Number(operation) => {
             let mut result = Total::None;
-            each(&mut |cell| result.add(operation, cell));
+            each(array, range, |cell| result.add(operation, cell));
             match result.number() {
                 Some(number) => reply.bulk(&number.to_general_text()),
                 None => reply.null(),
@@ -53,7 +52,7 @@ fn arop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         }
         Operation::Bits(combine) => {
             let mut result = None;
-            each(&mut |cell| {
+            each(array, range, |cell| {
                 if let Some(n) = integer(cell) {
                     result = Some(result.map_or(n, |so_far| combine(so_far, n)));
                 }
@@ -64,6 +63,15 @@ fn arop(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
             }
         }
     }
+}
+
+/// Visits the values of a range.
+#[inline(always)]
+fn each(array: &Array, range: Range, mut visit: impl FnMut(Cell)) {
+    let _: ControlFlow<()> = array.walk(range.low, range.high, range.order, |_, cell| {
+        visit(cell);
+        ControlFlow::Continue(())
+    });
 }
 
 enum Operation<'a> {
@@ -139,40 +147,42 @@ fn parse(text: &[u8]) -> Option<LongDouble> {
 }
 
 /// A sum or an extreme that grows.
+#[derive(Clone, Copy)]
 enum Total {
     None,
-    /// Of integers, while the mantissa of a `long double` holds it.
-    Whole(i128),
+    /// Of integers, as long as it is one itself.
+    Whole(i64),
     Number(LongDouble),
 }
 
 impl Total {
-    fn number(&self) -> Option<LongDouble> {
+    fn number(self) -> Option<LongDouble> {
         match self {
             Total::None => None,
-            // No more than 64 bits and a sign: two halves that add up exactly.
-            Total::Whole(n) => {
-                let half = (n / 2) as i64;
-                let rest = (n - i128::from(half)) as i64;
-                Some(LongDouble::from(half) + LongDouble::from(rest))
-            }
-            Total::Number(number) => Some(*number),
+            Total::Whole(n) => Some(LongDouble::from(n)),
+            Total::Number(number) => Some(number),
         }
     }
 
+    #[inline(always)]
     fn add(&mut self, operation: Numeric, cell: Cell) {
-        const WHOLE_MAX: i128 = 1 << 63;
-        if let (Total::Whole(sum), Cell::Int(n)) = (&mut *self, cell) {
-            let n = i128::from(n);
+        if let (Total::Whole(so_far), Cell::Int(n)) = (&mut *self, cell) {
             match operation {
-                Numeric::Sum if (*sum + n).abs() <= WHOLE_MAX => return *sum += n,
-                Numeric::Sum => {}
-                Numeric::Min => return *sum = (*sum).min(n),
-                Numeric::Max => return *sum = (*sum).max(n),
+                Numeric::Sum => {
+                    if let Some(sum) = so_far.checked_add(n) {
+                        return *so_far = sum;
+                    }
+                }
+                Numeric::Min => return *so_far = n.min(*so_far),
+                Numeric::Max => return *so_far = n.max(*so_far),
             }
         }
+        self.add_number(operation, cell);
+    }
+
+    fn add_number(&mut self, operation: Numeric, cell: Cell) {
         match (self.number(), cell) {
-            (None, Cell::Int(n)) => *self = Total::Whole(i128::from(n)),
+            (None, Cell::Int(n)) => *self = Total::Whole(n),
             (None, cell) => {
                 if let Some(first) = number(cell) {
                     *self = Total::Number(first);
