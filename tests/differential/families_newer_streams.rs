@@ -1,8 +1,8 @@
 //! The templates of what streams have learnt since Redis 8.2; replies are those of 8.10.2.
 //!
 //! All ids lie in a far future, where the clock does not decide the next one: `*` and
-//! `99999999999999-*` give the same on both servers. `comparable` sees to it that a broken command
-//! does not make a stream of the present.
+//! `99999999999999-*` give the same on both servers. `comparable` leaves out broken commands
+//! that would make a stream of the present.
 
 use super::families::Family;
 use super::grammar::Compare::{Exact, Within};

@@ -314,7 +314,7 @@ fn passwords_are_made_and_categories_listed() {
     );
     assert!(one.len() == 64 && one != two, "{one} {two}");
     assert_eq!(text(&mut client, "ACL GENPASS 5").len(), 2);
-    assert_eq!(client.run("ACL CAT").items().len(), 21);
+    assert_eq!(client.run("ACL CAT").items().len(), 22);
     let listed = client.run("ACL CAT scripting").items();
     assert!(listed.iter().any(|name| name.text() == "eval"));
     assert_eq!(

@@ -322,7 +322,7 @@ fn the_target_receives_what_redis_sends() {
     for mut pair in Pair::all() {
         if pair.name.ends_with("to ours") {
             // Ours writes the oldest version that holds the data, if it is not told another.
-            pair.from.run("CONFIG SET rdb-save-version 12");
+            pair.from.run("CONFIG SET rdb-save-version 15");
             pair.from.run("SET k 1");
             let (port, played) = target_that_says(&[b"+OK\r\n+OK\r\n+OK\r\n"], true);
             let reply = migrate(&mut pair.from, port, "k 3 1000 REPLACE AUTH2 ada lovelace");

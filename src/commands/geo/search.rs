@@ -416,19 +416,36 @@ fn radius(cx: &mut Cx, args: &mut Args, reply: &mut Reply, form: Form, from: By)
 }
 
 /// The keys of GEORADIUS and GEORADIUSBYMEMBER, whose options begin at `FROM`: of several
-/// destinations the last one counts.
+/// destinations the last one counts. Where the options are invalid, so does the argument behind the
+/// last word that could be one of theirs, as in Redis.
 pub(super) fn radius_keys<const FROM: usize>(
     argv: &Argv,
     found: &mut Vec<(usize, KeyFlags)>,
 ) -> Result<(), InvalidKeys> {
     let mut request = Request::new(Form::Radius);
     let options = request.options(None, &mut Args::new(*argv, FROM));
-    options.map_err(|_| InvalidKeys)?;
+    let stored_at = match options {
+        Ok(()) => request.store.map(|_| request.store_at),
+        Err(_) => last_destination(argv, FROM),
+    };
     found.push((1, key_flags(&[RO, ACCESS])));
-    if request.store.is_some() {
-        found.push((request.store_at, key_flags(&[OW, UPDATE])));
-    }
+    found.extend(stored_at.map(|at| (at, key_flags(&[OW, UPDATE]))));
     Ok(())
+}
+
+/// The index of the argument behind the last STORE or STOREDIST from `from` on, whatever stands
+/// between them.
+fn last_destination(argv: &Argv, from: usize) -> Option<usize> {
+    let (mut at, mut last) = (from, None);
+    while at + 1 < argv.len() {
+        let word = argv.at(at);
+        if word.eq_ignore_ascii_case(b"STORE") || word.eq_ignore_ascii_case(b"STOREDIST") {
+            at += 1;
+            last = Some(at);
+        }
+        at += 1;
+    }
+    last
 }
 
 /// The key behind a word, from `from` on.

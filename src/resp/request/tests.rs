@@ -194,10 +194,15 @@ fn a_silent_client_keeps_no_more_than_its_bytes() {
 fn a_line_with_a_zero_byte_never_ends() {
     let (out, error) = whole(b"PING\n\0\nPING\n");
     assert_eq!((out, error), (vec![words("PING")], None));
+    // The line before an argument ends all the same.
+    let refused = |line: &[u8]| whole(line).1;
+    assert_eq!(refused(b"*1\r\n$4\0\r\n"), Some(ProtocolError::BulkLength));
+    assert_eq!(
+        refused(b"*1\r\nx\0\r\n"),
+        Some(ProtocolError::NoDollar(b'x'))
+    );
     for (line, error) in [
         (&b"*1\0\r\n"[..], ProtocolError::BigCount),
-        (b"*1\r\n$4\0\r\n", ProtocolError::BigBulkCount),
-        (b"*1\r\nx\0\r\n", ProtocolError::BigBulkCount),
         (b"PING\0\r\n", ProtocolError::BigInline),
     ] {
         assert_eq!(whole(line), (vec![], None));
