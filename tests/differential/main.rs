@@ -86,7 +86,7 @@ impl Pair {
         Some(Pair::start_beside(&oracle::redis()?, options))
     }
 
-    fn start_beside(redis: &Path, options: &[&str]) -> Pair {
+    pub fn start_beside(redis: &Path, options: &[&str]) -> Pair {
         Pair {
             ours: Server::ours().with(options).start(),
             real: Server::of(redis).with(options).start(),
