@@ -510,6 +510,10 @@ fn comparable(command: &[Vec<u8>]) -> bool {
             Some(timeout) => is_soon(&String::from_utf8_lossy(timeout)),
             None => true,
         },
+        // A broken command may wait for ever.
+        ["xread" | "xreadgroup", ..] => !command
+            .windows(2)
+            .any(|pair| pair[0].eq_ignore_ascii_case(b"block") && number_in(&pair[1])),
         // The help texts are in our own words.
         [_, "help"] => false,
         ["client", "list" | "info" | "id", ..] => command.len() > 3,
@@ -546,14 +550,23 @@ fn comparable(command: &[Vec<u8>]) -> bool {
     }
 }
 
+/// Whether a word is a number that is not negative.
+fn number_in(word: &[u8]) -> bool {
+    !word.is_empty() && word.iter().all(u8::is_ascii_digit)
+}
+
 /// Whether XADD may make a stream whose next id the clock decides, where those of a far future are
 /// meant: the names of options may have become the names of a producer.
 fn follows_clock(command: &[Vec<u8>]) -> bool {
     let is = |at: usize, name: &str| command[at].eq_ignore_ascii_case(name.as_bytes());
     let is_named = |at: usize| is(at - 1, "idmp") || is(at - 1, "idmpauto") || is(at - 2, "idmp");
-    let mut options = 2..command.len();
+    let star = command.iter().position(|word| word == b"*");
+    let mut options = 2..star.unwrap_or(command.len()).max(2);
     let keeps = options.any(|at| is(at, "nomkstream") && !is_named(at));
-    let is_far = command.iter().any(|word| word.starts_with(FAR.as_bytes()));
+    // No other id stands before one of the future.
+    let far = |word: &Vec<u8>| word.starts_with(FAR.as_bytes());
+    let is_far = command.get(2).is_some_and(far)
+        || command.len() > 2 && is(2, "maxlen") && command.iter().any(far);
     command
         .iter()
         .any(|word| word.eq_ignore_ascii_case(FAR_FIELD))

@@ -12,6 +12,7 @@ use super::families_newer_streams::NEWER_STREAMS;
 use super::grammar::{Command, Compare, Generator, Template};
 use super::rng::Rng;
 use super::support::client::{Client, encode, parse};
+use super::support::oracle;
 use super::support::server::Server;
 use super::{DEBUG, Pair, setting, shown, shrink};
 use std::fs::File;
@@ -318,6 +319,30 @@ fn commands_of_groups_are_logged() {
         "XADD s MINID ~ 3 LIMIT 5 12-* f v",
         "XTRIM s MAXLEN ~ 0 LIMIT 10",
         "XTRIM s MAXLEN 0",
+        "XADD t 99999999999999-1 f v",
+        "XADD t 99999999999999-2 f v",
+        "XADD t 99999999999999-3 f v",
+        "XGROUP CREATE t g 0",
+        "XREADGROUP GROUP g a COUNT 2 STREAMS t >",
+        "XNACK t g FAIL IDS 1 99999999999999-2",
+        "XNACK t g SILENT IDS 1 99999999999999-3",
+        "XNACK t g FATAL IDS 2 99999999999999-3 99999999999999-9 FORCE RETRYCOUNT 4",
+        "XREADGROUP GROUP g b CLAIM 0 COUNT 1 STREAMS t >",
+        "XREADGROUP GROUP g c CLAIM 0 NOACK STREAMS t >",
+        "XNACK t g FAIL IDS 1 99999999999999-2",
+        "XDEL t 99999999999999-2",
+        "XCLAIM t g c 0 99999999999999-2",
+        "XNACK t g FAIL IDS 2 99999999999999-1 99999999999999-3",
+        "XDEL t 99999999999999-1",
+        "XAUTOCLAIM t g d 1000 0",
+        "XADD t IDMP p i * f v",
+        "XADD t IDMP p i MAXLEN 1 * f w",
+        "XADD t IDMPAUTO p MAXLEN ~ 9 * f w",
+        "XADD t NOMKSTREAM IDMPAUTO p * f w",
+        "XIDMPRECORD t q i 99999999999999-3",
+        "XIDMPRECORD t q i 99999999999999-3",
+        "XCFGSET t IDMP-MAXSIZE 100",
+        "XCFGSET t IDMP-MAXSIZE 7",
     ] {
         let command = words(text);
         let [ours, real] = run(&mut clients, &mut tails, &command);

@@ -6,7 +6,7 @@ use crate::command::effects::{Event, Interest};
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
-use crate::keyspace::Found;
+use crate::keyspace::{DbMut, Found};
 use crate::types::stream::{Bound, IdText, References, Stream, StreamId, content_id};
 use crate::types::value::Kind;
 use std::borrow::Cow;
@@ -66,15 +66,19 @@ fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (retention, obeys) = (cx.tuning.stream_retention, cx.caller.must_obey);
     let rest = args.rest();
     let fields = (0..parts).map(move |i| rest.at(i));
-    let found = cx.db().write(key);
+    let mut db = cx.db();
+    let found = db.write(key);
     let producer = options.producer;
     let producer = producer.map(|it| identify(args, it, fields.clone()));
     if let Some(producer) = producer.as_ref().filter(|_| new == NewId::Auto)
-        && let Some(result) = reply_duplicate(cx, found, producer, reply)
+        && let Some(known) = duplicate(&mut db, found, producer, (obeys, now_ms))?
     {
-        return result;
+        cx.effects.dirty += u64::from(known.is_some());
+        return match known {
+            Some(id) => reply.bulk(id.text(&mut IdText::default())),
+            None => reply.null(),
+        };
     }
-    let mut db = cx.db();
     if let Some(found) = found {
         let stream = db.stream_at(found)?;
         if stream.last_id() == StreamId::MAX {
@@ -161,20 +165,15 @@ fn identify<'a>(
     (argv.at(producer.name_at), iid)
 }
 
-/// Replies with the entry that a producer added under this id before, if it did, and counts the
-/// duplicate.
-fn reply_duplicate(
-    cx: &mut Cx,
+/// The entry that a producer added under this id before, which is counted as a duplicate. `None` if
+/// the entry is new; within, `None` if it is a duplicate of one that is unknown here.
+fn duplicate(
+    db: &mut DbMut,
     found: Option<Found>,
     (name, iid): &Identity,
-    reply: &mut Reply,
-) -> Option<CmdResult> {
-    let (now_ms, obeys) = (cx.now_ms(), cx.caller.must_obey);
-    let mut db = cx.db();
-    let stream = match found.map(|found| db.stream_mut(found)).transpose() {
-        Ok(stream) => stream,
-        Err(wrong) => return Some(Err(wrong.into())),
-    };
+    (obeys, now_ms): (bool, i64),
+) -> Result<Option<Option<StreamId>>, CmdError> {
+    let stream = found.map(|found| db.stream_mut(found)).transpose()?;
     let producers = stream.and_then(|stream| stream.producers.as_mut());
     let known = producers.and_then(|producers| {
         let known = match obeys {
@@ -183,15 +182,8 @@ fn reply_duplicate(
         };
         known.inspect(|_| producers.count_duplicate())
     });
-    match known {
-        Some(id) => {
-            cx.effects.dirty += 1;
-            Some(reply.bulk(id.text(&mut IdText::default())))
-        }
-        // For the caller it was a duplicate: of entries that it adds it sends the ids.
-        None if obeys => Some(reply.null()),
-        None => None,
-    }
+    // For a caller that is obeyed it was a duplicate: of entries that it adds it sends the ids.
+    Ok((known.is_some() || obeys).then_some(known))
 }
 
 /// The command with what was decided here: the id, and the exact result of an approximate trim.

@@ -170,12 +170,16 @@ fn min_idle(args: &mut Args, in_group: bool) -> Result<i64, CmdError> {
 }
 
 /// The keys of XREAD and XREADGROUP: a group or a consumer may have the name of an option. The
-/// values of options are not looked at. As in Redis, STREAMS does not stand before the argument `FROM`.
+/// values of options are not looked at. As in Redis, the word STREAMS must be among those from `FROM` on.
 fn stream_keys<const FROM: usize>(
     argv: &Argv,
     found: &mut Vec<(usize, KeyFlags)>,
 ) -> Result<(), InvalidKeys> {
     const WITH_VALUE: [&[u8]; 5] = [b"block", b"count", b"maxcount", b"maxsize", b"claim"];
+    let streams = |at: usize| argv.at(at).eq_ignore_ascii_case(b"streams");
+    if !(FROM..argv.len()).any(streams) {
+        return Err(InvalidKeys);
+    }
     let mut at = 1;
     while at < argv.len() {
         let word = argv.at(at);
@@ -188,7 +192,7 @@ fn stream_keys<const FROM: usize>(
             at += 1;
         } else if is(b"streams") {
             let (first, more) = (at + 1, argv.len() - at - 1);
-            if at < FROM || more == 0 || !more.is_multiple_of(2) {
+            if more == 0 || !more.is_multiple_of(2) {
                 return Err(InvalidKeys);
             }
             let flags = key_flags(&[RO, ACCESS]);

@@ -412,7 +412,7 @@ pub struct Entries<'a> {
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Entry<'a>> {
         let bytes: &'a [u8] = &self.node.bytes;
         let offset = self.at;
