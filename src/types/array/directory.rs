@@ -278,7 +278,11 @@ impl Table {
         let at = number as usize;
         if at >= self.places.len() {
             if at >= self.places.capacity() {
-                let room = (at + 1).next_power_of_two();
+                // A large table grows by a quarter, so that little of it is idle.
+                let room = match at >> PART_BITS {
+                    0 => (at + 1).next_power_of_two(),
+                    _ => at + at / 4,
+                };
                 self.places.reserve_exact(room - self.places.len());
             }
             self.places.resize_with(at + 1, || None);
