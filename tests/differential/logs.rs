@@ -12,7 +12,6 @@ use super::families_newer_streams::NEWER_STREAMS;
 use super::grammar::{Command, Compare, Generator, Template};
 use super::rng::Rng;
 use super::support::client::{Client, encode, parse};
-use super::support::oracle;
 use super::support::server::Server;
 use super::{DEBUG, Pair, setting, shown, shrink};
 use std::fs::File;
