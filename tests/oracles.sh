@@ -101,7 +101,8 @@ unpack_debian() {
 beside_libraries() {
     local name=$1 version=$2 folder=$oracles/$3 target=$oracles/$1 work why
     shift 3
-    if [ -x "$target" ] && "$target" --version 2>/dev/null | grep -qF "$version"; then
+    # A script of an earlier form knows no tools.
+    if grep -qs redis-check- "$target" && "$target" --version 2>/dev/null | grep -qF "$version"; then
         say "$name is there ($version)"
         return
     fi
@@ -116,9 +117,11 @@ beside_libraries() {
         cat >"$target" <<SCRIPT
 #!/bin/sh
 # Becomes the server, with the libraries that lie beside it.
+# Under the name of a tool, as a link, it becomes that tool.
+case \$(basename "\$0") in redis-check-*) name=\$(basename "\$0") ;; *) name=redis-server ;; esac
 folder=\$(dirname "\$(readlink -f "\$0")")/$(basename "$folder")
 libraries=\$folder/debian/usr/lib/x86_64-linux-gnu
-exec "\$libraries/ld-linux-x86-64.so.2" --argv0 redis-server --library-path "\$libraries" "\$folder/redis-server" "\$@"
+exec "\$libraries/ld-linux-x86-64.so.2" --argv0 "\$name" --library-path "\$libraries" "\$folder/redis-server" "\$@"
 SCRIPT
         chmod 755 "$target"
         if "$target" --version 2>/dev/null | grep -qF "$version"; then

@@ -132,6 +132,6 @@ fn damage_in_the_middle_of_a_log_ends_the_start() {
         text.contains("Bad file format reading the append only file"),
         "{text}"
     );
-    assert!(text.contains(&format!("up to offset {middle}")), "{text}");
+    assert!(text.contains(&format!("at offset {middle}.")), "{text}");
     assert_eq!(std::fs::read(&path).expect("it stays"), log);
 }

@@ -79,7 +79,13 @@ fn face(binary: &Path, folder: &Path, words: &[&str], answer: &str) -> String {
     let input = folder.join("answer");
     write(input.clone(), answer);
     let input = std::fs::File::open(input).expect("it was written");
-    let mut command = Command::new(binary);
+    // Under the name of the face: a link, since the real server may be a script that becomes it.
+    let named = folder.join("bin").join(words[0]);
+    if !named.exists() {
+        let _ = std::fs::create_dir(folder.join("bin"));
+        std::os::unix::fs::symlink(binary, &named).expect("the folder is ours");
+    }
+    let mut command = Command::new(named);
     let command = command.arg0(words[0]).args(&words[1..]).current_dir(folder);
     let out = command.stdin(Stdio::from(input)).output();
     let out = out.expect("the server's binary can be run");

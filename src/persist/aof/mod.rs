@@ -278,7 +278,9 @@ impl Aof {
                 "Fail to fsync the temp AOF file {temporary_name}"
             )))?;
             fs::rename(&temporary, &path).map_err(told(format!(
-                "Error trying to rename the temporary AOF manifest file {temporary_name} into {name}"
+                "Error trying to rename the temporary manifest file {} into {}",
+                temporary.display(),
+                path.display()
             )))
         })();
         if written.is_err() {

@@ -135,7 +135,8 @@ impl Commands {
         let name = &self.name;
         match cut(&self.path, self.sound_bytes()) {
             Ok(kept) => {
-                log::warn!("AOF {name} loaded anyway because {why}");
+                let path = self.path.display();
+                log::warn!("AOF {path} loaded anyway because {why}");
                 log::warn!("What was cut off is kept in {kept}");
                 Ok(())
             }
@@ -284,13 +285,13 @@ impl Damage {
                 let end = std::fs::metadata(&commands.path).map_or(u64::MAX, |file| file.len());
                 let tail = end.saturating_sub(sound);
                 if tail > rules.corrupt_max {
+                    // With Redis's spaces.
                     log::warn!(
                         "Bad file format reading the append only file {path} at offset {sound}. \
-                         Make a backup of your AOF file, then use ./redis-check-aof --fix \
-                         <filename.manifest>. Alternatively you can set the \
+                         \x20        make a backup of your AOF file, then use ./redis-check-aof --fix \
+                         <filename.manifest>. \x20        Alternatively you can set the \
                          'aof-load-corrupt-tail-max-size' configuration option to {tail} and \
-                         restart the server. What is no command begins near offset {}.",
-                        commands.offset()
+                         restart the server."
                     );
                     return Err(DamagedLog);
                 }
