@@ -132,7 +132,7 @@ impl<'a> Drawer<'a> {
             "pattern" => out.push(self.pick(&["*", "k*", "v*", "nosort", "v1"])),
             _ if argument.name == "min-idle-time" => out.push("0".to_owned()),
             _ if argument.name == "start" => out.push(self.pick(&["0-0", "0", "1", "-"])),
-            _ if argument.name == "id" => {
+            _ if argument.name == "id" || argument.name.ends_with("-id") => {
                 out.push(self.pick(&["0-1", "5-1", "0-0", "9-9", "$", ">"]));
             }
             _ if argument.name == "group" => out.push("g".to_owned()),
