@@ -168,9 +168,12 @@ fn consumer(r: &mut Reader, kind: u8, group: &mut Group, orphans: &mut Orphans) 
     group.consumer_mut(id).active_ms = active_ms;
     for _ in 0..r.length()? {
         let entry = key(r)?;
-        let (delivered_ms, count) = orphans.remove(&entry).ok_or(Error::Corrupt(
-            "Consumer entry not found in group global PEL, or there twice",
-        ))?;
+        let Some((delivered_ms, count)) = orphans.remove(&entry) else {
+            return Err(Error::Corrupt(match group.pending().get(&entry) {
+                Some(_) => "Duplicated consumer PEL entry",
+                None => "Consumer entry not found in group global PEL",
+            }));
+        };
         group.deliver(entry, Pending::delivered(id, delivered_ms, count));
     }
     Ok(())
