@@ -120,12 +120,25 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     Some(value)
 }
 
-/// The double that a bound of a range denotes: decimal, with nothing as zero, beyond the largest as
-/// infinite. As Redis does, it ends at a zero byte.
+/// The double that a bound of a range denotes, as C reads one: decimal or hexadecimal behind blanks,
+/// with nothing as zero, beyond the largest as infinite. As Redis does, it ends at a zero byte.
 pub fn parse_bound(text: &[u8]) -> Option<f64> {
     let text = text.split(|&b| b == 0).next().unwrap_or(b"");
     if text.is_empty() {
         return Some(0.0);
+    }
+    let blanks = text
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'..=b'\r'));
+    let text = &text[blanks.count()..];
+    let (minus, body) = match text.split_first() {
+        Some((b'-', body)) => (true, body),
+        Some((b'+', body)) => (false, body),
+        _ => (false, text),
+    };
+    if let [b'0', b'x' | b'X', hex @ ..] = body {
+        let value = parse_hex_f64(hex)?;
+        return Some(if minus { -value } else { value });
     }
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (!value.is_nan()).then_some(value)
@@ -415,6 +428,26 @@ fn lay_out(out: &mut F64Text, digits: &[u8], exponent: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What ZCOUNT of Redis 8.10.2 takes as a bound.
+    #[test]
+    fn bounds_read_as_c_reads_them() {
+        let cases: [(&[u8], Option<f64>); 10] = [
+            (b"", Some(0.0)),
+            (b" 1.5", Some(1.5)),
+            (b"\t-inf", Some(f64::NEG_INFINITY)),
+            (b"0x10", Some(16.0)),
+            (b"-0x1", Some(-1.0)),
+            (b"1e400", Some(f64::INFINITY)),
+            (b"1\0a", Some(1.0)),
+            (b" ", None),
+            (b"1 ", None),
+            (b"nan", None),
+        ];
+        for (text, bound) in cases {
+            assert_eq!(parse_bound(text), bound, "{}", text.escape_ascii());
+        }
+    }
 
     #[test]
     fn seventeen_digits_are_those_of_c() {
