@@ -29,6 +29,8 @@ impl CommandIndex {
             let number = u16::try_from(number).expect("there are fewer commands");
             (known.full_name.clone().into_bytes(), number)
         });
+        // A command without a name was removed.
+        let names = names.filter(|(name, _)| !name.is_empty());
         CommandIndex {
             names: names.collect(),
             commands,

@@ -53,6 +53,10 @@ fn newer_commands_are_unknown_to_an_older_series() {
             "ACL SETUSER u +digest",
             "ERR Error in ACL SETUSER modifier '+digest': Unknown command or category name in ACL",
         ),
+        (
+            "ACL SETUSER u +",
+            "ERR Error in ACL SETUSER modifier '+': Unknown command or category name in ACL",
+        ),
         ("CONFIG GET redis-compat", "redis-compat"),
     ] {
         let value = client.run(line);
@@ -62,6 +66,12 @@ fn newer_commands_are_unknown_to_an_older_series() {
         };
         assert_eq!(shown, reply, "{line}");
     }
+    let listed = client.run("ACL CAT string").items();
+    assert!(
+        listed
+            .iter()
+            .all(|name| !matches!(name.text().as_str(), "" | "digest"))
+    );
     client.run("SET k v");
     let Value::Bulk(payload) = client.run("DUMP k") else {
         panic!("k is there");

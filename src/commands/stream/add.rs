@@ -109,7 +109,7 @@ fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     stream.append(id, fields, limits);
     if let Some((name, iid)) = &producer {
-        // What is too old follows from the clock of who decides.
+        // A replica judges the age of ids by the clock of its primary.
         let now_ms = if obeys { id.unix_ms() } else { now_ms };
         stream.producers_mut().record(name, iid, id, now_ms);
     }

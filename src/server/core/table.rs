@@ -346,7 +346,7 @@ impl Table {
             full_name: slot.full_name.clone(),
             categories: (0..)
                 .zip(CATEGORIES)
-                .filter(|(_, category)| slot.in_category(category))
+                .filter(|(_, category)| !slot.full_name.is_empty() && slot.in_category(category))
                 .fold(0, |bits, (at, _)| bits | 1 << at),
             is_subcommand: slot.container.is_some(),
             subcommands: slot.subcommands.clone(),

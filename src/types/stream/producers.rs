@@ -226,7 +226,7 @@ impl Producers {
                 self.producers.entry(name.into()).or_default()
             }
         };
-        // What was recorded under this id, and all before it, is too old for who says so.
+        // The id and all recorded before it are too old by the clock of the sender.
         let mut doubled = producer.find(iid).is_some();
         while producer.len() >= most || doubled {
             let Some(gone) = producer.pop() else {
