@@ -81,8 +81,6 @@ const INFO: ServerCommand = Spec {
 .runs(info);
 
 fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> CmdResult {
-    let used = server.keyspace.used_memory();
-    server.memory.peak.note(used, server.clock.now_ms());
     let mut words: Vec<&[u8]> = Vec::new();
     while let Some(word) = args.option() {
         words.push(word);
@@ -90,6 +88,10 @@ fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply
     if words.is_empty() {
         words.push(b"default");
     }
+    // After the list of sections, which the section Memory counts as well: a peak that was shown
+    // must not be lower in the next reply.
+    let used = server.keyspace.used_memory();
+    server.memory.peak.note(used, server.clock.now_ms());
     let text = sections_text(server, &words);
     reply.verbatim(b"txt", text.as_bytes())
 }
