@@ -55,12 +55,17 @@ pub struct Acl {
     users: Users,
     pub log: AclLog,
     /// The source of new passwords.
-    pub secrets: Secrets,
+    secrets: Secrets,
     /// New users and selectors may use all channels (`acl-pubsub-default`).
     all_channels: bool,
 }
 
 impl Acl {
+    /// Fills `out` with random bytes from the system, for a new password.
+    pub fn fill_secret(&mut self, out: &mut [u8]) -> Result<(), getrandom::Error> {
+        self.secrets.fill(out)
+    }
+
     pub fn new(command_index: CommandIndex) -> Acl {
         let default = User::unlimited(&command_index);
         Acl {

@@ -3,7 +3,6 @@
 use super::effects::{Effects, Event, Propagate};
 use crate::algo::rng::Rng;
 use crate::keyspace::{DbIndex, DbMut, Keyspace, Tuning};
-use crate::resp::request::OwnedArgv;
 
 /// The caller, as far as a data command may know.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +70,7 @@ impl Cx<'_> {
     /// As `changed`, for a key of another database.
     #[inline(always)]
     pub fn changed_in(&mut self, db: DbIndex, event: Event, key: &[u8]) {
-        self.effects.dirty += 1;
+        self.effects.count_changes(1);
         self.note(db, key, Some(event));
     }
 
@@ -98,22 +97,13 @@ impl Cx<'_> {
 
     /// Replaces the command in the AOF and in the stream to replicas.
     pub fn propagate_as<A: AsRef<[u8]>>(&mut self, argv: impl IntoIterator<Item = A>) {
-        if !self
-            .effects
-            .interest
-            .has(super::effects::Interest::PROPAGATE)
-        {
-            return;
-        }
-        let argv: OwnedArgv = argv.into_iter().collect();
-        match &mut self.effects.propagate {
-            Propagate::Instead(list) => list.push(argv),
-            other => *other = Propagate::Instead(vec![argv]),
+        if self.effects.propagates() {
+            self.effects.propagate_instead(argv.into_iter().collect());
         }
     }
 
     /// Keeps the command out of the AOF and the stream to replicas.
     pub fn propagate_nothing(&mut self) {
-        self.effects.propagate = Propagate::Nothing;
+        self.effects.set_propagate(Propagate::Nothing);
     }
 }

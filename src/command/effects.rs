@@ -9,7 +9,7 @@ use crate::resp::request::OwnedArgv;
 /// The set of listeners. The server sets a bit when the first listener comes and clears it after
 /// the last.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Interest(pub u8);
+pub struct Interest(u8);
 
 impl Interest {
     /// Keys that changed matter: WATCH, client-side caching, parked clients.
@@ -202,15 +202,88 @@ impl Propagate {
 #[derive(Default)]
 pub struct Effects {
     /// Changes since the start; a command that raises it has written.
-    pub dirty: u64,
-    pub interest: Interest,
-    pub key_events: Vec<KeyEvent>,
+    dirty: u64,
+    interest: Interest,
+    key_events: Vec<KeyEvent>,
     /// Kept without listeners, too: flushes are rare, and saving depends on them.
-    pub database_changes: Vec<DatabaseChange>,
-    pub propagate: Propagate,
+    database_changes: Vec<DatabaseChange>,
+    propagate: Propagate,
 }
 
 impl Effects {
+    /// Returns the number of changes since the start.
+    #[inline(always)]
+    pub fn dirty(&self) -> u64 {
+        self.dirty
+    }
+
+    /// Counts changes.
+    #[inline(always)]
+    pub fn count_changes(&mut self, changes: u64) {
+        self.dirty += changes;
+    }
+
+    /// Sets the number of changes back to what `dirty` returned: what was done since is no change.
+    pub fn restore_dirty(&mut self, dirty: u64) {
+        self.dirty = dirty;
+    }
+
+    /// Returns the listeners.
+    #[inline(always)]
+    pub fn interest(&self) -> Interest {
+        self.interest
+    }
+
+    /// Adds or removes listeners.
+    pub fn set_interest(&mut self, bits: Interest, on: bool) {
+        self.interest.set(bits, on);
+    }
+
+    /// Returns whether a command stated effects besides its changes.
+    #[inline(always)]
+    pub fn are_stated(&self) -> bool {
+        !self.key_events.is_empty() || self.propagate.is_set() || !self.database_changes.is_empty()
+    }
+
+    /// Takes the events of keys, in a buffer that `restore_key_events` takes back.
+    pub fn take_key_events(&mut self) -> Vec<KeyEvent> {
+        std::mem::take(&mut self.key_events)
+    }
+
+    /// Takes back the buffer of `take_key_events`, drained.
+    pub fn restore_key_events(&mut self, events: Vec<KeyEvent>) {
+        self.key_events = events;
+    }
+
+    /// Notes a change of whole databases.
+    pub fn note_database_change(&mut self, change: DatabaseChange) {
+        self.database_changes.push(change);
+    }
+
+    /// Takes the changes of whole databases, in order.
+    pub fn take_database_changes(&mut self) -> Vec<DatabaseChange> {
+        std::mem::take(&mut self.database_changes)
+    }
+
+    /// States what is propagated instead of the command.
+    pub fn set_propagate(&mut self, propagate: Propagate) {
+        self.propagate = propagate;
+    }
+
+    /// Adds a command to those that are propagated instead of the running one.
+    pub fn propagate_instead(&mut self, argv: OwnedArgv) {
+        match &mut self.propagate {
+            Propagate::Instead(list) => list.push(argv),
+            other => *other = Propagate::Instead(vec![argv]),
+        }
+    }
+
+    /// Takes what is propagated instead of the command.
+    #[inline(always)]
+    pub fn take_propagate(&mut self) -> Propagate {
+        std::mem::take(&mut self.propagate)
+    }
+
     /// Whether changes are propagated to any target.
     #[inline(always)]
     pub fn propagates(&self) -> bool {

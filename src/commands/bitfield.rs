@@ -285,7 +285,7 @@ fn bitfield(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     })?;
     if changes > 0 {
         cx.changed(Event::SETBIT, key);
-        cx.effects.dirty += changes - 1;
+        cx.effects.count_changes(changes - 1);
     }
     Ok(())
 }

@@ -132,7 +132,7 @@ fn pfadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     if updated > 0 {
         cx.changed(Event::PFADD, key);
-        cx.effects.dirty += updated - 1;
+        cx.effects.count_changes(updated - 1);
     }
     reply.bool(updated > 0)
 }
@@ -191,7 +191,7 @@ fn pfcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let estimate = estimate?;
     if kept.is_none() {
         // The bytes changed, though nothing happened to what they stand for.
-        cx.effects.dirty += 1;
+        cx.effects.count_changes(1);
         cx.note(cx.db, key, None);
     }
     reply.int(estimate as i64)
@@ -293,7 +293,7 @@ fn pfdebug(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if is(b"GETREG") {
         if hll::to_dense(&mut bytes)? {
             write(cx, key, Some(found), bytes.clone());
-            cx.effects.dirty += 1;
+            cx.effects.count_changes(1);
         }
         reply.array(REGISTERS)?;
         let body = &bytes[hll::HEADER..];
@@ -313,7 +313,7 @@ fn pfdebug(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         let made = hll::to_dense(&mut bytes)?;
         if made {
             write(cx, key, Some(found), bytes);
-            cx.effects.dirty += 1;
+            cx.effects.count_changes(1);
         }
         reply.bool(made)
     } else {

@@ -118,10 +118,9 @@ impl Engine {
     pub fn with_seed(seed: u64) -> Engine {
         let mut rng = Rng::new(seed);
         let clock = Clock::new();
-        let effects = Effects {
-            interest: Interest(Interest::EVENTS.0 | Interest::PROPAGATE.0),
-            ..Effects::default()
-        };
+        let mut effects = Effects::default();
+        effects.set_interest(Interest::EVENTS, true);
+        effects.set_interest(Interest::PROPAGATE, true);
         let commands = TABLES.iter().copied().flatten();
         Engine {
             keyspace: Keyspace::new(DATABASES, rng.split(), clock.now_ms()),
@@ -256,7 +255,7 @@ impl Engine {
     fn settle(&mut self, argv: &Argv) {
         let outcome = &mut self.outcome;
         let owned = |argv: &Argv| argv.iter().map(<[u8]>::to_vec).collect();
-        let mut facts = std::mem::take(&mut self.effects.key_events);
+        let mut facts = self.effects.take_key_events();
         Noted::take(&mut self.keyspace.shared, &self.tuning).settle(&mut facts, |_, words| {
             let words = words.iter().map(|word| word.to_vec());
             outcome.propagated.push(words.collect());
@@ -269,13 +268,14 @@ impl Engine {
             })
         };
         outcome.events.extend(facts.drain(..).filter_map(event));
-        self.effects.key_events = facts;
-        outcome.dirty = std::mem::take(&mut self.effects.dirty);
-        let stated = std::mem::take(&mut self.effects.propagate);
+        self.effects.restore_key_events(facts);
+        outcome.dirty = self.effects.dirty();
+        self.effects.restore_dirty(0);
+        let stated = self.effects.take_propagate();
         stated.settle(argv, outcome.dirty > 0, |argv, _| {
             outcome.propagated.push(owned(&argv.as_argv()));
         });
-        self.effects.database_changes.clear();
+        self.effects.take_database_changes();
         for job in std::mem::take(&mut self.keyspace.shared.to_free) {
             self.keyspace.drop_quickly(job.garbage);
         }

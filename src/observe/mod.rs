@@ -22,14 +22,36 @@ pub struct Observe {
     /// The collection of HOTKEYS, until its results are forgotten.
     pub hotkeys: Option<Box<Hotkeys>>,
     /// A command that takes this long or longer is looked at.
-    pub noticed_ns: u64,
+    noticed_ns: u64,
     /// `latency-tracking`: durations of commands go into their histograms.
-    pub tracking: bool,
+    tracking: bool,
     /// Time of the last log line about a connection that spoke HTTP, in monotonic milliseconds.
-    pub cross_protocol_ms: Option<u64>,
+    cross_protocol_ms: Option<u64>,
 }
 
 impl Observe {
+    /// Returns whether a command that took so many nanoseconds is looked at.
+    #[inline(always)]
+    pub fn is_noticed(&self, ns: u64) -> bool {
+        ns >= self.noticed_ns
+    }
+
+    /// Returns whether durations of commands go into their histograms.
+    #[inline(always)]
+    pub fn tracks_latency(&self) -> bool {
+        self.tracking
+    }
+
+    /// Returns whether a connection that speaks HTTP is logged: once in `quiet_ms` milliseconds.
+    pub fn logs_cross_protocol(&mut self, now_ms: u64, quiet_ms: u64) -> bool {
+        let last_ms = self.cross_protocol_ms;
+        let logs = last_ms.is_none_or(|ms| now_ms.saturating_sub(ms) > quiet_ms);
+        if logs {
+            self.cross_protocol_ms = Some(now_ms);
+        }
+        logs
+    }
+
     /// Whether the hottest keys are being collected; ends the collection when its time is over.
     pub fn is_collecting(&mut self, now_ms: u64) -> bool {
         let hotkeys = self.hotkeys.as_mut();

@@ -7,9 +7,9 @@
 use super::Reactor;
 use crate::resp::request::{Argv, Stop};
 use crate::server::Server;
+use crate::server::clients::Client;
 use crate::server::clients::limits;
 use crate::server::clients::session::{Ending, Peer, ReplyMode};
-use crate::server::clients::{Client, Clients};
 use crate::server::core::input;
 use crate::server::core::stats::Stats;
 use crate::server::core::undelivered;
@@ -44,7 +44,7 @@ impl Reactor {
                 input::prefetch_elements(&server.keyspace, &mut server.clients, slot);
             }
             let server = &mut self.server;
-            server.frame.began = server.clock.cycles();
+            server.frame.start(server.clock.cycles());
             for &slot in group {
                 if server.respond(slot) {
                     self.ready.push(slot);
@@ -169,13 +169,13 @@ impl Server {
         }
         limits::check_output_limit(self, client);
         limits::recount(self, client);
-        Clients::will_write(&mut self.clients.writing, slot, client);
+        self.clients.will_write(slot, client);
         if client.output.bytes.is_empty() && client.output.bytes.capacity() > 0 {
             let unused = std::mem::take(&mut client.output.bytes);
             self.clients.recycle_output(unused);
         }
         if client.session.ending != Ending::No {
-            self.clients.closing.push(slot);
+            self.clients.reap_later(slot);
             return false;
         }
         // A blocked client is only read to detect disconnection (EOF), which is near once the peer

@@ -269,8 +269,7 @@ fn take_news(server: &mut Server, news: News, ready: &mut Vec<usize>) -> bool {
         return false;
     };
     if news.writable && client.output.pending() > 0 && !client.is_writing {
-        client.is_writing = true;
-        server.clients.writing.push(news.slot);
+        server.clients.write_again(news.slot);
     }
     true
 }
@@ -295,7 +294,7 @@ impl Attendant for Intake {
         ready.dedup();
         for slot in ready {
             server.receive(slot);
-            server.frame.began = server.clock.cycles();
+            server.frame.start(server.clock.cycles());
             if server.respond(slot) {
                 self.ready.push(slot);
             }

@@ -72,7 +72,7 @@ impl Reactor {
     fn turn(&mut self) -> io::Result<()> {
         let server = &mut self.server;
         let mut intake = self.intake.take().expect("it is here between turns");
-        let writing = !server.clients.writing.is_empty();
+        let writing = server.clients.has_writing();
         intake.watch_primary(server);
         let loading = server.persist.loading.is_some();
         let pressed = transfer::can_go_on_loading(server)
@@ -125,10 +125,11 @@ impl Reactor {
 
     /// Moves the clients that may continue to `ready`; returns false if there are none.
     fn wake(&mut self) -> bool {
-        if self.server.clients.waking.is_empty() {
+        let waking = self.server.clients.take_waking();
+        if waking.is_empty() {
             return false;
         }
-        for slot in std::mem::take(&mut self.server.clients.waking) {
+        for slot in waking {
             let client = self.server.clients.get_mut(slot);
             if let Some(client) = client.filter(|client| !client.is_ready) {
                 client.is_ready = true;

@@ -54,7 +54,7 @@ impl Reactor {
         // After writing, because sent output no longer counts towards `maxmemory-clients`.
         limits::evict_clients(&mut self.server);
         // Last, because every step above may close clients.
-        if !self.server.clients.closing.is_empty()
+        if self.server.clients.has_closing()
             && let Some(intake) = &self.intake
         {
             reap(&mut self.server, intake.poll.registry(), false);
@@ -66,11 +66,11 @@ impl Reactor {
 /// (`amid`) checked-out clients and the link to our primary are left for later: losing that link
 /// has side effects.
 pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
-    let closing = std::mem::take(&mut server.clients.closing);
+    let closing = server.clients.take_closing();
     for slot in closing {
         let Some(client) = server.clients.get(slot) else {
             if run::is_served(server, slot) {
-                server.clients.closing.push(slot);
+                server.clients.reap_later(slot);
             }
             continue;
         };
@@ -79,7 +79,7 @@ pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
             continue;
         }
         if amid && client.session.peer == Peer::Primary {
-            server.clients.closing.push(slot);
+            server.clients.reap_later(slot);
             continue;
         }
         let Some(mut client) = server.clients.remove(slot) else {
@@ -110,7 +110,7 @@ fn after_write(clients: &mut Clients, slot: usize, all: bool) {
         let bytes = output.take_bytes();
         client.over_soft_limit_ms = None;
         if client.session.ending != Ending::No {
-            clients.closing.push(slot);
+            clients.reap_later(slot);
         }
         return clients.recycle_output(bytes);
     }
@@ -118,8 +118,7 @@ fn after_write(clients: &mut Clients, slot: usize, all: bool) {
     // write the client waits for its socket; a full one only yields to the other clients.
     output.compact();
     if all {
-        client.is_writing = true;
-        clients.writing.push(slot);
+        clients.write_again(slot);
     }
 }
 
@@ -143,14 +142,13 @@ fn write(clients: &mut Clients, stats: &mut Stats, slot: usize) {
             stats.bytes_out += n as u64;
             stats.writes += 1;
             if held > 0 {
-                clients.recent_buffers.output.note(held);
+                clients.note_held(held);
             }
             after_write(clients, slot, all);
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-            client.is_writing = true;
-            clients.writing.push(slot);
+            clients.write_again(slot);
         }
         Err(error) => {
             log::debug!("Error writing to client: {error}");
@@ -162,19 +160,16 @@ fn write(clients: &mut Clients, stats: &mut Stats, slot: usize) {
 impl Server {
     /// Flushes pending output of all clients. Checked-out clients are deferred to the next flush.
     pub(super) fn write_all(&mut self) {
-        let mut writing = std::mem::take(&mut self.clients.writing);
-        let mut out = Vec::new();
-        for slot in writing.drain(..) {
-            if run::is_served(self, slot) {
-                out.push(slot);
-            } else {
+        let mut writing = self.clients.take_writing();
+        writing.retain(|&slot| {
+            let is_served = run::is_served(self, slot);
+            if !is_served {
                 write(&mut self.clients, &mut self.stats, slot);
                 limits::recount_slot(self, slot);
             }
-        }
-        let fresh = std::mem::replace(&mut self.clients.writing, writing);
-        self.clients.writing.extend(fresh);
-        self.clients.writing.extend(out);
+            is_served
+        });
+        self.clients.restore_writing(writing);
     }
 
     /// Frees a closed client and undoes its registrations in the other subsystems.

@@ -159,7 +159,7 @@ impl Bench {
 
     /// Has the server propagate its units without an AOF or a replica, for `told`.
     pub fn note_propagated(&mut self) {
-        self.effects.interest.0 |= Interest::PROPAGATE.0;
+        self.effects.set_interest(Interest::PROPAGATE, true);
         self.refresh_interest();
     }
 
@@ -310,7 +310,7 @@ impl Bench {
 
     /// Returns the units that were propagated since the last call, one text per unit.
     pub fn told(&mut self) -> Vec<String> {
-        let units = std::mem::take(&mut self.unit.seen);
+        let units = self.unit.take_seen();
         let unit = |unit: Vec<Record>| unit.iter().map(text_of).collect::<Vec<_>>().join("; ");
         units.into_iter().map(unit).collect()
     }

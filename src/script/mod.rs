@@ -28,6 +28,7 @@ pub mod sandbox;
 mod tests;
 pub mod vm_state;
 
+use crate::command::{CmdError, CmdResult};
 use crate::resp::encode::Resp;
 use crate::resp::request::{Argv, OwnedArgv};
 use crate::sys::clock;
@@ -134,10 +135,10 @@ pub struct Script {
     functions: Option<Box<Vm>>,
     pub cache: Cache,
     /// Scripts may call commands that are not for them: for tests.
-    pub allows_all: bool,
+    allows_all: bool,
     pub libraries: Libraries,
     /// Scripts that went to make room.
-    pub evicted: u64,
+    evicted: u64,
     /// The most bytes a VM may take; 0 before `limit` is set.
     limit: usize,
     /// The series of Redis that scripts are told.
@@ -147,17 +148,117 @@ pub struct Script {
     out_bytes: usize,
     random: random::Random,
     /// The script that has taken too long, while it runs.
-    pub busy: Option<Busy>,
+    busy: Option<Busy>,
     /// The debugger of the script that is about to run or has run.
-    pub debugger: Option<Box<Debugger>>,
+    debugger: Option<Box<Debugger>>,
     /// Children in which scripts are debugged.
-    pub sessions: Vec<Child>,
+    sessions: Vec<Child>,
 }
 
 /// Without a limit of its own a VM may take this much.
 const LIMIT: usize = 4 << 30;
 
 impl Script {
+    /// Sets whether scripts may call commands that are not for them.
+    pub fn allow_all(&mut self, allows_all: bool) {
+        self.allows_all = allows_all;
+    }
+
+    /// Returns whether scripts may call commands that are not for them.
+    pub fn allows_all(&self) -> bool {
+        self.allows_all
+    }
+
+    /// Returns the number of scripts that were evicted from the cache.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Sets the number of evicted scripts to 0 (CONFIG RESETSTAT).
+    pub fn reset_evicted(&mut self) {
+        self.evicted = 0;
+    }
+
+    /// Returns the script that has taken too long, while it runs.
+    pub fn busy(&self) -> Option<&Busy> {
+        self.busy.as_ref()
+    }
+
+    /// Notes that the running script has taken too long.
+    pub fn begin_busy(&mut self, busy: Busy) {
+        self.busy = Some(busy);
+    }
+
+    /// Notes whether the script that takes too long has written.
+    pub fn note_written(&mut self, has_written: bool) {
+        if let Some(busy) = &mut self.busy {
+            busy.has_written = has_written;
+        }
+    }
+
+    /// Notes that the running script has ended. Returns whether it had taken too long.
+    pub fn end_busy(&mut self) -> bool {
+        self.busy.take().is_some()
+    }
+
+    /// Marks the running script as killed (SCRIPT KILL and FUNCTION KILL). Fails if it has written,
+    /// must run to its end, or is of another role.
+    pub fn kill(&mut self, of: Role) -> CmdResult {
+        let Some(busy) = &mut self.busy else {
+            let text = "NOTBUSY No scripts in execution right now.";
+            return Err(CmdError::Fixed(text));
+        };
+        if busy.must_obey {
+            let text = "UNKILLABLE The busy script was sent by a master instance in the context \
+                        of replication and cannot be killed.";
+            return Err(CmdError::Fixed(text));
+        }
+        if busy.has_written {
+            let text = "UNKILLABLE Sorry the script already executed write commands against the \
+                        dataset. You can either wait the script termination or kill the server \
+                        in a hard way using the SHUTDOWN NOSAVE command.";
+            return Err(CmdError::Fixed(text));
+        }
+        if busy.role != of {
+            return Err(CmdError::Fixed(busy_text(busy.role)));
+        }
+        busy.killed = true;
+        Ok(())
+    }
+
+    /// Sets the debugger of the script that is about to run.
+    pub fn set_debugger(&mut self, debugger: Box<Debugger>) {
+        self.debugger = Some(debugger);
+    }
+
+    /// Takes the debugger of the script that has run.
+    pub fn take_debugger(&mut self) -> Option<Box<Debugger>> {
+        self.debugger.take()
+    }
+
+    /// Adds a child in which a script is debugged.
+    pub fn add_session(&mut self, child: Child) {
+        self.sessions.push(child);
+    }
+
+    /// Forgets the children, which belong to the parent of this process.
+    pub fn forget_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
+    /// Reaps the children that have ended.
+    pub fn reap_sessions(&mut self) {
+        self.sessions.retain(|child| child.reap().is_none());
+    }
+
+    /// Kills all children.
+    pub fn kill_sessions(&mut self) {
+        for child in self.sessions.drain(..) {
+            log::info!("Killing debugging session {}", child.pid);
+            child.finish_off();
+        }
+    }
+
     /// Sets the memory limit of a VM, in bytes.
     pub fn set_limit(&mut self, bytes: usize) {
         self.limit = bytes;

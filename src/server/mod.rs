@@ -130,11 +130,7 @@ impl Server {
             observe: Observe::default(),
             rng,
             frame: Frame::default(),
-            process: Process {
-                run_id,
-                started_ms: now_ms,
-                ..Process::default()
-            },
+            process: Process::new(run_id, now_ms),
             memory: Memory::default(),
             shutdown: Shutdown::default(),
             peers: Peers::default(),

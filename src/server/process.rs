@@ -6,20 +6,27 @@ use crate::sys::title::Title;
 use std::path::PathBuf;
 
 /// Process state that the server keeps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Process {
-    pub run_id: String,
+    run_id: String,
     /// Time of the start, in Unix milliseconds.
-    pub started_ms: i64,
+    started_ms: i64,
+    origin: Origin,
+    /// The pid file, if this process wrote it and has to remove it.
+    pid_file: Option<PathBuf>,
+    /// The OOM score at startup, while ours differs from it.
+    oom_base: Option<i32>,
+}
+
+/// How the process was started.
+#[derive(Debug, Default)]
+pub struct Origin {
     /// `argv[0]`, as given and made absolute.
     pub argv0: String,
     pub executable: String,
     /// The supervisor to notify when the server is ready.
     pub supervisor: Supervisor,
-    /// The pid file, if this process wrote it and has to remove it.
-    pub pid_file: Option<PathBuf>,
-    /// The OOM score at startup, while ours differs from it.
-    pub oom_base: Option<i32>,
+    /// The place where the process shows its title, if there is one.
     pub title: Option<Title>,
 }
 
@@ -44,6 +51,62 @@ impl Supervisor {
 }
 
 impl Process {
+    /// The process that started at a time in Unix milliseconds, under a name of 40 hex digits.
+    pub fn new(run_id: String, started_ms: i64) -> Process {
+        Process {
+            run_id,
+            started_ms,
+            origin: Origin::default(),
+            pid_file: None,
+            oom_base: None,
+        }
+    }
+
+    /// Sets how the process was started.
+    pub fn set_origin(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
+    /// Returns how the process was started.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Returns the name of this run: 40 hex digits.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// Returns the seconds since the start.
+    pub fn uptime_s(&self, now_ms: i64) -> i64 {
+        (now_ms - self.started_ms).max(0) / 1000
+    }
+
+    /// Shows a title, where the system has a place for it.
+    pub fn show_title(&mut self, text: &str) {
+        if let Some(title) = &mut self.origin.title {
+            title.set(text);
+        }
+    }
+
+    /// Writes the pid file. As in Redis, it is removed at the end even if it could not be written.
+    pub fn write_pid_file(&mut self, path: PathBuf) {
+        if let Err(error) = process::write_pid_file(&path) {
+            let reason = crate::config::os_reason(&error);
+            log::warn!("Failed to write PID file: {reason}");
+        }
+        self.pid_file = Some(path);
+    }
+
+    /// Removes the pid file, if there is one.
+    pub fn remove_pid_file(&mut self) {
+        if let Some(path) = self.pid_file.take() {
+            log::info!("Removing the pid file.");
+            // It may have been removed already; only its absence matters.
+            let _ = process::remove_pid_file(&path);
+        }
+    }
+
     /// Sets the kernel's OOM score of a primary or a replica. The score at startup is the base, and
     /// is restored by `oom-score-adj no`.
     pub fn set_oom_score(&mut self, config: &Config, is_replica: bool) -> Result<(), String> {

@@ -51,3 +51,29 @@ fn has_huge_pages() -> bool {
     let free_kib = free.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
     is_offered && free_kib.is_some_and(|kib| kib > 4 << 20)
 }
+
+#[test]
+fn info_names_this_run_of_the_server() {
+    let server = Server::start();
+    let mut client = server.client();
+    let run_id = info_field(&mut client, "run_id").expect("it has a name");
+    assert_eq!(run_id.len(), 40, "{run_id}");
+    assert!(run_id.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    assert!(info(&mut client, "uptime_in_seconds") < 3600);
+    assert_eq!(info(&mut client, "process_id"), u64::from(server.pid()));
+    let executable = info_field(&mut client, "executable").expect("it is a file");
+    assert!(std::path::Path::new(&executable).is_file(), "{executable}");
+    let other = Server::start();
+    let other_id = info_field(&mut other.client(), "run_id");
+    assert_ne!(other_id, Some(run_id));
+}
+
+#[test]
+fn the_peak_that_info_shows_does_not_fall() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.call(&["SET", "large", &"x".repeat(1_000_000)]);
+    let peak = info(&mut client, "used_memory_peak");
+    client.run("DEL large");
+    assert!(info(&mut client, "used_memory_peak") >= peak);
+}

@@ -41,7 +41,7 @@ fn arinsert(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
     let last = next + (values.len() as u64 - 1);
     array.set_cursor(Some(last));
-    cx.effects.dirty += values.len() as u64;
+    cx.effects.count_changes(values.len() as u64);
     cx.also(Event::ARINSERT, key);
     reply_index(reply, last)
 }
@@ -77,7 +77,7 @@ fn arring(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
     let last = array.cursor().unwrap_or(0);
     db.drop_slices(slices);
-    cx.effects.dirty += values.len() as u64;
+    cx.effects.count_changes(values.len() as u64);
     cx.also(Event::ARRING, key);
     reply_index(reply, last)
 }

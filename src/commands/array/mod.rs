@@ -55,7 +55,7 @@ fn settle(cx: &mut Cx, key: &[u8], found: Found, event: Event, removed: u64) {
         return;
     }
     let is_gone = cx.db().remove_array_if_empty(found);
-    cx.effects.dirty += removed;
+    cx.effects.count_changes(removed);
     cx.also(event, key);
     if is_gone {
         cx.also(Event::DEL, key);

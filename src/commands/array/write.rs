@@ -35,7 +35,7 @@ fn arset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     for (index, value) in (first..=INDEX_MAX).zip(values.iter()) {
         fresh += i64::from(array.set(index, value, limits));
     }
-    cx.effects.dirty += values.len() as u64;
+    cx.effects.count_changes(values.len() as u64);
     cx.also(Event::ARSET, key);
     reply.int(fresh)
 }
@@ -69,7 +69,7 @@ fn armset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         let value = args.bytes();
         fresh += i64::from(array.set(index(text)?, value, limits));
     }
-    cx.effects.dirty += pairs.len() as u64 / 2;
+    cx.effects.count_changes(pairs.len() as u64 / 2);
     cx.also(Event::ARMSET, key);
     reply.int(fresh)
 }

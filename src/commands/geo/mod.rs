@@ -125,9 +125,9 @@ fn geoadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         places.push((geohash::encode(point), rest.at(at + 2)));
     }
     let pairs = places.iter().map(|(hash, member)| (*hash as f64, *member));
-    let dirty = cx.effects.dirty;
+    let dirty = cx.effects.dirty();
     add(cx, key, when, pairs, reply)?;
-    if cx.effects.dirty > dirty {
+    if cx.effects.dirty() > dirty {
         // Replicas need not know of places.
         let head = (options..args.position()).map(|at| args.argv().at(at).to_vec());
         let tail = places

@@ -320,7 +320,8 @@ impl<'a> Request<'a> {
         }
         let result = (build.len(), build.finish(cx.tuning));
         store(cx, to, result, event, reply)?;
-        cx.effects.dirty += hits.len().saturating_sub(1) as u64;
+        cx.effects
+            .count_changes(hits.len().saturating_sub(1) as u64);
         Ok(())
     }
 }

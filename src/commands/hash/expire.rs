@@ -227,7 +227,7 @@ fn set_deadlines(
         cx.changed(Event::HEXPIRE, key);
         cx.of_fields(touched.iter().copied());
     }
-    cx.effects.dirty += touched.len() as u64 - 1;
+    cx.effects.count_changes(touched.len() as u64 - 1);
     Ok(())
 }
 
@@ -421,7 +421,7 @@ fn hpersist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if freed > 0 {
         cx.changed(Event::HPERSIST, key);
         cx.of_fields(named);
-        cx.effects.dirty += freed - 1;
+        cx.effects.count_changes(freed - 1);
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ fn hgetdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
     cx.changed(Event::HDEL, key);
     cx.of_fields(gone);
-    cx.effects.dirty += removed - 1;
+    cx.effects.count_changes(removed - 1);
     leave_if_empty(cx, found, key);
     cx.propagate_as([b"HDEL".as_slice(), key].into_iter().chain(names));
     Ok(())
@@ -187,7 +187,7 @@ fn tell_changed(
             cx.of_fields(touched.iter().copied());
         }
     }
-    cx.effects.dirty += touched.len() as u64 - 1;
+    cx.effects.count_changes(touched.len() as u64 - 1);
 }
 
 /// The condition of HSETEX.
@@ -312,7 +312,7 @@ fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
     cx.changed(Event::HSET, key);
     cx.of_fields(names());
-    cx.effects.dirty += count as u64 - 1;
+    cx.effects.count_changes(count as u64 - 1);
     if order.key_exists.is_some() {
         propagate_unconditional(cx, key, &order);
     }

@@ -182,7 +182,7 @@ fn set_pairs(cx: &mut Cx, args: &mut Args, command: &str) -> Result<usize, CmdEr
     };
     cx.changed(Event::HSET, key);
     cx.of_fields(pairs(words).map(|(name, _)| name));
-    cx.effects.dirty += count as u64 - 1;
+    cx.effects.count_changes(count as u64 - 1);
     Ok(created)
 }
 
@@ -351,7 +351,7 @@ fn hdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if removed > 0 {
         cx.changed(Event::HDEL, key);
         cx.of_fields(gone);
-        cx.effects.dirty += removed - 1;
+        cx.effects.count_changes(removed - 1);
         leave_if_empty(cx, found, key);
     }
     reply.int(removed as i64)

@@ -24,13 +24,13 @@ fn parse_mode(cx: &mut Cx, args: &mut Args) -> CmdResult {
 
 fn flush(cx: &mut Cx, index: DbIndex) {
     let keys = cx.keyspace.flush(index) as u64;
-    cx.effects.dirty += keys;
+    cx.effects.count_changes(keys);
 }
 
 /// A flush is propagated even if there was nothing to flush: it may be a replica's way back to
 /// the same data.
 fn finish(cx: &mut Cx, args: &Args, change: DatabaseChange, reply: &mut Reply) -> CmdResult {
-    cx.effects.database_changes.push(change);
+    cx.effects.note_database_change(change);
     cx.propagate_as(args.argv().iter());
     reply.ok()
 }
@@ -98,12 +98,11 @@ fn swapdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let b = number("ERR invalid second DB index")?;
     let index = |number| cx.keyspace.index_of(number).ok_or(CmdError::DbRange);
     let (a, b) = (index(a)?, index(b)?);
-    cx.effects.dirty += 1;
+    cx.effects.count_changes(1);
     if a != b {
         cx.keyspace.swap(a, b);
         cx.effects
-            .database_changes
-            .push(DatabaseChange::Swapped(a, b));
+            .note_database_change(DatabaseChange::Swapped(a, b));
     }
     reply.ok()
 }

@@ -406,7 +406,7 @@ fn store<'r>(
             let tuning = cx.tuning;
             cx.db().list_shrunk(found, tuning);
         }
-        cx.effects.dirty += len as u64;
+        cx.effects.count_changes(len as u64);
         cx.also(Event::SORTSTORE, to);
     } else if let Some(found) = cx.db().write(to) {
         cx.db().remove(found, RemovalReason::Deleted);

@@ -99,7 +99,7 @@ fn lrem(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     let removed = db.list_remove(found, toward, most, Needle::new(element));
     if removed > 0 {
-        cx.effects.dirty += removed as u64;
+        cx.effects.count_changes(removed as u64);
         cx.also(Event::LREM, key);
         settle(cx, key, found);
     }
@@ -132,7 +132,7 @@ fn ltrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     db.list_remove_range(found, len - behind, behind);
     db.list_remove_range(found, 0, start);
-    cx.effects.dirty += (len - count) as u64;
+    cx.effects.count_changes((len - count) as u64);
     // As Redis does, the event is published even if nothing was removed.
     cx.also(Event::LTRIM, key);
     settle(cx, key, found);

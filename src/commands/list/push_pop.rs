@@ -100,7 +100,7 @@ fn push(cx: &mut Cx, args: &mut Args, reply: &mut Reply, end: End, missing: Miss
     let mut db = cx.db();
     db.list_push(found, end, elements.iter(), tuning);
     let len = db.list_at(found)?.len();
-    cx.effects.dirty += elements.len() as u64;
+    cx.effects.count_changes(elements.len() as u64);
     cx.also(pushed(end), key);
     reply.int(len as i64)
 }
@@ -188,7 +188,7 @@ pub(super) fn take(
     cx.db().list_pop(found, end, count, |item| {
         let _ = write_item(reply, item);
     });
-    cx.effects.dirty += count as u64;
+    cx.effects.count_changes(count as u64);
     cx.also(popped(end), key);
     settle(cx, key, found);
 }

@@ -47,7 +47,7 @@ fn leave_if_empty(cx: &mut Cx, found: Found, key: &[u8]) {
 /// Notes this many changes of a set at once.
 fn changed_times(cx: &mut Cx, times: usize, event: Event, key: &[u8]) {
     cx.changed(event, key);
-    cx.effects.dirty += times as u64 - 1;
+    cx.effects.count_changes(times as u64 - 1);
 }
 
 /// Adds a set that is not there, with these members; returns how many they are.

@@ -1,7 +1,7 @@
 //! SPOP and SRANDMEMBER: random members, each as likely as any other.
 
 use super::{changed_times, leave_if_empty};
-use crate::command::effects::{Event, Interest};
+use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
@@ -80,7 +80,7 @@ fn pop_some(
     count: usize,
     reply: &mut Reply,
 ) -> CmdResult {
-    let propagates = cx.effects.interest.has(Interest::PROPAGATE);
+    let propagates = cx.effects.propagates();
     let mut gone: Vec<Vec<u8>> = Vec::new();
     for left in (0..count).rev() {
         let mut result = Ok(());

@@ -2,7 +2,7 @@
 
 use super::STREAM;
 use super::args::{Form, NewId, Producer, add_or_trim, node_limits, strict_id};
-use crate::command::effects::{Event, Interest};
+use crate::command::effects::Event;
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
@@ -73,7 +73,7 @@ fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if let Some(producer) = producer.as_ref().filter(|_| new == NewId::Auto)
         && let Some(known) = duplicate(&mut db, found, producer, (obeys, now_ms))?
     {
-        cx.effects.dirty += u64::from(known.is_some());
+        cx.effects.count_changes(u64::from(known.is_some()));
         return match known {
             Some(id) => reply.bulk(id.text(&mut IdText::default())),
             None => reply.null(),
@@ -125,14 +125,14 @@ fn xadd(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
     cx.changed(Event::XADD, key);
     cx.grew(Kind::Stream, key);
-    cx.effects.dirty += trimmed;
+    cx.effects.count_changes(trimmed);
     if trimmed > 0 {
         cx.also(Event::XTRIM, key);
     }
     let text = id.text(&mut IdText::default()).to_vec();
     let decided =
         !matches!(new, NewId::Exact(_)) || options.trim.is_some_and(|trim| trim.approximate);
-    if decided && cx.effects.interest.has(Interest::PROPAGATE) {
+    if decided && cx.effects.propagates() {
         propagate(cx, args, &options, (id_at, Some(&text)), after);
     }
     reply.bulk(&text)
@@ -245,8 +245,8 @@ fn xtrim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let after = (stream.len(), stream.first_id());
     if trimmed > 0 {
         cx.changed(Event::XTRIM, key);
-        cx.effects.dirty += trimmed - 1;
-        if trim.approximate && cx.effects.interest.has(Interest::PROPAGATE) {
+        cx.effects.count_changes(trimmed - 1);
+        if trim.approximate && cx.effects.propagates() {
             propagate(cx, args, &options, (0, None), after);
         }
     }

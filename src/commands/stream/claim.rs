@@ -326,7 +326,7 @@ fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
             Taken::Left => {}
             Taken::Gone(owner, pending) => {
                 let last = stream.groups[group].last_id;
-                cx.effects.dirty += 1;
+                cx.effects.count_changes(1);
                 told = true;
                 propagate_taken(cx, key, group, owner.as_deref(), (entry, pending, last));
             }
@@ -334,7 +334,7 @@ fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
                 reply_taken(reply, stream, entry, claim.just_id)?;
                 let last = stream.groups[group].last_id;
                 shown += 1;
-                cx.effects.dirty += 1;
+                cx.effects.count_changes(1);
                 told = true;
                 let state = (pending.delivered_ms(), pending.count, last);
                 propagate_claim(cx, key, group, name, entry, state);
@@ -350,7 +350,7 @@ fn xclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         propagate_consumer(cx, key, (group, name));
     }
     if let Some((last, read)) = moved.filter(|_| !told) {
-        cx.effects.dirty += 1;
+        cx.effects.count_changes(1);
         super::read_group::propagate_position(cx, key, group, last, read);
     }
     reply.close_array(head, shown)
@@ -387,7 +387,7 @@ fn propagate_taken(
     if let Some(owner) = owner {
         let state = (pending.delivered_ms(), pending.count, last);
         propagate_claim(cx, key, group, owner, id, state);
-    } else if cx.effects.interest.has(Interest::PROPAGATE) {
+    } else if cx.effects.propagates() {
         let id = id.to_string();
         cx.propagate_as([b"XACK".as_slice(), key, group, id.as_bytes()]);
     }
@@ -403,7 +403,7 @@ pub(super) fn propagate_claim(
     id: StreamId,
     (delivered_ms, count, last): (i64, u64, StreamId),
 ) {
-    if !cx.effects.interest.has(Interest::PROPAGATE) {
+    if !cx.effects.propagates() {
         return;
     }
     cx.propagate_as([
@@ -471,7 +471,7 @@ fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     }
     cx.propagate_nothing();
     let (id, is_new) = consumer(cx, key, group, name)?;
-    let (now_ms, interest) = (cx.now_ms(), cx.effects.interest);
+    let (now_ms, interest) = (cx.now_ms(), cx.effects.interest());
     let mut db = cx.db();
     let stream = db.stream_for_write(key)?.ok_or(CmdError::NoSuchKey)?;
     let (finder, groups) = stream.split();
@@ -482,7 +482,7 @@ fn xautoclaim(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let told = told(interest, members, &walk);
     let is_idle = !walk.seen.iter().any(|seen| seen.entry.is_some());
     let seen = walk.seen.len() as u64;
-    cx.effects.dirty += seen;
+    cx.effects.count_changes(seen);
     for it in told {
         let state = (it.id, it.pending, last);
         propagate_taken(cx, key, group, it.holder.as_deref(), state);

@@ -50,7 +50,7 @@ fn xdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 fn tell_deleted(cx: &mut Cx, key: &[u8], deleted: usize) {
     if deleted > 0 {
         cx.changed(Event::XDEL, key);
-        cx.effects.dirty += deleted as u64 - 1;
+        cx.effects.count_changes(deleted as u64 - 1);
     }
 }
 
@@ -199,7 +199,7 @@ fn xackdel(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         };
         reply.int(outcome as i64)?;
     }
-    cx.effects.dirty += acknowledged;
+    cx.effects.count_changes(acknowledged);
     if deleted > 0 {
         cx.note(cx.db, key, Some(Event::XDEL));
     }

@@ -306,6 +306,6 @@ fn xack(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     for text in rest.iter() {
         acknowledged += group.acknowledge(strict_id(text, 0)?) as u64;
     }
-    cx.effects.dirty += acknowledged;
+    cx.effects.count_changes(acknowledged);
     reply.int(acknowledged as i64)
 }

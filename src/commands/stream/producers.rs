@@ -59,7 +59,7 @@ fn xcfgset(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         stream.producers_mut().set_retention(new);
         let shared = &mut cx.keyspace.shared;
         shared.raise_rdb_bound(RdbVersions::PRODUCERS);
-        cx.effects.dirty += 1;
+        cx.effects.count_changes(1);
     }
     reply.ok()
 }
@@ -119,7 +119,7 @@ fn xidmprecord(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         None => {
             producers.record(name, iid, id, now_ms);
             db.arm_producers(found);
-            cx.effects.dirty += 1;
+            cx.effects.count_changes(1);
         }
     }
     reply.ok()

@@ -8,7 +8,7 @@ use super::claim::propagate_claim;
 use super::lag::advance;
 use super::range::{reply_entry, reply_id, reply_parts};
 use super::read::{Budget, From, Options, name};
-use crate::command::effects::{Event, Interest};
+use crate::command::effects::Event;
 use crate::command::{CmdError, CmdResult, Cx, Reply};
 use crate::resp::request::Argv;
 use crate::types::stream::{ConsumerId, Entry, Group, Order, Pending, Stream, StreamId};
@@ -117,7 +117,7 @@ fn history(
         }
     }
     reply.close_array(head, shown)?;
-    if cx.effects.interest.has(Interest::PROPAGATE) {
+    if cx.effects.propagates() {
         propagate_deliveries(cx, key, member, &delivered)?;
     }
     Ok(())
@@ -194,7 +194,7 @@ fn deliver(
     result?;
     reply.close_array(head, delivery.len() as usize)?;
     if delivery.len() > 0 {
-        cx.effects.dirty += 1;
+        cx.effects.count_changes(1);
         propagate_delivery(cx, key, member, &delivery, options.noack, before, state);
     }
     Ok(delivery.len() > 0)
@@ -338,7 +338,7 @@ fn propagate_delivery(
     before: StreamId,
     (last, read): (StreamId, Option<u64>),
 ) {
-    if !cx.effects.interest.has(Interest::PROPAGATE) {
+    if !cx.effects.propagates() {
         return;
     }
     let now_ms = cx.now_ms();

@@ -132,7 +132,7 @@ fn xnack(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         released += 1;
     }
     if released > 0 {
-        cx.effects.dirty += released;
+        cx.effects.count_changes(released);
         let shared = &mut cx.keyspace.shared;
         shared.raise_rdb_bound(RdbVersions::RELEASED);
         // A client blocked under CLAIM can have them now.

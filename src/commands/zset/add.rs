@@ -150,7 +150,7 @@ pub(in crate::commands) fn add<'a>(
             Event::ZADD
         };
         cx.changed(event, key);
-        cx.effects.dirty += changes - 1;
+        cx.effects.count_changes(changes - 1);
     }
     if when.increment {
         return match outcome.score {
@@ -241,7 +241,7 @@ pub(super) fn tell_removed(cx: &mut Cx, found: Found, key: &[u8], event: Event, 
         return;
     }
     cx.changed(event, key);
-    cx.effects.dirty += removed as u64 - 1;
+    cx.effects.count_changes(removed as u64 - 1);
     leave_if_empty(cx, found, key);
 }
 

@@ -61,11 +61,11 @@ pub const FORGET_PEAK_MS: u64 = 5_000;
 /// The largest recent client buffers, and the state of their sampling.
 #[derive(Debug)]
 pub struct RecentBuffers {
-    pub input: RecentPeak,
-    pub output: RecentPeak,
+    pub(super) input: RecentPeak,
+    pub(super) output: RecentPeak,
     /// Reply buffers are resized according to their use.
-    pub resizes: bool,
-    pub forget_peak_ms: Option<u64>,
+    resizes: bool,
+    forget_peak_ms: Option<u64>,
     /// The slot of the client sampled last.
     cursor: usize,
 }
@@ -83,6 +83,21 @@ impl Default for RecentBuffers {
 }
 
 impl RecentBuffers {
+    /// Returns the largest query and output buffer of the last seconds, in bytes.
+    pub fn peaks(&self) -> (usize, usize) {
+        (self.input.get(), self.output.get())
+    }
+
+    /// Sets the milliseconds after which the peak of a reply buffer is forgotten; `None` for never.
+    pub fn forget_peaks_after(&mut self, ms: Option<u64>) {
+        self.forget_peak_ms = ms;
+    }
+
+    /// Sets whether reply buffers are resized to their use.
+    pub fn set_resizes(&mut self, resizes: bool) {
+        self.resizes = resizes;
+    }
+
     /// Records the buffers of a client.
     fn look_at(&mut self, client: &Client) {
         let query = client.query.as_ref();

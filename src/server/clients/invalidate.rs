@@ -81,8 +81,7 @@ fn invalidate_cached(server: &mut Server, client: ClientId, key: &[u8]) {
             continue;
         }
         if id == client.0 {
-            server.unit.own_invalid.push(Some(key.to_vec()));
-            server.unit.is_eventful = true;
+            server.unit.invalidate_own(Some(key.to_vec()));
         } else {
             send_invalid(server, id, &array_of([key].into_iter()));
         }
@@ -93,8 +92,7 @@ fn invalidate_cached(server: &mut Server, client: ClientId, key: &[u8]) {
 pub(in crate::server) fn invalidate_all(server: &mut Server, client: ClientId) {
     for id in server.tracking.ids() {
         if id == client.0 {
-            server.unit.own_invalid.push(None);
-            server.unit.is_eventful = true;
+            server.unit.invalidate_own(None);
             continue;
         }
         let resp = server
@@ -109,10 +107,7 @@ pub(in crate::server) fn invalidate_all(server: &mut Server, client: ClientId) {
 /// Sends the served client the invalidations of its own changes, after the messages published to it
 /// meanwhile.
 pub(in crate::server) fn send_own_invalid(server: &mut Server, client: ClientId) {
-    if server.unit.own_invalid.is_empty() {
-        return;
-    }
-    for key in std::mem::take(&mut server.unit.own_invalid) {
+    for key in server.unit.take_own_invalid() {
         let route = server.tracking.route(client.0);
         let what = match &key {
             Some(key) => array_of([key.as_slice()].into_iter()),

@@ -77,13 +77,63 @@ impl Client {
     }
 }
 
+/// Capacity up to which the buffer of replies without a connection is kept, in bytes.
+const KEEP_REPLIES: usize = 64 << 10;
+
 /// The client without a connection that runs the commands of an AOF.
 #[derive(Default)]
 pub struct Loader {
     /// Kept between two slices of loading.
-    pub session: Option<Box<Session>>,
+    session: Option<Box<Session>>,
     /// The buffer of its replies, and of those to a primary.
-    pub reply: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+impl Loader {
+    /// Returns the session, a new one at the first call.
+    pub fn take_session(&mut self, now_ms: u64) -> Session {
+        match self.session.take() {
+            Some(session) => *session,
+            None => {
+                let mut session = Session::new(ClientId::NOBODY, now_ms);
+                session.must_obey = true;
+                session
+            }
+        }
+    }
+
+    /// Keeps the session until the next slice.
+    pub fn keep_session(&mut self, session: Session) {
+        self.session = Some(Box::new(session));
+    }
+
+    /// Drops the session: all commands have run.
+    pub fn end(&mut self) {
+        self.session = None;
+    }
+
+    /// Returns the buffer of replies, empty.
+    pub fn take_reply(&mut self) -> Vec<u8> {
+        let mut reply = std::mem::take(&mut self.reply);
+        reply.clear();
+        reply
+    }
+
+    /// Takes back the buffer of replies, unless it has grown large.
+    pub fn keep_reply(&mut self, reply: Vec<u8>) {
+        if reply.capacity() <= KEEP_REPLIES {
+            self.reply = reply;
+        }
+    }
+}
+
+/// Schedules a client's output to be written before the loop sleeps.
+#[inline(always)]
+fn queue_write(writing: &mut Vec<usize>, slot: usize, client: &mut Client) {
+    if !client.is_writing && client.output.pending() > 0 {
+        client.is_writing = true;
+        writing.push(slot);
+    }
 }
 
 /// The slab of clients and its indexes.
@@ -93,24 +143,24 @@ pub struct Clients {
     by_id: HashMap<ClientId, usize>,
     last_id: u64,
     /// Slots of clients with output to write before the loop sleeps.
-    pub writing: Vec<usize>,
+    writing: Vec<usize>,
     /// Slots of closed clients to be freed.
-    pub closing: Vec<usize>,
+    closing: Vec<usize>,
     /// Slots of clients whose remaining input may be processed.
-    pub waking: Vec<usize>,
+    waking: Vec<usize>,
     /// Slots of clients whose output may have reached a limit through messages of other clients.
-    pub bulky: Vec<usize>,
+    bulky: Vec<usize>,
     /// Messages for clients that are being served.
-    pub mail: Vec<Mail>,
+    mail: Vec<Mail>,
     /// Mail precedes the reply of the running command, which is sent when all is done.
-    pub mail_goes_first: bool,
+    mail_goes_first: bool,
     /// The clients in MONITOR mode.
-    pub monitors: Monitors,
-    pub loader: Loader,
-    pub recent_buffers: RecentBuffers,
-    pub reply_bounds: ReplyBounds,
+    monitors: Monitors,
+    loader: Loader,
+    recent_buffers: RecentBuffers,
+    reply_bounds: ReplyBounds,
     /// Total bytes of all clients, while `maxmemory-clients` is set.
-    pub counted_bytes: usize,
+    counted_bytes: usize,
     // Boxed, because a client holds its query in a box: lending one moves a pointer.
     #[allow(clippy::vec_box)]
     queries: Vec<Box<Query>>,
@@ -232,6 +282,109 @@ impl Clients {
         self.by_id.keys().copied()
     }
 
+    /// Returns the client without a connection.
+    pub fn loader(&mut self) -> &mut Loader {
+        &mut self.loader
+    }
+
+    /// Returns the use of buffers in the last seconds.
+    pub fn recent_buffers(&mut self) -> &mut RecentBuffers {
+        &mut self.recent_buffers
+    }
+
+    /// Returns the largest query and output buffer of the last seconds, in bytes.
+    pub fn recent_peaks(&self) -> (usize, usize) {
+        self.recent_buffers.peaks()
+    }
+
+    /// Notes the bytes that a client's output held before they were written.
+    #[inline]
+    pub fn note_held(&mut self, bytes: usize) {
+        self.recent_buffers.output.note(bytes);
+    }
+
+    /// Returns the size of the largest reply that is built, in bytes.
+    #[inline(always)]
+    pub fn largest_reply(&self) -> usize {
+        self.reply_bounds.most
+    }
+
+    /// Returns whether a message waits for a client that is being served.
+    #[inline(always)]
+    pub fn has_mail(&self) -> bool {
+        !self.mail.is_empty()
+    }
+
+    /// Takes all waiting messages, which `restore_mail` gives back.
+    #[must_use]
+    pub fn take_all_mail(&mut self) -> Vec<Mail> {
+        std::mem::take(&mut self.mail)
+    }
+
+    /// Gives back what `take_all_mail` has taken.
+    pub fn restore_mail(&mut self, mail: Vec<Mail>) {
+        self.mail = mail;
+    }
+
+    /// Sets whether mail precedes the reply of the running command.
+    pub fn set_mail_goes_first(&mut self, first: bool) {
+        self.mail_goes_first = first;
+    }
+
+    /// Ends a unit: without mail there is nothing to go first.
+    pub fn end_unit(&mut self) {
+        self.mail_goes_first &= !self.mail.is_empty();
+    }
+
+    /// Returns whether there are clients with output to write.
+    pub fn has_writing(&self) -> bool {
+        !self.writing.is_empty()
+    }
+
+    /// Takes the slots of the clients with output to write.
+    pub fn take_writing(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.writing)
+    }
+
+    /// Takes back the list of `take_writing`, in which those remain that are to be tried again.
+    pub fn restore_writing(&mut self, again: Vec<usize>) {
+        let fresh = std::mem::replace(&mut self.writing, again);
+        self.writing.extend(fresh);
+    }
+
+    /// Schedules the output of a client in its slot, which may be too much for its socket.
+    pub fn write_again(&mut self, slot: usize) {
+        if let Some(client) = self.get_mut(slot) {
+            client.is_writing = true;
+            self.writing.push(slot);
+        }
+    }
+
+    /// Returns whether there are clients to be freed.
+    pub fn has_closing(&self) -> bool {
+        !self.closing.is_empty()
+    }
+
+    /// Takes the slots of the clients to be freed.
+    pub fn take_closing(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.closing)
+    }
+
+    /// Schedules a client that was marked for closing to be freed.
+    pub fn reap_later(&mut self, slot: usize) {
+        self.closing.push(slot);
+    }
+
+    /// Takes the slots of the clients whose remaining input may be processed.
+    pub fn take_waking(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.waking)
+    }
+
+    /// Schedules the remaining input of the client in a slot for the next iteration.
+    pub fn wake_slot(&mut self, slot: usize) {
+        self.waking.push(slot);
+    }
+
     /// Marks a client for closing; the reactor frees it at the end of the iteration.
     pub fn close(&mut self, slot: usize, ending: Ending) {
         if let Some(client) = self.get_mut(slot) {
@@ -274,19 +427,16 @@ impl Clients {
     pub fn note_output(&mut self, slot: usize) {
         let client = self.slots.get_mut(slot).and_then(|c| c.as_deref_mut());
         let Some(client) = client else { return };
-        Clients::will_write(&mut self.writing, slot, client);
+        queue_write(&mut self.writing, slot, client);
         if client.output.buffer.alarms(client.output.pending()) {
             self.bulky.push(slot);
         }
     }
 
-    /// Schedules a client's output to be written before the loop sleeps.
+    /// Schedules the output of a client that is checked out.
     #[inline(always)]
-    pub fn will_write(writing: &mut Vec<usize>, slot: usize, client: &mut Client) {
-        if !client.is_writing && client.output.pending() > 0 {
-            client.is_writing = true;
-            writing.push(slot);
-        }
+    pub fn will_write(&mut self, slot: usize, client: &mut Client) {
+        queue_write(&mut self.writing, slot, client);
     }
 
     /// Returns a query for a client without one.

@@ -14,12 +14,19 @@ use std::io::Write;
 
 /// The clients in MONITOR mode.
 #[derive(Default)]
-pub struct Monitors(pub Vec<ClientId>);
+pub struct Monitors(Vec<ClientId>);
 
 impl Monitors {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Begins the MONITOR mode of a client.
+pub fn start(server: &mut Server, session: &mut Session) {
+    session.monitor = true;
+    server.clients.monitors.0.push(session.id);
+    server.gates.set(Gates::MONITORED, true);
 }
 
 /// Ends the MONITOR mode of a client, also when it is freed.
@@ -46,7 +53,7 @@ pub fn feed(server: &mut Server, session: &Session, number: u16, argv: &Argv, re
 pub fn show(server: &mut Server, session: &Session, number: u16, argv: &Argv, reply: &mut Reply) {
     let line = monitor_line(
         session,
-        server.frame.in_script,
+        server.frame.in_script(),
         server.table[number].spec,
         argv,
     );

@@ -216,7 +216,7 @@ fn acl_genpass(
     let mut random = [0u8; PASSWORD_BITS_MAX as usize / 8];
     let mut hex = [0u8; PASSWORD_BITS_MAX as usize / 4];
     let random = &mut random[..(bits as usize).div_ceil(8)];
-    let filled = server.acl.secrets.fill(random);
+    let filled = server.acl.fill_secret(random);
     filled
         .map_err(|_| CmdError::Fixed("ERR The system has no randomness to make a password of"))?;
     for (pair, byte) in hex.chunks_exact_mut(2).zip(random) {

@@ -134,7 +134,7 @@ fn function_load(
     let limit_ms = (!session.must_obey).then_some(LOAD_MS);
     let name = server.script.load_library(args.bytes(), replace, limit_ms);
     let name = name.map_err(CmdError::Bytes)?;
-    server.effects.dirty += 1;
+    server.effects.count_changes(1);
     reply.bulk(&name)
 }
 
@@ -158,7 +158,7 @@ fn function_delete(
     if !server.script.delete_library(args.bytes()) {
         return Err(CmdError::Fixed("ERR Library not found"));
     }
-    server.effects.dirty += 1;
+    server.effects.count_changes(1);
     reply.ok()
 }
 
@@ -191,7 +191,7 @@ fn function_flush(
     let vm = server.script.flush_libraries();
     let is_async = is_async(server, args);
     run::bury_vm(server, vm, objects, is_async);
-    server.effects.dirty += 1;
+    server.effects.count_changes(1);
     reply.ok()
 }
 
@@ -315,7 +315,7 @@ fn function_restore(
         }
     };
     run::restore_libraries(server, payload, policy).map_err(CmdError::Bytes)?;
-    server.effects.dirty += 1;
+    server.effects.count_changes(1);
     reply.ok()
 }
 
@@ -362,8 +362,7 @@ fn function_stats(
     // A running script that is not a function is not shown.
     if server
         .script
-        .busy
-        .as_ref()
+        .busy()
         .is_some_and(|busy| busy.role == Role::Scripts)
         && let Some(error) = server.script.busy_error()
     {
@@ -371,7 +370,7 @@ fn function_stats(
     }
     reply.map(2)?;
     reply.bulk(b"running_script")?;
-    match &server.script.busy {
+    match server.script.busy() {
         None => reply.null()?,
         Some(busy) => {
             let ms = server.clock.mono_ms().saturating_sub(busy.since_ms);

@@ -100,7 +100,7 @@ impl Picture {
         Picture {
             used,
             peak: server.memory.peak.bytes(),
-            startup: server.memory.startup_bytes,
+            startup: server.memory.startup_bytes(),
             clients: cron::client_bytes(server),
             tables: dbs().map(|db| db.entries().table_bytes()).sum(),
             timers: dbs().map(|db| db.timers() * TIMER).sum(),

@@ -245,18 +245,18 @@ fn forget(server: &mut Server, session: &Session, keys: &[&[u8]]) {
         let mut db = server.keyspace.db(session.db);
         if let Some(found) = db.peek(key) {
             db.remove(found, RemovalReason::Deleted);
-            server.effects.dirty += 1;
+            server.effects.count_changes(1);
             let (effects, shared) = (&mut server.effects, &mut server.keyspace.shared);
             effects.note(shared, session.db, key, Some(Event::DEL));
         }
     }
-    server.effects.propagate = match keys.is_empty() {
+    server.effects.set_propagate(match keys.is_empty() {
         true => Propagate::Nothing,
         false => {
             let words = std::iter::once(&b"DEL"[..]).chain(keys.iter().copied());
             Propagate::Instead(vec![words.collect()])
         }
-    };
+    });
 }
 
 /// Connects to the target. As in Redis, a negative port is invalid, and of a large one the low bits

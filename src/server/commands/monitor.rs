@@ -5,8 +5,8 @@
 
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::server::clients::monitors;
 use crate::server::clients::session::{Peer, Session};
-use crate::server::gates::Gates;
 use crate::server::{Server, ServerCommand};
 
 pub static TABLE: &[ServerCommand] = &[MONITOR];
@@ -35,8 +35,6 @@ fn monitor(
     if session.monitor || session.peer == Peer::Replica {
         return Ok(());
     }
-    session.monitor = true;
-    server.clients.monitors.0.push(session.id);
-    server.gates.set(Gates::MONITORED, true);
+    monitors::start(server, session);
     reply.ok()
 }

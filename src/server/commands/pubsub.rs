@@ -266,7 +266,7 @@ fn publish(server: &mut Server, args: &mut Args, reply: &mut Reply, scope: Scope
     let (channel, payload) = (args.bytes(), args.bytes());
     let receivers = publish::publish(server, scope, channel, payload);
     if server.effects.propagates() {
-        server.effects.propagate = Propagate::Replicas;
+        server.effects.set_propagate(Propagate::Replicas);
     }
     reply.int(receivers as i64)
 }

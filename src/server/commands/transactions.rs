@@ -211,7 +211,7 @@ impl Server {
         reply: &mut Reply,
     ) -> CmdResult {
         let mut result = Ok(());
-        self.unit.stop_time(self.frame.began);
+        self.unit.stop_time(self.frame.began());
         let outer = self.frame.enter(false);
         if !session.reply_mode.is_silent() {
             let _ = reply.array(queue.len());
@@ -243,7 +243,7 @@ impl Server {
         }
         // The duration and the effects of EXEC are those of its commands.
         self.frame.leave(outer);
-        self.effects.propagate = Propagate::Nothing;
+        self.effects.set_propagate(Propagate::Nothing);
         result
     }
 

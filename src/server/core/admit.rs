@@ -131,7 +131,7 @@ impl<'a> Admission<'a> {
 
 /// Asks the gates of a command's origin, in their order, until one does not let it pass.
 pub(in crate::server) fn ask_gates(server: &mut Server, admission: &Admission) -> Verdict {
-    server.frame.keys.forget();
+    server.frame.keys().forget();
     for gate in admission.origin.gates() {
         if let Some(verdict) = (gate.check)(server, admission) {
             log::trace!(
@@ -207,7 +207,7 @@ impl Server {
         let evicts = self.gates.has(Gates::MAXMEMORY) && !self.gates.has(Gates::BUSY);
         if evicts
             && origin == Origin::Client
-            && !self.clients.mail.is_empty()
+            && self.clients.has_mail()
             && !session.reply_mode.is_silent()
         {
             self.clients.answer_with_mail(session, reply);

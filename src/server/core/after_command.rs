@@ -13,7 +13,7 @@ impl Server {
     /// Records a command that exceeded one of the thresholds.
     #[cold]
     pub fn notice(&mut self, session: &Session, number: u16, argv: Argv, ns: u64) {
-        self.clock.catch_up(self.frame.began);
+        self.clock.catch_up(self.frame.began());
         if !self.unit.is_nested() {
             self.keyspace.set_now_ms(self.clock.now_ms());
         }
@@ -32,7 +32,7 @@ impl Server {
         let spec = slot.spec;
         let args = (0..argv.len()).map(|index| argv.at(index));
         // A script has no connection of its own.
-        let (peer, client) = match self.frame.in_script {
+        let (peer, client) = match self.frame.in_script() {
             true => Default::default(),
             false => (session.addresses.0.clone(), session.name.clone()),
         };

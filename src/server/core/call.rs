@@ -29,10 +29,7 @@ fn is_cross_protocol(argv: &Argv) -> bool {
 /// Closes a connection that speaks HTTP, and logs it at most once a minute.
 #[cold]
 fn abort_cross_protocol(observe: &mut Observe, now_ms: u64, session: &mut Session) {
-    let last_ms = &mut observe.cross_protocol_ms;
-    let quiet = last_ms.is_none_or(|ms| now_ms.saturating_sub(ms) > CROSS_PROTOCOL_QUIET_MS);
-    if quiet {
-        *last_ms = Some(now_ms);
+    if observe.logs_cross_protocol(now_ms, CROSS_PROTOCOL_QUIET_MS) {
         log::warn!(
             "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: \
              commands to Redis. Connection from {} aborted.",
@@ -150,12 +147,12 @@ impl Server {
         let slot = &self.table[number];
         let handler = slot.handler;
         reply.set_may_end(!slot.writes);
-        let dirty = self.effects.dirty;
+        let dirty = self.effects.dirty();
         debug_assert!(
             self.unit.is_open() || self.unit.is_empty(),
             "a unit begins with nothing to propagate"
         );
-        self.unit.depth += 1;
+        self.unit.enter();
         let confined = session.is_restricted() && self.is_confined(session, number, &args);
         // Without a key the hint is cleared: the address of an earlier command's key may now hold
         // other bytes.
@@ -177,11 +174,11 @@ impl Server {
                     db: session.db,
                     caller: Caller {
                         must_obey: session.must_obey,
-                        in_script: self.frame.in_script,
+                        in_script: self.frame.in_script(),
                         confined,
                         trusted: session.trusted,
                         may_wait: self.frame.may_block(session),
-                        nested: self.unit.depth > 1,
+                        nested: self.unit.is_nested(),
                     },
                 };
                 run(&mut cx, &mut args, reply)
@@ -195,24 +192,23 @@ impl Server {
             }
             if !matches!(error, CmdError::Replied) {
                 self.stats.reply_error(&error, reply);
-                if session.must_obey && !self.frame.in_script {
+                if session.must_obey && !self.frame.in_script() {
                     undelivered::report_error(self, session, &error.bytes());
                 }
             }
         }
         let now = self.clock.cycles();
-        let ns = self.clock.cycles_to_ns(now.wrapping_sub(self.frame.began));
-        self.frame.began = now;
+        let ns = self.clock.cycles_to_ns(self.frame.lap(now));
         let stats = &mut self.table[number].stats;
         stats.calls += 1;
         stats.ns += ns;
         stats.failed += failed as u64;
-        if self.observe.tracking {
+        if self.observe.tracks_latency() {
             stats.latency.record(ns);
         }
         self.stats.commands += 1;
         session.commands_run += 1;
-        if ns >= self.observe.noticed_ns {
+        if self.observe.is_noticed(ns) {
             self.notice(session, number, args.argv(), ns);
         }
         if self.gates.has(Gates::BEHIND) {
@@ -237,11 +233,11 @@ impl Server {
             let counted = self.keyspace.iter().all(|(_, db)| db.counts_sizes());
             assert!(counted, "the sizes of values are counted");
         }
-        if self.gates.has(Gates::HOTKEYS) && !self.frame.in_script {
+        if self.gates.has(Gates::HOTKEYS) && !self.frame.in_script() {
             count_hot_keys(self, number, &args.argv(), ns, replied);
         }
         // A command that blocked and resumed was fed on its first run.
-        if self.gates.has(Gates::MONITORED) && self.frame.resumed.is_none() {
+        if self.gates.has(Gates::MONITORED) && !self.frame.is_resumed() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
         if session.tracks {
@@ -263,10 +259,9 @@ impl Server {
             client: session.id,
             db: session.db,
             argv: args.argv(),
-            changed: self.effects.dirty != dirty,
+            changed: self.effects.dirty() != dirty,
         });
-        self.unit.depth -= 1;
-        if self.unit.is_eventful && self.unit.depth == 0 {
+        if self.unit.leave() {
             self.leave_eventful(session, number);
         }
         debug_assert!(
@@ -280,8 +275,8 @@ impl Server {
     #[cold]
     fn leave_eventful(&mut self, session: &mut Session, number: u16) {
         let flags = self.table[number].spec.flags;
-        self.unit.is_loose = flags.has(ARBITRARY_KEYS);
-        if self.unit.awaits_freeing {
+        self.unit.set_loose(flags.has(ARBITRARY_KEYS));
+        if self.unit.take_awaits_freeing() {
             self.await_freeing(session);
         }
         self.end_unit(session.id);
@@ -298,7 +293,7 @@ impl Server {
         wait: Box<Wait>,
         reply: &mut Reply,
     ) {
-        if self.gates.has(Gates::MONITORED) && self.frame.resumed.is_none() {
+        if self.gates.has(Gates::MONITORED) && !self.frame.is_resumed() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
         // It has read the key, even if it found nothing to return yet.
@@ -306,9 +301,9 @@ impl Server {
             invalidate::remember_keys(self, session, number, &args.argv());
         }
         self.park(session, number, args, wait);
-        self.frame.began = self.clock.cycles();
+        self.frame.start(self.clock.cycles());
         let written_to = session.written_to;
-        self.leave(session, number, args, self.effects.dirty);
+        self.leave(session, number, args, self.effects.dirty());
         session.written_to = written_to;
     }
 }

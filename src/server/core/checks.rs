@@ -342,7 +342,7 @@ pub const ARITY: Gate = Gate {
 pub const NOT_FROM_SCRIPTS: Gate = Gate {
     name: "not-from-scripts",
     check: |server, admission| {
-        let barred = admission.spec.flags.has(NOSCRIPT) && !server.script.allows_all;
+        let barred = admission.spec.flags.has(NOSCRIPT) && !server.script.allows_all();
         refuse_if(barred, "ERR This Redis command is not allowed from script")
     },
 };

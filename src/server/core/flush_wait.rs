@@ -3,7 +3,6 @@
 //! caller's reply stays in its output, and a timer polls for completion.
 
 use crate::server::Server;
-use crate::server::clients::Clients;
 use crate::server::clients::session::{ClientId, Session};
 use crate::server::timers::{Timer, Timers};
 use crate::sys::clock::Clock;
@@ -19,7 +18,6 @@ impl Server {
     /// Holds back the caller's reply: its command flushed data that is not freed yet.
     #[cold]
     pub(in crate::server) fn await_freeing(&mut self, session: &mut Session) {
-        self.unit.awaits_freeing = false;
         if session.id == ClientId::NOBODY {
             return;
         }
@@ -44,9 +42,9 @@ impl Server {
             };
             if let Some(mut client) = self.clients.check_out(slot) {
                 client.session.flushing = false;
-                Clients::will_write(&mut self.clients.writing, slot, &mut client);
+                self.clients.will_write(slot, &mut client);
                 self.clients.check_in(slot, client);
-                self.clients.waking.push(slot);
+                self.clients.wake_slot(slot);
             }
         }
     }

@@ -120,7 +120,7 @@ impl Server {
             output.bytes = self.clients.output();
         }
         self.keyspace.shared.no_touch = session.no_touch;
-        self.clock.catch_up(self.frame.began);
+        self.clock.catch_up(self.frame.began());
         if !self.unit.is_open() {
             self.keyspace.set_now_ms(self.clock.now_ms());
         }
@@ -173,7 +173,7 @@ impl Server {
                 let answer = output.take_since(start);
                 undelivered::disconnect_replica(self, session, &argv, &answer);
             }
-            if !self.clients.mail.is_empty() {
+            if self.clients.has_mail() {
                 self.clients.take_mail(output, session, start);
             }
             silent = session.reply_mode.is_silent();

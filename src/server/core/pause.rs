@@ -134,7 +134,9 @@ pub fn end_pause(server: &mut Server, cause: Cause) {
     // Resume the stream of the primary.
     let primary = server.replication.primary();
     let slot = primary.and_then(Primary::slot);
-    server.clients.waking.extend(slot);
+    if let Some(slot) = slot {
+        server.clients.wake_slot(slot);
+    }
     for id in std::mem::take(&mut server.pause.waiting) {
         let slot = server.clients.slot_of(id);
         if let Some(client) = slot.and_then(|slot| server.clients.get_mut(slot)) {

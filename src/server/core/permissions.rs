@@ -90,8 +90,7 @@ impl Server {
             spec: self.table[number].spec,
             argv: *argv,
         };
-        self.acl
-            .check(&session.user, &request, &mut self.frame.keys)
+        self.acl.check(&session.user, &request, self.frame.keys())
     }
 
     /// Returns whether a command that may touch undeclared keys must not read them.
@@ -108,7 +107,7 @@ impl Server {
         if !spec.flags.has(BY_PATTERN) {
             return false;
         }
-        let keys = &mut self.frame.keys;
+        let keys = self.frame.keys();
         keys.forget();
         !self.acl.may_look_around(&session.user, &request, keys)
     }

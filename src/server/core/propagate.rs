@@ -35,28 +35,28 @@ impl Record {
 /// The open execution unit, and the records to propagate when it ends.
 pub struct Unit {
     /// Nesting depth of calls.
-    pub(in crate::server) depth: u32,
+    depth: u32,
     /// The cycle stamp at which TIME stands still within the unit, and its unix time in
     /// microseconds, once it was read.
     began: u64,
     time_us: Option<i64>,
     records: Vec<Record>,
     /// The targets of its records, as chosen by a script.
-    pub(in crate::server) to: u8,
+    to: u8,
     /// Its records form no transaction: expirations triggered by SCAN and RANDOMKEY.
-    pub(in crate::server) is_loose: bool,
+    is_loose: bool,
     /// Its reply waits until the flushed data is freed.
-    pub(in crate::server) awaits_freeing: bool,
+    awaits_freeing: bool,
     /// It has effects to handle when it ends.
-    pub(in crate::server) is_eventful: bool,
+    is_eventful: bool,
     /// The keys that the served client has cached and changed itself; `None` for all keys.
-    pub(in crate::server) own_invalid: Vec<Option<Vec<u8>>>,
+    own_invalid: Vec<Option<Vec<u8>>>,
     #[cfg(test)]
-    pub seen: Vec<Vec<Record>>,
+    seen: Vec<Vec<Record>>,
 }
 
 /// Both targets: the AOF (1) and replicas (2).
-pub(in crate::server) const EVERYBODY: u8 = 3;
+const EVERYBODY: u8 = 3;
 
 impl Default for Unit {
     fn default() -> Unit {
@@ -90,7 +90,81 @@ impl Unit {
         }
     }
 
+    /// Begins a call.
+    #[inline(always)]
+    pub fn enter(&mut self) {
+        self.depth += 1;
+    }
+
+    /// Ends a call. Returns whether it was the outermost one and the unit has effects to handle.
+    #[inline(always)]
+    pub fn leave(&mut self) -> bool {
+        self.depth -= 1;
+        self.is_eventful && self.depth == 0
+    }
+
+    /// Ends the unit: its effects are about to be handled.
+    pub fn end(&mut self) {
+        self.is_eventful = false;
+    }
+
+    /// Notes that the unit has effects to handle when it ends.
+    #[inline]
+    pub fn mark_eventful(&mut self) {
+        self.is_eventful = true;
+    }
+
+    /// Sets whether its records are propagated one by one, without MULTI and EXEC.
+    pub fn set_loose(&mut self, is_loose: bool) {
+        self.is_loose = is_loose;
+    }
+
+    /// Restricts the targets of the commands to come, as `redis.set_repl` states them.
+    pub fn restrict(&mut self, to: u8) {
+        self.to = to;
+    }
+
+    /// Propagates the commands to come to all targets again.
+    pub fn unrestrict(&mut self) {
+        self.to = EVERYBODY;
+    }
+
+    /// Holds back the reply until the flushed data is freed.
+    pub fn await_freeing(&mut self) {
+        self.awaits_freeing = true;
+        self.mark_eventful();
+    }
+
+    /// Returns whether its reply waits for freed data, once.
+    pub fn take_awaits_freeing(&mut self) -> bool {
+        std::mem::take(&mut self.awaits_freeing)
+    }
+
+    /// Notes a key that the served client has cached and changed itself; `None` for all keys.
+    pub fn invalidate_own(&mut self, key: Option<Vec<u8>>) {
+        self.own_invalid.push(key);
+        self.mark_eventful();
+    }
+
+    /// Takes the keys that the served client has cached and changed itself.
+    pub fn take_own_invalid(&mut self) -> Vec<Option<Vec<u8>>> {
+        std::mem::take(&mut self.own_invalid)
+    }
+
+    /// Takes the units propagated since the last call.
+    #[cfg(test)]
+    pub fn take_seen(&mut self) -> Vec<Vec<Record>> {
+        std::mem::take(&mut self.seen)
+    }
+
+    /// Returns whether the open call is not within another.
+    #[inline(always)]
+    pub fn is_outermost(&self) -> bool {
+        self.depth == 1
+    }
+
     /// Returns whether a call is open within another.
+    #[inline(always)]
     pub fn is_nested(&self) -> bool {
         self.depth > 1
     }
@@ -126,7 +200,7 @@ impl Unit {
     }
 
     fn push(&mut self, db: DbIndex, argv: OwnedArgv, target: Target) {
-        self.is_eventful = true;
+        self.mark_eventful();
         self.records.push(Record {
             db: Some(db),
             argv,
@@ -138,7 +212,7 @@ impl Unit {
 impl Server {
     /// Propagates a command itself, if it changed something or requested propagation.
     pub(in crate::server) fn propagate_command(&mut self, db: DbIndex, argv: &Argv, changed: bool) {
-        let stated = std::mem::take(&mut self.effects.propagate);
+        let stated = self.effects.take_propagate();
         stated.settle(argv, changed, |argv, target| {
             self.unit.record(&self.effects, db, argv, target)
         });

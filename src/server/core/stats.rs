@@ -178,7 +178,7 @@ impl Server {
             slot.stats = CommandStats::default();
         }
         self.bio.reset_freed();
-        self.script.evicted = 0;
+        self.script.reset_evicted();
         self.eviction.reset_stats();
         self.persist.saves.failures_in_a_row = 0;
         self.observe.slowlog.slow = Slow::default();

@@ -16,10 +16,10 @@ use crate::command::{Args, CmdError, Reply};
 use crate::keyspace::Keyspace;
 use crate::resp::request::{Argv, Tag};
 use crate::server::Server;
+use crate::server::clients::Client;
 use crate::server::clients::limits;
 use crate::server::clients::parked::Parked;
 use crate::server::clients::session::{ClientId, Ending, Peer, ReplyMode, Session};
-use crate::server::clients::{Client, Clients};
 use crate::server::core::undelivered;
 use crate::server::timers::Timer;
 
@@ -70,7 +70,7 @@ impl Server {
         mut wait: Box<Wait>,
     ) {
         let argv = wait.again.take().unwrap_or_else(|| args.argv().to_owned());
-        let deadline_ms = match self.frame.resumed.take() {
+        let deadline_ms = match self.frame.take_deadline() {
             Some(resumed) => resumed,
             None => {
                 self.clock.catch_up(self.clock.cycles());
@@ -160,12 +160,12 @@ impl Server {
     /// Runs a client's parked command again.
     fn serve(&mut self, id: ClientId) {
         self.with_parked(id, |server, session, parked, reply| {
-            server.frame.resumed = Some(parked.deadline_ms);
+            server.frame.resume(parked.deadline_ms);
             // Commands of our primary may see overdue keys; the clients they make ready must not.
             let obeyed = std::mem::take(&mut server.keyspace.shared.none_overdue);
             let done = server.execute(session, parked.argv.as_argv(), Tag::default(), reply);
             server.keyspace.shared.none_overdue = obeyed;
-            server.frame.resumed = None;
+            server.frame.end_resumed();
             if !done {
                 // A pause holds it back: it runs when the pause ends.
                 session.parked = Some(parked);
@@ -230,11 +230,9 @@ impl Server {
 
     /// Replies to a command that waited for acknowledgements with the current count.
     fn answer_late(&mut self, session: &mut Session, parked: &Parked, reply: &mut Reply) {
-        let bound = std::mem::replace(&mut self.frame.is_bound, true);
-        self.frame.resumed = Some(None);
+        let was_bound = self.frame.bind();
         self.execute(session, parked.argv.as_argv(), Tag::default(), reply);
-        self.frame.resumed = None;
-        self.frame.is_bound = bound;
+        self.frame.unbind(was_bound);
     }
 
     /// Removes a parked client from its queues and lets `act` reply to it. Unless it is parked
@@ -255,11 +253,11 @@ impl Server {
                 unpark(&mut self.blocking, &mut self.keyspace, &mut client.session)
         {
             self.answer_parked(&mut client, parked, act);
-            Clients::will_write(&mut self.clients.writing, slot, &mut client);
+            self.clients.will_write(slot, &mut client);
             if client.session.ending != Ending::No {
-                self.clients.closing.push(slot);
+                self.clients.reap_later(slot);
             } else if client.session.parked.is_none() {
-                self.clients.waking.push(slot);
+                self.clients.wake_slot(slot);
             }
         }
         self.clients.check_in(slot, client);
@@ -277,7 +275,7 @@ impl Server {
         if output.bytes.capacity() == 0 {
             output.bytes = self.clients.output();
         }
-        self.frame.began = self.clock.cycles();
+        self.frame.start(self.clock.cycles());
         let no_touch = std::mem::replace(&mut self.keyspace.shared.no_touch, session.no_touch);
         session.last_active_ms = self.clock.mono_ms();
         let silent = session.reply_mode.is_silent();
@@ -298,7 +296,7 @@ impl Server {
             let answer = output.take_since(start);
             undelivered::disconnect_replica(self, session, &Argv::of(&[], &[]), &answer);
         }
-        if !self.clients.mail.is_empty() {
+        if self.clients.has_mail() {
             self.clients.take_mail(output, session, start);
         }
         limits::check_output_limit(self, client);

@@ -35,10 +35,7 @@ pub struct Ran<'a> {
 /// Returns whether there is anything to settle besides the command itself.
 #[inline(always)]
 fn has_effects(effects: &Effects, keyspace: &Keyspace) -> bool {
-    keyspace.shared.stirred
-        || !effects.key_events.is_empty()
-        || effects.propagate.is_set()
-        || !effects.database_changes.is_empty()
+    keyspace.shared.stirred || effects.are_stated()
 }
 
 impl Server {
@@ -58,7 +55,7 @@ impl Server {
     #[inline]
     fn tell(&mut self, ran: &Ran) {
         let is_fed = self.persist.aof.is_on() || self.replication.backlog().is_some();
-        if self.unit.depth == 1 && self.unit.is_empty() && is_fed {
+        if self.unit.is_outermost() && self.unit.is_empty() && is_fed {
             return self.feed_everybody(ran.db, &ran.argv);
         }
         self.settle_effects(ran);
@@ -73,7 +70,7 @@ impl Server {
     /// Settles effects without a command, each as a unit of its own.
     pub fn settle_alone(&mut self) {
         if has_effects(&self.effects, &self.keyspace) {
-            self.unit.is_loose = true;
+            self.unit.set_loose(true);
             self.settle_facts(ClientId::NOBODY);
             self.end_unit(ClientId::NOBODY);
         }
@@ -81,23 +78,22 @@ impl Server {
 
     /// Handles all effects in the order in which they occurred.
     fn settle_facts(&mut self, client: ClientId) {
-        let mut changes = std::mem::take(&mut self.effects.database_changes);
-        for change in changes.drain(..) {
+        for change in self.effects.take_database_changes() {
             self.settle_database_change(client, change);
         }
-        self.effects.database_changes = changes;
-        let mut facts = std::mem::take(&mut self.effects.key_events);
+        let mut facts = self.effects.take_key_events();
         self.gather_facts(&mut facts);
         let mut untold = None;
         for fact in facts.drain(..) {
             self.settle_fact(client, fact, &mut untold);
         }
         self.touch_untold(client, &mut untold);
-        self.effects.key_events = facts;
+        self.effects.restore_key_events(facts);
         self.bury_doomed();
         self.keyspace.shared.settled();
-        self.unit.is_eventful |=
-            !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready();
+        if !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready() {
+            self.unit.mark_eventful();
+        }
     }
 
     /// Merges the removals recorded by the keyspace into the facts stated by the command.
@@ -124,7 +120,7 @@ impl Server {
                 touches = false;
             }
         }
-        if self.effects.interest.has(Interest::AGES) {
+        if self.effects.interest().has(Interest::AGES) {
             self.keyspace.db(fact.db).note_change(&fact.key);
         }
         if let Some(event) = fact.event {
@@ -174,9 +170,9 @@ impl Server {
         if !self.tracking.is_empty() && !matches!(change, DatabaseChange::Swapped(..)) {
             // As in Redis, invalidations precede the reply of a flush that waits for its
             // completion.
-            self.clients.mail_goes_first =
-                self.keyspace.shared.await_lazy_free && self.unit.depth == 1;
-            self.unit.is_eventful = true;
+            let first = self.keyspace.shared.await_lazy_free && self.unit.is_outermost();
+            self.clients.set_mail_goes_first(first);
+            self.unit.mark_eventful();
             invalidate::invalidate_all(self, client);
         }
         self.blocking
@@ -187,7 +183,7 @@ impl Server {
     fn bury_doomed(&mut self) {
         // As in Redis, a flush within a transaction is synchronous, and nothing of it counts as
         // freed in the background.
-        let is_plain = self.keyspace.shared.await_lazy_free && self.unit.depth > 1;
+        let is_plain = self.keyspace.shared.await_lazy_free && self.unit.is_nested();
         let mut all = std::mem::take(&mut self.keyspace.shared.to_free);
         for mut job in all.drain(..) {
             if is_plain && matches!(job.garbage, Garbage::Entries(..)) {
@@ -202,9 +198,8 @@ impl Server {
         }
         self.keyspace.shared.to_free = all;
         if std::mem::take(&mut self.keyspace.shared.await_lazy_free) && !self.bio.is_idle() {
-            if self.unit.depth == 1 {
-                self.unit.awaits_freeing = true;
-                self.unit.is_eventful = true;
+            if self.unit.is_outermost() {
+                self.unit.await_freeing();
             } else {
                 self.bio.await_idle(SYNC_FLUSH_US);
             }
@@ -213,16 +208,16 @@ impl Server {
 
     /// Updates the set of effects that commands must state: those with a consumer.
     pub fn refresh_interest(&mut self) {
-        let interest = &mut self.effects.interest;
+        let effects = &mut self.effects;
         let keys = !self.watch.is_empty() || !self.tracking.is_empty();
-        interest.set(Interest::KEYS, keys);
+        effects.set_interest(Interest::KEYS, keys);
         self.gates.set(Gates::TRACKED, self.tracking.clients() > 0);
         let notifies = publish::notifies(self);
-        self.effects.interest.set(Interest::EVENTS, notifies);
+        self.effects.set_interest(Interest::EVENTS, notifies);
         let tells_fields = notifies && self.config.notify_keyspace_events.tells_fields();
-        self.effects.interest.set(Interest::FIELDS, tells_fields);
+        self.effects.set_interest(Interest::FIELDS, tells_fields);
         let is_lrm = self.keyspace.shared.aging.is_lrm();
-        self.effects.interest.set(Interest::AGES, is_lrm);
+        self.effects.set_interest(Interest::AGES, is_lrm);
         self.keyspace.shared.note_misses =
             notifies && self.config.notify_keyspace_events.has_class(b'm');
         self.keyspace.shared.note_removed_keys = keys || notifies || self.effects.propagates();
@@ -230,10 +225,10 @@ impl Server {
 
     /// Ends the unit when the outermost call is over.
     pub(in crate::server) fn end_unit(&mut self, client: ClientId) {
-        self.unit.is_eventful = false;
+        self.unit.end();
         self.propagate_pending();
         invalidate::send_own_invalid(self, client);
-        self.clients.mail_goes_first &= !self.clients.mail.is_empty();
+        self.clients.end_unit();
         if !self.keyspace.shared.ready.is_empty() || self.blocking.has_ready() {
             // Time stood still in a unit of several commands; clients served now see the current
             // time.

@@ -15,7 +15,7 @@ use crate::server::Server;
 use crate::server::core::permissions;
 use crate::server::lifecycle::configure::{allow_clients, apply_log_format, level_filter};
 use crate::server::lifecycle::listen;
-use crate::server::process::{Process, Supervisor};
+use crate::server::process::{Origin, Supervisor};
 use crate::server::replication::link;
 use crate::server::replication::link::transfer;
 use crate::server::storage::jobs;
@@ -67,7 +67,7 @@ pub fn configure_log(config: &Config) {
 }
 
 /// Runs the steps before the server exists: warnings about the system, daemonization, the banner.
-pub fn announce(config: &Config, launch: Launch) -> Process {
+pub fn announce(config: &Config, launch: Launch) -> Origin {
     for (level, text) in &launch.notes {
         say(*level, text);
     }
@@ -94,12 +94,11 @@ pub fn announce(config: &Config, launch: Launch) -> Process {
         );
     }
     let executable = std::path::absolute(&argv0).unwrap_or_default();
-    Process {
+    Origin {
         executable: executable.display().to_string(),
         argv0,
         supervisor,
         title: launch.title,
-        ..Process::default()
     }
 }
 
@@ -160,8 +159,8 @@ fn find_supervisor(wish: Supervised) -> Supervisor {
 }
 
 /// Runs the steps from an empty server to a listening one. The error is a last line for the log.
-pub fn open(server: &mut Server, process: Process) -> Result<(), String> {
-    server.process = process;
+pub fn open(server: &mut Server, origin: Origin) -> Result<(), String> {
+    server.process.set_origin(origin);
     logging::set_role(b'M');
     link::set_configured_primary(server);
     let possible = allow_clients(server.config.maxclients);
@@ -194,12 +193,7 @@ fn write_pid_file(server: &mut Server) {
         true => PathBuf::from(DEFAULT_PID_FILE),
         false => PathBuf::from(String::from_utf8_lossy(wanted).as_ref()),
     };
-    if let Err(error) = process::write_pid_file(&path) {
-        let reason = crate::config::os_reason(&error);
-        log::warn!("Failed to write PID file: {reason}");
-    }
-    // As in Redis, the file is removed at the end even if it could not be written.
-    server.process.pid_file = Some(path);
+    server.process.write_pid_file(path);
 }
 
 /// Sets the process title from its template.
@@ -208,9 +202,7 @@ pub fn show_title(server: &mut Server) {
         return;
     }
     let text = title(server);
-    if let Some(title) = &mut server.process.title {
-        title.set(&text);
-    }
+    server.process.show_title(&text);
 }
 
 fn title(server: &Server) -> String {
@@ -226,7 +218,7 @@ fn title(server: &Server) -> String {
     let file = file.map_or(String::new(), |file| file.display().to_string());
     let mut title = words(&config.proc_title_template);
     for (variable, value) in [
-        ("{title}", server.process.argv0.as_str()),
+        ("{title}", server.process.origin().argv0.as_str()),
         ("{listen-addr}", &address),
         ("{server-mode}", ""),
         ("{port}", &config.port.to_string()),
@@ -389,7 +381,7 @@ pub(in crate::server) fn become_ready(server: &mut Server) {
         log::info!("Ready to accept connections unix");
     }
     warn_of_open_access(server);
-    if server.process.supervisor == Supervisor::Systemd {
+    if server.process.origin().supervisor == Supervisor::Systemd {
         supervisor::sd_notify("STATUS=Ready to accept connections\n");
         supervisor::sd_notify("READY=1\n");
     }
@@ -403,7 +395,7 @@ pub(in crate::server) fn become_ready(server: &mut Server) {
     let _ = server
         .process
         .set_oom_score(&server.config, server.replication.is_replica());
-    server.memory.startup_bytes = server.keyspace.used_memory();
+    server.memory.note_startup(server.keyspace.used_memory());
 }
 
 #[cfg(test)]
@@ -416,7 +408,10 @@ mod tests {
         config.proc_title_template = template.into();
         change(&mut config);
         let mut server = Server::new(config, Rng::new(1));
-        server.process.argv0 = "redis-server".into();
+        server.process.set_origin(Origin {
+            argv0: "redis-server".into(),
+            ..Origin::default()
+        });
         super::title(&server)
     }
 

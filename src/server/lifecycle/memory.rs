@@ -23,8 +23,9 @@ const KEEP_PART: u64 = 8;
 /// The memory of the process, as far as it is sampled.
 #[derive(Default)]
 pub struct Memory {
-    /// Bytes in use at the end of startup, and the peak since.
-    pub startup_bytes: usize,
+    /// Bytes in use at the end of startup.
+    startup_bytes: usize,
+    /// The peak since.
     pub peak: Peak,
     /// The last figures of the system, for INFO.
     last: Cell<Resident>,
@@ -43,6 +44,16 @@ pub struct Resident {
 }
 
 impl Memory {
+    /// Notes the bytes in use at the end of startup.
+    pub fn note_startup(&mut self, bytes: usize) {
+        self.startup_bytes = bytes;
+    }
+
+    /// Returns the bytes in use at the end of startup.
+    pub fn startup_bytes(&self) -> usize {
+        self.startup_bytes
+    }
+
     /// Returns the figures of the system, read anew if they are older than 100 ms: reading them is
     /// a slow system call.
     pub fn resident(&self, now_ms: i64) -> Resident {

@@ -14,7 +14,6 @@ use crate::server::core::pause::{Cause, Held};
 use crate::server::replication::link::transfer;
 use crate::server::script::debug;
 use crate::server::storage::jobs;
-use crate::sys::process;
 use crate::sys::signal::{self, Signal};
 use crate::sys::supervisor;
 
@@ -256,11 +255,7 @@ fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), 
 
 /// Removes the pid file and the socket file.
 fn leave_no_traces(server: &mut Server) {
-    if let Some(path) = server.process.pid_file.take() {
-        log::info!("Removing the pid file.");
-        // It may have been removed already; only its absence matters.
-        let _ = process::remove_pid_file(&path);
-    }
+    server.process.remove_pid_file();
     transfer::abort(server);
     server.doors.listeners.close_all();
     if !server.config.unixsocket.is_empty() {

@@ -40,7 +40,7 @@ pub(in crate::server) fn debug_script(
         Ok(Side::Child(_)) => {}
         Ok(Side::Parent(child)) => {
             server.stats.forks += 1;
-            server.script.sessions.push(child);
+            server.script.add_session(child);
             // The child owns the connection now.
             session.ending = Ending::Now;
             return Ok(());
@@ -66,7 +66,7 @@ fn become_session(server: &mut Server) {
     logging::set_role(b'C');
     log::info!("Redis forked for debugging eval");
     server.persist.child = None;
-    server.script.sessions.clear();
+    server.script.forget_sessions();
     server.config.save.clear();
     // Its thread does not exist in the child, and the work it was given must not be waited for.
     std::mem::forget(std::mem::take(&mut server.bio));
@@ -87,26 +87,22 @@ fn run_session(
         ms => ms,
     };
     let debugger = Debugger::new(wire, args.argv().at(1), patience_ms);
-    server.script.debugger = Some(Box::new(debugger));
+    server.script.set_debugger(Box::new(debugger));
     let result = run(server, session, args, reply);
     session.ending = Ending::AfterReply;
-    let debugger = server.script.debugger.take();
+    let debugger = server.script.take_debugger();
     let debugger = debugger.expect("a VM that is put back leaves its debugger here");
     Ok((result, debugger))
 }
 
 /// Reaps the children whose sessions have ended.
 pub(in crate::server) fn tend_sessions(server: &mut Server) {
-    let sessions = &mut server.script.sessions;
-    sessions.retain(|child| child.reap().is_none());
+    server.script.reap_sessions();
 }
 
 /// Kills all sessions in children.
 pub(in crate::server) fn kill_sessions(server: &mut Server) {
-    for child in server.script.sessions.drain(..) {
-        log::info!("Killing debugging session {}", child.pid);
-        child.finish_off();
-    }
+    server.script.kill_sessions();
 }
 
 #[cold]

@@ -86,7 +86,7 @@ pub(in crate::server) fn run_script(
         keys: rest.until(keys),
         args: rest.from(keys),
     };
-    server.unit.stop_time(server.frame.began);
+    server.unit.stop_time(server.frame.began());
     let db = session.db;
     let outer = server.frame.enter(true);
     let mut vm = server.script.take_vm(role);
@@ -105,11 +105,11 @@ pub(in crate::server) fn run_script(
     let result = vm.run(&mut host, &call, reply);
     server.script.put_vm(role, vm);
     end_busy(server);
-    server.unit.to = crate::server::core::propagate::EVERYBODY;
+    server.unit.unrestrict();
     session.db = db;
     // The duration and the effects of a script are those of its commands.
     server.frame.leave(outer);
-    server.effects.propagate = Propagate::Nothing;
+    server.effects.set_propagate(Propagate::Nothing);
     result
 }
 
@@ -169,26 +169,7 @@ fn may_begin(
 
 /// Marks the running script as killed (SCRIPT KILL and FUNCTION KILL).
 pub(in crate::server) fn kill_script(server: &mut Server, of: Role) -> CmdResult {
-    let Some(busy) = &mut server.script.busy else {
-        let text = "NOTBUSY No scripts in execution right now.";
-        return Err(CmdError::Fixed(text));
-    };
-    if busy.must_obey {
-        let text = "UNKILLABLE The busy script was sent by a master instance in the context of \
-                    replication and cannot be killed.";
-        return Err(CmdError::Fixed(text));
-    }
-    if busy.has_written {
-        let text = "UNKILLABLE Sorry the script already executed write commands against the \
-                    dataset. You can either wait the script termination or kill the server in \
-                    a hard way using the SHUTDOWN NOSAVE command.";
-        return Err(CmdError::Fixed(text));
-    }
-    if busy.role != of {
-        return Err(CmdError::Fixed(crate::script::busy_text(busy.role)));
-    }
-    busy.killed = true;
-    Ok(())
+    server.script.kill(of)
 }
 
 /// Hands a VM to the helper thread, since dropping it may take long. It counts as lazily freed only
@@ -208,7 +189,7 @@ pub(in crate::server) fn bury_vm(
 }
 
 fn end_busy(server: &mut Server) {
-    if server.script.busy.take().is_some() {
+    if server.script.end_busy() {
         server.gates.set(Gates::BUSY, false);
     }
 }
@@ -234,12 +215,12 @@ fn attend(server: &mut Server) {
         return;
     };
     let no_touch = server.keyspace.shared.no_touch;
-    let mail = std::mem::take(&mut server.clients.mail);
+    let mail = server.clients.take_all_mail();
     let frame = std::mem::take(&mut server.frame);
     server.clock.refresh();
     server.unit.move_time(server.clock.cycles());
     attendant.attend(server);
-    server.clients.mail = mail;
+    server.clients.restore_mail(mail);
     server.frame = frame;
     server.keyspace.shared.no_touch = no_touch;
     server.attendant = Some(attendant);
@@ -354,7 +335,7 @@ impl ScriptHost<'_> {
              the script using the {command} command. Script name is: {name}."
         );
         self.server.gates.set(Gates::BUSY, true);
-        self.server.script.busy = Some(Busy {
+        self.server.script.begin_busy(Busy {
             role: self.role,
             name: self.name.to_vec(),
             command: self.command.to_owned(),
@@ -376,8 +357,8 @@ impl Host for ScriptHost<'_> {
             return self.refuse(Some(number), &error);
         }
         self.has_written |= self.server.table[number].spec.flags.has(WRITE);
-        self.server.frame.began = self.server.clock.cycles();
-        let most = self.server.clients.reply_bounds.most;
+        self.server.frame.start(self.server.clock.cycles());
+        let most = self.server.clients.largest_reply();
         let mut reply = Reply::new(reply, resp).bounded(most);
         self.server
             .call(self.session, number, Args::new(argv, skip), &mut reply);
@@ -392,13 +373,13 @@ impl Host for ScriptHost<'_> {
         if !self.server.table[number].spec.accepts(argv.len()) {
             return Err(InvalidCall::Arity);
         }
-        self.server.frame.keys.forget();
+        self.server.frame.keys().forget();
         let free = !self.session.is_restricted();
         Ok(free || self.server.ask_rules(self.session, number, &argv).is_ok())
     }
 
     fn set_repl(&mut self, to: u8) {
-        self.server.unit.to = to;
+        self.server.unit.restrict(to);
     }
 
     fn count_error(&mut self, text: &[u8]) {
@@ -407,22 +388,20 @@ impl Host for ScriptHost<'_> {
 
     fn on_count(&mut self) -> bool {
         // Without a threshold all clients wait, as in Redis.
-        if self.server.config.busy_reply_threshold == 0 && self.server.script.busy.is_none() {
+        if self.server.config.busy_reply_threshold == 0 && self.server.script.busy().is_none() {
             return false;
         }
         let now_ms = crate::sys::clock::mono_ms();
         let ms = now_ms.saturating_sub(self.began_ms);
-        if self.server.script.busy.is_none() {
+        if self.server.script.busy().is_none() {
             if ms < self.server.config.busy_reply_threshold {
                 return false;
             }
             self.begin_busy(ms);
         }
-        if let Some(busy) = &mut self.server.script.busy {
-            busy.has_written = self.has_written;
-        }
+        self.server.script.note_written(self.has_written);
         attend(self.server);
-        let busy = self.server.script.busy.as_ref();
+        let busy = self.server.script.busy();
         let killed = busy.is_some_and(|busy| busy.killed);
         if killed {
             log::info!("Lua script killed by user with SCRIPT KILL.");

@@ -90,7 +90,7 @@ pub fn save_now(server: &mut Server) -> Result<(), SaveFailed> {
     let job = save_job(server);
     save::save(&server.keyspace, &job, &mut |_| {})?;
     let now_s = server.clock.now_s();
-    server.persist.saves.done(server.effects.dirty, now_s);
+    server.persist.saves.done(server.effects.dirty(), now_s);
     refresh_disk_gate(server);
     Ok(())
 }
@@ -115,7 +115,7 @@ pub(in crate::server) fn start_child<J>(
         purpose,
         process,
         started_s: server.clock.now_s(),
-        dirty: server.effects.dirty,
+        dirty: server.effects.dirty(),
         keys: server.keyspace.len() as u64,
         report: Report::default(),
         peak_copied_bytes: 0,
@@ -231,7 +231,7 @@ pub fn tend_persistence(server: &mut Server) {
         .map(|point| (point.seconds as i64, point.changes as i64))
         .collect();
     let saves = &server.persist.saves;
-    if let Some((seconds, changes)) = saves.due(&points, server.effects.dirty, now_s) {
+    if let Some((seconds, changes)) = saves.due(&points, server.effects.dirty(), now_s) {
         log::info!("{changes} changes in {seconds} seconds. Saving...");
         let _ = start_bgsave(server, None);
     } else if saves.scheduled && saves.may_retry(now_s) {
@@ -405,7 +405,7 @@ pub fn apply_sanitizing(server: &mut Server) {
 pub fn refresh_log_interest(server: &mut Server) {
     let streams = server.replication.backlog().is_some() && !server.replication.is_replica();
     let on = (server.persist.aof.is_on() || streams) && server.persist.loading.is_none();
-    server.effects.interest.set(Interest::PROPAGATE, on);
+    server.effects.set_interest(Interest::PROPAGATE, on);
     server.refresh_interest();
 }
 
@@ -499,7 +499,7 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
             "AOF was enabled but there is already another background operation. An AOF \
              background was scheduled to start when possible."
         );
-    } else if server.unit.depth > 1 {
+    } else if server.unit.is_nested() {
         server.persist.aof.rewrites.scheduled = true;
         log::info!(
             "AOF was enabled during a transaction. An AOF background was scheduled to start \

@@ -26,9 +26,6 @@ const SLICE_US: u64 = 10_000;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unloadable;
 
-/// The capacity of the reply buffer that is kept while an AOF is loaded, in bytes.
-const KEEP_ANSWER: usize = 64 << 10;
-
 /// Returns true if all these files exist; logs the missing one.
 fn are_there(parts: &[Part]) -> bool {
     parts.iter().all(|part| {
@@ -220,19 +217,14 @@ fn load_until(server: &mut Server, go_on: &mut dyn FnMut() -> bool) -> Result<bo
 
 /// Returns the session that runs the commands of an AOF; it is kept between slices.
 fn loader(server: &mut Server) -> Session {
-    match server.clients.loader.session.take() {
-        Some(session) => *session,
-        None => {
-            let mut session = Session::new(ClientId::NOBODY, server.clock.mono_ms());
-            session.must_obey = true;
-            session
-        }
-    }
+    let now_ms = server.clock.mono_ms();
+    server.clients.loader().take_session(now_ms)
 }
 
 fn park_loader(server: &mut Server, session: &mut Session) {
     let fresh = Session::new(ClientId::NOBODY, server.clock.mono_ms());
-    server.clients.loader.session = Some(Box::new(std::mem::replace(session, fresh)));
+    let session = std::mem::replace(session, fresh);
+    server.clients.loader().keep_session(session);
 }
 
 /// Runs a command of the AOF.
@@ -247,9 +239,8 @@ fn run_logged(
         clock::sleep_us(server.config.key_load_delay as u64);
     }
     server.keyspace.shared.none_overdue = true;
-    let mut answer = std::mem::take(&mut server.clients.loader.reply);
-    answer.clear();
-    let most = server.clients.reply_bounds.most;
+    let mut answer = server.clients.loader().take_reply();
+    let most = server.clients.largest_reply();
     let mut reply = Reply::new(&mut answer, Resp::V2).bounded(most);
     let noted = server.stats.unexpected_errors;
     server.execute(session, argv, Tag::default(), &mut reply);
@@ -257,9 +248,7 @@ fn run_logged(
         let text = answer[1..].strip_suffix(b"\r\n").unwrap_or_default();
         undelivered::report_error(server, session, text);
     }
-    if answer.capacity() <= KEEP_ANSWER {
-        server.clients.loader.reply = answer;
-    }
+    server.clients.loader().keep_reply(answer);
     server.keyspace.shared.none_overdue = false;
     if let Some(loading) = &mut server.persist.loading {
         loading.note_multi(session.multi.is_some());
@@ -297,10 +286,10 @@ fn finish_loading(server: &mut Server, loading: Loading) {
     server.persist.left_over = loading.left_over;
     server.persist.loaded_position = loading.position;
     server.persist.dropped = loading.dropped;
-    server.clients.loader.session = None;
+    server.clients.loader().end();
     server.gates.set(Gates::LOADING, false);
     signal::set_loading(false);
-    let dirty = server.effects.dirty;
+    let dirty = server.effects.dirty();
     server.persist.saves.clean_at = dirty;
 }
 

@@ -32,7 +32,7 @@ pub(super) fn reload(
     if save && jobs::save_now(server).is_err() {
         return Err(CmdError::Fixed("ERR"));
     }
-    let dirty = server.effects.dirty;
+    let dirty = server.effects.dirty();
     let loaded = loading::reload_snapshot(server, flush, merge);
     forget_changes(server, dirty);
     if loaded.is_err() {
@@ -59,7 +59,7 @@ fn refuse_while_loading(server: &Server, session: &Session) -> CmdResult {
 
 /// Restores the number of changes: loaded data was there before and is not a change.
 fn forget_changes(server: &mut Server, dirty: u64) {
-    server.effects.dirty = dirty;
+    server.effects.restore_dirty(dirty);
     server.persist.saves.clean_at = dirty;
 }
 
@@ -71,7 +71,7 @@ pub(super) fn load_aof(
     reply: &mut Reply,
 ) -> CmdResult {
     refuse_while_loading(server, session)?;
-    let dirty = server.effects.dirty;
+    let dirty = server.effects.dirty();
     let loaded = loading::reload_log(server);
     forget_changes(server, dirty);
     if loaded.is_err() {

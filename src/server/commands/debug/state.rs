@@ -82,7 +82,7 @@ pub(super) fn set_disable_deny_scripts(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    server.script.allows_all = switch(args.bytes());
+    server.script.allow_all(switch(args.bytes()));
     reply.ok()
 }
 
@@ -186,15 +186,15 @@ pub(super) fn reply_buffer(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    let recent = &mut server.clients.recent_buffers;
+    let recent = server.clients.recent_buffers();
     if args.word("PEAK-RESET-TIME") {
-        recent.forget_peak_ms = match () {
+        recent.forget_peaks_after(match () {
             () if args.word("NEVER") => None,
             () if args.word("RESET") => Some(FORGET_PEAK_MS),
             () => u64::try_from(args.int()?).ok(),
-        };
+        });
     } else if args.word("RESIZING") {
-        recent.resizes = switch(args.bytes());
+        recent.set_resizes(switch(args.bytes()));
     } else {
         return Err(CmdError::wrong_form(&args.argv()));
     }

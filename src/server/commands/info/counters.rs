@@ -90,7 +90,7 @@ fn keys(server: &Server, text: &mut Text) {
     );
     text.line("evicted_keys", keys.evicted);
     text.line("evicted_clients", server.stats.evicted_clients);
-    text.line("evicted_scripts", server.script.evicted);
+    text.line("evicted_scripts", server.script.evicted());
     let (total_ms, current_ms) = server.eviction.exceeded_ms();
     text.line("total_eviction_exceeded_time", total_ms);
     text.line("current_eviction_exceeded_time", current_ms);

@@ -61,7 +61,7 @@ fn snapshots(server: &Server, text: &mut Text) {
     let working_s = at_work_s(server, true);
     text.line(
         "rdb_changes_since_last_save",
-        saves.changes(server.effects.dirty),
+        saves.changes(server.effects.dirty()),
     );
     text.line("rdb_bgsave_in_progress", (working_s >= 0) as u8);
     text.line("rdb_last_save_time", saves.last_save_s);

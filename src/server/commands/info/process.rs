@@ -17,7 +17,7 @@ const LRU_BITS: i64 = (1 << 24) - 1;
 /// Writes the section Server.
 pub fn server(server: &Server, text: &mut Text) {
     let (this, config) = (&server.process, &server.config);
-    let uptime_s = (server.clock.now_ms() - this.started_ms).max(0) / 1000;
+    let uptime_s = this.uptime_s(server.clock.now_ms());
     text.line("redis_version", config.series().version());
     text.line("redwheel_version", version::OWN_VERSION);
     text.line("redis_git_sha1", version::BUILD_SHA);
@@ -31,8 +31,8 @@ pub fn server(server: &Server, text: &mut Text) {
     text.line("atomicvar_api", "c11-builtin");
     text.line("gcc_version", "0.0.0");
     text.line("process_id", std::process::id());
-    text.line("process_supervised", this.supervisor.name());
-    text.line("run_id", &this.run_id);
+    text.line("process_supervised", this.origin().supervisor.name());
+    text.line("run_id", this.run_id());
     text.line("tcp_port", config.port);
     text.line("server_time_usec", clock::unix_us());
     if let Some(until_ms) = server.shutdown.waits_until_ms() {
@@ -44,7 +44,7 @@ pub fn server(server: &Server, text: &mut Text) {
     text.line("hz", config.hz);
     text.line("configured_hz", config.hz);
     text.line("lru_clock", server.clock.now_s() & LRU_BITS);
-    text.line("executable", &this.executable);
+    text.line("executable", &this.origin().executable);
     let file = config.config_file.as_ref();
     let file = file.map_or(String::new(), |file| file.display().to_string());
     text.line("config_file", file);
@@ -100,7 +100,7 @@ pub fn memory(server: &Server, text: &mut Text) {
     let used = server.keyspace.used_memory().saturating_sub(own);
     let Resident { rss, committed, .. } = server.memory.resident(server.clock.now_ms());
     let peak = server.memory.peak.bytes().max(used);
-    let startup = server.memory.startup_bytes;
+    let startup = server.memory.startup_bytes();
     let clients = cron::client_bytes(server);
     let tables = server.keyspace.iter();
     let tables: usize = tables.map(|(_, db)| db.entries().table_bytes()).sum();

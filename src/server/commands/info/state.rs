@@ -14,9 +14,9 @@ pub fn clients(server: &Server, text: &mut Text) {
     text.line("connected_clients", server.clients.len() - replicas);
     text.line("cluster_connections", 0);
     text.line("maxclients", server.config.maxclients);
-    let recent = &server.clients.recent_buffers;
-    text.line("client_recent_max_input_buffer", recent.input.get());
-    text.line("client_recent_max_output_buffer", recent.output.get());
+    let (input, output) = server.clients.recent_peaks();
+    text.line("client_recent_max_input_buffer", input);
+    text.line("client_recent_max_output_buffer", output);
     let blocking = &server.blocking;
     let blocked = server.pause.waiting() + blocking.len();
     text.line("blocked_clients", blocked);

@@ -10,9 +10,9 @@ use crate::replication::incoming::{Broken, Incoming};
 use crate::resp::encode::Resp;
 use crate::resp::request::Tag;
 use crate::server::Server;
+use crate::server::clients::Client;
 use crate::server::clients::describe;
 use crate::server::clients::session::{Ending, Session};
-use crate::server::clients::{Client, Clients};
 use crate::server::core::undelivered;
 use crate::server::gates::Gates;
 use crate::sys::clock;
@@ -28,8 +28,6 @@ const TRANSACTION_MAX: usize = 3 << 30;
 const TURN_US: u64 = 4_000;
 /// Commands between two readings of the clock.
 const STRIDE: u32 = 16;
-/// Capacity kept for replies, which are discarded, in bytes.
-const KEEP_REPLIES: usize = 64 << 10;
 /// Bytes of an invalid stream that the log shows.
 const SHOWN: usize = 128;
 
@@ -77,10 +75,10 @@ pub fn apply(server: &mut Server, slot: usize) -> bool {
     again |= waits && (client.readable || server.gates.has(Gates::BUSY));
     client.is_ready = again && client.session.ending == Ending::No;
     let (again, ending) = (client.is_ready, client.session.ending);
-    Clients::will_write(&mut server.clients.writing, slot, &mut client);
+    server.clients.will_write(slot, &mut client);
     server.clients.check_in(slot, client);
     if ending != Ending::No {
-        server.clients.closing.push(slot);
+        server.clients.reap_later(slot);
     }
     again
 }
@@ -96,7 +94,7 @@ fn apply_received(server: &mut Server, client: &mut Client) -> bool {
         return false;
     };
     let mut incoming = primary.take_incoming();
-    server.frame.began = server.clock.cycles();
+    server.frame.start(server.clock.cycles());
     server.keyspace.shared.no_touch = false;
     let had_none = std::mem::replace(&mut server.keyspace.shared.none_overdue, true);
     let was_kept = server.keyspace.shared.replica_expires.pause();
@@ -120,7 +118,7 @@ fn execute_commands(
     incoming: &mut Incoming,
 ) -> (usize, bool) {
     let until_us = clock::mono_us() + TURN_US;
-    let mut replies = std::mem::take(&mut server.clients.loader.reply);
+    let mut replies = server.clients.loader().take_reply();
     let (mut applied, mut count, mut more) = (0, 0, false);
     loop {
         match incoming.advance() {
@@ -160,9 +158,7 @@ fn execute_commands(
             break;
         }
     }
-    if replies.capacity() <= KEEP_REPLIES {
-        server.clients.loader.reply = replies;
-    }
+    server.clients.loader().keep_reply(replies);
     (applied, more)
 }
 
@@ -174,7 +170,7 @@ fn execute_command(
     replies: &mut Vec<u8>,
 ) {
     replies.clear();
-    let most = server.clients.reply_bounds.most;
+    let most = server.clients.largest_reply();
     let mut reply = Reply::new(replies, Resp::V2).bounded(most);
     let noted = server.stats.unexpected_errors;
     server.execute(
@@ -243,7 +239,7 @@ pub(super) fn send_ack(server: &mut Server) {
     let ack = ack(server);
     if let Some(mut client) = server.clients.check_out(slot) {
         client.output.append(&ack);
-        Clients::will_write(&mut server.clients.writing, slot, &mut client);
+        server.clients.will_write(slot, &mut client);
         server.clients.check_in(slot, client);
     }
 }

@@ -61,9 +61,11 @@ pub fn on_ready(server: &mut Server) {
         Stage::Connected => {
             primary.clear_ready();
             let slot = primary.slot();
-            if let Some(client) = slot.and_then(|slot| server.clients.get_mut(slot)) {
+            if let Some(slot) = slot
+                && let Some(client) = server.clients.get_mut(slot)
+            {
                 client.readable = true;
-                server.clients.waking.extend(slot);
+                server.clients.wake_slot(slot);
             }
         }
         Stage::Connect => primary.clear_ready(),
@@ -170,7 +172,7 @@ pub(super) fn adopt(server: &mut Server, db: u32) {
     // The stream may have come with the last reply.
     client.readable = true;
     let slot = server.clients.add(client);
-    server.clients.waking.push(slot);
+    server.clients.wake_slot(slot);
     primary.adopted(id.0, slot, now_s);
     link::refresh_role_gates(server);
 }

@@ -203,10 +203,7 @@ fn empty_data(server: &mut Server) {
     for index in 0..server.keyspace.databases() {
         server.keyspace.flush(DbIndex(index));
     }
-    server
-        .effects
-        .database_changes
-        .push(DatabaseChange::Emptied);
+    server.effects.note_database_change(DatabaseChange::Emptied);
     server.settle_alone();
 }
 
@@ -330,7 +327,7 @@ pub(super) fn finish(server: &mut Server) {
             return connect::reconnect(server);
         }
         // Nothing of it is in a file of ours.
-        server.effects.dirty += 1;
+        server.effects.count_changes(1);
     }
     end_loading(server);
     let db = server.persist.loaded_position.db.unwrap_or(0);
@@ -371,10 +368,7 @@ fn swap_in(server: &mut Server, transfer: &mut Transfer) -> bool {
     }
     server.keyspace.exchange(&mut staging);
     server.watch.touch_exchanged(&staging, &server.keyspace);
-    server
-        .effects
-        .database_changes
-        .push(DatabaseChange::Emptied);
+    server.effects.note_database_change(DatabaseChange::Emptied);
     server.settle_alone();
     log::info!("MASTER <-> REPLICA sync: Discarding old DB in background");
     bury(server, Some(staging));
