@@ -71,7 +71,7 @@ pub struct Blocking {
     /// Blocked clients with a timeout.
     timed: usize,
     /// Clients blocked until a list grows.
-    pub until_grown: usize,
+    until_grown: usize,
     /// Keys are being served: what becomes ready meanwhile is served after them.
     is_serving: bool,
 }
@@ -80,6 +80,16 @@ impl Blocking {
     /// Clients with a timeout.
     pub fn timed(&self) -> usize {
         self.timed
+    }
+
+    /// Counts a client that waits for a list to grow, or no longer does. Returns whether there is
+    /// one.
+    pub fn count_until_grown(&mut self, waits: bool, is_queued: bool) -> bool {
+        match is_queued {
+            true => self.until_grown += usize::from(waits),
+            false => self.until_grown -= usize::from(waits),
+        }
+        self.until_grown > 0
     }
 
     /// Counts a client with a timeout that is queued, or no longer is.

@@ -100,6 +100,20 @@ const FORBIDDEN: &[(&str, &str)] = &[
 /// The most fields `Server` may have, so that it stays a sum of parts.
 const SERVER_FIELDS: usize = 31;
 
+/// Parts of `Server` that are records: settings and counters, which their readers and writers share.
+const RECORDS: &[&str] = &["Config", "Tuning", "Stats"];
+
+/// Public fields of parts: each is a part in turn, which keeps its own fields private.
+const INNER_PARTS: &[(&str, &[&str])] = &[
+    ("Keyspace", &["shared"]),
+    ("Acl", &["log"]),
+    ("Doors", &["listeners"]),
+    ("Memory", &["peak"]),
+    ("Observe", &["slowlog", "latency", "hotkeys"]),
+    ("Persist", &["saves", "child", "loading", "aof"]),
+    ("Script", &["cache", "libraries"]),
+];
+
 /// The rooms of `src/server`, lowest first. A room imports only from rooms before it.
 const ROOMS: &[&str] = &[
     "clients",
@@ -579,6 +593,54 @@ fn some_things_are_not_done_here() {
             }
         }
     }
+    report(&breaches);
+}
+
+/// Returns the public fields of a structure: `pub name: Type` within its braces.
+fn public_fields<'a>(sources: &'a [Source], structure: &str) -> Vec<&'a str> {
+    let begins = format!("pub struct {structure} {{");
+    let body = sources.iter().find_map(|source| {
+        let (_, body) = source.code.split_once(&begins)?;
+        body.split_once("\n}").map(|(body, _)| body)
+    });
+    let lines = body.unwrap_or_default().lines();
+    lines
+        .filter_map(|line| line.strip_prefix("    pub"))
+        .filter_map(|line| line.trim_start_matches(|c| c != ' ').split_once(':'))
+        .map(|(name, _)| name.trim())
+        .collect()
+}
+
+#[test]
+fn parts_of_the_server_keep_their_fields_private() {
+    let sources = sources();
+    let mut breaches = Vec::new();
+    let Some(server) = sources.iter().find(|s| s.path == "server/mod.rs") else {
+        return;
+    };
+    let (_, body) = server
+        .code
+        .split_once("pub struct Server {")
+        .expect("it is there");
+    let (body, _) = body.split_once("\n}").expect("it ends");
+    let types = body
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub "));
+    let mut parts = 0;
+    for part in types.filter_map(|line| Some(line.split_once(": ")?.1.trim_end_matches(','))) {
+        parts += 1;
+        let inner = INNER_PARTS.iter().find(|(name, _)| *name == part);
+        let inner = inner.map_or(&[][..], |(_, fields)| *fields);
+        if RECORDS.contains(&part) {
+            continue;
+        }
+        for field in public_fields(&sources, part) {
+            if !inner.contains(&field) {
+                breaches.push(format!("{part}.{field} is public"));
+            }
+        }
+    }
+    assert_eq!(parts, SERVER_FIELDS, "all parts were looked at");
     report(&breaches);
 }
 

@@ -340,12 +340,22 @@ pub struct Keyspace {
     hasher: KeyHasher,
     /// Memory made ready for all databases.
     reserve: Reserve,
-    pub rng: Rng,
+    rng: Rng,
     /// The candidates for eviction.
-    pub pool: evict::Pool,
+    pool: evict::Pool,
 }
 
 impl Keyspace {
+    /// Replaces the generator of random choices. The hash of keys keeps its seed.
+    pub fn seed(&mut self, rng: Rng) {
+        self.rng = rng;
+    }
+
+    /// Forgets the candidates for eviction: another policy judges otherwise.
+    pub fn forget_candidates(&mut self) {
+        self.pool.clear();
+    }
+
     /// Bytes in use: the general allocator's and the chunks of all databases.
     pub fn used_memory(&self) -> usize {
         let own: usize = self

@@ -19,6 +19,7 @@ pub mod policy;
 pub mod save;
 pub mod transfer;
 
+use crate::keyspace::DbIndex;
 pub use crate::sys::reason;
 use aof::Aof;
 use child::ChildJob;
@@ -34,24 +35,80 @@ pub struct Persist {
     pub loading: Option<Box<Loading>>,
     pub aof: Aof,
     /// The data being loaded, or loaded at start-up, is the AOF.
-    pub opens_log: bool,
+    opens_log: bool,
     /// The totals of the last load.
-    pub loaded: load::Tally,
+    tally: load::Tally,
     /// The replication fields of the last load.
-    pub loaded_position: load::Position,
+    position: load::Position,
     /// Overdue keys that it had.
-    pub dropped: Vec<(crate::keyspace::DbIndex, Vec<u8>)>,
+    dropped: Dropped,
     /// Bytes behind its end.
-    pub left_over: usize,
+    left_over: usize,
     /// The snapshot on disk was made for replicas.
-    pub for_replicas: bool,
+    for_replicas: bool,
 }
 
+/// Keys that a load dropped because they were overdue.
+pub type Dropped = Vec<(DbIndex, Vec<u8>)>;
+
 impl Persist {
+    /// Returns whether the data being loaded, or loaded at start-up, is the AOF.
+    pub fn opens_log(&self) -> bool {
+        self.opens_log
+    }
+
+    /// Sets whether the start loads the AOF.
+    pub fn set_opens_log(&mut self, opens_log: bool) {
+        self.opens_log = opens_log;
+    }
+
+    /// Keeps the results of a load that has ended.
+    pub fn loaded(&mut self, loading: Loading) {
+        self.tally = loading.tally;
+        self.left_over = loading.left_over;
+        self.position = loading.position;
+        self.dropped = loading.dropped;
+    }
+
+    /// Returns the totals of the last load.
+    pub fn tally(&self) -> &load::Tally {
+        &self.tally
+    }
+
+    /// Returns the replication fields of the last load.
+    pub fn position(&self) -> &load::Position {
+        &self.position
+    }
+
+    /// Takes the replication fields of the last load.
+    pub fn take_position(&mut self) -> load::Position {
+        std::mem::take(&mut self.position)
+    }
+
+    /// Takes the overdue keys of the last load.
+    pub fn take_dropped(&mut self) -> Dropped {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// Returns the bytes behind the end of the snapshot that was loaded last.
+    pub fn left_over(&self) -> usize {
+        self.left_over
+    }
+
+    /// Returns whether the snapshot on disk was made for replicas.
+    pub fn is_for_replicas(&self) -> bool {
+        self.for_replicas
+    }
+
+    /// Sets whether the snapshot on disk was made for replicas.
+    pub fn set_for_replicas(&mut self, for_replicas: bool) {
+        self.for_replicas = for_replicas;
+    }
+
     /// The error of writes while the disk does not take them: a snapshot failed, which only counts
     /// where `save_failure_stops_writes`, or the log cannot be written.
     pub fn disk_error(&self, save_failure_stops_writes: bool) -> Option<String> {
-        if save_failure_stops_writes && self.saves.last_failed {
+        if save_failure_stops_writes && self.saves.results().last_failed {
             return Some(
                 "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
                  persist to disk. Commands that may modify the data set are disabled, because \

@@ -154,7 +154,7 @@ impl Aof {
                 log::info!(
                     "The AOF file can be synced again. It is rewritten to be whole on disk."
                 );
-                self.rewrites.scheduled = true;
+                self.rewrites.schedule();
             }
             _ => {}
         }

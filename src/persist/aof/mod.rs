@@ -41,32 +41,36 @@ pub enum State {
     WaitRewrite,
 }
 
-/// The results of rewrites.
-#[derive(Clone, Debug)]
+/// The rewrites: whether one is due, and how the last ones went.
+#[derive(Clone, Debug, Default)]
 pub struct Rewrites {
-    pub count: u64,
-    pub failures_in_a_row: u64,
-    pub last_failed: bool,
-    pub last_took_s: i64,
-    pub last_copied_bytes: u64,
+    results: RewriteResults,
     /// A rewrite starts as soon as no other child is running.
-    pub scheduled: bool,
+    scheduled: bool,
     /// After failures, in minutes and monotonic milliseconds: how long to wait, and until when.
     delay_min: u64,
     next_ms: u64,
 }
 
-impl Default for Rewrites {
+/// The results of rewrites, as INFO shows them.
+#[derive(Clone, Debug)]
+pub struct RewriteResults {
+    pub count: u64,
+    pub failures_in_a_row: u64,
+    pub last_failed: bool,
+    /// Seconds that the last rewrite took; -1 for none yet.
+    pub last_took_s: i64,
+    pub last_copied_bytes: u64,
+}
+
+impl Default for RewriteResults {
     fn default() -> Self {
-        Rewrites {
+        RewriteResults {
             count: 0,
             failures_in_a_row: 0,
             last_failed: false,
             last_took_s: -1,
             last_copied_bytes: 0,
-            scheduled: false,
-            delay_min: 0,
-            next_ms: 0,
         }
     }
 }
@@ -76,9 +80,70 @@ const FAILURES_MAX: u64 = 3;
 const DELAY_MAX_MIN: u64 = 60;
 
 impl Rewrites {
+    /// Returns the results of rewrites.
+    pub fn results(&self) -> &RewriteResults {
+        &self.results
+    }
+
+    /// Counts a rewrite that begins.
+    pub fn begin(&mut self) {
+        self.results.count += 1;
+    }
+
+    /// Records that a rewrite could not begin.
+    pub fn not_begun(&mut self) {
+        self.results.last_failed = true;
+    }
+
+    /// Records how long a child took, in seconds, and how much memory it copied, if it reported
+    /// that.
+    pub fn took(&mut self, seconds: i64, copied_bytes: Option<u64>) {
+        let results = &mut self.results;
+        results.last_took_s = seconds;
+        results.last_copied_bytes = copied_bytes.unwrap_or(results.last_copied_bytes);
+    }
+
+    /// Records that a rewrite succeeded.
+    pub fn done(&mut self) {
+        self.results.last_failed = false;
+        self.results.failures_in_a_row = 0;
+    }
+
+    /// Records that a rewrite failed.
+    pub fn failed(&mut self) {
+        self.results.last_failed = true;
+        self.results.failures_in_a_row += 1;
+    }
+
+    /// Records that a rewrite was killed on purpose, which is no failure to show.
+    pub fn killed(&mut self) {
+        self.results.failures_in_a_row += 1;
+    }
+
+    /// Schedules a rewrite for when no other child is running.
+    pub fn schedule(&mut self) {
+        self.scheduled = true;
+    }
+
+    /// Schedules a rewrite on request, which earlier failures do not delay.
+    pub fn request(&mut self) {
+        self.scheduled = true;
+        self.results.failures_in_a_row = 0;
+    }
+
+    /// Cancels the scheduled rewrite.
+    pub fn unschedule(&mut self) {
+        self.scheduled = false;
+    }
+
+    /// Returns whether a rewrite is scheduled.
+    pub fn is_scheduled(&self) -> bool {
+        self.scheduled
+    }
+
     /// Whether so many rewrites have failed that the next has to wait.
     pub fn is_held_back(&mut self, now_ms: u64) -> bool {
-        if self.failures_in_a_row < FAILURES_MAX {
+        if self.results.failures_in_a_row < FAILURES_MAX {
             (self.delay_min, self.next_ms) = (0, 0);
             return false;
         }
@@ -103,21 +168,21 @@ impl Rewrites {
 /// The append-only file: its manifest, buffer and state.
 #[derive(Default)]
 pub struct Aof {
-    pub state: State,
+    state: State,
     /// `appenddirname` and `appendfilename`.
     directory: PathBuf,
     name: String,
-    pub manifest: Manifest,
+    manifest: Manifest,
     buffer: Vec<u8>,
     file: Option<File>,
     /// Bytes of the current increment.
     increment_bytes: u64,
     /// Bytes of all files that count, and what that was after the last rewrite.
-    pub size: u64,
-    pub base_size: u64,
+    size: u64,
+    base_size: u64,
     selected: Option<DbIndex>,
     /// The replication offset at the last command appended, as the manifest notes it.
-    pub offset: u64,
+    offset: u64,
     keeps_history: bool,
     /// The offset at which the temporary increment begins.
     begun_at: u64,
@@ -127,10 +192,52 @@ pub struct Aof {
     progress: flush::Progress,
     pub rewrites: Rewrites,
     /// A pause before the log is written, in microseconds, for tests (DEBUG AOF-FLUSH-SLEEP).
-    pub flush_sleep_us: u64,
+    flush_sleep_us: u64,
 }
 
 impl Aof {
+    /// Returns whether the log is written, or waits for its first base.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Returns the list of the files that count.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Returns the bytes of all files that count.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Returns what `size` was after the last rewrite.
+    pub fn base_size(&self) -> u64 {
+        self.base_size
+    }
+
+    /// Returns the replication offset at the last command appended.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Sets the replication offset at the last command appended.
+    pub fn set_offset(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
+    /// Sets a pause before each write, in microseconds (DEBUG AOF-FLUSH-SLEEP).
+    pub fn set_flush_sleep(&mut self, us: u64) {
+        self.flush_sleep_us = us;
+    }
+
+    /// Sleeps before a write, if a test asked for that.
+    pub fn sleep_before_flush(&self) {
+        if self.flush_sleep_us > 0 && self.needs_flush() {
+            crate::sys::clock::sleep_us(self.flush_sleep_us);
+        }
+    }
+
     /// Sets the place of the log.
     pub fn locate(&mut self, directory: &[u8], name: &[u8]) {
         self.directory = PathBuf::from(String::from_utf8_lossy(directory).as_ref());
@@ -569,7 +676,7 @@ impl Aof {
         self.selected = None;
         self.increment_bytes = 0;
         self.state = State::Off;
-        self.rewrites.scheduled = false;
+        self.rewrites.unschedule();
         self.progress = flush::Progress::default();
         self.remove_temporary();
     }

@@ -32,7 +32,7 @@ const LASTSAVE: ServerCommand = Spec {
 
 /// As in Redis, the start counts as a save.
 fn lastsave(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
-    reply.int(server.persist.saves.last_save_s)
+    reply.int(server.persist.saves.results().last_save_s)
 }
 
 fn is_at(server: &Server, is_it: fn(Purpose) -> bool) -> bool {
@@ -57,7 +57,7 @@ fn save(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
     if is_at(server, Purpose::is_snapshot) {
         return Err(IN_PROGRESS);
     }
-    server.persist.saves.saves += 1;
+    server.persist.saves.count();
     match jobs::save_now(server) {
         Ok(()) => reply.ok(),
         // As in Redis, a bare ERR: the reason is in the log, unless the client can remedy it.
@@ -88,7 +88,7 @@ fn bgsave(
     if cancel {
         return cancel_save(server, reply);
     }
-    server.persist.saves.scheduled = false;
+    server.persist.saves.unschedule();
     if is_at(server, Purpose::is_snapshot) {
         return Err(IN_PROGRESS);
     }
@@ -100,7 +100,7 @@ fn bgsave(
                  SCHEDULE in order to schedule a BGSAVE whenever possible.",
             ));
         }
-        server.persist.saves.scheduled = true;
+        server.persist.saves.schedule();
         return reply.simple("Background saving scheduled");
     }
     match jobs::start_bgsave(server, None) {
@@ -111,7 +111,7 @@ fn bgsave(
 
 /// BGSAVE CANCEL, as in Valkey: ends the child that writes a snapshot, and forgets one to come.
 fn cancel_save(server: &mut Server, reply: &mut Reply) -> CmdResult {
-    let scheduled = std::mem::take(&mut server.persist.saves.scheduled);
+    let scheduled = server.persist.saves.unschedule();
     if is_at(server, Purpose::is_snapshot) {
         if let Some(job) = &server.persist.child {
             job.process.kill();
@@ -146,9 +146,7 @@ fn bgrewriteaof(
         ));
     }
     if server.persist.child.is_some() || !server.frame.may_block(session) {
-        server.persist.aof.rewrites.scheduled = true;
-        // An explicit request is not delayed by earlier failures.
-        server.persist.aof.rewrites.failures_in_a_row = 0;
+        server.persist.aof.rewrites.request();
         return reply.simple("Background append only file rewriting scheduled");
     }
     let config = &server.config;

@@ -180,7 +180,7 @@ impl Server {
         self.bio.reset_freed();
         self.script.reset_evicted();
         self.eviction.reset_stats();
-        self.persist.saves.failures_in_a_row = 0;
+        self.persist.saves.reset_failures();
         self.observe.slowlog.slow = Slow::default();
     }
 }

@@ -47,8 +47,8 @@ fn unpark(
         if parked.deadline_ms.is_some() {
             blocking.count_timed(false);
         }
-        blocking.until_grown -= parked.wait.until_grown as usize;
-        keyspace.shared.awaits_growth = blocking.until_grown > 0;
+        let awaits_growth = blocking.count_until_grown(parked.wait.until_grown, false);
+        keyspace.shared.awaits_growth = awaits_growth;
         keyspace.shared.awaited = blocking.awaited();
     }
     Some(parked)
@@ -103,8 +103,8 @@ impl Server {
         let (id, keys) = (session.id, wait.keys.as_slice());
         let blocking = &mut self.blocking;
         parked.ticket = Some(blocking.enter(id.0, wait.kind, wait.until_gone, parked.db, keys));
-        blocking.until_grown += wait.until_grown as usize;
-        self.keyspace.shared.awaits_growth = blocking.until_grown > 0;
+        let awaits_growth = blocking.count_until_grown(wait.until_grown, true);
+        self.keyspace.shared.awaits_growth = awaits_growth;
         if parked.deadline_ms.is_some() {
             blocking.count_timed(true);
         }

@@ -315,7 +315,7 @@ pub fn go_on_loading(server: &mut Server) {
             return;
         }
         Ok(true) if server.replication.is_loading() => {
-            let left_over = server.persist.left_over;
+            let left_over = server.persist.left_over();
             return transfer::on_loaded(server, left_over);
         }
         Err(Unloadable) if server.replication.is_loading() => return transfer::on_failed(server),
@@ -332,12 +332,12 @@ pub fn go_on_loading(server: &mut Server) {
 
 /// Ends loading: the log of writes is reopened at its end, or begun.
 fn end_load(server: &mut Server) -> Result<(), String> {
-    if server.config.appendonly && server.persist.opens_log {
+    if server.config.appendonly && server.persist.opens_log() {
         let mut aof = std::mem::take(&mut server.persist.aof);
         let with_rdb = server.config.aof_use_rdb_preamble;
-        aof.offset = server.replication.offset();
+        aof.set_offset(server.replication.offset());
         let opened = aof.open(with_rdb, |path| jobs::write_first_base(server, path));
-        server.replication.set_offset(aof.offset);
+        server.replication.set_offset(aof.offset());
         server.persist.aof = aof;
         opened?;
     } else {

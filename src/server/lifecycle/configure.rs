@@ -148,7 +148,7 @@ fn apply_memory_limit(server: &mut Server) {
 }
 
 fn apply_aging(server: &mut Server) {
-    server.keyspace.pool.clear();
+    server.keyspace.forget_candidates();
     let aging = &mut server.keyspace.shared.aging;
     aging.measure = match server.config.maxmemory_policy {
         MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => Measure::Frequency,

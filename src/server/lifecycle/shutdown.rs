@@ -213,7 +213,7 @@ fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), 
     }
     if server.persist.aof.is_on() {
         if child == Some(Purpose::Rewrite) {
-            if server.persist.aof.state == State::WaitRewrite {
+            if server.persist.aof.state() == State::WaitRewrite {
                 if !flags.force {
                     log::warn!("Writing initial AOF, can't exit.");
                     supervisor::sd_notify("STATUS=Writing initial AOF, can't exit.\n");
@@ -231,7 +231,7 @@ fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), 
             log::warn!("Fail to fsync the AOF file: {reason}.");
         }
     }
-    server.persist.aof.offset = server.replication.offset();
+    server.persist.aof.set_offset(server.replication.offset());
     server.persist.aof.note_end();
     let by_points = !server.config.save.is_empty() && !flags.nosave;
     if !by_points && !flags.save {

@@ -114,16 +114,16 @@ fn free_idle_backlog(server: &mut Server) {
 /// (`rdb-del-sync-files`).
 fn remove_sync_file(server: &mut Server) {
     if !server.config.rdb_del_sync_files {
-        server.persist.for_replicas = false;
+        server.persist.set_for_replicas(false);
         return;
     }
     let persists = server.config.appendonly || !server.config.save.is_empty();
     let is_made = sync::is_child(server, Purpose::Snapshot);
     let is_needed = server.replication.replicas().needs_file();
-    if !server.persist.for_replicas || persists || is_made || is_needed {
+    if !server.persist.is_for_replicas() || persists || is_made || is_needed {
         return;
     }
-    server.persist.for_replicas = false;
+    server.persist.set_for_replicas(false);
     let name = String::from_utf8_lossy(&server.config.dbfilename).into_owned();
     if std::path::Path::new(&name).exists() {
         log::info!(

@@ -198,7 +198,9 @@ fn start(server: &mut Server, form: Form) {
         }
     };
     if started {
-        server.persist.for_replicas |= is_file && server.config.rdb_del_sync_files;
+        if is_file && server.config.rdb_del_sync_files {
+            server.persist.set_for_replicas(true);
+        }
     } else {
         log::warn!("BGSAVE for replication failed");
         let actions = server.replication.replicas_mut().refuse_waiting();

@@ -139,8 +139,7 @@ pub fn start_bgsave(server: &mut Server, form: Option<Form>) -> Result<(), NotSt
     if server.persist.child.is_some() {
         return Err(NotStarted);
     }
-    server.persist.saves.saves += 1;
-    server.persist.saves.last_try_s = server.clock.now_s();
+    server.persist.saves.begin(server.clock.now_s());
     let mut job = save_job(server);
     if let Some(form) = form {
         job.for_replicas = fit(&mut job.snapshot, server, form);
@@ -168,12 +167,12 @@ pub fn start_rewrite(server: &mut Server) -> Result<(), NotStarted> {
     if is_lost(server) {
         return Err(NotStarted);
     }
-    server.persist.aof.offset = server.replication.offset();
+    server.persist.aof.set_offset(server.replication.offset());
     if server.persist.aof.begin_increment().is_err() {
-        server.persist.aof.rewrites.last_failed = true;
+        server.persist.aof.rewrites.not_begun();
         return Err(NotStarted);
     }
-    server.persist.aof.rewrites.count += 1;
+    server.persist.aof.rewrites.begin();
     let stamp = server.config.aof_timestamp_enabled;
     let job = RewriteJob {
         snapshot: snapshot(server, true),
@@ -183,12 +182,11 @@ pub fn start_rewrite(server: &mut Server) -> Result<(), NotStarted> {
     match start_child(server, Purpose::Rewrite, &job, run_rewrite) {
         Ok(pid) => {
             log::info!("Background append only file rewriting started by pid {pid}");
-            server.persist.aof.rewrites.scheduled = false;
+            server.persist.aof.rewrites.unschedule();
             Ok(())
         }
         Err(error) => {
-            server.persist.aof.rewrites.last_failed = true;
-            server.persist.aof.rewrites.failures_in_a_row += 1;
+            server.persist.aof.rewrites.failed();
             let reason = reason(&error);
             log::warn!("Can't rewrite append only file in background: fork: {reason}");
             Err(NotStarted)
@@ -215,13 +213,8 @@ pub fn tend_persistence(server: &mut Server) {
     if server.persist.loading.is_some() || server.persist.child.is_some() {
         return;
     }
-    if server.persist.aof.rewrites.scheduled
-        && !server
-            .persist
-            .aof
-            .rewrites
-            .is_held_back(server.clock.mono_ms())
-    {
+    let rewrites = &mut server.persist.aof.rewrites;
+    if rewrites.is_scheduled() && !rewrites.is_held_back(server.clock.mono_ms()) {
         let _ = start_rewrite(server);
         return;
     }
@@ -234,9 +227,9 @@ pub fn tend_persistence(server: &mut Server) {
     if let Some((seconds, changes)) = saves.due(&points, server.effects.dirty(), now_s) {
         log::info!("{changes} changes in {seconds} seconds. Saving...");
         let _ = start_bgsave(server, None);
-    } else if saves.scheduled && saves.may_retry(now_s) {
+    } else if saves.is_scheduled(now_s) {
         if start_bgsave(server, None).is_ok() {
-            server.persist.saves.scheduled = false;
+            server.persist.saves.unschedule();
         }
     } else {
         rewrite_if_grown(server);
@@ -250,7 +243,7 @@ fn rewrite_if_grown(server: &mut Server) {
         server.config.auto_aof_rewrite_min_size,
     );
     let aof = &mut server.persist.aof;
-    if aof.state != State::On || percentage == 0 || aof.size <= least {
+    if aof.state() != State::On || percentage == 0 || aof.size() <= least {
         return;
     }
     let growth = aof.growth();
@@ -273,7 +266,8 @@ pub(in crate::server) fn reap_child(server: &mut Server) -> Option<(Purpose, Exi
         Purpose::Snapshot => finish_snapshot(server, &job, exit),
         Purpose::Rewrite => finish_rewrite(server, &job, exit),
         Purpose::Transfer => {
-            server.persist.saves.last_took_s = server.clock.now_s() - job.started_s;
+            let took_s = server.clock.now_s() - job.started_s;
+            server.persist.saves.took(took_s);
         }
     }
     refresh_disk_gate(server);
@@ -283,8 +277,8 @@ pub(in crate::server) fn reap_child(server: &mut Server) -> Option<(Purpose, Exi
 fn finish_snapshot(server: &mut Server, job: &ChildJob, exit: Exit) {
     let now_s = server.clock.now_s();
     let saves = &mut server.persist.saves;
-    saves.last_copied_bytes = job.copied_bytes().unwrap_or(saves.last_copied_bytes);
-    saves.last_took_s = now_s - job.started_s;
+    saves.copied(job.copied_bytes());
+    saves.took(now_s - job.started_s);
     match exit {
         Exit::Status(0) => {
             log::info!("Background saving terminated with success");
@@ -311,10 +305,10 @@ fn finish_snapshot(server: &mut Server, job: &ChildJob, exit: Exit) {
 fn finish_rewrite(server: &mut Server, job: &ChildJob, exit: Exit) {
     let pid = job.process.pid;
     let aof = &mut server.persist.aof;
-    let copied = &mut aof.rewrites.last_copied_bytes;
-    *copied = job.copied_bytes().unwrap_or(*copied);
-    aof.rewrites.last_took_s = server.clock.now_s() - job.started_s;
+    let took_s = server.clock.now_s() - job.started_s;
+    aof.rewrites.took(took_s, job.copied_bytes());
     let mut done = false;
+    let mut on_purpose = false;
     match exit {
         Exit::Status(0) => {
             log::info!("Background AOF rewrite terminated with success");
@@ -322,27 +316,28 @@ fn finish_rewrite(server: &mut Server, job: &ChildJob, exit: Exit) {
             if done {
                 log::info!("Background AOF rewrite finished successfully");
             }
-            aof.rewrites.last_failed = !done;
         }
         Exit::Status(_) => {
             log::warn!("Background AOF rewrite terminated with error");
-            aof.rewrites.last_failed = true;
         }
         Exit::Signal(signal) => {
             log::warn!("Background AOF rewrite terminated by signal {signal}");
-            aof.rewrites.last_failed |= signal != libc::SIGUSR1;
+            on_purpose = signal == libc::SIGUSR1;
         }
     }
     match done {
-        true => aof.rewrites.failures_in_a_row = 0,
+        true => aof.rewrites.done(),
         false => {
-            aof.rewrites.failures_in_a_row += 1;
+            match on_purpose {
+                true => aof.rewrites.killed(),
+                false => aof.rewrites.failed(),
+            }
             aof.discard_rewrite(pid);
         }
     }
     // Without a base the requested AOF cannot begin.
-    if aof.state == State::WaitRewrite {
-        aof.rewrites.scheduled = true;
+    if aof.state() == State::WaitRewrite {
+        aof.rewrites.schedule();
     }
 }
 
@@ -439,9 +434,7 @@ pub fn flush_aof(server: &mut Server, force: bool) {
         now_ms: server.clock.mono_ms(),
         offset: server.replication.offset(),
     };
-    if server.persist.aof.flush_sleep_us > 0 && server.persist.aof.needs_flush() {
-        clock::sleep_us(server.persist.aof.flush_sleep_us);
-    }
+    server.persist.aof.sleep_before_flush();
     let begun_us = clock::mono_us();
     let flushed = server.persist.aof.flush(rules);
     let took_us = clock::mono_us() - begun_us;
@@ -468,7 +461,7 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
     }
     if !wanted {
         flush_aof(server, true);
-        server.persist.aof.offset = server.replication.offset();
+        server.persist.aof.set_offset(server.replication.offset());
         server.persist.aof.switch_off();
         kill_child(server, Purpose::Rewrite);
         refresh_log_interest(server);
@@ -494,13 +487,13 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
         kill_child(server, Purpose::Rewrite);
     }
     if server.persist.child.is_some() {
-        server.persist.aof.rewrites.scheduled = true;
+        server.persist.aof.rewrites.schedule();
         log::info!(
             "AOF was enabled but there is already another background operation. An AOF \
              background was scheduled to start when possible."
         );
     } else if server.unit.is_nested() {
-        server.persist.aof.rewrites.scheduled = true;
+        server.persist.aof.rewrites.schedule();
         log::info!(
             "AOF was enabled during a transaction. An AOF background was scheduled to start \
              when possible."

@@ -81,14 +81,14 @@ fn log_parts(server: &Server) -> Vec<Part> {
     };
     let old = String::from_utf8_lossy(&server.config.appendfilename);
     let base = aof
-        .manifest
+        .manifest()
         .base
         .iter()
         .map(|entry| match entry.name == old {
             true => part(&entry.name, Role::OldLog),
             false => part(&entry.name, Role::Base),
         });
-    let rest = aof.manifest.increments.iter();
+    let rest = aof.manifest().increments.iter();
     let rest = rest.map(|entry| part(&entry.name, Role::Increment));
     base.chain(rest).collect()
 }
@@ -97,14 +97,14 @@ fn log_parts(server: &Server) -> Vec<Part> {
 /// there is nothing to load. The error is for the log.
 pub fn begin_load(server: &mut Server) -> Result<bool, String> {
     let config = &server.config;
-    server.persist.opens_log = config.appendonly;
+    server.persist.set_opens_log(config.appendonly);
     let (directory, name) = (&config.appenddirname, &config.appendfilename);
     server.persist.aof.locate(directory, name);
     server.persist.aof.keep_history(config.aof_disable_auto_gc);
     // The manifest holds the numbers of earlier files, and is needed even if the AOF is disabled
     // now.
     server.persist.aof.read_manifest()?;
-    let parts = if server.persist.opens_log {
+    let parts = if server.persist.opens_log() {
         server.persist.aof.adopt_single_file()?;
         let parts = log_parts(server);
         if !are_there(&parts) {
@@ -115,12 +115,12 @@ pub fn begin_load(server: &mut Server) -> Result<bool, String> {
         snapshot_parts(server)
     };
     let now_s = server.clock.now_s();
-    server.persist.saves.last_save_s = now_s;
+    server.persist.saves.start(now_s);
     if parts.is_empty() {
         return Ok(false);
     }
     // An AOF has a DEL for each expired key; a snapshot does not.
-    start_loading(server, parts, server.persist.opens_log);
+    start_loading(server, parts, server.persist.opens_log());
     Ok(true)
 }
 
@@ -282,15 +282,12 @@ fn finish_loading(server: &mut Server, loading: Loading) {
         true => log::info!("DB loaded from append only file: {seconds:.3} seconds"),
         false => log::info!("DB loaded from disk: {seconds:.3} seconds"),
     }
-    server.persist.loaded = loading.tally;
-    server.persist.left_over = loading.left_over;
-    server.persist.loaded_position = loading.position;
-    server.persist.dropped = loading.dropped;
+    server.persist.loaded(loading);
     server.clients.loader().end();
     server.gates.set(Gates::LOADING, false);
     signal::set_loading(false);
     let dirty = server.effects.dirty();
-    server.persist.saves.clean_at = dirty;
+    server.persist.saves.set_clean(dirty);
 }
 
 /// Loads the snapshot again on the main thread, mostly into an empty server.
@@ -337,7 +334,7 @@ fn load_it_all(server: &mut Server) -> Result<(), Unloadable> {
     }
     let loaded = load_until(server, &mut || true);
     server.persist.loading = None;
-    server.persist.dropped = Vec::new();
+    server.persist.take_dropped();
     server.gates.set(Gates::LOADING, false);
     signal::set_loading(false);
     jobs::refresh_log_interest(server);

@@ -60,7 +60,7 @@ fn refuse_while_loading(server: &Server, session: &Session) -> CmdResult {
 /// Restores the number of changes: loaded data was there before and is not a change.
 fn forget_changes(server: &mut Server, dirty: u64) {
     server.effects.restore_dirty(dirty);
-    server.persist.saves.clean_at = dirty;
+    server.persist.saves.set_clean(dirty);
 }
 
 /// LOADAOF.
@@ -101,6 +101,9 @@ pub(super) fn flush_sleep(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    server.persist.aof.flush_sleep_us = args.int()?.max(0) as u64;
+    server
+        .persist
+        .aof
+        .set_flush_sleep(args.int()?.max(0) as u64);
     reply.ok()
 }

@@ -68,7 +68,7 @@ pub(super) fn seed(
     reply: &mut Reply,
 ) -> CmdResult {
     let mut rng = Rng::new(args.int()? as u64);
-    server.keyspace.rng = rng.split();
+    server.keyspace.seed(rng.split());
     // A zero state would stop this generator for good.
     server.keyspace.shared.aging.dice = rng.next_u64() | 1;
     server.rng = rng;

@@ -64,15 +64,21 @@ fn snapshots(server: &Server, text: &mut Text) {
         saves.changes(server.effects.dirty()),
     );
     text.line("rdb_bgsave_in_progress", (working_s >= 0) as u8);
-    text.line("rdb_last_save_time", saves.last_save_s);
-    text.line("rdb_last_bgsave_status", status(saves.last_failed));
-    text.line("rdb_last_bgsave_time_sec", saves.last_took_s);
+    text.line("rdb_last_save_time", saves.results().last_save_s);
+    text.line(
+        "rdb_last_bgsave_status",
+        status(saves.results().last_failed),
+    );
+    text.line("rdb_last_bgsave_time_sec", saves.results().last_took_s);
     text.line("rdb_current_bgsave_time_sec", working_s);
-    text.line("rdb_saves", saves.saves);
-    text.line("rdb_saves_consecutive_failures", saves.failures_in_a_row);
-    text.line("rdb_last_cow_size", saves.last_copied_bytes);
-    text.line("rdb_last_load_keys_expired", server.persist.loaded.expired);
-    text.line("rdb_last_load_keys_loaded", server.persist.loaded.keys);
+    text.line("rdb_saves", saves.results().saves);
+    text.line(
+        "rdb_saves_consecutive_failures",
+        saves.results().failures_in_a_row,
+    );
+    text.line("rdb_last_cow_size", saves.results().last_copied_bytes);
+    text.line("rdb_last_load_keys_expired", server.persist.tally().expired);
+    text.line("rdb_last_load_keys_loaded", server.persist.tally().keys);
 }
 
 fn log(server: &Server, text: &mut Text) {
@@ -81,23 +87,26 @@ fn log(server: &Server, text: &mut Text) {
     let working_s = at_work_s(server, false);
     text.line("aof_enabled", aof.is_on() as u8);
     text.line("aof_rewrite_in_progress", (working_s >= 0) as u8);
-    text.line("aof_rewrite_scheduled", rewrites.scheduled as u8);
-    text.line("aof_last_rewrite_time_sec", rewrites.last_took_s);
+    text.line("aof_rewrite_scheduled", rewrites.is_scheduled() as u8);
+    text.line("aof_last_rewrite_time_sec", rewrites.results().last_took_s);
     text.line("aof_current_rewrite_time_sec", working_s);
-    text.line("aof_last_bgrewrite_status", status(rewrites.last_failed));
-    text.line("aof_rewrites", rewrites.count);
+    text.line(
+        "aof_last_bgrewrite_status",
+        status(rewrites.results().last_failed),
+    );
+    text.line("aof_rewrites", rewrites.results().count);
     text.line(
         "aof_rewrites_consecutive_failures",
-        rewrites.failures_in_a_row,
+        rewrites.results().failures_in_a_row,
     );
     text.line("aof_last_write_status", status(aof.failure().is_some()));
-    text.line("aof_last_cow_size", rewrites.last_copied_bytes);
+    text.line("aof_last_cow_size", rewrites.results().last_copied_bytes);
     text.line("backup_in_progress", 0);
     text.lines(&["module_fork_in_progress", "module_fork_last_cow_size"], 0);
     if aof.is_on() {
-        text.line("aof_current_size", aof.size);
-        text.line("aof_base_size", aof.base_size);
-        text.line("aof_pending_rewrite", rewrites.scheduled as u8);
+        text.line("aof_current_size", aof.size());
+        text.line("aof_base_size", aof.base_size());
+        text.line("aof_pending_rewrite", rewrites.is_scheduled() as u8);
         text.line("aof_buffer_length", aof.buffered_bytes());
         text.line("aof_pending_bio_fsync", aof.pending_syncs());
         text.line("aof_delayed_fsync", aof.delayed_syncs());

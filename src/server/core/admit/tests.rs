@@ -139,7 +139,7 @@ fn disk_error() {
     let queued = bench.connect();
     assert_eq!(bench.ask(queued, "MULTI\nSET a 1"), "+OK +QUEUED");
     bench.run("CONFIG SET save \"1 1000000\"");
-    bench.persist.saves.last_failed = true;
+    bench.persist.saves.failed();
     jobs::refresh_disk_gate(&mut bench);
     for command in ["SET a 1", "PING"] {
         assert_eq!(bench.run(command), format!("-{misconf}"));

@@ -111,8 +111,8 @@ pub(in crate::server) fn start(server: &mut Server) {
 /// Takes the place in the history from the snapshot that was loaded at the start: a replica can ask
 /// for the rest, and a primary can be asked for it.
 pub(in crate::server) fn restore_history(server: &mut Server) {
-    let position = std::mem::take(&mut server.persist.loaded_position);
-    let dropped = std::mem::take(&mut server.persist.dropped);
+    let position = server.persist.take_position();
+    let dropped = server.persist.take_dropped();
     let (Some(id), Some(offset), Some(db)) = (position.id, position.offset, position.db) else {
         return;
     };

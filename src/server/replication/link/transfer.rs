@@ -161,7 +161,7 @@ pub(super) fn feed(server: &mut Server, bytes: &[u8], is_last: bool) {
 fn stop_persistence(server: &mut Server, uses_file: bool) {
     if server.persist.aof.is_on() {
         jobs::flush_aof(server, true);
-        server.persist.aof.offset = server.replication.offset();
+        server.persist.aof.set_offset(server.replication.offset());
         server.persist.aof.switch_off();
         jobs::kill_child(server, Purpose::Rewrite);
         jobs::refresh_log_interest(server);
@@ -330,7 +330,7 @@ pub(super) fn finish(server: &mut Server) {
         server.effects.count_changes(1);
     }
     end_loading(server);
-    let db = server.persist.loaded_position.db.unwrap_or(0);
+    let db = server.persist.position().db.unwrap_or(0);
     connect::adopt(server, u32::try_from(db).unwrap_or(0));
     let (id, offset) = match offered {
         Some(offered) => offered,
