@@ -22,6 +22,15 @@ pub enum Link {
     Unix(UnixStream),
 }
 
+/// The result of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The number of bytes; 0 is the end.
+    pub bytes: usize,
+    /// There may be more to read without another event.
+    pub more: bool,
+}
+
 impl Link {
     /// Returns a link and the socket at its other end, for tests.
     #[cfg(test)]
@@ -106,20 +115,24 @@ impl Link {
         Ok(stream.peer_addr().is_ok())
     }
 
-    /// Reads at most `max` bytes into the spare room of `buffer`; 0 is the end.
+    /// Reads at most `max` bytes into the spare room of `buffer`.
     #[inline(always)]
-    pub fn read(&self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
-        socket::read_spare(self.fd(), buffer, max)
+    pub fn read(&mut self, buffer: &mut Vec<u8>, max: usize) -> io::Result<Received> {
+        let bytes = socket::read_spare(self.fd(), buffer, max)?;
+        // A short read has drained the socket, so the next byte triggers an edge.
+        let more = bytes == max;
+        Ok(Received { bytes, more })
     }
 
-    /// Writes without blocking; returns the number of bytes taken.
+    /// Writes without blocking; returns the number of bytes taken. What was not taken is tried
+    /// again from its first byte.
     #[inline(always)]
-    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         socket::send(self.fd(), bytes)
     }
 
     /// Writes several pieces, one behind the other, in one system call.
-    pub fn write_pieces(&self, pieces: &[io::IoSlice]) -> io::Result<usize> {
+    pub fn write_pieces(&mut self, pieces: &[io::IoSlice]) -> io::Result<usize> {
         socket::send_pieces(self.fd(), pieces)
     }
 

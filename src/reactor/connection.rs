@@ -5,6 +5,7 @@
 //! that its buffers stay in the cache.
 
 use super::Reactor;
+use crate::net::Received;
 use crate::resp::request::{Argv, Stop};
 use crate::server::Server;
 use crate::server::clients::Client;
@@ -65,16 +66,19 @@ fn read(stats: &mut Stats, client: &mut Client) {
     match client.link.read(buffer, wanted) {
         // Unlike Redis, a peer that has only shut down its writing side receives all pending
         // output, not just what the socket accepts at once.
-        Ok(0) if client.output.pending() > 0 => client.session.ending = Ending::AfterReply,
-        Ok(0) => client.session.ending = Ending::Now,
-        Ok(n) => {
-            // A short read has drained the socket, so the next byte triggers an edge. A peer
-            // that hung up triggers no further edge: keep reading up to its EOF.
-            client.readable = n == wanted || client.hung_up;
-            client.session.bytes_in += n as u64;
-            stats.bytes_in += n as u64;
+        Ok(Received { bytes: 0, .. }) => {
+            client.session.ending = match client.output.pending() {
+                0 => Ending::Now,
+                _ => Ending::AfterReply,
+            };
+        }
+        Ok(Received { bytes, more }) => {
+            // A peer that hung up triggers no further edge: keep reading up to its EOF.
+            client.readable = more || client.hung_up;
+            client.session.bytes_in += bytes as u64;
+            stats.bytes_in += bytes as u64;
             stats.reads += 1;
-            query.note_read(n == wanted);
+            query.note_read(bytes == wanted);
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.readable = false,
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -208,7 +208,7 @@ impl Intake {
         }
     }
 
-    pub(super) fn welcome(&mut self, server: &mut Server, link: Link) {
+    pub(super) fn welcome(&mut self, server: &mut Server, mut link: Link) {
         link.tune(server.config.tcp_keepalive);
         if server.clients.len() >= server.config.maxclients {
             server.stats.rejected_connections += 1;

@@ -136,7 +136,7 @@ fn write(clients: &mut Clients, stats: &mut Stats, slot: usize) {
         true => 0,
         false => client.output.held(),
     };
-    match client.output.send(&client.link, WRITE_MAX) {
+    match client.output.send(&mut client.link, WRITE_MAX) {
         Ok((n, all)) => {
             client.session.bytes_out += n as u64;
             stats.bytes_out += n as u64;

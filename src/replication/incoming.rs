@@ -11,7 +11,7 @@
 //! ```
 
 use crate::algo::number::parse_i64;
-use crate::net::Link;
+use crate::net::{Link, Received};
 use crate::resp::request::{Argv, Range};
 use std::io;
 
@@ -57,7 +57,7 @@ impl Incoming {
     ///
     /// # Errors
     /// Those of the socket, `WouldBlock` included.
-    pub fn read(&mut self, link: &Link, max: usize) -> io::Result<usize> {
+    pub fn read(&mut self, link: &mut Link, max: usize) -> io::Result<Received> {
         self.bytes.reserve(max);
         link.read(&mut self.bytes, max)
     }

@@ -16,7 +16,7 @@ use super::action::Action;
 use super::handshake::{Context, Handshake};
 use super::incoming::Incoming;
 use super::transfer::{END_OF_FILE, Transfer};
-use crate::net::Link;
+use crate::net::{Link, Received};
 use crate::sys::reason;
 use std::io;
 
@@ -308,8 +308,8 @@ impl Primary {
     ///
     /// # Errors
     /// The text of the log.
-    pub fn send(&self, bytes: &[u8]) -> Result<(), String> {
-        let Some(link) = &self.link else {
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let Some(link) = &mut self.link else {
             return Err("no link".into());
         };
         let why = match link.write(bytes) {
@@ -327,14 +327,14 @@ impl Primary {
     /// # Errors
     /// If the link has ended: the reason as Redis puts it.
     pub fn read(&mut self, max: usize, now_ms: u64) -> Result<Option<usize>, String> {
-        let Some(link) = &self.link else {
+        let Some(link) = &mut self.link else {
             return Ok(None);
         };
         match self.incoming.read(link, max) {
-            Ok(0) => Err(END_OF_FILE.into()),
-            Ok(n) => {
+            Ok(Received { bytes: 0, .. }) => Err(END_OF_FILE.into()),
+            Ok(Received { bytes, .. }) => {
                 self.active_ms = now_ms;
-                Ok(Some(n))
+                Ok(Some(bytes))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.is_ready = false;

@@ -99,7 +99,7 @@ impl Output {
     /// Sends as much as the socket accepts, at most about `max` bytes. Returns the number of bytes
     /// sent, and whether everything that was tried was sent.
     #[inline]
-    pub fn send(&mut self, link: &Link, max: usize) -> io::Result<(usize, bool)> {
+    pub fn send(&mut self, link: &mut Link, max: usize) -> io::Result<(usize, bool)> {
         self.buffer.note(self.pending());
         let (n, all) = match self.queue.is_empty() {
             true => self.send_bytes(link, max)?,
@@ -110,14 +110,14 @@ impl Output {
     }
 
     #[inline(always)]
-    fn send_bytes(&mut self, link: &Link, max: usize) -> io::Result<(usize, bool)> {
+    fn send_bytes(&mut self, link: &mut Link, max: usize) -> io::Result<(usize, bool)> {
         let end = self.bytes.len().min(self.sent + max);
         let n = link.write(&self.bytes[self.sent..end])?;
         self.sent += n;
         Ok((n, self.sent == end))
     }
 
-    fn send_pieces(&mut self, link: &Link, max: usize) -> io::Result<(usize, bool)> {
+    fn send_pieces(&mut self, link: &mut Link, max: usize) -> io::Result<(usize, bool)> {
         // The common case: one message for a client without other pending output.
         if self.queue.len() == 1
             && self.bytes.is_empty()

@@ -81,7 +81,7 @@ fn flush_replica(server: &mut Server, index: usize) {
     if client.output.pending() > 0 {
         return server.replication.block(index);
     }
-    let link = &client.link;
+    let link = &mut client.link;
     let mut send = |pieces: &[std::io::IoSlice]| link.write_pieces(pieces);
     let (bytes, wrote) = server.replication.write(index, &mut send, now_s);
     client.session.bytes_out += bytes;

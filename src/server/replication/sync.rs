@@ -327,7 +327,7 @@ fn stop_child(server: &mut Server) {
 /// Writes the pending output of a client at once. Returns its socket if that took all of it.
 fn write_now(client: &mut Client) -> Option<RawFd> {
     let owed = client.output.pending();
-    let sent = client.output.send(&client.link, owed);
+    let sent = client.output.send(&mut client.link, owed);
     let took_all = matches!(sent, Ok((n, _)) if n == owed);
     took_all.then(|| client.link.fd())
 }

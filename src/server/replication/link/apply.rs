@@ -5,6 +5,7 @@
 //! the middle of one, the stream continues from its MULTI. Only REPLCONF GETACK gets a reply.
 
 use crate::command::Reply;
+use crate::net::Received;
 use crate::replication::encode_command;
 use crate::replication::incoming::{Broken, Incoming};
 use crate::resp::encode::Resp;
@@ -42,10 +43,10 @@ pub fn read(server: &mut Server, client: &mut Client) {
     if !client.readable || incoming.has_whole() && incoming.pending() > AHEAD {
         return;
     }
-    match incoming.read(&client.link, READ) {
-        Ok(0) => client.session.ending = Ending::Now,
-        Ok(n) => {
-            client.readable = n == READ || client.hung_up;
+    match incoming.read(&mut client.link, READ) {
+        Ok(Received { bytes: 0, .. }) => client.session.ending = Ending::Now,
+        Ok(Received { bytes: n, more }) => {
+            client.readable = more || client.hung_up;
             client.session.bytes_in += n as u64;
             client.session.last_active_ms = server.clock.mono_ms();
             server.stats.repl_bytes_in += n as u64;

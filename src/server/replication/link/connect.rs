@@ -74,7 +74,7 @@ pub fn on_ready(server: &mut Server) {
 
 /// Sends a message of the handshake. False if the link broke.
 pub(super) fn send(server: &mut Server, bytes: &[u8]) -> bool {
-    let Some(primary) = server.replication.primary() else {
+    let Some(primary) = server.replication.primary_mut() else {
         return false;
     };
     let sent = primary.send(bytes);

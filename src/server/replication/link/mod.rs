@@ -56,7 +56,7 @@ pub(super) fn execute(server: &mut Server, actions: Vec<Action>) {
             }
             Action::Ping => {
                 // A link that fails is noticed when it is read.
-                let _ = server.replication.primary().map(|one| one.send(b"\n"));
+                let _ = server.replication.primary_mut().map(|one| one.send(b"\n"));
             }
             Action::PsyncReplied { accepted } => failover::psync_replied(server, accepted),
             Action::BeginTransfer { offered } => transfer::begin(server, offered),
