@@ -1,4 +1,4 @@
-//! TLS: kept and shown; acted on once the server is built with it.
+//! TLS.
 
 use super::super::directive::*;
 use super::super::words::TlsAuthClients;
@@ -9,9 +9,7 @@ const fn part(name: &'static str, place: Place) -> Directive {
 }
 
 pub static TABLE: &[Directive] = &[
-    int("tls-port", 0, (0, 65535), at!(tls_port))
-        .apply(Apply::TlsPort)
-        .unsupported(|config| config.tls_port != 0),
+    int("tls-port", 0, (0, 65535), at!(tls_port)).apply(Apply::TlsPort),
     part("tls-cert-file", at!(tls_cert_file)),
     part("tls-key-file", at!(tls_key_file)),
     part("tls-key-file-pass", at!(tls_key_file_pass)).sensitive(),
