@@ -7,14 +7,22 @@
 //!                                    '-- +CONTINUE --------->'
 //! ```
 //!
+//! With an RDB channel (`rdb_channel`) the link that is being made is that channel from
+//! +RDBCHANNELSYNC on, and `main` keeps the other one, which becomes the client:
+//!
+//! ```text
+//!   Handshake -- +RDBCHANNELSYNC --> OpenChannel -> Channel(…) -> Transfer -> Connected
+//! ```
+//!
 //! While a link is being made it belongs here; afterwards it is a client like any other
 //! (`Peer::Primary`). A lost link leaves two things behind: the history (`Replication::history`) says
 //! how far the stream was applied, and `db` which database it had selected. With those the primary
 //! is asked for the rest (`is_cached`).
 
 use super::action::Action;
-use super::handshake::{Context, Handshake};
+use super::handshake::{Context, Handshake, Identity};
 use super::incoming::Incoming;
+use super::rdb_channel::{Channel, Kept, MainChannel, Received};
 use super::transfer::{END_OF_FILE, Transfer};
 use crate::net::Link;
 use crate::sys::reason;
@@ -29,6 +37,9 @@ pub enum Stage {
     Connect,
     Connecting,
     Handshake(Handshake),
+    /// The RDB channel connects.
+    OpenChannel(Channel),
+    Channel(Channel),
     Transfer,
     Connected,
 }
@@ -39,7 +50,7 @@ impl Stage {
         match self {
             Stage::Connect => "connect",
             Stage::Connecting => "connecting",
-            Stage::Handshake(_) => "handshake",
+            Stage::Handshake(_) | Stage::OpenChannel(_) | Stage::Channel(_) => "handshake",
             Stage::Transfer => "sync",
             Stage::Connected => "connected",
         }
@@ -87,6 +98,14 @@ pub struct Primary {
     /// The replication ID and offset that the full synchronization leads to.
     offered: Option<(String, u64)>,
     transfer: Option<Box<Transfer>>,
+    /// The main channel, while `link` is the RDB channel.
+    main: Option<Box<MainChannel>>,
+    /// The part of the stream that came before the link became a client and was not applied yet,
+    /// and how much there was, in bytes, until all is applied.
+    kept: Kept,
+    kept_in_all: Option<usize>,
+    /// The most memory that was used for it, in bytes.
+    kept_peak: usize,
     /// REPLCONF GETACK was received; the reply follows when the command is over.
     owes_ack: bool,
     /// The stream violated the protocol.
@@ -126,6 +145,10 @@ impl Primary {
             db: 0,
             offered: None,
             transfer: None,
+            main: None,
+            kept: Kept::default(),
+            kept_in_all: None,
+            kept_peak: 0,
             owes_ack: false,
             is_corrupt: false,
             is_plain: false,
@@ -142,6 +165,7 @@ impl Primary {
         self.is_cached = before.is_cached;
         self.db = before.db;
         self.down_since_s = before.down_since_s;
+        self.kept_peak = before.kept_peak;
     }
 
     pub fn host(&self) -> &str {
@@ -244,7 +268,7 @@ impl Primary {
 
     /// Bytes received that were not applied yet.
     pub fn pending(&self) -> usize {
-        self.incoming.pending()
+        self.incoming.pending() + self.kept.len()
     }
 }
 
@@ -289,6 +313,15 @@ impl Primary {
     /// The result of connecting; false while it is under way.
     fn connected(&mut self, state: io::Result<bool>) -> Vec<Action> {
         match state {
+            Ok(true) if let Stage::OpenChannel(channel) = self.stage => {
+                self.stage = Stage::Channel(channel);
+                let main = self.main.as_mut();
+                let greeting = main.map_or(Vec::new(), |main| main.take_greeting());
+                vec![Action::Send(greeting)]
+            }
+            Err(error) if matches!(self.stage, Stage::OpenChannel(_)) => {
+                vec![no_channel(&error), Action::Abandon]
+            }
             Ok(false) => Vec::new(),
             Ok(true) => {
                 let (handshake, bytes) = Handshake::start();
@@ -354,6 +387,11 @@ impl Primary {
                 actions.push(Action::Abandon);
                 actions
             }
+            (Stage::Channel(channel), _) => {
+                let mut actions = Vec::from(channel.failed(why));
+                actions.push(Action::Abandon);
+                actions
+            }
             (Stage::Transfer, Some(transfer)) => transfer.link_failed(why),
             _ => Vec::new(),
         }
@@ -361,16 +399,17 @@ impl Primary {
 
     /// Takes the next reply of the handshake from the bytes received; `None` if none is complete.
     pub fn next_reply(&mut self, context: &Context) -> Option<Vec<Action>> {
-        let Stage::Handshake(handshake) = &mut self.stage else {
+        if !matches!(self.stage, Stage::Handshake(_) | Stage::Channel(_)) {
             return None;
-        };
-        match self.incoming.line() {
-            Some(line) => Some(handshake.reply(&line, context)),
-            None if self.incoming.pending() > LINE_MAX => {
+        }
+        match (self.incoming.line(), &mut self.stage) {
+            (Some(line), Stage::Channel(channel)) => Some(channel.reply(&line)),
+            (Some(line), Stage::Handshake(handshake)) => Some(handshake.reply(&line, context)),
+            (None, _) if self.incoming.pending() > LINE_MAX => {
                 let text = "Master did not respond to command during SYNC handshake";
                 Some(vec![Action::warn(text), Action::Abandon])
             }
-            None => None,
+            _ => None,
         }
     }
 
@@ -415,11 +454,13 @@ impl Primary {
         match self.stage {
             Stage::Connect if tick.is_loading => Vec::new(),
             Stage::Connect => vec![Action::Connect],
-            Stage::Connecting | Stage::Handshake(_) if is_late => {
+            Stage::Connecting | Stage::Handshake(_) | Stage::OpenChannel(_) | Stage::Channel(_) => {
                 let text = "Timeout connecting to the MASTER...";
-                vec![Action::warn(text), Action::Reconnect]
+                match is_late {
+                    true => vec![Action::warn(text), Action::Reconnect],
+                    false => Vec::new(),
+                }
             }
-            Stage::Connecting | Stage::Handshake(_) => Vec::new(),
             Stage::Transfer => {
                 let transfer = self.transfer.as_ref();
                 transfer.map_or(Vec::new(), |one| one.tick(is_late, tick.is_starved))
@@ -447,9 +488,152 @@ impl Primary {
         self.is_ready = false;
         self.is_handed_over = false;
         self.incoming.clear();
+        self.main = None;
+        self.kept = Kept::default();
+        self.kept_in_all = None;
         self.offered = None;
         self.stage = Stage::Connect;
     }
+}
+
+/// The main channel, while an RDB channel is being made and used.
+impl Primary {
+    /// An RDB channel was opened, which does not mean that it is connected. To the primary the link
+    /// so far is the client `client`.
+    pub fn open_channel(
+        &mut self,
+        opened: io::Result<Link>,
+        us: &Identity,
+        client: u64,
+        now_ms: u64,
+    ) -> Vec<Action> {
+        let Some(main) = self.link.take() else {
+            return Vec::new();
+        };
+        match opened {
+            Ok(link) => {
+                let (channel, greeting) = Channel::start(us, client);
+                let main = MainChannel::new(main, self.incoming.rest(), greeting);
+                self.main = Some(Box::new(main));
+                self.kept_peak = 0;
+                self.incoming.clear();
+                self.link = Some(link);
+                self.is_watched = false;
+                self.is_ready = false;
+                self.stage = Stage::OpenChannel(channel);
+                self.active_ms = now_ms;
+                Vec::new()
+            }
+            Err(error) => vec![no_channel(&error), Action::Abandon],
+        }
+    }
+
+    /// Whether a synchronization over an RDB channel is under way.
+    pub fn has_channel(&self) -> bool {
+        self.main.is_some()
+    }
+
+    pub fn main_mut(&mut self) -> Option<&mut MainChannel> {
+        self.main.as_deref_mut()
+    }
+
+    /// Whether the main channel is to be read now. Before the place of the snapshot in the history is
+    /// known the stream does not start.
+    pub fn wants_stream(&self) -> bool {
+        let main = self.main.as_ref();
+        self.stage == Stage::Transfer && main.is_some_and(|main| main.wants_input())
+    }
+
+    /// Reads once from the main channel; returns the number of bytes that came, `None` if it cannot
+    /// be read further now, and actions. The limit of what is kept is in bytes.
+    pub fn read_stream(&mut self, limit: u64) -> (Option<usize>, Vec<Action>) {
+        let Some(main) = &mut self.main else {
+            return (None, Vec::new());
+        };
+        let received = main.read(limit);
+        self.kept_peak = self.kept_peak.max(main.kept().bytes());
+        match received {
+            Received::Bytes(n) => (Some(n), Vec::new()),
+            Received::Nothing => (None, Vec::new()),
+            Received::Full(limit) => {
+                let text = format!(
+                    "Replication buffer limit has been reached ({limit} bytes), stopped buffering \
+                     replication stream. Further accumulation may occur on master side."
+                );
+                (None, vec![Action::info(text)])
+            }
+            Received::Ended(why) => (None, self.main_ended(&why)),
+        }
+    }
+
+    /// The main channel ended. A file that is complete is loaded nevertheless, and the stream up to
+    /// there applied: the end is handled then.
+    fn main_ended(&self, why: &str) -> Vec<Action> {
+        let text = format!("Main channel error while reading from master: {why}");
+        let mut actions = vec![Action::warn(text)];
+        let transfer = self.transfer.as_ref();
+        let Some(transfer) = transfer.filter(|transfer| transfer.is_loading()) else {
+            actions.push(Action::Reconnect);
+            return actions;
+        };
+        actions.push(Action::info(
+            "Aborting rdb channel sync while loading the RDB.",
+        ));
+        actions.push(match transfer.is_file() {
+            true => Action::info("After loading RDB, replica will try psync with master."),
+            false => Action::FailSync,
+        });
+        actions
+    }
+
+    /// Shows the primary that the replica is alive, on the channel that is to stay.
+    pub fn ping(&self) {
+        match &self.main {
+            Some(main) => main.ping(),
+            None => {
+                // A link that fails is noticed when it is read.
+                let _ = self.send(b"\n");
+            }
+        }
+    }
+
+    /// Memory of the stream that waits until it can be applied, in bytes, and the most there was.
+    pub fn kept_bytes(&self) -> (usize, usize) {
+        let main = self.main.as_ref();
+        let kept = main.map_or(&self.kept, |main| main.kept());
+        (kept.bytes(), self.kept_peak)
+    }
+
+    /// Whether there is stream from before the link became a client.
+    pub fn has_kept(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    /// The length of the stream that came before the link became a client, in bytes, if it was not
+    /// applied completely yet.
+    pub fn kept_in_all(&self) -> Option<usize> {
+        self.kept_in_all
+    }
+
+    /// Adds a block of it to the bytes received.
+    pub fn receive_kept(&mut self) {
+        if let Some(block) = self.kept.take_block() {
+            self.incoming.extend(&block);
+        }
+    }
+
+    /// All of it is applied, if `kept_in_all` is the length that is returned.
+    pub fn take_kept_in_all(&mut self) -> Option<usize> {
+        let is_applied = self.kept.is_empty() && !self.incoming.has_whole();
+        self.kept_in_all.take_if(|_| is_applied)
+    }
+}
+
+fn no_channel(error: &io::Error) -> Action {
+    let why = reason(error);
+    Action::warn(format!(
+        "Error condition on socket for rdb channel replication: {why}"
+    ))
 }
 
 /// The event loop's side.
@@ -482,9 +666,18 @@ impl Primary {
 
 /// The link as a client.
 impl Primary {
-    /// Takes the link to make a client of it; `adopted` follows.
+    /// Takes the link to make a client of it; `adopted` follows. After a synchronization over an RDB
+    /// channel that is the main channel.
     pub fn take_link(&mut self) -> Option<Link> {
-        self.link.take()
+        let Some(main) = self.main.take() else {
+            return self.link.take();
+        };
+        self.link = None;
+        self.incoming.clear();
+        let (link, kept) = main.into_parts();
+        self.kept_in_all = Some(kept.len());
+        self.kept = kept;
+        Some(link)
     }
 
     /// The link became a client.

@@ -59,14 +59,17 @@ pub struct SyncPlan {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Departed {
     pub name: String,
+    pub is_rdb_channel: bool,
     /// It was the last that waited for a child to end.
     pub abandons: Option<Target>,
+    /// What becomes of the other connection of the replica.
+    pub then: Vec<ReplicaAction>,
 }
 
 /// All replicas, in the order in which they came.
 #[derive(Debug, Default)]
 pub struct Replicas {
-    list: Vec<Replica>,
+    pub(super) list: Vec<Replica>,
     /// REPLCONF GETACK is to be sent.
     wants_acks: bool,
     /// WAIT/WAITAOF clients must be re-evaluated: an acknowledgement, or the set has changed.
@@ -100,7 +103,7 @@ impl Replicas {
         self.list.iter().find(|replica| replica.client == client)
     }
 
-    fn get_mut(&mut self, client: u64) -> Option<&mut Replica> {
+    pub(super) fn get_mut(&mut self, client: u64) -> Option<&mut Replica> {
         let mut list = self.list.iter_mut();
         list.find(|replica| replica.client == client)
     }
@@ -122,7 +125,8 @@ impl Replicas {
     }
 
     /// A replica needs a snapshot first.
-    pub fn add_waiting(&mut self, new: NewReplica, now_s: i64) {
+    pub fn add_waiting(&mut self, mut new: NewReplica, now_s: i64) {
+        self.connect_channels(&mut new.announced);
         let replica = Replica::new(new, Stage::WaitStart, 0, now_s);
         self.list.push(replica);
     }
@@ -138,9 +142,12 @@ impl Replicas {
             Stage::WaitEnd(target) => Some(target),
             _ => None,
         };
-        let abandons = abandons.filter(|&target| !self.any_waits_for_child(target));
-        let name = replica.name;
-        Some(Departed { name, abandons })
+        Some(Departed {
+            abandons: abandons.filter(|&target| !self.any_waits_for_child(target)),
+            then: self.channel_gone(&replica),
+            is_rdb_channel: replica.is_rdb_channel(),
+            name: replica.name,
+        })
     }
 
     fn any_waits_for_child(&self, target: Target) -> bool {
@@ -150,13 +157,19 @@ impl Replicas {
     /// Whether a replica is to get the snapshot file, or is getting it.
     pub fn needs_file(&self) -> bool {
         let mut list = self.list.iter();
-        list.any(|one| !one.is_online() && !one.waits_for_start())
+        list.any(|one| matches!(one.stage, Stage::WaitEnd(_) | Stage::SendFile { .. }))
     }
 
     /// REPLCONF ACK from a client: the offset it has applied and the one that is safe in its log.
-    pub fn acknowledge(&mut self, client: u64, offset: i64, logged: Option<i64>, now_s: i64) {
+    pub fn acknowledge(
+        &mut self,
+        client: u64,
+        offset: i64,
+        logged: Option<i64>,
+        now_s: i64,
+    ) -> Vec<ReplicaAction> {
         let Some(replica) = self.get_mut(client) else {
-            return;
+            return Vec::new();
         };
         let at_least = |n: i64| u64::try_from(n).unwrap_or(0);
         replica.acked = replica.acked.max(at_least(offset));
@@ -170,25 +183,27 @@ impl Replicas {
         }
         self.has_news = true;
         self.checks_child |= is_early;
+        // It has loaded what its RDB channel got, whether the child is done with others or not.
+        self.put_main_online(client, now_s)
     }
 
     /// The number of replicas that have applied the stream up to `offset`.
     pub fn count_acked(&self, offset: u64) -> usize {
         let has = |replica: &&Replica| replica.is_online() && replica.acked >= offset;
-        self.list.iter().filter(has).count()
+        self.known().filter(has).count()
     }
 
     /// The number of replicas in whose log the stream is safe up to `offset`.
     pub fn count_logged(&self, offset: u64) -> usize {
         let has = |replica: &&Replica| replica.is_online() && replica.logged >= offset;
-        self.list.iter().filter(has).count()
+        self.known().filter(has).count()
     }
 
     /// Counts the replicas that acknowledged within `max_lag_s`, if that is asked for.
     pub fn refresh_good(&mut self, now_s: i64, max_lag_s: Option<i64>) -> usize {
         self.has_news = true;
         let is_good = |one: &&Replica, max_s| one.is_online() && now_s - one.last_ack_s <= max_s;
-        let count = |max_s| self.list.iter().filter(|one| is_good(one, max_s)).count();
+        let count = |max_s| self.known().filter(|one| is_good(one, max_s)).count();
         self.good = max_lag_s.map_or(0, count);
         self.good
     }
@@ -305,6 +320,7 @@ impl Replicas {
         for replica in &mut self.list {
             actions.extend(replica.check_silence(now_s, timeout_s, sending));
         }
+        actions.extend(self.check_channels(now_s, timeout_s));
         actions
     }
 }
@@ -350,7 +366,7 @@ impl Replicas {
         let all_read_marked = waiting.clone().all(|one| one.announced.reads_marked);
         SyncPlan {
             clients: waiting.map(|one| one.client).collect(),
-            target: match (diskless || form.filter.is_partial()) && all_read_marked {
+            target: match (diskless || form.needs_socket()) && all_read_marked {
                 true => Target::Socket,
                 false => Target::File,
             },
@@ -388,8 +404,10 @@ impl Replicas {
     /// No child could be started to write to sockets: the replicas wait again.
     pub fn transfer_not_started(&mut self) {
         for replica in &mut self.list {
-            if replica.waits_for_child(Target::Socket) {
-                replica.stage = Stage::WaitStart;
+            match replica.stage {
+                Stage::WaitEnd(Target::Socket) => replica.stage = Stage::WaitStart,
+                Stage::Beside => replica.stage = Stage::WaitChannel,
+                _ => {}
             }
         }
     }
@@ -437,7 +455,7 @@ impl Replicas {
 
     /// The child that wrote to sockets is done.
     pub fn transfer_done(&mut self, succeeded: bool, now_s: i64) -> Vec<ReplicaAction> {
-        let mut actions = Vec::new();
+        let mut actions = self.channels_done(succeeded, now_s);
         let waits = |one: &&mut Replica| one.waits_for_child(Target::Socket);
         for replica in self.list.iter_mut().filter(waits) {
             if !succeeded {
@@ -445,7 +463,7 @@ impl Replicas {
                 continue;
             }
             actions.push(ReplicaAction::info(format!(
-                "Streamed replica transfer with replica {} succeeded (socket). Waiting for \
+                "Streamed RDB transfer with replica {} succeeded (socket). Waiting for \
                  REPLCONF ACK from replica to enable streaming",
                 replica.name
             )));
@@ -463,12 +481,17 @@ impl Replicas {
 
     /// The snapshot file was sent to a replica completely.
     pub(super) fn file_sent(&mut self, index: usize, now_s: i64) -> Vec<ReplicaAction> {
-        let replica = self.list.get_mut(index);
-        replica.map_or(Vec::new(), |replica| replica.put_online(now_s))
+        let Some(replica) = self.list.get_mut(index) else {
+            return Vec::new();
+        };
+        let mut actions = replica.put_online(now_s);
+        let main = replica.announced.main_channel;
+        actions.extend(main.map_or(Vec::new(), |main| self.put_main_online(main, now_s)));
+        actions
     }
 }
 
-fn child_failed(slot: usize) -> [ReplicaAction; 2] {
+pub(super) fn child_failed(slot: usize) -> [ReplicaAction; 2] {
     let text = "SYNC failed. BGSAVE child returned an error";
     [ReplicaAction::warn(text), ReplicaAction::Close { slot }]
 }

@@ -149,7 +149,7 @@ fn a_snapshot_by_file_and_the_stream_behind_it() {
     assert_eq!(follower.next(), "SET f 0.1 KEEPTTL");
     follower.acknowledge();
     let offset = follower.offset;
-    let line = format!("ip=127.0.0.1,port=7777,state=online,offset={offset},lag=0");
+    let line = format!("ip=127.0.0.1,port=7777,state=online,offset={offset},lag=0,io-thread=0");
     wait_until("the offset is known", || replica_line(&mut client) == line);
     let role = client.run("ROLE").items();
     assert_eq!(role[1], Value::Int(offset as i64));

@@ -136,7 +136,7 @@ pub fn stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refused> 
 /// Returns true if all replicas have the whole stream.
 fn replicas_are_up(server: &Server) -> bool {
     let offset = server.replication.offset();
-    let mut replicas = server.replication.replicas().iter();
+    let mut replicas = server.replication.replicas().known();
     replicas.all(|replica| replica.acked() == offset)
 }
 
