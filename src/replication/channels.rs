@@ -328,10 +328,8 @@ mod tests {
         let replicas = replication.replicas_mut();
         replicas.transfer_not_started();
         assert!(replicas.awaits_channel(MAIN));
-        assert_eq!(
-            replicas.plan(rdb_channel().announced.form(), true).clients,
-            []
-        );
+        let form = replicas.get(CHANNEL).expect("it is there").announced.form();
+        assert_eq!(replicas.plan(form, true).clients, [CHANNEL]);
         replicas.request_start();
         assert!(replicas.take_start().is_some());
     }
