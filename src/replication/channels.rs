@@ -14,8 +14,8 @@
 //! ```
 //!
 //! The two are one replica: it is counted by its main channel. The end of the main channel ends the
-//! RDB channel. The end of the RDB channel before the snapshot is complete ends the main channel, and
-//! the replica asks again.
+//! RDB channel. The end of the RDB channel may mean that the replica has its snapshot, so the end of
+//! the child decides: if it failed the main channel ends, too, and the replica asks again.
 
 use super::replica::{Announced, Replica, Stage, Target};
 use super::replicas::{ReplicaAction, Replicas, child_failed};
@@ -29,6 +29,13 @@ impl Replicas {
     /// All replicas, each by the connection it is known by.
     pub fn known(&self) -> impl Iterator<Item = &Replica> + Clone {
         self.list.iter().filter(|one| !one.is_second())
+    }
+
+    /// Whether a child sends a snapshot to RDB channels.
+    pub fn sends_to_channels(&self) -> bool {
+        let is_sent = |one: &Replica| one.is_rdb_channel() && one.waits_for_child(Target::Socket);
+        let is_beside = |one: &Replica| matches!(one.stage, Stage::Beside);
+        self.list.iter().any(|one| is_sent(one) || is_beside(one))
     }
 
     /// Whether a client is a main channel whose RDB channel has yet to come.
@@ -84,11 +91,10 @@ impl Replicas {
 
     /// The child that wrote to RDB channels is done: the main channels are online, or closed.
     pub(super) fn channels_done(&mut self, succeeded: bool, now_s: i64) -> Vec<ReplicaAction> {
-        let done = self
-            .list
-            .iter()
-            .filter(|one| one.waits_for_child(Target::Socket));
-        let mains: Vec<u64> = done.filter_map(|one| one.announced.main_channel).collect();
+        // There is one child: all of them wait for this one. An RDB channel may be closed by now.
+        let beside = |one: &&Replica| matches!(one.stage, Stage::Beside);
+        let mains = self.list.iter().filter(beside);
+        let mains: Vec<u64> = mains.map(|one| one.client).collect();
         let mut actions = Vec::new();
         for main in mains {
             match succeeded {
@@ -114,11 +120,15 @@ impl Replicas {
         matches!(main.stage, Stage::Beside).then_some(main.slot)
     }
 
-    /// A connection is gone: without it the other one of the same replica is of no use.
+    /// A connection is gone. Without the main channel the RDB channel is of no use; the converse is
+    /// decided by the child that writes to it, if one does.
     pub(super) fn channel_gone(&self, gone: &Replica) -> Vec<ReplicaAction> {
         if let Some(main) = gone.announced.main_channel {
-            let needs_it = !gone.is_online();
-            let slot = self.beside(main).filter(|_| needs_it);
+            let needs_file = matches!(
+                gone.stage,
+                Stage::WaitEnd(Target::File) | Stage::SendFile { .. }
+            );
+            let slot = self.beside(main).filter(|_| needs_file);
             return slot.map_or(Vec::new(), |slot| vec![ReplicaAction::Close { slot }]);
         }
         let is_its = |one: &&Replica| one.announced.main_channel == Some(gone.client);
@@ -286,11 +296,23 @@ mod tests {
             .replicas_mut()
             .remove(CHANNEL, 103)
             .expect("it is known");
-        assert_eq!(gone.then, [ReplicaAction::Close { slot: 11 }]);
-        assert_eq!(gone.abandons, Some(Target::Socket));
+        assert_eq!((gone.then, gone.abandons), (vec![], Some(Target::Socket)));
+        let actions = replication.replicas_mut().transfer_done(false, 103);
+        assert_eq!(closed(&actions), [11]);
         let mut replication = sending();
         let actions = replication.replicas_mut().transfer_done(false, 103);
         assert_eq!(closed(&actions), [11, 12]);
+    }
+
+    #[test]
+    fn a_replica_may_have_its_snapshot_before_the_end_of_the_child_is_noticed() {
+        let mut replication = sending();
+        let replicas = replication.replicas_mut();
+        let gone = replicas.remove(CHANNEL, 103).expect("it is known");
+        assert_eq!(gone.then, []);
+        let actions = replicas.transfer_done(true, 103);
+        assert_eq!(actions[1..], [ReplicaAction::RefreshGood]);
+        assert_eq!(replicas.count_acked(0), 1);
     }
 
     #[test]

@@ -330,7 +330,7 @@ pub(in crate::server) fn transfer_done(server: &mut Server, exit: Exit) {
         Exit::Status(0) => {
             let replicas = server.replication.replicas();
             let up = replicas.count_transfers();
-            if !replicas.iter().any(|one| one.is_second()) {
+            if !replicas.sends_to_channels() {
                 log::info!(
                     "Diskless rdb transfer, done reading from pipe, {up} replicas still up."
                 );
