@@ -112,14 +112,13 @@ impl Channel {
 
     /// Returns the log lines for an RDB channel that ended in the handshake.
     pub fn failed(self, why: &str) -> [Action; 2] {
-        let command = match self.step {
-            Step::Auth => "auth",
-            Step::Options => "replconf",
-            Step::Psync => "psync",
+        let asked = match self.step {
+            Step::Auth => "auth command",
+            Step::Options => "replconf command",
+            Step::Psync => "psync command",
         };
         let first = format!("Failed to read response from the server: {why}");
-        let then =
-            format!("Master did not respond to {command} command during rdb channel handshake");
+        let then = format!("Master did not respond to {asked} during rdb channel handshake");
         [Action::warn(first), Action::warn(then)]
     }
 }
