@@ -114,7 +114,7 @@ impl Replicas {
 
     /// Finds a replica by the address it is known by.
     pub fn find(&self, ip: &str, port: i64) -> Option<&Replica> {
-        let mut list = self.list.iter();
+        let mut list = self.known();
         list.find(|one| one.ip() == ip && i64::from(one.port()) == port)
     }
 

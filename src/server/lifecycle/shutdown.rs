@@ -165,7 +165,7 @@ fn stop_no_more(server: &mut Server) {
 fn tell_of_replicas(server: &Server) {
     let offset = server.replication.offset();
     let list = server.replication.replicas();
-    let lagging = list.iter().filter(|replica| replica.acked() != offset);
+    let lagging = list.known().filter(|replica| replica.acked() != offset);
     for replica in lagging.clone() {
         let lag_s = replica.lag_s(server.clock.now_s());
         log::info!(
@@ -176,7 +176,7 @@ fn tell_of_replicas(server: &Server) {
         );
     }
     if !list.is_empty() {
-        let all = list.len();
+        let all = list.count();
         log::info!(
             "{} of {all} replicas are in sync when shutting down.",
             all - lagging.count()

@@ -50,6 +50,8 @@ pub fn read(server: &mut Server, client: &mut Client) {
         if !incoming.has_whole() || incoming.pending() <= AHEAD {
             primary.receive_kept();
         }
+        // As long as the socket is not read for this, the primary is not silent.
+        client.session.last_active_ms = server.clock.mono_ms();
         return;
     }
     let incoming = primary.incoming_mut();
