@@ -104,6 +104,9 @@ static TOOLS: &[Tool] = &[
         "    that fit no node."]),
     tool("REPLICATE", 1..=MANY, state::replicate, &[
         "REPLICATE <command> [<arg> ...]", "    Tell replicas of a command without running it."]),
+    tool("REPL-PAUSE", 1..=1, state::repl_pause, &[
+        "REPL-PAUSE <clear|after-fork|before-rdb-channel|on-streaming-repl-buf>",
+        "    Stop the process at a step of a full synchronization, until it gets the signal CONT."]),
     tool("REPLYBUFFER", 2..=2, state::reply_buffer, &[
         "REPLYBUFFER <PEAK-RESET-TIME|RESIZING> <value>",
         "    How long a peak of a reply buffer is remembered, in milliseconds, or never, or reset;",

@@ -141,7 +141,9 @@ pub fn memory(server: &Server, text: &mut Text) {
         .memory(server.config.repl_backlog_size as usize);
     text.line("mem_replication_backlog", stream.backlog);
     text.line("mem_total_replication_buffers", stream.all);
-    text.line("mem_replica_full_sync_buffer", 0);
+    let primary = server.replication.primary();
+    let kept = primary.map_or(0, |primary| primary.kept_bytes().0);
+    text.line("mem_replica_full_sync_buffer", kept);
     text.line("mem_clients_slaves", stream.replicas);
     text.line("mem_clients_normal", clients);
     text.lines(
