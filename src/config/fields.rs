@@ -139,6 +139,8 @@ pub struct Config {
     pub array_sparse_kmin: usize,
     pub hash_max_listpack_entries: usize,
     pub hash_max_listpack_value: usize,
+    pub hash_max_template_entries: usize,
+    pub hash_min_template_entries: usize,
     pub hll_sparse_max_bytes: usize,
     pub list_compress_depth: u32,
     pub list_max_listpack_size: i32,

@@ -17,6 +17,7 @@ mod debugger;
 mod eviction;
 mod following;
 mod footprint;
+mod himport;
 mod limits;
 mod lines;
 mod migrate;

@@ -56,8 +56,6 @@ pub static TABLE: &[Directive] = &[
         (0, LONG_MAX),
         KEPT,
     ),
-    int("hash-max-template-entries", 0, (0, LONG_MAX), KEPT),
-    int("hash-min-template-entries", 0, (0, LONG_MAX), KEPT),
     int("hash-rdb-load-max-template-entries", 0, (0, LONG_MAX), KEPT),
     int("hash-rdb-load-min-template-entries", 0, (0, LONG_MAX), KEPT),
     int(

@@ -8,6 +8,7 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod functions;
+pub mod himport;
 pub mod hotkeys;
 pub mod info;
 pub mod latency;
@@ -46,6 +47,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     memory::TABLE,
     migrate::TABLE,
     functions::TABLE,
+    himport::TABLE,
     hotkeys::TABLE,
     modules::TABLE,
     monitor::TABLE,

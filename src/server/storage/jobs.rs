@@ -573,7 +573,14 @@ fn write_base(
     let functions = &job.snapshot.functions;
     let written = match job.with_rdb {
         true => save::write(keyspace, &mut file, &job.snapshot, progress),
-        false => commands::write(keyspace, &mut file, functions, job.stamp_s, progress),
+        false => commands::write(
+            keyspace,
+            &mut file,
+            functions,
+            job.stamp_s,
+            job.snapshot.versions,
+            progress,
+        ),
     };
     let written = written.and_then(|()| crate::sys::file::fsync(&file));
     if let Err(error) = written {
