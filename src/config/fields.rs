@@ -70,6 +70,8 @@ pub struct Config {
     pub aof_use_rdb_preamble: bool,
     pub aof_disable_auto_gc: bool,
     pub appenddirname: Vec<u8>,
+    pub backupdirname: Vec<u8>,
+    pub backup_sealed_ttl: i64,
     pub appendfilename: Vec<u8>,
     pub appendfsync: AppendFsync,
     pub appendonly: bool,

@@ -8,6 +8,7 @@ mod support;
 
 mod acl;
 mod arrays;
+mod backup;
 mod blocking;
 mod client;
 mod command;

@@ -41,8 +41,6 @@ pub static TABLE: &[Directive] = &[
     )
     .hidden(),
     // Redis 8.4 to 8.10, of features that are not there yet. All of them can be set at run time.
-    int("backup-sealed-ttl", 0, (0, LONG_MAX), KEPT),
-    text("backupdirname", "backupdir", KEPT),
     boolean("cluster-bus-port-protected-mode", false, KEPT),
     memory(
         "cluster-slot-migration-handoff-max-lag-bytes",

@@ -1,6 +1,7 @@
 //! Server commands: those that need more than the keyspace.
 
 pub mod acl;
+pub mod backup;
 pub mod client;
 pub mod cluster;
 pub mod command;
@@ -35,6 +36,7 @@ use crate::server::{Server, ServerCommand};
 /// All server commands.
 pub const TABLES: &[&[ServerCommand]] = &[
     acl::TABLE,
+    backup::TABLE,
     client::TABLE,
     cluster::TABLE,
     command::TABLE,

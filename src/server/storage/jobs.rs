@@ -17,6 +17,7 @@ use crate::replication::primary::Primary;
 use crate::replication::replica::Form;
 use crate::server::Server;
 use crate::server::gates::Gates;
+use crate::server::storage::backup;
 use crate::sys::clock;
 use crate::sys::fork::{self, Exit, ProgressPipe, Report};
 use std::path::{Path, PathBuf};
@@ -212,10 +213,12 @@ pub fn write_first_base(server: &Server, path: &Path) -> bool {
 /// Runs the persistence part of cron: reaps the child, and starts one when it is due.
 pub fn tend_persistence(server: &mut Server) {
     flush_aof(server, false);
+    backup::tend(server);
     if server.persist.loading.is_some() || server.persist.child.is_some() {
         return;
     }
     if server.persist.aof.rewrites.scheduled
+        && !server.persist.backup.holds_rewrites()
         && !server
             .persist
             .aof
@@ -249,6 +252,9 @@ fn rewrite_if_grown(server: &mut Server) {
         server.config.auto_aof_rewrite_percentage as u64,
         server.config.auto_aof_rewrite_min_size,
     );
+    if server.persist.backup.holds_rewrites() {
+        return;
+    }
     let aof = &mut server.persist.aof;
     if aof.state != State::On || percentage == 0 || aof.size <= least {
         return;
@@ -344,6 +350,7 @@ fn finish_rewrite(server: &mut Server, job: &ChildJob, exit: Exit) {
     if aof.state == State::WaitRewrite {
         aof.rewrites.scheduled = true;
     }
+    backup::note_rewrite(server, done, exit);
 }
 
 /// Kills the running child if it has this purpose.
@@ -463,6 +470,11 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
         .aof
         .keep_history(server.config.aof_disable_auto_gc);
     let wanted = server.config.appendonly;
+    // The log of a backup stays, as one that is wanted.
+    if server.persist.backup.owns_log {
+        server.persist.backup.owns_log = !wanted;
+        return Ok(());
+    }
     if server.persist.loading.is_some() || wanted == server.persist.aof.is_on() {
         return Ok(());
     }
@@ -471,6 +483,7 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
         server.persist.aof.offset = server.replication.offset();
         server.persist.aof.switch_off();
         kill_child(server, Purpose::Rewrite);
+        backup::note_log_stopped(server);
         refresh_log_interest(server);
         refresh_disk_gate(server);
         return Ok(());
