@@ -8,7 +8,7 @@ use crate::command::effects::{Event, Propagate};
 use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
-use crate::keyspace::RemovalReason;
+use crate::keyspace::{RdbVersions, RemovalReason};
 use crate::rdb::dump;
 use crate::resp::request::OwnedArgv;
 use crate::server::clients::fieldsets::Fieldset;
@@ -84,6 +84,11 @@ fn set(
 ) -> CmdResult {
     let (key, name) = (args.key(), args.bytes());
     let mut values: Vec<Item> = args.rest().iter().map(Item::of).collect();
+    let most = server.replication.replicas().read_rdb_up_to();
+    let versions = RdbVersions {
+        most: server.tuning.rdb_versions.most.min(most),
+        ..server.tuning.rdb_versions
+    };
     let mut db = server.keyspace.db(session.db);
     let old = db.write(key);
     if let Some(found) = old {
@@ -102,10 +107,8 @@ fn set(
     }
     let found = db.add_template(key, &set.template, &values, &server.tuning);
     let entry = db.get(found);
-    let propagate = server.effects.propagates().then(|| {
-        let versions = server.tuning.rdb_versions;
-        propagated(key, set, &values, || dump::dump_template(entry, versions))
-    });
+    let propagate = (server.effects.propagates())
+        .then(|| propagated(key, set, &values, || dump::dump_template(entry, versions)));
     if let Some(propagate) = propagate {
         server.effects.propagate = Propagate::Instead(propagate);
     }
@@ -124,7 +127,7 @@ fn set(
 }
 
 /// The commands for the AOF and for replicas: as in Redis the hash as RESTORE takes it, or plain commands
-/// where the format of RESTORE is an older one.
+/// where a replica does not read it, or `rdb-save-version` is an older one.
 fn propagated(
     key: &[u8],
     set: &Fieldset,
