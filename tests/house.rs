@@ -110,7 +110,7 @@ const INNER_PARTS: &[(&str, &[&str])] = &[
     ("Doors", &["listeners"]),
     ("Memory", &["peak"]),
     ("Observe", &["slowlog", "latency", "hotkeys"]),
-    ("Persist", &["saves", "child", "loading", "aof"]),
+    ("Persist", &["saves", "child", "loading", "aof", "backup"]),
     ("Script", &["cache", "libraries"]),
 ];
 

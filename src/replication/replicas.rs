@@ -99,6 +99,12 @@ impl Replicas {
         self.list.iter()
     }
 
+    /// The highest RDB version that all of them read, as far as it is known.
+    pub fn read_rdb_up_to(&self) -> u32 {
+        let each = self.iter().map(|one| one.announced.form().versions.most);
+        each.min().unwrap_or(u32::MAX)
+    }
+
     pub fn get(&self, client: u64) -> Option<&Replica> {
         self.list.iter().find(|replica| replica.client == client)
     }

@@ -52,7 +52,8 @@ const THRESHOLDS: &str = "CONFIG SET maxmemory 0 set-max-listpack-entries 128 se
     set-max-listpack-value 64 hash-max-listpack-entries 512 hash-max-listpack-value 64 \
     list-max-listpack-size -2 list-compress-depth 0 stream-node-max-entries 100 \
     stream-node-max-bytes 4096 zset-max-listpack-entries 128 zset-max-listpack-value 64 \
-    hll-sparse-max-bytes 3000 array-slice-size 4096 array-sparse-kmin 5 array-sparse-kmax 10";
+    hll-sparse-max-bytes 3000 array-slice-size 4096 array-sparse-kmin 5 array-sparse-kmax 10 \
+    hash-max-template-entries 0 hash-min-template-entries 0";
 /// A template with this would make SORT BY nosort of another family reply in any order.
 const SCATTERS: &str = "CONFIG SET set-max-";
 /// Replays spent on shrinking a difference.

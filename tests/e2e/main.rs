@@ -8,6 +8,7 @@ mod support;
 
 mod acl;
 mod arrays;
+mod backup;
 mod blocking;
 mod client;
 mod command;
@@ -17,6 +18,7 @@ mod debugger;
 mod eviction;
 mod following;
 mod footprint;
+mod himport;
 mod limits;
 mod lines;
 mod migrate;

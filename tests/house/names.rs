@@ -38,6 +38,10 @@ const WRITTEN: &[(&str, &str)] = &[
         "server/commands/migrate.rs",
         "MIGRATE sends commands to the target",
     ),
+    (
+        "server/commands/himport.rs",
+        "a hash is propagated as RESTORE takes it",
+    ),
 ];
 
 /// Where names are declared that happen to be those of commands.

@@ -1,6 +1,7 @@
 //! Server commands: those that need more than the keyspace.
 
 pub mod acl;
+pub mod backup;
 pub mod client;
 pub mod cluster;
 pub mod command;
@@ -8,6 +9,7 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod functions;
+pub mod himport;
 pub mod hotkeys;
 pub mod info;
 pub mod latency;
@@ -34,6 +36,7 @@ use crate::server::{Server, ServerCommand};
 /// All server commands.
 pub const TABLES: &[&[ServerCommand]] = &[
     acl::TABLE,
+    backup::TABLE,
     client::TABLE,
     cluster::TABLE,
     command::TABLE,
@@ -46,6 +49,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     memory::TABLE,
     migrate::TABLE,
     functions::TABLE,
+    himport::TABLE,
     hotkeys::TABLE,
     modules::TABLE,
     monitor::TABLE,

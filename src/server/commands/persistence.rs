@@ -145,7 +145,8 @@ fn bgrewriteaof(
             "ERR Background append only file rewriting already in progress",
         ));
     }
-    if server.persist.child.is_some() || !server.frame.may_block(session) {
+    let held = server.persist.child.is_some() || server.persist.backup.holds_rewrites();
+    if held || !server.frame.may_block(session) {
         server.persist.aof.rewrites.request();
         return reply.simple("Background append only file rewriting scheduled");
     }

@@ -13,7 +13,7 @@ use crate::server::core::pause;
 use crate::server::core::pause::{Cause, Held};
 use crate::server::replication::link::transfer;
 use crate::server::script::debug;
-use crate::server::storage::jobs;
+use crate::server::storage::{backup, jobs};
 use crate::sys::signal::{self, Signal};
 use crate::sys::supervisor;
 
@@ -211,6 +211,7 @@ fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), 
     if server.persist.loading.is_some() {
         return Ok(());
     }
+    backup::note_shutdown(server);
     if server.persist.aof.is_on() {
         if child == Some(Purpose::Rewrite) {
             if server.persist.aof.state() == State::WaitRewrite {

@@ -6,6 +6,7 @@ use crate::server::Server;
 use crate::server::core::stats::Rate;
 use crate::server::core::table::Slot;
 use crate::server::text::Text;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Writes the section Stats.
 pub fn stats(server: &Server, text: &mut Text) {
@@ -37,7 +38,9 @@ pub fn stats(server: &Server, text: &mut Text) {
     text.line("reply_buffer_expands", server.stats.reply_buffer_expands);
     turns(server, text);
     slow_commands(server, text);
-    text.lines(&["hash_templates", "hash_template_keys"], 0);
+    let counts = server.keyspace.shared.templates.counts();
+    text.line("hash_templates", counts.templates.load(Relaxed));
+    text.line("hash_template_keys", counts.hashes.load(Relaxed));
     text.line("acl_access_denied_auth", server.stats.auth_denied);
     text.line("acl_access_denied_cmd", server.stats.command_denied);
     text.line("acl_access_denied_key", server.stats.key_denied);

@@ -9,6 +9,7 @@ use crate::server::text::Text;
 use crate::sys::process::{self, CpuTime, Whose};
 use crate::sys::{clock, memory};
 use crate::version;
+use std::sync::atomic::Ordering::Relaxed;
 
 const DAY_S: i64 = 24 * 60 * 60;
 /// The bits of the LRU clock.
@@ -186,7 +187,8 @@ fn script_memory(server: &Server, text: &mut Text) {
     text.line("used_memory_vm_functions", functions);
     bytes(text, "used_memory_vm_total", eval + functions);
     text.line("used_memory_functions", of_functions);
-    text.line("used_memory_hash_templates", 0);
+    let templates = server.keyspace.shared.templates.counts();
+    text.line("used_memory_hash_templates", templates.bytes.load(Relaxed));
     bytes(text, "used_memory_scripts", of_scripts + of_functions);
 }
 

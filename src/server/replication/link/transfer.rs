@@ -19,6 +19,7 @@ use crate::replication::transfer::{Sink, Transfer};
 use crate::server::Server;
 use crate::server::gates::Gates;
 use crate::server::replication::link::{self, apply, connect};
+use crate::server::storage::backup;
 use crate::server::storage::jobs;
 use crate::server::storage::loading;
 use crate::sys::{reason, supervisor};
@@ -193,6 +194,7 @@ fn stop_persistence(server: &mut Server, uses_file: bool) {
         server.persist.aof.set_offset(server.replication.offset());
         server.persist.aof.switch_off();
         jobs::kill_child(server, Purpose::Rewrite);
+        backup::note_log_stopped(server);
         jobs::refresh_log_interest(server);
         jobs::refresh_disk_gate(server);
     }
