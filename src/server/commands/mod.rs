@@ -4,6 +4,7 @@ pub mod acl;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod commandlog;
 pub mod config;
 pub mod connection;
 pub mod debug;
@@ -37,6 +38,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     client::TABLE,
     cluster::TABLE,
     command::TABLE,
+    commandlog::TABLE,
     config::TABLE,
     connection::TABLE,
     debug::TABLE,

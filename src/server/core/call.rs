@@ -163,10 +163,7 @@ impl Server {
             Some((key, hash)) => self.keyspace.hint(key, hash),
             None => self.keyspace.forget_hint(),
         }
-        let written = match self.gates.has(Gates::HOTKEYS) {
-            true => reply.written(),
-            false => 0,
-        };
+        let written = reply.written();
         let result: CmdResult = match handler {
             Handler::Data(run) => {
                 let mut cx = Cx {
@@ -212,17 +209,17 @@ impl Server {
         }
         self.stats.commands += 1;
         session.commands_run += 1;
-        if ns >= self.observe.noticed_ns {
-            self.notice(session, number, args.argv(), ns);
+        let replied = reply.written().saturating_sub(written);
+        if (ns >= self.observe.noticed_ns) | (replied >= self.observe.logs.reply_bytes) {
+            self.notice(session, number, args.argv(), (ns, replied));
         }
         if self.gates.has(Gates::BEHIND) {
-            let replied = reply.written().saturating_sub(written);
             self.look_behind(session, number, &args, reply, (ns, replied));
         }
         self.leave(session, number, &args, dirty);
     }
 
-    /// Feeds a command to the monitors, counts it for the hottest keys, and remembers the keys it
+    /// Feeds a command to the monitors, logs its request if that is large, counts it for the hottest keys, and remembers the keys it
     /// read for a tracking client. It took so many nanoseconds and replied so many bytes.
     #[cold]
     fn look_behind(
@@ -244,6 +241,7 @@ impl Server {
         if self.gates.has(Gates::MONITORED) && self.frame.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
+        self.log_large_request(session, number, args);
         if session.tracks {
             let spec = self.table[number].spec;
             // The commands a script calls remember their own keys.
@@ -301,6 +299,7 @@ impl Server {
         if self.gates.has(Gates::MONITORED) && self.frame.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
+        self.log_large_request(session, number, args);
         // It has read the key, even if it found nothing to return yet.
         if session.tracks && self.table[number].spec.flags.has(READONLY) {
             invalidate::remember_keys(self, session, number, &args.argv());

@@ -1,6 +1,6 @@
 //! The sections with counters: Stats, Commandstats, Errorstats, Latencystats.
 
-use crate::observe::slowlog::Slow;
+use crate::observe::commandlog::Slow;
 use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::core::stats::Rate;
@@ -144,7 +144,7 @@ fn turns(server: &Server, text: &mut Text) {
 }
 
 fn slow_commands(server: &Server, text: &mut Text) {
-    let slow = &server.observe.slowlog.slow;
+    let slow = &server.observe.logs.slow;
     text.line("slowlog_commands_count", slow.count);
     text.line("slowlog_commands_time_ms_max", ms(slow.max_us));
     text.line("slowlog_commands_time_ms_sum", ms(slow.sum_us));
