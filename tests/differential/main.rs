@@ -27,6 +27,7 @@ mod scripts;
 #[path = "../support/mod.rs"]
 mod support;
 mod users;
+mod valkey;
 
 use families::{FAMILIES, Family};
 use families_arrays::ARRAYS;
