@@ -199,6 +199,8 @@ fn users_stay_in_their_databases() {
     let field = |name: &str| entry.field(name).map(|value| value.text());
     assert_eq!(field("reason").as_deref(), Some("database"));
     assert_eq!(field("object").as_deref(), Some("get"));
+    // Five commands alone, one of the script, two of the transaction, and the last one.
+    assert_eq!(super::info(&mut admin, "acl_access_denied_db"), 9);
     admin.run("ACL SETUSER u alldbs");
     assert_eq!(shown(&mut admin), 12);
     assert_eq!(user.run("GET k"), Value::NilBulk);

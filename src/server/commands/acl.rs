@@ -192,7 +192,7 @@ const ACL_GENPASS: ServerCommand = Spec {
     name: "genpass",
     flags: FREE,
     usage: "[bits:integer]",
-    summary: "Makes a password that nobody can guess.",
+    summary: "Makes a random password.",
     complexity: "O(1)",
     ..ACL_SPEC
 }

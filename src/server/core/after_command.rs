@@ -35,71 +35,77 @@ impl Server {
             .note(event, self.clock.now_s(), ns / 1_000_000);
         let logs = &self.observe.logs;
         let (is_slow, is_large) = (ns >= logs.slow_ns, replied >= logs.reply_bytes);
-        if is_slow && self.log_command(session, number, argv, (Kind::Slow, ns / 1000)) {
+        if is_slow && log_command(self, session, number, argv, (Kind::Slow, ns / 1000)) {
             self.table[number].stats.slow.note(ns / 1000);
             self.observe.logs.slow.note(ns / 1000);
         }
         if is_large {
-            self.log_command(session, number, argv, (Kind::LargeReply, replied as u64));
+            log_command(
+                self,
+                session,
+                number,
+                argv,
+                (Kind::LargeReply, replied as u64),
+            );
         }
     }
+}
 
-    /// Logs a request that is large. Commands that a script or a transaction calls have none.
-    #[cold]
-    pub fn log_large_request(&mut self, session: &Session, number: u16, args: &Args) {
-        if !self.gates.has(Gates::LARGE_REQUEST)
-            || self.unit.is_nested()
-            || self.frame.in_script
-            || self.frame.resumed.is_some()
-        {
-            return;
-        }
-        let bytes = request_bytes(&args.argv());
-        if bytes >= self.observe.logs.request_bytes {
-            let measure = (Kind::LargeRequest, bytes as u64);
-            self.log_command(session, number, args.argv(), measure);
-        }
+/// Logs a request that is large. Commands that a script or a transaction calls have none.
+#[cold]
+pub fn log_large_request(server: &mut Server, session: &Session, number: u16, args: &Args) {
+    if !server.gates.has(Gates::LARGE_REQUEST)
+        || server.unit.is_nested()
+        || server.frame.in_script
+        || server.frame.resumed.is_some()
+    {
+        return;
     }
+    let bytes = request_bytes(&args.argv());
+    if bytes >= server.observe.logs.request_bytes {
+        let measure = (Kind::LargeRequest, bytes as u64);
+        log_command(server, session, number, args.argv(), measure);
+    }
+}
 
-    /// Adds a command to the log of a kind, with what was measured. Returns whether it was added.
-    fn log_command(
-        &mut self,
-        session: &Session,
-        number: u16,
-        argv: Argv,
-        (kind, measure): (Kind, u64),
-    ) -> bool {
-        let spec = self.table[number].spec;
-        if spec.flags.has(SKIP_SLOWLOG) {
-            return false;
-        }
-        let args = (0..argv.len()).map(|index| argv.at(index));
-        // A script has no connection of its own.
-        let (peer, client) = match self.frame.in_script {
-            true => Default::default(),
-            false => (session.addresses.0.clone(), session.name.clone()),
-        };
-        let limits = Limits {
-            args: self.config.slowlog_entry_max_argc as usize,
-            arg_bytes: self.config.slowlog_entry_max_string_len as usize,
-        };
-        let entry = Entry {
-            id: 0,
-            unix_s: self.clock.now_s(),
-            measure,
-            args: cut(args, |index| is_secret(spec, &argv, index), limits),
-            argc: argv.len(),
-            peer,
-            name: client,
-        };
-        let max_len = match kind {
-            Kind::Slow => self.config.slowlog_max_len,
-            Kind::LargeRequest => self.config.commandlog_large_request_max_len,
-            Kind::LargeReply => self.config.commandlog_large_reply_max_len,
-        };
-        let log = self.observe.logs.of_mut(kind);
-        log.push(entry, max_len as usize)
+/// Adds a command to the log of a kind, with what was measured. Returns whether it was added.
+fn log_command(
+    server: &mut Server,
+    session: &Session,
+    number: u16,
+    argv: Argv,
+    (kind, measure): (Kind, u64),
+) -> bool {
+    let spec = server.table[number].spec;
+    if spec.flags.has(SKIP_SLOWLOG) {
+        return false;
     }
+    let args = (0..argv.len()).map(|index| argv.at(index));
+    // A script has no connection of its own.
+    let (peer, client) = match server.frame.in_script {
+        true => Default::default(),
+        false => (session.addresses.0.clone(), session.name.clone()),
+    };
+    let limits = Limits {
+        args: server.config.slowlog_entry_max_argc as usize,
+        arg_bytes: server.config.slowlog_entry_max_string_len as usize,
+    };
+    let entry = Entry {
+        id: 0,
+        unix_s: server.clock.now_s(),
+        measure,
+        args: cut(args, |index| is_secret(spec, &argv, index), limits),
+        argc: argv.len(),
+        peer,
+        name: client,
+    };
+    let max_len = match kind {
+        Kind::Slow => server.config.slowlog_max_len,
+        Kind::LargeRequest => server.config.commandlog_large_request_max_len,
+        Kind::LargeReply => server.config.commandlog_large_reply_max_len,
+    };
+    let log = server.observe.logs.of_mut(kind);
+    log.push(entry, max_len as usize)
 }
 
 /// Counts a command for the hottest keys.

@@ -10,7 +10,7 @@ use crate::server::clients::invalidate;
 use crate::server::clients::monitors;
 use crate::server::clients::session::{Ending, Session};
 use crate::server::core::admit::Verdict;
-use crate::server::core::after_command::count_hot_keys;
+use crate::server::core::after_command::{count_hot_keys, log_large_request};
 use crate::server::core::table::Handler;
 use crate::server::core::undelivered;
 use crate::server::core::unit::Ran;
@@ -241,7 +241,7 @@ impl Server {
         if self.gates.has(Gates::MONITORED) && self.frame.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
-        self.log_large_request(session, number, args);
+        log_large_request(self, session, number, args);
         if session.tracks {
             let spec = self.table[number].spec;
             // The commands a script calls remember their own keys.
@@ -299,7 +299,7 @@ impl Server {
         if self.gates.has(Gates::MONITORED) && self.frame.resumed.is_none() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
-        self.log_large_request(session, number, args);
+        log_large_request(self, session, number, args);
         // It has read the key, even if it found nothing to return yet.
         if session.tracks && self.table[number].spec.flags.has(READONLY) {
             invalidate::remember_keys(self, session, number, &args.argv());
