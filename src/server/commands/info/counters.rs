@@ -43,8 +43,10 @@ pub fn stats(server: &Server, text: &mut Text) {
     text.line("acl_access_denied_key", server.stats.key_denied);
     text.line("acl_access_denied_channel", server.stats.channel_denied);
     text.line("acl_access_denied_tls_cert", 0);
-    // Of Valkey.
-    text.line("acl_access_denied_db", server.stats.database_denied);
+    // A field of Valkey: INFO stays that of Redis where no user has a rule about databases.
+    if server.stats.database_denied > 0 {
+        text.line("acl_access_denied_db", server.stats.database_denied);
+    }
 }
 
 fn traffic(server: &Server, text: &mut Text) {
