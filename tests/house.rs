@@ -109,7 +109,7 @@ const INNER_PARTS: &[(&str, &[&str])] = &[
     ("Acl", &["log"]),
     ("Doors", &["listeners"]),
     ("Memory", &["peak"]),
-    ("Observe", &["slowlog", "latency", "hotkeys"]),
+    ("Observe", &["logs", "latency", "hotkeys"]),
     ("Persist", &["saves", "child", "loading", "aof", "backup"]),
     ("Script", &["cache", "libraries"]),
 ];

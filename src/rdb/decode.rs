@@ -105,7 +105,11 @@ fn ints<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     let mut set = std::mem::take(&mut r.room);
     let read = intset::read_redis(r.text(&span)?, &mut set);
     r.room = set;
-    read.map_err(|_| Error::Corrupt("Intset integrity check failed."))?;
+    let is_ascending = read.map_err(|_| Error::Corrupt("Intset integrity check failed."))?;
+    if !is_ascending {
+        r.mend("Intset with integers out of order detected")?;
+        intset::sort(&mut r.room);
+    }
     let set: &'r [u8] = &r.room;
     if intset::is_empty(set) {
         return Err(Error::Empty);

@@ -541,6 +541,15 @@ fn faults_are_mended_in_a_file_where_no_guess_is_needed() {
             ":2",
         ),
         (
+            [
+                &[kind::SET_INTSET][..],
+                &string(b"\x02\0\0\0\x04\0\0\0\x05\0\x04\0\xff\xff\x05\0"),
+            ]
+            .concat(),
+            "SMEMBERS key",
+            "*3 $2 -1 $1 4 $1 5",
+        ),
+        (
             packed(kind::ZSET_LISTPACK, &["b", "2", "c", "1", "a", "1"]),
             "ZRANGE key 0 -1",
             "*3 $1 a $1 c $1 b",

@@ -4,6 +4,7 @@
 //! of them in RESP3. A difference is first shrunk to the commands it needs, then printed with its
 //! seed. `logs` compares what the two write into their logs of commands; `protocol` does the same
 //! with streams of bytes that are hardly commands any more; `users` compares what users may do.
+//! `valkey` compares what was taken over from Valkey with Valkey 9.1.2.
 //!
 //! REDWHEEL_DIFF_COMMANDS (20000) and REDWHEEL_DIFF_STREAMS (1500) say how much,
 //! REDWHEEL_DIFF_SEED where to start, REDWHEEL_DIFF_FAMILY which family alone.
@@ -27,6 +28,7 @@ mod scripts;
 #[path = "../support/mod.rs"]
 mod support;
 mod users;
+mod valkey;
 
 use families::{FAMILIES, Family};
 use families_arrays::ARRAYS;

@@ -33,6 +33,7 @@ mod sockets;
 mod time;
 mod tracking;
 mod transactions;
+mod valkey;
 
 use support::ask::{
     await_info, bulk, bulks, field, id, info, info_field, is_closed, number, pass_ms, pipeline,

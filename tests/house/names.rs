@@ -66,6 +66,8 @@ const DIRECTIVES_ALSO_WORDS: &[&str] = &[
     // A command, options.
     "save",
     "timeout",
+    // A field of ACL GETUSER.
+    "databases",
 ];
 
 /// Comparisons with the name of a declaration, and the files that look it up.

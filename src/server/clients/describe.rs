@@ -190,7 +190,7 @@ pub fn describe(server: &Server, seen: &Seen) -> String {
 }
 
 /// Returns the flags of a client, in the order Redis writes them.
-fn flags(server: &Server, s: &Session) -> String {
+pub fn flags(server: &Server, s: &Session) -> String {
     let tracker = server.tracking.get(s.id.0);
     let announced = s.announced.as_deref();
     let is_rdb_channel = announced.is_some_and(|one| one.is_rdb_channel);

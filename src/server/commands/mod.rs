@@ -5,6 +5,7 @@ pub mod backup;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod commandlog;
 pub mod config;
 pub mod connection;
 pub mod debug;
@@ -40,6 +41,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     client::TABLE,
     cluster::TABLE,
     command::TABLE,
+    commandlog::TABLE,
     config::TABLE,
     connection::TABLE,
     debug::TABLE,

@@ -47,7 +47,7 @@ fn is_rewrite(purpose: Purpose) -> bool {
 const SAVE: ServerCommand = Spec {
     name: "save",
     flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
-    summary: "Writes a snapshot, and serves nobody meanwhile.",
+    summary: "Writes a snapshot; no client is served meanwhile.",
     complexity: "O(N) where N is the total number of keys in all databases",
     ..SAVING
 }

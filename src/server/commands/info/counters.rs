@@ -1,6 +1,6 @@
 //! The sections with counters: Stats, Commandstats, Errorstats, Latencystats.
 
-use crate::observe::slowlog::Slow;
+use crate::observe::commandlog::Slow;
 use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::core::stats::Rate;
@@ -46,6 +46,10 @@ pub fn stats(server: &Server, text: &mut Text) {
     text.line("acl_access_denied_key", server.stats.key_denied);
     text.line("acl_access_denied_channel", server.stats.channel_denied);
     text.line("acl_access_denied_tls_cert", 0);
+    // A field of Valkey: INFO stays that of Redis where no user has a rule about databases.
+    if server.stats.database_denied > 0 {
+        text.line("acl_access_denied_db", server.stats.database_denied);
+    }
 }
 
 fn traffic(server: &Server, text: &mut Text) {
@@ -147,7 +151,7 @@ fn turns(server: &Server, text: &mut Text) {
 }
 
 fn slow_commands(server: &Server, text: &mut Text) {
-    let slow = &server.observe.slowlog.slow;
+    let slow = &server.observe.logs.slow;
     text.line("slowlog_commands_count", slow.count);
     text.line("slowlog_commands_time_ms_max", ms(slow.max_us));
     text.line("slowlog_commands_time_ms_sum", ms(slow.sum_us));
