@@ -33,7 +33,16 @@ use support::server::Server;
 
 /// Commands that take more than those of Redis, as Valkey does: their arguments and their history are
 /// not compared.
-const EXTENDED: &[&str] = &["bgsave", "bitcount", "hsetex", "zscan"];
+const EXTENDED: &[&str] = &[
+    "bgsave",
+    "bitcount",
+    "client|kill",
+    "client|list",
+    "geosearch",
+    "geosearchstore",
+    "hsetex",
+    "zscan",
+];
 
 /// Blocks by the command's full name, such as `config|set`.
 type Blocks = BTreeMap<String, String>;

@@ -109,8 +109,8 @@ const INNER_PARTS: &[(&str, &[&str])] = &[
     ("Acl", &["log"]),
     ("Doors", &["listeners"]),
     ("Memory", &["peak"]),
-    ("Observe", &["slowlog", "latency", "hotkeys"]),
-    ("Persist", &["saves", "child", "loading", "aof"]),
+    ("Observe", &["logs", "latency", "hotkeys"]),
+    ("Persist", &["saves", "child", "loading", "aof", "backup"]),
     ("Script", &["cache", "libraries"]),
 ];
 

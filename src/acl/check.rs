@@ -4,8 +4,9 @@ use super::rules::until_zero;
 use super::selector::{Access, Selector};
 use super::user::User;
 use crate::algo::glob::{Case, matches};
+use crate::algo::number::parse_i64;
 use crate::command::keys::{ACCESS, DELETE, FoundKeys, INSERT, KeyFlags, UPDATE};
-use crate::command::spec::{Channels, NO_AUTH, Spec};
+use crate::command::spec::{Channels, Databases, NO_AUTH, READONLY, Spec, WRITE};
 use crate::resp::request::Argv;
 
 /// A command to be checked before it runs.
@@ -14,31 +15,37 @@ pub struct Request<'a> {
     pub number: u16,
     pub spec: &'a Spec,
     pub argv: Argv<'a>,
+    /// The selected database, and how many there are.
+    pub db: u32,
+    pub dbs: usize,
 }
 
-/// The reason for a denial. With a key or channel comes the index of the argument.
+/// The reason for a denial. With a key or channel, and with a database that an argument names, comes
+/// the index of the argument; with the selected database 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Denial {
     Command,
     Key(usize),
     Channel(usize),
+    Database(usize),
 }
 
 impl Denial {
     /// The rank of a denial: of several selectors' denials the highest is reported.
     fn rank(self) -> (u8, usize) {
         match self {
-            Denial::Command => (0, 0),
-            Denial::Key(at) => (1, at),
-            Denial::Channel(at) => (2, at),
+            Denial::Database(at) => (0, at),
+            Denial::Command => (1, 0),
+            Denial::Key(at) => (2, at),
+            Denial::Channel(at) => (3, at),
         }
     }
 
     /// The argument that it is about, if it is one.
     pub fn argument<'a>(self, argv: &Argv<'a>) -> Option<&'a [u8]> {
         match self {
-            Denial::Command => None,
-            Denial::Key(at) | Denial::Channel(at) => Some(argv.at(at)),
+            Denial::Command | Denial::Database(0) => None,
+            Denial::Key(at) | Denial::Channel(at) | Denial::Database(at) => Some(argv.at(at)),
         }
     }
 
@@ -48,6 +55,7 @@ impl Denial {
             Denial::Command => self.verbose_text(user, command, b""),
             Denial::Key(_) => b"No permissions to access a key".to_vec(),
             Denial::Channel(_) => b"No permissions to access a channel".to_vec(),
+            Denial::Database(_) => b"No permissions to access database".to_vec(),
         }
     }
 
@@ -57,6 +65,10 @@ impl Denial {
             Denial::Command => ("run", command.as_bytes(), "command"),
             Denial::Key(_) => ("access", argument, "key"),
             Denial::Channel(_) => ("access", argument, "channel"),
+            Denial::Database(_) => {
+                let middle = b" has no permissions to access database ".as_slice();
+                return [b"User ", user, middle, argument].concat();
+            }
         };
         let middle = format!(" has no permissions to {may_not} the '");
         let end = format!("' {kind}");
@@ -69,6 +81,7 @@ impl Denial {
             Denial::Command => "no permission to execute the command or subcommand",
             Denial::Key(_) => "no permission to touch the specified keys",
             Denial::Channel(_) => "no permission to access one of the channels used as arguments",
+            Denial::Database(_) => "no permission",
         }
     }
 }
@@ -99,8 +112,47 @@ pub fn fits(allowed: &[Vec<u8>], channel: &[u8], is_pattern: bool) -> bool {
     })
 }
 
+/// Checks the databases that a command uses. A wrong number is left to the command.
+fn check_databases(allowed: &[u32], request: &Request) -> Result<(), Denial> {
+    let (spec, argv) = (request.spec, &request.argv);
+    let named = |at: usize| {
+        let number = (at < argv.len()).then(|| parse_i64(argv.at(at))).flatten();
+        let db = number.and_then(|number| u32::try_from(number).ok());
+        db.filter(|&db| (db as usize) < request.dbs)
+    };
+    let check = |at: usize| match named(at) {
+        Some(db) if !allowed.contains(&db) => Err(Denial::Database(at)),
+        _ => Ok(()),
+    };
+    match spec.databases {
+        Some(Databases::Named(places)) => {
+            let are_all = places.iter().all(|&at| named(at).is_some());
+            return match are_all {
+                true => places.iter().try_for_each(|&at| check(at)),
+                false => Ok(()),
+            };
+        }
+        Some(Databases::All) => return Err(Denial::Database(0)),
+        Some(Databases::And(at)) => check(at)?,
+        Some(Databases::Behind(word, from)) => {
+            let is_word = |at: &usize| argv.at(*at).eq_ignore_ascii_case(word.as_bytes());
+            let mut words = (from..argv.len()).filter(is_word);
+            words.try_for_each(|at| check(at + 1))?;
+        }
+        None => {}
+    }
+    let uses_it = !spec.keys.is_empty() || spec.flags.has(READONLY) || spec.flags.has(WRITE);
+    match uses_it && !allowed.contains(&request.db) {
+        true => Err(Denial::Database(0)),
+        false => Ok(()),
+    }
+}
+
 impl Selector {
     fn check(&self, request: &Request, keys: &mut FoundKeys) -> Result<(), Denial> {
+        if let Some(allowed) = &self.databases {
+            check_databases(allowed, request)?;
+        }
         let spec = request.spec;
         let free = self.all_commands || spec.flags.has(NO_AUTH);
         if !free && !self.has_command(request.number) {
@@ -147,15 +199,17 @@ impl Selector {
 impl User {
     /// Whether one of the selectors allows all of a command.
     pub fn check(&self, request: &Request, keys: &mut FoundKeys) -> Result<(), Denial> {
-        let mut worst = Denial::Command;
+        let mut worst: Option<Denial> = None;
         for selector in self.all_selectors() {
             match selector.check(request, keys) {
                 Ok(()) => return Ok(()),
-                Err(denial) if denial.rank() > worst.rank() => worst = denial,
+                Err(denial) if worst.is_none_or(|worst| denial.rank() > worst.rank()) => {
+                    worst = Some(denial);
+                }
                 Err(_) => {}
             }
         }
-        Err(worst)
+        Err(worst.unwrap_or(Denial::Command))
     }
 
     /// Whether one of the selectors allows all of a command and reading every key.

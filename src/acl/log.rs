@@ -16,6 +16,7 @@ pub enum Reason {
     Command,
     Key,
     Channel,
+    Database,
     Auth,
 }
 
@@ -25,6 +26,7 @@ impl Reason {
             Reason::Command => "command",
             Reason::Key => "key",
             Reason::Channel => "channel",
+            Reason::Database => "database",
             Reason::Auth => "auth",
         }
     }

@@ -26,6 +26,8 @@ pub enum RuleError {
          characters"
     )]
     BadHash,
+    #[error("The provided database ID is out of range")]
+    NoDatabase,
     #[error("Allowing first-arg of a subcommand is not supported")]
     TooDeep,
 }

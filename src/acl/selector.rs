@@ -46,6 +46,8 @@ pub struct Selector {
     words: Vec<Vec<u8>>,
     pub keys: Vec<KeyPattern>,
     pub channels: Vec<Vec<u8>>,
+    /// The databases that may be used, in order; without, all of them. A rule of Valkey.
+    pub databases: Option<Vec<u32>>,
 }
 
 impl Selector {
@@ -61,6 +63,7 @@ impl Selector {
             words: Vec::new(),
             keys: Vec::new(),
             channels: Vec::new(),
+            databases: None,
         }
     }
 
@@ -77,7 +80,7 @@ impl Selector {
 
     /// Whether everything is allowed, so that no check is needed.
     pub fn is_unlimited(&self) -> bool {
-        self.all_commands && self.all_keys && self.all_channels
+        self.all_commands && self.all_keys && self.all_channels && self.databases.is_none()
     }
 
     /// Whether a command is allowed, with any arguments.
@@ -148,6 +151,10 @@ impl Selector {
         } else if is("resetchannels") {
             self.all_channels = false;
             self.channels.clear();
+        } else if is("alldbs") {
+            self.databases = None;
+        } else if is("resetdbs") {
+            self.databases = Some(Vec::new());
         } else if is("allcommands") || is("+@all") {
             self.set_all(true);
         } else if is("nocommands") || is("-@all") {
@@ -169,6 +176,10 @@ impl Selector {
                 self.add_keys(pattern, access)
             }
             [b'&', ..] => self.add_channels(&word[1..]),
+            [b'd' | b'D', b'b' | b'B', b'=', ref list @ ..] => {
+                self.databases = Some(parse_databases(list)?);
+                Ok(())
+            }
             [sign @ (b'+' | b'-'), b'@', ref category @ ..] => {
                 self.set_category(sign, category, scope.command_index)
             }
@@ -304,16 +315,53 @@ impl Selector {
         shown.join(&b' ')
     }
 
+    /// The databases as a rule.
+    pub fn show_databases(&self) -> Vec<u8> {
+        match self.databases.as_deref() {
+            None => b"alldbs".to_vec(),
+            Some([]) => Vec::new(),
+            Some(databases) => {
+                let numbers: Vec<String> = databases.iter().map(u32::to_string).collect();
+                format!("db={}", numbers.join(",")).into_bytes()
+            }
+        }
+    }
+
     /// All rules in a line that makes this selector again.
     pub fn describe(&self) -> Vec<u8> {
         let mut parts = vec![self.show_keys()];
         if !self.all_channels {
             parts.push(b"resetchannels".to_vec());
         }
-        parts.extend([self.show_channels(), self.show_commands()]);
+        parts.push(self.show_channels());
+        match &self.databases {
+            None => {}
+            Some(none) if none.is_empty() => parts.push(b"resetdbs".to_vec()),
+            Some(_) => parts.push(self.show_databases()),
+        }
+        parts.push(self.show_commands());
         parts.retain(|part| !part.is_empty());
         parts.join(&b' ')
     }
+}
+
+/// Numbers of databases with commas between them, in order and each once.
+fn parse_databases(list: &[u8]) -> Result<Vec<u32>, RuleError> {
+    let mut databases = Vec::new();
+    for number in list.split(|&byte| byte == b',') {
+        let digits = number.strip_prefix(b"-").unwrap_or(number);
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(RuleError::Syntax);
+        }
+        let value = std::str::from_utf8(number)
+            .ok()
+            .and_then(|n| n.parse::<i32>().ok());
+        let value = value.and_then(|value| u32::try_from(value).ok());
+        databases.push(value.ok_or(RuleError::NoDatabase)?);
+    }
+    databases.sort_unstable();
+    databases.dedup();
+    Ok(databases)
 }
 
 /// `R`, `W` or both in front of a pattern; what stands behind the `~`.

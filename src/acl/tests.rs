@@ -94,8 +94,54 @@ fn check(acl: &mut Acl, user: &str, number: u16, line: &str) -> Result<(), Denia
         number,
         spec: SPECS[usize::from(number)],
         argv: argv.as_argv(),
+        db: 0,
+        dbs: 16,
     };
     acl.check(user.as_bytes(), &request, &mut FoundKeys::default())
+}
+
+#[test]
+fn rules_name_databases() {
+    let mut acl = acl();
+    let flags = "user u on sanitize-payload ~* resetchannels";
+    for (rules, described) in [
+        ("on ~* +@all", "+@all"),
+        ("db=3,1,3,2", "db=1,2,3 +@all"),
+        ("db=2147483647", "db=2147483647 +@all"),
+        ("resetdbs", "resetdbs +@all"),
+        ("DB=01", "db=1 +@all"),
+        (
+            "(db=0 -@all +get ~*)",
+            "db=1 +@all (~* resetchannels db=0 -@all +get)",
+        ),
+        ("clearselectors AllDbs", "+@all"),
+    ] {
+        set(&mut acl, "u", rules).expect("fine rules");
+        let line = acl.lines().last().expect("a user");
+        let line = String::from_utf8_lossy(&line).into_owned();
+        assert_eq!(line, format!("{flags} {described}"), "{rules}");
+        let restricted = acl.is_restricted(b"u");
+        assert!(restricted, "its channels are restricted");
+    }
+    let syntax = "Syntax error";
+    let range = "The provided database ID is out of range";
+    for (rule, error) in [
+        ("db=", syntax),
+        ("db=x", syntax),
+        ("db=1,", syntax),
+        ("db=1,,2", syntax),
+        ("db=0x1", syntax),
+        ("db=-1", range),
+        ("db=2147483648", range),
+        ("db=99999999999999999999", range),
+    ] {
+        let refused = set(&mut acl, "u", rule).expect_err("a bad rule");
+        assert!(refused.ends_with(error), "{rule}: {refused}");
+    }
+    set(&mut acl, "u", "allchannels alldbs").expect("fine rules");
+    assert!(!acl.is_restricted(b"u"));
+    set(&mut acl, "u", "db=0").expect("fine rules");
+    assert!(acl.is_restricted(b"u"));
 }
 
 #[test]
@@ -341,6 +387,10 @@ fn word() -> impl Strategy<Value = Vec<u8>> {
         "resetchannels",
         "allcommands",
         "nocommands",
+        "alldbs",
+        "resetdbs",
+        "db=0,2",
+        "db=1",
         "clearselectors",
         "+@all",
         "-@all",
@@ -399,7 +449,8 @@ proptest! {
             (3, "psubscribe y*"), (4, "auth p"), (5, "select 1"), (6, "config"), (7, "config get x"),
         ] {
             let argv: OwnedArgv = line.split(' ').collect();
-            let request = || Request { number, spec: SPECS[usize::from(number)], argv: argv.as_argv() };
+            let spec = SPECS[usize::from(number)];
+            let request = || Request { number, spec, argv: argv.as_argv(), db: 0, dbs: 16 };
             let mut keys = FoundKeys::default();
             let before = user.check(&request(), &mut keys);
             let now = again.check(&request(), &mut keys);

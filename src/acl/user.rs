@@ -78,6 +78,12 @@ impl User {
         }
     }
 
+    /// Whether a rule limits the databases it may use.
+    pub fn has_database_rules(&self) -> bool {
+        self.all_selectors()
+            .any(|selector| selector.databases.is_some())
+    }
+
     /// Whether its commands must be checked.
     pub fn is_restricted(&self) -> bool {
         !self.all_selectors().any(Selector::is_unlimited)

@@ -47,10 +47,47 @@ struct Cell {
     steps: u32,
 }
 
-/// The area of a cell.
-struct Bounds {
-    min: Point,
-    max: Point,
+/// The area of a cell, or around a shape.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub min: Point,
+    pub max: Point,
+}
+
+impl Bounds {
+    /// The least area that holds all points.
+    pub fn of(points: &[Point]) -> Bounds {
+        let mut bounds = Bounds {
+            min: Point {
+                lon: f64::INFINITY,
+                lat: f64::INFINITY,
+            },
+            max: Point {
+                lon: f64::NEG_INFINITY,
+                lat: f64::NEG_INFINITY,
+            },
+        };
+        for point in points {
+            bounds.min.lon = bounds.min.lon.min(point.lon);
+            bounds.min.lat = bounds.min.lat.min(point.lat);
+            bounds.max.lon = bounds.max.lon.max(point.lon);
+            bounds.max.lat = bounds.max.lat.max(point.lat);
+        }
+        bounds
+    }
+
+    pub fn contain(&self, point: Point) -> bool {
+        (self.min.lon..=self.max.lon).contains(&point.lon)
+            && (self.min.lat..=self.max.lat).contains(&point.lat)
+    }
+
+    fn corners(&self) -> [Point; 4] {
+        let Bounds { min, max } = *self;
+        [(min, min), (max, max), (min, max), (max, min)].map(|(a, b)| Point {
+            lon: a.lon,
+            lat: b.lat,
+        })
+    }
 }
 
 /// Puts the bits of a number at the even places.
@@ -183,11 +220,11 @@ pub fn text(score: f64) -> [u8; 11] {
     })
 }
 
-fn radians(degrees: f64) -> f64 {
+pub(super) fn radians(degrees: f64) -> f64 {
     degrees * (PI / 180.0)
 }
 
-fn degrees(radians: f64) -> f64 {
+pub(super) fn degrees(radians: f64) -> f64 {
     radians / (PI / 180.0)
 }
 
@@ -277,36 +314,16 @@ impl Area {
         }
     }
 
-    /// Steps at which a cell and its neighbours should cover the area.
-    fn steps(&self) -> u32 {
-        let mut reach = match self.shape {
+    /// The ranges of scores that hold all places of the area, in the order they are searched.
+    pub fn ranges(&self) -> Vec<(u64, u64)> {
+        let reach = match self.shape {
             Shape::Circle { radius } => radius,
             Shape::Box { width, height } => {
                 ((width / 2.0) * (width / 2.0) + (height / 2.0) * (height / 2.0)).sqrt()
             }
         };
-        if reach == 0.0 {
-            return STEPS;
-        }
-        let mut steps = 1;
-        while reach < MERCATOR_MAX_M {
-            reach *= 2.0;
-            steps += 1;
-        }
-        steps -= 2;
-        // Cells get narrower to the poles.
-        let lat = self.center.lat.abs();
-        steps -= (lat > 66.0) as i32 + (lat > 80.0) as i32;
-        steps.clamp(1, STEPS as i32) as u32
-    }
-
-    /// The ranges of scores that hold all places of the area, in the order they are searched.
-    pub fn ranges(&self) -> Vec<(u64, u64)> {
         let bounds = self.bounds();
-        let mut center = Cell::at(self.center, self.steps());
-        if center.steps > 1 && !covers(center, &bounds) {
-            center = Cell::at(self.center, center.steps - 1);
-        }
+        let center = central_cell(self.center, &bounds, reach);
         let (mut cells, mut last) = (Vec::with_capacity(9), None);
         for (number, (east, north)) in AROUND.into_iter().enumerate() {
             if center.steps >= 2 && is_idle(center, &bounds, east, north) {
@@ -323,6 +340,68 @@ impl Area {
         }
         cells
     }
+}
+
+/// Steps at which a cell and its neighbours should cover an area that reaches so many metres from
+/// its center.
+fn steps_for(mut reach: f64, center: Point) -> u32 {
+    if reach == 0.0 {
+        return STEPS;
+    }
+    let mut steps = 1;
+    while reach < MERCATOR_MAX_M {
+        reach *= 2.0;
+        steps += 1;
+    }
+    steps -= 2;
+    // Cells get narrower to the poles.
+    let lat = center.lat.abs();
+    steps -= (lat > 66.0) as i32 + (lat > 80.0) as i32;
+    steps.clamp(1, STEPS as i32) as u32
+}
+
+/// The cell from which an area is searched.
+fn central_cell(center: Point, area: &Bounds, reach: f64) -> Cell {
+    let cell = Cell::at(center, steps_for(reach, center));
+    match cell.steps > 1 && !covers(cell, area) {
+        true => Cell::at(center, cell.steps - 1),
+        false => cell,
+    }
+}
+
+/// The ranges of scores that hold all places of an area on the map, in the order they are searched:
+/// those of the cell of a center and its neighbours, if these cover the area.
+pub(super) fn ranges_covering(center: Point, area: &Bounds) -> Vec<(u64, u64)> {
+    let distances = area.corners().map(|corner| distance(center, corner));
+    let reach = distances.into_iter().fold(0.0, f64::max);
+    let mut cell = central_cell(center, area, reach);
+    while !reaches(cell, area) {
+        if cell.steps <= 2 {
+            return vec![(0, u64::MAX)];
+        }
+        cell = Cell::at(center, cell.steps - 1);
+    }
+    let mut ranges: Vec<(u64, u64)> = Vec::with_capacity(AROUND.len());
+    for (east, north) in AROUND {
+        if cell.steps >= 2 && is_idle(cell, area, east, north) {
+            continue;
+        }
+        let range = cell.neighbour(east, north).scores();
+        if !ranges.contains(&range) {
+            ranges.push(range);
+        }
+    }
+    ranges
+}
+
+/// Whether a cell and its neighbours cover an area; the edge of the map covers what is beyond it.
+fn reaches(center: Cell, area: &Bounds) -> bool {
+    let cell = center.bounds();
+    let beside = |east, north| center.neighbour(east, north).bounds();
+    (cell.max.lat >= area.max.lat || beside(0, 1).max.lat >= area.max.lat)
+        && (cell.min.lat <= area.min.lat || beside(0, -1).min.lat <= area.min.lat)
+        && (cell.max.lon >= area.max.lon || beside(1, 0).max.lon >= area.max.lon)
+        && (cell.min.lon <= area.min.lon || beside(-1, 0).min.lon <= area.min.lon)
 }
 
 /// The center and its neighbours, east and north of it, in the order they are searched.

@@ -8,6 +8,7 @@ pub mod histogram;
 pub mod long_double;
 pub mod lzf;
 pub mod number;
+pub mod polygon;
 pub mod quoting;
 pub mod rng;
 pub mod units;

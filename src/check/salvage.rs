@@ -210,9 +210,9 @@ impl Salvage {
             opcode::SELECT_DB => rest.get(1).is_some_and(|&db| db < 0x40),
             opcode::EXPIRE_MS => rest
                 .get(9)
-                .is_some_and(|&kind| kind <= kind::HASH_TEMPLATE_REF),
+                .is_some_and(|&kind| kind <= kind::HASH_TEMPLATE_SPREAD_REF),
             // A key of one byte or more.
-            ..=kind::HASH_TEMPLATE_REF => rest.get(1).is_some_and(|&len| len != 0),
+            ..=kind::HASH_TEMPLATE_SPREAD_REF => rest.get(1).is_some_and(|&len| len != 0),
             _ => false,
         }
     }

@@ -95,6 +95,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Bytes written so far, earlier replies included.
+    #[inline(always)]
     pub fn written(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.bytes()) + self.out.len()
     }

@@ -265,6 +265,19 @@ pub enum Channels {
     First,
 }
 
+/// Arguments that are numbers of databases. Indexes are counted from the command's name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Databases {
+    /// These arguments; the selected database is not touched.
+    Named(&'static [usize]),
+    /// The selected database and the one that this argument names.
+    And(usize),
+    /// The selected database and those behind each such word, from this index on.
+    Behind(&'static str, usize),
+    /// All databases there are.
+    All,
+}
+
 /// Whether the argument at this index, counted from the command's name, is a secret.
 pub type IsSecret = fn(&Argv, usize) -> bool;
 
@@ -312,6 +325,9 @@ pub struct Spec {
     pub guard: Option<Guard>,
     /// The arguments that are names or patterns of channels, which rules of users limit.
     pub channels: Option<Channels>,
+    /// The databases it uses, which rules of users limit. Without: the selected one, if it has keys,
+    /// reads or writes.
+    pub databases: Option<Databases>,
     /// Whether the argument at an index is a secret, which MONITOR and the slow log do not show.
     pub secrets: Option<IsSecret>,
     /// Marked `syscmd` in COMMAND DOCS: for servers, not for people.
@@ -342,6 +358,7 @@ impl Spec {
         script: None,
         guard: None,
         channels: None,
+        databases: None,
         secrets: None,
         internal: false,
         absent: false,

@@ -46,6 +46,14 @@ pub fn appenddirname(text: &[u8]) -> Result<(), &'static str> {
     )
 }
 
+pub fn backupdirname(text: &[u8]) -> Result<(), &'static str> {
+    ensure(!text.is_empty(), "backupdirname can't be empty")?;
+    ensure(
+        is_plain_name(text),
+        "backupdirname can't be a path, just a dirname",
+    )
+}
+
 pub fn hostname(text: &[u8]) -> Result<(), &'static str> {
     ensure(
         text.len() < HOSTNAME_MAX,

@@ -13,6 +13,7 @@ use crate::types::entries::{Entries, KeyHasher, OldValue, ValueMut};
 use crate::types::entry::{EntryRef, INLINE_MAX, NewValue};
 use crate::types::stream::Needs;
 use crate::types::table::Position;
+use crate::types::template::{Tie, Values};
 use crate::types::value::{Encoding, Heap, Kind, Value};
 use crate::types::wheel::{Bag, Wheel};
 
@@ -326,6 +327,7 @@ impl<'k> DbMut<'k> {
             self.drop_held(key);
         }
         self.signal(value.kind(), key);
+        let value = self.shared.templates.share_value(value);
         if let NewValue::Heap(heap, _) = &value {
             self.shared.raise_rdb_bound(needed_version(heap));
         }
@@ -646,6 +648,9 @@ impl<'k> DbMut<'k> {
             Taken::Heap(heap, encoding) => {
                 self.add(key, NewValue::Heap(heap, encoding), deadline_ms)
             }
+            Taken::Template(tie, values) => {
+                self.add(key, NewValue::Template(tie, &values), deadline_ms)
+            }
         }
     }
 
@@ -702,6 +707,8 @@ pub enum Taken {
     Inline(Vec<u8>, Encoding),
     Compact(Kind, Vec<u8>, Encoding),
     Heap(Box<Heap>, Encoding),
+    /// A hash that lies inside its entry beside its template.
+    Template(Tie, Vec<u8>),
 }
 
 /// A copy of a value that lies inside its entry.
@@ -711,6 +718,11 @@ fn inner(entry: EntryRef) -> Taken {
         Value::Text(text) => Taken::Inline(text.to_vec(), entry.encoding()),
         Value::Compact(bytes) => Taken::Compact(entry.kind(), bytes.to_vec(), entry.encoding()),
         Value::Rich(heap) => Taken::Heap(Box::new(heap.clone()), entry.encoding()),
+        Value::Template(_) => match entry.template() {
+            Some((tie, values)) => Taken::Template(tie, values.to_vec()),
+            // Its values are on the heap, which the callers have looked at before.
+            None => Taken::Int(0),
+        },
     }
 }
 
@@ -731,7 +743,7 @@ pub(super) fn named(value: NewValue, key_len: usize, volatile: bool) -> NewValue
 fn is_embstr(entry: EntryRef) -> bool {
     let len = match entry.value() {
         Value::Text(text) => text.len(),
-        Value::Int(_) | Value::Compact(_) | Value::Rich(_) => 0,
+        Value::Int(_) | Value::Compact(_) | Value::Rich(_) | Value::Template(_) => 0,
     };
     entry.key().len() + len + 8 <= EMBSTR_MAX
 }
@@ -745,6 +757,10 @@ fn parts(heap: &Heap) -> usize {
         Heap::Zset(set) => set.len(),
         Heap::Set(pack) => pack.len(),
         Heap::Hash(table) => table.len(),
+        Heap::Template(hash) => match &hash.values {
+            Values::Packed(_) => 1,
+            Values::Spread(values) => values.len(),
+        },
         Heap::Stream(stream) => super::stream::parts(stream),
         Heap::Array(array) => array.slices(),
     }

@@ -47,7 +47,7 @@ impl Digest {
         match entry.value() {
             Value::Int(n) => self.mix(itoa::Buffer::new().format(n).as_bytes()),
             Value::Text(text) => self.mix(text),
-            Value::Compact(_) | Value::Rich(_) => self.add_collection(entry),
+            Value::Compact(_) | Value::Rich(_) | Value::Template(_) => self.add_collection(entry),
         }
         if entry.deadline_ms().is_some() {
             self.add(VOLATILE);
@@ -190,7 +190,7 @@ mod tests {
             digest(&db, found),
             "626a7b57a269f8f179a44902458ecb2f5920d35d"
         );
-        db.set_field_deadline(found, b"a", Some(5_000));
+        db.set_field_deadline(found, b"a", Some(5_000), &Tuning::default());
         assert_eq!(
             digest(&db, found),
             "ce98eed535a9bd6c62403cf0d79da44325cdc96f"

@@ -2,13 +2,14 @@
 //!
 //! A small hash is a listpack of pairs, and one of threes once a field had a deadline
 //! (`listpackex`); a large one is a table. Thresholds and order of steps are those of Redis, so that
-//! OBJECT ENCODING agrees after each command. Deadlines of fields are armed in `fields`; nothing
+//! OBJECT ENCODING agrees after each command. Hashes with a template are in `templates`. Deadlines of fields are armed in `fields`; nothing
 //! here looks at the time: whether a field is overdue is for the commands to see.
 
 use super::{DbMut, Found, Tuning, WrongKind};
 use crate::types::entry::NewValue;
 use crate::types::fields::{self, Field, FieldEdit, FieldList, FieldTable};
 use crate::types::listpack::{self, Item};
+use crate::types::template::TemplateRef;
 use crate::types::value::{Encoding, Heap, Kind, Value};
 
 /// A listpack longer than this takes nothing more, whatever the thresholds say.
@@ -20,6 +21,7 @@ pub enum HashRef<'a> {
     Listpack(&'a [u8]),
     List(FieldList<'a>),
     Table(&'a FieldTable),
+    Template(TemplateRef<'a>),
 }
 
 /// The effect of a write on the field's deadline.
@@ -41,6 +43,7 @@ impl<'a> HashRef<'a> {
             }
             Value::Compact(lp) => Some(HashRef::Listpack(lp)),
             Value::Rich(Heap::Hash(table)) => Some(HashRef::Table(table)),
+            Value::Template(hash) => Some(HashRef::Template(hash)),
             _ => None,
         }
     }
@@ -51,6 +54,7 @@ impl<'a> HashRef<'a> {
             HashRef::Listpack(lp) => listpack::len(lp) / 2,
             HashRef::List(list) => list.len(),
             HashRef::Table(table) => table.len(),
+            HashRef::Template(hash) => hash.len(),
         }
     }
 
@@ -65,6 +69,7 @@ impl<'a> HashRef<'a> {
             HashRef::Listpack(lp) => pair_at(lp, find_pair(lp, name)?),
             HashRef::List(list) => Some(list.get(list.find(name)?)),
             HashRef::Table(table) => table.get(table.find(Item::of(name))?),
+            HashRef::Template(hash) => hash.get(name),
         }
     }
 
@@ -89,13 +94,14 @@ impl<'a> HashRef<'a> {
             }
             HashRef::List(list) => list.iter().for_each(visit),
             HashRef::Table(table) => table.each(visit),
+            HashRef::Template(hash) => hash.each(visit),
         }
     }
 
     /// The next deadline of a field.
     pub fn next_due_ms(self) -> Option<i64> {
         match self {
-            HashRef::Listpack(_) => None,
+            HashRef::Listpack(_) | HashRef::Template(_) => None,
             HashRef::List(list) => list.first_due().and_then(|field| field.deadline_ms),
             HashRef::Table(table) => table.first_due_ms(),
         }
@@ -114,6 +120,7 @@ impl<'a> HashRef<'a> {
                 Some(list.get(listpack::seek(list.listpack(), index * 3)?))
             }
             HashRef::Table(table) => table.get(table.pack().pick(random)?),
+            HashRef::Template(hash) => hash.at(place(random(), hash.len()) as usize),
         }
     }
 }
@@ -225,6 +232,7 @@ impl DbMut<'_> {
         let found = self.add(key, value, None);
         self.give_scratch(lp);
         self.fit_hash(found, tuning);
+        self.fit_template(found, tuning);
         (found, created)
     }
 
@@ -233,7 +241,8 @@ impl DbMut<'_> {
         let Ok(hash) = self.hash_at(found) else {
             return;
         };
-        if !matches!(hash, HashRef::Table(_)) && hash.len() > tuning.hash_max_listpack_entries {
+        let is_free = matches!(hash, HashRef::Table(_) | HashRef::Template(_));
+        if !is_free && hash.len() > tuning.hash_max_listpack_entries {
             self.hash_to_table(found);
         }
     }
@@ -251,11 +260,15 @@ impl DbMut<'_> {
     }
 
     /// Makes a found hash able to hold deadlines.
-    pub fn hash_to_list(&mut self, found: Found) {
-        if let Ok(HashRef::Listpack(lp)) = self.hash_at(found) {
-            let list = fields::list_of_pairs(lp);
-            let value = DbMut::compact_value(Kind::Hash, &list, Encoding::ListpackEx);
-            self.exchange(found, value);
+    pub fn hash_to_list(&mut self, found: Found, tuning: &Tuning) {
+        match self.hash_at(found) {
+            Ok(HashRef::Listpack(lp)) => {
+                let list = fields::list_of_pairs(lp);
+                let value = DbMut::compact_value(Kind::Hash, &list, Encoding::ListpackEx);
+                self.exchange(found, value);
+            }
+            Ok(HashRef::Template(_)) => self.template_to_list(found, tuning),
+            Ok(HashRef::List(_) | HashRef::Table(_)) | Err(_) => {}
         }
     }
 
@@ -282,7 +295,11 @@ impl DbMut<'_> {
                     pairs.filter(put).count()
                 });
                 db.fit_hash(found, tuning);
+                db.fit_template(found, tuning);
                 return created;
+            }
+            if db.get(found).encoding().is_template() {
+                return db.put_in_template(found, pairs, tuning);
             }
             let created = match db.heap_mut(found) {
                 Some(Heap::Hash(table)) => {
@@ -301,11 +318,13 @@ impl DbMut<'_> {
             };
             db.fit_hash(found, tuning);
             db.arm_fields(found);
+            db.fit_template(found, tuning);
             created
         })
     }
 
-    /// Writes a field of a found hash; returns whether it was not there.
+    /// Writes a field of a found hash; returns whether it was not there. After the last one
+    /// `fit_template` follows.
     pub fn put_field(
         &mut self,
         found: Found,
@@ -315,12 +334,15 @@ impl DbMut<'_> {
         tuning: &Tuning,
     ) -> bool {
         self.resized(found, |db| {
+            if matches!(deadline, FieldDeadline::At(_)) {
+                db.hash_to_list(found, tuning);
+            }
+            if db.get(found).encoding().is_template() {
+                return db.put_in_template(found, [(name, value)].into_iter(), tuning) > 0;
+            }
             let short = tuning.hash_max_listpack_value;
             if name.len() > short || value.len() > short {
                 db.hash_to_table(found);
-            }
-            if matches!(deadline, FieldDeadline::At(_)) {
-                db.hash_to_list(found);
             }
             if db.get(found).encoding() == Encoding::Listpack {
                 let put = |lp: &mut Vec<u8>| put_pair(lp, name, Item::of(value));
@@ -349,9 +371,15 @@ impl DbMut<'_> {
     }
 
     /// Gives a field of a found hash a deadline, or none.
-    pub fn set_field_deadline(&mut self, found: Found, name: &[u8], deadline_ms: Option<i64>) {
+    pub fn set_field_deadline(
+        &mut self,
+        found: Found,
+        name: &[u8],
+        deadline_ms: Option<i64>,
+        tuning: &Tuning,
+    ) {
         if deadline_ms.is_some() {
-            self.hash_to_list(found);
+            self.hash_to_list(found, tuning);
         }
         if self.get(found).encoding() == Encoding::ListpackEx {
             self.edit_list(found, |list| {
@@ -398,6 +426,7 @@ impl DbMut<'_> {
                 return true;
             }
             Ok(HashRef::Listpack(lp)) => find_pair(lp, name),
+            Ok(HashRef::Template(_)) => return self.remove_in_template(found, name),
             _ => None,
         };
         let Some(at) = at else {

@@ -17,6 +17,7 @@ impl DbMut<'_> {
     #[inline]
     pub fn announce(&mut self, key: &[u8], value: NewValue, deadline_ms: Option<i64>) -> bool {
         let aging = self.shared.aging.fresh(self.shared.now_ms);
+        let value = self.shared.templates.share_value(value);
         let value = named(value, key.len(), deadline_ms.is_some());
         let entries = self.entries_mut();
         let hash = entries.hasher().hash(key);

@@ -69,7 +69,7 @@ fn heap(heap: &Heap) -> usize {
         Heap::Compact(_, bytes) => memory::block_size(bytes.capacity()),
         Heap::List(list) => memory::block_size(size_of::<Quicklist>()) + list.bytes(),
         Heap::Zset(set) => memory::block_size(size_of::<SortedSet>()) + set.bytes(),
-        Heap::Set(_) | Heap::Hash(_) => heap.bytes() - size_of::<Heap>(),
+        Heap::Set(_) | Heap::Hash(_) | Heap::Template(_) => heap.bytes() - size_of::<Heap>(),
         Heap::Stream(stream) => stream.bytes(),
         Heap::Array(array) => array.bytes(),
     };

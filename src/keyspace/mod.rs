@@ -23,6 +23,7 @@ pub mod sizes;
 pub mod soundness;
 pub mod stream;
 pub mod string;
+pub mod templates;
 pub mod zset;
 mod zset_result;
 
@@ -35,6 +36,7 @@ use crate::types::stream::Retention;
 use crate::types::value::Heap;
 use aging::Aging;
 use fields::ExpiredFields;
+use templates::Templates;
 
 /// The number of a database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default, PartialOrd, Ord)]
@@ -62,6 +64,10 @@ pub struct Tuning {
     // Up to where a collection keeps its compact encoding: elements, and bytes of one element.
     pub hash_max_listpack_entries: usize,
     pub hash_max_listpack_value: usize,
+    /// How many fields a hash has that gets a template when it is written to: none if the least is 0, any
+    /// number from there on if the greatest is 0.
+    pub hash_min_template_entries: usize,
+    pub hash_max_template_entries: usize,
     pub set_max_intset_entries: usize,
     pub set_max_listpack_entries: usize,
     pub set_max_listpack_value: usize,
@@ -103,6 +109,8 @@ impl RdbVersions {
     pub const RELEASED: u32 = 15;
     /// The version that knows arrays.
     pub const ARRAYS: u32 = 15;
+    /// The version that knows hashes with a template; others hold them as plain hashes.
+    pub const TEMPLATES: u32 = 15;
 
     /// From the last version that Redis and Valkey share to the latest.
     pub const AUTO: RdbVersions = RdbVersions {
@@ -169,6 +177,8 @@ impl Default for Tuning {
             lazy_eviction: false,
             hash_max_listpack_entries: 512,
             hash_max_listpack_value: 64,
+            hash_min_template_entries: 0,
+            hash_max_template_entries: 0,
             set_max_intset_entries: 512,
             set_max_listpack_entries: 128,
             set_max_listpack_value: 64,
@@ -301,6 +311,8 @@ pub struct Shared {
     /// The highest RDB version that a value may need, deadlines of hash fields aside. Code that
     /// makes a value which needs more raises it; the flush of the last database lowers it.
     pub rdb_bound: u32,
+    /// The names of fields that hashes share.
+    pub templates: Templates,
     /// The buffer in which small collections are edited before they go back into their entries.
     scratch: Vec<u8>,
     /// Every key that was looked for or added, for tests of what commands declare.
@@ -392,6 +404,7 @@ impl Keyspace {
             stirred: false,
             facts: 0,
             rdb_bound: 0,
+            templates: Templates::new(hasher.clone()),
             scratch: Vec::new(),
             #[cfg(test)]
             touched: Vec::new(),

@@ -36,6 +36,7 @@ impl Size {
             Value::Text(text) => Size::new(Kind::String, text.len()),
             Value::Compact(bytes) => Size::of_compact(entry.kind(), bytes, entry.encoding()),
             Value::Rich(heap) => Size::of_heap(heap, entry.encoding()),
+            Value::Template(hash) => Size::new(Kind::Hash, hash.len()),
         }
     }
 
@@ -46,6 +47,7 @@ impl Size {
             NewValue::Inline(bytes, _) => Size::new(Kind::String, bytes.len()),
             NewValue::Compact(kind, bytes, encoding) => Size::of_compact(*kind, bytes, *encoding),
             NewValue::Heap(heap, encoding) => Size::of_heap(heap, *encoding),
+            NewValue::Template(tie, _) => Size::new(Kind::Hash, tie.template().len()),
         }
     }
 
@@ -85,6 +87,7 @@ impl Size {
             Heap::Zset(set) => set.len(),
             Heap::Set(pack) => pack.len(),
             Heap::Hash(table) => table.len(),
+            Heap::Template(hash) => hash.view().len(),
             Heap::Stream(_) | Heap::Array(_) => return Size::NONE,
         };
         Size::new(heap.kind(), len)

@@ -13,6 +13,7 @@ use crate::types::entry::EntryRef;
 use crate::types::fields::{FieldList, STEP};
 use crate::types::intset;
 use crate::types::listpack::{self, Item};
+use crate::types::template::{TemplateRef, ValuesRef, order};
 use crate::types::value::{Encoding, Heap, Kind, Value};
 use crate::types::wheel::{Bag, Wheel};
 use std::collections::{HashMap, HashSet};
@@ -159,7 +160,29 @@ pub fn check(entry: EntryRef) {
         Value::Int(_) | Value::Text(_) => {}
         Value::Compact(bytes) => compact(entry.kind(), entry.encoding(), bytes),
         Value::Rich(heap) => rich(entry.encoding(), heap),
+        Value::Template(hash) => template(entry.encoding(), hash),
     }
+}
+
+fn template(encoding: Encoding, hash: TemplateRef) {
+    assert!(hash.len() > 0, "a hash holds something");
+    let names: Vec<&[u8]> = hash.template.names().collect();
+    assert!(
+        names.windows(2).all(|two| order(two[0], two[1]).is_lt()),
+        "names are in order"
+    );
+    assert!(hash.template.is_shared(), "a template is known");
+    let count = match hash.values {
+        ValuesRef::Packed(lp) => {
+            assert_eq!(encoding, Encoding::TemplateListpack);
+            listpack::validate(lp, |_| true).expect("a listpack is whole")
+        }
+        ValuesRef::Spread(values) => {
+            assert_eq!(encoding, Encoding::TemplateArray);
+            values.len()
+        }
+    };
+    assert_eq!(count, hash.len(), "each name has a value");
 }
 
 fn rich(encoding: Encoding, heap: &Heap) {
@@ -179,6 +202,7 @@ fn rich(encoding: Encoding, heap: &Heap) {
             table.check();
             assert!(table.len() > 0, "a hash holds something");
         }
+        Heap::Template(hash) => template(encoding, hash.view()),
         Heap::Stream(stream) => assert_eq!(stream.check(), Ok(())),
         Heap::Array(array) => {
             array.check();

@@ -103,7 +103,7 @@ impl DbMut<'_> {
         Ok(match entry.value() {
             Value::Int(n) => StringRef::Int(n),
             Value::Text(text) => StringRef::Text(text),
-            Value::Compact(_) | Value::Rich(_) => return Err(WrongKind),
+            Value::Compact(_) | Value::Rich(_) | Value::Template(_) => return Err(WrongKind),
         })
     }
 
@@ -180,7 +180,7 @@ impl DbMut<'_> {
             Value::Int(n) => buffer.format(n).as_bytes(),
             Value::Text(text) if text.len() >= len => return,
             Value::Text(text) => text,
-            Value::Compact(_) | Value::Rich(_) => return,
+            Value::Compact(_) | Value::Rich(_) | Value::Template(_) => return,
         };
         let mut bytes = Vec::with_capacity(len.max(old.len()));
         bytes.extend_from_slice(old);

@@ -1,15 +1,15 @@
-//! Self-observation: the slow log, the latency monitor, and the hottest keys.
+//! Self-observation: the command logs, the latency monitor, and the hottest keys.
 //!
-//! The path of a command pays one comparison for all of it: its duration against `noticed_ns`, the
-//! least of the thresholds. After a command of half a millisecond the clock is read anew.
+//! The path of a command pays one branch for all of it: its duration is compared with `noticed_ns`,
+//! the least of the thresholds, and its reply with the threshold of large ones. After a command of half a millisecond the clock is read anew.
 
+pub mod commandlog;
 pub mod hotkeys;
 pub mod latency;
-pub mod slowlog;
 
+use commandlog::CommandLogs;
 use hotkeys::Hotkeys;
 use latency::Latency;
-use slowlog::Slowlog;
 
 /// After a command that took this long, what follows in the same turn must see that time went on.
 const STALE_NS: u64 = 500_000;
@@ -17,7 +17,7 @@ const STALE_NS: u64 = 500_000;
 /// The observers and their thresholds.
 #[derive(Default)]
 pub struct Observe {
-    pub slowlog: Slowlog,
+    pub logs: CommandLogs,
     pub latency: Latency,
     /// The collection of HOTKEYS, until its results are forgotten.
     pub hotkeys: Option<Box<Hotkeys>>,
@@ -30,10 +30,11 @@ pub struct Observe {
 }
 
 impl Observe {
-    /// Returns whether a command that took so many nanoseconds is looked at.
+    /// Returns whether a command that took so many nanoseconds and replied so many bytes is looked
+    /// at.
     #[inline(always)]
-    pub fn is_noticed(&self, ns: u64) -> bool {
-        ns >= self.noticed_ns
+    pub fn is_noticed(&self, ns: u64, replied: usize) -> bool {
+        (ns >= self.noticed_ns) | (replied >= self.logs.reply_bytes)
     }
 
     /// Returns whether durations of commands go into their histograms.
@@ -66,7 +67,7 @@ impl Observe {
     /// Takes over the thresholds: microseconds for the slow log, negative for none; milliseconds for
     /// the latency monitor, 0 for none.
     pub fn configure(&mut self, slower_than_us: i64, latency_ms: u64, tracking: bool) {
-        self.slowlog.threshold_ns =
+        self.logs.slow_ns =
             u64::try_from(slower_than_us).map_or(u64::MAX, |us| us.saturating_mul(1000));
         self.latency.threshold_ms = latency_ms;
         self.tracking = tracking;
@@ -74,7 +75,14 @@ impl Observe {
             0 => u64::MAX,
             ms => ms.saturating_mul(1_000_000),
         };
-        self.noticed_ns = self.slowlog.threshold_ns.min(monitored_ns).min(STALE_NS);
+        self.noticed_ns = self.logs.slow_ns.min(monitored_ns).min(STALE_NS);
+    }
+
+    /// Takes over the thresholds of large requests and replies in bytes, negative for none.
+    pub fn configure_sizes(&mut self, request: i64, reply: i64) {
+        let bytes = |threshold| usize::try_from(threshold).unwrap_or(usize::MAX);
+        self.logs.request_bytes = bytes(request);
+        self.logs.reply_bytes = bytes(reply);
     }
 }
 

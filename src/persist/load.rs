@@ -10,6 +10,7 @@ use crate::algo::quoting::in_line;
 use crate::keyspace::{DbIndex, Keyspace, Tuning};
 use crate::rdb::decode::Decode;
 use crate::rdb::record::{KeyHead, Record, Records};
+use crate::rdb::template;
 use crate::rdb::{Error, Reader, kind};
 use crate::resp::request::OwnedArgv;
 use crate::sys::clock;
@@ -655,6 +656,7 @@ impl Loading {
                 let mb = self.used_memory as f64 / (1 << 20) as f64;
                 log::info!("RDB memory usage when created {mb:.2} Mb");
             }
+            template::MARK => {}
             b"aof-preamble" if number() != 0 => log::info!("RDB has an AOF tail"),
             b"aof-base" if number() != 0 => log::info!("RDB is base AOF"),
             b"repl-stream-db" => self.position.db = Some(number()),

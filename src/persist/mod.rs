@@ -7,12 +7,14 @@
 //!   child   the one child that may be at work
 //!   policy  when a snapshot is due, and how the last one went
 //!   aof     the log: manifest, writing, syncing, reading
+//!   backup  copies of the log for keeping
 //! ```
 //!
 //! Nothing here knows clients or the server: `server::storage::jobs` decides, and runs the
 //! commands that a log is made of.
 
 pub mod aof;
+pub mod backup;
 pub mod child;
 pub mod load;
 pub mod policy;
@@ -22,6 +24,7 @@ pub mod transfer;
 use crate::keyspace::DbIndex;
 pub use crate::sys::reason;
 use aof::Aof;
+use backup::Backup;
 use child::ChildJob;
 use load::Loading;
 use policy::Saves;
@@ -34,6 +37,7 @@ pub struct Persist {
     /// Data that is being read at the start.
     pub loading: Option<Box<Loading>>,
     pub aof: Aof,
+    pub backup: Backup,
     /// The data being loaded, or loaded at start-up, is the AOF.
     opens_log: bool,
     /// The totals of the last load.

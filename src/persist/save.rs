@@ -7,6 +7,7 @@ use super::{here, reason};
 use crate::keyspace::{Keyspace, RdbVersions};
 use crate::rdb::encode::{self, Age};
 use crate::rdb::opcode;
+use crate::rdb::template;
 use crate::rdb::version::{self, Refusal, Unfit};
 use crate::rdb::write::{Style, Writer};
 use crate::sys::clock;
@@ -89,6 +90,7 @@ pub fn write(
     let style = job.style(needed);
     let mut out = Writer::new(sink, style);
     write_head(&mut out, job)?;
+    template::define_all(&mut out, &keyspace.shared.templates);
     let aging = keyspace.shared.aging.clone();
     let now_ms = keyspace.now_ms();
     let mut keys = 0;

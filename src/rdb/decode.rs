@@ -5,7 +5,7 @@
 
 use super::decode_stream::stream;
 use super::sound::{self, unsound};
-use super::{Error, Reader, Result, kind, legacy};
+use super::{Error, Reader, Result, kind, legacy, template};
 use crate::keyspace::hash::HashRef;
 use crate::keyspace::set::{SetRef, SetValue};
 use crate::keyspace::zset::Build;
@@ -37,7 +37,16 @@ pub struct Decode<'t> {
 ///
 /// # Errors
 /// Where the bytes are none that a server writes; `Empty` for a collection of nothing.
+#[inline]
 pub fn value<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<'r>> {
+    match r.had_templates && template::is_plain(kind) {
+        true => template::read_marked(r, kind, with),
+        false => plain(r, kind, with),
+    }
+}
+
+/// As `value`, of a value without a mark before it.
+pub(super) fn plain<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<'r>> {
     match kind {
         kind::STRING => text(r),
         kind::SET_INTSET => ints(r, with),
@@ -60,8 +69,10 @@ pub fn value<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValue<
             stream(r, kind)
         }
         kind::ARRAY => super::array::read(r, with.tuning.array),
-        kind::HASH_TEMPLATE => template(r, with),
-        kind::HASH_TEMPLATE_REF => template_ref(r, with),
+        kind::HASH_TEMPLATE
+        | kind::HASH_TEMPLATE_REF
+        | kind::HASH_TEMPLATE_SPREAD
+        | kind::HASH_TEMPLATE_SPREAD_REF => template::read(r, kind, with),
         kind::MODULE => Err(Error::Module("of an early version".into())),
         kind::MODULE_2 => Err(Error::Module(module_name(r.length()?))),
         unknown => Err(Error::UnknownKind(unknown)),
@@ -94,7 +105,11 @@ fn ints<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
     let mut set = std::mem::take(&mut r.room);
     let read = intset::read_redis(r.text(&span)?, &mut set);
     r.room = set;
-    read.map_err(|_| Error::Corrupt("Intset integrity check failed."))?;
+    let is_ascending = read.map_err(|_| Error::Corrupt("Intset integrity check failed."))?;
+    if !is_ascending {
+        r.mend("Intset with integers out of order detected")?;
+        intset::sort(&mut r.room);
+    }
     let set: &'r [u8] = &r.room;
     if intset::is_empty(set) {
         return Err(Error::Empty);
@@ -233,86 +248,6 @@ fn old_compact<'r>(r: &'r mut Reader, kind: u8, with: &Decode) -> Result<NewValu
         return hash_table(HashRef::Listpack(lp), with);
     }
     adopt(lp, kind, with)
-}
-
-/// A hash whose names of fields and values are apart, put together.
-fn template<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
-    const WRONG: Error = Error::Corrupt("Hash template integrity check failed.");
-    if r.length()? != 0 {
-        return Err(WRONG);
-    }
-    let span = r.string()?;
-    let names = r.text(&span)?.to_vec();
-    let span = r.string()?;
-    let values = r.text(&span)?.to_vec();
-    hash_of(&names, &values, r, with)
-}
-
-/// A hash whose names of fields came with the file.
-fn template_ref<'r>(r: &'r mut Reader, with: &Decode) -> Result<NewValue<'r>> {
-    const WRONG: Error = Error::Corrupt("Hash template integrity check failed.");
-    let span = r.string()?;
-    let values = r.text(&span)?.to_vec();
-    listpack::validate(&values, |_| true).map_err(|_| WRONG)?;
-    let names = match listpack::iter(&values).next() {
-        Some(Item::Int(number)) => r.templates.get(&(number as u64)),
-        _ => None,
-    };
-    let names = names.ok_or(WRONG)?.clone();
-    hash_of(&names, &values, r, with)
-}
-
-/// Reads the names of fields that hashes share: their number, how many, and each.
-pub(super) fn shared_names(r: &mut Reader) -> Result<()> {
-    let (number, count) = (r.length()?, r.length()?);
-    let mut names = listpack::EMPTY.to_vec();
-    for _ in 0..count {
-        let span = r.string()?;
-        listpack::push_back(&mut names, r.item(&span));
-    }
-    r.templates.insert(number, names);
-    Ok(())
-}
-
-fn hash_of<'r>(
-    names: &[u8],
-    values: &[u8],
-    r: &'r mut Reader,
-    with: &Decode,
-) -> Result<NewValue<'r>> {
-    let mut lp = std::mem::take(&mut r.room);
-    lp.clear();
-    lp.extend_from_slice(&listpack::EMPTY);
-    let joined = join(names, values, &mut lp);
-    r.room = lp;
-    joined?;
-    let lp: &'r [u8] = &r.room;
-    let long = with.tuning.hash_max_listpack_value;
-    if listpack::iter(lp).any(|item| item.len() > long) {
-        sound::groups(lp, 2, kind::HASH_LISTPACK, with.hasher)?;
-        return hash_table(HashRef::Listpack(lp), with);
-    }
-    adopt(lp, kind::HASH_LISTPACK, with)
-}
-
-/// Appends each name with its value. Before the values stands the number of the names.
-fn join(names: &[u8], values: &[u8], lp: &mut Vec<u8>) -> Result<()> {
-    const WRONG: Error = Error::Corrupt("Hash template integrity check failed.");
-    for packed in [names, values] {
-        listpack::validate(packed, |_| true).map_err(|_| WRONG)?;
-    }
-    let mut values = listpack::iter(values);
-    if !matches!(values.next(), Some(Item::Int(_))) {
-        return Err(WRONG);
-    }
-    for name in listpack::iter(names) {
-        listpack::push_back(lp, name);
-        listpack::push_back(lp, values.next().ok_or(WRONG)?);
-    }
-    match values.next() {
-        Some(_) => Err(WRONG),
-        None => Ok(()),
-    }
 }
 
 /// The number of elements that follow. An empty collection is an error.

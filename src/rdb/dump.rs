@@ -26,12 +26,32 @@ pub fn dump(entry: EntryRef, versions: RdbVersions, compress: bool) -> Result<Ve
         valkey: false,
     };
     let mut out = Writer::in_memory(style);
-    out.byte(encode::kind_of(entry, style));
+    out.byte(encode::kind_of(&out, entry));
     encode::value(&mut out, entry).map_err(|_| Refusal::of(entry, style.version, None))?;
     out.bytes(&(style.version as u16).to_le_bytes());
     let sum = out.checksum();
     out.bytes(&sum.to_le_bytes());
     Ok(out.into_bytes())
+}
+
+/// The payload of a hash with a template in the form that keeps the template, without a sum, as Redis logs
+/// it; `None` if that form is none of the versions.
+pub fn dump_template(entry: EntryRef, versions: RdbVersions) -> Option<Vec<u8>> {
+    if versions.most < RdbVersions::TEMPLATES {
+        return None;
+    }
+    let style = Style {
+        version: RdbVersions::TEMPLATES,
+        compress: true,
+        checksum: false,
+        valkey: false,
+    };
+    let mut out = Writer::in_memory(style);
+    out.byte(encode::kind_of(&out, entry));
+    encode::value(&mut out, entry).ok()?;
+    out.bytes(&(style.version as u16).to_le_bytes());
+    out.bytes(&[0; 8]);
+    Some(out.into_bytes())
 }
 
 /// The value part of a payload, and whether Valkey made it; `None` if version or sum are wrong.

@@ -14,15 +14,14 @@
 use super::array::array;
 use super::encode_stream::stream;
 use super::version::{self, FIELD_DEADLINES, Unfit};
-use super::write::Style;
-use super::{Writer, kind, opcode};
+use super::{Writer, kind, opcode, template};
 use crate::keyspace::RdbVersions;
 use crate::keyspace::hash::HashRef;
 use crate::keyspace::list::{ListRef, list_of};
 use crate::keyspace::set::SetRef;
 use crate::keyspace::zset::ZsetRef;
 use crate::types::entry::EntryRef;
-use crate::types::listpack::Item;
+use crate::types::listpack::{self, Item};
 use crate::types::quicklist::{Toward, View};
 use crate::types::value::{Encoding, Heap, Kind, Value};
 
@@ -46,6 +45,9 @@ pub enum Age {
 /// If the version cannot hold it. Part of it is written then.
 #[inline]
 pub fn record(out: &mut Writer, entry: EntryRef, age: Age) -> Result<(), Unfit> {
+    if template::needs_mark(out, entry) {
+        template::mark(out, entry.encoding().is_template());
+    }
     if let Some(deadline_ms) = entry.deadline_ms() {
         out.byte(opcode::EXPIRE_MS);
         out.millis(deadline_ms);
@@ -58,14 +60,15 @@ pub fn record(out: &mut Writer, entry: EntryRef, age: Age) -> Result<(), Unfit> 
         }
         Age::Frequency(counter) => out.bytes(&[opcode::FREQ, counter]),
     }
-    out.byte(kind_of(entry, out.style));
+    out.byte(kind_of(out, entry));
     out.string(entry.key());
     value(out, entry)
 }
 
 /// The type under which a value is written.
 #[inline]
-pub fn kind_of(entry: EntryRef, style: Style) -> u8 {
+pub fn kind_of(out: &Writer, entry: EntryRef) -> u8 {
+    let style = out.style;
     let version = style.version;
     let packed = version >= 10;
     match (entry.kind(), entry.encoding()) {
@@ -78,6 +81,12 @@ pub fn kind_of(entry: EntryRef, style: Style) -> u8 {
         (Kind::Zset, Encoding::Listpack) if packed => kind::ZSET_LISTPACK,
         (Kind::Zset, _) => kind::ZSET_2,
         (Kind::Hash, Encoding::Listpack) if packed => kind::HASH_LISTPACK,
+        (Kind::Hash, encoding) if encoding.is_template() => match entry.value() {
+            Value::Template(hash) if version >= RdbVersions::TEMPLATES => {
+                template::kind_of(out, hash)
+            }
+            _ => plain_hash(entry, version),
+        },
         (Kind::Hash, _) if style.valkey && is_volatile(entry) => kind::HASH_METADATA_OLD,
         (Kind::Hash, Encoding::ListpackEx) if version >= 12 => kind::HASH_LISTPACK_EX,
         (Kind::Hash, _) if version >= 12 && is_volatile(entry) => kind::HASH_METADATA,
@@ -87,6 +96,14 @@ pub fn kind_of(entry: EntryRef, style: Style) -> u8 {
             _ => kind::STREAM_3,
         },
         (Kind::Array, _) => kind::ARRAY,
+    }
+}
+
+/// The type of a hash with a template in a version that does not know any.
+fn plain_hash(entry: EntryRef, version: u32) -> u8 {
+    match entry.encoding() {
+        Encoding::TemplateListpack if version >= 10 => kind::HASH_LISTPACK,
+        _ => kind::HASH,
     }
 }
 
@@ -108,7 +125,7 @@ pub fn value(out: &mut Writer, entry: EntryRef) -> Result<(), Unfit> {
     match entry.value() {
         Value::Int(n) => out.int(n),
         Value::Text(text) => out.string(text),
-        Value::Compact(_) | Value::Rich(_) => return collection(out, entry),
+        Value::Compact(_) | Value::Rich(_) | Value::Template(_) => return collection(out, entry),
     }
     Ok(())
 }
@@ -240,6 +257,20 @@ fn hash(out: &mut Writer, entry: EntryRef) -> Result<(), Unfit> {
     }
     match hash {
         HashRef::Listpack(lp) if out.version() >= 10 => out.string(lp),
+        HashRef::Template(it) if out.version() >= RdbVersions::TEMPLATES => {
+            template::write(out, it);
+        }
+        HashRef::Template(_) if plain_hash(entry, out.version()) == kind::HASH_LISTPACK => {
+            let mut lp = std::mem::take(&mut out.scratch);
+            lp.clear();
+            lp.extend_from_slice(&listpack::EMPTY);
+            hash.each(|field| {
+                listpack::push_back(&mut lp, field.name);
+                listpack::push_back(&mut lp, field.value);
+            });
+            out.string(&lp);
+            out.scratch = lp;
+        }
         HashRef::List(list) if out.version() >= 12 => {
             out.millis(next_due_ms.unwrap_or(0));
             out.string(list.listpack());

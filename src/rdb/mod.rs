@@ -32,6 +32,7 @@ pub mod read;
 pub mod record;
 pub mod skip;
 mod sound;
+pub mod template;
 #[cfg(test)]
 mod tests;
 pub mod version;
@@ -81,9 +82,13 @@ pub mod kind {
     /// And with entries that a group has released: Redis 8.8.
     pub const STREAM_5: u8 = 27;
     pub const ARRAY: u8 = 28;
-    /// Names of fields and their values apart, in DUMP and in files: Redis 8.10.
+    /// A hash with a template and a listpack of values, with the names of its fields, or with the number
+    /// under which the file holds them: Redis 8.10.
     pub const HASH_TEMPLATE: u8 = 29;
     pub const HASH_TEMPLATE_REF: u8 = 30;
+    /// The same with each value on its own.
+    pub const HASH_TEMPLATE_SPREAD: u8 = 31;
+    pub const HASH_TEMPLATE_SPREAD_REF: u8 = 32;
 
     /// The name of a type in messages.
     pub fn name(kind: u8) -> &'static str {
@@ -115,7 +120,8 @@ pub mod kind {
             STREAM_4 => "stream-v4",
             STREAM_5 => "stream-v5",
             ARRAY => "array",
-            HASH_TEMPLATE | HASH_TEMPLATE_REF => "hash-template",
+            HASH_TEMPLATE | HASH_TEMPLATE_REF => "hash-template-listpack",
+            HASH_TEMPLATE_SPREAD | HASH_TEMPLATE_SPREAD_REF => "hash-template-array",
             _ => "unknown",
         }
     }

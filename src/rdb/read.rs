@@ -3,6 +3,7 @@
 //! A string is a `Span`: the place of its bytes, valid until the next read. A claimed length
 //! allocates nothing: the buffer grows only as bytes arrive.
 
+use super::template::FileTemplate;
 use super::{Error, Result};
 use crate::algo::crc64::crc64;
 use crate::algo::lzf;
@@ -47,8 +48,11 @@ pub struct Reader {
     scratch: Vec<u8>,
     /// A scratch buffer for intermediate forms, for decoders.
     pub(super) room: Vec<u8>,
-    /// Listpacks of field names that hashes share, by their numbers in the file.
-    pub templates: BTreeMap<u64, Vec<u8>>,
+    /// The names of fields that hashes share, by their numbers in the file.
+    pub templates: BTreeMap<u64, FileTemplate>,
+    /// The plain hashes that follow had templates; the template of the latest.
+    pub had_templates: bool,
+    pub(super) last_template: Option<FileTemplate>,
     /// The fault of the latest value that was mended, for a warning.
     pub mended: Option<&'static str>,
     /// The bytes come from a client, so no fault of theirs is mended.
@@ -91,6 +95,8 @@ impl Reader {
             scratch: Vec::new(),
             room: Vec::new(),
             templates: BTreeMap::new(),
+            had_templates: false,
+            last_template: None,
             mended: None,
             is_payload: false,
             record_at: 0,

@@ -4,7 +4,7 @@
 //! that, so that the loader decides where it goes. Called by loading and by the checker.
 
 use super::decode::{self, Decode, module_name};
-use super::{Error, LATEST, Reader, Result, VALKEY_VERSION, opcode};
+use super::{Error, LATEST, Reader, Result, VALKEY_VERSION, opcode, template};
 use crate::types::entry::NewValue;
 
 /// The header of a file.
@@ -161,7 +161,7 @@ impl Records {
                 }
                 opcode::FREQ => head.frequency = Some(r.byte()?),
                 opcode::IDLE => head.idle_seconds = Some(r.length()?),
-                opcode::TEMPLATE if !self.header.valkey => decode::shared_names(r)?,
+                opcode::TEMPLATE if !self.header.valkey => template::define(r)?,
                 kind @ ..opcode::SLOT_IMPORT => {
                     head.kind = kind;
                     self.doing = Doing::Key(kind);
@@ -201,10 +201,13 @@ impl Records {
         };
         let r = &mut self.reader;
         Ok(match code {
-            opcode::AUX => Record::Aux {
-                name: r.string_vec()?,
-                value: r.string_vec()?,
-            },
+            opcode::AUX => {
+                let (name, value) = (r.string_vec()?, r.string_vec()?);
+                if name == template::MARK {
+                    r.had_templates = value == b"1";
+                }
+                Record::Aux { name, value }
+            }
             opcode::SELECT_DB => {
                 self.db = r.length()?;
                 Record::SelectDb(self.db)

@@ -4,6 +4,7 @@
 //! a damaged file.
 
 use super::record::skip_module;
+use super::template::FileTemplate;
 use super::{Error, Reader, Result, kind};
 
 /// Passes over the value of type `kind` that follows. `valkey`: the file is Valkey's, which means
@@ -55,8 +56,17 @@ pub fn value(r: &mut Reader, kind: u8, valkey: bool) -> Result<()> {
             r.skip_string()
         }
         kind::HASH_TEMPLATE => {
-            r.length()?;
-            strings::<2>(r)
+            names(r)?;
+            r.skip_string()
+        }
+        kind::HASH_TEMPLATE_SPREAD => {
+            let count = names(r)?;
+            (0..count).try_for_each(|_| r.skip_string())
+        }
+        kind::HASH_TEMPLATE_SPREAD_REF => {
+            let number = r.length()?;
+            let count = r.templates.get(&number).map_or(0, FileTemplate::len);
+            (0..count).try_for_each(|_| r.skip_string())
         }
         kind::STREAM | kind::STREAM_2 | kind::STREAM_3 | kind::STREAM_4 | kind::STREAM_5 => {
             stream(r, kind)
@@ -68,6 +78,11 @@ pub fn value(r: &mut Reader, kind: u8, valkey: bool) -> Result<()> {
         }
         unknown => Err(Error::UnknownKind(unknown)),
     }
+}
+
+/// The names in front of the values of a hash; returns how many.
+fn names(r: &mut Reader) -> Result<usize> {
+    super::template::names(r).map(|names| names.len())
 }
 
 /// A length, and as many items.

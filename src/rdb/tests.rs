@@ -8,6 +8,10 @@ use crate::engine::Engine;
 use crate::keyspace::{DbIndex, RdbVersions, Tuning, soundness};
 use crate::types::entry::EntryRef;
 use crate::types::listpack::Item;
+use crate::types::value::{Encoding, Kind};
+use encode::Age;
+use record::{Record, Records};
+use write::Style;
 
 /// Values of every type in every encoding.
 const SCRIPT: &[&[&str]] = &[
@@ -537,6 +541,15 @@ fn faults_are_mended_in_a_file_where_no_guess_is_needed() {
             ":2",
         ),
         (
+            [
+                &[kind::SET_INTSET][..],
+                &string(b"\x02\0\0\0\x04\0\0\0\x05\0\x04\0\xff\xff\x05\0"),
+            ]
+            .concat(),
+            "SMEMBERS key",
+            "*3 $2 -1 $1 4 $1 5",
+        ),
+        (
             packed(kind::ZSET_LISTPACK, &["b", "2", "c", "1", "a", "1"]),
             "ZRANGE key 0 -1",
             "*3 $1 a $1 c $1 b",
@@ -587,4 +600,140 @@ fn a_value_is_passed_over_by_its_structure() {
             assert!(passed.is_ok() && reader.is_at_end(), "{name} in {version}");
         }
     }
+}
+
+/// An engine with hashes that have templates, and plain ones between them.
+fn with_templates() -> Engine {
+    let mut e = Engine::with_seed(5);
+    let long = "x".repeat(200);
+    for n in 0..20 {
+        e.tuning().hash_min_template_entries = (n % 3).min(1);
+        e.tuning().hash_max_template_entries = 100;
+        e.ask(&format!("HSET h{n} a {n} bb text c{} {n}", n % 4));
+        e.ask(&format!("HSET long{n} a {n} bb {long}"));
+        e.ask(&format!("SET s{n} {n}"));
+    }
+    e.tuning().hash_min_template_entries = 0;
+    e
+}
+
+fn hash_encodings(e: &mut Engine) -> Vec<(Vec<u8>, Encoding)> {
+    let view = e.keyspace().view(DbIndex(0));
+    let hashes = view
+        .entries()
+        .iter()
+        .filter(|entry| entry.kind() == Kind::Hash);
+    let mut list: Vec<_> = hashes
+        .map(|entry| (entry.key().to_vec(), entry.encoding()))
+        .collect();
+    list.sort_by(|a, b| a.0.cmp(&b.0));
+    list
+}
+
+/// Reads a file; returns the templates that it defines.
+fn read_file(to: &mut Engine, bytes: Vec<u8>) -> Result<usize> {
+    let mut records = Records::open(Reader::new(Box::new(std::io::Cursor::new(bytes))))?;
+    let tuning = Tuning::default();
+    let hasher = to.keyspace().view(DbIndex(0)).entries().hasher().clone();
+    let with = Decode {
+        tuning: &tuning,
+        hasher: &hasher,
+        valkey: false,
+    };
+    loop {
+        match records.advance()? {
+            Record::Key(head) => {
+                let key = records.key.clone();
+                let value = records.value(head.kind, &with)?;
+                to.keyspace().db(DbIndex(0)).add(&key, value, None);
+            }
+            Record::End { .. } => return Ok(records.reader.templates.len()),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn templates_come_back_from_files_of_every_version() {
+    let mut from = with_templates();
+    for version in OLDEST_WRITTEN..=LATEST {
+        let mut bytes = Vec::new();
+        let style = Style {
+            version,
+            ..Style::default()
+        };
+        let mut out = Writer::new(&mut bytes, style);
+        out.magic();
+        template::define_all(&mut out, &from.keyspace().shared.templates);
+        for entry in from.keyspace().view(DbIndex(0)).entries().iter() {
+            encode::record(&mut out, entry, Age::Untold).expect("it fits");
+        }
+        out.finish().expect("in memory");
+        let mut to = Engine::with_seed(6);
+        let defined = read_file(&mut to, bytes).expect("we have written it");
+        assert_eq!(defined > 0, version >= RdbVersions::TEMPLATES);
+        assert_eq!(
+            hash_encodings(&mut from),
+            hash_encodings(&mut to),
+            "{version}"
+        );
+        assert_eq!(from.ask("DEBUG DIGEST"), to.ask("DEBUG DIGEST"));
+        for n in 0..20 {
+            let line = format!("HMGET h{n} a bb c0 c1 c2 c3");
+            assert_eq!(from.ask(&line), to.ask(&line), "{version}");
+        }
+        to.keyspace().check();
+    }
+}
+
+#[test]
+fn payloads_of_templates_are_those_of_redis() {
+    let packed =
+        b"\x1d\x00\x10\x10\x00\x00\x00\x03\x00\x81a\x02\x81b\x02\x81c\x02\xff\x0f\x0f\x00\x00\
+        \x00\x04\x00\x00\x01\x01\x01\x02\x01\x03\x01\xff\x0f\x00\x96h\xc1\x8bAB\x9d\xf4";
+    let named =
+        b"\x1d\x01\x02\x01b\nlongername\r\r\x00\x00\x00\x03\x00\x04\x01\x02\x01\x01\x01\xff";
+    let spread = b"\x1f\x01\x02\x01a\x01b\xc0\x01\x08somevalu";
+    let mut e = Engine::with_seed(3);
+    put(&mut e, b"packed", packed).expect("8.10.2 has written it");
+    put(&mut e, b"named", &payload(named)).expect("8.10.2 has written it");
+    put(&mut e, b"spread", &payload(spread)).expect("8.10.2 has written it");
+    assert_eq!(e.ask("HGETALL packed"), "*6 $1 a $1 1 $1 b $1 2 $1 c $1 3");
+    assert_eq!(e.ask("HGETALL named"), "*4 $1 b $1 2 $10 longername $1 1");
+    assert_eq!(e.ask("HGETALL spread"), "*4 $1 a $1 1 $1 b $8 somevalu");
+    let mut again = payloads(&mut e, RdbVersions::exactly(LATEST));
+    again.retain(|(key, _)| key == b"packed");
+    assert_eq!(again[0].1, packed);
+    // The lowest version that can hold a hash is an older one, without templates.
+    let plain = payloads(&mut e, RdbVersions::AUTO);
+    assert!(plain.iter().all(|(_, it)| it[0] == kind::HASH_LISTPACK));
+}
+
+#[test]
+fn templates_that_do_not_fit_their_values_are_refused() {
+    let with_names = |names: &[&str], values: &[&str]| {
+        let (names, values) = (
+            packed(kind::HASH_TEMPLATE, names),
+            packed(kind::HASH_TEMPLATE, values),
+        );
+        let head = [kind::HASH_TEMPLATE, 0];
+        [&head[..], &names[1..], &values[1..]].concat()
+    };
+    let mut e = Engine::with_seed(3);
+    let mut taken = |value: &[u8]| put(&mut e, b"key", &payload(value)).is_ok();
+    assert!(taken(&with_names(&["b", "a"], &["0", "1", "2"])));
+    for value in [
+        with_names(&["a", "b"], &["0", "1"]),
+        with_names(&["a", "b"], &["0", "1", "2", "3"]),
+        with_names(&["a", "a"], &["0", "1", "2"]),
+        with_names(&["a", "b"], &["x", "1", "2"]),
+        with_names(&[], &["0"]),
+        // A number that no file has given to a template, and a form that does not exist.
+        packed(kind::HASH_TEMPLATE_REF, &["7", "1"]),
+        vec![kind::HASH_TEMPLATE_SPREAD_REF, 7, 1, b'a'],
+        vec![kind::HASH_TEMPLATE, 2, 1, b'a'],
+    ] {
+        assert!(!taken(&value), "{value:?}");
+    }
+    assert_eq!(e.ask("HGETALL key"), "*4 $1 a $1 2 $1 b $1 1");
 }

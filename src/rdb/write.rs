@@ -61,6 +61,10 @@ pub struct Writer<'s> {
     compressor: Compressor,
     /// Room for the listpack form of a stream's node.
     pub(super) scratch: Vec<u8>,
+    /// The templates of hashes stand in the file.
+    pub(super) defines_templates: bool,
+    /// The latest mark says that plain hashes had templates.
+    pub(super) marks_templates: bool,
     /// The first error of the sink; nothing is written after it.
     failed: Option<io::Error>,
 }
@@ -76,6 +80,8 @@ impl Writer<'static> {
             passed: 0,
             compressor: SPARE.take(),
             scratch: Vec::new(),
+            defines_templates: false,
+            marks_templates: false,
             failed: None,
         }
     }
@@ -99,6 +105,8 @@ impl<'s> Writer<'s> {
             passed: 0,
             compressor: Compressor::default(),
             scratch: Vec::with_capacity(16 << 10),
+            defines_templates: false,
+            marks_templates: false,
             failed: None,
         }
     }

@@ -8,6 +8,7 @@
 
 use super::LISTENERS;
 use crate::net::{Kind, Link};
+use crate::replication::rdb_channel::MainChannel;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{Peer, Session};
@@ -29,6 +30,8 @@ pub(super) const SIGNALS: Token = Token(0);
 const CLIENTS: usize = 1024;
 /// Token of the link to our primary during the handshake and the transfer.
 const PRIMARY: Token = Token(CLIENTS - 1);
+/// Token of the main channel, while an RDB channel is the link to our primary.
+const MAIN_CHANNEL: Token = Token(CLIENTS - 2);
 /// Maximum events per poll.
 const EVENTS: usize = 1024;
 
@@ -50,6 +53,7 @@ pub(super) struct Intake {
     signals: Option<Signals>,
     signalled: bool,
     heard_primary: bool,
+    heard_main_channel: bool,
     /// Slots of clients that can be served, collected while attending in the middle of an
     /// iteration.
     pub ready: Vec<usize>,
@@ -68,6 +72,7 @@ impl Intake {
             signals,
             signalled: false,
             heard_primary: false,
+            heard_main_channel: false,
             ready: Vec::new(),
             kept: Vec::new(),
             looked: false,
@@ -103,6 +108,7 @@ impl Intake {
             match event.token() {
                 SIGNALS => self.signalled = true,
                 PRIMARY => self.heard_primary = true,
+                MAIN_CHANNEL => self.heard_main_channel = true,
                 Token(token) if token < CLIENTS => {
                     let index = token - LISTENERS;
                     if !self.accepting.contains(&index) {
@@ -143,11 +149,18 @@ impl Intake {
     /// Watches the link to our primary during the handshake, and reports its events.
     pub fn attend_primary(&mut self, server: &mut Server) {
         let is_ready = std::mem::take(&mut self.heard_primary);
+        let has_stream = std::mem::take(&mut self.heard_main_channel);
         let Some(primary) = server.replication.primary_mut() else {
             return;
         };
         if is_ready {
             primary.set_ready();
+        }
+        if has_stream && let Some(main) = primary.main_mut() {
+            main.set_ready();
+        }
+        if transfer::wants_stream(server) {
+            transfer::read_stream(server);
         }
         if transfer::wants_input(server) {
             connect::on_ready(server);
@@ -163,6 +176,9 @@ impl Intake {
         };
         let registry = self.poll.registry();
         let mut watched = Ok(());
+        if let Some(link) = primary.main_mut().and_then(MainChannel::take_unwatched) {
+            watched = link.reregister(registry, MAIN_CHANNEL);
+        }
         if let Some(link) = primary.take_unwatched() {
             watched = link.register(registry, PRIMARY);
         }

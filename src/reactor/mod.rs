@@ -77,6 +77,7 @@ impl Reactor {
         let loading = server.persist.loading.is_some();
         let pressed = transfer::can_go_on_loading(server)
             || transfer::wants_input(server)
+            || transfer::wants_stream(server)
             || server.eviction.goes_on()
             || server.replication.replicas().goes_on();
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();

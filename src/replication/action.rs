@@ -27,6 +27,8 @@ pub enum Action {
     /// Prepares for a snapshot. `offered` is the replication ID and offset it leads to, `None` from
     /// a primary that only knows SYNC.
     BeginTransfer { offered: Option<(String, u64)> },
+    /// Opens an RDB channel; to the primary the main channel is this client.
+    OpenChannel { main: u64 },
     /// Makes the link a client and goes on with the stream; `id` if the history has a new name.
     Continue { id: Option<String> },
     /// Loads the received file.

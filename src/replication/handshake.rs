@@ -5,6 +5,7 @@
 //!   Ping ---+PONG------> Auth --+OK--> Port ---> Address ---> Capabilities ---> Psync
 //!    | |   -NOAUTH …      |            (errors of REPLCONF are only logged)       |
 //!    | '- no masterauth ->|---> Port                 +FULLRESYNC id offset -------+--> snapshot
+//!    |                    |                          +RDBCHANNELSYNC client ------+--> `rdb_channel`
 //!    |                    |                          +CONTINUE [id] --------------+--> stream
 //!    v other error        v error                    -LOADING, -NOMASTERLINK -----+--> abandon
 //!   abandon              abandon                     other: send SYNC ------------'--> snapshot
@@ -40,6 +41,8 @@ pub struct Identity {
     /// The address to announce; empty for none.
     pub address: String,
     pub port: i32,
+    /// It can open an RDB channel (`repl-rdb-channel`).
+    pub opens_rdb_channel: bool,
 }
 
 /// The state of the server that a step depends on.
@@ -153,7 +156,11 @@ impl Handshake {
             words.push(&address);
         }
         let reads = format!("{RDB_VERSION_CAPA}{}", RdbVersions::AUTO.most);
-        let capabilities = ["REPLCONF", "capa", "eof", "capa", "psync2", "capa", &reads];
+        let mut capabilities = vec!["REPLCONF", "capa", "eof", "capa", "psync2"];
+        if us.opens_rdb_channel {
+            capabilities.extend(["capa", "rdb-channel-repl"]);
+        }
+        capabilities.extend(["capa", &reads]);
         words.push(&capabilities);
         self.step = match us.password.is_empty() {
             true => Step::Port,
@@ -198,10 +205,13 @@ fn psync_reply(line: &[u8], shown: &str, context: &Context) -> Vec<Action> {
         first.starts_with("+FULLRESYNC"),
         first.starts_with("+CONTINUE"),
     );
+    let is_channel = context.identity.opens_rdb_channel && first == "+RDBCHANNELSYNC";
     let mut actions = vec![Action::PsyncReplied {
-        accepted: is_full || is_partial,
+        accepted: is_full || is_partial || is_channel,
     }];
-    if is_full {
+    if is_channel {
+        actions.extend(open_channel(words.next()));
+    } else if is_full {
         actions.extend(full_sync(words.next(), words.next()));
     } else if is_partial {
         actions.extend(partial_sync(words.next(), context));
@@ -241,6 +251,18 @@ fn full_sync(id: Option<&str>, offset: Option<&str>) -> [Action; 2] {
     };
     let offered = Some(offered);
     [log, Action::BeginTransfer { offered }]
+}
+
+/// `+RDBCHANNELSYNC client`: the stream comes here, the snapshot on a connection to be opened.
+fn open_channel(client: Option<&str>) -> Vec<Action> {
+    let text = "PSYNC is not possible, initialize RDB channel.";
+    match client.and_then(|client| client.parse().ok()) {
+        Some(main) => vec![Action::info(text), Action::OpenChannel { main }],
+        None => {
+            let text = "Master replied with wrong +RDBCHANNELSYNC syntax.";
+            vec![Action::warn(text), Action::Abandon]
+        }
+    }
 }
 
 /// `+CONTINUE [id]`: the stream goes on where it ended, perhaps under another ID.
@@ -326,6 +348,7 @@ mod tests {
             password: "p".into(),
             address: "10.0.0.9".into(),
             port: 1,
+            ..Identity::default()
         };
         let context = Context {
             resume: None,

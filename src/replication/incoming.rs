@@ -48,7 +48,6 @@ impl Incoming {
         *self = Incoming::default();
     }
 
-    #[cfg(any(test, feature = "testing"))]
     pub fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }

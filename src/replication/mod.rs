@@ -14,17 +14,20 @@
 //!   both             history    the replication IDs and the offset
 //!   primary's side   replica    one replica, its stages
 //!                    replicas   all: acknowledgements, timeouts, limits, snapshots
+//!                    channels   replicas that get their snapshot on a second connection
 //!                    output     the stream and snapshot files on the way to one replica
 //!                    backlog    the last bytes of the stream
 //!                    failover   FAILOVER: handing over to a replica
 //!   replica's side   primary    the link, from connecting to the stream
 //!                    handshake  PING … PSYNC
+//!                    rdb_channel  a second connection, for the snapshot
 //!                    transfer   a full synchronization (payload: its wire format)
 //!                    incoming   the bytes received, and the commands in them
 //! ```
 
 pub mod action;
 pub mod backlog;
+pub mod channels;
 pub mod failover;
 pub mod handshake;
 pub mod history;
@@ -32,6 +35,7 @@ pub mod incoming;
 pub mod output;
 pub mod payload;
 pub mod primary;
+pub mod rdb_channel;
 pub mod replica;
 pub mod replicas;
 pub mod transfer;
@@ -40,6 +44,7 @@ use crate::algo::quoting::in_line;
 use crate::keyspace::Keyspace;
 use crate::resp::encode;
 use crate::resp::request::{Argv, OwnedArgv};
+use crate::sys::signal;
 use action::Action;
 use backlog::Backlog;
 use failover::{Failover, Step};
@@ -80,6 +85,18 @@ pub struct Replication {
     ticks: u64,
     /// Buffer for encoding commands.
     scratch: Vec<u8>,
+    /// Where the process stops, for tests (DEBUG REPL-PAUSE).
+    pause: Option<PausePoint>,
+}
+
+/// A point of a full synchronization at which DEBUG REPL-PAUSE stops the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PausePoint {
+    /// A child that sends a snapshot to sockets was forked.
+    AfterFork,
+    BeforeRdbChannel,
+    /// The stream that came beside the snapshot is about to be applied.
+    OnStreaming,
 }
 
 /// Memory of the stream, in bytes.
@@ -103,7 +120,24 @@ impl Replication {
             selected: None,
             ticks: 0,
             scratch: Vec::new(),
+            pause: None,
         }
+    }
+
+    pub fn set_pause(&mut self, pause: Option<PausePoint>) {
+        self.pause = pause;
+    }
+
+    /// Stops the process at this point, if DEBUG REPL-PAUSE asked for it. True if it was stopped and
+    /// goes on now.
+    pub fn pause_at(&self, point: PausePoint) -> bool {
+        let pauses = self.pause == Some(point);
+        if pauses {
+            log::info!("Process is about to stop.");
+            signal::stop_process();
+            log::info!("Process has been continued.");
+        }
+        pauses
     }
 
     pub fn history(&self) -> &History {
@@ -459,16 +493,21 @@ impl Replication {
     }
 
     /// Whether the stream can continue at byte `next` of the history `id`. `name` is that of the
-    /// replica in the log.
+    /// replica in the log, followed by the kind of its connection.
     ///
     /// # Errors
     /// If a full synchronization is needed: the log lines that say why.
-    pub fn can_resume(&self, id: &[u8], next: i64, name: &str) -> Result<(), Vec<ReplicaAction>> {
+    pub fn can_resume(
+        &self,
+        id: &[u8],
+        next: i64,
+        (name, kind): (&str, &str),
+    ) -> Result<(), Vec<ReplicaAction>> {
         let info = |text| Err(vec![ReplicaAction::Log(Level::Info, text)]);
         let history = &self.history;
         if !history.continues(id, next) {
             if id.first() == Some(&b'?') {
-                return info(format!("Full resync requested by replica {name}"));
+                return info(format!("Full resync requested by replica {name} {kind}"));
             }
             let because = match id.eq_ignore_ascii_case(history.previous.as_bytes()) {
                 true => format!(
@@ -568,15 +607,19 @@ mod tests {
         replication.append(&[b'x'; 100]);
         replication.promoted(ours.clone(), 0);
         replication.append(&[b'x'; 100]);
-        let accepts = |id: &str, next| replication.can_resume(id.as_bytes(), next, "r").is_ok();
+        let accepts = |id: &str, next| {
+            replication
+                .can_resume(id.as_bytes(), next, ("r", ""))
+                .is_ok()
+        };
         assert!(accepts(&ours, 1) && accepts(&ours, 201) && accepts(&former, 101));
         assert!(!accepts(&former, 102) && !accepts("?", -1) && !accepts(&ours, 0));
         // A replica that is ahead of us gets a second line in the log.
-        let lines = replication.can_resume(ours.as_bytes(), 202, "r");
+        let lines = replication.can_resume(ours.as_bytes(), 202, ("r", ""));
         assert_eq!(lines.map_err(|lines| lines.len()), Err(2));
         // Without a backlog there is nothing to continue with.
         replication.free_backlog();
-        let lines = replication.can_resume(ours.as_bytes(), 150, "r");
+        let lines = replication.can_resume(ours.as_bytes(), 150, ("r", ""));
         assert_eq!(lines.map_err(|lines| lines.len()), Err(1));
     }
 

@@ -41,11 +41,11 @@ impl Replica {
         let mut total = 0;
         let wrote = match &mut self.stage {
             Stage::SendFile { file, sent, len } => send_file(file, sent, *len, send, &mut total),
-            Stage::Online => match backlog {
+            Stage::Online | Stage::Beside => match backlog {
                 Some(backlog) => send_backlog(backlog, &mut self.next, send, &mut total),
                 None => Wrote::All,
             },
-            Stage::WaitStart | Stage::WaitEnd(_) => Wrote::All,
+            Stage::WaitStart | Stage::WaitEnd(_) | Stage::WaitChannel => Wrote::All,
         };
         (wrote, total)
     }

@@ -7,14 +7,24 @@
 //!                                    '-- +CONTINUE --------->'
 //! ```
 //!
+//! With an RDB channel (`rdb_channel`) the link that is being made is that channel from
+//! +RDBCHANNELSYNC on, and `main` keeps the other one, which becomes the client:
+//!
+//! ```text
+//!   Handshake -- +RDBCHANNELSYNC --> OpenChannel -> Channel(…) -> Transfer -> Connected
+//! ```
+//!
 //! While a link is being made it belongs here; afterwards it is a client like any other
 //! (`Peer::Primary`). A lost link leaves two things behind: the history (`Replication::history`) says
 //! how far the stream was applied, and `db` which database it had selected. With those the primary
 //! is asked for the rest (`is_cached`).
 
+mod channels;
+
 use super::action::Action;
 use super::handshake::{Context, Handshake};
 use super::incoming::Incoming;
+use super::rdb_channel::{Channel, Kept, MainChannel};
 use super::transfer::{END_OF_FILE, Transfer};
 use crate::net::{Link, Received};
 use crate::sys::reason;
@@ -29,6 +39,9 @@ pub enum Stage {
     Connect,
     Connecting,
     Handshake(Handshake),
+    /// The RDB channel connects.
+    OpenChannel(Channel),
+    Channel(Channel),
     Transfer,
     Connected,
 }
@@ -39,7 +52,7 @@ impl Stage {
         match self {
             Stage::Connect => "connect",
             Stage::Connecting => "connecting",
-            Stage::Handshake(_) => "handshake",
+            Stage::Handshake(_) | Stage::OpenChannel(_) | Stage::Channel(_) => "handshake",
             Stage::Transfer => "sync",
             Stage::Connected => "connected",
         }
@@ -87,6 +100,14 @@ pub struct Primary {
     /// The replication ID and offset that the full synchronization leads to.
     offered: Option<(String, u64)>,
     transfer: Option<Box<Transfer>>,
+    /// The main channel, while `link` is the RDB channel.
+    main: Option<Box<MainChannel>>,
+    /// The part of the stream that came before the link became a client and was not applied yet,
+    /// and how much there was, in bytes, until all is applied.
+    kept: Kept,
+    kept_in_all: Option<usize>,
+    /// The most memory that was used for it, in bytes.
+    kept_peak: usize,
     /// REPLCONF GETACK was received; the reply follows when the command is over.
     owes_ack: bool,
     /// The stream violated the protocol.
@@ -126,6 +147,10 @@ impl Primary {
             db: 0,
             offered: None,
             transfer: None,
+            main: None,
+            kept: Kept::default(),
+            kept_in_all: None,
+            kept_peak: 0,
             owes_ack: false,
             is_corrupt: false,
             is_plain: false,
@@ -142,6 +167,7 @@ impl Primary {
         self.is_cached = before.is_cached;
         self.db = before.db;
         self.down_since_s = before.down_since_s;
+        self.kept_peak = before.kept_peak;
     }
 
     pub fn host(&self) -> &str {
@@ -244,7 +270,7 @@ impl Primary {
 
     /// Bytes received that were not applied yet.
     pub fn pending(&self) -> usize {
-        self.incoming.pending()
+        self.incoming.pending() + self.kept.len()
     }
 }
 
@@ -289,6 +315,15 @@ impl Primary {
     /// The result of connecting; false while it is under way.
     fn connected(&mut self, state: io::Result<bool>) -> Vec<Action> {
         match state {
+            Ok(true) if let Stage::OpenChannel(channel) = self.stage => {
+                self.stage = Stage::Channel(channel);
+                let main = self.main.as_mut();
+                let greeting = main.map_or(Vec::new(), |main| main.take_greeting());
+                vec![Action::Send(greeting)]
+            }
+            Err(error) if matches!(self.stage, Stage::OpenChannel(_)) => {
+                vec![channels::no_channel(&error), Action::Abandon]
+            }
             Ok(false) => Vec::new(),
             Ok(true) => {
                 let (handshake, bytes) = Handshake::start();
@@ -354,6 +389,11 @@ impl Primary {
                 actions.push(Action::Abandon);
                 actions
             }
+            (Stage::Channel(channel), _) => {
+                let mut actions = Vec::from(channel.failed(why));
+                actions.push(Action::Abandon);
+                actions
+            }
             (Stage::Transfer, Some(transfer)) => transfer.link_failed(why),
             _ => Vec::new(),
         }
@@ -361,16 +401,17 @@ impl Primary {
 
     /// Takes the next reply of the handshake from the bytes received; `None` if none is complete.
     pub fn next_reply(&mut self, context: &Context) -> Option<Vec<Action>> {
-        let Stage::Handshake(handshake) = &mut self.stage else {
+        if !matches!(self.stage, Stage::Handshake(_) | Stage::Channel(_)) {
             return None;
-        };
-        match self.incoming.line() {
-            Some(line) => Some(handshake.reply(&line, context)),
-            None if self.incoming.pending() > LINE_MAX => {
+        }
+        match (self.incoming.line(), &mut self.stage) {
+            (Some(line), Stage::Channel(channel)) => Some(channel.reply(&line)),
+            (Some(line), Stage::Handshake(handshake)) => Some(handshake.reply(&line, context)),
+            (None, _) if self.incoming.pending() > LINE_MAX => {
                 let text = "Master did not respond to command during SYNC handshake";
                 Some(vec![Action::warn(text), Action::Abandon])
             }
-            None => None,
+            _ => None,
         }
     }
 
@@ -415,11 +456,13 @@ impl Primary {
         match self.stage {
             Stage::Connect if tick.is_loading => Vec::new(),
             Stage::Connect => vec![Action::Connect],
-            Stage::Connecting | Stage::Handshake(_) if is_late => {
+            Stage::Connecting | Stage::Handshake(_) | Stage::OpenChannel(_) | Stage::Channel(_) => {
                 let text = "Timeout connecting to the MASTER...";
-                vec![Action::warn(text), Action::Reconnect]
+                match is_late {
+                    true => vec![Action::warn(text), Action::Reconnect],
+                    false => Vec::new(),
+                }
             }
-            Stage::Connecting | Stage::Handshake(_) => Vec::new(),
             Stage::Transfer => {
                 let transfer = self.transfer.as_ref();
                 transfer.map_or(Vec::new(), |one| one.tick(is_late, tick.is_starved))
@@ -447,6 +490,9 @@ impl Primary {
         self.is_ready = false;
         self.is_handed_over = false;
         self.incoming.clear();
+        self.main = None;
+        self.kept = Kept::default();
+        self.kept_in_all = None;
         self.offered = None;
         self.stage = Stage::Connect;
     }
@@ -482,9 +528,18 @@ impl Primary {
 
 /// The link as a client.
 impl Primary {
-    /// Takes the link to make a client of it; `adopted` follows.
+    /// Takes the link to make a client of it; `adopted` follows. After a synchronization over an RDB
+    /// channel that is the main channel.
     pub fn take_link(&mut self) -> Option<Link> {
-        self.link.take()
+        let Some(main) = self.main.take() else {
+            return self.link.take();
+        };
+        self.link = None;
+        self.incoming.clear();
+        let (link, kept) = main.into_parts();
+        self.kept_in_all = Some(kept.len());
+        self.kept = kept;
+        Some(link)
     }
 
     /// The link became a client.

@@ -9,6 +9,14 @@
 //!   partial sync --------------------------------------------------------------------'
 //! ```
 //!
+//! Over an RDB channel a replica has two connections, so that the stream need not be held here
+//! meanwhile. `channels` connects the two:
+//!
+//! ```text
+//!   main channel   full sync -> WaitChannel --a child starts--> Beside (stream) --the child is done--> Online
+//!   RDB channel    full sync -> WaitStart ----a child starts--> WaitEnd --------the child is done--> closed
+//! ```
+//!
 //! A replica that gets a snapshot continues with the stream at the byte that came next when the
 //! child was forked. `replicas` has the events, `output` what is written to a replica.
 
@@ -44,6 +52,10 @@ pub enum Stage {
     WaitStart,
     /// It waits for the child to end.
     WaitEnd(Target),
+    /// It waits for its RDB channel, and for a child that sends the snapshot there.
+    WaitChannel,
+    /// It gets the stream, while its RDB channel gets the snapshot.
+    Beside,
     /// It gets the file, of which `sent` bytes of `len` were sent.
     SendFile { file: File, sent: u64, len: u64 },
     /// It gets the stream.
@@ -60,8 +72,12 @@ pub struct Announced {
     pub reads_marked: bool,
     /// It understands `+CONTINUE` with an ID (`capa psync2`).
     pub takes_id: bool,
-    /// It gets its snapshot on a connection of its own (`capa rdb-channel-repl`): Redis 8.0 and later.
+    /// It can get its snapshot on a connection of its own (`capa rdb-channel-repl`).
     pub takes_rdb_channel: bool,
+    /// This is that connection (`rdb-channel`).
+    pub is_rdb_channel: bool,
+    /// The number of the client that is the other one, the main channel (`main-ch-client-id`).
+    pub main_channel: Option<u64>,
     /// The latest RDB version that it reads (`capa rdb-version-N`): Redwheel.
     pub reads_rdb: Option<u32>,
     /// The major version that it announced (`version`): Valkey.
@@ -104,7 +120,16 @@ impl Announced {
             filter: self.filter,
             versions: self.versions(),
             for_valkey: self.valkey >= Some(VALKEY_OWN_FORMAT),
+            on_rdb_channel: self.is_rdb_channel,
         }
+    }
+
+    /// Takes what the main channel of the same replica announced about the data it reads.
+    pub(super) fn reads_as(&mut self, main: &Announced) {
+        self.takes_id = main.takes_id;
+        self.takes_rdb_channel = main.takes_rdb_channel;
+        self.reads_rdb = main.reads_rdb;
+        self.valkey = main.valkey;
     }
 
     /// The RDB versions to choose from. Redis before 8.0 says nothing of its version; from 7.0 on it
@@ -150,6 +175,16 @@ pub struct Form {
     pub versions: RdbVersions,
     /// It is Valkey 9 or later, which has an encoding of its own for hash fields with a deadline.
     pub for_valkey: bool,
+    /// It goes to an RDB channel. The replicas that get it follow the stream meanwhile, so that it
+    /// is not shared with others.
+    pub on_rdb_channel: bool,
+}
+
+impl Form {
+    /// Whether the snapshot is never the file of the server.
+    pub(super) fn needs_socket(self) -> bool {
+        self.filter.is_partial() || self.on_rdb_channel
+    }
 }
 
 /// The identity of a new replica.
@@ -242,10 +277,20 @@ impl Replica {
         matches!(self.stage, Stage::WaitEnd(one) if one == target)
     }
 
+    /// Whether this is the second connection of a replica that is known by its main channel.
+    pub fn is_second(&self) -> bool {
+        self.announced.main_channel.is_some()
+    }
+
+    pub fn is_rdb_channel(&self) -> bool {
+        self.announced.is_rdb_channel
+    }
+
     /// The word of INFO.
     pub fn state_word(&self) -> &'static str {
         match self.stage {
-            Stage::WaitStart | Stage::WaitEnd(_) => "wait_bgsave",
+            Stage::WaitStart | Stage::WaitEnd(_) | Stage::WaitChannel => "wait_bgsave",
+            Stage::Beside => "send_bulk_and_stream",
             Stage::SendFile { .. } => "send_bulk",
             Stage::Online => "online",
         }
@@ -253,7 +298,8 @@ impl Replica {
 
     /// Whether it needs the bytes that are appended to the stream.
     pub(super) fn follows_stream(&self) -> bool {
-        !self.waits_for_start() && !self.announced.only_snapshot
+        let waits = matches!(self.stage, Stage::WaitStart | Stage::WaitChannel);
+        !waits && !self.announced.only_snapshot
     }
 
     /// The address it is known by.
@@ -286,8 +332,8 @@ impl Replica {
     pub(super) fn is_owed(&self, end: u64) -> bool {
         let has_more = match self.stage {
             Stage::SendFile { .. } => true,
-            Stage::Online => !self.awaits_ack && self.next < end,
-            Stage::WaitStart | Stage::WaitEnd(_) => false,
+            Stage::Online | Stage::Beside => !self.awaits_ack && self.next < end,
+            Stage::WaitStart | Stage::WaitEnd(_) | Stage::WaitChannel => false,
         };
         has_more && !self.is_blocked
     }

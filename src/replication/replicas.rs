@@ -59,14 +59,17 @@ pub struct SyncPlan {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Departed {
     pub name: String,
+    pub is_rdb_channel: bool,
     /// It was the last that waited for a child to end.
     pub abandons: Option<Target>,
+    /// What becomes of the other connection of the replica.
+    pub then: Vec<ReplicaAction>,
 }
 
 /// All replicas, in the order in which they came.
 #[derive(Debug, Default)]
 pub struct Replicas {
-    list: Vec<Replica>,
+    pub(super) list: Vec<Replica>,
     /// REPLCONF GETACK is to be sent.
     wants_acks: bool,
     /// WAIT/WAITAOF clients must be re-evaluated: an acknowledgement, or the set has changed.
@@ -96,11 +99,17 @@ impl Replicas {
         self.list.iter()
     }
 
+    /// The highest RDB version that all of them read, as far as it is known.
+    pub fn read_rdb_up_to(&self) -> u32 {
+        let each = self.iter().map(|one| one.announced.form().versions.most);
+        each.min().unwrap_or(u32::MAX)
+    }
+
     pub fn get(&self, client: u64) -> Option<&Replica> {
         self.list.iter().find(|replica| replica.client == client)
     }
 
-    fn get_mut(&mut self, client: u64) -> Option<&mut Replica> {
+    pub(super) fn get_mut(&mut self, client: u64) -> Option<&mut Replica> {
         let mut list = self.list.iter_mut();
         list.find(|replica| replica.client == client)
     }
@@ -111,7 +120,7 @@ impl Replicas {
 
     /// Finds a replica by the address it is known by.
     pub fn find(&self, ip: &str, port: i64) -> Option<&Replica> {
-        let mut list = self.list.iter();
+        let mut list = self.known();
         list.find(|one| one.ip() == ip && i64::from(one.port()) == port)
     }
 
@@ -122,7 +131,8 @@ impl Replicas {
     }
 
     /// A replica needs a snapshot first.
-    pub fn add_waiting(&mut self, new: NewReplica, now_s: i64) {
+    pub fn add_waiting(&mut self, mut new: NewReplica, now_s: i64) {
+        self.connect_channels(&mut new.announced);
         let replica = Replica::new(new, Stage::WaitStart, 0, now_s);
         self.list.push(replica);
     }
@@ -138,9 +148,12 @@ impl Replicas {
             Stage::WaitEnd(target) => Some(target),
             _ => None,
         };
-        let abandons = abandons.filter(|&target| !self.any_waits_for_child(target));
-        let name = replica.name;
-        Some(Departed { name, abandons })
+        Some(Departed {
+            abandons: abandons.filter(|&target| !self.any_waits_for_child(target)),
+            then: self.channel_gone(&replica),
+            is_rdb_channel: replica.is_rdb_channel(),
+            name: replica.name,
+        })
     }
 
     fn any_waits_for_child(&self, target: Target) -> bool {
@@ -150,13 +163,19 @@ impl Replicas {
     /// Whether a replica is to get the snapshot file, or is getting it.
     pub fn needs_file(&self) -> bool {
         let mut list = self.list.iter();
-        list.any(|one| !one.is_online() && !one.waits_for_start())
+        list.any(|one| matches!(one.stage, Stage::WaitEnd(_) | Stage::SendFile { .. }))
     }
 
     /// REPLCONF ACK from a client: the offset it has applied and the one that is safe in its log.
-    pub fn acknowledge(&mut self, client: u64, offset: i64, logged: Option<i64>, now_s: i64) {
+    pub fn acknowledge(
+        &mut self,
+        client: u64,
+        offset: i64,
+        logged: Option<i64>,
+        now_s: i64,
+    ) -> Vec<ReplicaAction> {
         let Some(replica) = self.get_mut(client) else {
-            return;
+            return Vec::new();
         };
         let at_least = |n: i64| u64::try_from(n).unwrap_or(0);
         replica.acked = replica.acked.max(at_least(offset));
@@ -170,25 +189,27 @@ impl Replicas {
         }
         self.has_news = true;
         self.checks_child |= is_early;
+        // It has loaded what its RDB channel got, whether the child is done with others or not.
+        self.put_main_online(client, now_s)
     }
 
     /// The number of replicas that have applied the stream up to `offset`.
     pub fn count_acked(&self, offset: u64) -> usize {
         let has = |replica: &&Replica| replica.is_online() && replica.acked >= offset;
-        self.list.iter().filter(has).count()
+        self.known().filter(has).count()
     }
 
     /// The number of replicas in whose log the stream is safe up to `offset`.
     pub fn count_logged(&self, offset: u64) -> usize {
         let has = |replica: &&Replica| replica.is_online() && replica.logged >= offset;
-        self.list.iter().filter(has).count()
+        self.known().filter(has).count()
     }
 
     /// Counts the replicas that acknowledged within `max_lag_s`, if that is asked for.
     pub fn refresh_good(&mut self, now_s: i64, max_lag_s: Option<i64>) -> usize {
         self.has_news = true;
         let is_good = |one: &&Replica, max_s| one.is_online() && now_s - one.last_ack_s <= max_s;
-        let count = |max_s| self.list.iter().filter(|one| is_good(one, max_s)).count();
+        let count = |max_s| self.known().filter(|one| is_good(one, max_s)).count();
         self.good = max_lag_s.map_or(0, count);
         self.good
     }
@@ -305,6 +326,7 @@ impl Replicas {
         for replica in &mut self.list {
             actions.extend(replica.check_silence(now_s, timeout_s, sending));
         }
+        actions.extend(self.check_channels(now_s, timeout_s));
         actions
     }
 }
@@ -350,7 +372,7 @@ impl Replicas {
         let all_read_marked = waiting.clone().all(|one| one.announced.reads_marked);
         SyncPlan {
             clients: waiting.map(|one| one.client).collect(),
-            target: match (diskless || form.filter.is_partial()) && all_read_marked {
+            target: match (diskless || form.needs_socket()) && all_read_marked {
                 true => Target::Socket,
                 false => Target::File,
             },
@@ -388,8 +410,10 @@ impl Replicas {
     /// No child could be started to write to sockets: the replicas wait again.
     pub fn transfer_not_started(&mut self) {
         for replica in &mut self.list {
-            if replica.waits_for_child(Target::Socket) {
-                replica.stage = Stage::WaitStart;
+            match replica.stage {
+                Stage::WaitEnd(Target::Socket) => replica.stage = Stage::WaitStart,
+                Stage::Beside => replica.stage = Stage::WaitChannel,
+                _ => {}
             }
         }
     }
@@ -437,7 +461,7 @@ impl Replicas {
 
     /// The child that wrote to sockets is done.
     pub fn transfer_done(&mut self, succeeded: bool, now_s: i64) -> Vec<ReplicaAction> {
-        let mut actions = Vec::new();
+        let mut actions = self.channels_done(succeeded, now_s);
         let waits = |one: &&mut Replica| one.waits_for_child(Target::Socket);
         for replica in self.list.iter_mut().filter(waits) {
             if !succeeded {
@@ -445,7 +469,7 @@ impl Replicas {
                 continue;
             }
             actions.push(ReplicaAction::info(format!(
-                "Streamed replica transfer with replica {} succeeded (socket). Waiting for \
+                "Streamed RDB transfer with replica {} succeeded (socket). Waiting for \
                  REPLCONF ACK from replica to enable streaming",
                 replica.name
             )));
@@ -463,329 +487,20 @@ impl Replicas {
 
     /// The snapshot file was sent to a replica completely.
     pub(super) fn file_sent(&mut self, index: usize, now_s: i64) -> Vec<ReplicaAction> {
-        let replica = self.list.get_mut(index);
-        replica.map_or(Vec::new(), |replica| replica.put_online(now_s))
+        let Some(replica) = self.list.get_mut(index) else {
+            return Vec::new();
+        };
+        let mut actions = replica.put_online(now_s);
+        let main = replica.announced.main_channel;
+        actions.extend(main.map_or(Vec::new(), |main| self.put_main_online(main, now_s)));
+        actions
     }
 }
 
-fn child_failed(slot: usize) -> [ReplicaAction; 2] {
+pub(super) fn child_failed(slot: usize) -> [ReplicaAction; 2] {
     let text = "SYNC failed. BGSAVE child returned an error";
     [ReplicaAction::warn(text), ReplicaAction::Close { slot }]
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::replication::Replication;
-    use crate::replication::replica::{Announced, Filter};
-
-    const ID: &str = "0123456789abcdef0123456789abcdef01234567";
-
-    fn new(client: u64, announced: Announced) -> NewReplica {
-        NewReplica {
-            client,
-            slot: client as usize + 10,
-            announced,
-            peer_ip: "127.0.0.1".into(),
-            is_plain: false,
-        }
-    }
-
-    fn capable() -> Announced {
-        Announced {
-            port: 7777,
-            reads_marked: true,
-            takes_id: true,
-            ..Announced::default()
-        }
-    }
-
-    fn closes(actions: &[ReplicaAction]) -> Vec<usize> {
-        let slots = actions.iter().filter_map(|action| match action {
-            ReplicaAction::Close { slot } | ReplicaAction::ShutDown { slot } => Some(*slot),
-            _ => None,
-        });
-        slots.collect()
-    }
-
-    const RULES: SyncRules = SyncRules {
-        diskless: true,
-        delay_s: 5,
-        max_replicas: 3,
-    };
-
-    #[test]
-    fn acknowledgements_count_for_replicas_that_are_online() {
-        let mut replicas = Replicas::default();
-        replicas.add_online(new(1, capable()), 1, 100);
-        replicas.add_online(new(2, capable()), 1, 100);
-        replicas.add_waiting(new(3, capable()), 100);
-        for client in [1, 2, 3, 4] {
-            replicas.acknowledge(client, 50, None, 101);
-        }
-        assert!(replicas.take_news() && !replicas.take_news());
-        replicas.acknowledge(1, 70, Some(60), 102);
-        // An offset never goes back.
-        replicas.acknowledge(1, -5, Some(-5), 103);
-        assert_eq!(replicas.count_acked(50), 2);
-        assert_eq!(replicas.count_acked(70), 1);
-        assert_eq!(replicas.count_acked(71), 0);
-        assert_eq!(replicas.count_logged(60), 1);
-        assert_eq!(replicas.count_logged(0), 2);
-        // Replica 1 was last heard at 103, replica 2 at 101.
-        assert_eq!(replicas.refresh_good(110, Some(9)), 2);
-        assert_eq!(replicas.refresh_good(112, Some(9)), 1);
-        assert_eq!(replicas.refresh_good(112, None), 0);
-    }
-
-    #[test]
-    fn silent_replicas_are_disconnected() {
-        let mut replicas = Replicas::default();
-        replicas.add_online(new(1, capable()), 1, 100);
-        let plain = NewReplica {
-            is_plain: true,
-            ..new(2, capable())
-        };
-        replicas.add_online(plain, 1, 100);
-        replicas.add_waiting(new(3, capable()), 100);
-        let keepalive = ReplicaAction::Send {
-            slot: 13,
-            bytes: b"\n".to_vec(),
-        };
-        let mut no_socket = |_: usize| None;
-        let actions = replicas.tick(160, 60, &mut no_socket);
-        assert_eq!(actions, [keepalive]);
-        let actions = replicas.tick(161, 60, &mut no_socket);
-        assert_eq!(closes(&actions), [11]);
-    }
-
-    #[test]
-    fn a_replica_that_takes_nothing_of_a_child_is_disconnected() {
-        let mut replicas = Replicas::default();
-        replicas.add_waiting(new(1, capable()), 100);
-        replicas.begin_full(1, (ID, 1), Target::Socket);
-        let sending = |taken, waiting| Some(Sending { taken, waiting });
-        assert_eq!(replicas.tick(100, 60, &mut |_| sending(5, 9)), []);
-        assert_eq!(replicas.tick(150, 60, &mut |_| sending(6, 9)), []);
-        assert_eq!(replicas.tick(210, 60, &mut |_| sending(6, 9)), []);
-        // It has taken everything and waits for other replicas.
-        assert_eq!(replicas.tick(300, 60, &mut |_| sending(6, 0)), []);
-        assert_eq!(replicas.tick(360, 60, &mut |_| sending(6, 9)), []);
-        let actions = replicas.tick(361, 60, &mut |_| sending(6, 9));
-        assert_eq!(actions[1..], [ReplicaAction::ShutDown { slot: 11 }]);
-    }
-
-    #[test]
-    fn one_snapshot_serves_all_replicas_that_want_the_same() {
-        let mut replicas = Replicas::default();
-        assert_eq!(replicas.due(&RULES, 100), None);
-        let filter = Filter {
-            no_keys: true,
-            no_functions: false,
-        };
-        replicas.add_waiting(new(1, capable()), 100);
-        let filtered = Announced {
-            filter,
-            ..capable()
-        };
-        replicas.add_waiting(new(2, filtered), 100);
-        replicas.add_waiting(new(3, capable()), 103);
-        assert_eq!(replicas.due(&RULES, 104), None);
-        assert_eq!(replicas.due(&RULES, 105), Some(capable().form()));
-        let without_delay = SyncRules {
-            diskless: false,
-            ..RULES
-        };
-        assert!(replicas.due(&without_delay, 104).is_some());
-        let plan = replicas.plan(capable().form(), true);
-        let expected = SyncPlan {
-            clients: vec![1, 3],
-            target: Target::Socket,
-        };
-        assert_eq!(plan, expected);
-        // Enough replicas end the delay.
-        replicas.add_waiting(new(4, capable()), 104);
-        assert!(replicas.due(&RULES, 104).is_some());
-        // A replica that needs a length cannot get a snapshot through its socket.
-        let needs_length = Announced {
-            reads_marked: false,
-            ..capable()
-        };
-        replicas.add_waiting(new(5, needs_length), 104);
-        let plan = replicas.plan(capable().form(), true);
-        assert_eq!((plan.clients.len(), plan.target), (4, Target::File));
-        // A filtered snapshot is never the file of the server.
-        let form = Form {
-            filter,
-            ..capable().form()
-        };
-        assert_eq!(replicas.plan(form, false).target, Target::Socket);
-    }
-
-    #[test]
-    fn replicas_that_read_other_versions_wait_for_another_snapshot() {
-        let mut replicas = Replicas::default();
-        let redis = Announced {
-            takes_rdb_channel: true,
-            ..capable()
-        };
-        let valkey = Announced {
-            valkey: Some(9),
-            ..capable()
-        };
-        let redwheel = Announced {
-            reads_rdb: Some(15),
-            ..capable()
-        };
-        replicas.add_waiting(new(1, redis.clone()), 100);
-        replicas.add_waiting(new(2, valkey.clone()), 100);
-        replicas.add_waiting(new(3, redwheel), 100);
-        let plan = |announced: &Announced| replicas.plan(announced.form(), true).clients;
-        assert_eq!(plan(&redis), [1, 3]);
-        assert_eq!(plan(&valkey), [2]);
-        let versions = |announced: &Announced| {
-            let versions = announced.form().versions;
-            (versions.least, versions.most)
-        };
-        assert_eq!(versions(&redis), (11, 15));
-        assert_eq!(versions(&valkey), (11, 11));
-        // Redis before 8.0.
-        assert_eq!(versions(&capable()), (10, 12));
-        // A program that only reads the snapshot.
-        assert_eq!(versions(&Announced::default()), (11, 15));
-    }
-
-    #[test]
-    fn a_start_is_requested_once() {
-        let mut replicas = Replicas::default();
-        replicas.add_waiting(new(1, capable()), 100);
-        assert_eq!(replicas.take_start(), None);
-        replicas.request_start();
-        assert_eq!(replicas.take_start(), Some(capable().form()));
-        assert_eq!(replicas.take_start(), None);
-    }
-
-    #[test]
-    fn a_running_snapshot_can_be_joined_by_a_replica_it_suits() {
-        let mut replicas = Replicas::default();
-        replicas.add_waiting(new(1, capable()), 100);
-        assert_eq!(replicas.joinable(&capable()), None);
-        let (slot, line) = replicas
-            .begin_full(1, (ID, 501), Target::File)
-            .expect("it is known");
-        assert_eq!((slot, line), (11, format!("+FULLRESYNC {ID} 500\r\n")));
-        assert_eq!(replicas.joinable(&capable()), Some(501));
-        assert_eq!(replicas.joinable(&Announced::default()), None);
-        assert_eq!(replicas.begin_full(9, (ID, 501), Target::File), None);
-    }
-
-    #[test]
-    fn the_stream_follows_a_transfer_after_the_acknowledgement() {
-        let mut replicas = Replicas::default();
-        for client in [1, 2, 3] {
-            replicas.add_waiting(new(client, capable()), 100);
-            replicas.begin_full(client, (ID, 1), Target::Socket);
-        }
-        assert_eq!(replicas.count_transfers(), 3);
-        replicas.acknowledge(2, 0, None, 101);
-        assert!(replicas.take_child_check());
-        assert_eq!(closes(&replicas.transfer_done(true, 102)), []);
-        let mut is_owed = |index| replicas.at_mut(index).is_some_and(|one| one.is_owed(9));
-        assert!(!is_owed(0) && is_owed(1));
-        replicas.acknowledge(1, 0, None, 103);
-        assert!(replicas.at_mut(0).is_some_and(|one| one.is_owed(9)));
-        replicas.set_blocked(1, true);
-        assert!(!replicas.at_mut(0).is_some_and(|one| one.is_owed(9)));
-    }
-
-    #[test]
-    fn a_failed_child_disconnects_its_replicas() {
-        for target in [Target::File, Target::Socket] {
-            let mut replicas = Replicas::default();
-            replicas.add_waiting(new(1, capable()), 100);
-            replicas.begin_full(1, (ID, 1), target);
-            let open = || -> io::Result<(File, u64)> { panic!("no file is opened") };
-            let actions = match target {
-                Target::File => replicas.file_done(false, &open),
-                Target::Socket => replicas.transfer_done(false, 101),
-            };
-            assert_eq!(closes(&actions), [11]);
-        }
-        // One that could not start has them wait, or refuses them.
-        let mut replicas = Replicas::default();
-        replicas.add_waiting(new(1, capable()), 100);
-        replicas.begin_full(1, (ID, 1), Target::Socket);
-        replicas.transfer_not_started();
-        let refused = replicas.refuse_waiting();
-        assert!(matches!(
-            refused[..],
-            [ReplicaAction::Refuse { slot: 11, .. }]
-        ));
-        assert!(replicas.is_empty());
-    }
-
-    #[test]
-    fn a_file_is_announced_and_sent_before_the_stream() {
-        let mut replicas = Replicas::default();
-        replicas.add_waiting(new(1, capable()), 100);
-        replicas.begin_full(1, (ID, 1), Target::File);
-        let missing = || Err(io::ErrorKind::NotFound.into());
-        assert_eq!(closes(&replicas.file_done(true, &missing)), [11]);
-        let null = || Ok((File::open("/dev/null")?, 0));
-        let announced = ReplicaAction::Send {
-            slot: 11,
-            bytes: b"$0\r\n".to_vec(),
-        };
-        assert_eq!(replicas.file_done(true, &null), [announced]);
-        assert!(replicas.needs_file());
-        let actions = replicas.file_sent(0, 105);
-        assert_eq!(actions[1..], [ReplicaAction::RefreshGood]);
-        assert!(!replicas.needs_file());
-        // `redis-cli --rdb` is done now.
-        let only_snapshot = Announced {
-            only_snapshot: true,
-            ..capable()
-        };
-        replicas.add_waiting(new(2, only_snapshot), 100);
-        assert_eq!(closes(&replicas.file_sent(1, 105)), [12]);
-    }
-
-    #[test]
-    fn the_last_replica_that_waited_abandons_the_child() {
-        let mut replicas = Replicas::default();
-        for client in [1, 2] {
-            replicas.add_waiting(new(client, capable()), 100);
-            replicas.begin_full(client, (ID, 1), Target::Socket);
-        }
-        assert_eq!(replicas.none_for_s(200), None);
-        let first = replicas.remove(1, 200).expect("it is known");
-        assert_eq!(first.name, "127.0.0.1:7777");
-        assert_eq!(first.abandons, None);
-        let second = replicas.remove(2, 200).expect("it is known");
-        assert_eq!(second.abandons, Some(Target::Socket));
-        assert_eq!(replicas.remove(2, 200), None);
-        assert_eq!(replicas.none_for_s(207), Some(7));
-    }
-
-    #[test]
-    fn pending_output_is_limited_at_once_or_after_a_while() {
-        let mut replication = Replication::new(ID.into());
-        replication.create_backlog(1 << 20, 0);
-        let replicas = replication.replicas_mut();
-        replicas.add_online(new(1, capable()), 1, 100);
-        let limits = Limits {
-            hard: 1000,
-            soft: 100,
-            soft_ms: 60,
-        };
-        assert_eq!(replication.over_limits(&limits, 0), []);
-        replication.append(&[b'x'; 100]);
-        assert_eq!(replication.over_limits(&limits, 5), []);
-        assert_eq!(replication.over_limits(&limits, 65), []);
-        assert_eq!(replication.over_limits(&limits, 66), [11]);
-        replication.append(&[b'x'; 900]);
-        assert_eq!(replication.over_limits(&limits, 0), [11]);
-        let (bytes, _) = replication.pending(&replication.replicas().list[0]);
-        assert_eq!(bytes, 1000);
-    }
-}
+mod tests;

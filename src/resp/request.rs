@@ -385,6 +385,15 @@ impl Query {
         self.buf.len() + self.big.as_ref().map_or(0, Vec::len)
     }
 
+    /// Whether a buffered request may have so many bytes or more, as RESP writes it. An inline request
+    /// may have less than a third of these.
+    #[inline(always)]
+    pub fn may_hold_request(&self, bytes: usize) -> bool {
+        const INLINE: usize = 4;
+        const HEAD: usize = 16;
+        self.buf.len() * INLINE + HEAD >= bytes || !self.bigs.is_empty()
+    }
+
     /// From now on the client keeps this query between its requests.
     pub fn keep(&mut self) {
         self.kept = true;

@@ -189,7 +189,7 @@ pub fn build(stack: &mut Stack, role: Role, series: Series) -> Sandbox {
     stack.push_copy(GLOBALS);
     tame_libraries(stack);
     tame_base(stack);
-    add(stack, b"cjson", lib::json::open);
+    add(stack, b"cjson", |stack| lib::json::open(stack, series));
     add(stack, b"cmsgpack", lib::msgpack::open);
     add(stack, b"struct", lib::structs::open);
     add(stack, b"bit", lib::bit::open);

@@ -594,3 +594,95 @@ fn published_attacks_end_cleanly() {
     drop(bench.script.flush());
     assert_eq!(bench.eval("return 1"), ":1|");
 }
+
+#[test]
+fn decoded_arrays_can_be_marked() {
+    check(&[
+        (
+            "return tostring(cjson.decode_array_with_array_mt())",
+            "$5|false|",
+        ),
+        ("return cjson.encode(cjson.decode('[]'))", "$2|{}|"),
+        (
+            "return tostring(cjson.decode_array_with_array_mt(true))",
+            "$4|true|",
+        ),
+        (
+            "return cjson.encode(cjson.decode('[[],{},[[]]]'))",
+            "$12|[[],{},[[]]]|",
+        ),
+        (
+            "local t = cjson.decode('[1,2]') t[1] = nil t[2] = nil return cjson.encode(t)",
+            "$2|[]|",
+        ),
+        (
+            "local t = cjson.decode('[1,2]') t[1] = nil return cjson.encode(t)",
+            "$8|[null,2]|",
+        ),
+        (
+            "local t = cjson.decode('[]') t.a = 5 t[100] = 5 return cjson.encode(t)",
+            "$2|[]|",
+        ),
+        (
+            "return next(getmetatable(cjson.decode('[1]')))",
+            "$16|__is_cjson_array|",
+        ),
+        (
+            "return tostring(getmetatable(cjson.decode('{}')))",
+            "$3|nil|",
+        ),
+        (
+            "return cjson.encode(setmetatable({}, getmetatable(cjson.decode('[]'))))",
+            "$2|[]|",
+        ),
+        (
+            "return cjson.encode(setmetatable(cjson.decode('[]'), nil))",
+            "$2|{}|",
+        ),
+        (
+            "return cjson.encode(setmetatable({}, {__is_cjson_array=true}))",
+            "$2|[]|",
+        ),
+        (
+            "return cjson.encode(setmetatable({1}, {__is_cjson_array=false}))",
+            "$3|[1]|",
+        ),
+        // A module of its own has settings of its own.
+        ("return cjson.encode(cjson.new().decode('[]'))", "$2|{}|"),
+        ("return cjson.new().encode(cjson.decode('[]'))", "$2|[]|"),
+        (
+            "local c = cjson.new() c.decode_array_with_array_mt('on') \
+             return cjson.encode(c.decode('[]'))",
+            "$2|[]|",
+        ),
+        (
+            "return tostring(cjson.decode_array_with_array_mt('off'))",
+            "$5|false|",
+        ),
+        ("return cjson.encode(cjson.decode('[]'))", "$2|{}|"),
+    ]);
+    let mut bench = Bench::new();
+    for change in [
+        "getmetatable(t).x = 1",
+        "rawset(getmetatable(t), '__is_cjson_array', false)",
+        "setmetatable(getmetatable(t), {})",
+    ] {
+        let array = "cjson.decode_array_with_array_mt(true) local t = cjson.decode('[]')";
+        let answer = bench.eval(&format!("{array} {change}"));
+        assert!(
+            answer.contains("Attempt to modify a readonly table"),
+            "{answer}"
+        );
+        assert_eq!(
+            bench.eval(&format!("{array} return cjson.encode(t)")),
+            "$2|[]|"
+        );
+    }
+    let wrong = bench.eval("cjson.decode_array_with_array_mt(1)");
+    assert!(wrong.contains("(invalid option '1')"), "{wrong}");
+    let wrong = bench.eval("cjson.decode_array_with_array_mt(true, false)");
+    assert!(
+        wrong.contains("#2 to 'decode_array_with_array_mt' (found too many arguments)"),
+        "{wrong}"
+    );
+}

@@ -29,10 +29,17 @@ impl Gates {
     /// The sizes of values are counted anew after each command, for tests (DEBUG
     /// KEYSIZES-HIST-ASSERT).
     pub const RECOUNTED: u32 = 512;
+    /// The input at hand may hold a request that the log of large requests wants.
+    pub const LARGE_REQUEST: u32 = 1024;
     /// Gates checked before a command.
-    pub const BEFORE: u32 = !(Gates::TRACKED | Gates::HOTKEYS | Gates::RECOUNTED);
+    pub const BEFORE: u32 =
+        !(Gates::TRACKED | Gates::HOTKEYS | Gates::RECOUNTED | Gates::LARGE_REQUEST);
     /// Gates handled after a command.
-    pub const BEHIND: u32 = Gates::MONITORED | Gates::TRACKED | Gates::HOTKEYS | Gates::RECOUNTED;
+    pub const BEHIND: u32 = Gates::MONITORED
+        | Gates::TRACKED
+        | Gates::HOTKEYS
+        | Gates::RECOUNTED
+        | Gates::LARGE_REQUEST;
 
     /// Returns whether one of these gates is closed.
     #[inline(always)]

@@ -168,6 +168,8 @@ impl Server {
         tuning.lazy_eviction = c.lazyfree_lazy_eviction;
         tuning.hash_max_listpack_entries = c.hash_max_listpack_entries;
         tuning.hash_max_listpack_value = c.hash_max_listpack_value;
+        tuning.hash_min_template_entries = c.hash_min_template_entries;
+        tuning.hash_max_template_entries = c.hash_max_template_entries;
         tuning.set_max_intset_entries = c.set_max_intset_entries;
         tuning.set_max_listpack_entries = c.set_max_listpack_entries;
         tuning.set_max_listpack_value = c.set_max_listpack_value;

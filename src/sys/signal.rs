@@ -141,6 +141,12 @@ pub fn follow_parent(parent: u32) {
 #[cfg(not(target_os = "linux"))]
 pub fn follow_parent(_: u32) {}
 
+/// Stops the process until it is sent CONT.
+pub fn stop_process() {
+    // SAFETY: no memory is passed; the signal goes to this process itself.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
 /// In a child that works for its parent: TERM, which a supervisor may send to all of us, is the
 /// parent's to decide about. It ends the child if need be.
 pub fn leave_term_to_parent() {

@@ -310,17 +310,22 @@ impl Entries {
             _ => {}
         }
         let encoding = entry_encoding(entry);
-        // SAFETY: `&mut self` is exclusive.
-        let heap = unsafe { entry.take_heap() };
         // SAFETY: live until freed below.
         let reader = unsafe { entry.as_ref() };
+        let template = reader.template();
+        // SAFETY: `&mut self` is exclusive.
+        let heap = unsafe { entry.take_heap() };
         let value = match (heap, reader.value()) {
             (Some(heap), _) => NewValue::Heap(heap, encoding),
             (None, Value::Int(n)) => NewValue::Int(n),
             (None, Value::Text(text)) => NewValue::Inline(text, encoding),
             (None, Value::Compact(bytes)) => NewValue::Compact(reader.kind(), bytes, encoding),
-            // A rich value is on the heap and was taken above.
-            (None, Value::Rich(_)) => NewValue::Int(0),
+            // What is on the heap or has a template was taken above.
+            (None, Value::Rich(_) | Value::Template(_)) => NewValue::Int(0),
+        };
+        let value = match template {
+            Some((tie, bytes)) => NewValue::Template(tie, bytes),
+            None => value,
         };
         let moved = self.build(reader.key(), value, deadline_ms, reader.aging());
         if deadline_ms.is_some() {
@@ -356,7 +361,7 @@ impl Entries {
             }
             match entry.as_ref().value() {
                 Value::Int(n) => Some(ValueMut::Int(n)),
-                Value::Text(_) | Value::Compact(_) | Value::Rich(_) => None,
+                Value::Text(_) | Value::Compact(_) | Value::Rich(_) | Value::Template(_) => None,
             }
         }
     }
@@ -371,7 +376,7 @@ impl Entries {
                 entry.set_int(value);
                 Some(old)
             }
-            Value::Text(_) | Value::Compact(_) | Value::Rich(_) => None,
+            Value::Text(_) | Value::Compact(_) | Value::Rich(_) | Value::Template(_) => None,
         }
     }
 
@@ -544,7 +549,9 @@ mod tests {
         match value {
             Value::Int(n) => n.to_string().into_bytes(),
             Value::Text(text) => text.to_vec(),
-            Value::Compact(_) | Value::Rich(_) => unreachable!("only strings are put in"),
+            Value::Compact(_) | Value::Rich(_) | Value::Template(_) => {
+                unreachable!("only strings are put in")
+            }
         }
     }
 

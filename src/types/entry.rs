@@ -7,22 +7,25 @@
 //!   | ..   | flags    | (u8)    | (u16)     | (u24) | (8)?     | (4)?   | (8)? |     | value  |
 //!   +------+----------+---------+-----------+-------+----------+--------+------+-----+--------+
 //!
-//!   byte 0   bits 0..4 kind      bits 4..6 layout of the value (inline, integer, heap)
+//!   byte 0   bits 0..4 kind      bits 4..6 layout of the value (inline, integer, heap, shared)
 //!   byte 1   bits 0..4 encoding  bit 4 DEADLINE  bit 5 ARMED  bit 6 WIDE (u32 key length)
 //!            bit 7 SIDE: which sorting-out of the wheel has seen it (`keyspace::expiry`)
 //! ```
 //!
 //! `word` is there for integers and heap values, `deadline` for volatile keys, `keylen` for keys of
-//! 256 bytes and more. A 16-byte key with an integer takes 32 bytes, with a 32-byte string 56.
+//! 256 bytes and more. A hash with a template (`shared`) has both a word, the pointer to its template,
+//! and an inline value. A 16-byte key with an integer takes 32 bytes, with a 32-byte string 56.
 //! Nothing is aligned beyond 8 bytes at the start, so fields are read and written unaligned.
 //!
 //! `EntryPtr` is the raw, copyable handle that table slots hold; `EntryRef` is what readers get.
 //! Only `types::entries` creates, moves and frees entries.
 #![allow(unsafe_code)]
 
+use crate::types::template::{Template, TemplateRef, Tie, ValuesRef};
 use crate::types::value::{Encoding, Heap, Kind, Value};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// Strings up to this many bytes live inside the entry.
 pub const INLINE_MAX: usize = 512;
@@ -31,6 +34,7 @@ const HEADER: usize = 8;
 const LAYOUT_INLINE: u8 = 0;
 const LAYOUT_INT: u8 = 1;
 const LAYOUT_HEAP: u8 = 2;
+const LAYOUT_SHARED: u8 = 3;
 const DEADLINE: u8 = 1 << 4;
 const ARMED: u8 = 1 << 5;
 const WIDE: u8 = 1 << 6;
@@ -52,6 +56,9 @@ pub enum NewValue<'a> {
     /// `INLINE_MAX` bytes.
     Compact(Kind, &'a [u8], Encoding),
     Heap(Box<Heap>, Encoding),
+    /// The packed values of a hash with a template, to be copied into the entry; at most `INLINE_MAX`
+    /// bytes.
+    Template(Tie, &'a [u8]),
 }
 
 impl<'a> NewValue<'a> {
@@ -61,6 +68,7 @@ impl<'a> NewValue<'a> {
             NewValue::Int(_) | NewValue::Inline(..) => Kind::String,
             NewValue::Compact(kind, ..) => *kind,
             NewValue::Heap(heap, _) => heap.kind(),
+            NewValue::Template(..) => Kind::Hash,
         }
     }
 
@@ -71,6 +79,7 @@ impl<'a> NewValue<'a> {
             NewValue::Inline(_, encoding)
             | NewValue::Compact(_, _, encoding)
             | NewValue::Heap(_, encoding) => *encoding,
+            NewValue::Template(..) => Encoding::TemplateListpack,
         }
     }
 
@@ -79,6 +88,7 @@ impl<'a> NewValue<'a> {
         match self {
             NewValue::Int(_) | NewValue::Heap(..) => 8,
             NewValue::Inline(bytes, _) | NewValue::Compact(_, bytes, _) => bytes.len(),
+            NewValue::Template(_, bytes) => 8 + bytes.len(),
         }
     }
 }
@@ -170,10 +180,11 @@ impl EntryPtr {
         Shape {
             deadline: self.flags() & DEADLINE != 0,
             key_len: self.body().1,
+            // Nothing is inline beside an integer or a heap value.
             value_size: if self.layout() == LAYOUT_INLINE {
                 self.inline_len()
             } else {
-                8
+                8 + self.inline_len()
             },
         }
     }
@@ -252,12 +263,29 @@ impl EntryPtr {
         })
     }
 
-    /// Takes the heap value out; the entry holds the integer 0 afterwards.
+    /// Takes the heap value out; the entry holds the integer 0 afterwards. A template is dropped the
+    /// same way.
     ///
     /// # Safety
     /// There is no other reference to the value.
+    #[inline(always)]
     pub(super) unsafe fn take_heap(self) -> Option<Box<Heap>> {
-        if self.layout() != LAYOUT_HEAP {
+        if self.layout() < LAYOUT_HEAP {
+            return None;
+        }
+        // SAFETY: as for this function.
+        unsafe { self.take_word() }
+    }
+
+    /// # Safety
+    /// As `take_heap`, and the layout is that of a heap value or of a template.
+    unsafe fn take_word(self) -> Option<Box<Heap>> {
+        if self.layout() == LAYOUT_SHARED {
+            // SAFETY: the word was made by `write_value`; the layout changes to an integer, so the tie
+            // is taken once. The bytes behind the key stay part of the block's size.
+            drop(unsafe { self.tie() });
+            self.set_byte(0, self.byte(0) & 0x0f | LAYOUT_INT << 4);
+            self.set_word(self.body().0, 0);
             return None;
         }
         let offset = self.body().0;
@@ -266,6 +294,17 @@ impl EntryPtr {
         self.set_byte(0, self.byte(0) & 0x0f | LAYOUT_INT << 4);
         self.set_word(offset, 0);
         Some(heap)
+    }
+
+    /// The tie of a hash with a template, as if it were the entry's no more.
+    ///
+    /// # Safety
+    /// The layout is shared, and the caller drops, forgets or hands on the result so that the word is
+    /// owned once.
+    unsafe fn tie(self) -> Tie {
+        let template = self.word(self.body().0) as *const Template;
+        // SAFETY: the word is an `Arc` that `write_value` turned into a pointer.
+        Tie::of_counted(unsafe { Arc::from_raw(template) })
     }
 
     /// The address of the key, for a caller about to move it.
@@ -320,6 +359,12 @@ impl EntryPtr {
                 (LAYOUT_INLINE, *encoding, *kind, bytes.len())
             }
             NewValue::Heap(heap, encoding) => (LAYOUT_HEAP, *encoding, heap.kind(), 0),
+            NewValue::Template(_, bytes) => (
+                LAYOUT_SHARED,
+                Encoding::TemplateListpack,
+                Kind::Hash,
+                bytes.len(),
+            ),
         };
         let keep = self.header().to_le() & !(0xffff << 24 | 0x0fff);
         let head = kind as u64 | (layout as u64) << 4 | (encoding as u64) << 8;
@@ -331,7 +376,10 @@ impl EntryPtr {
         // because the key may be this same entry's.
         unsafe {
             self.0.add(offset).as_ptr().copy_from(key.cast(), key.len());
-            if let NewValue::Inline(bytes, _) | NewValue::Compact(_, bytes, _) = &value {
+            if let NewValue::Inline(bytes, _)
+            | NewValue::Compact(_, bytes, _)
+            | NewValue::Template(_, bytes) = &value
+            {
                 self.0
                     .add(offset + key.len())
                     .as_ptr()
@@ -341,6 +389,9 @@ impl EntryPtr {
         match value {
             NewValue::Int(n) => self.set_word(word, n as u64),
             NewValue::Heap(heap, _) => self.set_word(word, Box::into_raw(heap) as u64),
+            NewValue::Template(tie, _) => {
+                self.set_word(word, Arc::into_raw(tie.into_counted()) as u64);
+            }
             NewValue::Inline(..) | NewValue::Compact(..) => {}
         }
     }
@@ -397,30 +448,49 @@ impl<'a> EntryRef<'a> {
         match self.at.layout() {
             LAYOUT_INT => Value::Int(self.at.word(self.at.body().0) as i64),
             LAYOUT_INLINE => {
-                let (offset, len) = self.at.key_at();
-                // SAFETY: an inline value of `inline_len` bytes follows the key.
-                let bytes = unsafe {
-                    std::slice::from_raw_parts(
-                        self.at.0.add(offset + len).as_ptr(),
-                        self.at.inline_len(),
-                    )
-                };
+                let bytes = self.inline();
                 if self.kind() == Kind::String {
                     Value::Text(bytes)
                 } else {
                     Value::Compact(bytes)
                 }
             }
-            _ => {
+            LAYOUT_HEAP => {
                 // SAFETY: the word of a heap layout is a live `Box<Heap>`.
                 let heap = unsafe { &*(self.at.word(self.at.body().0) as *const Heap) };
                 match heap {
                     Heap::Text(text) => Value::Text(text.as_bytes()),
                     Heap::Compact(_, bytes) => Value::Compact(bytes),
+                    Heap::Template(hash) => Value::Template(hash.view()),
                     rich => Value::Rich(rich),
                 }
             }
+            _ => Value::Template(TemplateRef {
+                // SAFETY: the word of a shared layout points into an `Arc` that the entry holds.
+                template: unsafe { &*(self.at.word(self.at.body().0) as *const Template) },
+                values: ValuesRef::Packed(self.inline()),
+            }),
         }
+    }
+
+    /// The bytes behind the key.
+    #[inline(always)]
+    fn inline(self) -> &'a [u8] {
+        let (offset, len) = self.at.key_at();
+        // SAFETY: an inline value of `inline_len` bytes follows the key.
+        unsafe {
+            std::slice::from_raw_parts(self.at.0.add(offset + len).as_ptr(), self.at.inline_len())
+        }
+    }
+
+    /// The template and the packed values of a hash that lies inside its entry beside its template.
+    pub fn template(self) -> Option<(Tie, &'a [u8])> {
+        if self.at.layout() != LAYOUT_SHARED {
+            return None;
+        }
+        // SAFETY: the layout is checked; the entry's own tie is forgotten, not dropped.
+        let own = std::mem::ManuallyDrop::new(unsafe { self.at.tie() });
+        Some((Tie::clone(&own), self.inline()))
     }
 
     /// Bytes of the entry's own block, before rounding to a size class.

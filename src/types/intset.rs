@@ -226,12 +226,13 @@ pub fn write_redis(set: &[u8], out: &mut Vec<u8>) {
 #[cfg(any(test, feature = "testing"))]
 pub fn from_redis(bytes: &[u8]) -> Result<Vec<u8>, NotAnIntset> {
     let mut set = Vec::with_capacity(1 + bytes.len());
-    read_redis(bytes, &mut set)?;
-    Ok(set)
+    let is_ascending = read_redis(bytes, &mut set)?;
+    is_ascending.then_some(set).ok_or(NotAnIntset)
 }
 
-/// The same, in place of what `set` holds.
-pub fn read_redis(bytes: &[u8], set: &mut Vec<u8>) -> Result<(), NotAnIntset> {
+/// The same, in place of what `set` holds. Integers in no ascending order are taken, too, but make no
+/// intset before they are sorted. Returns whether they ascend.
+pub fn read_redis(bytes: &[u8], set: &mut Vec<u8>) -> Result<bool, NotAnIntset> {
     let (head, ints) = bytes.split_at_checked(8).ok_or(NotAnIntset)?;
     let word = |at| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let (width, len) = (word(0), word(4));
@@ -242,8 +243,18 @@ pub fn read_redis(bytes: &[u8], set: &mut Vec<u8>) -> Result<(), NotAnIntset> {
     set.clear();
     set.push(width as u8);
     set.extend_from_slice(ints);
-    let ascending = iter(set).is_sorted_by(|a, b| a < b);
-    ascending.then_some(()).ok_or(NotAnIntset)
+    Ok(iter(set).is_sorted_by(|a, b| a < b))
+}
+
+/// Puts the integers in order, each once.
+pub fn sort(set: &mut Vec<u8>) {
+    let mut ints: Vec<i64> = iter(set).collect();
+    ints.sort_unstable();
+    set.clear();
+    set.extend(new());
+    for n in ints {
+        insert(set, n);
+    }
 }
 
 /// Walks everything and panics where something is not in order.

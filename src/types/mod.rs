@@ -12,6 +12,7 @@ pub mod pack;
 pub mod quicklist;
 pub mod stream;
 pub mod table;
+pub mod template;
 pub mod value;
 pub mod wheel;
 pub mod zset;

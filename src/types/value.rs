@@ -8,6 +8,7 @@ use crate::types::fields::FieldTable;
 use crate::types::pack::Pack;
 use crate::types::quicklist::Quicklist;
 use crate::types::stream::Stream;
+use crate::types::template::{TemplateHash, TemplateRef};
 use crate::types::zset::SortedSet;
 use bytes::Bytes;
 
@@ -78,6 +79,9 @@ pub enum Encoding {
     Skiplist = 8,
     Stream = 9,
     SlicedArray = 10,
+    /// A hash that shares the names of its fields, with its values in a listpack, or each on its own.
+    TemplateListpack = 11,
+    TemplateArray = 12,
 }
 
 impl Encoding {
@@ -93,8 +97,16 @@ impl Encoding {
             8 => Encoding::Skiplist,
             9 => Encoding::Stream,
             10 => Encoding::SlicedArray,
+            11 => Encoding::TemplateListpack,
+            12 => Encoding::TemplateArray,
             _ => Encoding::Raw,
         }
+    }
+
+    /// Whether the value is a hash with a template.
+    #[inline(always)]
+    pub fn is_template(self) -> bool {
+        self as u8 >= Encoding::TemplateListpack as u8
     }
 
     pub fn name(self) -> &'static str {
@@ -110,6 +122,8 @@ impl Encoding {
             Encoding::Skiplist => "skiplist",
             Encoding::Stream => "stream",
             Encoding::SlicedArray => "sliced-array",
+            Encoding::TemplateListpack => "template-listpack",
+            Encoding::TemplateArray => "template-array",
         }
     }
 }
@@ -128,6 +142,8 @@ pub enum Heap {
     Set(Box<Pack>),
     /// A hash in the form of a table.
     Hash(Box<FieldTable>),
+    /// A hash with a template.
+    Template(Box<TemplateHash>),
     Stream(Box<Stream>),
     Array(Box<Array>),
 }
@@ -178,7 +194,7 @@ impl Heap {
             Heap::List(_) => Kind::List,
             Heap::Zset(_) => Kind::Zset,
             Heap::Set(_) => Kind::Set,
-            Heap::Hash(_) => Kind::Hash,
+            Heap::Hash(_) | Heap::Template(_) => Kind::Hash,
             Heap::Stream(_) => Kind::Stream,
             Heap::Array(_) => Kind::Array,
         }
@@ -194,6 +210,7 @@ impl Heap {
                 Heap::Zset(set) => size_of::<SortedSet>() + set.bytes(),
                 Heap::Set(pack) => size_of::<Pack>() + pack.bytes(),
                 Heap::Hash(table) => table.bytes(),
+                Heap::Template(hash) => hash.bytes(),
                 Heap::Stream(stream) => stream.bytes(),
                 Heap::Array(array) => array.bytes(),
             }
@@ -210,6 +227,8 @@ pub enum Value<'a> {
     Compact(&'a [u8]),
     /// A collection with a structure of its own.
     Rich(&'a Heap),
+    /// A hash with a template.
+    Template(TemplateRef<'a>),
 }
 
 const fn assert_send<T: Send>() {}

@@ -5,7 +5,7 @@
 //! ours. Commands go to the primary as in `logs`, some in transactions and scripts; after each
 //! batch digests are compared, and what XINFO STREAM FULL shows of streams where we are the
 //! primary. Now and then links break, or the history gets another name, so that parts of the
-//! stream and whole snapshots are sent again.
+//! stream and whole snapshots are sent again, over the RDB channel or without it.
 //!
 //! REDWHEEL_DIFF_COPIED says how many commands (1500) for each chain, REDWHEEL_DIFF_SEED where to
 //! start.
@@ -102,10 +102,12 @@ impl Chain {
     /// Disturbs a random link.
     fn disturb(&mut self, rng: &mut Rng) {
         let at = rng.below(self.clients.len());
-        let line = match rng.below(6) {
+        let line = match rng.below(8) {
             0 => "CLIENT KILL TYPE master",
             1 => "CLIENT KILL TYPE replica",
             2 => "DEBUG CHANGE-REPL-ID",
+            3 => "CONFIG SET repl-rdb-channel no",
+            4 => "CONFIG SET repl-rdb-channel yes",
             _ => return,
         };
         // The name of a history is its primary's to change.

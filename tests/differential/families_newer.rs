@@ -10,6 +10,8 @@ pub static NEWER: &[Family] = &[
     Family("moves", MOVES),
     Family("cards", CARDS),
     Family("counts", COUNTS),
+    Family("imports", IMPORTS),
+    Family("templates", TEMPLATES),
 ];
 
 /// Milliseconds that may pass between the two servers on a busy machine.
@@ -140,4 +142,63 @@ static COUNTS: &[Template] = &[
     ),
     Template(Exact, "ZRANGE {k} 0 -1 WITHSCORES"),
     Template(Exact, "DEL {k}"),
+];
+
+static IMPORTS: &[Template] = &[
+    Template(Exact, "HIMPORT PREPARE < s | t | {k} > ( {m} )"),
+    Template(Exact, "HIMPORT PREPARE s a bb c"),
+    Template(Exact, "HIMPORT PREPARE t bb a"),
+    Template(Exact, "HIMPORT SET {k} s {v} {int} {v}"),
+    Template(Exact, "HIMPORT SET {k} t {int} {v}"),
+    Template(Exact, "HIMPORT SET {k} < s | t | nosuch > ( {v} )"),
+    Template(Exact, "HIMPORT DISCARD < s | t | {k} >"),
+    Template(Exact, "< HIMPORT DISCARDALL | HIMPORT | HIMPORT BAD >"),
+    Template(Exact, "HSET {k} < a | bb | c | {m} > {v}"),
+    Template(Exact, "HSET {k} a {int} bb {v} {m} {v}"),
+    Template(Exact, "HMSET {k} a {int} c {v}"),
+    Template(Exact, "HSETNX {k} < a | bb | {m} > {v}"),
+    Template(Exact, "HINCRBY {k} < a | bb | {m} > {int}"),
+    Template(Exact, "HDEL {k} < a | bb | c | {m} > [ c ]"),
+    Template(Exact, "HGETDEL {k} FIELDS 2 < a | bb > {m}"),
+    Template(Exact, "HSETEX {k} [ FNX | FXX ] FIELDS 2 a {v} {m} {v}"),
+    Template(Exact, "HGETEX {k} [ EX {ttl} ] FIELDS 1 < a | {m} >"),
+    Template(Exact, "HEXPIRE {k} {ttl} FIELDS 1 < a | {m} >"),
+    Template(Exact, "HPERSIST {k} FIELDS 1 < a | {m} >"),
+    Template(Exact, "HMGET {k} a bb c {m}"),
+    Template(Exact, "< HLEN | HSTRLEN > {k} [ a ]"),
+    Template(Unordered, "< HGETALL | HKEYS | HVALS > {k}"),
+    Template(Exact, "COPY {k} {k} [ REPLACE ]"),
+    Template(Exact, "RENAME {k} {k}"),
+    Template(Exact, "OBJECT ENCODING {k}"),
+    Template(Exact, "TYPE {k}"),
+    Template(Exact, "DEL {k}"),
+    Template(
+        Exact,
+        "CONFIG SET hash-max-listpack-entries < 2 | 3 | 512 > hash-max-listpack-value < 3 | 64 >",
+    ),
+];
+
+/// Without deadlines: 8.10.2 gives no template to a hashtable whose fields ever had any.
+static TEMPLATES: &[Template] = &[
+    Template(Exact, "HSET {k} < a | bb | c | {m} > {v}"),
+    Template(Exact, "HSET {k} a {int} bb {v} {m} {v}"),
+    Template(Exact, "HMSET {k} a {int} c {v}"),
+    Template(Exact, "HSETNX {k} < a | bb | {m} > {v}"),
+    Template(Exact, "HINCRBY {k} < a | bb | {m} > {int}"),
+    Template(Exact, "HDEL {k} < a | bb | c | {m} > [ c ]"),
+    Template(Exact, "HGETDEL {k} FIELDS 2 < a | bb > {m}"),
+    Template(Exact, "HSETEX {k} [ FNX | FXX ] FIELDS 2 a {v} {m} {v}"),
+    Template(Exact, "HMGET {k} a bb c {m}"),
+    Template(Unordered, "< HGETALL | HKEYS | HVALS > {k}"),
+    Template(Exact, "COPY {k} {k} [ REPLACE ]"),
+    Template(Exact, "OBJECT ENCODING {k}"),
+    Template(Exact, "DEL {k}"),
+    Template(
+        Exact,
+        "CONFIG SET hash-max-template-entries < 0 | 2 | 3 > hash-min-template-entries < 0 | 1 | 3 >",
+    ),
+    Template(
+        Exact,
+        "CONFIG SET hash-max-listpack-entries < 2 | 3 | 512 > hash-max-listpack-value < 3 | 64 >",
+    ),
 ];

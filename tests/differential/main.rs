@@ -4,6 +4,7 @@
 //! of them in RESP3. A difference is first shrunk to the commands it needs, then printed with its
 //! seed. `logs` compares what the two write into their logs of commands; `protocol` does the same
 //! with streams of bytes that are hardly commands any more; `users` compares what users may do.
+//! `valkey` compares what was taken over from Valkey with Valkey 9.1.2.
 //!
 //! REDWHEEL_DIFF_COMMANDS (20000) and REDWHEEL_DIFF_STREAMS (1500) say how much,
 //! REDWHEEL_DIFF_SEED where to start, REDWHEEL_DIFF_FAMILY which family alone.
@@ -27,6 +28,7 @@ mod scripts;
 #[path = "../support/mod.rs"]
 mod support;
 mod users;
+mod valkey;
 
 use families::{FAMILIES, Family};
 use families_arrays::ARRAYS;
@@ -52,7 +54,8 @@ const THRESHOLDS: &str = "CONFIG SET maxmemory 0 set-max-listpack-entries 128 se
     set-max-listpack-value 64 hash-max-listpack-entries 512 hash-max-listpack-value 64 \
     list-max-listpack-size -2 list-compress-depth 0 stream-node-max-entries 100 \
     stream-node-max-bytes 4096 zset-max-listpack-entries 128 zset-max-listpack-value 64 \
-    hll-sparse-max-bytes 3000 array-slice-size 4096 array-sparse-kmin 5 array-sparse-kmax 10";
+    hll-sparse-max-bytes 3000 array-slice-size 4096 array-sparse-kmin 5 array-sparse-kmax 10 \
+    hash-max-template-entries 0 hash-min-template-entries 0";
 /// A template with this would make SORT BY nosort of another family reply in any order.
 const SCATTERS: &str = "CONFIG SET set-max-";
 /// Replays spent on shrinking a difference.

@@ -286,7 +286,7 @@ impl Author {
     }
 
     fn expression(&mut self) -> String {
-        match self.rng.below(16) {
+        match self.rng.below(17) {
             0..=2 => self.value(3),
             3 | 4 => self.command(),
             5 => format!("cjson.encode({})", self.values(1)),
@@ -320,6 +320,14 @@ impl Author {
             12 => format!("struct.size('{}')", self.format()),
             13 => format!("bit.{}({})", self.pick(BITS), self.scalars(3)),
             14 => format!("cjson.decode(cjson.encode({}))", self.values(1)),
+            15 => {
+                let text: String = (0..1 + self.rng.below(7))
+                    .map(|_| self.pick(JSON))
+                    .collect();
+                let choice = self.pick(&["", "true", "true", "false", "'on'", "'off'", "1"]);
+                let choose = format!("cjson.decode_array_with_array_mt({choice})");
+                format!("(function() {choose} return cjson.encode(cjson.decode('{text}')) end)()")
+            }
             _ => format!("tostring({})", self.number()),
         }
     }

@@ -46,6 +46,10 @@ fn newer_commands_are_unknown_to_an_older_series() {
             "ERR unknown command 'DELIFEQ', with args beginning with: 'k' 'v' ",
         ),
         (
+            "COMMANDLOG LEN slow",
+            "ERR unknown command 'COMMANDLOG', with args beginning with: 'LEN' 'slow' ",
+        ),
+        (
             "SCRIPT SHOW x",
             "ERR unknown subcommand 'SHOW'. Try SCRIPT HELP.",
         ),
@@ -87,4 +91,6 @@ fn newer_commands_are_unknown_to_an_older_series() {
         .call(&["EVAL", "return redis.REDIS_VERSION", "0"])
         .text();
     assert_eq!(told, "7.0.15");
+    let of_cjson = "return type(cjson.decode_array_with_array_mt)";
+    assert_eq!(client.call(&["EVAL", of_cjson, "0"]).text(), "nil");
 }

@@ -127,6 +127,8 @@ fn the_talk_before_the_stream_is_that_of_redis() {
             "capa",
             "psync2",
             "capa",
+            "rdb-channel-repl",
+            "capa",
             "rdb-version-15"
         ]
     );
@@ -480,4 +482,158 @@ fn a_snapshot_of_a_replica_knows_the_database_of_the_stream() {
     assert!(saved.windows(note.len()).any(|part| part == note));
     drop(link);
     server.kill();
+}
+
+/// A full synchronization over an RDB channel: the main channel is client 77 of the primary. Returns
+/// both links, the RDB channel at the point where the snapshot follows.
+fn open_channels(primary: &Primary, id: char, offset: u64) -> (Link, Link) {
+    let (mut main, words) = primary.greet();
+    assert_eq!(words[0], "PSYNC");
+    main.say(b"+RDBCHANNELSYNC 77\r\n");
+    let mut channel = primary.accept();
+    let words = channel.words();
+    assert_eq!(
+        words[..9].join(" "),
+        "REPLCONF capa eof rdb-only 1 rdb-channel 1 main-ch-client-id 77"
+    );
+    assert_eq!(words[9], "listening-port");
+    channel.say(b"+OK\r\n");
+    assert_eq!(channel.words(), ["PSYNC", "?", "-1"]);
+    let id = id.to_string().repeat(40);
+    channel.say(format!("\n+FULLRESYNC {id} {offset}\r\n").as_bytes());
+    (main, channel)
+}
+
+fn say_snapshot(link: &mut Link, snapshot: &[u8]) {
+    let mark = "m".repeat(40);
+    let head = format!("$EOF:{mark}\r\n");
+    link.say(&[head.as_bytes(), snapshot, mark.as_bytes()].concat());
+}
+
+#[test]
+fn the_stream_is_kept_while_the_snapshot_comes_on_an_rdb_channel() {
+    for load in ["disabled", "swapdb"] {
+        let (primary, server) = Primary::with(&["--repl-diskless-load", load]);
+        let mut client = server.client();
+        let (mut main, mut channel) = open_channels(&primary, 'a', 1000);
+        let mut offset = 1000;
+        offset += main.command("SELECT 0") as u64;
+        offset += main.command("APPEND a -more") as u64;
+        await_field(&mut client, "replica_full_sync_buffer_size", |n| n > 0);
+        await_info(&mut client, "master_link_status", "down");
+        assert_eq!(client.run("ROLE").items()[3].text(), "sync");
+        say_snapshot(&mut channel, ONE_KEY);
+        main.await_ack(1000);
+        main.await_ack(offset);
+        assert_eq!(client.run("GET a").text(), "one-more");
+        await_info(&mut client, "master_link_status", "up");
+        assert_eq!(info(&mut client, "replica_full_sync_buffer_size"), 0);
+        await_field(&mut client, "replica_full_sync_buffer_peak", |n| n > 0);
+        // The main channel is the link now; after it broke the stream goes on.
+        drop((main, channel));
+        let (_link, words) = primary.greet();
+        assert_eq!(words, ["PSYNC", &"a".repeat(40), &(offset + 1).to_string()]);
+    }
+}
+
+#[test]
+fn what_a_replica_keeps_of_the_stream_is_limited() {
+    let limits = ["--replica-full-sync-buffer-limit", "100kb"];
+    let (primary, server) = Primary::with(&limits);
+    let mut client = server.client();
+    let (mut main, mut channel) = open_channels(&primary, 'a', 1000);
+    let value = "x".repeat(10_000);
+    let command = encode(&["APPEND", "k", &value]);
+    let writer = std::thread::spawn(move || {
+        for _ in 0..2_000 {
+            main.say(&command);
+        }
+        main
+    });
+    wait_until("the limit is reached", || {
+        server
+            .log()
+            .contains("Replication buffer limit has been reached (102400 bytes)")
+    });
+    let held = info(&mut client, "replica_full_sync_buffer_size");
+    assert!(held <= 102_400 + 65_536, "{held}");
+    say_snapshot(&mut channel, EMPTY);
+    let _main = writer.join().expect("it writes all");
+    wait_until("all is applied", || {
+        client.run("STRLEN k") == Value::Int(20_000_000)
+    });
+}
+
+#[test]
+fn the_end_of_a_channel_ends_the_other() {
+    let (primary, server) = Primary::with(&[]);
+    // The RDB channel ends within the snapshot.
+    let (mut main, mut channel) = open_channels(&primary, 'a', 1000);
+    channel.say(b"$100\r\nREDIS");
+    drop(channel);
+    assert_eq!(main.stream.read(&mut [0; 10]).ok(), Some(0));
+    // The main channel does.
+    let (main, mut channel) = open_channels(&primary, 'a', 1000);
+    channel.say(b"$100\r\nREDIS");
+    drop(main);
+    assert_eq!(channel.stream.read(&mut [0; 10]).ok(), Some(0));
+    // The primary refuses the RDB channel.
+    let (mut main, _) = primary.greet();
+    main.say(b"+RDBCHANNELSYNC 78\r\n");
+    let mut channel = primary.accept();
+    channel.words();
+    channel.say(b"-ERR Unrecognized RDB client id: 78\r\n");
+    assert_eq!(main.stream.read(&mut [0; 10]).ok(), Some(0));
+    // Promotion ends both.
+    let (mut main, mut channel) = open_channels(&primary, 'a', 1000);
+    wait_until("the snapshot is awaited", || {
+        info(&mut server.client(), "master_sync_in_progress") == 1
+    });
+    server.client().run("REPLICAOF NO ONE");
+    assert_eq!(main.stream.read(&mut [0; 10]).ok(), Some(0));
+    assert_eq!(channel.stream.read(&mut [0; 10]).ok(), Some(0));
+    assert!(server.log().contains("Aborting rdb channel sync"));
+}
+
+#[test]
+fn a_complete_file_is_loaded_though_the_main_channel_ends() {
+    let options = ["--key-load-delay", "300000"];
+    let (primary, server) = Primary::with(&options);
+    let (mut main, mut channel) = open_channels(&primary, 'a', 1000);
+    let sent = main.command("APPEND a -more") as u64;
+    say_snapshot(&mut channel, ONE_KEY);
+    wait_until("the file is loaded", || {
+        server.log().contains("Loading DB in memory")
+    });
+    drop(main);
+    // What had come is applied, and the rest requested.
+    let (_link, words) = primary.greet();
+    assert_eq!(
+        words,
+        ["PSYNC", &"a".repeat(40), &(1001 + sent).to_string()]
+    );
+    assert_eq!(server.client().run("GET a").text(), "one-more");
+}
+
+#[test]
+fn without_the_directive_no_rdb_channel_is_offered() {
+    let (primary, _server) = Primary::with(&["--repl-rdb-channel", "no"]);
+    let mut link = primary.accept();
+    link.words();
+    link.say(b"+PONG\r\n");
+    link.words();
+    let capabilities = link.words().join(" ");
+    assert!(!capabilities.contains("rdb-channel"), "{capabilities}");
+    link.say(b"+OK\r\n+OK\r\n");
+    assert_eq!(link.words()[0], "PSYNC");
+    link.say(b"+RDBCHANNELSYNC 5\r\n");
+    // It is no reply to what was asked: the replica tries SYNC, as with any.
+    let mut rest = [0; 6];
+    link.stream.read_exact(&mut rest).expect("it goes on");
+    assert_eq!(&rest, b"SYNC\r\n");
+}
+
+/// Waits until a number of INFO is as it should be.
+fn await_field(client: &mut Client, field: &str, is_right: impl Fn(u64) -> bool) {
+    wait_until(field, || is_right(info(client, field)));
 }

@@ -8,6 +8,7 @@ mod support;
 
 mod acl;
 mod arrays;
+mod backup;
 mod blocking;
 mod client;
 mod command;
@@ -17,6 +18,7 @@ mod debugger;
 mod eviction;
 mod following;
 mod footprint;
+mod himport;
 mod limits;
 mod lines;
 mod migrate;
@@ -31,6 +33,7 @@ mod sockets;
 mod time;
 mod tracking;
 mod transactions;
+mod valkey;
 
 use support::ask::{
     await_info, bulk, bulks, field, id, info, info_field, is_closed, number, pass_ms, pipeline,

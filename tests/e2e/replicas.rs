@@ -149,7 +149,7 @@ fn a_snapshot_by_file_and_the_stream_behind_it() {
     assert_eq!(follower.next(), "SET f 0.1 KEEPTTL");
     follower.acknowledge();
     let offset = follower.offset;
-    let line = format!("ip=127.0.0.1,port=7777,state=online,offset={offset},lag=0");
+    let line = format!("ip=127.0.0.1,port=7777,state=online,offset={offset},lag=0,io-thread=0");
     wait_until("the offset is known", || replica_line(&mut client) == line);
     let role = client.run("ROLE").items();
     assert_eq!(role[1], Value::Int(offset as i64));
@@ -514,4 +514,131 @@ fn a_forced_failover_can_be_aborted_while_in_progress() {
                 aborted.";
     assert!(server.log().contains(line));
     drop(follower);
+}
+
+/// Both connections of a replica: the main channel, and the RDB channel before its PSYNC.
+fn channels(server: &Server) -> (Follower, Follower) {
+    let mut main = Follower::connect(server);
+    main.say("REPLCONF listening-port 7777 capa eof capa psync2 capa rdb-channel-repl");
+    assert_eq!(main.line(), "+OK");
+    main.say("PSYNC ? -1");
+    let line = main.line();
+    let id = line
+        .strip_prefix("+RDBCHANNELSYNC ")
+        .unwrap_or_else(|| panic!("{line}"));
+    let mut channel = Follower::connect(server);
+    channel.say(&format!(
+        "REPLCONF capa eof rdb-only 1 rdb-channel 1 main-ch-client-id {id} listening-port 7777"
+    ));
+    assert_eq!(channel.line(), "+OK");
+    (main, channel)
+}
+
+/// Asks for the snapshot on an RDB channel; the main channel learns where it leads.
+fn ask(main: &mut Follower, channel: &mut Follower) {
+    channel.say("PSYNC ? -1");
+    let line = channel.line();
+    let words: Vec<&str> = line.split(' ').collect();
+    assert_eq!(words[0], "+FULLRESYNC", "{line}");
+    main.history = words[1].to_owned();
+    main.offset = words[2].parse().expect("an offset");
+}
+
+#[test]
+fn a_snapshot_on_an_rdb_channel_and_the_stream_beside_it() {
+    let server = primary("save \"\"\n");
+    let mut client = server.client();
+    client.run("DEBUG POPULATE 2000 k 100");
+    client.run("SET before 1");
+    client.run("CONFIG SET rdb-key-save-delay 1000");
+    let (mut main, mut channel) = channels(&server);
+    let line = |client: &mut Client| replica_line(client);
+    let state =
+        |client: &mut Client, state: &str| line(client).contains(&format!("state={state},"));
+    assert!(state(&mut client, "wait_bgsave"));
+    ask(&mut main, &mut channel);
+    assert!(state(&mut client, "send_bulk_and_stream"));
+    // The stream comes before the snapshot is complete, and the replica counts once.
+    client.run("SET after 2");
+    assert_eq!(main.next(), "SELECT 0");
+    assert_eq!(main.next(), "SET after 2");
+    assert!(state(&mut client, "send_bulk_and_stream"));
+    assert_eq!(info(&mut client, "connected_slaves"), 1);
+    assert_eq!(info(&mut client, "sync_full"), 1);
+    assert_eq!(client.run("WAIT 1 1"), Value::Int(0));
+    assert!(client.run("ROLE").items()[2].items().is_empty());
+    let list = text(&mut client, "CLIENT LIST TYPE replica");
+    let flags = list.lines().map(|line| super::field(line, "flags"));
+    assert_eq!(flags.collect::<Vec<_>>(), ["S", "SC"]);
+    client.run("CONFIG SET rdb-key-save-delay 0");
+    let snapshot = channel.snapshot();
+    assert!(snapshot.windows(6).any(|six| six == b"before"));
+    assert!(!snapshot.windows(5).any(|five| five == b"after"));
+    wait_until("it is online", || state(&mut client, "online"));
+    wait_until("the RDB channel is closed", || {
+        text(&mut client, "CLIENT LIST TYPE replica")
+            .lines()
+            .count()
+            == 1
+    });
+    main.acknowledge();
+    let acknowledged = format!("state=online,offset={},", main.offset);
+    wait_until("it has all", || line(&mut client).contains(&acknowledged));
+    // After a broken link the stream goes on.
+    let (id, next) = (main.history.clone(), main.offset + 1);
+    drop(main);
+    let mut again = Follower::connect(&server);
+    again.say("REPLCONF capa eof capa psync2 capa rdb-channel-repl");
+    assert_eq!(again.line(), "+OK");
+    client.run("SET again 3");
+    again.say(&format!("PSYNC {id} {next}"));
+    assert!(again.line().starts_with("+CONTINUE"));
+    assert_eq!(again.next(), "SET again 3");
+}
+
+#[test]
+fn the_channels_of_a_replica_end_together() {
+    let server = primary("save \"\"\nrdb-key-save-delay 1000\n");
+    let mut client = server.client();
+    client.run("DEBUG POPULATE 5000 k 1000");
+    for kills_main in [true, false] {
+        let (mut main, mut channel) = channels(&server);
+        ask(&mut main, &mut channel);
+        let list = text(&mut client, "CLIENT LIST TYPE replica");
+        let line = list
+            .lines()
+            .nth(usize::from(!kills_main))
+            .expect("two lines");
+        let id = super::field(line, "id");
+        client.run(&format!("CLIENT KILL ID {id}"));
+        wait_until("both are gone", || {
+            info(&mut client, "connected_slaves") == 0
+                && text(&mut client, "CLIENT LIST TYPE replica").is_empty()
+        });
+        wait_until("the child is gone", || {
+            info(&mut client, "rdb_bgsave_in_progress") == 0
+        });
+        assert!(server.log().contains("Background transfer error"));
+        // The main channel is no longer known.
+        let refusal = format!("ERR Unrecognized RDB client id: {id}");
+        let reply = client.run(&format!("REPLCONF main-ch-client-id {id}"));
+        assert_eq!(reply.text(), refusal);
+    }
+}
+
+#[test]
+fn an_rdb_channel_is_offered_if_both_sides_and_the_configuration_allow_it() {
+    for config in ["repl-rdb-channel no\n", "repl-diskless-sync no\n"] {
+        let server = primary(config);
+        Follower::follow(&server, "capa eof capa psync2 capa rdb-channel-repl");
+    }
+    let server = primary("");
+    Follower::follow(&server, "capa eof capa psync2");
+    // One that never opens its RDB channel is disconnected after a while.
+    let mut client = server.client();
+    client.run("CONFIG SET repl-timeout 1");
+    let (main, _) = channels(&server);
+    let mut rest = Vec::new();
+    let _ = main.stream.into_inner().read_to_end(&mut rest);
+    assert_eq!(info(&mut client, "connected_slaves"), 0);
 }

@@ -25,6 +25,9 @@ async function nodeRedis() {
   assert.equal(Number(await client.arLen('r')), 3);
   assert.equal(Number(await client.arCount('r')), 3);
   assert.equal(Number(await client.arDel('r', [2])), 1);
+  await client.hImportPrepare('fs', ['a', 'bb']);
+  await client.hImportSet('imported', 'fs', ['1', '2']);
+  await same(client.hmGet('imported', ['bb', 'a']), ['2', '1']);
   await client.close();
 }
 
@@ -53,6 +56,6 @@ async function ioredis() {
 }
 
 nodeRedis().then(ioredis).then(
-  () => console.log('26 commands through @redis/client and ioredis'),
+  () => console.log('28 commands through @redis/client and ioredis'),
   (error) => { console.error(error); process.exit(1); },
 );

@@ -78,6 +78,13 @@ check(server.ardelrange("r", (0, 1)), 2)
 check(server.arinfo("r")["len"] if isinstance(server.arinfo("r"), dict) else 8, 8)
 check(server.type("r"), "array")
 
+# Hashes with a template.
+check(server.himport_prepare("fs", ["a", "bb"]) in (True, "OK"), True)
+check(server.himport_set("imported", "fs", ["1", "2"]) in (True, "OK"), True)
+check(server.hgetall("imported"), {"a": "1", "bb": "2"})
+check(server.object("ENCODING", "imported"), "template-listpack")
+check(server.himport_discard("fs"), 1)
+
 # The server.
 metric = core.HotkeysMetricsTypes.CPU
 check(server.hotkeys_start([metric]) in (True, "OK"), True)

@@ -38,6 +38,10 @@ const WRITTEN: &[(&str, &str)] = &[
         "server/commands/migrate.rs",
         "MIGRATE sends commands to the target",
     ),
+    (
+        "server/commands/himport.rs",
+        "a hash is propagated as RESTORE takes it",
+    ),
 ];
 
 /// Where names are declared that happen to be those of commands.
@@ -62,6 +66,8 @@ const DIRECTIVES_ALSO_WORDS: &[&str] = &[
     // A command, options.
     "save",
     "timeout",
+    // A field of ACL GETUSER.
+    "databases",
 ];
 
 /// Comparisons with the name of a declaration, and the files that look it up.

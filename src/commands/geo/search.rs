@@ -1,8 +1,9 @@
-//! GEOSEARCH and the older GEORADIUS: places in a circle or a box, returned or stored.
+//! GEOSEARCH and the older GEORADIUS: places in a circle, a box or a polygon, returned or stored.
 
 use super::{point, unit, write_distance, write_point};
 use crate::algo::geohash::{self, Area, Point, Shape};
-use crate::algo::number::parse_f64;
+use crate::algo::number::{parse_f64, parse_i64};
+use crate::algo::polygon::Polygon;
 use crate::command::effects::Event;
 use crate::command::error::SHOWN;
 use crate::command::keys::*;
@@ -50,7 +51,11 @@ enum By {
     Point,
     Circle,
     Box,
+    Polygon,
 }
+
+/// The most vertices of a polygon: each place near it is compared with up to all of its edges.
+const VERTICES_MAX: usize = 10_000;
 
 /// The area of a search, and the shape of its reply.
 struct Request<'a> {
@@ -59,6 +64,8 @@ struct Request<'a> {
     by: By,
     center: Point,
     shape: Shape,
+    /// In place of a center and a shape.
+    polygon: Option<Polygon>,
     /// Metres of the unit in which distances are returned.
     metres: f64,
     with_distance: bool,
@@ -81,6 +88,7 @@ impl<'a> Request<'a> {
             by: By::Unsaid,
             center: Point { lon: 0.0, lat: 0.0 },
             shape: Shape::Circle { radius: 0.0 },
+            polygon: None,
             metres: 1.0,
             with_distance: false,
             with_hash: false,
@@ -121,6 +129,27 @@ impl<'a> Request<'a> {
             height: height * self.metres,
         };
         self.by = By::Box;
+        Ok(())
+    }
+
+    /// The number of vertices, then their coordinates.
+    fn polygon(&mut self, args: &mut Args) -> Result<(), CmdError> {
+        let count = parse_i64(args.bytes()).and_then(|count| i32::try_from(count).ok());
+        let count = count.ok_or(CmdError::Fixed("ERR invalid number of vertices"))?;
+        let count = usize::try_from(count).unwrap_or(0);
+        if count < 3 || args.left() < count * 2 {
+            return Err(CmdError::Fixed(
+                "ERR GEOSEARCH BYPOLYGON must have at least 3 vertices",
+            ));
+        }
+        if count > VERTICES_MAX {
+            return Err(CmdError::Fixed("ERR invalid number of vertices"));
+        }
+        let vertices: Result<Vec<Point>, CmdError> = (0..count)
+            .map(|_| point(args.bytes(), args.bytes()))
+            .collect();
+        self.polygon = Some(Polygon::new(vertices?));
+        self.by = By::Polygon;
         Ok(())
     }
 
@@ -179,7 +208,17 @@ impl<'a> Request<'a> {
         args: &mut Args<'a>,
         left: usize,
     ) -> Result<bool, CmdError> {
-        if left >= 1 && self.from != By::Point && args.word("FROMMEMBER") {
+        if self.by == By::Polygon {
+            if left >= 1 && args.word("BYPOLYGON") {
+                self.polygon(args)?;
+                return Ok(true);
+            }
+            return Ok(false);
+        }
+        let is_new = self.from == By::Unsaid && self.by == By::Unsaid;
+        if left >= 1 && is_new && args.word("BYPOLYGON") {
+            self.polygon(args)?;
+        } else if left >= 1 && self.from != By::Point && args.word("FROMMEMBER") {
             self.member(set, args.bytes())?;
         } else if left >= 2 && self.from != By::Member && args.word("FROMLONLAT") {
             self.center = point(args.bytes(), args.bytes())?;
@@ -211,8 +250,9 @@ impl<'a> Request<'a> {
                 }
             }));
         }
-        if self.form.is_search() && (self.from == By::Unsaid || self.by == By::Unsaid) {
-            let missing = if self.from == By::Unsaid {
+        let is_located = self.from != By::Unsaid || self.by == By::Polygon;
+        if self.form.is_search() && (!is_located || self.by == By::Unsaid) {
+            let missing = if !is_located {
                 "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for "
             } else {
                 "ERR exactly one of BYRADIUS and BYBOX can be specified for "
@@ -234,13 +274,47 @@ impl<'a> Request<'a> {
 
     /// The places of the area, in the order of the reply.
     fn hits(&self, set: ZsetRef) -> Vec<Hit> {
-        let area = Area {
-            center: self.center,
-            shape: self.shape,
+        let mut hits = match &self.polygon {
+            Some(polygon) => {
+                let center = polygon.center();
+                let is_measured =
+                    self.with_distance || self.store_distance || self.order != Order::None;
+                self.hits_in(set, &polygon.ranges(), |point| {
+                    polygon.contains(point).then(|| match is_measured {
+                        true => geohash::distance(center, point),
+                        false => 0.0,
+                    })
+                })
+            }
+            None => {
+                let area = Area {
+                    center: self.center,
+                    shape: self.shape,
+                };
+                self.hits_in(set, &area.ranges(), |point| area.distance_within(point))
+            }
         };
+        match self.order {
+            Order::None => {}
+            Order::Ascending => hits.sort_by(|a, b| a.distance.total_cmp(&b.distance)),
+            Order::Descending => hits.sort_by(|a, b| b.distance.total_cmp(&a.distance)),
+        }
+        if self.count > 0 {
+            hits.truncate(self.count);
+        }
+        hits
+    }
+
+    /// The places in these ranges of scores that have a distance, in the order they are met.
+    fn hits_in(
+        &self,
+        set: ZsetRef,
+        ranges: &[(u64, u64)],
+        distance_within: impl Fn(Point) -> Option<f64>,
+    ) -> Vec<Hit> {
         let limit = if self.any { self.count } else { usize::MAX };
         let mut hits = Vec::new();
-        for (from, to) in area.ranges() {
+        for &(from, to) in ranges {
             if hits.len() >= limit {
                 break;
             }
@@ -254,7 +328,7 @@ impl<'a> Request<'a> {
                 if hits.len() >= limit {
                     return;
                 }
-                if let Some(distance) = area.distance_within(geohash::decode(score)) {
+                if let Some(distance) = distance_within(geohash::decode(score)) {
                     hits.push(Hit {
                         member: member.to_vec(),
                         score,
@@ -262,14 +336,6 @@ impl<'a> Request<'a> {
                     });
                 }
             });
-        }
-        match self.order {
-            Order::None => {}
-            Order::Ascending => hits.sort_by(|a, b| a.distance.total_cmp(&b.distance)),
-            Order::Descending => hits.sort_by(|a, b| b.distance.total_cmp(&a.distance)),
-        }
-        if self.count > 0 {
-            hits.truncate(self.count);
         }
         hits
     }
@@ -359,11 +425,15 @@ fn parse_with(
 
 pub(super) const GEOSEARCH: DataCommand = Spec {
     name: "geosearch",
-    usage: "key:key from(member:string@FROMMEMBER|fromlonlat{longitude:double latitude:double}@FROMLONLAT) by(circle{radius:double@BYRADIUS unit(m=M|km=KM|ft=FT|mi=MI)}|box{width:double@BYBOX height:double unit(m=M|km=KM|ft=FT|mi=MI)}) [order(asc=ASC|desc=DESC)] [count-block{count:integer@COUNT [any=ANY]}] [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH]",
+    usage: "key:key [from(member:string@FROMMEMBER|fromlonlat{longitude:double latitude:double}@FROMLONLAT)] by(circle{radius:double@BYRADIUS unit(m=M|km=KM|ft=FT|mi=MI)}|box{width:double@BYBOX height:double unit(m=M|km=KM|ft=FT|mi=MI)}|polygon{num-vertices:integer@BYPOLYGON vertices{longitude:double latitude:double}...}!9.0.0) [order(asc=ASC|desc=DESC)] [count-block{count:integer@COUNT [any=ANY]}] [withcoord=WITHCOORD] [withdist=WITHDIST] [withhash=WITHHASH]",
     since: "6.2.0",
-    summary: "Places within a circle or a box.",
+    arity: -7,
+    summary: "Places within a circle, a box or a polygon.",
     complexity: "O(N+log(M)), N places near the area, M in the set.",
-    history: &[("7.0.0", "Units may be written in capitals.")],
+    history: &[
+        ("7.0.0", "Units may be written in capitals."),
+        ("9.0.0", "Takes BYPOLYGON, as Valkey does."),
+    ],
     ..Spec::reading(Group::Geo)
 }
 .runs(geosearch);
@@ -376,11 +446,15 @@ pub(super) const GEOSEARCHSTORE: DataCommand = Spec {
     name: "geosearchstore",
     flags: all(&[WRITE, DENYOOM]),
     keys: &[KeySpec::at(1, &[OW, UPDATE]), KeySpec::at(2, &[RO, ACCESS])],
-    usage: "destination:key source:key from(member:string@FROMMEMBER|fromlonlat{longitude:double latitude:double}@FROMLONLAT) by(circle{radius:double@BYRADIUS unit(m=M|km=KM|ft=FT|mi=MI)}|box{width:double@BYBOX height:double unit(m=M|km=KM|ft=FT|mi=MI)}) [order(asc=ASC|desc=DESC)] [count-block{count:integer@COUNT [any=ANY]}] [storedist=STOREDIST]",
+    usage: "destination:key source:key [from(member:string@FROMMEMBER|fromlonlat{longitude:double latitude:double}@FROMLONLAT)] by(circle{radius:double@BYRADIUS unit(m=M|km=KM|ft=FT|mi=MI)}|box{width:double@BYBOX height:double unit(m=M|km=KM|ft=FT|mi=MI)}|polygon{num-vertices:integer@BYPOLYGON vertices{longitude:double latitude:double}...}!9.0.0) [order(asc=ASC|desc=DESC)] [count-block{count:integer@COUNT [any=ANY]}] [storedist=STOREDIST]",
     since: "6.2.0",
-    summary: "Stores the places within a circle or a box.",
+    arity: -8,
+    summary: "Stores the places within a circle, a box or a polygon.",
     complexity: "O(N+log(M)), N places near the area, M in the set.",
-    history: &[("7.0.0", "Units may be written in capitals.")],
+    history: &[
+        ("7.0.0", "Units may be written in capitals."),
+        ("9.0.0", "Takes BYPOLYGON, as Valkey does."),
+    ],
     ..Spec::of(Group::Geo)
 }
 .runs(geosearchstore);

@@ -177,8 +177,8 @@ fn set_deadlines(
     };
     let past = deadline_ms <= now_ms && !cx.caller.must_obey;
     let mut touched = Names::new();
-    let mut db = cx.db();
-    db.hash_to_list(found);
+    let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
+    db.hash_to_list(found, tuning);
     for name in names {
         // An overdue field is still there to be given another deadline.
         let Some(field) = db.hash_at(found)?.get(name) else {
@@ -194,7 +194,7 @@ fn set_deadlines(
             db.remove_field(found, name);
             reply.int(GONE)?;
         } else {
-            db.set_field_deadline(found, name, Some(deadline_ms));
+            db.set_field_deadline(found, name, Some(deadline_ms), tuning);
             reply.int(DONE)?;
         }
     }
@@ -401,7 +401,7 @@ fn hpersist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     let (mut freed, mut named) = (0, Names::new());
     let tells = cx.effects.tells_fields();
-    let mut db = cx.db();
+    let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
     for name in names {
         let field = db.hash_at(found)?.get(name);
         let field = field.filter(|field| !is_overdue(field, now_ms));
@@ -409,7 +409,7 @@ fn hpersist(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
             None => MISSING,
             Some(None) => PERMANENT,
             Some(Some(_)) => {
-                db.set_field_deadline(found, name, None);
+                db.set_field_deadline(found, name, None, tuning);
                 freed += 1;
                 if tells {
                     named.push(name);

@@ -114,7 +114,8 @@ fn hgetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     };
     let mut fields = OverdueFields::at(cx, found)?;
     if !matches!(change, Change::None) {
-        cx.db().hash_to_list(found);
+        let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
+        db.hash_to_list(found, tuning);
     }
     let mut touched = Names::new();
     for name in &names {
@@ -136,21 +137,21 @@ fn hgetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 fn change_field(cx: &mut Cx, found: Found, name: &[u8], change: Change) -> bool {
     let now_ms = cx.now_ms();
     let must_obey = cx.caller.must_obey;
-    let mut db = cx.db();
+    let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
     match change {
         Change::None => false,
         Change::Set(deadline_ms) if deadline_ms <= now_ms && !must_obey => {
             db.remove_field(found, name)
         }
         Change::Set(deadline_ms) => {
-            db.set_field_deadline(found, name, Some(deadline_ms));
+            db.set_field_deadline(found, name, Some(deadline_ms), tuning);
             true
         }
         Change::Persist => {
             let field = db.hash_at(found).ok().and_then(|hash| hash.get(name));
             let volatile = field.is_some_and(|field| field.deadline_ms.is_some());
             if volatile {
-                db.set_field_deadline(found, name, None);
+                db.set_field_deadline(found, name, None, tuning);
             }
             volatile
         }
@@ -301,7 +302,7 @@ fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         }
     };
     let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
-    if !matches!(db.hash_at(found)?, HashRef::Table(_))
+    if !matches!(db.hash_at(found)?, HashRef::Table(_) | HashRef::Template(_))
         && !stays_small(count, order.pairs.iter(), tuning)
     {
         db.hash_to_table(found);
@@ -310,6 +311,7 @@ fn hsetex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     for (name, value) in super::pairs(order.pairs) {
         db.put_field(found, name, value, order.deadline, tuning);
     }
+    db.fit_template(found, tuning);
     cx.changed(Event::HSET, key);
     cx.of_fields(names());
     cx.effects.count_changes(count as u64 - 1);

@@ -164,7 +164,7 @@ fn set_pairs(cx: &mut Cx, args: &mut Args, command: &str) -> Result<usize, CmdEr
     let created = match db.write(key) {
         Some(found) => {
             let hash = db.hash_at(found)?;
-            if !small && !matches!(hash, HashRef::Table(_)) {
+            if !small && !matches!(hash, HashRef::Table(_) | HashRef::Template(_)) {
                 db.hash_to_table(found);
             }
             db.put_fields(found, pairs(words), first_hash, tuning)
@@ -257,6 +257,7 @@ fn hsetnx(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let found = find_or_add(cx, key)?;
     let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
     db.put_field(found, name, value, FieldDeadline::Clear, tuning);
+    db.fit_template(found, tuning);
     cx.changed(Event::HSET, key);
     cx.of_fields([name]);
     reply.int(1)
@@ -475,6 +476,7 @@ fn write_number(
     };
     let (tuning, mut db) = (cx.tuning, cx.keyspace.db(cx.db));
     db.put_field(found, name, digits, FieldDeadline::Keep, tuning);
+    db.fit_template(found, tuning);
     Ok(())
 }
 

@@ -17,6 +17,7 @@ fn tell(cx: &mut Cx, db: DbIndex, event: Event, key: &[u8]) {
 
 pub(super) const COPY: DataCommand = Spec {
     name: "copy",
+    databases: Some(Databases::Behind("DB", 3)),
     flags: all(&[WRITE, DENYOOM]),
     keys: &[KeySpec::at(1, &[RO, ACCESS]), KeySpec::at(2, &[OW, UPDATE])],
     usage: "source:key destination:key [destination-db:integer@DB] [replace=REPLACE]",
@@ -71,6 +72,7 @@ fn copy(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 pub(super) const MOVE: DataCommand = Spec {
     name: "move",
+    databases: Some(Databases::And(2)),
     flags: all(&[WRITE, FAST]),
     keys: &[KeySpec::at(1, &[RW, ACCESS, UPDATE])],
     usage: "key:key db:integer",

@@ -57,6 +57,7 @@ fn flushdb(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 pub(super) const FLUSHALL: DataCommand = Spec {
     name: "flushall",
+    databases: Some(Databases::All),
     flags: WRITE,
     acl: &["dangerous", "keyspace"],
     usage: "[flush-type(async=ASYNC!4.0.0|sync=SYNC!6.2.0)]",
@@ -79,6 +80,7 @@ fn flushall(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
 
 pub(super) const SWAPDB: DataCommand = Spec {
     name: "swapdb",
+    databases: Some(Databases::Named(&[1, 2])),
     flags: all(&[WRITE, FAST]),
     acl: &["dangerous", "keyspace"],
     usage: "index1:integer index2:integer",

@@ -52,6 +52,16 @@ pub static TABLE: &[Directive] = &[
     .alias("hash-max-ziplist-entries"),
     bytes("hash-max-listpack-value", 64, at!(hash_max_listpack_value))
         .alias("hash-max-ziplist-value"),
+    entries(
+        "hash-max-template-entries",
+        0,
+        at!(hash_max_template_entries),
+    ),
+    entries(
+        "hash-min-template-entries",
+        0,
+        at!(hash_min_template_entries),
+    ),
     int(
         "list-max-listpack-size",
         -2,

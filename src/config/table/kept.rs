@@ -41,8 +41,6 @@ pub static TABLE: &[Directive] = &[
     )
     .hidden(),
     // Redis 8.4 to 8.10, of features that are not there yet. All of them can be set at run time.
-    int("backup-sealed-ttl", 0, (0, LONG_MAX), KEPT),
-    text("backupdirname", "backupdir", KEPT),
     boolean("cluster-bus-port-protected-mode", false, KEPT),
     memory(
         "cluster-slot-migration-handoff-max-lag-bytes",
@@ -56,8 +54,6 @@ pub static TABLE: &[Directive] = &[
         (0, LONG_MAX),
         KEPT,
     ),
-    int("hash-max-template-entries", 0, (0, LONG_MAX), KEPT),
-    int("hash-min-template-entries", 0, (0, LONG_MAX), KEPT),
     int("hash-rdb-load-max-template-entries", 0, (0, LONG_MAX), KEPT),
     int("hash-rdb-load-min-template-entries", 0, (0, LONG_MAX), KEPT),
     int(
@@ -87,20 +83,6 @@ pub static TABLE: &[Directive] = &[
         "cluster-slot-migration-log-max-len",
         1000,
         (0, LONG_MAX),
-        KEPT,
-    ),
-    int("commandlog-large-reply-max-len", 128, (0, LONG_MAX), KEPT),
-    int("commandlog-large-request-max-len", 128, (0, LONG_MAX), KEPT),
-    int(
-        "commandlog-reply-larger-than",
-        1 << 20,
-        (-1, LONG_MAX),
-        KEPT,
-    ),
-    int(
-        "commandlog-request-larger-than",
-        1 << 20,
-        (-1, LONG_MAX),
         KEPT,
     ),
     boolean("dual-channel-replication-enabled", false, KEPT),

@@ -80,6 +80,32 @@ pub static TABLE: &[Directive] = &[
         .alias("commandlog-slow-execution-max-len")
         .apply(Apply::Observe),
     int(
+        "commandlog-request-larger-than",
+        1 << 20,
+        (-1, LONG_MAX),
+        at!(commandlog_request_larger_than),
+    )
+    .apply(Apply::Observe),
+    int(
+        "commandlog-large-request-max-len",
+        128,
+        (0, LONG_MAX),
+        at!(commandlog_large_request_max_len),
+    ),
+    int(
+        "commandlog-reply-larger-than",
+        1 << 20,
+        (-1, LONG_MAX),
+        at!(commandlog_reply_larger_than),
+    )
+    .apply(Apply::Observe),
+    int(
+        "commandlog-large-reply-max-len",
+        128,
+        (0, LONG_MAX),
+        at!(commandlog_large_reply_max_len),
+    ),
+    int(
         "latency-monitor-threshold",
         0,
         (0, LONG_MAX),

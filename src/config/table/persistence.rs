@@ -54,6 +54,15 @@ pub static TABLE: &[Directive] = &[
     text("appenddirname", "appendonlydir", at!(appenddirname))
         .immutable()
         .check(checks::appenddirname),
+    text("backupdirname", "backupdir", at!(backupdirname))
+        .immutable()
+        .check(checks::backupdirname),
+    int(
+        "backup-sealed-ttl",
+        0,
+        (0, LONG_MAX),
+        at!(backup_sealed_ttl),
+    ),
     words::<AppendFsync>("appendfsync", 0, at!(appendfsync)).apply(Apply::AppendFsync),
     boolean(
         "no-appendfsync-on-rewrite",

@@ -5,11 +5,12 @@
 //! ```
 
 use crate::algo::number;
-use crate::keyspace::Keyspace;
 use crate::keyspace::hash::HashRef;
 use crate::keyspace::list::list_of;
 use crate::keyspace::set::SetRef;
 use crate::keyspace::zset::ZsetRef;
+use crate::keyspace::{Keyspace, RdbVersions};
+use crate::rdb::dump;
 use crate::types::array::{Array, CellText};
 use crate::types::entry::EntryRef;
 use crate::types::quicklist::Toward;
@@ -26,6 +27,8 @@ const BUFFER: usize = 256 << 10;
 struct Out<'s> {
     sink: &'s mut dyn Write,
     buffer: Vec<u8>,
+    /// Of the values that are written as RESTORE takes them.
+    versions: RdbVersions,
     failed: Option<io::Error>,
 }
 
@@ -111,10 +114,12 @@ pub fn write(
     sink: &mut dyn Write,
     functions: &[Vec<u8>],
     stamp_s: Option<i64>,
+    versions: RdbVersions,
     progress: &mut dyn FnMut(u64),
 ) -> io::Result<()> {
     let mut out = Out {
         sink,
+        versions,
         buffer: Vec::with_capacity(BUFFER * 2),
         failed: None,
     };
@@ -186,7 +191,11 @@ fn value(out: &mut Out, entry: EntryRef) {
             batch.flush(out);
         }
         (Kind::Hash, value) => {
-            if let Some(hash) = HashRef::of(value, entry.encoding()) {
+            if let Value::Template(_) = value
+                && let Some(payload) = dump::dump_template(entry, out.versions)
+            {
+                out.command(&[b"RESTORE", key, b"0", &payload, b"REPLACE"]);
+            } else if let Some(hash) = HashRef::of(value, entry.encoding()) {
                 fields(out, key, hash);
             }
         }

@@ -681,6 +681,33 @@ impl Aof {
         self.remove_temporary();
     }
 
+    /// The name of the manifest.
+    pub fn manifest_name(&self) -> String {
+        let path = manifest::path(&self.directory, &self.name);
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Removes the files of a log that is off, and its manifest. Later files count on from their numbers.
+    pub fn remove_files(&mut self) {
+        let kept = Manifest {
+            base_seq: self.manifest.base_seq,
+            increment_seq: self.manifest.increment_seq,
+            ..Manifest::default()
+        };
+        let old = std::mem::replace(&mut self.manifest, kept);
+        let files = old
+            .base
+            .into_iter()
+            .chain(old.increments)
+            .chain(old.history);
+        for entry in files {
+            let path = self.path_of(&entry.name);
+            self.syncer.delete(path);
+        }
+        let _ = fs::remove_file(manifest::path(&self.directory, &self.name));
+    }
+
     /// The growth of the log since the last rewrite, in percent.
     pub fn growth(&self) -> u64 {
         let base = self.base_size.max(1);

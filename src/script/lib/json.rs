@@ -5,6 +5,8 @@
 use super::{json_decode, json_encode};
 use crate::script::args;
 use crate::script::lua::{Kind, Outcome, Raise, Stack};
+use crate::script::{guards, sandbox};
+use crate::version::Series;
 
 /// The settings, by their place.
 #[derive(Clone, Copy)]
@@ -20,7 +22,15 @@ pub enum Setting {
     KeepBuffer,
     DecodeDepth,
     DecodeInvalid,
+    /// Whether decoded arrays are marked by a metatable.
+    MarkArrays,
 }
+
+/// The place behind the settings that holds the metatable of decoded arrays.
+const ARRAY_META: i32 = Setting::MarkArrays as i32 + 1;
+
+/// The field of a metatable that marks its tables as arrays.
+const IS_ARRAY: &[u8] = b"__is_cjson_array";
 
 use Setting::*;
 
@@ -34,6 +44,7 @@ const DEFAULTS: &[(Setting, i32)] = &[
     (KeepBuffer, 1),
     (DecodeDepth, 1000),
     (DecodeInvalid, 1),
+    (MarkArrays, 0),
 ];
 
 /// A setting of the `cjson` module whose function is running.
@@ -142,17 +153,61 @@ fn decode_invalid_numbers(stack: &mut Stack) -> Outcome {
     word(stack, 1, DecodeInvalid, &["off", "on"]).map(|()| 1)
 }
 
+/// cjson.decode_array_with_array_mt([on]): whether decoded arrays are marked, so that an empty one
+/// is encoded as an array again.
+fn decode_array_with_array_mt(stack: &mut Stack) -> Outcome {
+    at_most(stack, 1)?;
+    word(stack, 1, MarkArrays, &["off", "on"]).map(|()| 1)
+}
+
+/// Marks the table on top as an array.
+pub fn mark_array(stack: &mut Stack) {
+    let settings = stack.captured(1);
+    stack.get_at(settings, ARRAY_META);
+    stack.set_metatable(-2);
+}
+
+/// Returns the length of the table on top if it is marked as an array.
+pub fn marked_len(stack: &mut Stack) -> Option<usize> {
+    if !stack.push_metatable(-1) {
+        return None;
+    }
+    guards::show_real(stack);
+    stack.get_named(-1, IS_ARRAY);
+    let is_array = stack.truth(-1);
+    stack.pop(2);
+    is_array.then(|| stack.len(-1))
+}
+
 /// cjson.new(): the same with settings of its own.
 fn new(stack: &mut Stack) -> Outcome {
+    let settings = stack.captured(1);
+    stack.get_at(settings, ARRAY_META);
+    let marks_arrays = !stack.is_nil(-1);
+    stack.pop(1);
     stack.push_table(0, 0);
-    open(stack);
+    fill(stack, marks_arrays);
     Ok(1)
 }
 
-/// Fills the table on top.
-pub fn open(stack: &mut Stack) {
+/// Fills the table on top with the module of a series of Redis.
+pub fn open(stack: &mut Stack, series: Series) {
+    fill(stack, series >= MARKS_ARRAYS);
+}
+
+/// The first series whose `cjson` can mark arrays.
+const MARKS_ARRAYS: Series = Series(8, 6);
+
+fn fill(stack: &mut Stack, marks_arrays: bool) {
     let settings = stack.top() + 1;
-    stack.push_table(DEFAULTS.len(), 0);
+    stack.push_table(DEFAULTS.len() + 1, 0);
+    if marks_arrays {
+        stack.push_table(0, 1);
+        stack.push_bool(true);
+        stack.set_named(-2, IS_ARRAY);
+        sandbox::protect(stack);
+        stack.set_at(settings, ARRAY_META);
+    }
     for &(which, value) in DEFAULTS {
         stack.push_number(f64::from(value));
         stack.set_at(settings, which as i32);
@@ -175,6 +230,9 @@ pub fn open(stack: &mut Stack) {
         b"encode_invalid_numbers": encode_invalid_numbers;
         b"decode_invalid_numbers": decode_invalid_numbers;
         b"new": new;
+    }
+    if marks_arrays {
+        define! { b"decode_array_with_array_mt": decode_array_with_array_mt; }
     }
     stack.pop(1);
     stack.push_null();

@@ -1,6 +1,6 @@
 //! `cjson.decode`: tokens, and what is made of them.
 
-use super::json::{Setting, setting};
+use super::json::{Setting, mark_array, setting};
 use crate::algo::number::parse_number_prefix;
 use crate::script::args;
 use crate::script::lua::{Outcome, Raise, Stack, TABLE_MAX};
@@ -50,6 +50,7 @@ struct Decoder<'t> {
     depth: i32,
     max_depth: i32,
     lenient: bool,
+    marks_arrays: bool,
 }
 
 /// cjson.decode(text)
@@ -70,6 +71,7 @@ pub fn decode(stack: &mut Stack) -> Outcome {
         depth: 0,
         max_depth: setting(stack, Setting::DecodeDepth),
         lenient: setting(stack, Setting::DecodeInvalid) != 0,
+        marks_arrays: setting(stack, Setting::MarkArrays) != 0,
     };
     let token = decoder.token();
     decoder.value(stack, token)?;
@@ -301,6 +303,9 @@ impl Decoder<'_> {
     fn array(&mut self, stack: &mut Stack) -> Result<(), Raise> {
         self.descend(stack, 2)?;
         stack.push_table(0, 0);
+        if self.marks_arrays {
+            mark_array(stack);
+        }
         let mut token = self.token();
         if matches!(token, Token::ArrayEnd) {
             self.depth -= 1;

@@ -1,6 +1,6 @@
 //! `cjson.encode`.
 
-use super::json::{Setting, setting};
+use super::json::{Setting, marked_len, setting};
 use crate::algo::number::write_g;
 use crate::script::guards::show_real;
 use crate::script::lua::{Kind, Outcome, Raise, Stack};
@@ -88,14 +88,18 @@ impl Encoder {
 
     fn table(&mut self, stack: &mut Stack) -> Result<(), Raise> {
         self.depth += 1;
-        if self.depth > self.max_depth || !stack.room(3) {
+        if self.depth > self.max_depth || !stack.room(5) {
             let text = format!("Cannot serialise, excessive nesting ({})", self.depth);
             return Err(Raise::here(text));
         }
         show_real(stack);
-        match self.array_len(stack)? {
-            Some(len) if len > 0 => self.array(stack, len)?,
-            _ => self.object(stack)?,
+        if let Some(len) = marked_len(stack) {
+            self.array(stack, i32::try_from(len).unwrap_or(i32::MAX))?;
+        } else {
+            match self.array_len(stack)? {
+                Some(len) if len > 0 => self.array(stack, len)?,
+                _ => self.object(stack)?,
+            }
         }
         self.depth -= 1;
         Ok(())

@@ -190,10 +190,13 @@ pub fn describe(server: &Server, seen: &Seen) -> String {
 }
 
 /// Returns the flags of a client, in the order Redis writes them.
-fn flags(server: &Server, s: &Session) -> String {
+pub fn flags(server: &Server, s: &Session) -> String {
     let tracker = server.tracking.get(s.id.0);
+    let announced = s.announced.as_deref();
+    let is_rdb_channel = announced.is_some_and(|one| one.is_rdb_channel);
     let letters = [
         (s.peer == Peer::Replica, 'S'),
+        (s.peer == Peer::Replica && is_rdb_channel, 'C'),
         (s.monitor, 'O'),
         (s.peer == Peer::Primary, 'M'),
         (s.special.has(Special::SUBSCRIBER), 'P'),

@@ -158,6 +158,7 @@ pub fn session_bytes(server: &Server, session: &Session) -> usize {
     const WATCHED: usize = 64;
     let id = session.id.0;
     let multi = session.multi.as_ref().map_or(0, |multi| multi.bytes());
+    let fieldsets = session.fieldsets.as_ref().map_or(0, |sets| sets.bytes());
     let parked = session.parked.as_ref();
     let parked = parked.map_or(0, |parked| parked.argv.bytes());
     let watched = match server.watch.is_empty() {
@@ -175,7 +176,7 @@ pub fn session_bytes(server: &Server, session: &Session) -> usize {
             .map_or(0, |one| one.prefixes.len() * WATCHED),
         false => 0,
     };
-    multi + parked + watched + heard + prefixes
+    multi + fieldsets + parked + watched + heard + prefixes
 }
 
 /// Returns all bytes used by a client.

@@ -6,6 +6,7 @@
 
 pub mod buffers;
 pub mod describe;
+pub mod fieldsets;
 pub mod invalidate;
 pub mod limits;
 pub mod monitors;

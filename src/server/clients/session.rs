@@ -7,6 +7,7 @@ use crate::replication::replica::Announced;
 use crate::resp::encode::Resp;
 use crate::resp::request::Query;
 use crate::server::clients::Output;
+use crate::server::clients::fieldsets::Fieldsets;
 use crate::server::clients::parked::Parked;
 use crate::server::clients::reply_buffer::ReplyBuffer;
 
@@ -159,6 +160,8 @@ pub struct Session {
     pub special: Special,
     /// Its commands queued since MULTI.
     pub multi: Option<Box<Transaction>>,
+    /// The fields it has named for HIMPORT SET.
+    pub fieldsets: Option<Box<Fieldsets>>,
     /// The SCRIPT DEBUG mode of its scripts.
     pub debugging: Debugging,
     /// It uses client-side caching (`tracking`).
@@ -217,6 +220,7 @@ impl Session {
             flushing: false,
             special: Special::default(),
             multi: None,
+            fieldsets: None,
             debugging: Debugging::No,
             tracks: false,
             parked: None,
@@ -267,5 +271,6 @@ impl Session {
         self.monitor = false;
         self.no_evict = false;
         self.no_touch = false;
+        self.fieldsets = None;
     }
 }

@@ -142,7 +142,7 @@ const ACL_DRYRUN: ServerCommand = Spec {
 
 fn acl_dryrun(
     server: &mut Server,
-    _: &mut Session,
+    session: &mut Session,
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
@@ -171,11 +171,17 @@ fn acl_dryrun(
         return Err(CmdError::Arity(slot.full_name.clone()));
     }
     let spec = slot.spec;
-    let request = Request { number, spec, argv };
+    let request = Request {
+        number,
+        spec,
+        argv,
+        db: session.db.0,
+        dbs: server.config.databases,
+    };
     match server.acl.check(name, &request, &mut FoundKeys::default()) {
         Ok(()) => reply.ok(),
         Err(denial) => {
-            let argument = denial.argument(&argv).unwrap_or_default();
+            let argument = denial.argument(&argv).unwrap_or(argv.at(0));
             let command = &server.table[number].full_name;
             reply.bulk(&denial.verbose_text(name, command, argument))
         }
@@ -186,7 +192,7 @@ const ACL_GENPASS: ServerCommand = Spec {
     name: "genpass",
     flags: FREE,
     usage: "[bits:integer]",
-    summary: "Makes a password that nobody can guess.",
+    summary: "Makes a random password.",
     complexity: "O(1)",
     ..ACL_SPEC
 }
@@ -252,7 +258,9 @@ fn acl_getuser(
     let Some(user) = server.acl.user(args.bytes()) else {
         return reply.null();
     };
-    reply.map(6)?;
+    // As in Redis, unless a rule of Valkey was used.
+    let with_databases = user.has_database_rules();
+    reply.map(6 + with_databases as usize)?;
     reply.bulk(b"flags")?;
     let flags = user.flags();
     reply.set(flags.len())?;
@@ -262,17 +270,17 @@ fn acl_getuser(
     reply.bulk(b"passwords")?;
     reply.array(user.passwords().len())?;
     user.passwords().try_for_each(|hash| reply.bulk(hash))?;
-    describe(user.root(), reply)?;
+    describe(user.root(), with_databases, reply)?;
     reply.bulk(b"selectors")?;
     reply.array(user.selectors().len())?;
     user.selectors().iter().try_for_each(|selector| {
-        reply.map(3)?;
-        describe(selector, reply)
+        reply.map(3 + with_databases as usize)?;
+        describe(selector, with_databases, reply)
     })
 }
 
-/// Writes the three fields of a selector.
-fn describe(selector: &Selector, reply: &mut Reply) -> CmdResult {
+/// Writes the fields of a selector: three, or four with its databases.
+fn describe(selector: &Selector, with_databases: bool, reply: &mut Reply) -> CmdResult {
     for (name, rules) in [
         ("commands", selector.show_commands()),
         ("keys", selector.show_keys()),
@@ -280,6 +288,10 @@ fn describe(selector: &Selector, reply: &mut Reply) -> CmdResult {
     ] {
         reply.bulk(name.as_bytes())?;
         reply.bulk(&rules)?;
+    }
+    if with_databases {
+        reply.bulk(b"databases")?;
+        reply.bulk(&selector.show_databases())?;
     }
     Ok(())
 }

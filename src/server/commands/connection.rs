@@ -59,6 +59,7 @@ fn echo(_: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply) -> 
 
 const SELECT: ServerCommand = Spec {
     name: "select",
+    databases: Some(Databases::Named(&[1])),
     flags: all(&[LOADING, STALE, FAST]),
     usage: "index:integer",
     since: "1.0.0",

@@ -1,13 +1,16 @@
 //! Server commands: those that need more than the keyspace.
 
 pub mod acl;
+pub mod backup;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod commandlog;
 pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod functions;
+pub mod himport;
 pub mod hotkeys;
 pub mod info;
 pub mod latency;
@@ -34,9 +37,11 @@ use crate::server::{Server, ServerCommand};
 /// All server commands.
 pub const TABLES: &[&[ServerCommand]] = &[
     acl::TABLE,
+    backup::TABLE,
     client::TABLE,
     cluster::TABLE,
     command::TABLE,
+    commandlog::TABLE,
     config::TABLE,
     connection::TABLE,
     debug::TABLE,
@@ -46,6 +51,7 @@ pub const TABLES: &[&[ServerCommand]] = &[
     memory::TABLE,
     migrate::TABLE,
     functions::TABLE,
+    himport::TABLE,
     hotkeys::TABLE,
     modules::TABLE,
     monitor::TABLE,

@@ -47,7 +47,7 @@ fn is_rewrite(purpose: Purpose) -> bool {
 const SAVE: ServerCommand = Spec {
     name: "save",
     flags: all(&[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]),
-    summary: "Writes a snapshot, and serves nobody meanwhile.",
+    summary: "Writes a snapshot; no client is served meanwhile.",
     complexity: "O(N) where N is the total number of keys in all databases",
     ..SAVING
 }
@@ -145,7 +145,8 @@ fn bgrewriteaof(
             "ERR Background append only file rewriting already in progress",
         ));
     }
-    if server.persist.child.is_some() || !server.frame.may_block(session) {
+    let held = server.persist.child.is_some() || server.persist.backup.holds_rewrites();
+    if held || !server.frame.may_block(session) {
         server.persist.aof.rewrites.request();
         return reply.simple("Background append only file rewriting scheduled");
     }

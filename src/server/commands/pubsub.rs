@@ -41,7 +41,7 @@ const PUBSUB_NUMPAT: ServerCommand = Spec {
     name: "numpat",
     flags: LOOKS,
     since: "2.8.0",
-    summary: "How many patterns somebody listens to.",
+    summary: "The number of patterns with a subscriber.",
     complexity: "O(1)",
     ..Spec::of(Group::PubSub)
 }
@@ -276,7 +276,7 @@ const PUBSUB_CHANNELS: ServerCommand = Spec {
     flags: LOOKS,
     usage: "[pattern:pattern]",
     since: "2.8.0",
-    summary: "The channels somebody listens to.",
+    summary: "The channels with a subscriber.",
     complexity: "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short channels and patterns)",
     ..Spec::of(Group::PubSub)
 }
@@ -287,7 +287,7 @@ const PUBSUB_SHARDCHANNELS: ServerCommand = Spec {
     flags: LOOKS,
     usage: "[pattern:pattern]",
     since: "7.0.0",
-    summary: "The channels of shards somebody listens to.",
+    summary: "The channels of shards with a subscriber.",
     complexity: "O(N) where N is the number of active shard channels, and assuming constant time pattern matching (relatively short shard channels).",
     ..Spec::of(Group::PubSub)
 }
@@ -350,13 +350,13 @@ fn help(_: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> Cmd
     reply.help(&[
         "PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CHANNELS [<pattern>]",
-        "    The channels somebody listens to, all or those that fit <pattern>.",
+        "    The channels with a subscriber, all or those that match <pattern>.",
         "NUMPAT",
-        "    How many patterns somebody listens to.",
+        "    The number of patterns with a subscriber.",
         "NUMSUB [<channel> ...]",
         "    How many listen to each of these channels, patterns aside.",
         "SHARDCHANNELS [<pattern>]",
-        "    The channels of shards somebody listens to, all or those that fit <pattern>.",
+        "    The channels of shards with a subscriber, all or those that match <pattern>.",
         "SHARDNUMSUB [<shardchannel> ...]",
         "    How many listen to each of these channels of shards.",
         "HELP",

@@ -99,7 +99,7 @@ fn role(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -
     if server.replication.is_replica() {
         return role_of_replica(server, reply);
     }
-    let replicas = server.replication.replicas().iter();
+    let replicas = server.replication.replicas().known();
     let online: Vec<_> = replicas.filter(|replica| replica.is_online()).collect();
     reply.array(3)?;
     reply.bulk(b"master")?;

@@ -112,7 +112,9 @@ fn psync(
     if id.first() != Some(&b'?') {
         server.stats.sync_partial_err += 1;
     }
-    sync::start_full(server, session, false, reply);
+    if !sync::offer_channel(server, session, reply) {
+        sync::start_full(server, session, false, reply);
+    }
     Ok(())
 }
 
@@ -247,9 +249,24 @@ fn replconf(
             }
             return Ok(());
         }
-        announce(session.announced.get_or_insert_default(), option, value)?;
+        let announced = session.announced.get_or_insert_default();
+        if option.eq_ignore_ascii_case(b"main-ch-client-id") {
+            announced.main_channel = Some(main_channel(server, value)?);
+            continue;
+        }
+        announce(announced, option, value)?;
     }
     reply.ok()
+}
+
+/// Parses the number of the client that is the main channel of the caller.
+fn main_channel(server: &Server, value: &[u8]) -> Result<u64, CmdError> {
+    let id = parse_i64(value).ok_or(CmdError::NotInteger)?;
+    let replicas = server.replication.replicas();
+    let known = u64::try_from(id).ok();
+    known
+        .filter(|&id| replicas.awaits_channel(id))
+        .ok_or_else(|| CmdError::Text(format!("ERR Unrecognized RDB client id: {id}")))
 }
 
 /// Stores a property that a replica announces.
@@ -294,6 +311,7 @@ fn announce(announced: &mut Announced, option: &[u8], value: &[u8]) -> Result<()
             announced.valkey = Some(major.unwrap_or(0));
         }
         b"rdb-only" => announced.only_snapshot = zero_or_one(value)?,
+        b"rdb-channel" => announced.is_rdb_channel = zero_or_one(value)?,
         b"rdb-filter-only" => announced.filter = filter(value)?,
         _ => {
             return Err(CmdError::quoting(
@@ -319,7 +337,8 @@ fn acknowledge(server: &mut Server, session: &Session, offset: &[u8], words: &[&
     let logged = logged.and_then(|word| parse_i64(word));
     let now_s = server.clock.now_s();
     let replicas = server.replication.replicas_mut();
-    replicas.acknowledge(session.id.0, offset, logged, now_s);
+    let actions = replicas.acknowledge(session.id.0, offset, logged, now_s);
+    replicas::execute(server, actions);
 }
 
 fn zero_or_one(value: &[u8]) -> Result<bool, CmdError> {

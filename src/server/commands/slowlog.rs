@@ -1,8 +1,9 @@
-//! SLOWLOG: the entries of `observe::slowlog`.
+//! SLOWLOG: the log of slow commands (`observe::commandlog`).
 
 use super::container;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
+use crate::observe::commandlog::{CommandLog, Kind};
 use crate::server::clients::session::Session;
 use crate::server::{Server, ServerCommand};
 
@@ -44,28 +45,40 @@ fn slowlog_get(
     args: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    let bad_count = CmdError::Fixed("ERR count should be greater than or equal to -1");
     let count = match args.left() {
         0 => DEFAULT_COUNT,
-        1 => match args.int() {
-            Ok(-1) => usize::MAX,
-            Ok(count @ 0..) => count as usize,
-            _ => return Err(bad_count),
-        },
+        1 => count(args)?,
         _ => return Err(CmdError::wrong_form(&args.argv())),
     };
-    let slowlog = &server.observe.slowlog;
-    reply.array(slowlog.len().min(count))?;
-    for entry in slowlog.iter().take(count) {
-        reply.array(7)?;
+    entries(server.observe.logs.of(Kind::Slow), count, true, reply)
+}
+
+/// A number of entries; -1 stands for all.
+pub fn count(args: &mut Args) -> Result<usize, CmdError> {
+    match args.int() {
+        Ok(-1) => Ok(usize::MAX),
+        Ok(count @ 0..) => Ok(count as usize),
+        _ => Err(CmdError::Fixed(
+            "ERR count should be greater than or equal to -1",
+        )),
+    }
+}
+
+/// Replies with the newest entries of a log.
+pub fn entries(log: &CommandLog, count: usize, with_argc: bool, reply: &mut Reply) -> CmdResult {
+    reply.array(log.len().min(count))?;
+    for entry in log.iter().take(count) {
+        reply.array(6 + with_argc as usize)?;
         reply.int(entry.id as i64)?;
         reply.int(entry.unix_s)?;
-        reply.int(entry.duration_us as i64)?;
+        reply.int(entry.measure as i64)?;
         reply.array(entry.args.len())?;
         entry.args.iter().try_for_each(|arg| reply.bulk(arg))?;
         reply.bulk(entry.peer.as_bytes())?;
         reply.bulk(&entry.name)?;
-        reply.int(entry.argc as i64)?;
+        if with_argc {
+            reply.int(entry.argc as i64)?;
+        }
     }
     Ok(())
 }
@@ -86,7 +99,7 @@ const SLOWLOG_LEN: ServerCommand = Spec {
 .subcommand(slowlog_len);
 
 fn slowlog_len(server: &mut Server, _: &mut Session, _: &mut Args, reply: &mut Reply) -> CmdResult {
-    reply.int(server.observe.slowlog.len() as i64)
+    reply.int(server.observe.logs.of(Kind::Slow).len() as i64)
 }
 
 const SLOWLOG_RESET: ServerCommand = Spec {
@@ -106,7 +119,7 @@ fn slowlog_reset(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    server.observe.slowlog.reset();
+    server.observe.logs.of_mut(Kind::Slow).reset();
     reply.ok()
 }
 

@@ -10,7 +10,7 @@ use crate::server::clients::invalidate;
 use crate::server::clients::monitors;
 use crate::server::clients::session::{Ending, Session};
 use crate::server::core::admit::Verdict;
-use crate::server::core::after_command::count_hot_keys;
+use crate::server::core::after_command::{count_hot_keys, log_large_request};
 use crate::server::core::table::Handler;
 use crate::server::core::undelivered;
 use crate::server::core::unit::Ran;
@@ -160,10 +160,7 @@ impl Server {
             Some((key, hash)) => self.keyspace.hint(key, hash),
             None => self.keyspace.forget_hint(),
         }
-        let written = match self.gates.has(Gates::HOTKEYS) {
-            true => reply.written(),
-            false => 0,
-        };
+        let written = reply.written();
         let result: CmdResult = match handler {
             Handler::Data(run) => {
                 let mut cx = Cx {
@@ -208,17 +205,17 @@ impl Server {
         }
         self.stats.commands += 1;
         session.commands_run += 1;
-        if self.observe.is_noticed(ns) {
-            self.notice(session, number, args.argv(), ns);
+        let replied = reply.written().saturating_sub(written);
+        if self.observe.is_noticed(ns, replied) {
+            self.notice(session, number, args.argv(), (ns, replied));
         }
         if self.gates.has(Gates::BEHIND) {
-            let replied = reply.written().saturating_sub(written);
             self.look_behind(session, number, &args, reply, (ns, replied));
         }
         self.leave(session, number, &args, dirty);
     }
 
-    /// Feeds a command to the monitors, counts it for the hottest keys, and remembers the keys it
+    /// Feeds a command to the monitors, logs its request if that is large, counts it for the hottest keys, and remembers the keys it
     /// read for a tracking client. It took so many nanoseconds and replied so many bytes.
     #[cold]
     fn look_behind(
@@ -240,6 +237,7 @@ impl Server {
         if self.gates.has(Gates::MONITORED) && !self.frame.is_resumed() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
+        log_large_request(self, session, number, args);
         if session.tracks {
             let spec = self.table[number].spec;
             // The commands a script calls remember their own keys.
@@ -296,6 +294,7 @@ impl Server {
         if self.gates.has(Gates::MONITORED) && !self.frame.is_resumed() {
             monitors::feed(self, session, number, &args.argv(), reply);
         }
+        log_large_request(self, session, number, args);
         // It has read the key, even if it found nothing to return yet.
         if session.tracks && self.table[number].spec.flags.has(READONLY) {
             invalidate::remember_keys(self, session, number, &args.argv());

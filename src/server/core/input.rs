@@ -130,6 +130,9 @@ impl Server {
         let mut silent = session.reply_mode.is_silent();
         let reply_limit = limits::reply_limit(self, session);
         let batch = output.written() + BATCH_OUTPUT;
+        if query.may_hold_request(self.observe.logs.request_bytes) {
+            self.gates.set(Gates::LARGE_REQUEST, true);
+        }
         loop {
             if elements {
                 let db = self.keyspace.view(session.db);
@@ -189,6 +192,7 @@ impl Server {
                 break;
             }
         }
+        self.gates.set(Gates::LARGE_REQUEST, false);
         query.compact();
     }
 }

@@ -64,6 +64,7 @@ impl Server {
             Denial::Command => (Reason::Command, &mut self.stats.command_denied),
             Denial::Key(_) => (Reason::Key, &mut self.stats.key_denied),
             Denial::Channel(_) => (Reason::Channel, &mut self.stats.channel_denied),
+            Denial::Database(_) => (Reason::Database, &mut self.stats.database_denied),
         };
         *count += 1;
         let command = &self.table[number].full_name;
@@ -89,6 +90,8 @@ impl Server {
             number,
             spec: self.table[number].spec,
             argv: *argv,
+            db: session.db.0,
+            dbs: self.config.databases,
         };
         self.acl.check(&session.user, &request, self.frame.keys())
     }
@@ -103,7 +106,13 @@ impl Server {
     ) -> bool {
         let spec = self.table[number].spec;
         let argv = args.argv();
-        let request = Request { number, spec, argv };
+        let request = Request {
+            number,
+            spec,
+            argv,
+            db: session.db.0,
+            dbs: self.config.databases,
+        };
         if !spec.flags.has(BY_PATTERN) {
             return false;
         }

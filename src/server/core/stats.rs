@@ -2,7 +2,7 @@
 
 use crate::command::{CmdError, Reply};
 use crate::keyspace::KeyStats;
-use crate::observe::slowlog::Slow;
+use crate::observe::commandlog::Slow;
 use crate::server::Server;
 use crate::server::core::table::CommandStats;
 use hashbrown::HashMap;
@@ -80,6 +80,7 @@ pub struct Stats {
     pub command_denied: u64,
     pub key_denied: u64,
     pub channel_denied: u64,
+    pub database_denied: u64,
     pub expire_cycle_us: u64,
     /// Duration of the last fork in microseconds, and the number of forks.
     pub fork_us: u64,
@@ -170,6 +171,7 @@ impl Server {
             command_denied: was.command_denied,
             key_denied: was.key_denied,
             channel_denied: was.channel_denied,
+            database_denied: was.database_denied,
             freed_codes: if codes > FEW_CODES { codes } else { 0 },
             ..Stats::default()
         };
@@ -181,6 +183,6 @@ impl Server {
         self.script.reset_evicted();
         self.eviction.reset_stats();
         self.persist.saves.reset_failures();
-        self.observe.slowlog.slow = Slow::default();
+        self.observe.logs.slow = Slow::default();
     }
 }

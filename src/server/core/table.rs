@@ -5,7 +5,7 @@ use crate::algo::histogram::Histogram;
 use crate::command::keys::Begin;
 use crate::command::spec::{CATEGORIES, Group, REPLIES_WITH_PUSH, Spec, WRITE};
 use crate::command::{CmdError, DataCommand, DataFn};
-use crate::observe::slowlog::Slow;
+use crate::observe::commandlog::Slow;
 use crate::resp::encode::Resp;
 use crate::resp::request::Argv;
 use crate::server::ServerCommand;

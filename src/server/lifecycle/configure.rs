@@ -104,6 +104,10 @@ pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
                 c.latency_monitor_threshold,
                 c.latency_tracking,
             );
+            server.observe.configure_sizes(
+                c.commandlog_request_larger_than,
+                c.commandlog_reply_larger_than,
+            );
         }
         Apply::Watchdog => apply_watchdog(server),
         Apply::CrashLog => crash::set_enabled(server.config.crash_log_enabled),

@@ -13,7 +13,7 @@ use crate::server::core::pause;
 use crate::server::core::pause::{Cause, Held};
 use crate::server::replication::link::transfer;
 use crate::server::script::debug;
-use crate::server::storage::jobs;
+use crate::server::storage::{backup, jobs};
 use crate::sys::signal::{self, Signal};
 use crate::sys::supervisor;
 
@@ -135,7 +135,7 @@ pub fn stop(server: &mut Server, flags: ShutdownFlags) -> Result<Stop, Refused> 
 /// Returns true if all replicas have the whole stream.
 fn replicas_are_up(server: &Server) -> bool {
     let offset = server.replication.offset();
-    let mut replicas = server.replication.replicas().iter();
+    let mut replicas = server.replication.replicas().known();
     replicas.all(|replica| replica.acked() == offset)
 }
 
@@ -164,7 +164,7 @@ fn stop_no_more(server: &mut Server) {
 fn tell_of_replicas(server: &Server) {
     let offset = server.replication.offset();
     let list = server.replication.replicas();
-    let lagging = list.iter().filter(|replica| replica.acked() != offset);
+    let lagging = list.known().filter(|replica| replica.acked() != offset);
     for replica in lagging.clone() {
         let lag_s = replica.lag_s(server.clock.now_s());
         log::info!(
@@ -175,7 +175,7 @@ fn tell_of_replicas(server: &Server) {
         );
     }
     if !list.is_empty() {
-        let all = list.len();
+        let all = list.count();
         log::info!(
             "{} of {all} replicas are in sync when shutting down.",
             all - lagging.count()
@@ -211,6 +211,7 @@ fn save_before_the_end(server: &mut Server, flags: ShutdownFlags) -> Result<(), 
     if server.persist.loading.is_some() {
         return Ok(());
     }
+    backup::note_shutdown(server);
     if server.persist.aof.is_on() {
         if child == Some(Purpose::Rewrite) {
             if server.persist.aof.state() == State::WaitRewrite {

@@ -18,7 +18,7 @@ const TICK_MS: u64 = 1_000;
 const SYNC_CHECK_MS: u64 = 5;
 
 /// Executes actions in order.
-pub(super) fn execute(server: &mut Server, actions: Vec<ReplicaAction>) {
+pub(in crate::server) fn execute(server: &mut Server, actions: Vec<ReplicaAction>) {
     for action in actions {
         match action {
             ReplicaAction::Log(level, text) => log::log!(level, "{text}"),

@@ -9,6 +9,7 @@
 use crate::command::Reply;
 use crate::persist::child::Purpose;
 use crate::persist::transfer::{TransferJob, transfer_in_child};
+use crate::replication::PausePoint;
 use crate::replication::replica::{Announced, Form, NewReplica, Target};
 use crate::replication::replicas::SyncRules;
 use crate::server::Server;
@@ -52,12 +53,17 @@ pub(in crate::server) fn try_partial(
     reply: &mut Reply,
 ) -> bool {
     let name = replica_name(session);
-    if let Err(lines) = server.replication.can_resume(id, next, &name) {
+    let announced = session.announced.as_deref();
+    let kind = match announced.is_some_and(|one| one.is_rdb_channel) {
+        true => "(rdb-channel)",
+        false => "",
+    };
+    if let Err(lines) = server.replication.can_resume(id, next, (&name, kind)) {
         replicas::execute(server, lines);
         return false;
     }
     let history = server.replication.history();
-    let takes_id = session.announced.as_deref().is_some_and(|one| one.takes_id);
+    let takes_id = announced.is_some_and(|one| one.takes_id);
     let line = match takes_id {
         true => format!("+CONTINUE {}\r\n", history.id),
         false => "+CONTINUE\r\n".to_owned(),
@@ -77,6 +83,50 @@ pub(in crate::server) fn try_partial(
     true
 }
 
+/// PSYNC that cannot continue: the replica is to open an RDB channel for the snapshot, if it can do
+/// that. False if it gets the snapshot here.
+pub(in crate::server) fn offer_channel(
+    server: &mut Server,
+    session: &mut Session,
+    reply: &mut Reply,
+) -> bool {
+    let config = &server.config;
+    let announced = session.announced.as_deref();
+    let can = announced.is_some_and(|one| one.takes_rdb_channel && !one.is_rdb_channel);
+    if !can || !config.repl_rdb_channel || !config.repl_diskless_sync {
+        return false;
+    }
+    add_waiting(server, session, false);
+    let name = replica_name(session);
+    log::info!(
+        "Replica {name} is capable of rdb channel synchronization, and partial sync isn't possible. \
+         Full sync will continue with dedicated rdb channel."
+    );
+    server
+        .replication
+        .replicas_mut()
+        .await_channel(session.id.0);
+    let _ = reply.raw(format!("+RDBCHANNELSYNC {}\r\n", session.id.0).as_bytes());
+    true
+}
+
+/// Makes a client a replica that needs a snapshot.
+fn add_waiting(server: &mut Server, session: &mut Session, is_plain: bool) {
+    if server.config.repl_disable_tcp_nodelay
+        && let Some(slot) = server.clients.slot_of(session.id)
+        && let Some(client) = server.clients.get(slot)
+    {
+        client.link.delay_small(true);
+    }
+    let new = new_replica(server, session, is_plain);
+    let now_s = server.clock.now_s();
+    server.replication.replicas_mut().add_waiting(new, now_s);
+    replicas::refresh_good(server);
+    if server.replication.replicas().len() == 1 {
+        feed::start_backlog(server);
+    }
+}
+
 /// SYNC, or PSYNC that cannot continue: the replica needs a snapshot first.
 pub(in crate::server) fn start_full(
     server: &mut Server,
@@ -85,20 +135,8 @@ pub(in crate::server) fn start_full(
     reply: &mut Reply,
 ) {
     server.stats.sync_full += 1;
-    if server.config.repl_disable_tcp_nodelay
-        && let Some(slot) = server.clients.slot_of(session.id)
-        && let Some(client) = server.clients.get(slot)
-    {
-        client.link.delay_small(true);
-    }
-    let new = new_replica(server, session, is_plain);
-    let announced = new.announced.clone();
-    let now_s = server.clock.now_s();
-    server.replication.replicas_mut().add_waiting(new, now_s);
-    replicas::refresh_good(server);
-    if server.replication.replicas().len() == 1 {
-        feed::start_backlog(server);
-    }
+    add_waiting(server, session, is_plain);
+    let announced = session.announced.as_deref().cloned().unwrap_or_default();
     match server.persist.child.as_ref().map(|job| job.purpose) {
         Some(Purpose::Snapshot) => join_snapshot(server, session.id, &announced, reply),
         Some(Purpose::Transfer) => {
@@ -182,7 +220,11 @@ fn start(server: &mut Server, form: Form) {
     let diskless = server.config.repl_diskless_sync;
     let plan = server.replication.replicas().plan(form, diskless);
     let is_file = plan.target == Target::File;
-    let to = if is_file { "disk" } else { "replicas sockets" };
+    let to = match is_file {
+        true => "disk",
+        false if form.on_rdb_channel => "replicas sockets (rdb-channel)",
+        false => "replicas sockets",
+    };
     log::info!("Starting BGSAVE for SYNC with target: {to}");
     let next = server.replication.offset() + 1;
     let started = match plan.target {
@@ -193,6 +235,7 @@ fn start(server: &mut Server, form: Form) {
                 for &client in &plan.clients {
                     announce(server, client, next, Target::File);
                 }
+                begin_streams(server, &plan.clients, next);
             }
             started
         }
@@ -215,6 +258,13 @@ fn announce(server: &mut Server, client: u64, next: u64, target: Target) -> Opti
     Some(slot)
 }
 
+/// The replicas that get the snapshot on RDB channels get the stream on their main channels.
+fn begin_streams(server: &mut Server, clients: &[u64], next: u64) {
+    let replicas = server.replication.replicas_mut();
+    let actions = replicas.begin_streams(clients, next);
+    replicas::execute(server, actions);
+}
+
 /// Has a child send a snapshot to the sockets of these replicas.
 fn start_diskless(server: &mut Server, form: Form, clients: &[u64], next: u64) -> bool {
     let mut sockets = Vec::with_capacity(clients.len());
@@ -228,6 +278,7 @@ fn start_diskless(server: &mut Server, form: Form, clients: &[u64], next: u64) -
             None => server.clients.close(slot, Ending::Now),
         }
     }
+    begin_streams(server, clients, next);
     let mut snapshot = jobs::snapshot(server, false);
     jobs::fit(&mut snapshot, server, form);
     if form.filter.no_functions {
@@ -244,7 +295,13 @@ fn start_diskless(server: &mut Server, form: Form, clients: &[u64], next: u64) -
         crate::logging::set_role(b'C');
         transfer_in_child(keyspace, job, teller)
     });
+    if started.is_ok() {
+        server.replication.pause_at(PausePoint::AfterFork);
+    }
     match started {
+        Ok(pid) if form.on_rdb_channel => {
+            log::info!("Background RDB transfer started by pid {pid} to replica socket");
+        }
         Ok(pid) => log::info!("Background RDB transfer started by pid {pid}"),
         Err(error) => {
             log::warn!("Can't save in background: fork: {}", reason(&error));
@@ -273,8 +330,13 @@ pub(in crate::server) fn snapshot_done(server: &mut Server, succeeded: bool) {
 pub(in crate::server) fn transfer_done(server: &mut Server, exit: Exit) {
     match exit {
         Exit::Status(0) => {
-            let up = server.replication.replicas().count_transfers();
-            log::info!("Diskless rdb transfer, done reading from pipe, {up} replicas still up.");
+            let replicas = server.replication.replicas();
+            let up = replicas.count_transfers();
+            if !replicas.sends_to_channels() {
+                log::info!(
+                    "Diskless rdb transfer, done reading from pipe, {up} replicas still up."
+                );
+            }
             log::info!("Background RDB transfer terminated with success");
         }
         Exit::Status(_) => log::warn!("Background transfer error"),
@@ -293,11 +355,19 @@ pub fn forget(server: &mut Server, session: &Session) {
     let Some(departed) = replicas.remove(session.id.0, now_s) else {
         return;
     };
-    log::info!("Connection with replica {} lost.", departed.name);
+    let kind = if departed.is_rdb_channel {
+        "(rdbchannel) "
+    } else {
+        ""
+    };
+    log::info!("Connection with replica {kind}{} lost.", departed.name);
+    replicas::execute(server, departed.then);
     replicas::refresh_good(server);
     // The part of the stream that was held for it alone is freed.
     server.replication.trim();
     match departed.abandons {
+        // The child finds its socket closed.
+        Some(Target::Socket) if departed.is_rdb_channel => {}
         Some(Target::Socket) if is_child(server, Purpose::Transfer) => {
             log::info!("Diskless rdb transfer, last replica dropped, killing fork child.");
             stop_child(server);

@@ -88,6 +88,7 @@ pub(in crate::server) fn run_script(
     };
     server.unit.stop_time(server.frame.began());
     let db = session.db;
+    let fieldsets = session.fieldsets.take();
     let outer = server.frame.enter(true);
     let mut vm = server.script.take_vm(role);
     let mut host = ScriptHost {
@@ -107,6 +108,7 @@ pub(in crate::server) fn run_script(
     end_busy(server);
     server.unit.unrestrict();
     session.db = db;
+    session.fieldsets = fieldsets;
     // The duration and the effects of a script are those of its commands.
     server.frame.leave(outer);
     server.effects.set_propagate(Propagate::Nothing);

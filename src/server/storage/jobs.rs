@@ -17,6 +17,7 @@ use crate::replication::primary::Primary;
 use crate::replication::replica::Form;
 use crate::server::Server;
 use crate::server::gates::Gates;
+use crate::server::storage::backup;
 use crate::sys::clock;
 use crate::sys::fork::{self, Exit, ProgressPipe, Report};
 use std::path::{Path, PathBuf};
@@ -210,11 +211,13 @@ pub fn write_first_base(server: &Server, path: &Path) -> bool {
 /// Runs the persistence part of cron: reaps the child, and starts one when it is due.
 pub fn tend_persistence(server: &mut Server) {
     flush_aof(server, false);
+    backup::tend(server);
     if server.persist.loading.is_some() || server.persist.child.is_some() {
         return;
     }
+    let holds = server.persist.backup.holds_rewrites();
     let rewrites = &mut server.persist.aof.rewrites;
-    if rewrites.is_scheduled() && !rewrites.is_held_back(server.clock.mono_ms()) {
+    if rewrites.is_scheduled() && !holds && !rewrites.is_held_back(server.clock.mono_ms()) {
         let _ = start_rewrite(server);
         return;
     }
@@ -242,6 +245,9 @@ fn rewrite_if_grown(server: &mut Server) {
         server.config.auto_aof_rewrite_percentage as u64,
         server.config.auto_aof_rewrite_min_size,
     );
+    if server.persist.backup.holds_rewrites() {
+        return;
+    }
     let aof = &mut server.persist.aof;
     if aof.state() != State::On || percentage == 0 || aof.size() <= least {
         return;
@@ -339,6 +345,7 @@ fn finish_rewrite(server: &mut Server, job: &ChildJob, exit: Exit) {
     if aof.state() == State::WaitRewrite {
         aof.rewrites.schedule();
     }
+    backup::note_rewrite(server, done, exit);
 }
 
 /// Kills the running child if it has this purpose.
@@ -456,6 +463,11 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
         .aof
         .keep_history(server.config.aof_disable_auto_gc);
     let wanted = server.config.appendonly;
+    // The log of a backup stays, as one that is wanted.
+    if server.persist.backup.owns_log {
+        server.persist.backup.owns_log = !wanted;
+        return Ok(());
+    }
     if server.persist.loading.is_some() || wanted == server.persist.aof.is_on() {
         return Ok(());
     }
@@ -464,6 +476,7 @@ pub fn apply_append_only(server: &mut Server) -> Result<(), String> {
         server.persist.aof.set_offset(server.replication.offset());
         server.persist.aof.switch_off();
         kill_child(server, Purpose::Rewrite);
+        backup::note_log_stopped(server);
         refresh_log_interest(server);
         refresh_disk_gate(server);
         return Ok(());
@@ -566,7 +579,14 @@ fn write_base(
     let functions = &job.snapshot.functions;
     let written = match job.with_rdb {
         true => save::write(keyspace, &mut file, &job.snapshot, progress),
-        false => commands::write(keyspace, &mut file, functions, job.stamp_s, progress),
+        false => commands::write(
+            keyspace,
+            &mut file,
+            functions,
+            job.stamp_s,
+            job.snapshot.versions,
+            progress,
+        ),
     };
     let written = written.and_then(|()| crate::sys::file::fsync(&file));
     if let Err(error) = written {

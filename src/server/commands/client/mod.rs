@@ -1,8 +1,9 @@
 //! CLIENT: inspection and control of connections.
 //!
-//! `list` describes them, `kill` closes them, `hold` suspends them, `state` holds the properties
+//! `list` describes them, `kill` closes them, `filter` selects them for both, `hold` suspends them, `state` holds the properties
 //! that a client sets for its connection.
 
+mod filter;
 mod hold;
 mod kill;
 mod list;
@@ -85,10 +86,22 @@ const HELP: &[&str] = &[
     "      With this ID.",
     "    * MAXAGE <maxage>",
     "      At least as many seconds old.",
+    "    * NAME <name>, LIB-NAME <name>, LIB-VER <version>",
+    "      With this name, this library or this version of it.",
+    "    * IDLE <seconds>",
+    "      Without a command for at least as long.",
+    "    * FLAGS <flags>",
+    "      With all of these flags, as LIST shows them.",
+    "    * CAPA <capabilities>",
+    "      With all of these capabilities.",
+    "    * DB <number>",
+    "      With this database selected.",
+    "    * IP <ip>",
+    "      From this IP address.",
+    "    * NOT-<option> <value>",
+    "      The opposite; not for SKIPME, MAXAGE and IDLE.",
     "LIST [options ...]",
-    "    What is known of all connections. Options:",
-    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
-    "      Of this type only.",
+    "    What is known of all connections. Options: those of KILL.",
     "UNPAUSE",
     "    End the pause.",
     "PAUSE <timeout> [WRITE|ALL]",

@@ -90,7 +90,7 @@ static TOOLS: &[Tool] = &[
     tool("POPULATE", 1..=3, data::populate, &[
         "POPULATE <count> [<prefix>] [<size>]",
         "    Make keys `<prefix>:0`, `<prefix>:1` and so on (the prefix is `key` unless",
-        "    given) with strings, of this size if one is given. Nobody is told."]),
+        "    given) with strings, of this size if one is given, without events."]),
     tool("PROTOCOL", 1..=1, protocol::protocol, &[
         "PROTOCOL <type>",
         "    Answer with a value of a type of the protocol: string, integer, double,",
@@ -104,6 +104,9 @@ static TOOLS: &[Tool] = &[
         "    that fit no node."]),
     tool("REPLICATE", 1..=MANY, state::replicate, &[
         "REPLICATE <command> [<arg> ...]", "    Tell replicas of a command without running it."]),
+    tool("REPL-PAUSE", 1..=1, state::repl_pause, &[
+        "REPL-PAUSE <clear|after-fork|before-rdb-channel|on-streaming-repl-buf>",
+        "    Stop the process at a step of a full synchronization, until it gets the signal CONT."]),
     tool("REPLYBUFFER", 2..=2, state::reply_buffer, &[
         "REPLYBUFFER <PEAK-RESET-TIME|RESIZING> <value>",
         "    How long a peak of a reply buffer is remembered, in milliseconds, or never, or reset;",
@@ -124,7 +127,7 @@ static TOOLS: &[Tool] = &[
         "    * NOSAVE: the snapshot that is there is loaded."]),
     tool("SET-ACTIVE-EXPIRE", 1..=1, state::set_active_expire, &[
         "SET-ACTIVE-EXPIRE <0|1>",
-        "    Without it, overdue keys stay until somebody asks for them."]),
+        "    Without it, overdue keys stay until a command looks them up."]),
     tool("SET-ALLOW-ACCESS-EXPIRED", 1..=1, state::set_allow_access_expired, &[
         "SET-ALLOW-ACCESS-EXPIRED <0|1>",
         "    With it, overdue keys and fields can be read, and reading does not remove them."]),

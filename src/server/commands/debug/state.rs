@@ -5,6 +5,7 @@ use crate::algo::number::parse_f64;
 use crate::algo::rng::Rng;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::config::Extent;
+use crate::replication::PausePoint;
 use crate::resp::request::OwnedArgv;
 use crate::server::Server;
 use crate::server::clients::Client;
@@ -176,6 +177,25 @@ pub(super) fn log(
     reply: &mut Reply,
 ) -> CmdResult {
     log::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.bytes()));
+    reply.ok()
+}
+
+/// DEBUG REPL-PAUSE: stops the process at a step of a full synchronization.
+pub(super) fn repl_pause(
+    server: &mut Server,
+    _: &mut Session,
+    args: &mut Args,
+    reply: &mut Reply,
+) -> CmdResult {
+    let all = args.argv();
+    let pause = match args.bytes().to_ascii_lowercase().as_slice() {
+        b"clear" => None,
+        b"after-fork" => Some(PausePoint::AfterFork),
+        b"before-rdb-channel" => Some(PausePoint::BeforeRdbChannel),
+        b"on-streaming-repl-buf" => Some(PausePoint::OnStreaming),
+        _ => return Err(CmdError::wrong_form(&all)),
+    };
+    server.replication.set_pause(pause);
     reply.ok()
 }
 

@@ -1,11 +1,12 @@
 //! The sections with counters: Stats, Commandstats, Errorstats, Latencystats.
 
-use crate::observe::slowlog::Slow;
+use crate::observe::commandlog::Slow;
 use crate::pubsub::Scope;
 use crate::server::Server;
 use crate::server::core::stats::Rate;
 use crate::server::core::table::Slot;
 use crate::server::text::Text;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Writes the section Stats.
 pub fn stats(server: &Server, text: &mut Text) {
@@ -37,12 +38,18 @@ pub fn stats(server: &Server, text: &mut Text) {
     text.line("reply_buffer_expands", server.stats.reply_buffer_expands);
     turns(server, text);
     slow_commands(server, text);
-    text.lines(&["hash_templates", "hash_template_keys"], 0);
+    let counts = server.keyspace.shared.templates.counts();
+    text.line("hash_templates", counts.templates.load(Relaxed));
+    text.line("hash_template_keys", counts.hashes.load(Relaxed));
     text.line("acl_access_denied_auth", server.stats.auth_denied);
     text.line("acl_access_denied_cmd", server.stats.command_denied);
     text.line("acl_access_denied_key", server.stats.key_denied);
     text.line("acl_access_denied_channel", server.stats.channel_denied);
     text.line("acl_access_denied_tls_cert", 0);
+    // A field of Valkey: INFO stays that of Redis where no user has a rule about databases.
+    if server.stats.database_denied > 0 {
+        text.line("acl_access_denied_db", server.stats.database_denied);
+    }
 }
 
 fn traffic(server: &Server, text: &mut Text) {
@@ -144,7 +151,7 @@ fn turns(server: &Server, text: &mut Text) {
 }
 
 fn slow_commands(server: &Server, text: &mut Text) {
-    let slow = &server.observe.slowlog.slow;
+    let slow = &server.observe.logs.slow;
     text.line("slowlog_commands_count", slow.count);
     text.line("slowlog_commands_time_ms_max", ms(slow.max_us));
     text.line("slowlog_commands_time_ms_sum", ms(slow.sum_us));

@@ -101,7 +101,8 @@ fn log(server: &Server, text: &mut Text) {
     );
     text.line("aof_last_write_status", status(aof.failure().is_some()));
     text.line("aof_last_cow_size", rewrites.results().last_copied_bytes);
-    text.line("backup_in_progress", 0);
+    let backup = server.persist.backup.stage();
+    text.line("backup_in_progress", backup.is_in_progress() as u8);
     text.lines(&["module_fork_in_progress", "module_fork_last_cow_size"], 0);
     if aof.is_on() {
         text.line("aof_current_size", aof.size());

@@ -10,6 +10,7 @@ use crate::server::text::Text;
 use crate::sys::process::{self, CpuTime, Whose};
 use crate::sys::{clock, memory};
 use crate::version;
+use std::sync::atomic::Ordering::Relaxed;
 
 const DAY_S: i64 = 24 * 60 * 60;
 /// The bits of the LRU clock.
@@ -150,7 +151,9 @@ pub fn memory(server: &Server, text: &mut Text) {
         .memory(server.config.repl_backlog_size as usize);
     text.line("mem_replication_backlog", stream.backlog);
     text.line("mem_total_replication_buffers", stream.all);
-    text.line("mem_replica_full_sync_buffer", 0);
+    let primary = server.replication.primary();
+    let kept = primary.map_or(0, |primary| primary.kept_bytes().0);
+    text.line("mem_replica_full_sync_buffer", kept);
     text.line("mem_clients_slaves", stream.replicas);
     text.line("mem_clients_normal", clients);
     text.lines(
@@ -193,7 +196,8 @@ fn script_memory(server: &Server, text: &mut Text) {
     text.line("used_memory_vm_functions", functions);
     bytes(text, "used_memory_vm_total", eval + functions);
     text.line("used_memory_functions", of_functions);
-    text.line("used_memory_hash_templates", 0);
+    let templates = server.keyspace.shared.templates.counts();
+    text.line("used_memory_hash_templates", templates.bytes.load(Relaxed));
     bytes(text, "used_memory_scripts", of_scripts + of_functions);
 }
 

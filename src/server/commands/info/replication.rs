@@ -33,18 +33,18 @@ pub fn replication(server: &Server, text: &mut Text) {
 /// Writes the lines about our replicas.
 fn replicas(server: &Server, text: &mut Text) {
     let replicas = server.replication.replicas();
-    text.line("connected_slaves", replicas.len());
+    text.line("connected_slaves", replicas.count());
     let config = &server.config;
     if config.min_replicas_to_write > 0 && config.min_replicas_max_lag > 0 {
         text.line("min_slaves_good_slaves", replicas.good());
     }
     let now_s = server.clock.now_s();
-    for (index, replica) in replicas.iter().enumerate() {
+    for (index, replica) in replicas.known().enumerate() {
         let lag_s = replica.lag_s(now_s);
         text.line(
             &format!("slave{index}"),
             format!(
-                "ip={},port={},state={},offset={},lag={lag_s}",
+                "ip={},port={},state={},offset={},lag={lag_s},io-thread=0",
                 replica.ip(),
                 replica.port(),
                 replica.state_word(),
@@ -77,8 +77,9 @@ fn replica_lines(server: &Server, text: &mut Text) {
     let pending = if is_up { primary.pending() as i64 } else { 0 };
     text.line("slave_read_repl_offset", applied + pending);
     text.line("slave_repl_offset", applied);
-    text.line("replica_full_sync_buffer_size", 0);
-    text.line("replica_full_sync_buffer_peak", 0);
+    let (kept, kept_peak) = primary.kept_bytes();
+    text.line("replica_full_sync_buffer_size", kept);
+    text.line("replica_full_sync_buffer_peak", kept_peak);
     let (attempts, all_attempts) = primary.attempts();
     text.line("master_current_sync_attempts", attempts);
     text.line("master_total_sync_attempts", all_attempts);

@@ -6,8 +6,10 @@
 
 use crate::command::Reply;
 use crate::net::Received;
+use crate::replication::PausePoint;
 use crate::replication::encode_command;
 use crate::replication::incoming::{Broken, Incoming};
+use crate::replication::primary::Primary;
 use crate::resp::encode::Resp;
 use crate::resp::request::Tag;
 use crate::server::Server;
@@ -29,6 +31,8 @@ const TRANSACTION_MAX: usize = 3 << 30;
 const TURN_US: u64 = 4_000;
 /// Commands between two readings of the clock.
 const STRIDE: u32 = 16;
+pub(super) const FREED_WHILE_STREAMING: &str =
+    "Master client was freed while streaming accumulated replication data to db.";
 /// Bytes of an invalid stream that the log shows.
 const SHOWN: usize = 128;
 
@@ -39,6 +43,16 @@ pub fn read(server: &mut Server, client: &mut Client) {
         client.session.ending = Ending::Now;
         return;
     };
+    // The part of the stream that came beside the snapshot is the first.
+    if primary.has_kept() {
+        let incoming = primary.incoming_mut();
+        if !incoming.has_whole() || incoming.pending() <= AHEAD {
+            primary.receive_kept();
+        }
+        // As long as the socket is not read for this, the primary is not silent.
+        client.session.last_active_ms = server.clock.mono_ms();
+        return;
+    }
     let incoming = primary.incoming_mut();
     if !client.readable || incoming.has_whole() && incoming.pending() > AHEAD {
         return;
@@ -66,7 +80,11 @@ pub fn apply(server: &mut Server, slot: usize) -> bool {
     let mut again = false;
     // During a pause, and while a script is busy, the stream waits.
     let waits = server.gates.has(Gates::BUSY) || server.pause.is_on();
-    if client.session.ending == Ending::No && !waits {
+    let kept = server.replication.primary().and_then(Primary::kept_in_all);
+    if kept.is_some_and(|bytes| bytes > 0) && server.replication.pause_at(PausePoint::OnStreaming) {
+        // What clients have asked meanwhile comes first.
+        again = true;
+    } else if client.session.ending == Ending::No && !waits {
         again = apply_received(server, &mut client);
         if !is_link(server, &client.session) {
             // A command of the stream changed the role, or the primary.
@@ -107,8 +125,26 @@ fn apply_received(server: &mut Server, client: &mut Client) -> bool {
         && let Some(primary) = server.replication.primary_mut()
     {
         primary.put_incoming(incoming, client.session.db.0);
+        if let Some(bytes) = primary.take_kept_in_all() {
+            log::info!(
+                "MASTER <-> REPLICA sync: Successfully streamed replication buffer into the db \
+                 ({bytes} bytes in total)"
+            );
+        }
+        if primary.has_kept() {
+            return true;
+        }
     }
     more || client.readable
+}
+
+/// The snapshot is in place: the part of the stream that came beside it is applied next.
+pub(super) fn begin_kept(server: &Server) {
+    let primary = server.replication.primary();
+    let bytes = primary.and_then(Primary::kept_in_all).unwrap_or(0);
+    log::info!(
+        "MASTER <-> REPLICA sync: Starting to stream replication buffer into the db ({bytes} bytes)."
+    );
 }
 
 /// Executes commands for at most `TURN_US`. Returns the position in `incoming` up to which the

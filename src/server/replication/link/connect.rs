@@ -5,8 +5,9 @@
 use crate::config::Config;
 use crate::keyspace::DbIndex;
 use crate::net::Link;
+use crate::replication::PausePoint;
 use crate::replication::handshake::Identity;
-use crate::replication::primary::Stage;
+use crate::replication::primary::{Primary, Stage};
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{Peer, Session};
@@ -31,11 +32,34 @@ pub(in crate::server) fn open(server: &mut Server, before: &str, after: &str) {
     link::execute(server, actions);
 }
 
+/// Opens an RDB channel beside the link that is being made.
+pub(super) fn open_channel(server: &mut Server, main: u64) {
+    server.replication.pause_at(PausePoint::BeforeRdbChannel);
+    let now_ms = server.clock.mono_ms();
+    let from = String::from_utf8_lossy(&server.config.bind_source_addr).into_owned();
+    let identity = identity(&server.config);
+    let Some(primary) = server.replication.primary_mut() else {
+        return;
+    };
+    let opened = Link::connect(primary.host(), primary.port(), &from);
+    let actions = primary.open_channel(opened, &identity, main, now_ms);
+    link::execute(server, actions);
+}
+
 /// Closes the link that is being made; the next tick opens another.
 pub(super) fn abandon(server: &mut Server) {
+    if let Some(primary) = server.replication.primary() {
+        log_channel_end(primary);
+    }
     transfer::abort(server);
     if let Some(primary) = server.replication.primary_mut() {
         primary.hang_up();
+    }
+}
+
+pub(super) fn log_channel_end(primary: &Primary) {
+    if primary.has_channel() {
+        log::info!("Aborting rdb channel sync");
     }
 }
 
@@ -51,11 +75,11 @@ pub fn on_ready(server: &mut Server) {
         return;
     };
     match primary.stage() {
-        Stage::Connecting => {
+        Stage::Connecting | Stage::OpenChannel(_) => {
             let actions = primary.writable();
             link::execute(server, actions);
         }
-        Stage::Handshake(_) => read_replies(server),
+        Stage::Handshake(_) | Stage::Channel(_) => read_replies(server),
         Stage::Transfer => transfer::read(server),
         // An event from before the link became a client belongs to that client.
         Stage::Connected => {
@@ -130,6 +154,7 @@ fn identity(config: &Config) -> Identity {
             0 => config.port.into(),
             port => port.into(),
         },
+        opens_rdb_channel: config.repl_rdb_channel,
     }
 }
 

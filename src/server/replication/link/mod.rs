@@ -55,11 +55,13 @@ pub(super) fn execute(server: &mut Server, actions: Vec<Action>) {
                 }
             }
             Action::Ping => {
-                // A link that fails is noticed when it is read.
-                let _ = server.replication.primary_mut().map(|one| one.send(b"\n"));
+                if let Some(primary) = server.replication.primary_mut() {
+                    primary.ping();
+                }
             }
             Action::PsyncReplied { accepted } => failover::psync_replied(server, accepted),
             Action::BeginTransfer { offered } => transfer::begin(server, offered),
+            Action::OpenChannel { main } => connect::open_channel(server, main),
             Action::Continue { id } => connect::continue_stream(server, id),
             Action::LoadFile => transfer::load_file(server),
             Action::LoadStream { total } => transfer::load_stream(server, total),
@@ -176,6 +178,9 @@ pub fn unset_primary(server: &mut Server) {
 /// Ends the link to a primary that is no longer ours, in whatever stage it is.
 fn detach(server: &mut Server, primary: &mut Primary) {
     let now_s = server.clock.now_s();
+    if primary.kept_in_all().is_some() {
+        log::warn!("{}", apply::FREED_WHILE_STREAMING);
+    }
     if let Some((id, slot)) = primary.detach(now_s) {
         log::info!("Connection with master lost.");
         log::info!("Caching the disconnected master state.");
@@ -186,6 +191,7 @@ fn detach(server: &mut Server, primary: &mut Primary) {
             server.clients.close(slot, Ending::Now);
         }
     }
+    connect::log_channel_end(primary);
     if let Some(transfer) = primary.take_transfer() {
         transfer::discard(server, *transfer);
     }
@@ -202,11 +208,15 @@ pub fn link_lost(server: &mut Server, session: &Session) {
         return;
     }
     log::info!("Connection with master lost.");
+    let was_kept = primary.kept_in_all().is_some();
     if primary.lost(session.db.0, now_s) {
         log::info!("Caching the disconnected master state.");
     }
     refresh_role_gates(server);
     connect::open(server, "Reconnecting to MASTER", "");
+    if was_kept {
+        log::warn!("{}", apply::FREED_WHILE_STREAMING);
+    }
 }
 
 /// Updates what depends on the role.

@@ -19,6 +19,7 @@ use crate::replication::transfer::{Sink, Transfer};
 use crate::server::Server;
 use crate::server::gates::Gates;
 use crate::server::replication::link::{self, apply, connect};
+use crate::server::storage::backup;
 use crate::server::storage::jobs;
 use crate::server::storage::loading;
 use crate::sys::{reason, supervisor};
@@ -30,6 +31,8 @@ use std::path::PathBuf;
 const READ: usize = 256 << 10;
 /// Reads per iteration of the event loop.
 const READS: usize = 4;
+/// Reads of the main channel per iteration of the event loop.
+const STREAM_READS: usize = 16;
 /// Bytes that may wait to be loaded before more are read, unless a single value is larger.
 const AHEAD: usize = 1 << 20;
 
@@ -129,6 +132,33 @@ pub(super) fn read(server: &mut Server) {
     }
 }
 
+/// Reads the stream that comes on the main channel while the snapshot comes on the RDB channel.
+pub fn read_stream(server: &mut Server) {
+    let limit = match server.config.replica_full_sync_buffer_limit {
+        // The primary would hold this much for us.
+        0 => server.config.client_output_buffer_limit[1].hard_bytes,
+        limit => limit,
+    };
+    let limit = if limit == 0 { u64::MAX } else { limit };
+    for _ in 0..STREAM_READS {
+        let Some(primary) = server.replication.primary_mut() else {
+            return;
+        };
+        if !primary.wants_stream() {
+            return;
+        }
+        let (received, actions) = primary.read_stream(limit);
+        server.stats.repl_bytes_in += received.unwrap_or(0) as u64;
+        link::execute(server, actions);
+    }
+}
+
+/// Whether the main channel has input to be read now.
+pub fn wants_stream(server: &Server) -> bool {
+    let primary = server.replication.primary();
+    primary.is_some_and(Primary::wants_stream)
+}
+
 /// Whether the loader, if there is one, takes more bytes.
 fn has_room(server: &Server) -> bool {
     let loading = server.persist.loading.as_ref();
@@ -164,6 +194,7 @@ fn stop_persistence(server: &mut Server, uses_file: bool) {
         server.persist.aof.set_offset(server.replication.offset());
         server.persist.aof.switch_off();
         jobs::kill_child(server, Purpose::Rewrite);
+        backup::note_log_stopped(server);
         jobs::refresh_log_interest(server);
         jobs::refresh_disk_gate(server);
     }
@@ -318,6 +349,7 @@ pub(super) fn finish(server: &mut Server) {
         return;
     };
     let offered = primary.take_offered();
+    let on_channel = primary.has_channel();
     if transfer.is_file() {
         remove_synced_file(server);
     } else {
@@ -343,7 +375,10 @@ pub(super) fn finish(server: &mut Server) {
         "STATUS=MASTER <-> REPLICA sync: Finished with success. Ready to accept connections in \
          read-write mode.\n",
     );
-    if transfer.is_marked() {
+    if on_channel {
+        apply::begin_kept(server);
+    }
+    if transfer.is_marked() || on_channel {
         apply::send_ack(server);
     }
     if server.config.appendonly {

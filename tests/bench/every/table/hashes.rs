@@ -46,6 +46,16 @@ pub const ROWS: &[EveryRow] = &[
         &["HSET hash:{r:1000} [10 field:{i} value:{r:10} ]"],
     ),
     row(
+        "himport-set-10",
+        &[],
+        &[
+            "HIMPORT PREPARE ten [10 field:{i} ]",
+            "HIMPORT SET hash:{r:1000} ten [10 value:{r:10} ]",
+        ],
+    ),
+    row("himport-discard", &[], &["HIMPORT DISCARD nosuch"]),
+    row("himport-discardall", &[], &["HIMPORT DISCARDALL"]),
+    row(
         "hmset",
         &[SMALL],
         &["HMSET hash:{r:1000} [3 field:{i} value:{r:10} ]"],

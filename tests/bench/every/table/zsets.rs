@@ -289,6 +289,13 @@ pub const ROWS: &[EveryRow] = &[
         &["GEOSEARCH places FROMMEMBER place:{r:10000} BYRADIUS 100 km ASC COUNT 10"],
     ),
     row(
+        "geosearch-polygon",
+        &[PLACES],
+        &[
+            "GEOSEARCH places BYPOLYGON 4 15.{r:1000} 45.{r:1000} 15.{r:1000} 46 16.{r:1000} 46 16 45.{r:1000} WITHDIST",
+        ],
+    ),
+    row(
         "geosearchstore",
         &[PLACES],
         &["GEOSEARCHSTORE to places FROMMEMBER place:{r:10000} BYRADIUS 20 km"],

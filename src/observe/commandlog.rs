@@ -1,8 +1,10 @@
-//! The slow log: the latest commands that took longer than `slowlog-log-slower-than`.
+//! The command logs: the latest commands that took long, those with a large request, and those with
+//! a large reply.
 //!
 //! Entries hold copies, cut so that a huge command makes a small entry. Written by the server after
-//! a command; read by SLOWLOG.
+//! a command; read by COMMANDLOG, and by SLOWLOG, which knows only the first log.
 
+use crate::resp::request::Argv;
 use std::collections::VecDeque;
 
 /// The size of an entry.
@@ -15,12 +17,21 @@ pub struct Limits {
     pub arg_bytes: usize,
 }
 
-/// A slow command.
+/// The property for which a command is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Slow,
+    LargeRequest,
+    LargeReply,
+}
+
+/// A logged command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub id: u64,
     pub unix_s: i64,
-    pub duration_us: u64,
+    /// Its duration in microseconds, or the size of its request or reply in bytes.
+    pub measure: u64,
     pub args: Vec<Vec<u8>>,
     /// The number of arguments that the command had.
     pub argc: usize,
@@ -45,19 +56,15 @@ impl Slow {
     }
 }
 
-/// The slow log.
+/// The log of commands of one kind.
 #[derive(Debug, Default)]
-pub struct Slowlog {
+pub struct CommandLog {
     /// The newest is in front.
     entries: VecDeque<Entry>,
     next_id: u64,
-    /// All slow commands since the statistics were reset.
-    pub slow: Slow,
-    /// Commands that take this long are logged; the largest number for none.
-    pub threshold_ns: u64,
 }
 
-impl Slowlog {
+impl CommandLog {
     /// Adds an entry and forgets the oldest beyond `max_len`. The id is given here; without room for
     /// any entry nothing happens, and what was logged before stays. Returns whether it was added.
     pub fn push(&mut self, mut entry: Entry, max_len: usize) -> bool {
@@ -65,7 +72,6 @@ impl Slowlog {
             // As if nothing had happened: not even a number is used up.
             return false;
         }
-        self.slow.note(entry.duration_us);
         entry.id = self.next_id;
         self.next_id += 1;
         self.entries.push_front(entry);
@@ -86,6 +92,58 @@ impl Slowlog {
     pub fn reset(&mut self) {
         self.entries.clear();
     }
+}
+
+/// The logs of all kinds.
+#[derive(Debug)]
+pub struct CommandLogs {
+    logs: [CommandLog; 3],
+    /// All slow commands since the statistics were reset.
+    pub slow: Slow,
+    /// Commands that take this long are logged; the largest number for none.
+    pub slow_ns: u64,
+    /// Requests of so many bytes are logged; the largest number for none.
+    pub request_bytes: usize,
+    /// Replies of so many bytes are logged; the largest number for none.
+    pub reply_bytes: usize,
+}
+
+impl Default for CommandLogs {
+    fn default() -> Self {
+        CommandLogs {
+            logs: Default::default(),
+            slow: Slow::default(),
+            slow_ns: u64::MAX,
+            request_bytes: usize::MAX,
+            reply_bytes: usize::MAX,
+        }
+    }
+}
+
+impl CommandLogs {
+    pub fn of(&self, kind: Kind) -> &CommandLog {
+        &self.logs[kind as usize]
+    }
+
+    pub fn of_mut(&mut self, kind: Kind) -> &mut CommandLog {
+        &mut self.logs[kind as usize]
+    }
+}
+
+/// Bytes of a request as RESP writes it.
+pub fn request_bytes(argv: &Argv) -> usize {
+    prefixed_len(argv.len()) + argv.iter().map(bulk_len).sum::<usize>()
+}
+
+/// The bytes of a number behind its type, with the end of the line.
+fn prefixed_len(n: usize) -> usize {
+    const PREFIX_AND_END: usize = 3;
+    PREFIX_AND_END + n.checked_ilog10().unwrap_or(0) as usize + 1
+}
+
+/// The bytes of a word in a request.
+fn bulk_len(word: &[u8]) -> usize {
+    prefixed_len(word.len()) + word.len() + 2
 }
 
 /// Copies arguments in the form of an entry. `hide` marks secret ones.
@@ -127,6 +185,7 @@ fn cut_one(arg: &[u8], most: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resp::request::OwnedArgv;
 
     const LIMITS: Limits = Limits {
         args: 32,
@@ -161,17 +220,31 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_as_long_as_on_the_wire() {
+        for words in [&[&b"GET"[..], b"k"][..], &[b"ECHO", &[b'x'; 100]], &[b""]] {
+            let owned: OwnedArgv = words.iter().copied().collect();
+            let mut wire = format!("*{}\r\n", words.len()).into_bytes();
+            for word in words {
+                wire.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+                wire.extend_from_slice(word);
+                wire.extend_from_slice(b"\r\n");
+            }
+            assert_eq!(request_bytes(&owned.as_argv()), wire.len());
+        }
+    }
+
+    #[test]
     fn the_oldest_is_forgotten_and_ids_go_on() {
         let entry = || Entry {
             id: 0,
             unix_s: 0,
-            duration_us: 1,
+            measure: 1,
             args: vec![],
             argc: 0,
             peer: String::new(),
             name: vec![],
         };
-        let mut log = Slowlog::default();
+        let mut log = CommandLog::default();
         (0..4).for_each(|_| assert!(log.push(entry(), 2)));
         assert_eq!(log.iter().map(|e| e.id).collect::<Vec<_>>(), [3, 2]);
         log.reset();
@@ -179,7 +252,6 @@ mod tests {
         assert_eq!(log.iter().next().map(|e| e.id), Some(4));
         assert!(!log.push(entry(), 0));
         log.push(entry(), 2);
-        assert_eq!(log.slow.count, 6);
         assert_eq!(log.iter().map(|e| e.id).collect::<Vec<_>>(), [5, 4]);
     }
 }
