@@ -726,7 +726,7 @@ fn sample(row: &Directive, seed: u64, letters: &str) -> String {
             "cluster-announce-hostname" => format!("host-{seed}.example"),
             "cluster-announce-human-nodename" => format!("node-{seed}"),
             "cluster-announce-ip" => format!("10.0.1.{}", seed % 256),
-            "dbfilename" | "appendfilename" | "appenddirname" => {
+            "dbfilename" | "appendfilename" | "appenddirname" | "backupdirname" => {
                 format!("name {seed}")
             }
             "rdma-bind" => "192.168.1.1 ::1".into(),
