@@ -59,7 +59,11 @@ impl Session {
         match *self {}
     }
 
-    pub fn peer_certificate(&self) -> Option<&[u8]> {
+    pub fn has_peer_certificate(&self) -> bool {
+        match *self {}
+    }
+
+    pub fn peer_common_name(&self) -> Option<Vec<u8>> {
         match *self {}
     }
 

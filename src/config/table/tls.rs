@@ -1,7 +1,7 @@
 //! TLS.
 
 use super::super::directive::*;
-use super::super::words::TlsAuthClients;
+use super::super::words::{TlsAuthClients, TlsAuthClientsUser};
 
 /// A string the TLS context is made of.
 const fn part(name: &'static str, place: Place) -> Directive {
@@ -20,6 +20,7 @@ pub static TABLE: &[Directive] = &[
     part("tls-ca-cert-file", at!(tls_ca_cert_file)),
     part("tls-ca-cert-dir", at!(tls_ca_cert_dir)),
     words::<TlsAuthClients>("tls-auth-clients", 1, at!(tls_auth_clients)),
+    words::<TlsAuthClientsUser>("tls-auth-clients-user", 1, at!(tls_auth_clients_user)),
     boolean("tls-replication", false, at!(tls_replication)).apply(Apply::Tls),
     boolean("tls-cluster", false, at!(tls_cluster)).apply(Apply::Tls),
     part("tls-protocols", at!(tls_protocols)),

@@ -89,6 +89,13 @@ fn complete(chain: &mut Certificates, trusted: &Certificates) {
     }
 }
 
+/// Returns the common name of a certificate's subject, if it has one.
+pub fn common_name(der: &CertificateDer) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let name = certificate.subject().iter_common_name().next()?;
+    Some(name.as_slice().to_vec())
+}
+
 /// Returns the trusted certificates: those of a file, and of every regular file of a directory.
 /// Either may be empty. In a directory, what is no certificate is passed over.
 pub fn load_trusted(file: &str, directory: &str) -> Result<Certificates, String> {

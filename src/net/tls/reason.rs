@@ -9,6 +9,8 @@ use std::io;
 
 /// The peer went away without a farewell.
 pub const UNEXPECTED_EOF: &str = "error:0A000126:SSL routines::unexpected eof while reading";
+/// A record that is not one, or more of them than a session holds.
+pub const RECORD_REFUSED: &str = "error:0A0000C6:SSL routines::packet length too long";
 
 const CERTIFICATE_REFUSED: &str = "error:0A000086:SSL routines::certificate verify failed";
 const NO_CERTIFICATE: &str = "error:0A0000C7:SSL routines::peer did not return a certificate";

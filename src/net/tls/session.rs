@@ -13,8 +13,9 @@
 //! with `WouldBlock`, and the caller offers the same bytes again. The caller's own count of pending
 //! output is therefore all that is pending.
 
-use super::reason;
+use super::{certificates, reason};
 use rustls::{Connection, ServerConnection};
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::RawFd;
@@ -91,12 +92,16 @@ impl Session {
         is_fresh
     }
 
-    /// Returns the certificate of the peer in DER, if it has presented one that was verified.
-    pub fn peer_certificate(&self) -> Option<&[u8]> {
-        self.connection
-            .peer_certificates()?
-            .first()
-            .map(AsRef::as_ref)
+    /// Returns whether the peer has presented a certificate, which was verified.
+    pub fn has_peer_certificate(&self) -> bool {
+        self.connection.peer_certificates().is_some()
+    }
+
+    /// Returns the common name in the certificate of the peer, the whole of it: a zero byte within
+    /// does not end it.
+    pub fn peer_common_name(&self) -> Option<Vec<u8>> {
+        let leaf = self.connection.peer_certificates()?.first()?;
+        certificates::common_name(leaf)
     }
 
     /// Reads at most `max` bytes of plaintext into `buffer`, as far as the socket has any.
@@ -124,6 +129,10 @@ impl Session {
             if !self.received.is_empty() {
                 let rest = std::mem::take(&mut self.received);
                 self.decrypt(fd, &rest);
+                if self.received.len() == rest.len() {
+                    // There is room for plaintext, so the records themselves are what is wrong.
+                    self.end = Some(End::Broken(reason::RECORD_REFUSED.into()));
+                }
                 continue;
             }
             if drained {
@@ -209,20 +218,37 @@ impl Session {
         Ok(())
     }
 
-    /// Encrypts and sends pieces, one behind the other. Returns the number of bytes taken.
+    /// Encrypts and sends pieces, one behind the other. Returns the number of bytes taken: fewer
+    /// than there are if the socket is full.
     ///
     /// # Errors
-    /// `WouldBlock` while the handshake is not over, or the socket takes no more: the same bytes
+    /// `WouldBlock` while the handshake is not over, or the socket takes nothing: the same bytes
     /// are to be offered again.
     pub fn write_pieces(&mut self, fd: RawFd, pieces: &[IoSlice]) -> io::Result<usize> {
         if self.is_handshaking() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        if self.encrypted == 0 {
-            self.encrypted = self.connection.writer().write_vectored(pieces)?;
+        let mut rest: SmallVec<[IoSlice; 4]> = SmallVec::from_slice(pieces);
+        let mut rest = &mut rest[..];
+        let mut taken = 0;
+        loop {
+            if self.encrypted == 0 {
+                self.encrypted = self.connection.writer().write_vectored(rest)?;
+            }
+            match self.flush(fd) {
+                Ok(()) => {}
+                Err(error) if taken > 0 && error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(taken);
+                }
+                Err(error) => return Err(error),
+            }
+            let sent = std::mem::take(&mut self.encrypted);
+            taken += sent;
+            IoSlice::advance_slices(&mut rest, sent);
+            if rest.iter().all(|piece| piece.is_empty()) {
+                return Ok(taken);
+            }
         }
-        self.flush(fd)?;
-        Ok(std::mem::take(&mut self.encrypted))
     }
 
     /// Sends records that are ready.

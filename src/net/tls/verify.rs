@@ -1,21 +1,19 @@
-//! The verifier of peer certificates, for clients and for servers that we connect to.
+//! The verifier of the certificates that clients present.
 //!
 //! Chains are checked by webpki. It refuses two kinds of certificates that OpenSSL, and therefore
 //! Redis, accepts, and which people have: those of X.509 version 1 (`openssl x509 -req` without
 //! extensions makes them), and a self-signed one that is trusted itself. This file decides about
-//! those two, and about nothing else. Names of servers are not checked, as in Redis.
+//! those two, and about nothing else.
 //!
-//! What is accepted beyond webpki, each within its dates and for its usage:
+//! What is accepted beyond webpki, each within its dates and for its purpose:
 //!
 //! - a certificate that is byte for byte one of the trusted ones;
 //! - a leaf of version 1 that is signed by a trusted certificate, which its issuer names.
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
@@ -24,13 +22,6 @@ use rustls::{
 };
 use std::sync::Arc;
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate, X509Version};
-
-/// The side that a certificate is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Usage {
-    Client,
-    Server,
-}
 
 /// The trusted certificates, and the algorithms that signatures may have.
 #[derive(Debug)]
@@ -58,7 +49,6 @@ impl Trust {
         &self,
         leaf: &CertificateDer,
         now: UnixTime,
-        usage: Usage,
         refusal: Error,
     ) -> Result<(), Error> {
         let Ok((_, parsed)) = X509Certificate::from_der(leaf) else {
@@ -70,7 +60,7 @@ impl Trust {
             return Err(refusal);
         }
         check_dates(&parsed, now)?;
-        match is_for(&parsed, usage) {
+        match is_for_clients(&parsed) {
             true => Ok(()),
             false => Err(CertificateError::InvalidPurpose.into()),
         }
@@ -185,17 +175,11 @@ fn may_sign(issuer: &X509Certificate) -> bool {
     issuer.is_ca() && usage.is_none_or(|usage| usage.value.key_cert_sign())
 }
 
-/// Returns whether the extended key usage, if there is one, allows this side.
-fn is_for(certificate: &X509Certificate, usage: Usage) -> bool {
+/// Returns whether the extended key usage, if there is one, allows a client to present this.
+fn is_for_clients(certificate: &X509Certificate) -> bool {
     match certificate.extended_key_usage() {
         Ok(None) => true,
-        Ok(Some(extended)) => {
-            let named = match usage {
-                Usage::Client => extended.value.client_auth,
-                Usage::Server => extended.value.server_auth,
-            };
-            named || extended.value.any
-        }
+        Ok(Some(extended)) => extended.value.client_auth || extended.value.any,
         Err(_) => false,
     }
 }
@@ -296,7 +280,7 @@ impl ClientCertVerifier for ClientVerifier {
         };
         verified.or_else(|refusal| {
             let trust = &self.trust;
-            trust.judge_refused(leaf, now, Usage::Client, refusal)?;
+            trust.judge_refused(leaf, now, refusal)?;
             Ok(ClientCertVerified::assertion())
         })
     }
@@ -324,55 +308,70 @@ impl ClientCertVerifier for ClientVerifier {
     }
 }
 
-/// The verifier of the certificates of servers: chain and dates, no names.
-#[derive(Debug)]
-pub struct ServerVerifier(pub Arc<Trust>);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::crypto::ring;
+    use rustls::pki_types::pem::PemObject;
+    use std::time::Duration;
 
-impl ServerCertVerifier for ServerVerifier {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let trust = &self.0;
-        let verified = ParsedCertificate::try_from(leaf).and_then(|parsed| {
-            let (roots, algorithms) = (&trust.roots, trust.algorithms.all);
-            verify_server_cert_signed_by_trust_anchor(
-                &parsed,
-                roots,
-                intermediates,
-                now,
-                algorithms,
-            )
-        });
-        if let Err(refusal) = verified {
-            trust.judge_refused(leaf, now, Usage::Server, refusal)?;
+    fn certificate(name: &str) -> CertificateDer<'static> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
+        let pem = std::fs::read(format!("{folder}/{name}.crt")).expect("it is there");
+        CertificateDer::from_pem_slice(&pem).expect("it is a certificate")
+    }
+
+    /// Judges a certificate at a time in Unix seconds, where these are trusted.
+    fn verify(trusted: &[&str], leaf: &CertificateDer, at_s: u64) -> Result<(), Error> {
+        let provider = Arc::new(ring::default_provider());
+        let trusted = trusted.iter().map(|name| certificate(name)).collect();
+        let trust = Arc::new(Trust::new(trusted, &provider));
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(at_s));
+        let verifier = ClientVerifier::new(trust, provider, true);
+        verifier.verify_client_cert(leaf, &[], now).map(|_| ())
+    }
+
+    /// Some time within the dates of all certificates, and one before.
+    const GOOD_S: u64 = 2_000_000_000;
+    const EARLY_S: u64 = 1_000_000_000;
+
+    #[test]
+    fn certificates_of_version_1_need_an_issuer_that_is_trusted() {
+        let old = certificate("old");
+        assert!(verify(&["ca"], &old, GOOD_S).is_ok());
+        assert!(verify(&["stranger"], &old, GOOD_S).is_err());
+        assert!(verify(&[], &old, GOOD_S).is_err());
+        assert!(verify(&["ca"], &old, EARLY_S).is_err());
+        // `self` names itself as its issuer, and has not signed this one.
+        assert!(verify(&["self"], &old, GOOD_S).is_err());
+    }
+
+    #[test]
+    fn no_changed_bit_is_accepted() {
+        let old = certificate("old");
+        for at in 0..old.len() {
+            let mut bytes = old.to_vec();
+            bytes[at] ^= 1;
+            let changed = CertificateDer::from(bytes);
+            assert!(verify(&["ca"], &changed, GOOD_S).is_err(), "byte {at}");
         }
-        Ok(ServerCertVerified::assertion())
+        for len in 0..old.len() {
+            let cut = CertificateDer::from(old[..len].to_vec());
+            assert!(verify(&["ca"], &cut, GOOD_S).is_err(), "{len} bytes");
+        }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.tls12_signature(message, leaf, signed)
+    #[test]
+    fn a_certificate_that_is_trusted_itself_is_accepted() {
+        let own = certificate("self");
+        assert!(verify(&["self"], &own, GOOD_S).is_ok());
+        assert!(verify(&["ca"], &own, GOOD_S).is_err());
+        assert!(verify(&["self"], &own, EARLY_S).is_err());
     }
 
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.tls13_signature(message, leaf, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.algorithms.supported_schemes()
+    #[test]
+    fn certificates_for_servers_are_not_for_clients() {
+        assert!(verify(&["ca"], &certificate("client"), GOOD_S).is_ok());
+        assert!(verify(&["ca"], &certificate("server"), GOOD_S).is_err());
     }
 }

@@ -14,7 +14,7 @@ use crate::pubsub::{PubSub, Scope};
 use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Ending, Session, Special};
-use crate::server::clients::{Clients, describe};
+use crate::server::clients::{Client, Clients, describe};
 use std::os::unix::ffi::OsStrExt;
 
 impl Server {
@@ -48,6 +48,28 @@ impl Server {
         };
         self.acl.log.add(event, self.clock.now_ms());
         false
+    }
+
+    /// Logs a client in as the user that its certificate names. If there is no such user, or it is
+    /// disabled, the client stays who it is, and the ACL log gets an entry.
+    #[cold]
+    pub(in crate::server) fn log_in_by_certificate(&mut self, client: &mut Client, name: &[u8]) {
+        let shown = String::from_utf8_lossy(name);
+        if self.acl.user(name).is_some_and(|user| user.enabled) {
+            log::debug!("TLS: Auto-authenticated client as {shown}");
+            client.session.vouched = true;
+            client.session.user = name.to_vec();
+            return enroll(&self.acl, &mut client.session);
+        }
+        self.stats.certificate_denied += 1;
+        let event = Event {
+            reason: Reason::Certificate,
+            context: Context::Toplevel,
+            object: Vec::new(),
+            user: name.to_vec(),
+            client: describe::client_line(self, client),
+        };
+        self.acl.log.add(event, self.clock.now_ms());
     }
 
     /// Returns what the ACL denies a restricted user about a command, and adds it to the ACL log.

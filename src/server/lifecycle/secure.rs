@@ -1,7 +1,7 @@
 //! TLS of the server: its contexts, made of the directives, and what happens when a handshake is
 //! over.
 
-use crate::config::{Config, TlsAuthClients};
+use crate::config::{Config, TlsAuthClients, TlsAuthClientsUser};
 use crate::net::Link;
 use crate::net::tls::{ClientAuth, Contexts, Settings};
 use crate::server::Server;
@@ -91,6 +91,16 @@ pub fn established(server: &mut Server, client: &mut Client) {
         server.stats.rejected_connections += 1;
         client.output.append(DENIED);
         client.session.ending = Ending::AfterReply;
+        return;
+    }
+    if server.config.tls_auth_clients_user == TlsAuthClientsUser::Cn
+        && let Some(tls) = client.link.session()
+        && tls.has_peer_certificate()
+    {
+        match tls.peer_common_name() {
+            Some(name) => server.log_in_by_certificate(client, &name),
+            None => log::info!("TLS: Failed to extract field 'CN' from certificate"),
+        }
     }
 }
 
