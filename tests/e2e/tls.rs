@@ -244,8 +244,17 @@ fn a_certificate_names_its_user() {
     };
     assert_eq!(who("client"), b"$7\r\ndefault");
     assert_eq!(info(&mut plain, "acl_access_denied_tls_cert"), 1);
-    let log = text(&mut plain, "ACL LOG");
-    assert!(log.contains("tls-cert") && log.contains("alice"), "{log}");
+    let entry = plain.run("ACL LOG").items().remove(0);
+    for (name, value) in [
+        ("reason", "tls-cert"),
+        ("object", ""),
+        ("username", "alice"),
+    ] {
+        assert_eq!(
+            entry.field(name).map(|value| value.text()),
+            Some(value.into())
+        );
+    }
     plain.run("ACL SETUSER alice on nopass +@all ~*");
     assert_eq!(who("client"), b"$5\r\nalice\r\n");
     plain.run("ACL SETUSER alice off");
@@ -352,6 +361,16 @@ fn the_port_changes_while_the_server_runs() {
             .run(&format!("CONFIG SET tls-port {taken}"))
             .is_error()
     );
+}
+
+#[test]
+fn what_has_no_tls_yet_is_refused() {
+    let (server, _) = start(&[]);
+    let mut plain = server.client();
+    assert!(plain.run("CONFIG SET tls-replication yes").is_error());
+    server.wait_for_log("tls-replication and tls-cluster are not supported yet.");
+    let shown = plain.run("CONFIG GET tls-replication");
+    assert_eq!(texts(&shown), ["tls-replication", "no"]);
 }
 
 #[test]

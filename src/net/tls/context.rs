@@ -51,9 +51,11 @@ pub struct Contexts {
 impl Contexts {
     /// Builds the contexts.
     ///
+    /// Adds lines for the log about what cannot be done as configured to `warnings`.
+    ///
     /// # Errors
     /// A line for the log.
-    pub fn new(settings: &Settings) -> Result<Contexts, String> {
+    pub fn new(settings: &Settings, warnings: &mut Vec<String>) -> Result<Contexts, String> {
         if settings.cert_file.is_empty() {
             return Err("No tls-cert-file configured!".into());
         }
@@ -68,8 +70,8 @@ impl Contexts {
                     .into(),
             );
         }
-        let versions = versions(&settings.protocols)?;
-        let (provider, versions) = provider(settings, versions)?;
+        let versions = versions(&settings.protocols, warnings)?;
+        let (provider, versions) = provider(settings, versions, warnings)?;
         let provider = Arc::new(provider);
         let trusted = load_trusted(&settings.ca_cert_file, &settings.ca_cert_dir);
         let trusted = trusted.map_err(|why| {
@@ -96,7 +98,10 @@ impl Contexts {
 }
 
 /// Returns the versions that a list of `tls-protocols` names: those that rustls has.
-fn versions(list: &str) -> Result<Vec<&'static SupportedProtocolVersion>, String> {
+fn versions(
+    list: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<&'static SupportedProtocolVersion>, String> {
     if list.is_empty() {
         return Ok(vec![&TLS13, &TLS12]);
     }
@@ -123,8 +128,9 @@ fn versions(list: &str) -> Result<Vec<&'static SupportedProtocolVersion>, String
         );
     }
     if old {
-        log::warn!(
+        warnings.push(
             "tls-protocols: TLSv1 and TLSv1.1 are left out, this server has TLSv1.2 and TLSv1.3."
+                .into(),
         );
     }
     Ok(versions)
@@ -134,6 +140,7 @@ fn versions(list: &str) -> Result<Vec<&'static SupportedProtocolVersion>, String
 fn provider(
     settings: &Settings,
     mut versions: Vec<&'static SupportedProtocolVersion>,
+    warnings: &mut Vec<String>,
 ) -> Result<(CryptoProvider, Vec<&'static SupportedProtocolVersion>), String> {
     let mut provider = ring::default_provider();
     let of_12 = match settings.ciphers.as_str() {
@@ -156,10 +163,10 @@ fn provider(
     ] {
         if suites.as_ref().is_some_and(Vec::is_empty) {
             versions.retain(|one| one.version != version.version);
-            log::warn!(
+            warnings.push(format!(
                 "None of the ciphers {list} is available: this server has ECDHE with AES-GCM or \
                  ChaCha20-Poly1305."
-            );
+            ));
             if versions.is_empty() {
                 return Err(format!("Failed to configure ciphers: {list}"));
             }

@@ -1,9 +1,9 @@
 //! The store of sessions that clients may resume: first in, first out, bounded in number and age.
 
+use crate::sys::clock;
 use rustls::server::StoresServerSessions;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 /// The sessions of one context. A new context begins with none: the trusted certificates may have
 /// changed.
@@ -11,16 +11,17 @@ use std::time::{Duration, Instant};
 pub struct SessionStore {
     /// 0 for no limit.
     max: usize,
-    lifetime: Duration,
+    lifetime_ms: u64,
     sessions: Mutex<Sessions>,
 }
 
 #[derive(Debug, Default)]
 struct Sessions {
-    by_key: HashMap<Vec<u8>, (Instant, Vec<u8>)>,
+    /// With the time at which it was stored, in monotonic milliseconds.
+    by_key: HashMap<Vec<u8>, (u64, Vec<u8>)>,
     /// The keys in the order in which they came; those of sessions that were taken stay until they
     /// are reached.
-    order: VecDeque<(Instant, Vec<u8>)>,
+    order: VecDeque<(u64, Vec<u8>)>,
 }
 
 impl SessionStore {
@@ -28,7 +29,7 @@ impl SessionStore {
     pub fn new(max: usize, lifetime_s: u64) -> SessionStore {
         SessionStore {
             max,
-            lifetime: Duration::from_secs(lifetime_s),
+            lifetime_ms: lifetime_s * 1000,
             sessions: Mutex::default(),
         }
     }
@@ -38,17 +39,18 @@ impl SessionStore {
         act(&mut self.sessions.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn is_fresh(&self, stored: Instant) -> bool {
-        stored.elapsed() < self.lifetime
+    /// Returns whether a session that was stored at a time in monotonic milliseconds may be resumed.
+    fn is_fresh(&self, stored_ms: u64) -> bool {
+        clock::mono_ms().saturating_sub(stored_ms) < self.lifetime_ms
     }
 }
 
 impl Sessions {
     /// Drops the oldest sessions while there are too many, and those that are too old.
-    fn trim(&mut self, max: usize, lifetime: Duration) {
+    fn trim(&mut self, max: usize, now_ms: u64, lifetime_ms: u64) {
         while let Some((stored, key)) = self.order.front() {
             let surplus = max != 0 && self.order.len() > max;
-            if !surplus && stored.elapsed() < lifetime {
+            if !surplus && now_ms.saturating_sub(*stored) < lifetime_ms {
                 return;
             }
             if self.by_key.get(key).is_some_and(|(at, _)| at == stored) {
@@ -62,10 +64,10 @@ impl Sessions {
 impl StoresServerSessions for SessionStore {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
         self.with(|sessions| {
-            let now = Instant::now();
-            sessions.order.push_back((now, key.clone()));
-            sessions.by_key.insert(key, (now, value));
-            sessions.trim(self.max, self.lifetime);
+            let now_ms = clock::mono_ms();
+            sessions.order.push_back((now_ms, key.clone()));
+            sessions.by_key.insert(key, (now_ms, value));
+            sessions.trim(self.max, now_ms, self.lifetime_ms);
         });
         true
     }

@@ -85,6 +85,10 @@ impl Trust {
         };
         let candidates = self.algorithms.all.iter();
         let mut fitting = candidates.filter(|one| one.signature_alg_id().as_ref() == algorithm);
+        // As OpenSSL: a signature is a whole number of bytes.
+        if leaf.signature_value.unused_bits != 0 {
+            return false;
+        }
         let message = leaf.tbs_certificate.as_ref();
         fitting.any(|one| verifies(*one, key, message, &leaf.signature_value.data))
     }

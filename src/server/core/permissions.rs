@@ -50,28 +50,6 @@ impl Server {
         false
     }
 
-    /// Logs a client in as the user that its certificate names. If there is no such user, or it is
-    /// disabled, the client stays who it is, and the ACL log gets an entry.
-    #[cold]
-    pub(in crate::server) fn log_in_by_certificate(&mut self, client: &mut Client, name: &[u8]) {
-        let shown = String::from_utf8_lossy(name);
-        if self.acl.user(name).is_some_and(|user| user.enabled) {
-            log::debug!("TLS: Auto-authenticated client as {shown}");
-            client.session.vouched = true;
-            client.session.user = name.to_vec();
-            return enroll(&self.acl, &mut client.session);
-        }
-        self.stats.certificate_denied += 1;
-        let event = Event {
-            reason: Reason::Certificate,
-            context: Context::Toplevel,
-            object: Vec::new(),
-            user: name.to_vec(),
-            client: describe::client_line(self, client),
-        };
-        self.acl.log.add(event, self.clock.now_ms());
-    }
-
     /// Returns what the ACL denies a restricted user about a command, and adds it to the ACL log.
     #[cold]
     pub(in crate::server) fn denial(
@@ -267,6 +245,32 @@ pub(in crate::server) fn load_first_users(acl: &mut Acl, config: &Config) -> Res
         })?;
     }
     Ok(())
+}
+
+/// Logs a client in as the user that its certificate names. If there is no such user, or it is
+/// disabled, the client stays who it is, and the ACL log gets an entry.
+#[cold]
+pub(in crate::server) fn log_in_by_certificate(
+    server: &mut Server,
+    client: &mut Client,
+    name: &[u8],
+) {
+    let shown = String::from_utf8_lossy(name);
+    if server.acl.user(name).is_some_and(|user| user.enabled) {
+        log::debug!("TLS: Auto-authenticated client as {shown}");
+        client.session.vouched = true;
+        client.session.user = name.to_vec();
+        return enroll(&server.acl, &mut client.session);
+    }
+    server.stats.certificate_denied += 1;
+    let event = Event {
+        reason: Reason::Certificate,
+        context: Context::Toplevel,
+        object: Vec::new(),
+        user: name.to_vec(),
+        client: describe::client_line(server, client),
+    };
+    server.acl.log.add(event, server.clock.now_ms());
 }
 
 /// Resets a session to the default user, authenticated or not as a new connection would be.

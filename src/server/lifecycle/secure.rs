@@ -7,6 +7,7 @@ use crate::net::tls::{ClientAuth, Contexts, Settings};
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::Ending;
+use crate::server::core::permissions;
 
 /// The reply to a non-local connection in protected mode, while the default user has no password.
 pub const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
@@ -14,11 +15,6 @@ pub const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because p
     accepted from the loopback interface. Set a password (requirepass) or, if the network is \
     trusted, turn protected mode off: CONFIG SET protected-mode no from a local connection, or \
     'protected-mode no' in the configuration file.\r\n";
-
-/// Returns whether the configuration needs contexts.
-fn is_wanted(config: &Config) -> bool {
-    config.tls_port != 0 || config.tls_replication || config.tls_cluster
-}
 
 fn settings(config: &Config) -> Settings {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -44,10 +40,21 @@ fn settings(config: &Config) -> Settings {
 /// Builds the contexts anew, if the configuration needs any. If that fails, the old ones stay, and
 /// the reason is in the log.
 pub fn rebuild(server: &mut Server) -> Result<(), NotBuilt> {
-    if !is_wanted(&server.config) {
+    let config = &server.config;
+    if config.tls_replication || config.tls_cluster {
+        // A link in the clear would be worse than none.
+        log::warn!("tls-replication and tls-cluster are not supported yet.");
+        return Err(NotBuilt);
+    }
+    if config.tls_port == 0 {
         return Ok(());
     }
-    match Contexts::new(&settings(&server.config)) {
+    let mut warnings = Vec::new();
+    let built = Contexts::new(&settings(&server.config), &mut warnings);
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
+    match built {
         Ok(contexts) => {
             server.doors.set_contexts(contexts);
             Ok(())
@@ -98,7 +105,7 @@ pub fn established(server: &mut Server, client: &mut Client) {
         && tls.has_peer_certificate()
     {
         match tls.peer_common_name() {
-            Some(name) => server.log_in_by_certificate(client, &name),
+            Some(name) => permissions::log_in_by_certificate(server, client, &name),
             None => log::info!("TLS: Failed to extract field 'CN' from certificate"),
         }
     }
