@@ -18,6 +18,8 @@ pub enum Reason {
     Channel,
     Database,
     Auth,
+    /// The certificate of a client names no user that may come in.
+    Certificate,
 }
 
 impl Reason {
@@ -28,6 +30,7 @@ impl Reason {
             Reason::Channel => "channel",
             Reason::Database => "database",
             Reason::Auth => "auth",
+            Reason::Certificate => "tls-cert",
         }
     }
 }

@@ -188,6 +188,7 @@ pub struct Config {
     // TLS.
     pub max_new_tls_connections_per_cycle: usize,
     pub tls_auth_clients: TlsAuthClients,
+    pub tls_auth_clients_user: TlsAuthClientsUser,
     pub tls_ca_cert_dir: Vec<u8>,
     pub tls_ca_cert_file: Vec<u8>,
     pub tls_cert_file: Vec<u8>,

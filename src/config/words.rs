@@ -86,6 +86,10 @@ words!(
     TlsAuthClients { No, Yes, Optional }
     "no" = No, "yes" = Yes, "optional" = Optional);
 words!(
+    /// The field of a client's certificate that names its user.
+    TlsAuthClientsUser { Cn, Off }
+    "CN" = Cn, "off" = Off);
+words!(
     /// The form of a cluster node's name in redirections.
     EndpointType { Ip, Hostname, UnknownEndpoint }
     "ip" = Ip, "hostname" = Hostname, "unknown-endpoint" = UnknownEndpoint);

@@ -4,7 +4,7 @@
 //! Owned by the server, because a command changes them; the loop lends its registry once, at the
 //! start.
 
-use super::{Link, Listener};
+use super::{Kind, Link, Listener};
 use mio::{Registry, Token};
 use std::io;
 
@@ -48,6 +48,11 @@ impl Listeners {
         Ok(())
     }
 
+    /// Returns what the connections at a place speak, if a listener is there.
+    pub fn kind(&self, place: usize) -> Option<Kind> {
+        Some(self.places.get(place)?.as_ref()?.kind())
+    }
+
     /// The next connection at a place; `WouldBlock` too where no listener is any more.
     pub fn accept(&self, place: usize) -> io::Result<Link> {
         match self.places.get(place) {
@@ -56,10 +61,12 @@ impl Listeners {
         }
     }
 
-    /// Closes every listener that is not a Unix socket.
-    pub fn close_tcp(&mut self) {
+    /// Closes every listener of a kind.
+    pub fn close(&mut self, kind: Kind) {
         for place in &mut self.places {
-            if place.as_ref().is_some_and(|listener| !listener.is_unix())
+            if place
+                .as_ref()
+                .is_some_and(|listener| listener.kind() == kind)
                 && let (Some(mut listener), Some((registry, _))) = (place.take(), &self.watcher)
             {
                 // Closing ends the watch, too; this only tidies up.

@@ -3,7 +3,10 @@
 
 pub mod listeners;
 pub mod peer;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+pub mod tls;
 
+use crate::net::tls::Session;
 use crate::sys::clock::Duration;
 use crate::sys::socket;
 use mio::event::Source;
@@ -20,6 +23,8 @@ use std::path::Path;
 pub enum Link {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// A TCP socket with a TLS session on it.
+    Tls(TcpStream, Box<Session>),
 }
 
 /// The result of a read.
@@ -42,20 +47,66 @@ impl Link {
 
     fn source(&mut self) -> &mut dyn Source {
         match self {
-            Link::Tcp(stream) => stream,
+            Link::Tcp(stream) | Link::Tls(stream, _) => stream,
             Link::Unix(stream) => stream,
         }
     }
 
     pub fn fd(&self) -> RawFd {
         match self {
-            Link::Tcp(stream) => stream.as_raw_fd(),
+            Link::Tcp(stream) | Link::Tls(stream, _) => stream.as_raw_fd(),
             Link::Unix(stream) => stream.as_raw_fd(),
         }
     }
 
     pub fn is_unix(&self) -> bool {
         matches!(self, Link::Unix(_))
+    }
+
+    /// Starts a TLS session on a TCP link that nothing was read from or written to.
+    pub fn secure(self, session: Session) -> Link {
+        match self {
+            Link::Tcp(stream) => Link::Tls(stream, Box::new(session)),
+            other => other,
+        }
+    }
+
+    /// Returns the TLS session, if there is one.
+    #[inline(always)]
+    pub fn session(&mut self) -> Option<&mut Session> {
+        match self {
+            Link::Tls(_, session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a TLS handshake is going on.
+    pub fn is_handshaking(&self) -> bool {
+        matches!(self, Link::Tls(_, session) if session.is_handshaking())
+    }
+
+    /// Returns the memory held for the transport, in bytes.
+    pub fn held(&self) -> usize {
+        match self {
+            Link::Tls(_, session) => session.held(),
+            _ => 0,
+        }
+    }
+
+    /// Sends what the transport itself holds: the socket is writable again.
+    #[inline(always)]
+    pub fn flush(&mut self) {
+        if let Link::Tls(stream, session) = self {
+            // A failure shows with the next read or write.
+            let _ = session.flush(stream.as_raw_fd());
+        }
+    }
+
+    /// Tells the peer that nothing more comes, where the transport has a way to.
+    pub fn close(&mut self) {
+        if let Link::Tls(stream, session) = self {
+            session.close(stream.as_raw_fd());
+        }
     }
 
     /// Watches both directions once and for all: edge-triggered, a direction costs nothing while
@@ -106,7 +157,7 @@ impl Link {
     /// # Errors
     /// If there will be none.
     pub fn is_connected(&self) -> io::Result<bool> {
-        let Link::Tcp(stream) = self else {
+        let (Link::Tcp(stream) | Link::Tls(stream, _)) = self else {
             return Ok(true);
         };
         if let Some(error) = stream.take_error()? {
@@ -118,6 +169,9 @@ impl Link {
     /// Reads at most `max` bytes into the spare room of `buffer`.
     #[inline(always)]
     pub fn read(&mut self, buffer: &mut Vec<u8>, max: usize) -> io::Result<Received> {
+        if let Link::Tls(stream, session) = self {
+            return session.read(stream.as_raw_fd(), buffer, max);
+        }
         let bytes = socket::read_spare(self.fd(), buffer, max)?;
         // A short read has drained the socket, so the next byte triggers an edge.
         let more = bytes == max;
@@ -128,17 +182,25 @@ impl Link {
     /// again from its first byte.
     #[inline(always)]
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Link::Tls(stream, session) = self {
+            return session.write_pieces(stream.as_raw_fd(), &[io::IoSlice::new(bytes)]);
+        }
         socket::send(self.fd(), bytes)
     }
 
     /// Writes several pieces, one behind the other, in one system call.
     pub fn write_pieces(&mut self, pieces: &[io::IoSlice]) -> io::Result<usize> {
+        if let Link::Tls(stream, session) = self {
+            return session.write_pieces(stream.as_raw_fd(), pieces);
+        }
         socket::send_pieces(self.fd(), pieces)
     }
 
     /// Sets what every accepted connection gets; `keepalive_s` 0 for none.
     pub fn tune(&self, keepalive_s: u32) {
-        let Link::Tcp(stream) = self else { return };
+        let (Link::Tcp(stream) | Link::Tls(stream, _)) = self else {
+            return;
+        };
         // A closed connection makes these fail; the first read will report it.
         let _ = stream.set_nodelay(true);
         if keepalive_s > 0 {
@@ -159,7 +221,7 @@ impl Link {
 
     /// Sets whether small writes are delayed to be sent together.
     pub fn delay_small(&self, on: bool) {
-        if let Link::Tcp(stream) = self {
+        if let Link::Tcp(stream) | Link::Tls(stream, _) = self {
             // A closed connection makes this fail; the first read will report it.
             let _ = stream.set_nodelay(!on);
         }
@@ -168,7 +230,7 @@ impl Link {
     /// (address of the peer, our address), as CLIENT LIST prints them.
     pub fn addresses(&self) -> (String, String) {
         match self {
-            Link::Tcp(stream) => {
+            Link::Tcp(stream) | Link::Tls(stream, _) => {
                 let text = |a: io::Result<SocketAddr>| a.map_or("?:0".into(), |a| address_text(&a));
                 (text(stream.peer_addr()), text(stream.local_addr()))
             }
@@ -187,7 +249,7 @@ impl Link {
     /// Whether the peer is this very machine.
     pub fn is_local(&self) -> bool {
         match self {
-            Link::Tcp(stream) => stream
+            Link::Tcp(stream) | Link::Tls(stream, _) => stream
                 .peer_addr()
                 .is_ok_and(|a| a.ip().to_canonical().is_loopback()),
             Link::Unix(_) => true,
@@ -208,23 +270,37 @@ pub fn address_text(address: &SocketAddr) -> String {
 
 /// A socket that waits for connections.
 #[derive(Debug)]
-pub enum Listener {
+pub struct Listener {
+    socket: ListeningSocket,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum ListeningSocket {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
+/// What the connections of a listener speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Tcp,
+    Unix,
+    Tls,
+}
+
 impl Listener {
     pub fn fd(&self) -> RawFd {
-        match self {
-            Listener::Tcp(listener) => listener.as_raw_fd(),
-            Listener::Unix(listener) => listener.as_raw_fd(),
+        match &self.socket {
+            ListeningSocket::Tcp(listener) => listener.as_raw_fd(),
+            ListeningSocket::Unix(listener) => listener.as_raw_fd(),
         }
     }
 
     fn source(&mut self) -> &mut dyn Source {
-        match self {
-            Listener::Tcp(listener) => listener,
-            Listener::Unix(listener) => listener,
+        match &mut self.socket {
+            ListeningSocket::Tcp(listener) => listener,
+            ListeningSocket::Unix(listener) => listener,
         }
     }
 
@@ -238,19 +314,20 @@ impl Listener {
 
     /// The next connection that waits, or `WouldBlock`.
     pub fn accept(&self) -> io::Result<Link> {
-        match self {
-            Listener::Tcp(listener) => Ok(Link::Tcp(listener.accept()?.0)),
-            Listener::Unix(listener) => Ok(Link::Unix(listener.accept()?.0)),
+        match &self.socket {
+            ListeningSocket::Tcp(listener) => Ok(Link::Tcp(listener.accept()?.0)),
+            ListeningSocket::Unix(listener) => Ok(Link::Unix(listener.accept()?.0)),
         }
     }
 
-    pub fn is_unix(&self) -> bool {
-        matches!(self, Listener::Unix(..))
+    /// Returns what its connections speak.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Listens on an address of `bind`: a name, an IP address, `*` or `::*`.
     /// `mark` other than 0 is set on the socket (`socket-mark-id`).
-    pub fn tcp(host: &str, port: u16, backlog: i32, mark: u32) -> io::Result<Listener> {
+    pub fn tcp(host: &str, port: u16, kind: Kind, backlog: i32, mark: u32) -> io::Result<Listener> {
         let address = resolve(host, port)?;
         let domain = Domain::for_address(address);
         let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
@@ -266,7 +343,8 @@ impl Listener {
         let _ = mark;
         socket.bind(&address.into())?;
         socket.listen(backlog)?;
-        Ok(Listener::Tcp(TcpListener::from_std(socket.into())))
+        let socket = ListeningSocket::Tcp(TcpListener::from_std(socket.into()));
+        Ok(Listener { socket, kind })
     }
 
     /// Listens on a path; a socket left there by an earlier server is replaced.
@@ -278,7 +356,9 @@ impl Listener {
             socket::set_mode(path, mode)?;
         }
         socket.listen(backlog)?;
-        Ok(Listener::Unix(UnixListener::from_std(socket.into())))
+        let socket = ListeningSocket::Unix(UnixListener::from_std(socket.into()));
+        let kind = Kind::Unix;
+        Ok(Listener { socket, kind })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::server::clients::session::{Ending, Peer, ReplyMode};
 use crate::server::core::input;
 use crate::server::core::stats::Stats;
 use crate::server::core::undelivered;
+use crate::server::lifecycle::secure;
 use crate::server::replication::link::apply;
 use std::io;
 
@@ -83,7 +84,10 @@ fn read(stats: &mut Stats, client: &mut Client) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.readable = false,
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
         Err(error) => {
-            log::debug!("Reading from client: {error}");
+            match client.link.is_handshaking() {
+                true => secure::failed(client, &error),
+                false => log::debug!("Reading from client: {error}"),
+            }
             client.session.ending = Ending::Now;
         }
     }
@@ -110,6 +114,13 @@ impl Server {
             // A held-back client is still read, to detect its disconnection.
             if client.readable && (!has_input || client.session.is_held()) {
                 read(&mut self.stats, &mut client);
+                if client
+                    .link
+                    .session()
+                    .is_some_and(|tls| tls.take_established())
+                {
+                    secure::established(self, &mut client);
+                }
             }
             self.recognise(&mut client);
             limits::check_query_limit(self, &mut client);

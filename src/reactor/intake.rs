@@ -7,13 +7,14 @@
 //! events are kept until it is checked in again.
 
 use super::LISTENERS;
-use crate::net::Link;
+use crate::net::{Kind, Link};
 use crate::replication::rdb_channel::MainChannel;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::{Peer, Session};
 use crate::server::core::permissions;
 use crate::server::lifecycle::cron;
+use crate::server::lifecycle::secure;
 use crate::server::replication::link::connect;
 use crate::server::replication::link::transfer;
 use crate::server::script::run;
@@ -33,13 +34,6 @@ const PRIMARY: Token = Token(CLIENTS - 1);
 const MAIN_CHANNEL: Token = Token(CLIENTS - 2);
 /// Maximum events per poll.
 const EVENTS: usize = 1024;
-
-/// Reply to a non-local connection in protected mode, while the default user has no password.
-const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
-    enabled and no password is set for the default user. In this mode connections are only \
-    accepted from the loopback interface. Set a password (requirepass) or, if the network is \
-    trusted, turn protected mode off: CONFIG SET protected-mode no from a local connection, or \
-    'protected-mode no' in the configuration file.\r\n";
 
 /// The readiness of a client, as reported by the poll.
 #[derive(Clone, Copy)]
@@ -201,9 +195,14 @@ impl Intake {
     /// Accepts pending connections, a bounded number per iteration so that a connection storm does
     /// not starve clients.
     pub fn accept(&mut self, server: &mut Server) {
-        let most = server.config.max_new_connections_per_cycle.max(1);
         let accepting = std::mem::take(&mut self.accepting);
         for index in accepting {
+            let kind = server.doors.listeners.kind(index);
+            let most = match kind {
+                Some(Kind::Tls) => server.config.max_new_tls_connections_per_cycle,
+                _ => server.config.max_new_connections_per_cycle,
+            };
+            let most = most.max(1);
             let mut taken = 0;
             loop {
                 if taken == most {
@@ -211,7 +210,7 @@ impl Intake {
                     break;
                 }
                 match server.doors.listeners.accept(index) {
-                    Ok(link) => self.welcome(server, link),
+                    Ok(link) => self.welcome(server, link, kind == Some(Kind::Tls)),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => {
@@ -224,16 +223,23 @@ impl Intake {
         }
     }
 
-    pub(super) fn welcome(&mut self, server: &mut Server, mut link: Link) {
+    pub(super) fn welcome(&mut self, server: &mut Server, mut link: Link, is_secure: bool) {
         link.tune(server.config.tcp_keepalive);
         if server.clients.len() >= server.config.maxclients {
             server.stats.rejected_connections += 1;
-            let _ = link.write(b"-ERR max number of clients reached\r\n");
+            if !is_secure {
+                let _ = link.write(b"-ERR max number of clients reached\r\n");
+            }
             return;
         }
-        if server.config.protected_mode && server.acl.is_open() && !link.is_local() {
+        if is_secure {
+            match secure::accept(server, link) {
+                Some(secured) => link = secured,
+                None => return,
+            }
+        } else if secure::is_refused(server, &link) {
             server.stats.rejected_connections += 1;
-            let _ = link.write(DENIED);
+            let _ = link.write(secure::DENIED);
             return;
         }
         let id = server.clients.next_id();
@@ -284,6 +290,9 @@ fn take_news(server: &mut Server, news: News, ready: &mut Vec<usize>) -> bool {
     let Some(client) = server.clients.get_mut(news.slot) else {
         return false;
     };
+    if news.writable {
+        client.link.flush();
+    }
     if news.writable && client.output.pending() > 0 && !client.is_writing {
         server.clients.write_again(news.slot);
     }

@@ -95,6 +95,7 @@ pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
             // A forked child may write to the same socket.
             client.link.shut_down();
         }
+        client.link.close();
         let _ = client.link.deregister(registry);
         server.forget(*client);
     }

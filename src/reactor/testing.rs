@@ -171,7 +171,7 @@ impl Bench {
             .expect("a socket can be made nonblocking");
         let server = &mut self.reactor.server;
         let intake = self.reactor.intake.as_mut().expect("no iteration runs");
-        intake.welcome(server, link);
+        intake.welcome(server, link, false);
         let id = server.clients.ids().max().expect("it was just added");
         self.ends.push(End {
             id,

@@ -31,6 +31,8 @@ mod replicas;
 mod scripts;
 mod sockets;
 mod time;
+#[cfg(feature = "tls")]
+mod tls;
 mod tracking;
 mod transactions;
 mod valkey;

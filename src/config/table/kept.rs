@@ -98,7 +98,6 @@ pub static TABLE: &[Directive] = &[
     int("rdma-completion-vector", -1, (-1, 1024), KEPT),
     int("rdma-rx-size", 1 << 20, (64 << 10, 16 << 20), KEPT),
     signed_memory("slot-migration-max-failover-repl-bytes", 0),
-    choice("tls-auth-clients-user", &["CN", "URI", "off"], 2),
     int("tls-auto-reload-interval", 0, (0, INT_MAX), KEPT),
     optional("unixsocketgroup", KEPT),
 ];

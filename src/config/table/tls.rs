@@ -1,7 +1,7 @@
-//! TLS: kept and shown; acted on once the server is built with it.
+//! TLS.
 
 use super::super::directive::*;
-use super::super::words::TlsAuthClients;
+use super::super::words::{TlsAuthClients, TlsAuthClientsUser};
 
 /// A string the TLS context is made of.
 const fn part(name: &'static str, place: Place) -> Directive {
@@ -9,9 +9,7 @@ const fn part(name: &'static str, place: Place) -> Directive {
 }
 
 pub static TABLE: &[Directive] = &[
-    int("tls-port", 0, (0, 65535), at!(tls_port))
-        .apply(Apply::TlsPort)
-        .unsupported(|config| config.tls_port != 0),
+    int("tls-port", 0, (0, 65535), at!(tls_port)).apply(Apply::TlsPort),
     part("tls-cert-file", at!(tls_cert_file)),
     part("tls-key-file", at!(tls_key_file)),
     part("tls-key-file-pass", at!(tls_key_file_pass)).sensitive(),
@@ -22,8 +20,13 @@ pub static TABLE: &[Directive] = &[
     part("tls-ca-cert-file", at!(tls_ca_cert_file)),
     part("tls-ca-cert-dir", at!(tls_ca_cert_dir)),
     words::<TlsAuthClients>("tls-auth-clients", 1, at!(tls_auth_clients)),
-    boolean("tls-replication", false, at!(tls_replication)).apply(Apply::Tls),
-    boolean("tls-cluster", false, at!(tls_cluster)).apply(Apply::Tls),
+    words::<TlsAuthClientsUser>("tls-auth-clients-user", 1, at!(tls_auth_clients_user)),
+    boolean("tls-replication", false, at!(tls_replication))
+        .apply(Apply::Tls)
+        .unsupported(|config| config.tls_replication),
+    boolean("tls-cluster", false, at!(tls_cluster))
+        .apply(Apply::Tls)
+        .unsupported(|config| config.tls_cluster),
     part("tls-protocols", at!(tls_protocols)),
     part("tls-ciphers", at!(tls_ciphers)),
     part("tls-ciphersuites", at!(tls_ciphersuites)),

@@ -185,7 +185,8 @@ pub fn bytes_of(server: &Server, client: &Client) -> usize {
     let query = query.map_or(0, |query| {
         query.capacity() + query.argument_bytes() + query.index_bytes()
     });
-    size_of::<Client>() + query + client.output.held() + session_bytes(server, &client.session)
+    let output = client.output.held() + client.link.held();
+    size_of::<Client>() + query + output + session_bytes(server, &client.session)
 }
 
 /// Updates a client's share of the total after a change, if `maxmemory-clients` is set.

@@ -14,7 +14,7 @@ use crate::pubsub::{PubSub, Scope};
 use crate::resp::request::Argv;
 use crate::server::Server;
 use crate::server::clients::session::{ClientId, Ending, Session, Special};
-use crate::server::clients::{Clients, describe};
+use crate::server::clients::{Client, Clients, describe};
 use std::os::unix::ffi::OsStrExt;
 
 impl Server {
@@ -245,6 +245,32 @@ pub(in crate::server) fn load_first_users(acl: &mut Acl, config: &Config) -> Res
         })?;
     }
     Ok(())
+}
+
+/// Logs a client in as the user that its certificate names. If there is no such user, or it is
+/// disabled, the client stays who it is, and the ACL log gets an entry.
+#[cold]
+pub(in crate::server) fn log_in_by_certificate(
+    server: &mut Server,
+    client: &mut Client,
+    name: &[u8],
+) {
+    let shown = String::from_utf8_lossy(name);
+    if server.acl.user(name).is_some_and(|user| user.enabled) {
+        log::debug!("TLS: Auto-authenticated client as {shown}");
+        client.session.vouched = true;
+        client.session.user = name.to_vec();
+        return enroll(&server.acl, &mut client.session);
+    }
+    server.stats.certificate_denied += 1;
+    let event = Event {
+        reason: Reason::Certificate,
+        context: Context::Toplevel,
+        object: Vec::new(),
+        user: name.to_vec(),
+        client: describe::client_line(server, client),
+    };
+    server.acl.log.add(event, server.clock.now_ms());
 }
 
 /// Resets a session to the default user, authenticated or not as a new connection would be.

@@ -77,6 +77,7 @@ pub struct Stats {
     pub reply_buffer_shrinks: u64,
     pub reply_buffer_expands: u64,
     pub auth_denied: u64,
+    pub certificate_denied: u64,
     pub command_denied: u64,
     pub key_denied: u64,
     pub channel_denied: u64,
@@ -168,6 +169,7 @@ impl Server {
         let was = std::mem::take(&mut self.stats);
         self.stats = Stats {
             auth_denied: was.auth_denied,
+            certificate_denied: was.certificate_denied,
             command_denied: was.command_denied,
             key_denied: was.key_denied,
             channel_denied: was.channel_denied,

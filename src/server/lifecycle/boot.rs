@@ -11,10 +11,12 @@
 
 use crate::config::{Config, LogFormat, LogLevel, OOM_SCORES_FALL, Supervised, Word};
 use crate::logging;
+use crate::net::Kind;
 use crate::server::Server;
 use crate::server::core::permissions;
 use crate::server::lifecycle::configure::{allow_clients, apply_log_format, level_filter};
 use crate::server::lifecycle::listen;
+use crate::server::lifecycle::secure;
 use crate::server::process::{Origin, Supervisor};
 use crate::server::replication::link;
 use crate::server::replication::link::transfer;
@@ -175,6 +177,9 @@ pub fn open(server: &mut Server, origin: Origin) -> Result<(), String> {
     check_backlog(server);
     refuse_what_is_missing(server)?;
     permissions::load_first_users(&mut server.acl, &server.config)?;
+    if secure::rebuild(server).is_err() {
+        return Err("Failed to configure TLS. Check logs for more info.".into());
+    }
     listen::listen(server)?;
     log::info!("Server initialized");
     warn_about_memory_limit(server);
@@ -374,11 +379,10 @@ fn warn_of_open_access(server: &Server) {
 /// Announces in the log and to the supervisor that the server accepts connections, and starts the
 /// link to a primary.
 pub(in crate::server) fn become_ready(server: &mut Server) {
-    if server.doors.listeners.iter().any(|l| !l.is_unix()) {
-        log::info!("Ready to accept connections tcp");
-    }
-    if server.doors.listeners.iter().any(|l| l.is_unix()) {
-        log::info!("Ready to accept connections unix");
+    for (kind, name) in [(Kind::Tcp, "tcp"), (Kind::Unix, "unix"), (Kind::Tls, "tls")] {
+        if server.doors.listeners.iter().any(|one| one.kind() == kind) {
+            log::info!("Ready to accept connections {name}");
+        }
     }
     warn_of_open_access(server);
     if server.process.origin().supervisor == Supervisor::Systemd {

@@ -5,6 +5,7 @@ use crate::config::{
 };
 use crate::keyspace::aging::Measure;
 use crate::logging::{self, Layout, Timestamp};
+use crate::net::Kind;
 use crate::server::Server;
 use crate::server::clients::limits;
 use crate::server::core::evict::Room;
@@ -12,6 +13,7 @@ use crate::server::gates::Gates;
 use crate::server::lifecycle::boot;
 use crate::server::lifecycle::cron;
 use crate::server::lifecycle::listen;
+use crate::server::lifecycle::secure;
 use crate::server::replication::link;
 use crate::server::replication::replicas;
 use crate::server::storage::jobs;
@@ -47,10 +49,19 @@ pub fn apply_all(server: &mut Server) {
 /// Applies a change of the configuration. The error is the reason that the client gets.
 pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
     match apply {
-        Apply::Bind => listen::listen_elsewhere(server)
+        Apply::Bind => listen::listen_elsewhere(server, Kind::Tcp)
+            .and_then(|()| listen::listen_elsewhere(server, Kind::Tls))
             .map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
-        Apply::Port => listen::listen_elsewhere(server)
+        Apply::Port => listen::listen_elsewhere(server, Kind::Tcp)
             .map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
+        Apply::TlsPort => {
+            if server.doors.contexts().is_none() {
+                rebuild_contexts(server)?;
+            }
+            listen::listen_elsewhere(server, Kind::Tls)
+                .map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?;
+        }
+        Apply::Tls => rebuild_contexts(server)?,
         Apply::MaxClients => raise_open_files(server)?,
         Apply::ClientTimeout => cron::watch_idle_anew(server),
         Apply::LogLevel => log::set_max_level(level_filter(server.config.loglevel)),
@@ -103,9 +114,14 @@ pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
         // These are read where they are used: cron reads `hz` whenever it is armed, and so on.
         Apply::Hz | Apply::Tracking | Apply::AppendFsync | Apply::Nothing => {}
         // The parts that these belong to are not implemented yet.
-        Apply::TlsPort | Apply::Tls | Apply::Cluster | Apply::Locale => {}
+        Apply::Cluster | Apply::Locale => {}
     }
     Ok(())
+}
+
+fn rebuild_contexts(server: &mut Server) -> Result<(), String> {
+    let text = "Unable to update TLS configuration. Check server logs.";
+    secure::rebuild(server).map_err(|_| text.to_owned())
 }
 
 /// Starts or stops the watchdog. Its period is at least two runs of cron, since a shorter one would

@@ -1,8 +1,9 @@
 //! Listeners: from directives to open sockets, at the start and when directives change.
 
 use crate::config::Config;
-use crate::net::Listener;
 use crate::net::listeners::Listeners;
+use crate::net::tls::Contexts;
+use crate::net::{Kind, Listener};
 use crate::server::Server;
 use std::io;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 /// The TCP addresses to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Plan {
+    kind: Kind,
     hosts: Vec<Vec<u8>>,
     port: u16,
     backlog: i32,
@@ -17,10 +19,14 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(config: &Config) -> Plan {
+    fn of(config: &Config, kind: Kind) -> Plan {
         Plan {
+            kind,
             hosts: config.bind.clone(),
-            port: config.port,
+            port: match kind {
+                Kind::Tls => config.tls_port,
+                _ => config.port,
+            },
             backlog: config.tcp_backlog,
             mark: config.socket_mark_id,
         }
@@ -38,18 +44,31 @@ pub struct NotListening;
 #[derive(Default)]
 pub struct Doors {
     pub listeners: Listeners,
-    /// The plan that the TCP listeners were opened for.
-    plan: Option<Plan>,
+    /// The plans that the listeners for TCP and for TLS were opened for.
+    plans: [Option<Plan>; 2],
+    /// What TLS connections begin with.
+    contexts: Option<Contexts>,
+}
+
+impl Doors {
+    /// Returns what TLS connections begin with, once it was built.
+    pub fn contexts(&self) -> Option<&Contexts> {
+        self.contexts.as_ref()
+    }
+
+    /// Replaces what TLS connections begin with. Existing ones go on as they began.
+    pub fn set_contexts(&mut self, contexts: Contexts) {
+        self.contexts = Some(contexts);
+    }
+
+    fn plan(&mut self, kind: Kind) -> &mut Option<Plan> {
+        &mut self.plans[usize::from(kind == Kind::Tls)]
+    }
 }
 
 /// Opens all listeners of the configuration. The error is a line for the log.
 pub fn listen(server: &mut Server) -> Result<(), String> {
-    let plan = Plan::of(&server.config);
-    let failed = format!("Failed listening on port {} (tcp), aborting.", plan.port);
-    for listener in open(&plan).map_err(|_| failed)? {
-        take_listener(server, listener)?;
-    }
-    server.doors.plan = Some(plan);
+    listen_on_port(server, Kind::Tcp)?;
     if !server.config.unixsocket.is_empty() {
         let path = PathBuf::from(String::from_utf8_lossy(&server.config.unixsocket).as_ref());
         let len = server.config.unixsocket.len();
@@ -64,9 +83,24 @@ pub fn listen(server: &mut Server) -> Result<(), String> {
             .map_err(|error| format!("Failed opening Unix socket: bind: {}", reason(&error)))?;
         take_listener(server, listener)?;
     }
+    listen_on_port(server, Kind::Tls)?;
     if server.doors.listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".into());
     }
+    Ok(())
+}
+
+fn listen_on_port(server: &mut Server, kind: Kind) -> Result<(), String> {
+    let plan = Plan::of(&server.config, kind);
+    let name = match kind {
+        Kind::Tls => "tls",
+        _ => "tcp",
+    };
+    let failed = format!("Failed listening on port {} ({name}), aborting.", plan.port);
+    for listener in open(&plan).map_err(|_| failed)? {
+        take_listener(server, listener)?;
+    }
+    *server.doors.plan(kind) = Some(plan);
     Ok(())
 }
 
@@ -78,15 +112,15 @@ fn take_listener(server: &mut Server, listener: Listener) -> Result<(), String> 
         .map_err(|error| format!("Can't watch a listening socket: {}", reason(&error)))
 }
 
-/// Replaces the TCP listeners. If that fails, the old ones stay open.
-pub fn listen_elsewhere(server: &mut Server) -> Result<(), NotListening> {
-    let plan = Plan::of(&server.config);
-    let old = server.doors.plan.clone();
+/// Replaces the listeners for TCP or for TLS. If that fails, the old ones stay open.
+pub fn listen_elsewhere(server: &mut Server, kind: Kind) -> Result<(), NotListening> {
+    let plan = Plan::of(&server.config, kind);
+    let old = server.doors.plan(kind).clone();
     let listeners = &mut server.doors.listeners;
     let opened = match &old {
         // The same port may overlap with an open listener, which must close first.
         Some(old) if old.port == plan.port => {
-            listeners.close_tcp();
+            listeners.close(kind);
             open(&plan).inspect_err(|_| {
                 for listener in open(old).unwrap_or_default() {
                     let _ = listeners.add(listener);
@@ -95,7 +129,7 @@ pub fn listen_elsewhere(server: &mut Server) -> Result<(), NotListening> {
         }
         _ => {
             let opened = open(&plan)?;
-            listeners.close_tcp();
+            listeners.close(kind);
             opened
         }
     };
@@ -105,7 +139,7 @@ pub fn listen_elsewhere(server: &mut Server) -> Result<(), NotListening> {
             return Err(NotListening);
         }
     }
-    server.doors.plan = Some(plan);
+    *server.doors.plan(kind) = Some(plan);
     Ok(())
 }
 
@@ -121,7 +155,7 @@ fn open(plan: &Plan) -> Result<Vec<Listener>, NotListening> {
             None => (host.as_slice(), false),
         };
         let name = String::from_utf8_lossy(name);
-        match Listener::tcp(&name, plan.port, plan.backlog, plan.mark) {
+        match Listener::tcp(&name, plan.port, plan.kind, plan.backlog, plan.mark) {
             Ok(listener) => listeners.push(listener),
             Err(error) => {
                 let port = plan.port;

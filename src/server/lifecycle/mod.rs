@@ -5,4 +5,5 @@ pub mod configure;
 pub mod cron;
 pub mod listen;
 pub mod memory;
+pub mod secure;
 pub mod shutdown;

@@ -45,7 +45,10 @@ pub fn stats(server: &Server, text: &mut Text) {
     text.line("acl_access_denied_cmd", server.stats.command_denied);
     text.line("acl_access_denied_key", server.stats.key_denied);
     text.line("acl_access_denied_channel", server.stats.channel_denied);
-    text.line("acl_access_denied_tls_cert", 0);
+    text.line(
+        "acl_access_denied_tls_cert",
+        server.stats.certificate_denied,
+    );
     // A field of Valkey: INFO stays that of Redis where no user has a rule about databases.
     if server.stats.database_denied > 0 {
         text.line("acl_access_denied_db", server.stats.database_denied);

@@ -2,6 +2,7 @@
 
 use crate::algo::units::bytes_human;
 use crate::config::Word;
+use crate::net::Kind;
 use crate::server::Server;
 use crate::server::lifecycle::cron;
 use crate::server::lifecycle::memory::Resident;
@@ -34,7 +35,13 @@ pub fn server(server: &Server, text: &mut Text) {
     text.line("process_id", std::process::id());
     text.line("process_supervised", this.origin().supervisor.name());
     text.line("run_id", this.run_id());
-    text.line("tcp_port", config.port);
+    text.line(
+        "tcp_port",
+        match config.port {
+            0 => config.tls_port,
+            port => port,
+        },
+    );
     text.line("server_time_usec", clock::unix_us());
     if let Some(until_ms) = server.shutdown.waits_until_ms() {
         let left_ms = until_ms.saturating_sub(server.clock.mono_ms());
@@ -56,25 +63,27 @@ pub fn server(server: &Server, text: &mut Text) {
 fn listeners(server: &Server, text: &mut Text) {
     let config = &server.config;
     let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let mut tcp = String::from("name=tcp");
-    if config.port != 0 {
-        for host in &config.bind {
-            tcp.push_str(&format!(",bind={}", words(host)));
-        }
-        tcp.push_str(&format!(",port={}", config.port));
-    }
-    let mut number = 0;
-    let listening = |unix| {
-        let mut listeners = server.doors.listeners.iter();
-        listeners.any(|listener| listener.is_unix() == unix)
+    let hosts = || {
+        config
+            .bind
+            .iter()
+            .map(|host| format!(",bind={}", words(host)))
     };
-    if listening(false) {
-        text.line(&format!("listener{number}"), tcp);
-        number += 1;
+    let on_port = |name: &str, port: u16| {
+        let hosts: String = hosts().collect();
+        format!("name={name}{hosts},port={port}")
+    };
+    let listening = |kind| server.doors.listeners.iter().any(|one| one.kind() == kind);
+    // As in Redis, the number is that of the kind.
+    if listening(Kind::Tcp) {
+        text.line("listener0", on_port("tcp", config.port));
     }
-    if listening(true) {
+    if listening(Kind::Unix) {
         let unix = format!("name=unix,bind={}", words(&config.unixsocket));
-        text.line(&format!("listener{number}"), unix);
+        text.line("listener1", unix);
+    }
+    if listening(Kind::Tls) {
+        text.line("listener2", on_port("tls", config.tls_port));
     }
 }
 

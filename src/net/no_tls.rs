@@ -1,0 +1,90 @@
+//! TLS in a server that is built without it: there is no session, and no context can be built.
+
+use super::Received;
+use std::io::{self, IoSlice};
+use std::os::fd::RawFd;
+
+/// A TLS session, of which there is none.
+#[derive(Debug)]
+pub enum Session {}
+
+/// Whether clients have to present a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    No,
+    Optional,
+    Yes,
+}
+
+/// The directives that contexts are made of.
+#[derive(Clone, Debug, Default)]
+#[expect(dead_code, reason = "nothing is built of them here")]
+pub struct Settings {
+    pub cert_file: String,
+    pub key_file: String,
+    pub key_password: String,
+    pub ca_cert_file: String,
+    pub ca_cert_dir: String,
+    pub dh_params_file: String,
+    pub protocols: String,
+    pub ciphers: String,
+    pub ciphersuites: String,
+    pub prefers_own_ciphers: bool,
+    pub caches_sessions: bool,
+    pub cache_size: usize,
+    pub cache_timeout_s: u32,
+    pub verifies_peers: bool,
+}
+
+/// The contexts of connections, of which there are none.
+#[derive(Clone, Debug)]
+pub enum Contexts {}
+
+impl Contexts {
+    /// Always fails, with a line for the log.
+    pub fn new(_: &Settings, _: &mut Vec<String>) -> Result<Contexts, String> {
+        Err("TLS support is not compiled in".into())
+    }
+
+    pub fn accept(&self, _: ClientAuth) -> io::Result<Session> {
+        match *self {}
+    }
+}
+
+impl Session {
+    pub fn is_handshaking(&self) -> bool {
+        match *self {}
+    }
+
+    pub fn take_established(&mut self) -> bool {
+        match *self {}
+    }
+
+    pub fn has_peer_certificate(&self) -> bool {
+        match *self {}
+    }
+
+    pub fn peer_common_name(&self) -> Option<Vec<u8>> {
+        match *self {}
+    }
+
+    pub fn read(&mut self, _: RawFd, _: &mut Vec<u8>, _: usize) -> io::Result<Received> {
+        match *self {}
+    }
+
+    pub fn write_pieces(&mut self, _: RawFd, _: &[IoSlice]) -> io::Result<usize> {
+        match *self {}
+    }
+
+    pub fn flush(&mut self, _: RawFd) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub fn close(&mut self, _: RawFd) {
+        match *self {}
+    }
+
+    pub fn held(&self) -> usize {
+        match *self {}
+    }
+}

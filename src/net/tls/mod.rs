@@ -1,0 +1,23 @@
+//! TLS, on rustls: sessions over the sockets of the loop, contexts made of the configuration, and
+//! the verifier of certificates.
+//!
+//! ```text
+//!   context       the directives -> what rustls takes
+//!   certificates  PEM files, chains, keys
+//!   ciphers       lists of suites in OpenSSL's grammar
+//!   sessions      sessions that clients may resume
+//!   session       one connection: reads and writes through an edge-triggered socket
+//!   verify        certificates of peers
+//!   reason        failures in OpenSSL's words, which the log shows
+//! ```
+
+mod certificates;
+mod ciphers;
+mod context;
+mod reason;
+mod session;
+mod sessions;
+mod verify;
+
+pub use context::{ClientAuth, Contexts, Settings};
+pub use session::Session;
