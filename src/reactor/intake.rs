@@ -245,6 +245,7 @@ impl Intake {
         let id = server.clients.next_id();
         let mut session = Session::new(id, server.clock.mono_ms());
         session.is_unix = link.is_unix();
+        session.is_secure = is_secure;
         session.fd = link.fd();
         permissions::welcome(&server.acl, &mut session);
         session.addresses = Box::new(link.addresses());

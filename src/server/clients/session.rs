@@ -171,6 +171,8 @@ pub struct Session {
     /// The earliest alarm set for the end of its wait, in monotonic milliseconds.
     pub alarm_ms: Option<u64>,
     pub is_unix: bool,
+    /// The connection is one of TLS: no other process may write to its socket.
+    pub is_secure: bool,
     pub addresses: Box<(String, String)>,
     /// The file descriptor, as CLIENT LIST shows it.
     pub fd: i32,
@@ -226,6 +228,7 @@ impl Session {
             parked: None,
             alarm_ms: None,
             is_unix: false,
+            is_secure: false,
             addresses: Box::default(),
             fd: -1,
             wire: Wire::default(),

@@ -368,7 +368,13 @@ fn script_debug(
         let text = "ERR SCRIPT DEBUG must be called outside a pipeline";
         return Err(CmdError::Fixed(text));
     }
-    session.debugging = if args.word("no") {
+    let is_off = args.word("no");
+    if !is_off && session.is_secure {
+        return Err(CmdError::Fixed(
+            "ERR SCRIPT DEBUG does not work over TLS, use a plain connection",
+        ));
+    }
+    session.debugging = if is_off {
         Debugging::No
     } else if args.word("yes") {
         Debugging::InChild

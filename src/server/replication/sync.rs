@@ -36,10 +36,13 @@ pub fn replica_name(session: &Session) -> String {
 fn new_replica(server: &Server, session: &mut Session, is_plain: bool) -> NewReplica {
     session.peer = Peer::Replica;
     session.special.set(Special::REPLICA, true);
+    let mut announced = session.announced.as_deref().cloned().unwrap_or_default();
+    // The child that makes a snapshot cannot encrypt it: it goes into a file, which is sent from here.
+    announced.reads_marked &= !session.is_secure;
     NewReplica {
         client: session.id.0,
         slot: server.clients.slot_of(session.id).unwrap_or_default(),
-        announced: session.announced.as_deref().cloned().unwrap_or_default(),
+        announced,
         peer_ip: ip_of(&session.addresses.0).to_owned(),
         is_plain,
     }
@@ -92,7 +95,8 @@ pub(in crate::server) fn offer_channel(
 ) -> bool {
     let config = &server.config;
     let announced = session.announced.as_deref();
-    let can = announced.is_some_and(|one| one.takes_rdb_channel && !one.is_rdb_channel);
+    let can = announced.is_some_and(|one| one.takes_rdb_channel && !one.is_rdb_channel)
+        && !session.is_secure;
     if !can || !config.repl_rdb_channel || !config.repl_diskless_sync {
         return false;
     }
@@ -399,7 +403,7 @@ fn write_now(client: &mut Client) -> Option<RawFd> {
     let owed = client.output.pending();
     let sent = client.output.send(&mut client.link, owed);
     let took_all = matches!(sent, Ok((n, _)) if n == owed);
-    took_all.then(|| client.link.fd())
+    (took_all && !client.session.is_secure).then(|| client.link.fd())
 }
 
 /// The address in `1.2.3.4:5` or `[::1]:5`.
