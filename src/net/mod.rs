@@ -5,6 +5,7 @@ pub mod listeners;
 pub mod peer;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 pub mod tls;
+pub mod tls_settings;
 
 use crate::net::tls::Session;
 use crate::sys::clock::Duration;

@@ -1,40 +1,13 @@
 //! TLS in a server that is built without it: there is no session, and no context can be built.
 
 use super::Received;
+use super::tls_settings::{ClientAuth, Settings};
 use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 
 /// A TLS session, of which there is none.
 #[derive(Debug)]
 pub enum Session {}
-
-/// Whether clients have to present a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientAuth {
-    No,
-    Optional,
-    Yes,
-}
-
-/// The directives that contexts are made of.
-#[derive(Clone, Debug, Default)]
-#[expect(dead_code, reason = "nothing is built of them here")]
-pub struct Settings {
-    pub cert_file: String,
-    pub key_file: String,
-    pub key_password: String,
-    pub ca_cert_file: String,
-    pub ca_cert_dir: String,
-    pub dh_params_file: String,
-    pub protocols: String,
-    pub ciphers: String,
-    pub ciphersuites: String,
-    pub prefers_own_ciphers: bool,
-    pub caches_sessions: bool,
-    pub cache_size: usize,
-    pub cache_timeout_s: u32,
-    pub verifies_peers: bool,
-}
 
 /// The contexts of connections, of which there are none.
 #[derive(Clone, Debug)]

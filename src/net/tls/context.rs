@@ -5,6 +5,7 @@ use super::ciphers::{self, Choice};
 use super::session::Session;
 use super::sessions::SessionStore;
 use super::verify::{ClientVerifier, Trust};
+use crate::net::tls_settings::{ClientAuth, Settings};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::server::NoServerSessionStorage;
@@ -12,34 +13,6 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use std::sync::Arc;
-
-/// Whether clients have to present a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientAuth {
-    No,
-    Optional,
-    Yes,
-}
-
-/// The directives that contexts are made of; an empty text is one that is not set.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    pub cert_file: String,
-    pub key_file: String,
-    pub key_password: String,
-    pub ca_cert_file: String,
-    pub ca_cert_dir: String,
-    pub dh_params_file: String,
-    pub protocols: String,
-    pub ciphers: String,
-    pub ciphersuites: String,
-    pub prefers_own_ciphers: bool,
-    pub caches_sessions: bool,
-    pub cache_size: usize,
-    pub cache_timeout_s: u32,
-    /// A trusted certificate is needed: clients, primaries or nodes are verified.
-    pub verifies_peers: bool,
-}
 
 /// The contexts of connections that clients open.
 #[derive(Clone, Debug)]

@@ -19,5 +19,5 @@ mod session;
 mod sessions;
 mod verify;
 
-pub use context::{ClientAuth, Contexts, Settings};
+pub use context::Contexts;
 pub use session::Session;

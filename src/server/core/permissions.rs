@@ -248,7 +248,7 @@ pub(in crate::server) fn load_first_users(acl: &mut Acl, config: &Config) -> Res
 }
 
 /// Logs a client in as the user that its certificate names. If there is no such user, or it is
-/// disabled, the client stays who it is, and the ACL log gets an entry.
+/// disabled, the client keeps its user, and the ACL log gets an entry.
 #[cold]
 pub(in crate::server) fn log_in_by_certificate(
     server: &mut Server,

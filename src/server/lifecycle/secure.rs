@@ -3,7 +3,8 @@
 
 use crate::config::{Config, TlsAuthClients, TlsAuthClientsUser};
 use crate::net::Link;
-use crate::net::tls::{ClientAuth, Contexts, Settings};
+use crate::net::tls::Contexts;
+use crate::net::tls_settings::{ClientAuth, Settings};
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::Ending;

@@ -1,0 +1,33 @@
+//! What TLS contexts are made of, as plain values: with and without the feature `tls`.
+
+/// Whether clients have to present a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    No,
+    Optional,
+    Yes,
+}
+
+/// The directives that contexts are made of; an empty text is one that is not set.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "nothing is built of them without TLS")
+)]
+pub struct Settings {
+    pub cert_file: String,
+    pub key_file: String,
+    pub key_password: String,
+    pub ca_cert_file: String,
+    pub ca_cert_dir: String,
+    pub dh_params_file: String,
+    pub protocols: String,
+    pub ciphers: String,
+    pub ciphersuites: String,
+    pub prefers_own_ciphers: bool,
+    pub caches_sessions: bool,
+    pub cache_size: usize,
+    pub cache_timeout_s: u32,
+    /// A trusted certificate is needed: clients, primaries or nodes are verified.
+    pub verifies_peers: bool,
+}
