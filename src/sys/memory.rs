@@ -111,30 +111,27 @@ pub fn used_bytes() -> usize {
 }
 
 /// The peak of memory in use, over the times it was sampled.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct Peak {
-    bytes: usize,
-    at_unix_ms: i64,
+    /// The bytes, and the time in Unix milliseconds. In a cell, because INFO samples while it reads.
+    sample: Cell<(usize, i64)>,
 }
 
 impl Peak {
-    /// Samples the memory in use; cron does so, and INFO before it replies.
-    pub fn note(&mut self, used_bytes: usize, now_ms: i64) {
-        if used_bytes > self.bytes {
-            *self = Peak {
-                bytes: used_bytes,
-                at_unix_ms: now_ms,
-            };
+    /// Samples the memory in use; cron does so, and INFO with the very number that it shows.
+    pub fn note(&self, used_bytes: usize, now_ms: i64) {
+        if used_bytes > self.bytes() {
+            self.sample.set((used_bytes, now_ms));
         }
     }
 
-    pub fn bytes(self) -> usize {
-        self.bytes
+    pub fn bytes(&self) -> usize {
+        self.sample.get().0
     }
 
     /// The time of the peak, in Unix milliseconds.
-    pub fn at_unix_ms(self) -> i64 {
-        self.at_unix_ms
+    pub fn at_unix_ms(&self) -> i64 {
+        self.sample.get().1
     }
 }
 
@@ -242,7 +239,7 @@ mod tests {
             malloc_stats_text()
         );
         let _ = committed_bytes();
-        let mut peak = Peak::default();
+        let peak = Peak::default();
         peak.note(10, 1);
         peak.note(5, 2);
         assert_eq!((peak.bytes(), peak.at_unix_ms()), (10, 1));

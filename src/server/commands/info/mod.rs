@@ -88,10 +88,6 @@ fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply
     if words.is_empty() {
         words.push(b"default");
     }
-    // After the list of sections, which the section Memory counts as well: a peak that was shown
-    // must not be lower in the next reply.
-    let used = server.keyspace.used_memory();
-    server.memory.peak.note(used, server.clock.now_ms());
     let text = sections_text(server, &words);
     reply.verbatim(b"txt", text.as_bytes())
 }

@@ -109,7 +109,9 @@ pub fn memory(server: &Server, text: &mut Text) {
     let own = memory::block_size(text.0.capacity());
     let used = server.keyspace.used_memory().saturating_sub(own);
     let Resident { rss, committed, .. } = server.memory.resident(server.clock.now_ms());
-    let peak = server.memory.peak.bytes().max(used);
+    // The number that is shown: a peak that was shown must not be lower in the next reply.
+    server.memory.peak.note(used, server.clock.now_ms());
+    let peak = server.memory.peak.bytes();
     let startup = server.memory.startup_bytes();
     let clients = cron::client_bytes(server);
     let tables = server.keyspace.iter();
