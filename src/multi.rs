@@ -174,10 +174,14 @@ impl WatchIndex {
         watcher.keys.push((db, key.to_vec()));
     }
 
-    /// A client watches nothing more, and what it watched is forgotten.
-    pub fn forget(&mut self, client: u64) {
+    /// Removes a client from the watchers of its keys. Returns whether it watched any, or had.
+    pub fn forget(&mut self, client: u64) -> bool {
+        // Most transactions watch nothing.
+        if self.watchers.is_empty() {
+            return false;
+        }
         self.leave_all(client);
-        self.watchers.remove(&client);
+        self.watchers.remove(&client).is_some()
     }
 
     fn leave_all(&mut self, client: u64) {

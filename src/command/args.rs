@@ -89,10 +89,16 @@ impl<'a> Args<'a> {
     }
 
     /// Takes the next argument if it is this word, in any case.
+    #[inline]
     pub fn word(&mut self, word: &str) -> bool {
-        let is = self
-            .peek()
-            .is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+        let word = word.as_bytes();
+        // Nearly all words that are not meant differ in length or in their first letter.
+        let is = self.peek().is_some_and(|arg| {
+            arg.len() == word.len()
+                && arg.first().map(u8::to_ascii_lowercase)
+                    == word.first().map(u8::to_ascii_lowercase)
+                && arg.eq_ignore_ascii_case(word)
+        });
         self.next += is as usize;
         is
     }

@@ -283,6 +283,11 @@ impl<'k> DbMut<'k> {
         found
     }
 
+    /// Counts a second lookup of a key that was found before as a hit.
+    pub fn count_hit(&mut self) {
+        self.shared.stats.hits += 1;
+    }
+
     /// As `inspect`, without recording a miss: for internal lookups behind a value.
     pub fn examine(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.peek(key);

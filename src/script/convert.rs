@@ -167,6 +167,16 @@ pub fn write_reply(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResul
         return reply.error(text);
     }
     let done = match kind {
+        Kind::Table => write_table(stack, resp, reply),
+        _ => write_scalar(stack, kind, resp, reply),
+    };
+    stack.pop(1);
+    done
+}
+
+/// Writes the value on top, which is of this kind and no table, and leaves it there.
+fn write_scalar(stack: &mut Stack, kind: Kind, resp: Resp, reply: &mut Reply) -> CmdResult {
+    match kind {
         Kind::String => reply.bulk(stack.bytes(-1).unwrap_or_default()),
         Kind::Boolean => match (resp, stack.truth(-1)) {
             (Resp::V2, true) => reply.int(1),
@@ -174,11 +184,8 @@ pub fn write_reply(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResul
             (Resp::V3, value) => reply.boolean(value),
         },
         Kind::Number => reply.int(to_integer(stack.number(-1).unwrap_or(0.0))),
-        Kind::Table => write_table(stack, resp, reply),
         _ => reply.null(),
-    };
-    stack.pop(1);
-    done
+    }
 }
 
 fn count_error(stack: &mut Stack, text: &[u8]) {
@@ -300,7 +307,33 @@ fn write_set(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     Ok(())
 }
 
+/// Writes an array up to its first nil. Its head goes in front of the elements once they are
+/// counted, which moves them once; elements that are tables would be moved at every level, so that
+/// an array with such elements is counted first.
 fn write_array(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
+    let begin = reply.deferred();
+    let mut len = 0;
+    loop {
+        stack.get_at(-1, len + 1);
+        let kind = stack.kind(-1);
+        let done = match kind {
+            Kind::Nil | Kind::None | Kind::Table => Ok(()),
+            _ => write_scalar(stack, kind, resp, reply),
+        };
+        stack.pop(1);
+        done?;
+        match kind {
+            Kind::Nil | Kind::None => return reply.close_array(begin, len as usize),
+            Kind::Table => break,
+            _ => len += 1,
+        }
+    }
+    reply.undo(begin);
+    write_nested(stack, resp, reply)
+}
+
+/// Writes an array with elements that are tables.
+fn write_nested(stack: &mut Stack, resp: Resp, reply: &mut Reply) -> CmdResult {
     let mut len = 0;
     loop {
         stack.get_at(-1, len + 1);

@@ -21,6 +21,7 @@ mod families_streams;
 mod families_zsets;
 mod grammar;
 mod logs;
+mod lookups;
 mod observed;
 mod protocol;
 mod rng;

@@ -31,6 +31,8 @@ pub fn show_for(
 ) -> Result<bool, CmdError> {
     let now_ms = cx.now_ms();
     let mut db = cx.db();
+    // A lookup of its own, after that of the group.
+    db.count_hit();
     let Some(stream) = db.stream_for_write(key)? else {
         return Ok(false);
     };

@@ -142,7 +142,11 @@ fn delex(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         return Err(CmdError::arity(DELEX.name()));
     }
     let mut db = cx.db();
-    let Some(found) = db.write(key) else {
+    let found = match is_plain {
+        true => db.write(key),
+        false => db.read(key),
+    };
+    let Some(found) = found else {
         return reply.int(0);
     };
     if !is_plain {

@@ -6,6 +6,7 @@ use crate::command::keys::*;
 use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Cx, DataCommand, Reply};
 use crate::commands::put;
+use crate::keyspace::db::{DbMut, Found};
 use crate::keyspace::string::{self, StringRef};
 use crate::keyspace::{Deadline, RemovalReason};
 use crate::resp::request::Argv;
@@ -219,15 +220,22 @@ fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
         None => Deadline::Clear,
     };
     if o.get {
+        let mut db = cx.db();
+        let found = db.read(key);
         // No error may come behind the value.
-        cx.db().string(key)?;
-        let holds = holds(cx, key, o.when)?;
-        reply_string(cx.db().string(key)?, reply)?;
+        found.map(|found| db.string_at(found)).transpose()?;
+        let holds = holds(&mut db, found, o.when)?;
+        let value = found.map(|found| db.string_at(found)).transpose()?;
+        reply_string(value, reply)?;
         if !holds {
             return Ok(());
         }
-    } else if !holds(cx, key, o.when)? {
-        return reply.null();
+    } else if o.when != When::Always {
+        let mut db = cx.db();
+        let found = db.write(key);
+        if !holds(&mut db, found, o.when)? {
+            return reply.null();
+        }
     }
     if let Deadline::At(deadline_ms) = deadline
         && deadline_ms <= cx.now_ms()
@@ -251,17 +259,18 @@ fn set(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     if o.get { Ok(()) } else { reply.ok() }
 }
 
-/// Whether SET's condition holds for what is at the key.
-fn holds(cx: &mut Cx, key: &[u8], when: When) -> Result<bool, CmdError> {
-    let mut db = cx.db();
-    match when {
-        When::Always => Ok(true),
-        When::Absent => Ok(db.write(key).is_none()),
-        When::Present => Ok(db.write(key).is_some()),
-        When::If(condition) => match db.write(key) {
-            None => Ok(condition.holds_for_nothing()),
-            Some(found) => condition.holds_for(db.string_at(found)?),
-        },
+/// Whether SET's condition holds for what was found at the key. A condition on the value counts as
+/// a lookup that hits.
+fn holds(db: &mut DbMut, found: Option<Found>, when: When) -> Result<bool, CmdError> {
+    match (when, found) {
+        (When::Always, _) => Ok(true),
+        (When::Absent, found) => Ok(found.is_none()),
+        (When::Present, found) => Ok(found.is_some()),
+        (When::If(condition), None) => Ok(condition.holds_for_nothing()),
+        (When::If(condition), Some(found)) => {
+            db.count_hit();
+            condition.holds_for(db.string_at(found)?)
+        }
     }
 }
 

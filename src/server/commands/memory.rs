@@ -66,7 +66,7 @@ fn memory_usage(
         }
     }
     let mut db = server.keyspace.db(session.db);
-    match db.examine(key) {
+    match db.peek(key) {
         Some(found) => reply.int(measure::usage(db.get(found)) as i64),
         None => reply.null(),
     }

@@ -65,8 +65,7 @@ fn exec(server: &mut Server, session: &mut Session, _: &mut Args, reply: &mut Re
         return reply.null_array();
     }
     // Unwatched first, so that the queued commands need not be compared with the watched keys.
-    server.watch.forget(session.id.0);
-    server.refresh_interest();
+    unwatch_all(server, session);
     let result = server.run_queue(session, queue, reply);
     server.end_transaction(session);
     result
@@ -142,9 +141,15 @@ fn unwatch(
     _: &mut Args,
     reply: &mut Reply,
 ) -> CmdResult {
-    server.watch.forget(session.id.0);
-    server.refresh_interest();
+    unwatch_all(server, session);
     reply.ok()
+}
+
+/// Removes a client from the watchers of its keys.
+fn unwatch_all(server: &mut Server, session: &Session) {
+    if server.watch.forget(session.id.0) {
+        server.refresh_interest();
+    }
 }
 
 impl Server {
@@ -251,7 +256,6 @@ impl Server {
     pub fn end_transaction(&mut self, session: &mut Session) {
         session.multi = None;
         session.special.set(Special::MULTI, false);
-        self.watch.forget(session.id.0);
-        self.refresh_interest();
+        unwatch_all(self, session);
     }
 }

@@ -133,7 +133,8 @@ impl<'a> Admission<'a> {
 pub(in crate::server) fn ask_gates(server: &mut Server, admission: &Admission) -> Verdict {
     server.frame.keys().forget();
     for gate in admission.origin.gates() {
-        if let Some(verdict) = (gate.check)(server, admission) {
+        let is_asked = gate.states == ANY_STATE || server.gates.has(gate.states);
+        if is_asked && let Some(verdict) = (gate.check)(server, admission) {
             log::trace!(
                 "{} does not pass the gate {}",
                 admission.spec.name,

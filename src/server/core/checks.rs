@@ -33,8 +33,14 @@ type Check = fn(&mut Server, &Admission) -> Option<Verdict>;
 pub struct Gate {
     /// The name, for a reader and for the log at level trace.
     pub name: &'static str,
+    /// The states of the server in one of which the gate is asked, as bits of `Gates`; 0 if it is
+    /// asked in all.
+    pub states: u32,
     pub check: Check,
 }
+
+/// The `states` of a gate that is always asked.
+pub const ANY_STATE: u32 = 0;
 
 /// Returns whether the link to our primary is down and stale data must not be served.
 fn is_stale(server: &Server) -> bool {
@@ -50,6 +56,7 @@ fn refuse_if(condition: bool, text: &'static str) -> Option<Verdict> {
 /// as in Redis.
 pub const GUARDED: Gate = Gate {
     name: "guarded",
+    states: ANY_STATE,
     check: |server, admission| {
         let guard = admission.spec.guard?;
         let allowed = match guard {
@@ -76,6 +83,7 @@ pub const GUARDED: Gate = Gate {
 /// Commands of an unauthenticated client, except those that authenticate.
 pub const UNAUTHENTICATED: Gate = Gate {
     name: "unauthenticated",
+    states: ANY_STATE,
     check: |_, admission| {
         let known = admission.session.authenticated || admission.spec.flags.has(NO_AUTH);
         refuse_if(!known, "NOAUTH Authentication required.")
@@ -85,6 +93,7 @@ pub const UNAUTHENTICATED: Gate = Gate {
 /// Commands that are not allowed in a transaction.
 pub const OUTSIDE_MULTI: Gate = Gate {
     name: "outside-multi",
+    states: ANY_STATE,
     check: |_, admission| {
         let in_multi = admission.session.special.has(Special::MULTI);
         refuse_if(
@@ -97,6 +106,7 @@ pub const OUTSIDE_MULTI: Gate = Gate {
 /// What the ACL rules of a restricted user do not allow. The denial is logged.
 pub const ACL_RULES: Gate = Gate {
     name: "acl-rules",
+    states: ANY_STATE,
     check: |server, admission| {
         let Admission {
             session,
@@ -132,8 +142,9 @@ pub const ACL_RULES: Gate = Gate {
 /// Commands that need more memory, queued ones included, where evicting does not help.
 pub const MEMORY: Gate = Gate {
     name: "memory",
+    states: Gates::MAXMEMORY,
     check: |server, admission| {
-        if !server.gates.has(Gates::MAXMEMORY) || server.gates.has(Gates::BUSY) {
+        if server.gates.has(Gates::BUSY) {
             return None;
         }
         let full = server.make_room() == Room::None;
@@ -146,6 +157,7 @@ pub const MEMORY: Gate = Gate {
 /// it applies.
 pub const SCRIPT_MEMORY: Gate = Gate {
     name: "script-memory",
+    states: ANY_STATE,
     check: |_, admission| {
         let text = match admission.origin {
             Origin::Script => OUT_OF_MEMORY_SCRIPT_TEXT,
@@ -158,8 +170,9 @@ pub const SCRIPT_MEMORY: Gate = Gate {
 /// Never refuses: a replica with its own memory limit evicts for the writes of its primary.
 pub const REPLICA_MEMORY: Gate = Gate {
     name: "replica-memory",
+    states: Gates::MAXMEMORY,
     check: |server, admission| {
-        if server.gates.has(Gates::MAXMEMORY) && admission.session.peer == Peer::Primary {
+        if admission.session.peer == Peer::Primary {
             server.make_room();
         }
         None
@@ -169,10 +182,11 @@ pub const REPLICA_MEMORY: Gate = Gate {
 /// Writes that cannot be persisted, and PING, which reports the disk error.
 pub const DISK_ERROR: Gate = Gate {
     name: "disk-error",
+    states: Gates::DISK_ERROR,
     check: |server, admission| {
         let reports = admission.spec.flags.has(REPORTS_DISK_ERROR);
         let asked = admission.flags.has(WRITE) || reports && admission.origin == Origin::Client;
-        if !server.gates.has(Gates::DISK_ERROR) || !asked {
+        if !asked {
             return None;
         }
         let stops_writes = server.config.save_failure_stops_writes();
@@ -203,32 +217,28 @@ fn disk_error_of_script(why: &str) -> String {
 /// Writes on a primary with fewer good replicas than `min-replicas-to-write`.
 pub const FEW_REPLICAS: Gate = Gate {
     name: "few-replicas",
-    check: |server, admission| {
-        let few = server.gates.has(Gates::FEW_REPLICAS);
-        refuse_if(few && admission.flags.has(WRITE), FEW_REPLICAS_TEXT)
-    },
+    states: Gates::FEW_REPLICAS,
+    check: |_, admission| refuse_if(admission.flags.has(WRITE), FEW_REPLICAS_TEXT),
 };
 
 /// Writes on a read-only replica.
 pub const READ_ONLY_REPLICA: Gate = Gate {
     name: "read-only-replica",
+    states: Gates::REPLICA,
     check: |server, admission| {
-        let is_replica = server.gates.has(Gates::REPLICA);
         let text = match admission.origin {
             Origin::Script => READ_ONLY_SCRIPT_TEXT,
             _ => READ_ONLY_TEXT,
         };
         let writes = admission.flags.has(WRITE);
-        refuse_if(
-            is_replica && server.config.replica_read_only && writes,
-            text,
-        )
+        refuse_if(server.config.replica_read_only && writes, text)
     },
 };
 
 /// Writes of a script that was called to read, or that says it only reads.
 pub const READ_ONLY_CALL: Gate = Gate {
     name: "read-only-call",
+    states: ANY_STATE,
     check: |_, admission| match admission.origin {
         Origin::Script => refuse_if(
             admission.reads_only && admission.flags.has(WRITE),
@@ -244,6 +254,7 @@ pub const READ_ONLY_CALL: Gate = Gate {
 /// Most commands of a RESP2 subscriber, which could take their replies for messages.
 pub const SUBSCRIBED: Gate = Gate {
     name: "subscribed",
+    states: ANY_STATE,
     check: |server, admission| {
         let held = admission.session.is_confined() && !admission.spec.flags.has(SUBSCRIBER);
         held.then(|| {
@@ -259,6 +270,7 @@ pub const SUBSCRIBED: Gate = Gate {
 /// Data commands of a monitor or a replica: they only receive a feed.
 pub const FEED_ONLY: Gate = Gate {
     name: "feed-only",
+    states: ANY_STATE,
     check: |_, admission| {
         let is_fed = admission.session.monitor || admission.session.peer == Peer::Replica;
         let data = admission.flags.any(WRITE | READONLY | MAY_REPLICATE);
@@ -272,6 +284,7 @@ pub const FEED_ONLY: Gate = Gate {
 /// Reads of stale data: the link to the primary is down.
 pub const STALE_DATA: Gate = Gate {
     name: "stale-data",
+    states: Gates::REPLICA,
     check: |server, admission| {
         let (flags, lacks) = (admission.flags, admission.lacks);
         let minds_age = !flags.has(STALE) || lacks.has(STALE);
@@ -287,10 +300,8 @@ pub const STALE_DATA: Gate = Gate {
 /// Commands that need the data while it is being loaded.
 pub const LOADING_DATA: Gate = Gate {
     name: "loading",
+    states: Gates::LOADING,
     check: |server, admission| {
-        if !server.gates.has(Gates::LOADING) {
-            return None;
-        }
         let Admission { flags, lacks, .. } = *admission;
         let refused = match server.replication.serves_reads_while_loading() {
             true => flags.has(NO_ASYNC_LOADING),
@@ -303,6 +314,7 @@ pub const LOADING_DATA: Gate = Gate {
 /// Most commands while a script is busy.
 pub const BUSY_SCRIPT: Gate = Gate {
     name: "busy-script",
+    states: Gates::BUSY,
     check: |server, admission| {
         let error = server.script.busy_error()?;
         (!admission.spec.flags.has(ALLOW_BUSY)).then_some(Verdict::Refuse(error))
@@ -312,15 +324,17 @@ pub const BUSY_SCRIPT: Gate = Gate {
 /// Commands that wait for the end of a pause.
 pub const PAUSED: Gate = Gate {
     name: "paused",
+    states: Gates::PAUSED,
     check: |server, admission| {
-        let paused = server.gates.has(Gates::PAUSED);
-        (paused && server.pause.holds(admission.session, admission.flags)).then_some(Verdict::Wait)
+        let holds = server.pause.holds(admission.session, admission.flags);
+        holds.then_some(Verdict::Wait)
     },
 };
 
 /// Commands that are queued for EXEC.
 pub const IN_TRANSACTION: Gate = Gate {
     name: "in-transaction",
+    states: ANY_STATE,
     check: |_, admission| {
         let in_multi = admission.session.special.has(Special::MULTI);
         (in_multi && !admission.flags.has(IN_MULTI)).then_some(Verdict::Queue)
@@ -330,6 +344,7 @@ pub const IN_TRANSACTION: Gate = Gate {
 /// A command of a script with a wrong number of arguments.
 pub const ARITY: Gate = Gate {
     name: "arity",
+    states: ANY_STATE,
     check: |_, admission| {
         refuse_if(
             !admission.spec.accepts(admission.argv.len()),
@@ -341,6 +356,7 @@ pub const ARITY: Gate = Gate {
 /// Commands that scripts may not call.
 pub const NOT_FROM_SCRIPTS: Gate = Gate {
     name: "not-from-scripts",
+    states: ANY_STATE,
     check: |server, admission| {
         let barred = admission.spec.flags.has(NOSCRIPT) && !server.script.allows_all();
         refuse_if(barred, "ERR This Redis command is not allowed from script")

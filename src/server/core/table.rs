@@ -40,6 +40,8 @@ pub struct Slot {
     pub full_name: String,
     pub container: Option<u16>,
     pub subcommands: Vec<u16>,
+    /// (packed name, length, number) of each subcommand with a short name, for the lookup.
+    short: Vec<(u128, u8, u16)>,
     /// The index of the first key, 0 if it has no fixed position.
     pub first_key: u8,
     pub writes: bool,
@@ -213,6 +215,7 @@ impl Table {
             full_name,
             container,
             subcommands: Vec::new(),
+            short: Vec::new(),
             first_key,
             writes: spec.flags.has(WRITE),
             element: spec.element,
@@ -237,6 +240,16 @@ impl Table {
                 at = (at + 1) % PLACES;
             }
             self.short[at] = (packed, len, number + 1);
+        }
+        for container in 0..self.slots.len() {
+            let named = |&sub: &u16| {
+                let name = self[sub].spec.name.as_bytes();
+                let (packed, len) = (name.len() <= SHORT).then(|| pack(name))?;
+                Some((packed, len, sub))
+            };
+            let slot = &self.slots[container];
+            let short = slot.subcommands.iter().filter_map(named).collect();
+            self.slots[container].short = short;
         }
     }
 
@@ -275,9 +288,14 @@ impl Table {
 
     /// Returns the subcommand of a container with this name.
     pub fn subcommand(&self, container: u16, name: &[u8]) -> Option<u16> {
-        let subs = &self[container].subcommands;
-        subs.iter()
-            .copied()
+        let slot = &self[container];
+        if name.len() <= SHORT {
+            let (packed, len) = pack(name);
+            let is_it = |&&(other, length, _): &&(u128, u8, u16)| other == packed && length == len;
+            return slot.short.iter().find(is_it).map(|&(_, _, sub)| sub);
+        }
+        let subs = slot.subcommands.iter().copied();
+        subs.into_iter()
             .find(|&sub| self[sub].spec.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
