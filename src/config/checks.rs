@@ -54,6 +54,20 @@ pub fn backupdirname(text: &[u8]) -> Result<(), &'static str> {
     )
 }
 
+/// The names of `tls-expected-peer-name`: with blanks between them.
+pub fn peer_names(text: &[u8]) -> Result<(), &'static str> {
+    let is_space = |byte: &u8| matches!(byte, b'\t' | b'\n' | 11 | 12 | b'\r');
+    ensure(
+        !text.iter().any(is_space),
+        "tls-expected-peer-name must not contain whitespace other than spaces separating names; use \
+         an empty string to disable it",
+    )?;
+    ensure(
+        text.is_empty() || text.iter().any(|&byte| byte != b' '),
+        "tls-expected-peer-name contains no usable name; use an empty string to disable it",
+    )
+}
+
 pub fn hostname(text: &[u8]) -> Result<(), &'static str> {
     ensure(
         text.len() < HOSTNAME_MAX,

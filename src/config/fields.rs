@@ -199,6 +199,7 @@ pub struct Config {
     pub tls_client_key_file_pass: Vec<u8>,
     pub tls_cluster: bool,
     pub tls_dh_params_file: Vec<u8>,
+    pub tls_expected_peer_name: Vec<u8>,
     pub tls_key_file: Vec<u8>,
     pub tls_key_file_pass: Vec<u8>,
     pub tls_port: u16,

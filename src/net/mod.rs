@@ -7,7 +7,7 @@ pub mod peer;
 pub mod tls;
 pub mod tls_settings;
 
-use crate::net::tls::Session;
+use crate::net::tls::{Contexts, Session};
 use crate::sys::clock::Duration;
 use crate::sys::socket;
 use mio::event::Source;
@@ -70,6 +70,16 @@ impl Link {
             Link::Tcp(stream) => Link::Tls(stream, Box::new(session)),
             other => other,
         }
+    }
+
+    /// Makes a link that was opened to `host` one over TLS.
+    ///
+    /// # Errors
+    /// If there are no contexts.
+    pub fn secure_to(self, host: &str, contexts: Option<&Contexts>) -> io::Result<Link> {
+        let contexts = contexts.ok_or_else(|| io::Error::other("TLS is not configured"))?;
+        let session = contexts.connect(host).map_err(io::Error::other)?;
+        Ok(self.secure(session))
     }
 
     /// Returns the TLS session, if there is one.
@@ -153,18 +163,25 @@ impl Link {
         }
     }
 
-    /// Whether a link that was begun stands by now.
+    /// Goes on with a link that was begun, and returns whether it stands by now: connected, and the
+    /// TLS handshake is over.
     ///
     /// # Errors
     /// If there will be none.
-    pub fn is_connected(&self) -> io::Result<bool> {
+    pub fn is_connected(&mut self) -> io::Result<bool> {
         let (Link::Tcp(stream) | Link::Tls(stream, _)) = self else {
             return Ok(true);
         };
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
-        Ok(stream.peer_addr().is_ok())
+        if stream.peer_addr().is_err() {
+            return Ok(false);
+        }
+        match self {
+            Link::Tls(stream, session) => session.shake_hands(stream.as_raw_fd()),
+            _ => Ok(true),
+        }
     }
 
     /// Reads at most `max` bytes into the spare room of `buffer`.

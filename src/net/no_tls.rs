@@ -2,12 +2,40 @@
 
 use super::Received;
 use super::tls_settings::{ClientAuth, Settings};
-use std::io::{self, IoSlice};
+use crate::sys::clock::Duration;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::TcpStream;
 use std::os::fd::RawFd;
 
 /// A TLS session, of which there is none.
 #[derive(Debug)]
 pub enum Session {}
+
+/// A blocking TLS connection, of which there is none.
+#[derive(Debug)]
+pub enum Stream {}
+
+impl Stream {
+    pub fn socket(&self) -> &TcpStream {
+        match *self {}
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        match *self {}
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        match *self {}
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match *self {}
+    }
+}
 
 /// The contexts of connections, of which there are none.
 #[derive(Clone, Debug)]
@@ -22,9 +50,21 @@ impl Contexts {
     pub fn accept(&self, _: ClientAuth) -> io::Result<Session> {
         match *self {}
     }
+
+    pub fn connect(&self, _: &str) -> io::Result<Session> {
+        match *self {}
+    }
+
+    pub fn shake_hands(&self, _: TcpStream, _: &str, _: Duration) -> io::Result<Stream> {
+        match *self {}
+    }
 }
 
 impl Session {
+    pub fn shake_hands(&mut self, _: RawFd) -> io::Result<bool> {
+        match *self {}
+    }
+
     pub fn is_handshaking(&self) -> bool {
         match *self {}
     }

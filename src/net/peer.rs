@@ -1,7 +1,8 @@
 //! A connection with blocking requests: what MIGRATE uses. No client is served meanwhile, so every
 //! step has a time limit.
 
-use std::io::{self, BufRead, BufReader, Write};
+use crate::net::tls;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 
 pub use crate::sys::clock::Duration;
@@ -9,23 +10,73 @@ pub use crate::sys::clock::Duration;
 /// The longest line of a reply.
 const LINE_MAX: usize = 16 << 10;
 
+/// A blocking connection, plain or over TLS.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<tls::Stream>),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => stream.socket(),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(socket) => socket.read(bytes),
+            Stream::Tls(stream) => stream.read(bytes),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(socket) => socket.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Plain(socket) => socket.flush(),
+            Stream::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
 /// A connection with blocking requests and time limits.
 #[derive(Debug)]
 pub struct Peer {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
 }
 
 impl Peer {
-    /// Connects within a time limit.
-    pub fn connect(host: &str, port: u16, limit: Duration) -> io::Result<Peer> {
+    /// Connects within a time limit, over TLS if contexts for that are given. The handshake has the
+    /// same limit.
+    pub fn connect(
+        host: &str,
+        port: u16,
+        limit: Duration,
+        tls: Option<&tls::Contexts>,
+    ) -> io::Result<Peer> {
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for address in (host, port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, limit) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(Peer {
-                        stream: BufReader::new(stream),
-                    });
+                Ok(socket) => {
+                    socket.set_nodelay(true)?;
+                    let stream = match tls {
+                        None => Stream::Plain(socket),
+                        Some(tls) => Stream::Tls(Box::new(tls.shake_hands(socket, host, limit)?)),
+                    };
+                    let stream = BufReader::new(stream);
+                    return Ok(Peer { stream });
                 }
                 Err(error) => last = error,
             }
@@ -36,13 +87,15 @@ impl Peer {
     /// Sends it all.
     pub fn send(&mut self, bytes: &[u8], limit: Duration) -> io::Result<()> {
         let stream = self.stream.get_mut();
-        stream.set_write_timeout(Some(limit))?;
-        stream.write_all(bytes)
+        stream.socket().set_write_timeout(Some(limit))?;
+        stream.write_all(bytes)?;
+        stream.flush()
     }
 
     /// The next line of the reply, without its end.
     pub fn line(&mut self, limit: Duration) -> io::Result<Vec<u8>> {
-        self.stream.get_mut().set_read_timeout(Some(limit))?;
+        let socket = self.stream.get_ref().socket();
+        socket.set_read_timeout(Some(limit))?;
         let mut line = Vec::new();
         loop {
             let seen = self.stream.fill_buf()?;

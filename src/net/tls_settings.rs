@@ -18,6 +18,11 @@ pub struct Settings {
     pub cert_file: String,
     pub key_file: String,
     pub key_password: String,
+    /// The certificate, key and password of connections that this server opens. Those above are
+    /// used unless both files are set.
+    pub client_cert_file: String,
+    pub client_key_file: String,
+    pub client_key_password: String,
     pub ca_cert_file: String,
     pub ca_cert_dir: String,
     pub dh_params_file: String,
@@ -28,6 +33,9 @@ pub struct Settings {
     pub caches_sessions: bool,
     pub cache_size: usize,
     pub cache_timeout_s: u32,
+    /// The names one of which the certificate of a server that is connected to must have; none are
+    /// checked if this is empty.
+    pub peer_names: String,
     /// A trusted certificate is needed: clients, primaries or nodes are verified.
     pub verifies_peers: bool,
 }

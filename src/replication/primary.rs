@@ -302,7 +302,7 @@ impl Primary {
     /// The socket of the link is writable: it is connected, or failed.
     pub fn writable(&mut self) -> Vec<Action> {
         self.is_ready = false;
-        let Some(link) = &self.link else {
+        let Some(link) = &mut self.link else {
             return Vec::new();
         };
         let state = link.is_connected();

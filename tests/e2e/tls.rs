@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The path of a file of tests/data/tls.
-fn file(name: &str) -> String {
+pub(super) fn file(name: &str) -> String {
     format!("{}/tests/data/tls/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A server that listens for TLS as well; returns it with that port.
-fn start(words: &[&str]) -> (Server, u16) {
+pub(super) fn start(words: &[&str]) -> (Server, u16) {
     let port = support::server::free_port();
     let (cert, key, ca) = (file("server.crt"), file("server.key"), file("ca.crt"));
     let own = [
@@ -364,16 +364,6 @@ fn the_port_changes_while_the_server_runs() {
 }
 
 #[test]
-fn what_has_no_tls_yet_is_refused() {
-    let (server, _) = start(&[]);
-    let mut plain = server.client();
-    assert!(plain.run("CONFIG SET tls-replication yes").is_error());
-    server.wait_for_log("tls-replication and tls-cluster are not supported yet.");
-    let shown = plain.run("CONFIG GET tls-replication");
-    assert_eq!(texts(&shown), ["tls-replication", "no"]);
-}
-
-#[test]
 fn many_handshakes_leave_no_memory_behind() {
     let (server, port) = start(&["--max-new-tls-connections-per-cycle", "100"]);
     let mut plain = server.client();
@@ -391,43 +381,4 @@ fn many_handshakes_leave_no_memory_behind() {
     let after = info(&mut plain, "used_memory");
     // Sessions to be resumed are kept, about a kilobyte each.
     assert!(after < before + (1 << 20), "{before} became {after}");
-}
-
-#[test]
-fn a_replica_of_redis_follows_over_tls() {
-    let Some(redis) = support::oracle::redis_8_6() else {
-        eprintln!("skipped: no Redis 8.6.3 here");
-        return;
-    };
-    let (server, port) = start(&["--repl-diskless-sync-delay", "0"]);
-    let mut primary = server.client();
-    for n in 0..2_000 {
-        primary.run(&format!("SET key:{n} value:{n}"));
-    }
-    let files = [
-        ("--tls-cert-file", "server.crt"),
-        ("--tls-key-file", "server.key"),
-        ("--tls-client-cert-file", "client.crt"),
-        ("--tls-client-key-file", "client.key"),
-        ("--tls-ca-cert-file", "ca.crt"),
-    ];
-    let words = files
-        .map(|(name, path)| [name.to_owned(), file(path)])
-        .concat();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let replica = Server::of(&redis)
-        .with(&words)
-        .with(&["--tls-replication", "yes"])
-        .start();
-    let mut client = replica.client();
-    client.run(&format!("REPLICAOF 127.0.0.1 {port}"));
-    await_info(&mut client, "master_link_status", "up");
-    // A child cannot encrypt for its parent.
-    server.wait_for_log("Starting BGSAVE for SYNC with target: disk");
-    for n in 0..2_000 {
-        primary.run(&format!("APPEND key:{n} +"));
-    }
-    assert_eq!(number(&mut primary, "WAIT 1 60000"), 1);
-    assert_eq!(number(&mut client, "DBSIZE"), 2_000);
-    assert_eq!(text(&mut client, "GET key:1999"), "value:1999+");
 }

@@ -64,7 +64,6 @@ pub static TABLE: &[Directive] = &[
     ),
     int("lookahead", 16, (1, INT_MAX), KEPT),
     text("preload-file", "", KEPT),
-    text("tls-expected-peer-name", "", KEPT),
     // Valkey 9.1. Unlike there, all of them can be set at run time: nothing reads them.
     boolean("io-threads-always-active", false, KEPT).hidden(),
     text("debug-context", "", KEPT).hidden(),

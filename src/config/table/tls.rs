@@ -1,5 +1,6 @@
 //! TLS.
 
+use super::super::checks;
 use super::super::directive::*;
 use super::super::words::{TlsAuthClients, TlsAuthClientsUser};
 
@@ -21,12 +22,11 @@ pub static TABLE: &[Directive] = &[
     part("tls-ca-cert-dir", at!(tls_ca_cert_dir)),
     words::<TlsAuthClients>("tls-auth-clients", 1, at!(tls_auth_clients)),
     words::<TlsAuthClientsUser>("tls-auth-clients-user", 1, at!(tls_auth_clients_user)),
-    boolean("tls-replication", false, at!(tls_replication))
+    text("tls-expected-peer-name", "", at!(tls_expected_peer_name))
         .apply(Apply::Tls)
-        .unsupported(|config| config.tls_replication),
-    boolean("tls-cluster", false, at!(tls_cluster))
-        .apply(Apply::Tls)
-        .unsupported(|config| config.tls_cluster),
+        .check(checks::peer_names),
+    boolean("tls-replication", false, at!(tls_replication)).apply(Apply::Tls),
+    boolean("tls-cluster", false, at!(tls_cluster)).apply(Apply::Tls),
     part("tls-protocols", at!(tls_protocols)),
     part("tls-ciphers", at!(tls_ciphers)),
     part("tls-ciphersuites", at!(tls_ciphersuites)),

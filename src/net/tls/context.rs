@@ -2,23 +2,33 @@
 
 use super::certificates::{load_chain, load_key, load_trusted};
 use super::ciphers::{self, Choice};
+use super::names::PeerNames;
 use super::session::Session;
 use super::sessions::SessionStore;
-use super::verify::{ClientVerifier, Trust};
+use super::stream::Stream;
+use super::verify::{ClientVerifier, ServerVerifier, Trust};
 use crate::net::tls_settings::{ClientAuth, Settings};
+use crate::sys::clock::Duration;
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{CipherSuite, ServerConfig, ServerConnection, SupportedProtocolVersion};
+use rustls::{
+    CipherSuite, ClientConfig, ClientConnection, ServerConfig, ServerConnection,
+    SupportedProtocolVersion,
+};
+use std::io;
+use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
 
-/// The contexts of connections that clients open.
+/// The contexts of connections that clients open, and of those that this server opens.
 #[derive(Clone, Debug)]
 pub struct Contexts {
     /// By `ClientAuth`: a change of `tls-auth-clients` needs no other context.
     servers: [Arc<ServerConfig>; 3],
+    client: Arc<ClientConfig>,
 }
 
 impl Contexts {
@@ -50,16 +60,37 @@ impl Contexts {
         let trusted = trusted.map_err(|why| {
             format!("Failed to configure CA certificate(s) file/directory: {why}")
         })?;
-        let key = own_key(settings, &trusted)?;
+        let (cert, key, password) = (
+            &settings.cert_file,
+            &settings.key_file,
+            &settings.key_password,
+        );
+        let key = own_key(cert, key, password, &trusted)?;
+        let client_key = match (
+            settings.client_cert_file.as_str(),
+            settings.client_key_file.as_str(),
+        ) {
+            ("", _) | (_, "") => key.clone(),
+            (cert, key) => own_key(cert, key, &settings.client_key_password, &trusted)?,
+        };
         check_dh_params(&settings.dh_params_file)?;
         let trust = Arc::new(Trust::new(trusted, &provider));
         let build = |auth| server(settings, &provider, &versions, &trust, &key, auth);
+        let names = PeerNames::new(&settings.peer_names);
+        match names.count_domains() {
+            0 => {}
+            n => warnings.push(format!(
+                "tls-expected-peer-name: {n} names begin with a dot and mean any subdomain, of any \
+                 depth."
+            )),
+        }
         Ok(Contexts {
             servers: [
                 build(ClientAuth::No)?,
                 build(ClientAuth::Optional)?,
                 build(ClientAuth::Yes)?,
             ],
+            client: client(&provider, &versions, trust.clone(), names, client_key)?,
         })
     }
 
@@ -68,6 +99,29 @@ impl Contexts {
         let config = self.servers[auth as usize].clone();
         ServerConnection::new(config).map(Session::accepted)
     }
+
+    /// Returns the session of a connection that this server opens to `host`.
+    pub fn connect(&self, host: &str) -> Result<Session, rustls::Error> {
+        ClientConnection::new(self.client.clone(), name_of(host)).map(Session::connecting)
+    }
+
+    /// Makes the handshake on a blocking connection to `host`, within a time limit.
+    pub fn shake_hands(
+        &self,
+        socket: TcpStream,
+        host: &str,
+        limit: Duration,
+    ) -> io::Result<Stream> {
+        let connection = ClientConnection::new(self.client.clone(), name_of(host));
+        Stream::new(connection.map_err(io::Error::other)?, socket, limit)
+    }
+}
+
+/// Returns what a server is told about the name that was dialled. Nothing for an address, and for
+/// what is no name.
+fn name_of(host: &str) -> ServerName<'static> {
+    let nameless = || ServerName::from(std::net::IpAddr::from(Ipv4Addr::UNSPECIFIED));
+    ServerName::try_from(host.to_owned()).unwrap_or_else(|_| nameless())
 }
 
 /// Returns the versions that a list of `tls-protocols` names: those that rustls has.
@@ -165,13 +219,14 @@ fn restrict(provider: &mut CryptoProvider, chosen: &[CipherSuite]) {
 }
 
 fn own_key(
-    settings: &Settings,
+    cert: &str,
+    key: &str,
+    password: &str,
     trusted: &Vec<CertificateDer<'static>>,
 ) -> Result<Arc<CertifiedKey>, String> {
-    let (cert, key) = (&settings.cert_file, &settings.key_file);
     let chain = load_chain(cert, trusted)
         .map_err(|why| format!("Failed to load certificate: {cert}: {why}"))?;
-    let key = load_key(key, &settings.key_password, &chain[0])
+    let key = load_key(key, password, &chain[0])
         .map_err(|why| format!("Failed to load private key: {key}: {why}"))?;
     Ok(Arc::new(CertifiedKey::new(chain, key)))
 }
@@ -222,5 +277,24 @@ fn server(
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
+    Ok(Arc::new(config))
+}
+
+fn client(
+    provider: &Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
+    trust: Arc<Trust>,
+    names: PeerNames,
+    key: Arc<CertifiedKey>,
+) -> Result<Arc<ClientConfig>, String> {
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions)
+        .map_err(|error| format!("Failed to configure TLS: {error}"))?;
+    let mut config = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(trust, names)))
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    // Connections are few, and each verifies anew whom it talks to.
+    config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }

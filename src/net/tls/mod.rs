@@ -8,16 +8,21 @@
 //!   sessions      sessions that clients may resume
 //!   session       one connection: reads and writes through an edge-triggered socket
 //!   verify        certificates of peers
+//!   names         names that they must have
+//!   stream        a connection with blocking requests
 //!   reason        failures in OpenSSL's words, which the log shows
 //! ```
 
 mod certificates;
 mod ciphers;
 mod context;
+mod names;
 mod reason;
 mod session;
 mod sessions;
+mod stream;
 mod verify;
 
 pub use context::Contexts;
 pub use session::Session;
+pub use stream::Stream;

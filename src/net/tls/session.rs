@@ -14,7 +14,7 @@
 //! output is therefore all that is pending.
 
 use super::{certificates, reason};
-use rustls::{Connection, ServerConnection};
+use rustls::{ClientConnection, Connection, ServerConnection};
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
@@ -69,13 +69,43 @@ enum End {
 impl Session {
     /// The session of an accepted connection.
     pub fn accepted(connection: ServerConnection) -> Session {
+        Session::new(connection.into(), Progress::Fresh)
+    }
+
+    /// The session of a connection that this server opens. `shake_hands` makes it go on.
+    pub fn connecting(connection: ClientConnection) -> Session {
+        Session::new(connection.into(), Progress::Handshake)
+    }
+
+    fn new(connection: Connection, progress: Progress) -> Session {
         Session {
-            connection: connection.into(),
+            connection,
             received: Vec::new(),
             encrypted: 0,
-            progress: Progress::Fresh,
+            progress,
             end: None,
         }
+    }
+
+    /// Goes on with the handshake as far as the socket allows. Returns whether it is over.
+    ///
+    /// # Errors
+    /// If it failed: the reason, in the words of OpenSSL.
+    pub fn shake_hands(&mut self, fd: RawFd) -> io::Result<bool> {
+        while self.is_handshaking() {
+            match self.flush(fd) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+            let drained = self.receive(fd)?;
+            match &self.end {
+                Some(End::Broken(why)) => return Err(io::Error::other(why.clone())),
+                Some(End::Orderly) => return Err(io::Error::other(reason::UNEXPECTED_EOF)),
+                None if drained => break,
+                None => {}
+            }
+        }
+        Ok(!self.is_handshaking())
     }
 
     /// Returns whether the handshake is not over yet.

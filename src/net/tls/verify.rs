@@ -1,4 +1,5 @@
-//! The verifier of the certificates that clients present.
+//! The verifiers of the certificates that clients present, and of those of servers that this server
+//! connects to.
 //!
 //! Chains are checked by webpki. It refuses two kinds of certificates that OpenSSL, and therefore
 //! Redis, accepts, and which people have: those of X.509 version 1 (`openssl x509 -req` without
@@ -9,19 +10,31 @@
 //!
 //! - a certificate that is byte for byte one of the trusted ones;
 //! - a leaf of version 1 that is signed by a trusted certificate, which its issuer names.
+//!
+//! As in Redis, the name of a server is not compared with the address that was dialled, but with
+//! `tls-expected-peer-name` where that is set.
 
-use rustls::client::danger::HandshakeSignatureValid;
+use super::names::PeerNames;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     SignatureScheme,
 };
 use std::sync::Arc;
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate, X509Version};
+
+/// The side that presents a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Client,
+    Server,
+}
 
 /// The trusted certificates, and the algorithms that signatures may have.
 #[derive(Debug)]
@@ -49,6 +62,7 @@ impl Trust {
         &self,
         leaf: &CertificateDer,
         now: UnixTime,
+        purpose: Purpose,
         refusal: Error,
     ) -> Result<(), Error> {
         let Ok((_, parsed)) = X509Certificate::from_der(leaf) else {
@@ -60,7 +74,7 @@ impl Trust {
             return Err(refusal);
         }
         check_dates(&parsed, now)?;
-        match is_for_clients(&parsed) {
+        match is_for(&parsed, purpose) {
             true => Ok(()),
             false => Err(CertificateError::InvalidPurpose.into()),
         }
@@ -179,11 +193,17 @@ fn may_sign(issuer: &X509Certificate) -> bool {
     issuer.is_ca() && usage.is_none_or(|usage| usage.value.key_cert_sign())
 }
 
-/// Returns whether the extended key usage, if there is one, allows a client to present this.
-fn is_for_clients(certificate: &X509Certificate) -> bool {
+/// Returns whether the extended key usage, if there is one, allows this purpose.
+fn is_for(certificate: &X509Certificate, purpose: Purpose) -> bool {
     match certificate.extended_key_usage() {
         Ok(None) => true,
-        Ok(Some(extended)) => extended.value.client_auth || extended.value.any,
+        Ok(Some(extended)) => {
+            let named = match purpose {
+                Purpose::Client => extended.value.client_auth,
+                Purpose::Server => extended.value.server_auth,
+            };
+            named || extended.value.any
+        }
         Err(_) => false,
     }
 }
@@ -284,9 +304,70 @@ impl ClientCertVerifier for ClientVerifier {
         };
         verified.or_else(|refusal| {
             let trust = &self.trust;
-            trust.judge_refused(leaf, now, refusal)?;
+            trust.judge_refused(leaf, now, Purpose::Client, refusal)?;
             Ok(ClientCertVerified::assertion())
         })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.trust.tls12_signature(message, leaf, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.trust.tls13_signature(message, leaf, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.trust.algorithms.supported_schemes()
+    }
+}
+
+/// The verifier of the certificates of servers.
+#[derive(Debug)]
+pub struct ServerVerifier {
+    trust: Arc<Trust>,
+    names: PeerNames,
+}
+
+impl ServerVerifier {
+    /// Verifies against `trust`; a certificate must have one of `names`, if there are any.
+    pub fn new(trust: Arc<Trust>, names: PeerNames) -> ServerVerifier {
+        ServerVerifier { trust, names }
+    }
+}
+
+impl ServerCertVerifier for ServerVerifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let (roots, algorithms) = (&self.trust.roots, self.trust.algorithms.all);
+        let verified = ParsedCertificate::try_from(leaf).and_then(|parsed| {
+            let chain = intermediates;
+            verify_server_cert_signed_by_trust_anchor(&parsed, roots, chain, now, algorithms)
+        });
+        if let Err(refusal) = verified {
+            self.trust
+                .judge_refused(leaf, now, Purpose::Server, refusal)?;
+        }
+        match self.names.accept(leaf) {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(CertificateError::NotValidForName.into()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -335,6 +416,18 @@ mod tests {
         verifier.verify_client_cert(leaf, &[], now).map(|_| ())
     }
 
+    /// Judges the certificate of a server likewise, which must have one of these names.
+    fn verify_server(trusted: &[&str], leaf: &CertificateDer, names: &str) -> Result<(), Error> {
+        let provider = Arc::new(ring::default_provider());
+        let trusted = trusted.iter().map(|name| certificate(name)).collect();
+        let trust = Arc::new(Trust::new(trusted, &provider));
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(GOOD_S));
+        let verifier = ServerVerifier::new(trust, PeerNames::new(names));
+        let dialled = ServerName::try_from("another.example").expect("it is a name");
+        let verified = verifier.verify_server_cert(leaf, &[], &dialled, &[], now);
+        verified.map(|_| ())
+    }
+
     /// Some time within the dates of all certificates, and one before.
     const GOOD_S: u64 = 2_000_000_000;
     const EARLY_S: u64 = 1_000_000_000;
@@ -377,5 +470,18 @@ mod tests {
     fn certificates_for_servers_are_not_for_clients() {
         assert!(verify(&["ca"], &certificate("client"), GOOD_S).is_ok());
         assert!(verify(&["ca"], &certificate("server"), GOOD_S).is_err());
+        assert!(verify_server(&["ca"], &certificate("server"), "").is_ok());
+        assert!(verify_server(&["ca"], &certificate("client"), "").is_err());
+    }
+
+    #[test]
+    fn servers_are_verified_whatever_name_was_dialled() {
+        let server = certificate("server");
+        assert!(verify_server(&["stranger"], &server, "").is_err());
+        assert!(verify_server(&["self"], &certificate("self"), "").is_ok());
+        assert!(verify_server(&["ca"], &certificate("old"), "").is_ok());
+        assert!(verify_server(&["stranger"], &certificate("old"), "").is_err());
+        assert!(verify_server(&["ca"], &server, "no.example localhost").is_ok());
+        assert!(verify_server(&["ca"], &server, "no.example").is_err());
     }
 }

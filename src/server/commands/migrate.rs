@@ -9,6 +9,7 @@ use crate::command::spec::*;
 use crate::command::{Args, CmdError, CmdResult, Reply};
 use crate::keyspace::RemovalReason;
 use crate::net::peer::{Duration, Peer};
+use crate::net::tls::Contexts;
 use crate::rdb::dump;
 use crate::resp::encode;
 use crate::resp::request::Argv;
@@ -261,14 +262,15 @@ fn forget(server: &mut Server, session: &Session, keys: &[&[u8]]) {
 
 /// Connects to the target. As in Redis, a negative port is invalid, and of a large one the low bits
 /// count.
-fn connect(plan: &Plan) -> Result<Peer, Trouble> {
+fn connect(plan: &Plan, tls: Option<&Contexts>) -> Result<Peer, Trouble> {
     if plan.port < 0 {
         return Err(Trouble::Connecting);
     }
-    let connected = Peer::connect(&plan.host, plan.port as u16, plan.limit);
+    let connected = Peer::connect(&plan.host, plan.port as u16, plan.limit, tls);
     connected.map_err(|why| match why.kind() {
-        // Redis connects without blocking, and detects the refusal when it writes.
-        io::ErrorKind::ConnectionRefused => Trouble::Writing(why),
+        // Redis connects without blocking, and detects the refusal when it writes; but not over
+        // TLS, where the handshake comes first.
+        io::ErrorKind::ConnectionRefused if tls.is_none() => Trouble::Writing(why),
         _ => Trouble::Connecting,
     })
 }
@@ -282,11 +284,13 @@ fn talk(
 ) -> Result<(), Trouble> {
     let address = (plan.host.clone(), plan.port);
     let now_ms = server.clock.mono_ms();
+    let contexts = server.doors.contexts();
+    let tls = contexts.filter(|_| server.config.tls_cluster);
     let peers = &mut server.peers;
     let mut kept = match peers.0.remove(&address) {
         Some(kept) => kept,
         None => Kept {
-            peer: connect(plan)?,
+            peer: connect(plan, tls)?,
             db: None,
             used_ms: now_ms,
         },

@@ -9,6 +9,7 @@ use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::clients::session::Ending;
 use crate::server::core::permissions;
+use std::io;
 
 /// The reply to a non-local connection in protected mode, while the default user has no password.
 pub const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
@@ -24,6 +25,10 @@ fn settings(config: &Config) -> Settings {
         cert_file: text(&config.tls_cert_file),
         key_file: text(&config.tls_key_file),
         key_password: text(&config.tls_key_file_pass),
+        client_cert_file: text(&config.tls_client_cert_file),
+        client_key_file: text(&config.tls_client_key_file),
+        client_key_password: text(&config.tls_client_key_file_pass),
+        peer_names: text(&config.tls_expected_peer_name),
         ca_cert_file: text(&config.tls_ca_cert_file),
         ca_cert_dir: text(&config.tls_ca_cert_dir),
         dh_params_file: text(&config.tls_dh_params_file),
@@ -42,12 +47,7 @@ fn settings(config: &Config) -> Settings {
 /// the reason is in the log.
 pub fn rebuild(server: &mut Server) -> Result<(), NotBuilt> {
     let config = &server.config;
-    if config.tls_replication || config.tls_cluster {
-        // A link in the clear would be worse than none.
-        log::warn!("tls-replication and tls-cluster are not supported yet.");
-        return Err(NotBuilt);
-    }
-    if config.tls_port == 0 {
+    if config.tls_port == 0 && !config.tls_replication && !config.tls_cluster {
         return Ok(());
     }
     let mut warnings = Vec::new();
@@ -113,7 +113,7 @@ pub fn established(server: &mut Server, client: &mut Client) {
 }
 
 /// Logs that a handshake has failed.
-pub fn failed(client: &Client, why: &std::io::Error) {
+pub fn failed(client: &Client, why: &io::Error) {
     let (peer, here) = &*client.session.addresses;
     let why = crate::sys::reason(why);
     log::warn!("Error accepting a client connection: {why} (addr={peer} laddr={here})");

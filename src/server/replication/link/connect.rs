@@ -14,6 +14,7 @@ use crate::server::clients::session::{Peer, Session};
 use crate::server::replication::feed;
 use crate::server::replication::link::{self, transfer};
 use crate::sys::supervisor;
+use std::io;
 
 /// Bytes read at once.
 const READ: usize = 16 << 10;
@@ -21,27 +22,39 @@ const READ: usize = 16 << 10;
 /// Opens a link. The log says so with these words around the address of the primary.
 pub(in crate::server) fn open(server: &mut Server, before: &str, after: &str) {
     let now_ms = server.clock.mono_ms();
-    let from = String::from_utf8_lossy(&server.config.bind_source_addr).into_owned();
     let Some(primary) = server.replication.primary_mut() else {
         return;
     };
     log::info!("{before} {}:{}{after}", primary.host(), primary.port());
     primary.attempt();
-    let opened = Link::connect(primary.host(), primary.port(), &from);
-    let actions = primary.opened(opened, now_ms);
-    link::execute(server, actions);
+    let opened = dial(server);
+    if let Some(primary) = server.replication.primary_mut() {
+        let actions = primary.opened(opened, now_ms);
+        link::execute(server, actions);
+    }
+}
+
+/// Begins to connect to the primary, over TLS if that is configured.
+fn dial(server: &Server) -> io::Result<Link> {
+    let primary = server.replication.primary();
+    let primary = primary.ok_or_else(|| io::Error::other("no primary"))?;
+    let from = String::from_utf8_lossy(&server.config.bind_source_addr);
+    let link = Link::connect(primary.host(), primary.port(), &from)?;
+    match server.config.tls_replication {
+        true => link.secure_to(primary.host(), server.doors.contexts()),
+        false => Ok(link),
+    }
 }
 
 /// Opens an RDB channel beside the link that is being made.
 pub(super) fn open_channel(server: &mut Server, main: u64) {
     server.replication.pause_at(PausePoint::BeforeRdbChannel);
     let now_ms = server.clock.mono_ms();
-    let from = String::from_utf8_lossy(&server.config.bind_source_addr).into_owned();
     let identity = identity(&server.config);
+    let opened = dial(server);
     let Some(primary) = server.replication.primary_mut() else {
         return;
     };
-    let opened = Link::connect(primary.host(), primary.port(), &from);
     let actions = primary.open_channel(opened, &identity, main, now_ms);
     link::execute(server, actions);
 }
@@ -150,7 +163,7 @@ fn identity(config: &Config) -> Identity {
         password: words(&config.masterauth),
         address: words(&config.replica_announce_ip),
         port: match config.replica_announce_port {
-            0 if config.tls_replication => config.tls_port.into(),
+            0 if config.tls_replication && config.tls_port != 0 => config.tls_port.into(),
             0 => config.port.into(),
             port => port.into(),
         },

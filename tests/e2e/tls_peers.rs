@@ -1,0 +1,242 @@
+//! TLS between servers: replicas and their primaries, and MIGRATE. `server.crt` is for servers alone,
+//! so that a connection that is opened needs `client.crt`.
+
+use super::tls::{file, start};
+use super::*;
+
+/// The options of a server with all certificates, and `ca` for the trusted one.
+fn files(ca: &str) -> Vec<String> {
+    [
+        ("--tls-cert-file", "server.crt"),
+        ("--tls-key-file", "server.key"),
+        ("--tls-client-cert-file", "client.crt"),
+        ("--tls-client-key-file", "client.key"),
+        ("--tls-ca-cert-file", ca),
+    ]
+    .map(|(name, path)| [name.to_owned(), file(path)])
+    .concat()
+}
+
+fn words(owned: &[String]) -> Vec<&str> {
+    owned.iter().map(String::as_str).collect()
+}
+
+/// Fills a server with keys.
+fn fill(client: &mut Client, keys: usize) {
+    for n in 0..keys {
+        client.run(&format!("SET key:{n} value:{n}"));
+    }
+}
+
+/// A replica over TLS of the server at this port.
+fn replica(port: u16, options: &[&str]) -> Server {
+    let port = port.to_string();
+    Server::ours()
+        .with(&words(&files("ca.crt")))
+        .with(&["--tls-replication", "yes"])
+        .with(&["--replicaof", "localhost", &port])
+        .with(options)
+        .start()
+}
+
+fn digests_are_equal(primary: &mut Client, replica: &mut Client) {
+    wait_until("the replica has caught up", || {
+        info(replica, "master_repl_offset") == info(primary, "master_repl_offset")
+    });
+    let digest = text(primary, "DEBUG DIGEST");
+    assert_eq!(digest, text(replica, "DEBUG DIGEST"));
+    assert_ne!(digest, "0".repeat(40));
+}
+
+const DEBUG: &[&str] = &["--enable-debug-command", "yes"];
+
+#[test]
+fn a_replica_follows_over_tls_and_continues_after_a_cut() {
+    for rdb_channel in ["yes", "no"] {
+        let (server, port) = start(&[
+            "--repl-diskless-sync-delay",
+            "0",
+            "--requirepass",
+            "secret",
+            "--enable-debug-command",
+            "yes",
+        ]);
+        let mut primary = server.client();
+        primary.run("AUTH secret");
+        fill(&mut primary, 1_000);
+        let own_port = support::server::free_port().to_string();
+        let options = [
+            "--tls-port",
+            &own_port,
+            "--masterauth",
+            "secret",
+            "--repl-rdb-channel",
+            rdb_channel,
+        ];
+        let replica = replica(port, &[&options[..], DEBUG].concat());
+        let mut client = replica.client();
+        await_info(&mut client, "master_link_status", "up");
+        primary.run("SET after sync");
+        digests_are_equal(&mut primary, &mut client);
+        let shown = info_field(&mut primary, "slave0").expect("there is a replica");
+        assert!(shown.contains(&format!("port={own_port},")), "{shown}");
+        assert_eq!(number(&mut primary, "CLIENT KILL TYPE replica"), 1);
+        await_info(&mut primary, "sync_partial_ok", 1);
+        primary.run("SET after cut");
+        await_info(&mut client, "master_link_status", "up");
+        digests_are_equal(&mut primary, &mut client);
+        assert_eq!(info(&mut primary, "sync_full"), 1);
+    }
+}
+
+#[test]
+fn a_snapshot_loads_as_it_comes() {
+    let (server, port) = start(&[
+        "--repl-diskless-sync-delay",
+        "0",
+        "--enable-debug-command",
+        "yes",
+    ]);
+    let mut primary = server.client();
+    primary.run("DEBUG POPULATE 2000 key 5000");
+    let load = ["--repl-diskless-load", "swapdb"];
+    let replica = replica(port, &[&load[..], DEBUG].concat());
+    let mut client = replica.client();
+    await_info(&mut client, "master_link_status", "up");
+    digests_are_equal(&mut primary, &mut client);
+}
+
+#[test]
+fn a_primary_that_is_not_trusted_is_not_followed() {
+    let (_server, port) = start(&[]);
+    let replica = Server::ours()
+        .with(&words(&files("stranger.crt")))
+        .with(&["--tls-replication", "yes"])
+        .with(&["--replicaof", "127.0.0.1", &port.to_string()])
+        .start();
+    replica.wait_for_log(
+        "Error condition on socket for SYNC: error:0A000086:SSL routines::certificate verify \
+         failed",
+    );
+    let mut client = replica.client();
+    assert_eq!(
+        info_field(&mut client, "master_link_status").as_deref(),
+        Some("down")
+    );
+    // Another authority, and the next attempt succeeds.
+    client.run(&format!("CONFIG SET tls-ca-cert-file {}", file("ca.crt")));
+    await_info(&mut client, "master_link_status", "up");
+}
+
+#[test]
+fn a_plain_primary_is_not_followed_over_tls() {
+    let primary = Server::start();
+    let port = primary.port.to_string();
+    let replica = Server::ours()
+        .with(&words(&files("ca.crt")))
+        .with(&["--tls-replication", "yes", "--repl-timeout", "2"])
+        .with(&["--replicaof", "127.0.0.1", &port])
+        .start();
+    replica.wait_for_log("Timeout connecting to the MASTER...");
+}
+
+#[test]
+fn the_certificate_of_a_primary_has_an_expected_name() {
+    let (_server, port) = start(&[]);
+    let names = "a.example .b.example LOCALHOST";
+    let replica = replica(port, &["--tls-expected-peer-name", names]);
+    let mut client = replica.client();
+    await_info(&mut client, "master_link_status", "up");
+    replica.wait_for_log("tls-expected-peer-name: 1 names begin with a dot");
+    client.run("CONFIG SET tls-expected-peer-name no.example");
+    client.run("REPLICAOF NO ONE");
+    client.run(&format!("REPLICAOF 127.0.0.1 {port}"));
+    replica.wait_for_log("certificate verify failed");
+    for wrong in ["a\tb", "  "] {
+        let set = ["CONFIG", "SET", "tls-expected-peer-name", wrong];
+        assert!(client.call(&set).is_error(), "{wrong}");
+    }
+}
+
+#[test]
+fn keys_migrate_over_tls() {
+    let (target, port) = start(&[]);
+    let source = Server::ours()
+        .with(&words(&files("ca.crt")))
+        .with(&["--tls-cluster", "yes"])
+        .start();
+    let (mut here, mut there) = (source.client(), target.client());
+    here.run("MSET a 1 b 2 c 3");
+    let large = "x".repeat(3_000_000);
+    here.call(&["SET", "large", &large]);
+    let keys = ["a", "b", "large"];
+    for key in keys {
+        let line = format!("MIGRATE 127.0.0.1 {port} {key} 0 5000");
+        assert_eq!(text(&mut here, &line), "OK");
+    }
+    assert_eq!(number(&mut here, "DBSIZE"), 1);
+    assert_eq!(there.call(&["GET", "large"]).text(), large);
+    let plain = target.port;
+    let refused = text(&mut here, &format!("MIGRATE 127.0.0.1 {plain} c 0 300"));
+    assert_eq!(refused, "IOERR error or timeout connecting to the client");
+    let mut plain_source = target.client();
+    plain_source.run("SET d 4");
+    let line = format!("MIGRATE 127.0.0.1 {port} d 0 1000");
+    assert_eq!(
+        text(&mut plain_source, &line),
+        "IOERR error or timeout reading to target instance"
+    );
+}
+
+#[test]
+fn a_replica_of_redis_follows_over_tls() {
+    let Some(redis) = support::oracle::redis_8_6() else {
+        eprintln!("skipped: no Redis 8.6.3 here");
+        return;
+    };
+    let (server, port) = start(&["--repl-diskless-sync-delay", "0"]);
+    let mut primary = server.client();
+    fill(&mut primary, 2_000);
+    let replica = Server::of(&redis)
+        .with(&words(&files("ca.crt")))
+        .with(&["--tls-replication", "yes"])
+        .start();
+    let mut client = replica.client();
+    client.run(&format!("REPLICAOF 127.0.0.1 {port}"));
+    await_info(&mut client, "master_link_status", "up");
+    for n in 0..2_000 {
+        primary.run(&format!("APPEND key:{n} +"));
+    }
+    assert_eq!(number(&mut primary, "WAIT 1 60000"), 1);
+    assert_eq!(number(&mut client, "DBSIZE"), 2_000);
+    assert_eq!(text(&mut client, "GET key:1999"), "value:1999+");
+}
+
+#[test]
+fn redis_is_followed_over_tls() {
+    let Some(redis) = support::oracle::redis_8_6() else {
+        eprintln!("skipped: no Redis 8.6.3 here");
+        return;
+    };
+    let port = support::server::free_port();
+    let server = Server::of(&redis)
+        .with(&words(&files("ca.crt")))
+        .with(&["--tls-port", &port.to_string()])
+        .with(&["--repl-diskless-sync-delay", "0"])
+        .with(DEBUG)
+        .start();
+    let mut primary = server.client();
+    fill(&mut primary, 1_000);
+    for rdb_channel in ["yes", "no"] {
+        let options = ["--repl-rdb-channel", rdb_channel];
+        let replica = replica(port, &[&options[..], DEBUG].concat());
+        let mut client = replica.client();
+        await_info(&mut client, "master_link_status", "up");
+        primary.run("APPEND after sync");
+        digests_are_equal(&mut primary, &mut client);
+        primary.run("CLIENT KILL TYPE replica");
+        primary.run("APPEND after cut");
+        await_info(&mut client, "master_link_status", "up");
+        digests_are_equal(&mut primary, &mut client);
+    }
+}
