@@ -38,8 +38,7 @@ pub struct Received {
 }
 
 impl Link {
-    /// Returns a link and the socket at its other end, for tests.
-    #[cfg(test)]
+    /// Returns a link and the socket at its other end.
     pub fn pair() -> io::Result<(Link, std::os::unix::net::UnixStream)> {
         let (near, far) = std::os::unix::net::UnixStream::pair()?;
         near.set_nonblocking(true)?;

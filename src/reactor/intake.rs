@@ -32,6 +32,8 @@ const CLIENTS: usize = 1024;
 const PRIMARY: Token = Token(CLIENTS - 1);
 /// Token of the main channel, while an RDB channel is the link to our primary.
 const MAIN_CHANNEL: Token = Token(CLIENTS - 2);
+/// Token of the ends of relays that a child writes to.
+const RELAYS: Token = Token(CLIENTS - 3);
 /// Maximum events per poll.
 const EVENTS: usize = 1024;
 
@@ -109,6 +111,7 @@ impl Intake {
                 SIGNALS => self.signalled = true,
                 PRIMARY => self.heard_primary = true,
                 MAIN_CHANNEL => self.heard_main_channel = true,
+                RELAYS => server.replication.relays_mut().note_news(),
                 Token(token) if token < CLIENTS => {
                     let index = token - LISTENERS;
                     if !self.accepting.contains(&index) {
@@ -166,6 +169,20 @@ impl Intake {
             connect::on_ready(server);
         }
         self.watch_primary(server);
+    }
+
+    /// Watches the ends of new relays.
+    pub fn watch_relays(&mut self, server: &mut Server) {
+        let mut news = false;
+        for link in server.replication.relays_mut().take_unwatched() {
+            news = true;
+            if let Err(error) = link.register(self.poll.registry(), RELAYS) {
+                log::warn!("Can't watch a relay to a replica: {error}");
+            }
+        }
+        if news {
+            server.replication.relays_mut().note_news();
+        }
     }
 
     /// Registers a new link to the primary, or registers it again under the token of the client it
@@ -287,6 +304,7 @@ fn take_news(server: &mut Server, news: News, ready: &mut Vec<usize>) -> bool {
     if news.writable && client.session.peer == Peer::Replica {
         let id = client.session.id;
         server.replication.replicas_mut().set_blocked(id.0, false);
+        server.replication.relays_mut().note_news();
     }
     let Some(client) = server.clients.get_mut(news.slot) else {
         return false;

@@ -74,12 +74,14 @@ impl Reactor {
         let mut intake = self.intake.take().expect("it is here between turns");
         let writing = server.clients.has_writing();
         intake.watch_primary(server);
+        intake.watch_relays(server);
         let loading = server.persist.loading.is_some();
         let pressed = transfer::can_go_on_loading(server)
             || transfer::wants_input(server)
             || transfer::wants_stream(server)
             || server.eviction.goes_on()
-            || server.replication.replicas().goes_on();
+            || server.replication.replicas().goes_on()
+            || server.replication.relays().goes_on();
         let busy = writing || pressed || !self.ready.is_empty() || intake.has_more();
         let sleep_ms = if busy { 0 } else { cron::sleep_ms(server) };
         let timeout = (sleep_ms < u64::MAX).then(|| Duration::from_millis(sleep_ms));

@@ -47,6 +47,8 @@ impl Reactor {
         self.server.write_all();
         // After the replies, because a replica's own replies announce the stream that follows them.
         feed::flush(&mut self.server);
+        // After the replies, because +FULLRESYNC precedes the snapshot.
+        sync::relay(&mut self.server);
         // Before exit, because replicas must get the end of the stream, as far as sockets accept.
         while self.server.shutdown.is_over() && self.server.replication.replicas().goes_on() {
             feed::flush(&mut self.server);

@@ -16,6 +16,7 @@
 //!                    replicas   all: acknowledgements, timeouts, limits, snapshots
 //!                    channels   replicas that get their snapshot on a second connection
 //!                    output     the stream and snapshot files on the way to one replica
+//!                    relay      the snapshot of a child on its way to replicas over TLS
 //!                    backlog    the last bytes of the stream
 //!                    failover   FAILOVER: handing over to a replica
 //!   replica's side   primary    the link, from connecting to the stream
@@ -36,6 +37,7 @@ pub mod output;
 pub mod payload;
 pub mod primary;
 pub mod rdb_channel;
+pub mod relay;
 pub mod replica;
 pub mod replicas;
 pub mod transfer;
@@ -53,6 +55,7 @@ use history::History;
 use log::Level;
 use output::{Send, Wrote};
 use primary::Primary;
+use relay::Relays;
 use replica::{Limits, Replica, Target};
 use replicas::{ReplicaAction, Replicas};
 use transfer::Transfer;
@@ -76,6 +79,7 @@ pub struct Replication {
     /// The last bytes of the stream. It exists while there are replicas, and for a while after.
     backlog: Option<Backlog>,
     replicas: Replicas,
+    relays: Relays,
     /// The primary of a replica, `None` on a primary.
     primary: Option<Box<Primary>>,
     failover: Option<Failover>,
@@ -115,6 +119,7 @@ impl Replication {
             history: History::new(id),
             backlog: None,
             replicas: Replicas::default(),
+            relays: Relays::default(),
             primary: None,
             failover: None,
             selected: None,
@@ -192,6 +197,14 @@ impl Replication {
 
     pub fn replicas_mut(&mut self) -> &mut Replicas {
         &mut self.replicas
+    }
+
+    pub fn relays(&self) -> &Relays {
+        &self.relays
+    }
+
+    pub fn relays_mut(&mut self) -> &mut Relays {
+        &mut self.relays
     }
 
     pub fn failover(&self) -> Option<&Failover> {

@@ -77,7 +77,7 @@ impl ServerCertVerifier for AnyServer {
 }
 
 /// The configuration of a client that presents this certificate, if any.
-fn config(
+pub(super) fn config(
     certificate: Option<&str>,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> Arc<ClientConfig> {
@@ -122,7 +122,7 @@ impl Write for Trickle {
     }
 }
 
-fn socket(port: u16) -> TcpStream {
+pub(super) fn socket(port: u16) -> TcpStream {
     let socket = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     socket.set_nodelay(true).expect("it is a TCP socket");
     let patience = Some(Duration::from_secs(60));
@@ -130,7 +130,10 @@ fn socket(port: u16) -> TcpStream {
     socket
 }
 
-fn over<S: Read + Write>(socket: S, config: Arc<ClientConfig>) -> StreamOwned<ClientConnection, S> {
+pub(super) fn over<S: Read + Write>(
+    socket: S,
+    config: Arc<ClientConfig>,
+) -> StreamOwned<ClientConnection, S> {
     let name = ServerName::try_from("localhost").expect("it is a name");
     let connection = ClientConnection::new(config, name).expect("the configuration is whole");
     StreamOwned::new(connection, socket)
@@ -139,7 +142,11 @@ fn over<S: Read + Write>(socket: S, config: Arc<ClientConfig>) -> StreamOwned<Cl
 const BOTH: &[&rustls::SupportedProtocolVersion] = rustls::ALL_VERSIONS;
 
 /// Sends commands in one piece and reads replies of this many bytes.
-fn ask(stream: &mut (impl Read + Write), bytes: &[u8], replied: usize) -> io::Result<Vec<u8>> {
+pub(super) fn ask(
+    stream: &mut (impl Read + Write),
+    bytes: &[u8],
+    replied: usize,
+) -> io::Result<Vec<u8>> {
     stream.write_all(bytes)?;
     stream.flush()?;
     let mut reply = vec![0; replied];

@@ -1,8 +1,10 @@
 //! TLS between servers: replicas and their primaries, and MIGRATE. `server.crt` is for servers alone,
 //! so that a connection that is opened needs `client.crt`.
 
-use super::tls::{file, start};
+use super::tls::{ask as ask_over, config, file, over, socket, start};
 use super::*;
+use std::io::{Read, Write};
+use std::time::Duration;
 
 /// The options of a server with all certificates, and `ca` for the trusted one.
 fn files(ca: &str) -> Vec<String> {
@@ -92,6 +94,8 @@ fn a_replica_follows_over_tls_and_continues_after_a_cut() {
 #[test]
 fn a_snapshot_loads_as_it_comes() {
     let (server, port) = start(&[
+        "--rdbcompression",
+        "no",
         "--repl-diskless-sync-delay",
         "0",
         "--enable-debug-command",
@@ -104,6 +108,84 @@ fn a_snapshot_loads_as_it_comes() {
     let mut client = replica.client();
     await_info(&mut client, "master_link_status", "up");
     digests_are_equal(&mut primary, &mut client);
+    server.wait_for_log("target: replicas sockets (rdb-channel)");
+}
+
+/// Asks for a snapshot as a replica that reads it from its socket.
+fn ask_for_snapshot(stream: &mut (impl Read + Write)) {
+    let capability = ask_over(stream, b"REPLCONF capa eof\r\n", 5);
+    assert_eq!(capability.expect("a reply"), b"+OK\r\n");
+    stream.write_all(b"PSYNC ? -1\r\n").expect("it is read");
+    stream.flush().expect("it is read");
+}
+
+/// Reads a snapshot up to the mark at its end, so many bytes at a time. Returns its length.
+fn read_snapshot(stream: &mut impl Read, at_once: usize, pause: Duration) -> usize {
+    let mut all = Vec::new();
+    let mut buffer = vec![0; at_once];
+    let mut mark = None;
+    loop {
+        std::thread::sleep(pause);
+        let n = stream.read(&mut buffer).expect("it goes on");
+        assert!(n > 0, "the end comes behind the mark");
+        all.extend_from_slice(&buffer[..n]);
+        if mark.is_none() {
+            let begin = b"$EOF:";
+            let at = all.windows(begin.len()).position(|bytes| bytes == begin);
+            mark = at
+                .and_then(|at| all.get(at + 5..at + 45))
+                .map(<[u8]>::to_vec);
+        }
+        if mark
+            .as_ref()
+            .is_some_and(|mark| all.len() > 200 && all.ends_with(mark))
+        {
+            return all.len();
+        }
+    }
+}
+
+#[test]
+fn one_child_serves_plain_replicas_and_those_over_tls() {
+    let (server, port) = start(&[
+        "--rdbcompression",
+        "no",
+        "--repl-diskless-sync-delay",
+        "1",
+        "--max-new-tls-connections-per-cycle",
+        "10",
+        "--enable-debug-command",
+        "yes",
+    ]);
+    let mut client = server.client();
+    client.run("DEBUG POPULATE 1000 key 20000");
+    let mut plain = socket(server.port);
+    let mut replicas: Vec<_> = (0..3)
+        .map(|_| over(socket(port), config(Some("client"), rustls::ALL_VERSIONS)))
+        .collect();
+    ask_for_snapshot(&mut plain);
+    replicas.iter_mut().for_each(ask_for_snapshot);
+    let mut lost = replicas.pop().expect("there are three");
+    let lengths = std::thread::scope(|scope| {
+        let mut readers = vec![scope.spawn(|| read_snapshot(&mut plain, 100_000, Duration::ZERO))];
+        for (replica, pause_ms) in replicas.iter_mut().zip([0, 2]) {
+            let pause = Duration::from_millis(pause_ms);
+            readers.push(scope.spawn(move || read_snapshot(replica, 100_000, pause)));
+        }
+        // One of them goes away in the middle.
+        let mut some = vec![0; 1_000_000];
+        lost.read_exact(&mut some).expect("it goes on");
+        drop(lost);
+        let lengths = readers.into_iter().map(|one| one.join().expect("it ends"));
+        lengths.collect::<Vec<usize>>()
+    });
+    assert!(lengths[0] > 20_000_000, "{lengths:?}");
+    server.wait_for_log("Starting BGSAVE for SYNC with target: replicas sockets");
+    server.wait_for_log("Background RDB transfer terminated with success");
+    wait_until("the lost one is noticed", || {
+        info(&mut client, "connected_slaves") == 3
+    });
+    assert_eq!(info(&mut client, "total_forks"), 1);
 }
 
 #[test]

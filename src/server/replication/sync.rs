@@ -7,9 +7,11 @@
 //! with the tick of replicas.
 
 use crate::command::Reply;
+use crate::net::Link;
 use crate::persist::child::Purpose;
 use crate::persist::transfer::{TransferJob, transfer_in_child};
 use crate::replication::PausePoint;
+use crate::replication::relay::{Progress, Relay};
 use crate::replication::replica::{Announced, Form, NewReplica, Target};
 use crate::replication::replicas::SyncRules;
 use crate::server::Server;
@@ -20,7 +22,7 @@ use crate::server::storage::jobs;
 use crate::sys::fork::Exit;
 use crate::sys::reason;
 use std::fs::File;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 /// Returns the name of a replica in the log.
 pub fn replica_name(session: &Session) -> String {
@@ -36,13 +38,10 @@ pub fn replica_name(session: &Session) -> String {
 fn new_replica(server: &Server, session: &mut Session, is_plain: bool) -> NewReplica {
     session.peer = Peer::Replica;
     session.special.set(Special::REPLICA, true);
-    let mut announced = session.announced.as_deref().cloned().unwrap_or_default();
-    // The child that makes a snapshot cannot encrypt it: it goes into a file, which is sent from here.
-    announced.reads_marked &= !session.is_secure;
     NewReplica {
         client: session.id.0,
         slot: server.clients.slot_of(session.id).unwrap_or_default(),
-        announced,
+        announced: session.announced.as_deref().cloned().unwrap_or_default(),
         peer_ip: ip_of(&session.addresses.0).to_owned(),
         is_plain,
     }
@@ -95,8 +94,7 @@ pub(in crate::server) fn offer_channel(
 ) -> bool {
     let config = &server.config;
     let announced = session.announced.as_deref();
-    let can = announced.is_some_and(|one| one.takes_rdb_channel && !one.is_rdb_channel)
-        && !session.is_secure;
+    let can = announced.is_some_and(|one| one.takes_rdb_channel && !one.is_rdb_channel);
     if !can || !config.repl_rdb_channel || !config.repl_diskless_sync {
         return false;
     }
@@ -186,7 +184,7 @@ fn join_snapshot(server: &mut Server, id: ClientId, announced: &Announced, reply
 pub fn check_child(server: &mut Server) {
     match jobs::reap_child(server) {
         Some((Purpose::Snapshot, exit)) => snapshot_done(server, exit == Exit::Status(0)),
-        Some((Purpose::Transfer, exit)) => transfer_done(server, exit),
+        Some((Purpose::Transfer, exit)) => transfer_ended(server, exit),
         Some((Purpose::Rewrite, _)) | None => {}
     }
 }
@@ -195,6 +193,9 @@ pub fn check_child(server: &mut Server) {
 pub fn start_requested(server: &mut Server) {
     if server.replication.replicas_mut().take_child_check() {
         check_child(server);
+    }
+    if !server.replication.relays().is_empty() {
+        return;
     }
     if let Some(form) = server.replication.replicas_mut().take_start()
         && server.persist.child.is_none()
@@ -205,7 +206,8 @@ pub fn start_requested(server: &mut Server) {
 
 /// Starts a snapshot for the replicas that have waited long enough for others to join them.
 pub(super) fn start_due(server: &mut Server) {
-    if server.persist.child.is_some() || server.persist.loading.is_some() {
+    let is_busy = server.persist.child.is_some() || !server.replication.relays().is_empty();
+    if is_busy || server.persist.loading.is_some() {
         return;
     }
     let rules = SyncRules {
@@ -272,14 +274,33 @@ fn begin_streams(server: &mut Server, clients: &[u64], next: u64) {
 /// Has a child send a snapshot to the sockets of these replicas.
 fn start_diskless(server: &mut Server, form: Form, clients: &[u64], next: u64) -> bool {
     let mut sockets = Vec::with_capacity(clients.len());
+    // The ends of relays that the child writes to.
+    let mut ends = Vec::new();
     for &client in clients {
         let Some(slot) = announce(server, client, next, Target::Socket) else {
             continue;
         };
         // The reply has to leave before the child writes.
-        match server.clients.get_mut(slot).and_then(write_now) {
-            Some(socket) => sockets.push(socket),
+        let socket = server.clients.get_mut(slot).and_then(write_now);
+        let is_secure = |server: &Server| {
+            let client = server.clients.get(slot);
+            client.is_some_and(|client| client.session.is_secure)
+        };
+        match socket {
             None => server.clients.close(slot, Ending::Now),
+            Some(_) if is_secure(server) => match Link::pair() {
+                Ok((from_child, end)) => {
+                    let relay = Relay::new(client, slot, from_child);
+                    server.replication.relays_mut().add(relay);
+                    sockets.push(end.as_raw_fd());
+                    ends.push(end);
+                }
+                Err(error) => {
+                    log::warn!("Can't relay a snapshot over TLS: {}", reason(&error));
+                    server.clients.close(slot, Ending::Now);
+                }
+            },
+            Some(socket) => sockets.push(socket),
         }
     }
     begin_streams(server, clients, next);
@@ -299,6 +320,8 @@ fn start_diskless(server: &mut Server, form: Form, clients: &[u64], next: u64) -
         crate::logging::set_role(b'C');
         transfer_in_child(keyspace, job, teller)
     });
+    // The child has its own copies, and the relays end with them.
+    drop(ends);
     if started.is_ok() {
         server.replication.pause_at(PausePoint::AfterFork);
     }
@@ -309,6 +332,7 @@ fn start_diskless(server: &mut Server, form: Form, clients: &[u64], next: u64) -
         Ok(pid) => log::info!("Background RDB transfer started by pid {pid}"),
         Err(error) => {
             log::warn!("Can't save in background: fork: {}", reason(&error));
+            server.replication.relays_mut().clear();
             server.replication.replicas_mut().transfer_not_started();
             return false;
         }
@@ -328,6 +352,52 @@ pub(in crate::server) fn snapshot_done(server: &mut Server, succeeded: bool) {
     let replicas = server.replication.replicas_mut();
     let actions = replicas.file_done(succeeded, &open);
     replicas::execute(server, actions);
+}
+
+/// Handles the end of the child that writes to replicas: what it has written to relays is still on
+/// its way.
+fn transfer_ended(server: &mut Server, exit: Exit) {
+    let relays = server.replication.relays_mut();
+    if exit == Exit::Status(0) && !relays.is_empty() {
+        return relays.child_ended(exit);
+    }
+    relays.clear();
+    transfer_done(server, exit);
+}
+
+/// Moves bytes of a child to replicas over TLS, and ends the transfer with the last of them.
+pub fn relay(server: &mut Server) {
+    if !server.replication.relays().goes_on() {
+        return;
+    }
+    let mut relays = server.replication.relays_mut().take();
+    relays.retain_mut(|relay| {
+        let client = server.clients.get_mut(relay.slot());
+        let Some(client) = client
+            .filter(|one| one.session.id.0 == relay.client() && one.session.ending == Ending::No)
+        else {
+            return false;
+        };
+        match relay.relay(&mut client.link) {
+            Ok(relayed) => {
+                server.stats.repl_bytes_out += relayed.bytes as u64;
+                if relayed.state == Progress::GoesOn {
+                    server.replication.relays_mut().note_news();
+                }
+                relayed.state != Progress::Ended
+            }
+            Err(error) => {
+                log::debug!("Error writing to client: {error}");
+                server.clients.close(relay.slot(), Ending::Now);
+                false
+            }
+        }
+    });
+    let relays_left = server.replication.relays_mut();
+    relays_left.put_back(relays);
+    if let Some(exit) = relays_left.take_exit() {
+        transfer_done(server, exit);
+    }
 }
 
 /// Handles the end of the child that wrote to the sockets of replicas.
@@ -365,6 +435,8 @@ pub fn forget(server: &mut Server, session: &Session) {
         ""
     };
     log::info!("Connection with replica {kind}{} lost.", departed.name);
+    // A relay to it ends.
+    server.replication.relays_mut().note_news();
     replicas::execute(server, departed.then);
     replicas::refresh_good(server);
     // The part of the stream that was held for it alone is freed.
@@ -403,7 +475,7 @@ fn write_now(client: &mut Client) -> Option<RawFd> {
     let owed = client.output.pending();
     let sent = client.output.send(&mut client.link, owed);
     let took_all = matches!(sent, Ok((n, _)) if n == owed);
-    (took_all && !client.session.is_secure).then(|| client.link.fd())
+    took_all.then(|| client.link.fd())
 }
 
 /// The address in `1.2.3.4:5` or `[::1]:5`.

@@ -103,7 +103,8 @@ pub(in crate::server) fn start_child<J>(
     job: &J,
     run: fn(&Keyspace, &J, &mut ProgressPipe) -> i32,
 ) -> std::io::Result<i32> {
-    let unused = server.doors.listeners.fds();
+    let mut unused = server.doors.listeners.fds();
+    unused.extend(server.replication.relays().fds());
     let begun_us = clock::mono_us();
     let process = fork::run_in_child(&server.keyspace, job, &unused, run)?;
     server.stats.fork_us = clock::mono_us() - begun_us;
