@@ -224,8 +224,8 @@ fn bitcount(cx: &mut Cx, args: &mut Args, reply: &mut Reply) -> CmdResult {
     let (mut start, mut end, mut unit) = (0, -1, Unit::Byte);
     match args.left() {
         0 => {}
-        // As in Valkey, a start alone reaches to the end.
-        1 => start = args.int()?,
+        // As in Valkey, a start alone reaches to the end; what is no number is refused as in Redis.
+        1 => start = args.int().map_err(|_| CmdError::Syntax)?,
         2 => (start, end) = (args.int()?, args.int()?),
         3 => {
             (start, end) = (args.int()?, args.int()?);

@@ -168,7 +168,8 @@ pub struct Special {
 pub enum Kind {
     Bool,
     Int(IntRule),
-    Words(&'static [&'static str]),
+    /// The words, and how many of them errors list.
+    Words(&'static [&'static str], usize),
     Text(TextRule),
     Special(&'static Special),
 }
@@ -355,7 +356,12 @@ pub const fn octal(name: &'static str, default: i64, max: i64, place: Place) -> 
 }
 
 pub const fn words<T: Word>(name: &'static str, default: usize, place: Place) -> Directive {
-    Directive::new(name, Kind::Words(T::NAMES), Init::Word(default), place)
+    Directive::new(
+        name,
+        Kind::Words(T::NAMES, T::LISTED),
+        Init::Word(default),
+        place,
+    )
 }
 
 fn anything(_: &[u8]) -> Result<(), &'static str> {

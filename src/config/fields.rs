@@ -189,6 +189,8 @@ pub struct Config {
     pub max_new_tls_connections_per_cycle: usize,
     pub tls_auth_clients: TlsAuthClients,
     pub tls_auth_clients_user: TlsAuthClientsUser,
+    /// Seconds; 0 for never.
+    pub tls_auto_reload_interval: u32,
     pub tls_ca_cert_dir: Vec<u8>,
     pub tls_ca_cert_file: Vec<u8>,
     pub tls_cert_file: Vec<u8>,
@@ -198,6 +200,8 @@ pub struct Config {
     pub tls_client_key_file: Vec<u8>,
     pub tls_client_key_file_pass: Vec<u8>,
     pub tls_cluster: bool,
+    /// Makes certificates for development, if none are configured.
+    pub tls_dev: bool,
     pub tls_dh_params_file: Vec<u8>,
     pub tls_expected_peer_name: Vec<u8>,
     pub tls_key_file: Vec<u8>,

@@ -709,7 +709,7 @@ fn the_example_file_shows_every_directive_at_its_default() {
 fn sample(row: &Directive, seed: u64, letters: &str) -> String {
     match row.kind {
         Kind::Bool => ["yes", "no"][(seed % 2) as usize].into(),
-        Kind::Words(words) => words[(seed % words.len() as u64) as usize].into(),
+        Kind::Words(words, _) => words[(seed % words.len() as u64) as usize].into(),
         Kind::Int(rule) => {
             let span = (i128::from(rule.max) - i128::from(rule.min) + 1) as u128;
             let n = (i128::from(rule.min) + (u128::from(seed) % span) as i128) as i64;

@@ -17,7 +17,7 @@ pub fn parse(kind: &Kind, text: &[u8]) -> Result<Value, String> {
             _ => Err("argument must be 'yes' or 'no'".into()),
         },
         Kind::Int(rule) => parse_number(rule, text).map(Value::Int),
-        Kind::Words(words) => find_word(words, text).map(Value::Word),
+        Kind::Words(words, listed) => find_listed(words, *listed, text).map(Value::Word),
         Kind::Text(rule) if !rule.is_secret && has_control(text) => {
             Err("argument must not contain control characters".into())
         }
@@ -34,7 +34,7 @@ pub fn print(kind: &Kind, value: &Value) -> Vec<u8> {
     match (kind, value) {
         (_, Value::Bool(yes)) => if *yes { "yes" } else { "no" }.into(),
         (Kind::Int(rule), Value::Int(n)) => print_number(rule.unit, *n).into_bytes(),
-        (Kind::Words(words), Value::Word(index)) => words[*index].into(),
+        (Kind::Words(words, _), Value::Word(index)) => words[*index].into(),
         (_, Value::Text(text)) => text.clone(),
         (_, value) => unreachable!("a directive never holds a value of another kind: {value:?}"),
     }
@@ -63,13 +63,18 @@ pub fn print_for_file(kind: &Kind, value: &Value) -> Vec<u8> {
 
 /// The index of a word, whatever its case.
 pub fn find_word(words: &[&str], text: &[u8]) -> Result<usize, String> {
+    find_listed(words, words.len(), text)
+}
+
+/// The same, where the error lists the first words only.
+fn find_listed(words: &[&str], listed: usize, text: &[u8]) -> Result<usize, String> {
     let found = words
         .iter()
         .position(|word| word.as_bytes().eq_ignore_ascii_case(text));
     found.ok_or_else(|| {
         format!(
             "argument(s) must be one of the following: {}",
-            words.join(", ")
+            words[..listed].join(", ")
         )
     })
 }

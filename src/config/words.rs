@@ -6,6 +6,8 @@
 pub trait Word: Copy + PartialEq + 'static {
     const NAMES: &'static [&'static str];
     const VALUES: &'static [Self];
+    /// The number of words that errors list: those of Redis, which come first.
+    const LISTED: usize = Self::NAMES.len();
 
     /// The word for this value, as CONFIG GET prints it.
     fn word(self) -> &'static str {
@@ -23,6 +25,22 @@ macro_rules! words {
             const NAMES: &'static [&'static str] = &[$($text),*];
             const VALUES: &'static [Self] = &[$(Self::$value),*];
         }
+        words!(@default $name);
+    };
+    // The words after the semicolon are taken, but errors do not list them.
+    ($(#[$doc:meta])* $name:ident { $($variant:ident),* } $($text:literal = $value:ident),*;
+     $($unlisted:literal = $other:ident),*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($variant),* }
+        impl Word for $name {
+            const NAMES: &'static [&'static str] = &[$($text,)* $($unlisted),*];
+            const VALUES: &'static [Self] = &[$(Self::$value,)* $(Self::$other),*];
+            const LISTED: usize = [$($text),*].len();
+        }
+        words!(@default $name);
+    };
+    (@default $name:ident) => {
         impl Default for $name {
             fn default() -> Self { Self::VALUES[0] }
         }
@@ -87,8 +105,8 @@ words!(
     "no" = No, "yes" = Yes, "optional" = Optional);
 words!(
     /// The field of a client's certificate that names its user.
-    TlsAuthClientsUser { Cn, Off }
-    "CN" = Cn, "off" = Off);
+    TlsAuthClientsUser { Cn, Off, Uri }
+    "CN" = Cn, "off" = Off; "URI" = Uri);
 words!(
     /// The form of a cluster node's name in redirections.
     EndpointType { Ip, Hostname, UnknownEndpoint }

@@ -1,7 +1,7 @@
 //! TLS in a server that is built without it: there is no session, and no context can be built.
 
 use super::Received;
-use super::tls_settings::{ClientAuth, Settings};
+use super::tls_settings::{ClientAuth, Facts, Settings};
 use crate::sys::clock::Duration;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
@@ -10,6 +10,30 @@ use std::os::fd::RawFd;
 /// A TLS session, of which there is none.
 #[derive(Debug)]
 pub enum Session {}
+
+/// Whether this build has TLS.
+pub const IS_THERE: bool = false;
+
+/// The files of contexts, of which there are none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Materials;
+
+impl Materials {
+    pub fn of(_: &Settings) -> Materials {
+        Materials
+    }
+}
+
+/// Certificates for development, which need TLS.
+pub mod dev {
+    use crate::net::tls_settings::DevFiles;
+    use std::path::Path;
+
+    /// Always fails, with a line for the log.
+    pub fn prepare(_: &Path, _: Option<&str>, _: i64) -> Result<DevFiles, String> {
+        Err("tls-dev: TLS support is not compiled in".into())
+    }
+}
 
 /// A blocking TLS connection, of which there is none.
 #[derive(Debug)]
@@ -44,7 +68,15 @@ pub enum Contexts {}
 impl Contexts {
     /// Always fails, with a line for the log.
     pub fn new(_: &Settings, _: &mut Vec<String>) -> Result<Contexts, String> {
-        Err("TLS support is not compiled in".into())
+        Err("Missing implement of connection type tls".into())
+    }
+
+    pub fn facts(&self) -> &Facts {
+        match *self {}
+    }
+
+    pub fn materials(&self) -> &Materials {
+        match *self {}
     }
 
     pub fn accept(&self, _: ClientAuth) -> io::Result<Session> {
@@ -74,6 +106,10 @@ impl Session {
     }
 
     pub fn has_peer_certificate(&self) -> bool {
+        match *self {}
+    }
+
+    pub fn peer_uris(&self) -> Vec<Vec<u8>> {
         match *self {}
     }
 

@@ -1,5 +1,43 @@
 //! What TLS contexts are made of, as plain values: with and without the feature `tls`.
 
+/// What INFO shows of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// In hexadecimal digits; `none` without a certificate.
+    pub serial: String,
+    /// The last second in which it is good, in Unix time.
+    pub expires_s: Option<i64>,
+}
+
+impl Default for CertificateFacts {
+    fn default() -> CertificateFacts {
+        CertificateFacts {
+            serial: "none".into(),
+            expires_s: None,
+        }
+    }
+}
+
+/// What INFO shows of the certificates in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    pub server: CertificateFacts,
+    /// That of connections that this server opens, if it is another.
+    pub client: CertificateFacts,
+    /// That of the trusted certificates which expires first.
+    pub ca: CertificateFacts,
+}
+
+/// Certificates made for development; see `tls::dev`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevFiles {
+    pub ca: String,
+    pub cert: String,
+    pub key: String,
+    /// SHA-256 of the authority's certificate, in hexadecimal digits.
+    pub fingerprint: String,
+}
+
 /// Whether clients have to present a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAuth {

@@ -19,6 +19,7 @@ use crate::server::replication::link::connect;
 use crate::server::replication::link::transfer;
 use crate::server::script::run;
 use crate::server::script::run::Attendant;
+use crate::server::timers::Timer;
 use crate::sys::clock::Duration;
 use crate::sys::signal::Signals;
 use mio::{Events, Poll, Token};
@@ -34,6 +35,8 @@ const PRIMARY: Token = Token(CLIENTS - 1);
 const MAIN_CHANNEL: Token = Token(CLIENTS - 2);
 /// Token of the ends of relays that a child writes to.
 const RELAYS: Token = Token(CLIENTS - 3);
+/// Maximum time of a TLS handshake, in milliseconds.
+const HANDSHAKE_MS: u64 = 60_000;
 /// Maximum events per poll.
 const EVENTS: usize = 1024;
 
@@ -274,6 +277,12 @@ impl Intake {
             log::warn!("Error registering fd event for the new client: {error}");
             server.clients.remove(slot);
             return;
+        }
+        if is_secure {
+            let now_ms = server.clock.mono_ms();
+            server
+                .timers
+                .arm(now_ms + HANDSHAKE_MS, Timer::Handshake(id));
         }
         cron::watch_idle(server, id);
     }

@@ -90,6 +90,7 @@ impl Reactor {
         server.keyspace.set_now_ms(server.clock.now_ms());
         let (began, commands) = (server.clock.cycles(), server.stats.commands);
         let reads = server.stats.reads;
+        server.clients.begin_turn();
         intake.sort_events(server, &mut self.ready);
         intake.take_signals(server);
         intake.accept(server);

@@ -29,6 +29,8 @@ pub enum Timer {
     Synced,
     /// A failover may have timed out.
     Failover,
+    /// A TLS handshake may have taken too long.
+    Handshake(ClientId),
     /// A client exceeded the soft limit of its output buffer.
     SlowReader(ClientId),
 }

@@ -533,6 +533,8 @@ fn comparable(command: &[Vec<u8>]) -> bool {
         ["scan", cursor, ..] => !number(cursor),
         ["sscan" | "hscan", _, "0"] => true,
         ["sscan" | "hscan", _, cursor] => !number(cursor),
+        // A start alone is taken as in Valkey.
+        ["bitcount", _, start] if command.len() == 3 => start.parse::<i64>().is_err(),
         // Redis takes the low 32 bits of the index.
         ["lset", _, index] => index.parse::<i64>().is_ok_and(|n| i32::try_from(n).is_ok()),
         // Redis walks over all indexes up to the greatest for a digest.

@@ -269,6 +269,214 @@ fn a_certificate_names_its_user() {
 }
 
 #[test]
+fn a_uri_in_a_certificate_names_its_user() {
+    let (server, port) = start(&["--tls-auth-clients-user", "URI"]);
+    let mut plain = server.client();
+    plain.run("ACL SETUSER urn:redis:alice on nopass ~* +@all");
+    // The first one that is a user, not the first one.
+    let mut stream = over(socket(port), config(Some("uri"), BOTH));
+    let reply = ask(&mut stream, b"ACL WHOAMI\r\n", 22).expect("it is served");
+    assert_eq!(reply, b"$15\r\nurn:redis:alice\r\n");
+    plain.run("ACL DELUSER urn:redis:alice");
+    let mut stream = over(socket(port), config(Some("uri"), BOTH));
+    let reply = ask(&mut stream, b"ACL WHOAMI\r\n", 13).expect("it is served");
+    assert_eq!(reply, b"$7\r\ndefault\r\n");
+}
+
+#[test]
+fn certificates_that_are_exchanged_on_disk_are_taken_into_use() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let install = |name: &str| {
+        for end in ["crt", "key"] {
+            let (from, to) = (file(&format!("{name}.{end}")), path(&format!("own.{end}")));
+            std::fs::copy(from, &to).expect("it can be copied");
+        }
+    };
+    install("server");
+    let port = support::server::free_port().to_string();
+    let (cert, key, ca) = (path("own.crt"), path("own.key"), file("ca.crt"));
+    let server = Server::ours()
+        .with(&["--tls-port", &port, "--tls-auth-clients", "no"])
+        .with(&["--tls-cert-file", &cert, "--tls-key-file", &key])
+        .with(&["--tls-ca-cert-file", &ca, "--tls-auto-reload-interval", "1"])
+        .start();
+    let mut plain = server.client();
+    let serial = |plain: &mut Client| info_field(plain, "tls_server_cert_serial");
+    let first = serial(&mut plain).expect("it is shown");
+    assert!(info(&mut plain, "tls_ca_cert_expires_in_seconds") > 1_000_000_000);
+    assert_eq!(
+        info_field(&mut plain, "tls_client_cert_serial").as_deref(),
+        Some("none")
+    );
+    // One that does not fit its key is not taken.
+    std::fs::copy(file("self.crt"), &cert).expect("it can be copied");
+    server.wait_for_log("Background TLS reload failed");
+    assert!(is_served(port.parse().expect("a number"), None));
+    install("self");
+    server.wait_for_log("TLS materials reloaded successfully");
+    wait_until("the new one is shown", || {
+        serial(&mut plain).is_some_and(|one| one != first)
+    });
+    assert!(is_served(port.parse().expect("a number"), None));
+}
+
+#[test]
+fn certificates_for_development_are_made_and_reused() {
+    let port = support::server::free_port();
+    let options = ["--tls-dev", "yes", "--tls-port", &port.to_string()];
+    let mut server = Server::ours().with(&options).start();
+    let ca = server.path().join("tls-dev/ca.crt");
+    let first = std::fs::read(&ca).expect("it was made");
+    let is_trusted = || {
+        let mut roots = rustls::RootCertStore::empty();
+        let pem = std::fs::read(&ca).expect("it is there");
+        let der = CertificateDer::from_pem_slice(&pem).expect("it is a certificate");
+        roots.add(der).expect("it is an authority");
+        let config =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_protocol_versions(BOTH)
+                .expect("the versions are known")
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        let mut stream = over(socket(port), Arc::new(config));
+        ask(&mut stream, b"PING\r\n", 7).expect("the name is right, too") == b"+PONG\r\n"
+    };
+    assert!(is_trusted());
+    server.wait_for_log("--cacert");
+    server.restart();
+    assert!(is_trusted());
+    assert_eq!(std::fs::read(&ca).expect("it is there"), first);
+}
+
+#[test]
+fn keys_in_the_older_form_have_passwords() {
+    let port = support::server::free_port().to_string();
+    let (cert, key, ca) = (file("old.crt"), file("old-aes256.key"), file("ca.crt"));
+    let own = [
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &cert,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &ca,
+        "--tls-key-file-pass",
+        "secret",
+    ];
+    let server = Server::ours().with(&own).start();
+    assert!(is_served(port.parse().expect("a number"), Some("client")));
+    let mut plain = server.client();
+    assert!(plain.run("CONFIG SET tls-key-file-pass wrong").is_error());
+    server.wait_for_log("bad decrypt");
+}
+
+/// The arguments of .NET Aspire, which enables TLS for its Redis by default.
+#[test]
+fn the_arguments_of_aspire_start_both_ports() {
+    let port = support::server::free_port();
+    let (cert, key) = (file("self.crt"), file("self.key"));
+    let own = ["--requirepass", "secret", "--save", "60", "1"];
+    let server = Server::ours()
+        .with(&own)
+        .with(&["--tls-ca-cert-file", &cert, "--tls-cert-file", &cert])
+        .with(&["--tls-key-file", &key, "--tls-auth-clients", "no"])
+        .with(&["--tls-port", &port.to_string()])
+        .start();
+    let mut plain = server.client();
+    assert_eq!(text(&mut plain, "AUTH secret"), "OK");
+    let mut stream = over(socket(port), config(None, BOTH));
+    let hello = b"HELLO 2 AUTH default secret\r\nPING\r\n";
+    stream.write_all(hello).expect("it is read");
+    let mut got = Vec::new();
+    let mut buffer = [0; 4096];
+    while !got.ends_with(b"+PONG\r\n") {
+        let n = stream.read(&mut buffer).expect("it is served");
+        got.extend_from_slice(&buffer[..n]);
+    }
+}
+
+#[test]
+fn a_storm_of_handshakes_ends_well() {
+    let (server, port) = start(&["--max-new-tls-connections-per-cycle", "1000"]);
+    let mut plain = server.client();
+    let own = config(Some("client"), BOTH);
+    let mut streams: Vec<_> = (0..200).map(|_| socket(port)).collect();
+    let mut sessions: Vec<_> = streams
+        .iter()
+        .map(|_| {
+            let name = ServerName::try_from("localhost").expect("it is a name");
+            ClientConnection::new(own.clone(), name).expect("the configuration is whole")
+        })
+        .collect();
+    // All of them begin before any goes on.
+    for (stream, session) in streams.iter_mut().zip(&mut sessions) {
+        while session.wants_write() {
+            session.write_tls(stream).expect("it is read");
+        }
+    }
+    assert_eq!(text(&mut plain, "PING"), "PONG");
+    for (stream, session) in streams.into_iter().zip(sessions) {
+        let mut stream = StreamOwned::new(session, stream);
+        let reply = ask(&mut stream, b"PING\r\n", 7).expect("it is served");
+        assert_eq!(reply, b"+PONG\r\n");
+    }
+}
+
+#[test]
+fn certificates_change_under_load() {
+    let (server, port) = start(&["--max-new-tls-connections-per-cycle", "10"]);
+    let mut plain = server.client();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut steady = over(socket(port), config(Some("client"), BOTH));
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let reply = ask(&mut steady, b"PING\r\n", 7).expect("it goes on");
+                    assert_eq!(reply, b"+PONG\r\n");
+                    assert!(is_served(port, Some("client")));
+                }
+            });
+        }
+        for n in 0..40 {
+            let name = ["self", "server"][n % 2];
+            let (cert, key) = (file(&format!("{name}.crt")), file(&format!("{name}.key")));
+            let set = [
+                "CONFIG",
+                "SET",
+                "tls-cert-file",
+                &cert,
+                "tls-key-file",
+                &key,
+            ];
+            assert_eq!(plain.call(&set).text(), "OK");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_cut_at_any_byte_of_a_handshake_harms_nothing() {
+    let (server, port) = start(&["--max-new-tls-connections-per-cycle", "100"]);
+    let mut plain = server.client();
+    let own = config(Some("client"), BOTH);
+    let name = ServerName::try_from("localhost").expect("it is a name");
+    let mut session = ClientConnection::new(own, name).expect("the configuration is whole");
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello).expect("a vector takes it");
+    for len in 0..hello.len() {
+        let mut stream = socket(port);
+        stream.write_all(&hello[..len]).expect("it is read");
+    }
+    wait_until("the clients are gone", || {
+        info(&mut plain, "connected_clients") == 1
+    });
+    assert!(is_served(port, Some("client")));
+}
+
+#[test]
 fn what_is_no_tls_is_closed_without_a_byte() {
     let (server, port) = start(&[]);
     for (bytes, why) in [

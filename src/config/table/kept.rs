@@ -9,7 +9,7 @@ const KEPT: Place = Place::Kept;
 /// A word of a list without an enum of its own, because it has no effect.
 const fn choice(name: &'static str, names: &'static [&'static str], default: usize) -> Directive {
     let mut row = text(name, "", KEPT);
-    row.kind = Kind::Words(names);
+    row.kind = Kind::Words(names, names.len());
     row.default = Init::Word(default);
     row
 }
@@ -97,6 +97,5 @@ pub static TABLE: &[Directive] = &[
     int("rdma-completion-vector", -1, (-1, 1024), KEPT),
     int("rdma-rx-size", 1 << 20, (64 << 10, 16 << 20), KEPT),
     signed_memory("slot-migration-max-failover-repl-bytes", 0),
-    int("tls-auto-reload-interval", 0, (0, INT_MAX), KEPT),
     optional("unixsocketgroup", KEPT),
 ];

@@ -22,6 +22,13 @@ pub static TABLE: &[Directive] = &[
     part("tls-ca-cert-dir", at!(tls_ca_cert_dir)),
     words::<TlsAuthClients>("tls-auth-clients", 1, at!(tls_auth_clients)),
     words::<TlsAuthClientsUser>("tls-auth-clients-user", 1, at!(tls_auth_clients_user)),
+    int(
+        "tls-auto-reload-interval",
+        0,
+        (0, INT_MAX),
+        at!(tls_auto_reload_interval),
+    ),
+    boolean("tls-dev", false, at!(tls_dev)).immutable().hidden(),
     text("tls-expected-peer-name", "", at!(tls_expected_peer_name))
         .apply(Apply::Tls)
         .check(checks::peer_names),

@@ -1,22 +1,26 @@
 //! Certificates and keys from PEM files. Errors are reasons in the words of OpenSSL.
 
+use super::pem_keys;
 use super::reason;
+use crate::net::tls_settings::CertificateFacts;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::SigningKey;
 use std::path::Path;
 use std::sync::Arc;
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 const NO_START_LINE: &str = "error:0480006C:PEM routines::no start line";
 const WRONG_TAG: &str = "error:068000A8:asn1 encoding routines::wrong tag";
 const KEY_TOO_SMALL: &str = "error:0A00018F:SSL routines::ee key too small";
-const UNSUPPORTED_KEY: &str = "error:1E08010C:DECODER routines::unsupported";
+pub(super) const UNSUPPORTED_KEY: &str = "error:1E08010C:DECODER routines::unsupported";
 const MISMATCH: &str = "error:05800074:x509 certificate routines::key values mismatch";
-const NO_PASSWORD: &str = "error:07880109:common libcrypto routines::interrupted or cancelled";
-const BAD_DECRYPT: &str = "error:1C800064:Provider routines::bad decrypt";
+pub(super) const NO_PASSWORD: &str =
+    "error:07880109:common libcrypto routines::interrupted or cancelled";
+pub(super) const BAD_DECRYPT: &str = "error:1C800064:Provider routines::bad decrypt";
 const NONE_FOUND: &str = "error:05800088:x509 certificate routines::no certificate or crl found";
 /// The least bits of an RSA key.
 const RSA_BITS: usize = 2048;
@@ -96,6 +100,38 @@ pub fn common_name(der: &CertificateDer) -> Option<Vec<u8>> {
     Some(name.as_slice().to_vec())
 }
 
+/// Returns the serial number of a certificate in hexadecimal digits, and its end.
+pub fn facts(der: &CertificateDer) -> Option<CertificateFacts> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let digits = certificate.raw_serial().iter();
+    let digits: String = digits.map(|byte| format!("{byte:02X}")).collect();
+    let serial = match digits.trim_start_matches('0') {
+        "" => "0".to_owned(),
+        digits if digits.len() % 2 == 1 => format!("0{digits}"),
+        digits => digits.to_owned(),
+    };
+    Some(CertificateFacts {
+        serial,
+        expires_s: Some(certificate.validity().not_after.timestamp()),
+    })
+}
+
+/// Returns the URIs among the alternative names of a certificate's subject.
+pub fn uris(der: &CertificateDer) -> Vec<Vec<u8>> {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else {
+        return Vec::new();
+    };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let names = names.value.general_names.iter();
+    let uris = names.filter_map(|name| match name {
+        GeneralName::URI(uri) => Some(uri.as_bytes().to_vec()),
+        _ => None,
+    });
+    uris.collect()
+}
+
 /// Returns the trusted certificates: those of a file, and of every regular file of a directory.
 /// Either may be empty. In a directory, what is no certificate is passed over.
 pub fn load_trusted(file: &str, directory: &str) -> Result<Certificates, String> {
@@ -127,9 +163,12 @@ pub fn load_key(
     leaf: &CertificateDer,
 ) -> Result<Arc<dyn SigningKey>, String> {
     let pem = read(path)?;
-    let der = match PrivateKeyDer::from_pem_slice(&pem) {
-        Ok(der) => der,
-        Err(_) => decrypt(&pem, password)?,
+    let der = match pem_keys::decrypt(&pem, password) {
+        Some(decrypted) => decrypted?,
+        None => match PrivateKeyDer::from_pem_slice(&pem) {
+            Ok(der) => der,
+            Err(_) => decrypt(&pem, password)?,
+        },
     };
     let key = any_supported_type(&der).map_err(|_| UNSUPPORTED_KEY.to_owned())?;
     let Ok((_, leaf)) = X509Certificate::from_der(leaf) else {

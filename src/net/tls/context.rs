@@ -1,13 +1,14 @@
 //! The TLS contexts: what the configuration says, as rustls takes it.
 
-use super::certificates::{load_chain, load_key, load_trusted};
+use super::certificates::{facts, load_chain, load_key, load_trusted};
 use super::ciphers::{self, Choice};
+use super::materials::Materials;
 use super::names::PeerNames;
 use super::session::Session;
 use super::sessions::SessionStore;
 use super::stream::Stream;
 use super::verify::{ClientVerifier, ServerVerifier, Trust};
-use crate::net::tls_settings::{ClientAuth, Settings};
+use crate::net::tls_settings::{CertificateFacts, ClientAuth, Facts, Settings};
 use crate::sys::clock::Duration;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
@@ -29,6 +30,9 @@ pub struct Contexts {
     /// By `ClientAuth`: a change of `tls-auth-clients` needs no other context.
     servers: [Arc<ServerConfig>; 3],
     client: Arc<ClientConfig>,
+    facts: Arc<Facts>,
+    /// The files that they were made of, as they were before they were read.
+    materials: Materials,
 }
 
 impl Contexts {
@@ -39,6 +43,7 @@ impl Contexts {
     /// # Errors
     /// A line for the log.
     pub fn new(settings: &Settings, warnings: &mut Vec<String>) -> Result<Contexts, String> {
+        let materials = Materials::of(settings);
         if settings.cert_file.is_empty() {
             return Err("No tls-cert-file configured!".into());
         }
@@ -74,6 +79,15 @@ impl Contexts {
             (cert, key) => own_key(cert, key, &settings.client_key_password, &trusted)?,
         };
         check_dh_params(&settings.dh_params_file)?;
+        let first = |key: &CertifiedKey| key.cert.first().and_then(facts).unwrap_or_default();
+        let facts = Facts {
+            server: first(&key),
+            client: match Arc::ptr_eq(&key, &client_key) {
+                true => CertificateFacts::default(),
+                false => first(&client_key),
+            },
+            ca: earliest(&trusted),
+        };
         let trust = Arc::new(Trust::new(trusted, &provider));
         let build = |auth| server(settings, &provider, &versions, &trust, &key, auth);
         let names = PeerNames::new(&settings.peer_names);
@@ -91,7 +105,19 @@ impl Contexts {
                 build(ClientAuth::Yes)?,
             ],
             client: client(&provider, &versions, trust.clone(), names, client_key)?,
+            facts: Arc::new(facts),
+            materials,
         })
+    }
+
+    /// Returns what INFO shows of the certificates.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Returns the files that the contexts were made of.
+    pub fn materials(&self) -> &Materials {
+        &self.materials
     }
 
     /// Returns the session of an accepted connection.
@@ -115,6 +141,12 @@ impl Contexts {
         let connection = ClientConnection::new(self.client.clone(), name_of(host));
         Stream::new(connection.map_err(io::Error::other)?, socket, limit)
     }
+}
+
+/// Returns what there is to show of the certificate that expires first.
+fn earliest(certificates: &[CertificateDer<'static>]) -> CertificateFacts {
+    let all = certificates.iter().filter_map(facts);
+    all.min_by_key(|facts| facts.expires_s).unwrap_or_default()
 }
 
 /// Returns what a server is told about the name that was dialled. Nothing for an address, and for

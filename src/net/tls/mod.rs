@@ -9,6 +9,9 @@
 //!   session       one connection: reads and writes through an edge-triggered socket
 //!   verify        certificates of peers
 //!   names         names that they must have
+//!   materials     whether the files have changed
+//!   pem_keys      keys with a password in the older form of PEM
+//!   dev           certificates for development
 //!   stream        a connection with blocking requests
 //!   reason        failures in OpenSSL's words, which the log shows
 //! ```
@@ -16,7 +19,10 @@
 mod certificates;
 mod ciphers;
 mod context;
+pub mod dev;
+mod materials;
 mod names;
+mod pem_keys;
 mod reason;
 mod session;
 mod sessions;
@@ -24,5 +30,10 @@ mod stream;
 mod verify;
 
 pub use context::Contexts;
+pub use materials::Materials;
 pub use session::Session;
+
 pub use stream::Stream;
+
+/// Whether this build has TLS.
+pub const IS_THERE: bool = true;

@@ -57,6 +57,15 @@ enum Progress {
     Open,
 }
 
+/// What a socket may still hold after a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Socketful {
+    Perhaps,
+    /// The read was short: there is nothing more, but perhaps the end.
+    Short,
+    Empty,
+}
+
 /// The end of what can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum End {
@@ -97,11 +106,11 @@ impl Session {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 _ => {}
             }
-            let drained = self.receive(fd)?;
+            let socket = self.receive(fd)?;
             match &self.end {
                 Some(End::Broken(why)) => return Err(io::Error::other(why.clone())),
                 Some(End::Orderly) => return Err(io::Error::other(reason::UNEXPECTED_EOF)),
-                None if drained => break,
+                None if socket == Socketful::Empty => break,
                 None => {}
             }
         }
@@ -134,6 +143,13 @@ impl Session {
         certificates::common_name(leaf)
     }
 
+    /// Returns the URIs in the certificate of the peer.
+    pub fn peer_uris(&self) -> Vec<Vec<u8>> {
+        let chain = self.connection.peer_certificates();
+        let leaf = chain.and_then(|chain| chain.first());
+        leaf.map_or(Vec::new(), certificates::uris)
+    }
+
     /// Reads at most `max` bytes of plaintext into `buffer`, as far as the socket has any.
     ///
     /// # Errors
@@ -141,7 +157,7 @@ impl Session {
     /// off: the reason, in the words of OpenSSL.
     pub fn read(&mut self, fd: RawFd, buffer: &mut Vec<u8>, max: usize) -> io::Result<Received> {
         let before = buffer.len();
-        let mut drained = false;
+        let mut socket = Socketful::Perhaps;
         loop {
             self.take_plaintext(buffer, before + max)?;
             let bytes = buffer.len() - before;
@@ -165,31 +181,34 @@ impl Session {
                 }
                 continue;
             }
-            if drained {
-                return match bytes {
-                    0 => Err(io::ErrorKind::WouldBlock.into()),
-                    _ => Ok(Received { bytes, more: false }),
-                };
+            match (socket, bytes) {
+                (Socketful::Perhaps, _) => {}
+                // The end may have come with the last bytes, and triggers no event then.
+                (Socketful::Short, 0) => {}
+                (Socketful::Empty, 0) => return Err(io::ErrorKind::WouldBlock.into()),
+                (_, bytes) => return Ok(Received { bytes, more: false }),
             }
-            drained = self.receive(fd)?;
+            socket = self.receive(fd)?;
         }
     }
 
-    /// Receives once, and decrypts as much as there is room for. Returns whether the socket has no
-    /// more.
-    fn receive(&mut self, fd: RawFd) -> io::Result<bool> {
+    /// Receives once, and decrypts as much as there is room for.
+    fn receive(&mut self, fd: RawFd) -> io::Result<Socketful> {
         SCRATCHPAD.with_borrow_mut(|scratch| {
             scratch.clear();
             match socket::read_spare(fd, scratch, SCRATCH) {
                 Ok(0) => {
                     self.end = Some(End::Broken(reason::UNEXPECTED_EOF.into()));
-                    Ok(true)
+                    Ok(Socketful::Empty)
                 }
                 Ok(bytes) => {
                     self.decrypt(fd, scratch);
-                    Ok(bytes < SCRATCH)
+                    Ok(match bytes < SCRATCH {
+                        true => Socketful::Short,
+                        false => Socketful::Perhaps,
+                    })
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Socketful::Empty),
                 Err(error) => Err(error),
             }
         })

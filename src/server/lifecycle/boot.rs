@@ -177,9 +177,10 @@ pub fn open(server: &mut Server, origin: Origin) -> Result<(), String> {
     check_backlog(server);
     refuse_what_is_missing(server)?;
     permissions::load_first_users(&mut server.acl, &server.config)?;
-    if secure::rebuild(server).is_err() {
-        return Err("Failed to configure TLS. Check logs for more info.".into());
-    }
+    let now_s = server.clock.now_s();
+    secure::prepare_for_development(&mut server.config, now_s)
+        .and_then(|()| secure::rebuild(server))
+        .map_err(|_| secure::start_failure().to_owned())?;
     listen::listen(server)?;
     log::info!("Server initialized");
     warn_about_memory_limit(server);

@@ -56,12 +56,12 @@ pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
             .map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
         Apply::TlsPort => {
             if server.doors.contexts().is_none() {
-                rebuild_contexts(server)?;
+                rebuild_contexts(server, true)?;
             }
             listen::listen_elsewhere(server, Kind::Tls)
                 .map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?;
         }
-        Apply::Tls => rebuild_contexts(server)?,
+        Apply::Tls => rebuild_contexts(server, false)?,
         Apply::MaxClients => raise_open_files(server)?,
         Apply::ClientTimeout => cron::watch_idle_anew(server),
         Apply::LogLevel => log::set_max_level(level_filter(server.config.loglevel)),
@@ -119,9 +119,8 @@ pub fn apply(server: &mut Server, apply: Apply) -> Result<(), String> {
     Ok(())
 }
 
-fn rebuild_contexts(server: &mut Server) -> Result<(), String> {
-    let text = "Unable to update TLS configuration. Check server logs.";
-    secure::rebuild(server).map_err(|_| text.to_owned())
+fn rebuild_contexts(server: &mut Server, is_for_port: bool) -> Result<(), String> {
+    secure::rebuild(server).map_err(|_| secure::set_failure(is_for_port).to_owned())
 }
 
 /// Starts or stops the watchdog. Its period is at least two runs of cron, since a shorter one would

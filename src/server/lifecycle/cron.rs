@@ -8,6 +8,8 @@ use crate::server::clients::invalidate;
 use crate::server::clients::limits;
 use crate::server::clients::session::{ClientId, Ending, Peer};
 use crate::server::core::pause;
+use crate::server::lifecycle::reload;
+use crate::server::lifecycle::secure;
 use crate::server::lifecycle::shutdown;
 use crate::server::replication::failover;
 use crate::server::replication::link;
@@ -86,6 +88,7 @@ fn run_timer(server: &mut Server, timer: Timer) {
         Timer::Replicas => replicas::tick(server),
         Timer::Synced => replicas::check_aof_synced(server),
         Timer::Failover => failover::tick(server),
+        Timer::Handshake(id) => secure::check_handshake(server, id),
         Timer::SlowReader(id) => limits::check_slow_reader(server, id),
     }
 }
@@ -159,6 +162,7 @@ fn cron(server: &mut Server) {
     }
     buffers::sample_buffers(server);
     invalidate::limit_tracking(server);
+    reload::tick(server);
     sync::check_child(server);
     jobs::tend_persistence(server);
     debug::tend_sessions(server);

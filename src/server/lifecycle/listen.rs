@@ -5,6 +5,7 @@ use crate::net::listeners::Listeners;
 use crate::net::tls::Contexts;
 use crate::net::{Kind, Listener};
 use crate::server::Server;
+use crate::server::lifecycle::reload::Reloader;
 use std::io;
 use std::path::PathBuf;
 
@@ -48,12 +49,19 @@ pub struct Doors {
     plans: [Option<Plan>; 2],
     /// What TLS connections begin with.
     contexts: Option<Contexts>,
+    /// The looks at the files of the certificates.
+    reloader: Reloader,
 }
 
 impl Doors {
     /// Returns what TLS connections begin with, once it was built.
     pub fn contexts(&self) -> Option<&Contexts> {
         self.contexts.as_ref()
+    }
+
+    /// Returns the looks at the files of the certificates, and what was made of these files.
+    pub fn reloader(&mut self) -> (&mut Reloader, Option<&Contexts>) {
+        (&mut self.reloader, self.contexts.as_ref())
     }
 
     /// Replaces what TLS connections begin with. Existing ones go on as they began.

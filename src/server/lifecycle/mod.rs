@@ -5,5 +5,6 @@ pub mod configure;
 pub mod cron;
 pub mod listen;
 pub mod memory;
+pub mod reload;
 pub mod secure;
 pub mod shutdown;

@@ -24,6 +24,8 @@ enum Shown {
     Always,
     /// Shown for `all`, `everything` or its name.
     WithAll,
+    /// Shown by default once TLS is configured.
+    WithTls,
     /// Shown for its name only.
     ByName,
 }
@@ -56,6 +58,7 @@ const SECTIONS: &[Section] = &[
     section("Cluster", Shown::Always, state::cluster),
     section("Keyspace", Shown::Always, state::keyspace),
     section("Keysizes", Shown::Always, state::keysizes),
+    section("TLS", Shown::WithTls, process::tls),
     section("Debug", Shown::ByName, process::debug),
 ];
 
@@ -96,7 +99,7 @@ fn info(server: &mut Server, _: &mut Session, args: &mut Args, reply: &mut Reply
 pub fn sections_text(server: &Server, words: &[&[u8]]) -> String {
     let mut text = Text(String::with_capacity(ROOM));
     for section in SECTIONS {
-        if words.iter().any(|word| asks_for(word, section)) {
+        if words.iter().any(|word| asks_for(server, word, section)) {
             if !text.0.is_empty() {
                 text.0.push_str("\r\n");
             }
@@ -107,11 +110,15 @@ pub fn sections_text(server: &Server, words: &[&[u8]]) -> String {
     text.0
 }
 
-fn asks_for(word: &[u8], section: &Section) -> bool {
+fn asks_for(server: &Server, word: &[u8], section: &Section) -> bool {
     let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-    is(section.name)
-        || is("default") && section.shown == Shown::Always
-        || (is("all") || is("everything")) && section.shown != Shown::ByName
+    let (by_default, with_all) = match section.shown {
+        Shown::Always => (true, true),
+        Shown::WithAll => (false, true),
+        Shown::WithTls => [server.doors.contexts().is_some(); 2].into(),
+        Shown::ByName => (false, false),
+    };
+    is(section.name) || is("default") && by_default || (is("all") || is("everything")) && with_all
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::algo::units::bytes_human;
 use crate::config::Word;
 use crate::net::Kind;
+use crate::net::tls_settings::Facts;
 use crate::server::Server;
 use crate::server::lifecycle::cron;
 use crate::server::lifecycle::memory::Resident;
@@ -84,6 +85,22 @@ fn listeners(server: &Server, text: &mut Text) {
     }
     if listening(Kind::Tls) {
         text.line("listener2", on_port("tls", config.tls_port));
+    }
+}
+
+/// The certificates in use, as Valkey shows them.
+pub fn tls(server: &Server, text: &mut Text) {
+    let none = Facts::default();
+    let facts = server.doors.contexts().map_or(&none, |one| one.facts());
+    let now_s = server.clock.now_s();
+    for (name, facts) in [
+        ("server", &facts.server),
+        ("client", &facts.client),
+        ("ca", &facts.ca),
+    ] {
+        let left_s = facts.expires_s.map_or(0, |end_s| (end_s - now_s).max(0));
+        text.line(&format!("tls_{name}_cert_serial"), &facts.serial);
+        text.line(&format!("tls_{name}_cert_expires_in_seconds"), left_s);
     }
 }
 
