@@ -33,6 +33,7 @@ mod sockets;
 mod time;
 #[cfg(feature = "tls")]
 mod tls;
+mod tls_diskless;
 mod tls_peers;
 mod tracking;
 mod transactions;

@@ -139,7 +139,7 @@ pub(super) fn over<S: Read + Write>(
     StreamOwned::new(connection, socket)
 }
 
-const BOTH: &[&rustls::SupportedProtocolVersion] = rustls::ALL_VERSIONS;
+pub(super) const BOTH: &[&rustls::SupportedProtocolVersion] = rustls::ALL_VERSIONS;
 
 /// Sends commands in one piece and reads replies of this many bytes.
 pub(super) fn ask(

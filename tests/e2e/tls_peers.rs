@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 /// The options of a server with all certificates, and `ca` for the trusted one.
-fn files(ca: &str) -> Vec<String> {
+pub(super) fn files(ca: &str) -> Vec<String> {
     [
         ("--tls-cert-file", "server.crt"),
         ("--tls-key-file", "server.key"),
@@ -19,7 +19,7 @@ fn files(ca: &str) -> Vec<String> {
     .concat()
 }
 
-fn words(owned: &[String]) -> Vec<&str> {
+pub(super) fn words(owned: &[String]) -> Vec<&str> {
     owned.iter().map(String::as_str).collect()
 }
 
@@ -31,7 +31,7 @@ fn fill(client: &mut Client, keys: usize) {
 }
 
 /// A replica over TLS of the server at this port.
-fn replica(port: u16, options: &[&str]) -> Server {
+pub(super) fn replica(port: u16, options: &[&str]) -> Server {
     let port = port.to_string();
     Server::ours()
         .with(&words(&files("ca.crt")))
@@ -41,7 +41,7 @@ fn replica(port: u16, options: &[&str]) -> Server {
         .start()
 }
 
-fn digests_are_equal(primary: &mut Client, replica: &mut Client) {
+pub(super) fn digests_are_equal(primary: &mut Client, replica: &mut Client) {
     wait_until("the replica has caught up", || {
         info(replica, "master_repl_offset") == info(primary, "master_repl_offset")
     });
@@ -50,7 +50,7 @@ fn digests_are_equal(primary: &mut Client, replica: &mut Client) {
     assert_ne!(digest, "0".repeat(40));
 }
 
-const DEBUG: &[&str] = &["--enable-debug-command", "yes"];
+pub(super) const DEBUG: &[&str] = &["--enable-debug-command", "yes"];
 
 #[test]
 fn a_replica_follows_over_tls_and_continues_after_a_cut() {

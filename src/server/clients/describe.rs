@@ -98,6 +98,14 @@ pub fn client_line(server: &Server, client: &Client) -> String {
     describe(server, &seen(client)).trim_end().to_owned()
 }
 
+/// Returns the full name of the last command of a session.
+pub fn last_command_name(server: &Server, session: &Session) -> String {
+    let number = session.last_command;
+    number.map_or("<unknown>".into(), |number| {
+        server.table[number].full_name.clone()
+    })
+}
+
 /// Returns the description of the client that is running a command, for the log.
 pub fn caller_line(server: &Server, session: &Session, argv: &Argv) -> String {
     let running = argv.iter().map(<[u8]>::len).sum();

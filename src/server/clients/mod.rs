@@ -155,6 +155,9 @@ pub struct Clients {
     waking: Vec<usize>,
     /// Slots of clients whose output may have reached a limit through messages of other clients.
     bulky: Vec<usize>,
+    /// Slots of replicas that are disconnected because there was a message for them; the log line
+    /// is still due.
+    addressed_replicas: Vec<usize>,
     /// Messages for clients that are being served.
     mail: Vec<Mail>,
     /// Mail precedes the reply of the running command, which is sent when all is done.

@@ -11,9 +11,9 @@ use crate::pubsub::Scope;
 use crate::resp::chunks::Mark;
 use crate::resp::encode::{self, Resp};
 use crate::server::Server;
-use crate::server::clients::limits;
-use crate::server::clients::session::{ClientId, Ending, Session, Special};
+use crate::server::clients::session::{ClientId, Ending, Peer, Session, Special};
 use crate::server::clients::{Client, Clients, Output};
+use crate::server::clients::{describe, limits};
 use bytes::Bytes;
 
 /// Encoded bytes that are not a reply, per protocol version; empty where the protocol has no
@@ -117,6 +117,11 @@ impl Clients {
         if client.session.ending != Ending::No || bytes.is_empty() {
             return;
         }
+        if client.session.peer == Peer::Replica {
+            // A replica only receives the stream, which the message would corrupt.
+            self.addressed_replicas.push(slot);
+            return self.close(slot, Ending::Now);
+        }
         client.output.share(bytes);
         self.note_output(slot);
     }
@@ -190,9 +195,26 @@ pub fn publish(server: &mut Server, scope: Scope, channel: &[u8], payload: &[u8]
     receivers
 }
 
+/// Logs the replicas that are disconnected because there was a message for them.
+#[cold]
+fn log_addressed_replicas(server: &mut Server) {
+    for slot in std::mem::take(&mut server.clients.addressed_replicas) {
+        if let Some(client) = server.clients.get(slot) {
+            log::warn!(
+                "Replica generated a reply to command '{}', disconnecting it: {}",
+                describe::last_command_name(server, &client.session),
+                describe::client_line(server, client)
+            );
+        }
+    }
+}
+
 /// Checks clients whose output grew large against their limits.
 #[inline]
 pub fn judge_bulky(server: &mut Server) {
+    if !server.clients.addressed_replicas.is_empty() {
+        log_addressed_replicas(server);
+    }
     while let Some(slot) = server.clients.bulky.pop() {
         let Some(mut client) = server.clients.check_out(slot) else {
             continue;

@@ -22,7 +22,7 @@ const STREAM_SHOWN: usize = 256;
 /// If `propagation-error-behavior` asks for it.
 #[cold]
 pub fn report_error(server: &mut Server, session: &Session, text: &[u8]) {
-    let name = last_command_name(server, session);
+    let name = describe::last_command_name(server, session);
     let text = error_as_logged(&text[..text.len().min(ERROR_SHOWN)]);
     let is_stream = session.peer == Peer::Primary;
     let (from, to) = match is_stream {
@@ -56,7 +56,7 @@ pub fn report_error(server: &mut Server, session: &Session, text: &[u8]) {
 /// the reply would corrupt.
 #[cold]
 pub fn disconnect_replica(server: &mut Server, session: &mut Session, argv: &Argv, reply: &[u8]) {
-    let name = last_command_name(server, session);
+    let name = describe::last_command_name(server, session);
     log::warn!(
         "Replica generated a reply to command '{name}', disconnecting it: {}",
         describe::caller_line(server, session, argv)
@@ -78,12 +78,4 @@ fn error_as_logged(text: &[u8]) -> String {
         Some(text) => in_line(text),
         None => format!("-{}", in_line(text)),
     }
-}
-
-/// Returns the full name of the last command of a session.
-fn last_command_name(server: &Server, session: &Session) -> String {
-    let number = session.last_command;
-    number.map_or("<unknown>".into(), |number| {
-        server.table[number].full_name.clone()
-    })
 }
