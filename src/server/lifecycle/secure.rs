@@ -174,7 +174,7 @@ pub fn prepare_for_development(config: &mut Config, now_s: i64) -> Result<(), No
     }
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let hostname = hostname.as_deref().map(str::trim);
-    let files = match tls::dev::prepare(Path::new("tls-dev"), hostname, now_s) {
+    let files = match tls::dev::prepare(Path::new("./tls-dev"), hostname, now_s) {
         Ok(files) => files,
         Err(why) => {
             log::warn!("{why}");

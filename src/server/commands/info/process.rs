@@ -94,13 +94,13 @@ pub fn tls(server: &Server, text: &mut Text) {
     let facts = server.doors.contexts().map_or(&none, |one| one.facts());
     let now_s = server.clock.now_s();
     for (name, facts) in [
-        ("server", &facts.server),
-        ("client", &facts.client),
-        ("ca", &facts.ca),
+        ("tls_server_cert", &facts.server),
+        ("tls_client_cert", &facts.client),
+        ("tls_ca_cert", &facts.ca),
     ] {
         let left_s = facts.expires_s.map_or(0, |end_s| (end_s - now_s).max(0));
-        text.line(&format!("tls_{name}_cert_serial"), &facts.serial);
-        text.line(&format!("tls_{name}_cert_expires_in_seconds"), left_s);
+        text.suffixed(name, "_serial", &facts.serial);
+        text.suffixed(name, "_expires_in_seconds", left_s);
     }
 }
 
