@@ -85,3 +85,8 @@ fn manifests() {
 fn rules_of_users() {
     run("acl", checks::acl);
 }
+
+#[test]
+fn certificates() {
+    run("certificate", checks::certificate);
+}

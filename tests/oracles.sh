@@ -24,6 +24,8 @@ debian_packages() {
     local missing=()
     command -v redis-cli >/dev/null && command -v redis-check-aof >/dev/null || missing+=(redis-tools)
     command -v tclsh >/dev/null || missing+=(tcl)
+    # The suite of Redis over TLS.
+    echo 'package require tls' | tclsh >/dev/null 2>&1 || missing+=(tcl-tls)
     command -v dpkg-source >/dev/null || missing+=(dpkg-dev)
     command -v python3 >/dev/null || missing+=(python3)
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)

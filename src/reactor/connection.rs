@@ -112,8 +112,11 @@ impl Server {
             }
             let has_input = client.query.as_ref().is_some_and(|query| query.may_go_on());
             // A held-back client is still read, to detect its disconnection.
-            let may_read = !client.link.is_handshaking() || self.clients.take_handshake_step();
-            if client.readable && may_read && (!has_input || client.session.is_held()) {
+            // Without a step it stays readable, and is served again in the next iteration.
+            if client.readable
+                && (!has_input || client.session.is_held())
+                && (!client.link.is_handshaking() || self.clients.take_handshake_step())
+            {
                 read(&mut self.stats, &mut client);
                 if client
                     .link

@@ -93,11 +93,11 @@ pub(super) fn reap(server: &mut Server, registry: &Registry, amid: bool) {
             let mut unread = Vec::with_capacity(UNREAD_MAX);
             let _ = client.link.read(&mut unread, UNREAD_MAX);
         }
+        client.link.close();
         if client.session.peer == Peer::Replica {
             // A forked child may write to the same socket.
             client.link.shut_down();
         }
-        client.link.close();
         let _ = client.link.deregister(registry);
         server.forget(*client);
     }

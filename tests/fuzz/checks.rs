@@ -12,6 +12,8 @@ use redwheel::testing::commands;
 use redwheel::testing::config::{Config, Extent, Host};
 use redwheel::testing::keyspace::digest::Digest;
 use redwheel::testing::keyspace::{DbIndex, Keyspace, RdbVersions, Tuning, soundness};
+use redwheel::testing::net::tls::names::PeerNames;
+use redwheel::testing::net::tls::verify::{ClientVerifier, ServerVerifier, Trust};
 use redwheel::testing::persist::aof::manifest::{Manifest, SEQ_MAX};
 use redwheel::testing::rdb::decode::Decode;
 use redwheel::testing::rdb::record::{Record, Records};
@@ -28,8 +30,13 @@ use redwheel::testing::types::entry::EntryRef;
 use redwheel::testing::types::intset;
 use redwheel::testing::types::listpack::Item;
 use redwheel::testing::types::pack::Pack;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 type Commands = Vec<Vec<Vec<u8>>>;
 
@@ -590,4 +597,37 @@ pub fn acl(data: &[u8]) {
             assert!(allowed, "{}", user.describe().escape_ascii());
         }
     }
+}
+
+/// The certificates of tests/data/tls that a peer may present where `ca` and `self` are trusted.
+const ACCEPTED: [&str; 6] = ["ca", "client", "server", "old", "self", "uri"];
+
+/// A certificate that a peer presents. Any bytes are judged, and nothing is accepted but what an
+/// authority has signed: the certificates that it has signed are known.
+pub fn certificate(der: &[u8]) {
+    static TRUST: LazyLock<(Arc<Trust>, Arc<CryptoProvider>, Vec<Vec<u8>>)> = LazyLock::new(|| {
+        let read = |name: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
+            let folder = folder.replace("/tests/fuzz/tests", "/tests");
+            let pem = std::fs::read(format!("{folder}/{name}.crt")).expect("it is there");
+            CertificateDer::from_pem_slice(&pem).expect("it is a certificate")
+        };
+        let provider = Arc::new(ring::default_provider());
+        let trust = Trust::new(["ca", "self"].map(read).into(), &provider);
+        let known = ACCEPTED.map(|name| read(name).to_vec());
+        (Arc::new(trust), provider, known.into())
+    });
+    let (trust, provider, known) = &*TRUST;
+    let leaf = CertificateDer::from(der);
+    // Within the dates of all of them.
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(2_000_000_000));
+    let client = ClientVerifier::new(trust.clone(), provider.clone(), true);
+    let server = ServerVerifier::new(trust.clone(), PeerNames::new(""));
+    let dialled = ServerName::try_from("localhost").expect("it is a name");
+    let accepted = client.verify_client_cert(&leaf, &[], now).is_ok()
+        || server
+            .verify_server_cert(&leaf, &[], &dialled, &[], now)
+            .is_ok();
+    assert!(!accepted || known.iter().any(|one| one == der));
+    PeerNames::new("localhost .example").accept(&leaf);
 }

@@ -21,13 +21,13 @@ mod ciphers;
 mod context;
 pub mod dev;
 mod materials;
-mod names;
+pub mod names;
 mod pem_keys;
 mod reason;
 mod session;
 mod sessions;
 mod stream;
-mod verify;
+pub mod verify;
 
 pub use context::Contexts;
 pub use materials::Materials;

@@ -27,14 +27,18 @@ impl Stream {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             let left = Duration::from_millis(left_ms);
-            if connection.wants_write() {
+            let stepped = if connection.wants_write() {
                 socket.set_write_timeout(Some(left))?;
-                connection.write_tls(&mut socket)?;
-                continue;
-            }
-            socket.set_read_timeout(Some(left))?;
-            if connection.read_tls(&mut socket)? == 0 {
-                return Err(io::Error::other(reason::UNEXPECTED_EOF));
+                connection.write_tls(&mut socket).map(|_| 1)
+            } else {
+                socket.set_read_timeout(Some(left))?;
+                connection.read_tls(&mut socket)
+            };
+            match stepped {
+                Ok(0) => return Err(io::Error::other(reason::UNEXPECTED_EOF)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
             let processed = connection.process_new_packets();
             processed.map_err(|error| io::Error::other(reason::of_error(&error)))?;
