@@ -605,7 +605,8 @@ const ACCEPTED: [&str; 6] = ["ca", "client", "server", "old", "self", "uri"];
 /// A certificate that a peer presents. Any bytes are judged, and nothing is accepted but what an
 /// authority has signed: the certificates that it has signed are known.
 pub fn certificate(der: &[u8]) {
-    static TRUST: LazyLock<(Arc<Trust>, Arc<CryptoProvider>, Vec<Vec<u8>>)> = LazyLock::new(|| {
+    type Known = (Arc<Trust>, Arc<CryptoProvider>, Vec<Vec<u8>>);
+    static TRUST: LazyLock<Known> = LazyLock::new(|| {
         let read = |name: &str| {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
             let folder = folder.replace("/tests/fuzz/tests", "/tests");
