@@ -347,9 +347,8 @@ impl DbMut<'_> {
             if db.get(found).encoding() == Encoding::Listpack {
                 let put = |lp: &mut Vec<u8>| put_pair(lp, name, Item::of(value));
                 let created = db.edit_compact(found, Encoding::Listpack, put);
-                if created {
-                    db.fit_hash(found, tuning);
-                }
+                // Also if nothing was added: the threshold may have been lowered.
+                db.fit_hash(found, tuning);
                 return created;
             }
             let value = Item::of(value);

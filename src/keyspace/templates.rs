@@ -356,10 +356,17 @@ impl DbMut<'_> {
             return;
         };
         let TemplateRef { template, values } = hash;
-        let short = |name: &[u8]| name.len() <= tuning.hash_max_listpack_value;
-        let is_small = matches!(values, ValuesRef::Packed(_))
-            && hash.len() <= tuning.hash_max_listpack_entries
-            && template.names().all(short);
+        let short = |text: &[u8]| text.len() <= tuning.hash_max_listpack_value;
+        // Packed values may be longer than the threshold is now, as in Redis; others may have become
+        // short enough.
+        let has_short_values = || {
+            let mut all = true;
+            hash.each(|field| all &= short(&field.value.to_vec()));
+            all
+        };
+        let is_small = hash.len() <= tuning.hash_max_listpack_entries
+            && template.names().all(short)
+            && (matches!(values, ValuesRef::Packed(_)) || has_short_values());
         if !is_small {
             return self.hash_to_table(found);
         }

@@ -210,3 +210,27 @@ fn an_older_format_gets_plain_commands() {
         "{log}"
     );
 }
+
+#[test]
+fn a_hash_with_a_template_gets_deadlines_by_the_thresholds_of_now() {
+    let server = Server::start();
+    let mut client = server.client();
+    let mut encoding = |then: u32, now: u32, value: &str| {
+        let import = format!("HIMPORT SET k s {value} 1 2");
+        for line in [
+            "FLUSHALL",
+            &format!("CONFIG SET hash-max-listpack-value {then}"),
+            "HIMPORT PREPARE s a bb c",
+            &import,
+            &format!("CONFIG SET hash-max-listpack-value {now}"),
+            "HGETEX k EX 1000 FIELDS 1 nosuch",
+        ] {
+            assert!(!client.run(line).is_error(), "{line}");
+        }
+        text(&mut client, "OBJECT ENCODING k")
+    };
+    assert_eq!(encoding(3, 64, &"x".repeat(44)), "listpackex");
+    assert_eq!(encoding(64, 3, &"x".repeat(44)), "listpackex");
+    assert_eq!(encoding(64, 64, &"x".repeat(100)), "hashtable");
+    assert_eq!(encoding(3, 64, &"x".repeat(100)), "hashtable");
+}

@@ -73,6 +73,24 @@ fn encodings_change_where_redis_changes_them() {
 }
 
 #[test]
+fn a_lowered_threshold_counts_with_the_next_write() {
+    let mut e = engine();
+    for line in [
+        "HSET h a 9",
+        "HSETEX h FIELDS 1 a 9",
+        "HINCRBY h a 1",
+        "HINCRBYFLOAT h a 1",
+    ] {
+        e.ask("DEL h");
+        e.tuning().hash_max_listpack_entries = 512;
+        e.ask("HSET h a 1 b 2 c 3 d 4");
+        e.tuning().hash_max_listpack_entries = 3;
+        e.ask(line);
+        assert_eq!(e.ask("OBJECT ENCODING h"), "$9 hashtable", "{line}");
+    }
+}
+
+#[test]
 fn overdue_fields_are_gone_for_readers() {
     for entries in [512, 0] {
         let mut e = engine();
