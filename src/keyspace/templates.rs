@@ -487,7 +487,7 @@ mod tests {
             ("HINCRBY c b 1", "template-listpack"),
             ("HPERSIST c FIELDS 1 b", "template-listpack"),
             ("HEXPIRE c 9 FIELDS 1 nosuch", "listpackex"),
-            ("HEXPIRE b 9 FIELDS 1 a", "hashtable"),
+            ("HEXPIRE b 9 FIELDS 1 a", "listpackex"),
             ("HSETEX d FIELDS 3 a 1 b 2 c 3", "template-listpack"),
             ("HSETEX d EX 9 FIELDS 1 a 1", "listpackex"),
             ("HMSET f a 1 longname 2 c 3", "template-array"),

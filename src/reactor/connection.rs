@@ -77,6 +77,7 @@ fn read(stats: &mut Stats, client: &mut Client) {
             // A peer that hung up triggers no further edge: keep reading up to its EOF.
             client.readable = more || client.hung_up;
             client.session.bytes_in += bytes as u64;
+            client.session.reads += 1;
             stats.bytes_in += bytes as u64;
             stats.reads += 1;
             query.note_read(bytes == wanted);
@@ -143,7 +144,7 @@ impl Server {
             }
         }
         let parsed = ready(client).saturating_sub(before);
-        self.stats.count_parsed(parsed);
+        self.stats.count_parsed(&mut client.session, parsed);
         input::prepare(&self.table, &self.keyspace, client);
     }
 

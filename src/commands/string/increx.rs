@@ -198,6 +198,9 @@ impl Plan {
                     _ => sum,
                 };
                 let fits = allowed == sum && sum.is_finite();
+                if saturate && !allowed.is_finite() && allowed != sum {
+                    return Err(CmdError::Fixed("ERR applied increment would be Infinity"));
+                }
                 if !(fits || saturate && allowed.is_finite()) {
                     return Ok(Counted::Float(old, None));
                 }
@@ -373,6 +376,10 @@ mod tests {
             ("BYFLOAT 1 UBOUND 1.7", "*2 $3 1.5 $1 0"),
             ("BYFLOAT 1 UBOUND 1.7 SATURATE", "*2 $3 1.7 $3 0.2"),
             ("BYFLOAT -5 LBOUND -inf UBOUND inf", "*2 $4 -3.3 $2 -5"),
+            (
+                "BYFLOAT 1 SATURATE LBOUND inf UBOUND inf",
+                "-ERR applied increment would be Infinity",
+            ),
             ("BYINT 1", "-ERR value is not an integer or out of range"),
             ("BYFLOAT inf", "-ERR BYFLOAT increment cannot be Infinity"),
             ("BYFLOAT nan", "-ERR Increment is not a valid float"),

@@ -15,6 +15,8 @@ pub struct Seen<'a> {
     pub wire: Wire,
     /// Bytes of the arguments of the running command.
     pub running: usize,
+    /// Unsent output that other clients get, too, in bytes.
+    pub shared: usize,
 }
 
 impl Seen<'_> {
@@ -73,6 +75,7 @@ pub fn caller<'a>(session: &'a Session, args: &Args) -> Seen<'a> {
         session,
         wire: session.wire,
         running: arguments.sum(),
+        shared: 0,
     }
 }
 
@@ -90,6 +93,7 @@ pub fn seen(client: &Client) -> Seen<'_> {
             },
         },
         running: 0,
+        shared: client.output.queue.shared_bytes(),
     }
 }
 
@@ -117,6 +121,7 @@ fn line_of(server: &Server, session: &Session, running: usize) -> String {
         session,
         wire: session.wire,
         running,
+        shared: 0,
     };
     describe(server, &seen).trim_end().to_owned()
 }
@@ -145,6 +150,9 @@ pub fn describe(server: &Server, seen: &Seen) -> String {
         .parked
         .as_ref()
         .map_or(0, |parked| parked.argument_bytes());
+    let pending = wire.buffer.counted(wire.output) + owed;
+    // The stream to a replica is held once for all.
+    let shared = (seen.shared + owed).min(pending);
     let argv_bytes = wire.arguments + seen.running + parked;
     let tracker = server.tracking.get(s.id.0);
     let heard = |scope| server.pubsub.count(scope, s.id.0);
@@ -175,14 +183,16 @@ pub fn describe(server: &Server, seen: &Seen) -> String {
     );
     let _ = writeln!(
         line,
-        "rbs={} rbp={} obl={} oll={} omem={} tot-mem={} events={} cmd={command} user={} \
+        "rbs={} rbp={} obl={} oll={} omem={} omem-shared={} omem-unshared={} tot-mem={} events={} cmd={command} user={} \
          redir={} resp={} lib-name={} lib-ver={} io-thread=0 tot-net-in={} tot-net-out={} \
-         tot-cmds={}",
+         tot-cmds={} read-events={} avg-pipeline-len-sum={} avg-pipeline-len-cnt={}",
         wire.buffer.size(),
         wire.buffer.peak().max(wire.output - listed),
         wire.output - listed,
         wire.buffer.blocks(wire.output) + blocks,
-        wire.buffer.counted(wire.output) + owed,
+        pending,
+        shared,
+        pending - shared,
         size_of::<Client>() + held + owed + argv_bytes - parked + limits::session_bytes(server, s),
         if wire.output + owed > 0 { "rw" } else { "r" },
         text(&s.user),
@@ -193,6 +203,9 @@ pub fn describe(server: &Server, seen: &Seen) -> String {
         s.bytes_in,
         s.bytes_out,
         s.commands_run,
+        s.reads,
+        s.parsed,
+        s.parsed_batches,
     );
     line
 }

@@ -185,6 +185,11 @@ pub struct Session {
     pub commands_run: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// Reads that brought something.
+    pub reads: u64,
+    /// Commands parsed, and the batches they came in.
+    pub parsed: u64,
+    pub parsed_batches: u64,
 }
 
 /// How scripts of a client are debugged.
@@ -237,6 +242,9 @@ impl Session {
             last_command: None,
             commands_run: 0,
             bytes_in: 0,
+            reads: 0,
+            parsed: 0,
+            parsed_batches: 0,
             bytes_out: 0,
         }
     }

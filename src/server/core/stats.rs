@@ -4,6 +4,7 @@ use crate::command::{CmdError, Reply};
 use crate::keyspace::KeyStats;
 use crate::observe::commandlog::Slow;
 use crate::server::Server;
+use crate::server::clients::session::Session;
 use crate::server::core::table::CommandStats;
 use hashbrown::HashMap;
 
@@ -111,9 +112,12 @@ impl Stats {
 
     /// Counts commands that were recognised at once.
     #[inline]
-    pub fn count_parsed(&mut self, commands: usize) {
+    pub fn count_parsed(&mut self, session: &mut Session, commands: usize) {
+        let batches = commands.div_ceil(LOOKAHEAD) as u64;
         self.parsed += commands as u64;
-        self.parsed_batches += commands.div_ceil(LOOKAHEAD) as u64;
+        self.parsed_batches += batches;
+        session.parsed += commands as u64;
+        session.parsed_batches += batches;
     }
 
     /// Counts an iteration of the event loop and its commands.
