@@ -96,15 +96,6 @@ impl Queue {
         self.held + self.pieces.capacity() * size_of::<Piece>()
     }
 
-    /// Bytes of messages that other clients get, too.
-    pub fn shared_bytes(&self) -> usize {
-        let shared = self.pieces.iter().map(|piece| match piece {
-            Piece::Own(_) => 0,
-            Piece::Shared(bytes) => bytes.len(),
-        });
-        shared.sum()
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = &Piece> {
         self.pieces.iter()
     }

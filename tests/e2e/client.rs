@@ -12,8 +12,7 @@ fn a_line_has_every_field_in_its_order() {
         .filter_map(|w| w.split('=').next())
         .collect();
     let expected = "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf \
-        qbuf-free argv-mem multi-mem rbs rbp obl oll omem omem-shared omem-unshared \
-        tot-mem events cmd user redir resp \
+        qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp \
         lib-name lib-ver io-thread tot-net-in tot-net-out tot-cmds read-events \
         avg-pipeline-len-sum avg-pipeline-len-cnt";
     assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
@@ -25,7 +24,6 @@ fn a_line_has_every_field_in_its_order() {
         ("user", "default"),
         ("redir", "-1"),
         ("events", "r"),
-        ("omem-shared", "0"),
         ("read-events", "1"),
         ("avg-pipeline-len-sum", "1"),
         ("avg-pipeline-len-cnt", "1"),

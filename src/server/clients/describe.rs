@@ -15,8 +15,6 @@ pub struct Seen<'a> {
     pub wire: Wire,
     /// Bytes of the arguments of the running command.
     pub running: usize,
-    /// Unsent output that other clients get, too, in bytes.
-    pub shared: usize,
 }
 
 impl Seen<'_> {
@@ -75,7 +73,6 @@ pub fn caller<'a>(session: &'a Session, args: &Args) -> Seen<'a> {
         session,
         wire: session.wire,
         running: arguments.sum(),
-        shared: 0,
     }
 }
 
@@ -93,7 +90,6 @@ pub fn seen(client: &Client) -> Seen<'_> {
             },
         },
         running: 0,
-        shared: client.output.queue.shared_bytes(),
     }
 }
 
@@ -121,7 +117,6 @@ fn line_of(server: &Server, session: &Session, running: usize) -> String {
         session,
         wire: session.wire,
         running,
-        shared: 0,
     };
     describe(server, &seen).trim_end().to_owned()
 }
@@ -150,9 +145,6 @@ pub fn describe(server: &Server, seen: &Seen) -> String {
         .parked
         .as_ref()
         .map_or(0, |parked| parked.argument_bytes());
-    let pending = wire.buffer.counted(wire.output) + owed;
-    // The stream to a replica is held once for all.
-    let shared = (seen.shared + owed).min(pending);
     let argv_bytes = wire.arguments + seen.running + parked;
     let tracker = server.tracking.get(s.id.0);
     let heard = |scope| server.pubsub.count(scope, s.id.0);
@@ -183,16 +175,14 @@ pub fn describe(server: &Server, seen: &Seen) -> String {
     );
     let _ = writeln!(
         line,
-        "rbs={} rbp={} obl={} oll={} omem={} omem-shared={} omem-unshared={} tot-mem={} events={} cmd={command} user={} \
+        "rbs={} rbp={} obl={} oll={} omem={} tot-mem={} events={} cmd={command} user={} \
          redir={} resp={} lib-name={} lib-ver={} io-thread=0 tot-net-in={} tot-net-out={} \
          tot-cmds={} read-events={} avg-pipeline-len-sum={} avg-pipeline-len-cnt={}",
         wire.buffer.size(),
         wire.buffer.peak().max(wire.output - listed),
         wire.output - listed,
         wire.buffer.blocks(wire.output) + blocks,
-        pending,
-        shared,
-        pending - shared,
+        wire.buffer.counted(wire.output) + owed,
         size_of::<Client>() + held + owed + argv_bytes - parked + limits::session_bytes(server, s),
         if wire.output + owed > 0 { "rw" } else { "r" },
         text(&s.user),
