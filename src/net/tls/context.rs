@@ -326,7 +326,7 @@ fn client(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(trust, names)))
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
-    // Connections are few, and each verifies anew whom it talks to.
+    // Connections are few, and each one verifies the certificate of its server.
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }

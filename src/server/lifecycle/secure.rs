@@ -135,7 +135,7 @@ fn log_in(server: &mut Server, client: &mut Client) {
     let name = match field {
         TlsAuthClientsUser::Off => return,
         TlsAuthClientsUser::Cn => tls.peer_common_name(),
-        // As in Valkey, the first one that is the name of a user who may log in.
+        // As in Valkey, the first URI that is the name of an enabled user.
         TlsAuthClientsUser::Uri => {
             let uris = tls.peer_uris();
             let is_user = |uri: &&Vec<u8>| server.acl.user(uri).is_some_and(|user| user.enabled);
